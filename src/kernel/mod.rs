@@ -1,0 +1,143 @@
+//! Kernels: WGSL compute entry points, parsed, validated and reflected.
+//!
+//! The project's own kernels are the files under `shaders/`, listed in [`library`]; a user's kernel is WGSL text that goes
+//! through the same loader. A [`Variant`] is a kernel with values for its `override`s; it is what a dispatch names.
+
+use std::cmp::Ordering;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+pub mod library;
+mod reflect;
+
+/// Whose kernel it is. It decides whether the linker clamps its indices and whether the driver's checks stay on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Trust {
+    /// A file of this project: the plan proves its index ranges.
+    Project,
+    /// A user's text: every index is clamped to its own tensor.
+    User,
+}
+
+/// How a kernel uses a storage binding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Access {
+    /// `var<storage, read>`
+    Read,
+    /// `var<storage, read_write>`
+    ReadWrite,
+}
+
+/// A storage binding, as reflected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Binding {
+    /// The variable's name.
+    pub name: String,
+    /// Its `@binding(n)`.
+    pub index: u32,
+    /// How the kernel uses it.
+    pub access: Access,
+    /// Bytes from one array element to the next (the whole size where the binding is no run-time array).
+    pub stride: u32,
+    /// The module-level variable.
+    pub variable: naga::Handle<naga::GlobalVariable>,
+}
+
+/// A member of the parameter struct.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// The member's name.
+    pub name: String,
+    /// Bytes from the start of the struct.
+    pub offset: u32,
+    /// Bytes.
+    pub size: u32,
+}
+
+/// The `var<uniform>` parameter struct, as reflected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Params {
+    /// Bytes of the struct, a multiple of 4.
+    pub size: u32,
+    /// Its members in order.
+    pub fields: Vec<Field>,
+    /// The module-level variable.
+    pub variable: naga::Handle<naga::GlobalVariable>,
+}
+
+/// A parsed and validated kernel with exactly one compute entry point.
+#[derive(Debug)]
+pub struct Kernel {
+    /// The file's stem under `shaders/`, or `user:` and a hash of the text. Unique: it identifies the kernel.
+    pub name: String,
+    /// Whose kernel it is.
+    pub trust: Trust,
+    /// The module as parsed; its only entry point is the kernel.
+    pub module: naga::Module,
+    /// The validator's findings for `module`.
+    pub info: naga::valid::ModuleInfo,
+    /// Storage bindings in order of their index; a dispatch gives its operands in this order.
+    pub bindings: Vec<Binding>,
+    /// The parameter struct, if there is one.
+    pub params: Option<Params>,
+    /// The entry point's workgroup size.
+    pub workgroup_size: [u32; 3],
+    /// Bytes of workgroup memory that the entry point uses.
+    pub workgroup_bytes: u32,
+    /// Names of the `override`s.
+    pub overrides: Vec<String>,
+}
+
+/// A kernel with values for its overrides. Cheap to clone; ordered and hashed by kernel name and values.
+#[derive(Clone, Debug)]
+pub struct Variant {
+    kernel: Arc<Kernel>,
+    /// Sorted by name; values as the bits of an `f64`, so that they hash.
+    constants: Arc<[(String, u64)]>,
+}
+
+impl Variant {
+    /// `kernel` with the given overrides; those not given keep their defaults.
+    pub fn new<'a>(kernel: Arc<Kernel>, constants: impl IntoIterator<Item = (&'a str, f64)>) -> Self {
+        let mut constants: Vec<(String, u64)> =
+            constants.into_iter().map(|(name, value)| (name.to_owned(), value.to_bits())).collect();
+        constants.sort();
+        Variant { kernel, constants: constants.into() }
+    }
+
+    /// The kernel.
+    pub fn kernel(&self) -> &Arc<Kernel> {
+        &self.kernel
+    }
+
+    /// The override values by name, sorted.
+    pub fn constants(&self) -> impl Iterator<Item = (&str, f64)> {
+        self.constants.iter().map(|(name, bits)| (name.as_str(), f64::from_bits(*bits)))
+    }
+
+    fn key(&self) -> (&str, Trust, &[(String, u64)]) {
+        (&self.kernel.name, self.kernel.trust, &self.constants)
+    }
+}
+
+impl PartialEq for Variant {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+impl Eq for Variant {}
+impl PartialOrd for Variant {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Variant {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.key().cmp(&other.key())
+    }
+}
+impl Hash for Variant {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key().hash(state);
+    }
+}

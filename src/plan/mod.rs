@@ -1,0 +1,118 @@
+//! Plans: one model at concrete input shapes as a list of dispatches with dependencies, memory layout and cost.
+
+use std::sync::Arc;
+
+use crate::kernel::Variant;
+use crate::tensor::{DType, Tensor};
+
+/// A packed weight of a model; an index into the model's [`Weights`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct WeightId(pub u32);
+
+/// Where a tensor lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// In a region of the request's own memory. Offsets are multiples of 16 bytes.
+    Activation {
+        /// Index into [`Plan::regions`].
+        region: u16,
+        /// Bytes from the region's start.
+        offset: u64,
+    },
+    /// In the model's weights, which are never written.
+    Weight(WeightId),
+}
+
+/// A tensor as a dispatch sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Operand {
+    /// Where it starts.
+    pub place: Place,
+    /// Its length in bytes on the heap.
+    pub bytes: u64,
+}
+
+/// What a dispatch costs, whatever the device.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Cost {
+    /// Floating-point operations (a multiply-add is two).
+    pub flops: u64,
+    /// Bytes that must move: operands read once and results written once.
+    pub bytes: u64,
+}
+
+/// One kernel run of a plan.
+#[derive(Clone, Debug)]
+pub struct Dispatch {
+    /// The node (or fused nodes) that it computes.
+    pub label: Arc<str>,
+    /// What runs.
+    pub variant: Variant,
+    /// Workgroups in x, y, z; never zero.
+    pub grid: [u32; 3],
+    /// One per storage binding of the kernel, in its order.
+    pub operands: Vec<Operand>,
+    /// The parameter struct, word by word.
+    pub params: Vec<u32>,
+    /// Earlier dispatches that must have finished: producers, and readers of memory that this one overwrites. Sorted.
+    pub deps: Vec<u32>,
+    /// What it costs.
+    pub cost: Cost,
+}
+
+impl Dispatch {
+    /// Number of workgroups.
+    pub fn workgroups(&self) -> u32 {
+        self.grid.iter().product()
+    }
+}
+
+/// An input of a plan.
+#[derive(Clone, Debug)]
+pub struct PlanInput {
+    /// The graph's name for it.
+    pub name: String,
+    /// Element type at the API.
+    pub dtype: DType,
+    /// Concrete shape.
+    pub shape: Vec<usize>,
+    /// Where the request's data goes; `None` if no dispatch and no output reads it.
+    pub operand: Option<Operand>,
+}
+
+/// Where an output's value comes from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// Read back from the device.
+    Device(Operand),
+    /// Known when the plan was made.
+    Constant(Tensor),
+    /// The input of this index, passed through.
+    Input(usize),
+}
+
+/// An output of a plan.
+#[derive(Clone, Debug)]
+pub struct PlanOutput {
+    /// The graph's name for it.
+    pub name: String,
+    /// Element type at the API.
+    pub dtype: DType,
+    /// Concrete shape.
+    pub shape: Vec<usize>,
+    /// Where it comes from.
+    pub source: Source,
+}
+
+/// One model at concrete input shapes.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// In an order that respects `deps`.
+    pub dispatches: Vec<Dispatch>,
+    /// Bytes of each region of request memory.
+    pub regions: Vec<u64>,
+    /// In graph order.
+    pub inputs: Vec<PlanInput>,
+    /// In graph order.
+    pub outputs: Vec<PlanOutput>,
+}

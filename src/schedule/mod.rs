@@ -1,0 +1,132 @@
+//! The scheduler: which ready dispatches of which requests go together, and when.
+//!
+//! A pure state machine. It has no clock (every call is told the time), no GPU (the caller runs what it issues and reports
+//! back), no thread, and no randomness: the same calls give the same decisions.
+
+use std::sync::Arc;
+
+/// Nanoseconds on the caller's clock.
+pub type Nanos = u64;
+
+/// An arm of merged shaders (a kernel variant with memory slots), interned by the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ArmId(pub u32);
+
+/// A request, unique for the scheduler's life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RequestId(pub u64);
+
+/// A submission, unique for the scheduler's life and ascending in order of issue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SubmissionId(pub u64);
+
+/// How a request ranks beside others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Class {
+    /// Someone waits for it.
+    Interactive,
+    /// The default.
+    #[default]
+    Normal,
+    /// Whenever nothing else wants the device.
+    Background,
+}
+
+/// A dispatch as the scheduler sees it.
+#[derive(Clone, Debug)]
+pub struct DispatchDesc {
+    /// What runs.
+    pub arm: ArmId,
+    /// Whether it is among the heavy kernels, which keep to pipelines of their own (see [`Pipelines`]).
+    pub workgroups: u32,
+    /// Floating-point operations.
+    pub flops: u64,
+    /// Bytes moved.
+    pub bytes: u64,
+    /// Indices of earlier dispatches of the same request.
+    pub deps: Vec<u32>,
+}
+
+/// What the scheduler knows of a request's plan. Shared by all requests of the plan with the same memory slots.
+#[derive(Clone, Debug)]
+pub struct PlanDesc {
+    /// The model that it belongs to, for fairness and statistics.
+    pub model: u32,
+    /// In an order that respects `deps`.
+    pub dispatches: Vec<DispatchDesc>,
+}
+
+/// A request to schedule.
+#[derive(Clone, Debug)]
+pub struct RequestDesc {
+    /// Its dispatches.
+    pub plan: Arc<PlanDesc>,
+    /// When it should be done, on the caller's clock; `None` is best effort.
+    pub deadline: Option<Nanos>,
+    /// Its rank.
+    pub class: Class,
+}
+
+/// A run of workgroups of one dispatch of one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lane {
+    /// Whose.
+    pub request: RequestId,
+    /// Index into the plan's dispatches.
+    pub dispatch: u32,
+    /// What runs.
+    pub arm: ArmId,
+    /// First workgroup of the dispatch's grid.
+    pub first: u32,
+    /// Number of workgroups.
+    pub count: u32,
+}
+
+/// A bundle in issue order: lanes that run at the same time in one dispatch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Wave {
+    /// At least one.
+    pub lanes: Vec<Lane>,
+    /// Predicted duration.
+    pub predicted: Nanos,
+}
+
+/// Waves that go to the device together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Submission {
+    /// Its name, for [`Scheduler::retire`].
+    pub id: SubmissionId,
+    /// In order; each sees the memory that earlier ones wrote.
+    pub waves: Vec<Wave>,
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// Every dispatch ran.
+    Completed,
+    /// It was cancelled before every dispatch was issued.
+    Cancelled,
+}
+
+/// A request that ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Which.
+    pub request: RequestId,
+    /// How.
+    pub outcome: Outcome,
+    /// When the submission with its last dispatch retired (or when it was cancelled).
+    pub at: Nanos,
+}
+
+/// Which pipelines there are. The scheduler issues a wave only when [`Pipelines::ready`] says yes for its arms.
+pub trait Pipelines {
+    /// Whether a bundle whose arms are `arms` (sorted, no duplicates) could issue now, on its own pipeline or a superset's.
+    fn ready(&mut self, arms: &[ArmId]) -> bool;
+    /// Says that this set would have been used, had it been ready.
+    fn want(&mut self, arms: &[ArmId]);
+    /// Whether the two arms may share a pipeline at all (same workgroup size, and so on).
+    fn compatible(&self, a: ArmId, b: ArmId) -> bool;
+}
