@@ -126,7 +126,9 @@ impl Runtime {
     pub fn load_with(&self, path: impl AsRef<Path>, options: &LoadOptions) -> Result<Model> {
         let path = path.as_ref();
         let mut options = options.clone();
-        options.max_bytes = options.max_bytes.or(self.shared.memory_cap);
+        if let Some(cap) = self.shared.memory_cap {
+            options.max_weight_bytes = options.max_weight_bytes.min(cap);
+        }
         let graph = onnx::load(path, &options)?;
         self.load_graph(graph).map_err(|error| error.in_file(path))
     }

@@ -39,8 +39,12 @@ impl Residency {
         if missing.is_empty() {
             return Ok(());
         }
-        let blobs: Vec<Arc<[u8]>> = missing.iter().map(|&id| plan.weights.bytes(id)).collect();
+        let blobs = missing
+            .iter()
+            .map(|&id| plan.weights.bytes(id).ok_or_else(|| Error::internal(format!("weight {} has no bytes", id.0))))
+            .collect::<Result<Vec<Arc<[u8]>>>>()?;
         let (group, places) = executor.upload_weights(&blobs)?;
+        missing.iter().for_each(|&id| plan.weights.release(id));
         self.groups.push(group);
         self.places.extend(missing.into_iter().zip(places));
         Ok(())
