@@ -20,7 +20,8 @@ static LIBRARY: LazyLock<BTreeMap<&'static str, Arc<Kernel>>> = LazyLock::new(||
     SOURCES
         .iter()
         .map(|&(name, text)| {
-            let kernel = Kernel::parse(name, text, Trust::Project).unwrap_or_else(|error| panic!("shaders/{name}.wgsl: {error}"));
+            let kernel = Kernel::parse(name, text, Trust::Project)
+                .unwrap_or_else(|error| panic!("shaders/{name}.wgsl: {error}"));
             (name, Arc::new(kernel))
         })
         .collect()
