@@ -1,8 +1,10 @@
 //! fascine runs many neural networks at once on one GPU of any vendor.
 
 pub mod error;
+pub mod graph;
 pub mod kernel;
 pub mod link;
+pub mod ops;
 pub mod plan;
 pub mod schedule;
 pub mod tensor;

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use crate::kernel::Variant;
 use crate::tensor::{DType, Tensor};
 
+pub mod lower;
+
 /// A packed weight of a model; an index into the model's [`Weights`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct WeightId(pub u32);
