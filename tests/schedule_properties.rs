@@ -203,7 +203,7 @@ impl World {
     }
 
     fn collect(&mut self) {
-        for ended in self.scheduler.drain_ended() {
+        for ended in self.scheduler.take_ended() {
             let seen = self.requests.get_mut(&ended.request).unwrap();
             assert_eq!(seen.held, 0, "ended while its memory was in use");
             assert_eq!(seen.ended.replace(ended.outcome), None, "ended twice");
@@ -279,9 +279,9 @@ fn plan() -> impl Strategy<Value = Arc<PlanDesc>> {
 
 fn options() -> impl Strategy<Value = Options> {
     let policy = prop_oneof![
-        Just(Policy::SubmitEach),
-        Just(Policy::TimeOnly),
-        Just(Policy::OnePass),
+        1 => Just(Policy::SubmitEach),
+        1 => Just(Policy::TimeOnly),
+        1 => Just(Policy::OnePass),
         3 => Just(Policy::Bundled),
     ];
     let order = prop_oneof![Just(Order::Arrival), Just(Order::EarliestDeadline)];

@@ -43,13 +43,23 @@ pub struct DeviceModel {
     pub submission: Nanos,
 }
 
+/// Fewer workgroups at a time than this is a CPU.
+const CPU_PARALLELISM: u32 = 64;
+
 impl DeviceModel {
-    /// A CPU adapter of two cores. Sizes measured on llvmpipe (Mesa 25.0.7).
-    pub const LLVMPIPE: Self =
-        DeviceModel { parallelism: 2, flops: 12e9, bytes: 8e9, wave: 60_000, lane: 1_000, submission: 70_000 };
-    /// A desktop GPU. A guess, to be corrected by what is measured.
-    pub const GPU: Self =
-        DeviceModel { parallelism: 256, flops: 5e12, bytes: 300e9, wave: 6_000, lane: 100, submission: 20_000 };
+    /// A guess from the number of workgroups that run at the same time; what is measured corrects it.
+    ///
+    /// The sizes for a CPU are from llvmpipe (Mesa 25.0.7) on two cores, those for a GPU a guess.
+    pub fn for_parallelism(parallelism: u32) -> Self {
+        let parallelism = parallelism.max(1);
+        let units = f64::from(parallelism);
+        if parallelism < CPU_PARALLELISM {
+            let (flops, bytes) = (6e9 * units, 4e9 * units);
+            return DeviceModel { parallelism, flops, bytes, wave: 60_000, lane: 1_000, submission: 70_000 };
+        }
+        let (flops, bytes) = (20e9 * units, 1e9 * units);
+        DeviceModel { parallelism, flops, bytes, wave: 6_000, lane: 100, submission: 20_000 }
+    }
 }
 
 /// Options of a [`Scheduler`](super::Scheduler). Counts of zero are taken as one.
@@ -77,6 +87,13 @@ pub struct Options {
     pub device: DeviceModel,
 }
 
+impl Options {
+    /// The default for a device that runs so many workgroups at the same time.
+    pub fn for_parallelism(parallelism: u32) -> Self {
+        Options { device: DeviceModel::for_parallelism(parallelism), ..Options::default() }
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Options {
@@ -89,7 +106,7 @@ impl Default for Options {
             max_arms: 16,
             min_gain: 0.05,
             want_after: 200_000,
-            device: DeviceModel::GPU,
+            device: DeviceModel::for_parallelism(256),
         }
     }
 }

@@ -246,7 +246,7 @@ mod tests {
     }
 
     fn info(desc: &Arc<PlanDesc>) -> Option<Arc<PlanInfo>> {
-        let mut cost = CostModel::new(DeviceModel::GPU);
+        let mut cost = CostModel::new(DeviceModel::for_parallelism(256));
         Plans::default().get(desc, &mut Arms::default(), &mut cost)
     }
 
@@ -283,7 +283,7 @@ mod tests {
     #[test]
     fn idle_plans_are_forgotten() {
         let mut plans = Plans::default();
-        let (mut arms, mut cost) = (Arms::default(), CostModel::new(DeviceModel::GPU));
+        let (mut arms, mut cost) = (Arms::default(), CostModel::new(DeviceModel::for_parallelism(256)));
         for _ in 0..10 * IDLE_PLANS {
             plans.get(&plan(&[&[]]), &mut arms, &mut cost).unwrap();
         }

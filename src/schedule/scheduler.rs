@@ -10,7 +10,6 @@ use super::{Ended, Nanos, Outcome, Pipelines, RequestDesc, RequestId, Submission
 
 /// What came of [`Scheduler::cancel`] and [`Scheduler::fail`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
 pub enum Cancelled {
     /// Nothing of it is in flight: it has ended.
     Ended,
@@ -22,7 +21,6 @@ pub enum Cancelled {
 
 /// What came of [`Scheduler::retire`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
 pub enum Retired {
     /// It was in flight, and is no longer.
     Done,
@@ -101,7 +99,7 @@ impl Scheduler {
     /// Takes a request.
     ///
     /// One without dispatches has completed at once; one whose plan is malformed (a dispatch without workgroups, or that
-    /// depends on itself or a later one) has failed at once. [`Scheduler::drain_ended`] tells.
+    /// depends on itself or a later one) has failed at once. [`Scheduler::take_ended`] tells.
     pub fn submit(&mut self, desc: RequestDesc, now: Nanos) -> RequestId {
         let id = RequestId(self.next_request);
         self.next_request += 1;
@@ -204,8 +202,8 @@ impl Scheduler {
     }
 
     /// The requests that ended since this was last called, in order.
-    pub fn drain_ended(&mut self) -> impl Iterator<Item = Ended> + '_ {
-        self.ended.drain(..)
+    pub fn take_ended(&mut self) -> Vec<Ended> {
+        std::mem::take(&mut self.ended)
     }
 
     /// Requests that have not ended.
