@@ -4,6 +4,7 @@ pub mod error;
 pub mod graph;
 pub mod kernel;
 pub mod link;
+pub mod onnx;
 pub mod ops;
 pub mod plan;
 pub mod schedule;
