@@ -94,7 +94,8 @@ impl Engine {
     }
 
     pub(super) fn take_ended(&mut self) {
-        for Ended { request, outcome, at } in self.scheduler.take_ended() {
+        let ended: Vec<Ended> = self.scheduler.drain_ended().collect();
+        for Ended { request, outcome, at } in ended {
             if let Some(active) = self.active.remove(&request) {
                 self.names.remove(&active.prepared.id);
                 self.finish(active, outcome, at);
