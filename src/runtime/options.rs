@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::trace::Trace;
-use crate::gpu::{AdapterOptions, Caps, DeviceType, ExecutorOptions};
+use crate::gpu::adapter::DeviceType;
+use crate::gpu::{AdapterOptions, Caps, ExecutorOptions};
 use crate::link::Clamp;
 use crate::plan::lower::{DeviceClass, Target};
-use crate::schedule::{self, DeviceModel, Nanos};
+use crate::schedule::{self, Nanos};
 
 /// Who advances the engine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -101,16 +102,7 @@ impl Options {
     }
 
     pub(super) fn scheduler(&self, caps: &Caps) -> schedule::Options {
-        self.schedule.clone().unwrap_or_else(|| {
-            let device = match caps.device_type {
-                DeviceType::Cpu => DeviceModel::LLVMPIPE,
-                _ => DeviceModel::GPU,
-            };
-            schedule::Options {
-                device: DeviceModel { parallelism: caps.parallelism, ..device },
-                ..schedule::Options::default()
-            }
-        })
+        self.schedule.clone().unwrap_or_else(|| schedule::Options::for_parallelism(caps.parallelism))
     }
 
     pub(super) fn executor(&self) -> ExecutorOptions {

@@ -94,8 +94,7 @@ impl Engine {
     }
 
     pub(super) fn take_ended(&mut self) {
-        let ended: Vec<Ended> = self.scheduler.drain_ended().collect();
-        for Ended { request, outcome, at } in ended {
+        for Ended { request, outcome, at } in self.scheduler.take_ended() {
             if let Some(active) = self.active.remove(&request) {
                 self.names.remove(&active.prepared.id);
                 self.finish(active, outcome, at);
