@@ -13,8 +13,10 @@ macro_rules! kernels {
 }
 
 kernels! {
+    "cast",
     "copy",
     "copy_strided",
+    "gather",
 }
 
 static LIBRARY: LazyLock<BTreeMap<&'static str, Arc<Kernel>>> = LazyLock::new(|| {

@@ -9,6 +9,7 @@ use crate::plan::lower::Lowering;
 use crate::tensor::{DType, Tensor};
 
 pub mod grid;
+mod layout;
 
 /// What is known of a value while a plan is made: its type, its concrete shape and, for constants and shape arithmetic,
 /// the value itself.
@@ -78,4 +79,4 @@ pub fn lookup(domain: &str, op: &str) -> Option<&'static dyn Operator> {
 type Entry = (&'static str, &'static str, &'static dyn Operator);
 
 /// Every family's table.
-const FAMILIES: &[&[Entry]] = &[];
+const FAMILIES: &[&[Entry]] = &[layout::OPERATORS];
