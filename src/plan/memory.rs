@@ -16,6 +16,9 @@ const ALIGN: u64 = 256;
 /// Plans with more dispatches than this are laid out by order alone: the table of ancestors grows with the square.
 const MAX_ANCESTRY: usize = 8192;
 
+/// Bytes that a layout may spend, beside half of what the smallest takes, to keep branches concurrent. Guessed.
+const CHEAP: u64 = 1 << 20;
+
 /// How a buffer is used.
 #[derive(Clone, Debug)]
 pub(super) struct Use {
@@ -92,7 +95,7 @@ pub(super) fn lay_out(uses: &[Option<Use>], dispatches: usize, target: &Target) 
         _ => false,
     })?;
     let total = |layout: &Layout| layout.regions.iter().sum::<u64>();
-    let affordable = total(&ordered).saturating_add(total(&ordered) / 4);
+    let affordable = total(&ordered).saturating_add(total(&ordered) / 2).saturating_add(CHEAP);
     Ok(if total(&concurrent) <= affordable { concurrent } else { ordered })
 }
 
