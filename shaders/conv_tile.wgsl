@@ -35,8 +35,8 @@ override RESIDUAL: bool = false;
 @group(0) @binding(5) var<uniform> params: Params;
 
 // By depth, then channel or pixel.
-var<workgroup> tile_a: array<vec4<f32>, 128>;
-var<workgroup> tile_b: array<vec4<f32>, 128>;
+var<workgroup> tile_a: array<f32, 512>;
+var<workgroup> tile_b: array<f32, 512>;
 
 fn sigmoid(x: vec4<f32>) -> vec4<f32> {
     return 1.0 / (1.0 + exp(-x));
@@ -132,18 +132,24 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             let am = e / 16u;
             let ak = from + e % 16u;
             let a = weight[(first_channel + min(channel + am, params.channels_out - 1u)) * depth + min(ak, depth - 1u)];
-            tile_a[e % 16u * 8u + am / 4u][am % 4u] = select(0.0, a, ak < depth);
+            tile_a[e % 16u * 32u + am] = select(0.0, a, ak < depth);
             let bn = e % 32u;
             let bk = min(from + e / 32u, depth - 1u);
             let iy = y + i32(bk % taps / params.kernel_w * params.dilation_y);
             let ix = x + i32(bk % params.kernel_w * params.dilation_x);
             let inside = iy >= 0 && iy < i32(params.in_h) && ix >= 0 && ix < i32(params.in_w) && from + e / 32u < depth;
             let at = u32(clamp(iy, 0, i32(params.in_h) - 1)) * params.in_w + u32(clamp(ix, 0, i32(params.in_w) - 1));
-            tile_b[e / 32u * 8u + bn / 4u][bn % 4u] = select(0.0, input[first_in + bk / taps * plane + at], inside);
+            tile_b[e / 32u * 32u + bn] = select(0.0, input[first_in + bk / taps * plane + at], inside);
         }
         workgroupBarrier();
         for (var k = 0u; k < 16u; k++) {
-            acc = outer(acc, tile_a[k * 8u + m], tile_b[k * 8u + n]);
+            let a = k * 32u + m * 4u;
+            let b = k * 32u + n * 4u;
+            acc = outer(
+                acc,
+                vec4(tile_a[a], tile_a[a + 1u], tile_a[a + 2u], tile_a[a + 3u]),
+                vec4(tile_b[b], tile_b[b + 1u], tile_b[b + 2u], tile_b[b + 3u]),
+            );
         }
         workgroupBarrier();
     }

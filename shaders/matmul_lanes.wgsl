@@ -22,7 +22,6 @@ struct Params {
     // Vectors of a row on the right that may be read, and how many fewer for each further tile.
     right_width: u32,
     right_step: u32,
-    pad: u32,
     // Of the bias, in elements.
     bias_row: u32,
     bias_column: u32,

@@ -40,8 +40,8 @@ override RIGHT_ROWS: bool = false;
 @group(0) @binding(5) var<uniform> params: Params;
 
 // By depth, then row or column.
-var<workgroup> tile_a: array<vec4<f32>, 128>;
-var<workgroup> tile_b: array<vec4<f32>, 128>;
+var<workgroup> tile_a: array<f32, 512>;
+var<workgroup> tile_b: array<f32, 512>;
 
 fn sigmoid(x: vec4<f32>) -> vec4<f32> {
     return 1.0 / (1.0 + exp(-x));
@@ -142,12 +142,18 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             let a = left[left_at + min(row + am, params.rows - 1u) * params.left_row + min(from + ak, last) * params.left_column];
             let b = right[right_at + min(from + bk, last) * params.right_row
                 + min(column + bn, params.columns - 1u) * params.right_column];
-            tile_a[ak * 8u + am / 4u][am % 4u] = select(0.0, a, from + ak <= last);
-            tile_b[bk * 8u + bn / 4u][bn % 4u] = select(0.0, b, from + bk <= last);
+            tile_a[ak * 32u + am] = select(0.0, a, from + ak <= last);
+            tile_b[bk * 32u + bn] = select(0.0, b, from + bk <= last);
         }
         workgroupBarrier();
         for (var k = 0u; k < 16u; k++) {
-            acc = outer(acc, tile_a[k * 8u + m], tile_b[k * 8u + n]);
+            let a = k * 32u + m * 4u;
+            let b = k * 32u + n * 4u;
+            acc = outer(
+                acc,
+                vec4(tile_a[a], tile_a[a + 1u], tile_a[a + 2u], tile_a[a + 3u]),
+                vec4(tile_b[b], tile_b[b + 1u], tile_b[b + 2u], tile_b[b + 3u]),
+            );
         }
         workgroupBarrier();
     }

@@ -13,8 +13,15 @@ macro_rules! kernels {
 }
 
 kernels! {
+    "conv_depthwise",
+    "conv_lanes",
+    "conv_tile",
     "copy",
     "copy_strided",
+    "matmul_lanes",
+    "matmul_tile",
+    "pool",
+    "pool_global",
 }
 
 static LIBRARY: LazyLock<BTreeMap<&'static str, Arc<Kernel>>> = LazyLock::new(|| {
