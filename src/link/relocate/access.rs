@@ -107,14 +107,16 @@ impl Relocator<'_, '_> {
                 return Err(Error::internal("a member of something that is no struct"));
             };
             let member = &members[index as usize];
-            place.offset.constant += member.offset;
+            place.offset.constant = place.offset.constant.saturating_add(member.offset);
             place.shape = Shape::of(member.ty, types);
             return Ok(place);
         };
         place.shape = level.shape;
         match (self.clamped(place.source, index, level.len)?, level.stride) {
             (Index::Constant(index), stride) => match index.checked_mul(stride) {
-                Some(bytes) if bytes < u32::MAX / 2 => place.offset.constant = place.offset.constant.saturating_add(bytes),
+                Some(bytes) if bytes < u32::MAX / 2 => {
+                    place.offset.constant = place.offset.constant.saturating_add(bytes)
+                }
                 _ => {
                     let index = self.builder.u32(index);
                     place.offset.add(&mut self.builder, index, stride);

@@ -8,11 +8,11 @@ use naga::{
     Span, Statement, SwitchCase, TypeInner,
 };
 
+use super::Context;
 use super::access::Operand;
 use super::builder::Builder;
 use super::expression::{remap_expression, remap_gather};
 use super::place::{Index, Offset, Place, Shape, Source};
-use super::Context;
 use crate::error::{Error, Result};
 use crate::link::specialise::Role;
 use crate::link::splice::{HandleMap, Merged};
@@ -223,7 +223,9 @@ impl<'m, 'c> Relocator<'m, 'c> {
 
     fn set(&mut self, old: Expr, value: Value) {
         self.values[old.index()] = value;
-        if let (Value::Expression(new), Some(name)) = (value, self.old.named_expressions.get(&old)) {
+        if let (Value::Expression(new), Some(name)) = (value, self.old.named_expressions.get(&old))
+            && !self.composed.contains_key(&new)
+        {
             self.builder.name(new, name.clone());
         }
     }
