@@ -15,6 +15,7 @@ macro_rules! kernels {
 kernels! {
     "copy",
     "copy_strided",
+    "elementwise",
 }
 
 static LIBRARY: LazyLock<BTreeMap<&'static str, Arc<Kernel>>> = LazyLock::new(|| {

@@ -8,6 +8,8 @@ use crate::graph::Node;
 use crate::plan::lower::Lowering;
 use crate::tensor::{DType, Tensor};
 
+pub mod broadcast;
+pub mod elementwise;
 pub mod grid;
 
 /// What is known of a value while a plan is made: its type, its concrete shape and, for constants and shape arithmetic,
@@ -67,6 +69,9 @@ pub trait Operator: Sync {
 
 /// The operator of that domain and name, if there is one.
 pub fn lookup(domain: &str, op: &str) -> Option<&'static dyn Operator> {
+    if let Some(operator) = elementwise::lookup(domain, op) {
+        return Some(operator);
+    }
     FAMILIES
         .iter()
         .flat_map(|family| family.iter())
