@@ -16,6 +16,11 @@ kernels! {
     "copy",
     "copy_strided",
     "elementwise",
+    "layer_norm",
+    "lstm_input",
+    "lstm_step",
+    "reduce",
+    "softmax",
 }
 
 static LIBRARY: LazyLock<BTreeMap<&'static str, Arc<Kernel>>> = LazyLock::new(|| {

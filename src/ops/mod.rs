@@ -11,6 +11,9 @@ use crate::tensor::{DType, Tensor};
 pub mod broadcast;
 pub mod elementwise;
 pub mod grid;
+mod norm;
+mod reduce;
+mod rnn;
 
 /// What is known of a value while a plan is made: its type, its concrete shape and, for constants and shape arithmetic,
 /// the value itself.
@@ -83,4 +86,4 @@ pub fn lookup(domain: &str, op: &str) -> Option<&'static dyn Operator> {
 type Entry = (&'static str, &'static str, &'static dyn Operator);
 
 /// Every family's table.
-const FAMILIES: &[&[Entry]] = &[];
+const FAMILIES: &[&[Entry]] = &[norm::OPERATORS, reduce::OPERATORS, rnn::OPERATORS];

@@ -89,10 +89,7 @@ impl Chain {
     }
 
     fn known(&self, k: usize) -> Result<&(Input, Ref)> {
-        self.inputs
-            .get(k)
-            .and_then(Option::as_ref)
-            .ok_or_else(|| Error::invalid_model(format!("input {k} is missing")))
+        self.inputs.get(k).and_then(Option::as_ref).ok_or_else(|| Error::invalid_model(format!("input {k} is missing")))
     }
 
     pub(super) fn input(&self, k: usize) -> Result<Ref> {

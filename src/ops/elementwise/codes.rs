@@ -195,7 +195,13 @@ fn floor_mod(a: i64, b: i64) -> i64 {
 fn ipow(base: i64, exponent: i64) -> i64 {
     match (base, exponent) {
         (1, _) => 1,
-        (-1, e) => if e % 2 == 0 { 1 } else { -1 },
+        (-1, e) => {
+            if e % 2 == 0 {
+                1
+            } else {
+                -1
+            }
+        }
         (_, e) if e < 0 => 0,
         (_, e) => (0..e.min(64)).fold(1i64, |p, _| p.wrapping_mul(base)),
     }

@@ -53,9 +53,8 @@ impl Row {
     /// The chain over these inputs; scalars that the host knows become constants of it.
     fn program(&self, node: &Node, inputs: &[Option<&Fact>], fold: bool) -> Result<(Program, Vec<usize>)> {
         let known = |fact: &Fact| fact.value.as_ref().filter(|_| fold).and_then(scalar);
-        let mut chain_inputs: Vec<Option<Input>> = (inputs.iter())
-            .map(|fact| fact.map(|fact| Input { dtype: fact.dtype, constant: known(fact) }))
-            .collect();
+        let mut chain_inputs: Vec<Option<Input>> =
+            (inputs.iter()).map(|fact| fact.map(|fact| Input { dtype: fact.dtype, constant: known(fact) })).collect();
         if chain_inputs.iter().flatten().all(|input| input.constant.is_some())
             && let Some(Some(first)) = chain_inputs.first_mut()
         {
@@ -192,7 +191,8 @@ fn evaluate(program: &Program, inputs: &[&Tensor]) -> Result<Tensor> {
         .map(|tensor| {
             let lead = shape.len() - tensor.shape().len();
             let own = crate::plan::row_major(tensor.shape());
-            let stride = |axis: usize| if axis < lead || tensor.shape()[axis - lead] == 1 { 0 } else { own[axis - lead] };
+            let stride =
+                |axis: usize| if axis < lead || tensor.shape()[axis - lead] == 1 { 0 } else { own[axis - lead] };
             (0..shape.len()).map(stride).collect()
         })
         .collect();

@@ -86,7 +86,12 @@ impl Program {
     pub fn validate(&self) -> Result<()> {
         let wrong = |what: String| Err(Error::invalid_model(format!("not an elementwise chain: {what}")));
         if !self.fits() {
-            return wrong(format!("{} inputs, {} steps, {} constants", self.inputs, self.steps.len(), self.constants.len()));
+            return wrong(format!(
+                "{} inputs, {} steps, {} constants",
+                self.inputs,
+                self.steps.len(),
+                self.constants.len()
+            ));
         }
         for (index, step) in self.steps.iter().enumerate() {
             let in_range = |&arg: &Ref| match arg {
