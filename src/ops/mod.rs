@@ -9,11 +9,16 @@ use crate::plan::lower::Lowering;
 use crate::tensor::{DType, Tensor};
 
 pub mod activation;
+pub mod broadcast;
 mod conv;
+pub mod elementwise;
 pub mod grid;
 mod layout;
 mod matmul;
+mod norm;
 mod pool;
+mod reduce;
+mod rnn;
 pub mod window;
 
 /// What is known of a value while a plan is made: its type, its concrete shape and, for constants and shape arithmetic,
@@ -73,6 +78,9 @@ pub trait Operator: Sync {
 
 /// The operator of that domain and name, if there is one.
 pub fn lookup(domain: &str, op: &str) -> Option<&'static dyn Operator> {
+    if let Some(operator) = elementwise::lookup(domain, op) {
+        return Some(operator);
+    }
     FAMILIES
         .iter()
         .flat_map(|family| family.iter())
@@ -84,7 +92,8 @@ pub fn lookup(domain: &str, op: &str) -> Option<&'static dyn Operator> {
 type Entry = (&'static str, &'static str, &'static dyn Operator);
 
 /// Every family's table.
-const FAMILIES: &[&[Entry]] = &[conv::TABLE, layout::OPERATORS, matmul::TABLE, pool::TABLE];
+const FAMILIES: &[&[Entry]] =
+    &[conv::TABLE, layout::OPERATORS, matmul::TABLE, norm::OPERATORS, pool::TABLE, reduce::OPERATORS, rnn::OPERATORS];
 
 /// The fact about input `i`.
 ///
