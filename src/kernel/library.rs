@@ -14,9 +14,16 @@ macro_rules! kernels {
 
 kernels! {
     "cast",
+    "conv_depthwise",
+    "conv_lanes",
+    "conv_tile",
     "copy",
     "copy_strided",
     "gather",
+    "matmul_lanes",
+    "matmul_tile",
+    "pool",
+    "pool_global",
 }
 
 static LIBRARY: LazyLock<BTreeMap<&'static str, Arc<Kernel>>> = LazyLock::new(|| {
