@@ -19,6 +19,7 @@ kernels! {
     "conv_tile",
     "copy",
     "copy_strided",
+    "elementwise",
     "gather",
     "matmul_lanes",
     "matmul_tile",

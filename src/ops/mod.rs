@@ -9,7 +9,9 @@ use crate::plan::lower::Lowering;
 use crate::tensor::{DType, Tensor};
 
 pub mod activation;
+pub mod broadcast;
 mod conv;
+pub mod elementwise;
 pub mod grid;
 mod layout;
 mod matmul;
@@ -73,6 +75,9 @@ pub trait Operator: Sync {
 
 /// The operator of that domain and name, if there is one.
 pub fn lookup(domain: &str, op: &str) -> Option<&'static dyn Operator> {
+    if let Some(operator) = elementwise::lookup(domain, op) {
+        return Some(operator);
+    }
     FAMILIES
         .iter()
         .flat_map(|family| family.iter())

@@ -136,7 +136,7 @@ fn broadcasts_into(graph: &Graph, small: ValueId, large: ValueId) -> bool {
 }
 
 impl FuseAttention {
-    fn run(graph: &mut Graph) -> Outcome {
+    pub(super) fn run(graph: &mut Graph) -> Outcome {
         rewrite(graph, |graph, matcher, index| attempt(graph, matcher, index).unwrap_or(Attempt::No))
     }
 }

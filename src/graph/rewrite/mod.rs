@@ -10,6 +10,7 @@ mod attention;
 mod batch_norm;
 mod chains;
 mod cleanup;
+mod elementwise;
 mod epilogue;
 mod fold;
 mod gelu;
@@ -22,6 +23,7 @@ pub use attention::FuseAttention;
 pub use batch_norm::FoldBatchNorm;
 pub use chains::{ComposeReshapes, ComposeTransposes};
 pub use cleanup::{DropDeadCode, DropIdentities};
+pub use elementwise::FuseElementwise;
 pub use epilogue::FuseEpilogue;
 pub use fold::FoldConstants;
 pub use gelu::FuseGelu;
@@ -73,6 +75,7 @@ pub const REWRITES: &[&dyn Rewrite] = &[
     &FuseSoftmax,
     &FuseAttention,
     &FuseEpilogue,
+    &FuseElementwise,
     &DropDeadCode,
 ];
 

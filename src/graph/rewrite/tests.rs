@@ -368,6 +368,77 @@ fn layer_norm_is_found() {
 }
 
 #[test]
+fn elementwise_chains_join() {
+    let chain = |other_use: bool, dims: [&str; 4]| {
+        let mut b = GraphBuilder::new(17);
+        let x = image(&mut b);
+        let r = b.input("r", DType::F32, dims);
+        let (two, one) = (b.floats([], [2.0]), b.floats([], [1.0]));
+        let y = b.node("Mul", [r, two], []);
+        let y = b.state(y, DType::F32, dims);
+        let z = b.node("Add", [x, y], []);
+        let z = b.state(z, DType::F32, IMAGE);
+        let w = b.node("Sub", [z, one], []);
+        let w = b.state(w, DType::F32, IMAGE);
+        b.finish(if other_use { vec![w, z] } else { vec![w] })
+    };
+    let fused = |mut graph: Graph| apply(&FuseElementwise, &mut graph).1;
+    assert_eq!(fused(chain(false, IMAGE)), ["fascine.Elementwise"]);
+    assert_eq!(fused(chain(true, IMAGE)), ["fascine.Elementwise", "Sub"], "z is a graph output");
+    assert_eq!(fused(chain(false, ["n", "4", "1", "1"])), ["Mul", "fascine.Elementwise"], "y broadcasts");
+
+    let mut b = GraphBuilder::new(17);
+    let x = image(&mut b);
+    let y = b.node("Sigmoid", [x], []);
+    let y = b.state(y, DType::F32, IMAGE);
+    let z = b.node("Mul", [y, y], []);
+    let z = b.state(z, DType::F32, IMAGE);
+    assert_eq!(fused(b.finish([z])), ["fascine.Elementwise"], "both uses are in the chain");
+
+    let mut b = GraphBuilder::new(17);
+    let x = b.input("x", DType::I64, ["2"]);
+    let one = b.constant(Tensor::new([], vec![1i64]).unwrap());
+    let y = b.node("Add", [x, one], []);
+    let y = b.state(y, DType::I64, ["2"]);
+    let z = b.node("Mul", [y, y], []);
+    let z = b.state(z, DType::I64, ["2"]);
+    assert_eq!(fused(b.finish([z])), ["Add", "Mul"], "integers are left to the host");
+}
+
+#[test]
+fn attention_is_found() {
+    for (mask_dims, fires) in [(["b", "1", "s", "t"], 1), (["c", "1", "s", "t"], 0)] {
+        let mut b = GraphBuilder::new(17);
+        let q = b.input("q", DType::F32, ["b", "h", "s", "8"]);
+        let k = b.input("k", DType::F32, ["b", "h", "t", "8"]);
+        let v = b.input("v", DType::F32, ["b", "h", "t", "8"]);
+        let mask = b.input("mask", DType::F32, mask_dims);
+        let (half, zero) = (b.floats([], [0.5]), b.floats([], [0.0]));
+        let k = b.node("Transpose", [k], [("perm", Attr::Ints(vec![0, 1, 3, 2]))]);
+        let k = b.state(k, DType::F32, ["b", "h", "8", "t"]);
+        let scores = ["b", "h", "s", "t"];
+        let q = b.node("Mul", [q, half], []);
+        let scaled = b.node("Mul", [k, half], []);
+        let product = b.node("MatMul", [q, scaled], []);
+        let product = b.state(product, DType::F32, scores);
+        let masked = b.node("Add", [product, mask], []);
+        let weights = b.node("Softmax", [masked], [("axis", Attr::Int(-1))]);
+        let weights = b.state(weights, DType::F32, scores);
+        let nan = b.node("IsNaN", [weights], []);
+        let clean = b.node("Where", [nan, zero, weights], []);
+        let y = b.node("MatMul", [clean, v], []);
+        let mut graph = b.finish([y]);
+        assert_eq!(FuseAttention::run(&mut graph).fired, fires, "{mask_dims:?}");
+        if fires == 1 {
+            let node = graph.nodes.last().unwrap();
+            assert_eq!(node.attrs["scale"], Attr::Float(0.25));
+            assert_eq!((&node.attrs["k_transposed"], &node.attrs["nan_to_zero"]), (&Attr::Int(0), &Attr::Int(1)));
+            assert_eq!(node.inputs[3], Some(mask));
+        }
+    }
+}
+
+#[test]
 fn rules_have_names_of_their_own() {
     let names: std::collections::BTreeSet<_> = REWRITES.iter().map(|rule| rule.name()).collect();
     assert_eq!(names.len(), REWRITES.len());
