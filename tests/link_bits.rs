@@ -94,6 +94,10 @@ fn subgroup(random: &mut Random) -> Shape {
     linear(random, &[1], &[])
 }
 
+fn initial(random: &mut Random) -> Shape {
+    linear(random, &[4], &[])
+}
+
 fn cluster(random: &mut Random) -> Shape {
     let mut shape = linear(random, &[1, 1, 2], &[]);
     shape.words[..2].copy_from_slice(&[12, 4]);
@@ -126,6 +130,7 @@ const KERNELS: &[(&str, Shaper)] = &[
     ("atomics", atomics),
     ("subgroup", subgroup),
     ("cluster", cluster),
+    ("initial", initial),
     ("half", half),
 ];
 

@@ -30,7 +30,7 @@ fn sets() -> Vec<(&'static str, Vec<Arm>, Clamp)> {
         ("variants", vec![variant(0.0), variant(1.0), variant(2.0)], Clamp::Users),
         ("subgroup", vec![arm("subgroup"), arm("scale")], Clamp::Users),
         ("half", vec![arm("half")], Clamp::Users),
-        ("fixed_size", vec![arm("cluster")], Clamp::Users),
+        ("fixed_size", vec![arm("cluster"), arm("initial")], Clamp::Users),
         ("user", vec![user_arm("wild"), arm("scale")], Clamp::Users),
         ("clamped", vec![arm("scale"), arm("nested"), arm("matrices")], Clamp::All),
         ("slots", vec![arm("scale"), spread, heap_arm(arm("scale").variant, 0)], Clamp::Users),

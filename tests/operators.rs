@@ -186,5 +186,6 @@ macro_rules! families {
 
 families! {
     elementwise,
+    layout,
     reduce,
 }

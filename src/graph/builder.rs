@@ -31,12 +31,7 @@ impl GraphBuilder {
 
     /// A graph input; a dimension that is no number is a symbol.
     pub fn input<'a>(&mut self, name: &str, dtype: DType, dims: impl IntoIterator<Item = &'a str>) -> ValueId {
-        let dims = dims.into_iter().map(|dim| match dim.parse() {
-            Ok(size) => Dim::Known(size),
-            Err(_) => Dim::Symbol(dim.to_owned()),
-        });
-        let value =
-            Value { name: name.to_owned(), dtype: Some(dtype), shape: Some(dims.collect()), ..Value::default() };
+        let value = Value { name: name.to_owned(), dtype: Some(dtype), shape: Some(parse(dims)), ..Value::default() };
         let id = self.graph.add_value(value);
         self.graph.inputs.push(id);
         id
@@ -98,9 +93,22 @@ impl GraphBuilder {
         outputs
     }
 
+    /// States what inference would find of a value.
+    pub fn state<'a>(&mut self, id: ValueId, dtype: DType, dims: impl IntoIterator<Item = &'a str>) -> ValueId {
+        let value = self.graph.value_mut(id);
+        value.dtype = Some(dtype);
+        value.shape = Some(parse(dims));
+        id
+    }
+
     /// The graph with these outputs.
     pub fn finish(mut self, outputs: impl IntoIterator<Item = ValueId>) -> Graph {
         self.graph.outputs = outputs.into_iter().collect();
         self.graph
     }
+}
+
+fn parse<'a>(dims: impl IntoIterator<Item = &'a str>) -> Vec<Dim> {
+    let parse = |dim: &str| dim.parse().map_or_else(|_| Dim::Symbol(dim.to_owned()), Dim::Known);
+    dims.into_iter().map(parse).collect()
 }

@@ -87,6 +87,8 @@ fn signature(value: &Value) -> String {
 struct Inference {
     /// By value id: what the rules know of it.
     symbolic: Vec<Option<SymTensor>>,
+    /// By value id.
+    is_output: Vec<bool>,
     symbols: SymbolGen,
     /// Names in rules that differ from the file's, which might read like an expression.
     quoted: BTreeMap<String, String>,
@@ -95,7 +97,11 @@ struct Inference {
 impl Inference {
     fn new(graph: &mut Graph) -> Self {
         let symbols = SymbolGen::with_prefix("?".into());
-        let mut inference = Inference { symbolic: Vec::new(), symbols, quoted: BTreeMap::new() };
+        let mut is_output = vec![false; graph.values.len()];
+        for id in &graph.outputs {
+            is_output[id.0 as usize] = true;
+        }
+        let mut inference = Inference { symbolic: Vec::new(), is_output, symbols, quoted: BTreeMap::new() };
         let produced: Vec<_> = graph.nodes.iter().flat_map(|node| node.outputs.iter().flatten().copied()).collect();
         for id in produced {
             let value = graph.value_mut(id);
@@ -148,7 +154,7 @@ impl Inference {
             let Some(id) = *id else { continue };
             let known = shapes.get(k).cloned();
             let value = graph.value_mut(id);
-            if let (Some(stated), true) = (value.dtype, graph.outputs.contains(&id))
+            if let (Some(stated), true) = (value.dtype, self.is_output[id.0 as usize])
                 && stated != dtypes[k]
             {
                 let name = &graph.value(id).name;

@@ -51,3 +51,38 @@ pub fn emit(linked: &Linked, target: Target) -> Result<Vec<u8>> {
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::Trust;
+    use crate::link::{Clamp, link_texts};
+
+    const COPY: &str = include_str!("../../shaders/copy.wgsl");
+
+    fn wgsl(kernels: &[(&str, &str, Trust)]) -> String {
+        let linked = link_texts(kernels.iter().copied(), Clamp::Users).unwrap();
+        String::from_utf8(emit(&linked, Target::Wgsl).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn one_arm_needs_no_switch() {
+        let project = Trust::Project;
+        assert!(!wgsl(&[("copy", COPY, project)]).contains("switch"));
+        assert!(wgsl(&[("copy", COPY, project), ("other", COPY, project)]).contains("switch"));
+    }
+
+    #[test]
+    fn only_users_kernels_are_clamped() {
+        assert!(!wgsl(&[("copy", COPY, Trust::Project)]).contains("min("));
+        assert!(wgsl(&[("copy", COPY, Trust::User)]).contains("min("));
+    }
+
+    #[test]
+    fn spirv_is_words_with_its_magic_number() {
+        let linked = link_texts([("copy", COPY, Trust::Project)], Clamp::Users).unwrap();
+        let bytes = emit(&linked, Target::SpirV).unwrap();
+        assert_eq!(bytes[..4], 0x0723_0203u32.to_le_bytes());
+        assert_eq!(bytes.len() % 4, 0);
+    }
+}

@@ -275,3 +275,66 @@ fn remap_type(inner: &TypeInner, array_size: Option<ArraySize>, map: &ModuleMap)
         TypeInner::BindingArray { base, size } => TypeInner::BindingArray { base: map.types.get(*base), size: *size },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::kernel::{Kernel, Trust, Variant};
+    use crate::link::specialise::specialise;
+
+    fn special(name: &str, variables: &str, uses: &str) -> Specialised {
+        let text = format!(
+            "@group(0) @binding(0) var<storage, read_write> out: array<u32>;
+            {variables}
+            @compute @workgroup_size(64) fn main() {{ out[0] = {uses}; }}"
+        );
+        let kernel = Kernel::parse(name, &text, Trust::Project).unwrap();
+        specialise(&Variant::new(Arc::new(kernel), [])).unwrap()
+    }
+
+    fn count(merged: &Merged, space: AddressSpace) -> usize {
+        merged.module.global_variables.iter().filter(|(_, v)| v.space == space).count()
+    }
+
+    #[test]
+    fn workgroup_memory_is_shared_across_kernels_and_not_within_one() {
+        let mut merged = Merged::new();
+        let two = "var<workgroup> a: array<u32, 8>; var<workgroup> b: array<u32, 8>;";
+        merged.splice(&special("k", two, "a[0] + b[0]"), "k").unwrap();
+        assert_eq!(count(&merged, AddressSpace::WorkGroup), 2);
+        let three = "var<workgroup> x: array<u32, 8>; var<workgroup> y: u32; var<workgroup> z: array<u32, 8>;";
+        merged.splice(&special("l", three, "x[0] + y + z[0]"), "l").unwrap();
+        assert_eq!(count(&merged, AddressSpace::WorkGroup), 3);
+    }
+
+    #[test]
+    fn private_variables_are_never_shared() {
+        let mut merged = Merged::new();
+        for name in ["k", "l"] {
+            merged.splice(&special(name, "var<private> p: u32 = 1u;", "p"), name).unwrap();
+        }
+        assert_eq!(count(&merged, AddressSpace::Private), 2);
+    }
+
+    #[test]
+    fn a_slot_is_bound_once_and_is_either_heap_or_slab() {
+        let mut merged = Merged::new();
+        let heap = Slot { index: 3, kind: SlotKind::Heap };
+        assert_eq!(merged.slot(heap).unwrap(), merged.slot(heap).unwrap());
+        let variable = merged.slot(heap).unwrap();
+        let binding = merged.module.global_variables[variable].binding;
+        assert_eq!(binding, Some(ResourceBinding { group: 0, binding: 4 }));
+        assert!(merged.slot(Slot { index: 3, kind: SlotKind::Slab }).is_err());
+    }
+
+    #[test]
+    fn override_sized_arrays_have_their_variants_length() {
+        let mut merged = Merged::new();
+        merged.splice(&special("k", "override N = 24u; var<workgroup> a: array<u32, N>;", "a[0]"), "k").unwrap();
+        let (_, variable) =
+            merged.module.global_variables.iter().find(|(_, v)| v.space == AddressSpace::WorkGroup).unwrap();
+        assert_eq!(merged.module.types[variable.ty].inner.try_size(merged.module.to_ctx()), Some(96));
+    }
+}

@@ -1,5 +1,6 @@
 //! External data: where an initialiser's bytes lie, and reading them without leaving the model's folder.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
@@ -24,7 +25,7 @@ pub(super) struct Location {
 impl Location {
     pub(super) fn of(tensor: &TensorProto) -> Result<Self> {
         let mut location = Location::default();
-        let mut seen = Vec::new();
+        let mut seen = BTreeSet::new();
         for entry in &tensor.external_data {
             let key = entry.key.as_deref().unwrap_or_default();
             let value = entry.value.as_deref().unwrap_or_default();
@@ -33,10 +34,9 @@ impl Location {
                     .parse::<u64>()
                     .map_err(|_| Error::invalid_model(format!("external data's {key} '{value}' is no size")))
             };
-            if seen.contains(&key) {
+            if !seen.insert(key) {
                 return Err(Error::invalid_model(format!("external data states '{key}' twice")));
             }
-            seen.push(key);
             match key {
                 "location" => location.path = value.to_owned(),
                 "offset" => location.offset = number()?,

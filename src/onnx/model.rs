@@ -1,12 +1,12 @@
 //! `ModelProto` → [`Graph`]: names to values, opsets to nodes, and the checks that make the graph well-formed.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use rten_onnx::onnx::{GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TypeProto, ValueInfoProto};
 
 use super::scan::Scan;
-use super::tensor::{Decoder, element_type};
+use super::tensor::{Decoder, MAX_RANK, element_type};
 use super::{IR_VERSIONS, LoadOptions, OPSETS, attributes, sort};
 use crate::error::{Error, Result};
 use crate::graph::{Dim, Graph, Node, Value, ValueId};
@@ -121,8 +121,9 @@ impl Builder<'_> {
             }
         }
         self.graph.nodes = sort::sort(nodes, self.graph.values.len())?;
+        let mut listed = HashSet::new();
         for info in &output {
-            self.output(info)?;
+            self.output(info, &mut listed)?;
         }
         if self.graph.outputs.is_empty() {
             return Err(Error::invalid_model("the graph has no outputs"));
@@ -172,12 +173,12 @@ impl Builder<'_> {
         Ok(())
     }
 
-    fn output(&mut self, info: &ValueInfoProto) -> Result<()> {
+    fn output(&mut self, info: &ValueInfoProto, listed: &mut HashSet<ValueId>) -> Result<()> {
         let name = info.name.as_deref().unwrap_or_default();
         let Some(&id) = self.ids.get(name).filter(|id| self.origin[id.0 as usize] != Origin::Nothing) else {
             return Err(Error::invalid_model(format!("graph output '{name}' is the output of no node")));
         };
-        if self.graph.outputs.contains(&id) {
+        if !listed.insert(id) {
             return Err(Error::invalid_model(format!("graph output '{name}' is listed twice")));
         }
         let (dtype, shape) = tensor_type(info.r#type.as_ref(), name)
@@ -243,6 +244,9 @@ fn tensor_type(proto: Option<&TypeProto>, name: &str) -> Result<(Option<DType>, 
     };
     let dtype = element_type(tensor.elem_type)?;
     let Some(shape) = &tensor.shape else { return Ok((Some(dtype), None)) };
+    if shape.dim.len() > MAX_RANK {
+        return Err(Error::unsupported(format!("rank {} is more than {MAX_RANK}", shape.dim.len())));
+    }
     let mut dims = Vec::with_capacity(shape.dim.len());
     for (axis, dim) in shape.dim.iter().enumerate() {
         dims.push(match (dim.dim_value, dim.dim_param.as_deref()) {

@@ -11,6 +11,9 @@ use super::synthetic::Generator;
 use crate::error::{Error, Result};
 use crate::tensor::{DType, Tensor, TensorData, checked_len};
 
+/// The most dimensions of a tensor; a guess far above what exporters write.
+pub(super) const MAX_RANK: usize = 64;
+
 /// Turns messages into tensors and keeps account of their bytes.
 pub(super) struct Decoder<'a> {
     reader: Reader<'a>,
@@ -41,6 +44,9 @@ impl<'a> Decoder<'a> {
 
     fn decode_unnamed(&mut self, proto: TensorProto) -> Result<Tensor> {
         let dtype = element_type(proto.data_type)?;
+        if proto.dims.len() > MAX_RANK {
+            return Err(Error::unsupported(format!("rank {} is more than {MAX_RANK}", proto.dims.len())));
+        }
         let shape = proto
             .dims
             .iter()

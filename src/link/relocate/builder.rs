@@ -199,3 +199,40 @@ impl Builder {
         self.push(Expression::Load { pointer })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_emit_ends_before_what_needs_none() {
+        let mut builder = Builder::default();
+        let argument = builder.push(Expression::FunctionArgument(0));
+        let sum = builder.add_const(argument, 5);
+        let twice = builder.mul_const(sum, 2);
+        builder.add_const(twice, 5);
+        let function = builder.finish();
+        let ranges: Vec<_> = function
+            .body
+            .iter()
+            .map(|statement| match statement {
+                Statement::Emit(range) => range.index_range(),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        // Argument, literal 5, sum, literal 2, product, sum: the literal is not repeated.
+        assert_eq!(ranges, [2..3, 4..6]);
+    }
+
+    #[test]
+    fn neutral_arithmetic_vanishes() {
+        let mut builder = Builder::default();
+        let x = builder.push(Expression::FunctionArgument(0));
+        assert_eq!(builder.add_const(x, 0), x);
+        assert_eq!(builder.mul_const(x, 1), x);
+        assert_eq!(builder.div_const(x, 1), x);
+        let halved = builder.div_const(x, 8);
+        let shifted = &builder.function.expressions[halved];
+        assert!(matches!(shifted, Expression::Binary { op: BinaryOperator::ShiftRight, .. }));
+    }
+}

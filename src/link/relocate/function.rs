@@ -147,19 +147,15 @@ impl<'m, 'c> Relocator<'m, 'c> {
         Ok(self.builder.finish())
     }
 
-    /// A local variable's initialiser: a constant expression, which needs no statement.
+    /// A local variable's initialiser: a constant expression, which needs no `Emit`.
     fn take_initial(&mut self, old: Expr) -> Result<Expr> {
         if let Value::Expression(known) = self.values[old.index()] {
             return Ok(known);
         }
         let context = self.context;
-        let expression = &self.old.expressions[old];
-        let new = match expression {
-            Expression::Literal(_) | Expression::Constant(_) | Expression::ZeroValue(_) => {
-                remap_expression(expression, &context.map, &mut |_| Err(Error::internal("a leaf with operands")))?
-            }
-            _ => return Err(Error::internal("a local variable's initial value is not constant")),
-        };
+        let function = self.old;
+        let expression = &function.expressions[old];
+        let new = remap_expression(expression, &context.map, &mut |child| self.take_initial(child))?;
         let new = self.builder.push_unemitted(new);
         self.values[old.index()] = Value::Expression(new);
         Ok(new)

@@ -132,3 +132,30 @@ impl Place {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn offsets_go_to_the_coarsest_unit_that_holds_them() {
+        let mut builder = Builder::default();
+        let index = builder.push(Expression::FunctionArgument(0));
+        let mut parts = |stride| {
+            let mut offset = Offset::default();
+            offset.add(&mut builder, index, stride);
+            (offset.vec4s.is_some(), offset.words.is_some(), offset.halves.is_some(), offset.vec4s == Some(index))
+        };
+        assert_eq!(parts(16), (true, false, false, true));
+        assert_eq!(parts(48), (true, false, false, false));
+        assert_eq!(parts(20), (false, true, false, false));
+        assert_eq!(parts(6), (false, false, true, false));
+    }
+
+    #[test]
+    fn columns_of_three_take_the_room_of_four() {
+        assert_eq!(column_stride(VectorSize::Tri, Scalar::F32), 16);
+        assert_eq!(column_stride(VectorSize::Bi, Scalar::F32), 8);
+        assert_eq!(column_stride(VectorSize::Quad, Scalar::F16), 8);
+    }
+}

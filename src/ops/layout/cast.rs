@@ -161,6 +161,11 @@ impl Operator for Cast {
         let to = target(cx.node())?;
         let view = cx.view(0)?;
         let from = view.dtype;
+        if (from, to) == (DType::U32, DType::I64) {
+            return Err(Error::unsupported(
+                "a cast of u32 to i64, which the device holds in 32 bits, is not supported",
+            ));
+        }
         let (source, result) = (Word::of(from)?, Word::of(to)?);
         let widens = bits(to) >= bits(from) && (source == result || source == Word::Unsigned && bits(from) < 32);
         if from == to || (widens && source != Word::Float && result != Word::Float) {

@@ -21,6 +21,7 @@ pub(super) const OPERATORS: &[Entry] = &[
     ("", "Cast", &cast::Cast),
     ("", "Concat", &concat::Concat),
     ("", "ConstantOfShape", &generate::ConstantOfShape),
+    ("", "Dropout", &reshape::Dropout),
     ("", "Expand", &transpose::Expand),
     ("", "Flatten", &reshape::Flatten),
     ("", "Gather", &gather::Gather),
@@ -61,6 +62,9 @@ fn axis(axis: i64, rank: usize) -> Result<usize> {
 
 /// Axes counted from the front, in the order given, each once.
 fn axes(list: &[i64], rank: usize) -> Result<Vec<usize>> {
+    if list.len() > rank || rank > 1024 {
+        return Err(Error::shape(format!("{} axes of a tensor of rank {rank}", list.len())));
+    }
     let axes: Vec<usize> = list.iter().map(|&a| axis(a, rank)).collect::<Result<_>>()?;
     if (1..axes.len()).any(|i| axes[..i].contains(&axes[i])) {
         return Err(Error::shape(format!("axes {list:?} name an axis twice")));

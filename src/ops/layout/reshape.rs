@@ -66,6 +66,43 @@ impl Operator for Identity {
     shared!();
 }
 
+/// <https://onnx.ai/onnx/operators/onnx__Dropout.html>: outside training it gives its input back.
+pub(super) struct Dropout;
+
+impl Operator for Dropout {
+    fn check(&self, node: &Node) -> Result<()> {
+        if node.outputs.iter().skip(1).any(Option::is_some) {
+            return Err(Error::unsupported("the mask of a Dropout is not supported"));
+        }
+        arity(node, 1..=if node.opset < 12 { 1 } else { 3 }, 2)
+    }
+
+    fn dtypes(&self, node: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
+        let mut dtypes = vec![dtype(inputs, 0)?, DType::Bool];
+        dtypes.truncate(node.outputs.len().max(1));
+        Ok(dtypes)
+    }
+
+    fn symbolic(&self, _: &Node) -> Option<Box<dyn InferShapes>> {
+        rule(rten_shape_inference::UnaryOp)
+    }
+
+    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<usize>>> {
+        if let Some(training) = inputs.get(2).copied().flatten() {
+            let off = training.value.as_ref().is_some_and(|t| t.as_slice::<bool>().is_ok_and(|flag| flag == [false]));
+            if !off {
+                return Err(Error::unsupported("a Dropout in training mode is not supported"));
+            }
+        }
+        let shape = required(inputs, 0)?.shape.clone();
+        Ok(vec![shape; node.outputs.len().max(1)])
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        lower_reshape(cx)
+    }
+}
+
 /// <https://onnx.ai/onnx/operators/onnx__Reshape.html>
 pub(super) struct Reshape;
 
