@@ -185,6 +185,7 @@ macro_rules! families {
 }
 
 families! {
+    conv,
     elementwise,
     layout,
     reduce,
