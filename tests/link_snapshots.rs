@@ -1,5 +1,7 @@
 //! Merged WGSL of kernel sets, kept in `tests/snapshots/link/` and reviewed by diff. `FASCINE_BLESS=1` writes them anew.
 
+#![allow(clippy::unwrap_used)]
+
 mod link_common;
 
 use std::path::PathBuf;

@@ -36,20 +36,23 @@ enum Component {
 }
 
 impl Relocator<'_, '_> {
+    /// Reads four words of the lane's record, once in a function.
+    pub(super) fn record_vec4(&mut self, index: u32) -> Result<Expr> {
+        if let Some((_, known)) = self.record.iter().find(|(read, _)| *read == index) {
+            return Ok(*known);
+        }
+        let lane = self.lane.ok_or_else(|| Error::internal("a function without lane reads the lane's record"))?;
+        let at = self.builder.add_const(lane, index);
+        let vec4 = self.builder.load_vec4(self.merged.table, at);
+        self.record.push((index, vec4));
+        Ok(vec4)
+    }
+
     /// Reads the record's entry of a binding.
     pub(super) fn load_operand(&mut self, position: u32) -> Result<Operand> {
-        let lane = self.lane.ok_or_else(|| Error::internal("a function without lane touches a binding"))?;
         let binding = &self.context.kernel.bindings[position as usize];
         let word = table::operand_word(position);
-        let record = match self.record.iter().find(|(index, _)| *index == word / 4) {
-            Some((_, record)) => *record,
-            None => {
-                let at = self.builder.add_const(lane, word / 4);
-                let record = self.builder.load_vec4(self.merged.table, at);
-                self.record.push((word / 4, record));
-                record
-            }
-        };
+        let record = self.record_vec4(word / 4)?;
         let base = self.builder.component(record, word % 4);
         self.builder.name(base, format!("{}_base", binding.name));
         let bytes = self.builder.component(record, word % 4 + 1);
@@ -225,11 +228,11 @@ impl Relocator<'_, '_> {
             (2, Some(size)) => self.load_halves(place, size, at)?,
             (_, None) => {
                 let word = self.load_word(place, at)?;
-                self.from_bits(word, scalar)
+                self.decode(word, scalar)
             }
             (_, Some(size)) => {
                 let words = self.load_words(place, size, at)?;
-                self.from_bits(words, scalar)
+                self.decode(words, scalar)
             }
         };
         let Some(present) = self.present(place)? else { return Ok(value) };
@@ -242,11 +245,11 @@ impl Relocator<'_, '_> {
         Ok(self.builder.push(Expression::Select { condition: present, accept: value, reject: zero }))
     }
 
-    fn from_bits(&mut self, words: Expr, scalar: Scalar) -> Expr {
+    fn decode(&mut self, words: Expr, scalar: Scalar) -> Expr {
         if scalar.kind == ScalarKind::Uint { words } else { self.builder.bitcast(words, scalar.kind) }
     }
 
-    fn to_bits(&mut self, value: Expr, scalar: Scalar) -> Expr {
+    fn encode(&mut self, value: Expr, scalar: Scalar) -> Expr {
         if scalar.kind == ScalarKind::Uint { value } else { self.builder.bitcast(value, ScalarKind::Uint) }
     }
 
@@ -437,7 +440,7 @@ impl Relocator<'_, '_> {
         if scalar.width == 2 {
             return self.store_halves(place, size, value, at);
         }
-        let bits = self.to_bits(value, scalar);
+        let bits = self.encode(value, scalar);
         let (index, component) = self.word(place, at)?;
         let count = match size {
             None => {
