@@ -18,6 +18,7 @@ mod entry;
 mod expression;
 mod function;
 mod place;
+mod store;
 
 use naga::{Expression, Function, GlobalVariable, Handle, Statement};
 
