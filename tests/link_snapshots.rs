@@ -83,3 +83,13 @@ fn merged_modules_translate_to_every_language() {
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
+
+#[test]
+fn every_snapshot_belongs_to_a_set() {
+    let sets = sets();
+    let folder = path("any").parent().unwrap().to_owned();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let file = entry.unwrap().path();
+        assert!(sets.iter().any(|(name, ..)| path(name) == file), "{} is left over", file.display());
+    }
+}
