@@ -13,7 +13,23 @@ macro_rules! kernels {
 }
 
 kernels! {
+    "cast",
+    "conv_depthwise",
+    "conv_lanes",
+    "conv_tile",
     "copy",
+    "copy_strided",
+    "elementwise",
+    "gather",
+    "layer_norm",
+    "lstm_input",
+    "lstm_step",
+    "matmul_lanes",
+    "matmul_tile",
+    "pool",
+    "pool_global",
+    "reduce",
+    "softmax",
 }
 
 static LIBRARY: LazyLock<BTreeMap<&'static str, Arc<Kernel>>> = LazyLock::new(|| {

@@ -1,1 +1,115 @@
-//! Operators: ONNX semantics as a shape rule, a host evaluation where shapes need one, and a lowering to dispatches.
+//! Operators: for each, in one place, its checks, its shape rule, its host evaluation where shapes need one, and its
+//! lowering to dispatches. One file per family; each family lists its operators in a table, and [`lookup`] joins the tables.
+
+use rten_shape_inference::InferShapes;
+
+use crate::error::{Error, Result};
+use crate::graph::Node;
+use crate::plan::lower::Lowering;
+use crate::tensor::{DType, Tensor};
+
+pub mod activation;
+pub mod broadcast;
+mod conv;
+pub mod elementwise;
+pub mod grid;
+mod layout;
+mod matmul;
+mod norm;
+mod pool;
+mod reduce;
+mod rnn;
+pub mod window;
+
+/// What is known of a value while a plan is made: its type, its concrete shape and, for constants and shape arithmetic,
+/// the value itself.
+#[derive(Clone, Debug)]
+pub struct Fact {
+    /// Element type.
+    pub dtype: DType,
+    /// Concrete shape.
+    pub shape: Vec<usize>,
+    /// The value, where the host knows it.
+    pub value: Option<Tensor>,
+}
+
+/// An ONNX operator (or a fused one of domain `fascine`). Stateless: everything comes from the node.
+pub trait Operator: Sync {
+    /// What can be said at load: the opset, attributes and number of inputs make sense and are supported.
+    ///
+    /// # Errors
+    /// `Unsupported` or `InvalidModel`; the caller adds node and shapes.
+    fn check(&self, node: &Node) -> Result<()>;
+
+    /// The output element types, given the inputs' (`None` for an input left out).
+    ///
+    /// # Errors
+    /// `Unsupported` for types that the operator's kernels lack, `InvalidModel` for types that ONNX forbids.
+    fn dtypes(&self, node: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>>;
+
+    /// The symbolic shape rule, where rten-shape-inference has one; used at load, for reports and rewrites only.
+    fn symbolic(&self, node: &Node) -> Option<Box<dyn InferShapes>> {
+        let _ = node;
+        None
+    }
+
+    /// The concrete output shapes.
+    ///
+    /// # Errors
+    /// `Shape` if the inputs do not fit; `Unsupported` if the shape depends on data that only the device has.
+    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<usize>>>;
+
+    /// The outputs' values computed on the host, where that is possible from what is known. Constant folding and shape
+    /// arithmetic rest on it, so operators that occur there implement it; others return `None`.
+    ///
+    /// # Errors
+    /// As [`Operator::shapes`].
+    fn evaluate(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
+        let _ = (node, inputs);
+        Ok(None)
+    }
+
+    /// Emits the dispatches (or views) that compute the outputs.
+    ///
+    /// # Errors
+    /// `Unsupported` where the kernels cannot do this case.
+    fn lower(&self, cx: &mut Lowering<'_>) -> Result<()>;
+}
+
+/// The operator of that domain and name, if there is one.
+pub fn lookup(domain: &str, op: &str) -> Option<&'static dyn Operator> {
+    if let Some(operator) = elementwise::lookup(domain, op) {
+        return Some(operator);
+    }
+    FAMILIES
+        .iter()
+        .flat_map(|family| family.iter())
+        .find(|(d, o, _)| *d == domain && *o == op)
+        .map(|(_, _, operator)| *operator)
+}
+
+/// Domain, name, operator.
+type Entry = (&'static str, &'static str, &'static dyn Operator);
+
+/// Every family's table.
+const FAMILIES: &[&[Entry]] =
+    &[conv::TABLE, layout::OPERATORS, matmul::TABLE, norm::OPERATORS, pool::TABLE, reduce::OPERATORS, rnn::OPERATORS];
+
+/// The fact about input `i`.
+///
+/// # Errors
+/// `InvalidModel` if it is left out.
+fn given<'a>(inputs: &[Option<&'a Fact>], i: usize) -> Result<&'a Fact> {
+    inputs.get(i).copied().flatten().ok_or_else(|| Error::invalid_model(format!("input {i} is missing")))
+}
+
+/// The output type of operators whose kernels compute in f32 only.
+///
+/// # Errors
+/// `Unsupported` for other types.
+fn only_f32(inputs: &[Option<DType>]) -> Result<Vec<DType>> {
+    match inputs.iter().flatten().find(|&&dtype| dtype != DType::F32) {
+        Some(other) => Err(Error::unsupported(format!("element type {other}; f32 is supported"))),
+        None => Ok(vec![DType::F32]),
+    }
+}

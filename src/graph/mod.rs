@@ -1,0 +1,190 @@
+//! The graph of a model: nodes with ONNX semantics, values, constants. Built by `onnx/`, rewritten by
+//! `rewrite/` (constant folding, fusions).
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::error::{Error, Result};
+use crate::tensor::{DType, Tensor};
+
+pub mod builder;
+pub mod infer;
+pub mod rewrite;
+
+/// Index of a value in its graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ValueId(pub u32);
+
+/// A dimension as the file states it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Dim {
+    /// A number.
+    Known(usize),
+    /// A name, equal wherever the same name stands; resolved by the inputs' shapes.
+    Symbol(String),
+}
+
+impl fmt::Display for Dim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Dim::Known(size) => write!(f, "{size}"),
+            Dim::Symbol(name) => f.write_str(name),
+        }
+    }
+}
+
+/// A tensor in the graph: an input, a constant, or a node's output.
+#[derive(Clone, Debug, Default)]
+pub struct Value {
+    /// Its name in the file; unique and never empty.
+    pub name: String,
+    /// Its element type, where the file says or inference found it.
+    pub dtype: Option<DType>,
+    /// Its shape, where the file says or inference found it.
+    pub shape: Option<Vec<Dim>>,
+    /// Its value, for initialisers and folded constants.
+    pub constant: Option<Tensor>,
+}
+
+/// An attribute of a node.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub enum Attr {
+    Int(i64),
+    Float(f32),
+    Str(String),
+    Tensor(Tensor),
+    Ints(Vec<i64>),
+    Floats(Vec<f32>),
+    Strs(Vec<String>),
+    /// A subgraph (of If, Loop, Scan). Only its presence is kept: no operator takes one.
+    Subgraph,
+}
+
+/// One operator applied to values.
+#[derive(Clone, Debug, Default)]
+pub struct Node {
+    /// Its name in the file, or one made from its first output.
+    pub name: String,
+    /// Empty for ONNX's own operators, `fascine` for fused ones.
+    pub domain: String,
+    /// The operator's name.
+    pub op: String,
+    /// The opset version that the file imports for the domain.
+    pub opset: i64,
+    /// Attributes by name.
+    pub attrs: BTreeMap<String, Attr>,
+    /// `None` for an optional input left out.
+    pub inputs: Vec<Option<ValueId>>,
+    /// `None` for an optional output left out.
+    pub outputs: Vec<Option<ValueId>>,
+}
+
+/// A model as nodes in topological order.
+#[derive(Clone, Debug, Default)]
+pub struct Graph {
+    /// Its name in the file.
+    pub name: String,
+    /// Every value that a node, input or output names.
+    pub values: Vec<Value>,
+    /// Each after the producers of its inputs.
+    pub nodes: Vec<Node>,
+    /// What a request must provide (initialisers are not among them).
+    pub inputs: Vec<ValueId>,
+    /// What a request returns.
+    pub outputs: Vec<ValueId>,
+}
+
+impl Graph {
+    /// The value of that id.
+    pub fn value(&self, id: ValueId) -> &Value {
+        &self.values[id.0 as usize]
+    }
+
+    /// The value of that id, to change.
+    pub fn value_mut(&mut self, id: ValueId) -> &mut Value {
+        &mut self.values[id.0 as usize]
+    }
+
+    /// Adds a value and returns its id.
+    pub fn add_value(&mut self, value: Value) -> ValueId {
+        let id = ValueId(u32::try_from(self.values.len()).expect("fewer than 2^32 values"));
+        self.values.push(value);
+        id
+    }
+
+    /// Adds a constant under that name and returns its id.
+    pub fn add_constant(&mut self, name: impl Into<String>, tensor: Tensor) -> ValueId {
+        let mut value = Value { name: name.into(), ..Value::default() };
+        value.set_constant(tensor);
+        self.add_value(value)
+    }
+}
+
+impl Value {
+    /// Gives it a value, and so a type and shape.
+    pub fn set_constant(&mut self, tensor: Tensor) {
+        self.dtype = Some(tensor.dtype());
+        self.shape = Some(tensor.shape().iter().map(|&size| Dim::Known(size)).collect());
+        self.constant = Some(tensor);
+    }
+}
+
+impl Node {
+    /// The operator as messages name it: `Conv`, or `com.microsoft.Gelu` for other domains.
+    pub fn operator(&self) -> String {
+        if self.domain.is_empty() { self.op.clone() } else { format!("{}.{}", self.domain, self.op) }
+    }
+
+    /// The integer attribute `name`, or `default`.
+    ///
+    /// # Errors
+    /// `InvalidModel` if it is of another type.
+    pub fn int(&self, name: &str, default: i64) -> Result<i64> {
+        match self.attrs.get(name) {
+            None => Ok(default),
+            Some(Attr::Int(value)) => Ok(*value),
+            Some(_) => Err(self.wrong_type(name, "an integer")),
+        }
+    }
+
+    /// The float attribute `name`, or `default`.
+    ///
+    /// # Errors
+    /// `InvalidModel` if it is of another type.
+    pub fn float(&self, name: &str, default: f32) -> Result<f32> {
+        match self.attrs.get(name) {
+            None => Ok(default),
+            Some(Attr::Float(value)) => Ok(*value),
+            Some(_) => Err(self.wrong_type(name, "a float")),
+        }
+    }
+
+    /// The string attribute `name`, or `default`.
+    ///
+    /// # Errors
+    /// `InvalidModel` if it is of another type.
+    pub fn str<'a>(&'a self, name: &str, default: &'a str) -> Result<&'a str> {
+        match self.attrs.get(name) {
+            None => Ok(default),
+            Some(Attr::Str(value)) => Ok(value),
+            Some(_) => Err(self.wrong_type(name, "a string")),
+        }
+    }
+
+    /// The integer-list attribute `name`, if given.
+    ///
+    /// # Errors
+    /// `InvalidModel` if it is of another type.
+    pub fn ints(&self, name: &str) -> Result<Option<&[i64]>> {
+        match self.attrs.get(name) {
+            None => Ok(None),
+            Some(Attr::Ints(values)) => Ok(Some(values)),
+            Some(_) => Err(self.wrong_type(name, "a list of integers")),
+        }
+    }
+
+    fn wrong_type(&self, name: &str, wanted: &str) -> Error {
+        Error::invalid_model(format!("attribute '{name}' is not {wanted}")).at_node(&self.name, self.operator())
+    }
+}

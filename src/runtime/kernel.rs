@@ -1,0 +1,282 @@
+//! A user's kernel as a request.
+
+use std::sync::Arc;
+
+use futures::channel::oneshot;
+
+use super::message::{Message, Prepared, SharedPlan};
+use super::model::{after, uploads};
+use super::request::{Request, When};
+use super::{Completion, Shared};
+use crate::error::{Error, Result};
+use crate::kernel::{Access, Binding, Kernel, Variant};
+use crate::link::{self, Arm, Clamp, Slot, SlotKind};
+use crate::plan::{Cost, Dispatch, ModelWeights, Operand, Place, Plan, PlanInput, PlanOutput, Source, repr};
+use crate::schedule::Class;
+use crate::tensor::{DType, Tensor};
+
+/// A kernel of the caller's own. It shares bundles with the models; its indices are clamped to its own tensors.
+#[derive(Clone)]
+pub struct UserKernel {
+    shared: Arc<Shared>,
+    kernel: Arc<Kernel>,
+    guard: Arc<Guard>,
+}
+
+/// Tells the engine when the last handle is gone.
+struct Guard {
+    id: u64,
+    shared: Arc<Shared>,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        // An engine that has stopped has freed everything.
+        let _ = self.shared.port.send(Message::Unload(self.id));
+    }
+}
+
+impl UserKernel {
+    pub(super) fn new(shared: Arc<Shared>, text: &str) -> Result<Self> {
+        let kernel = Arc::new(Kernel::user(text)?);
+        // Whatever the linker would refuse later, it refuses here.
+        let slots = vec![Slot { index: 0, kind: SlotKind::Heap }; kernel.bindings.len()];
+        link::link(&[Arm { variant: Variant::new(kernel.clone(), []), slots }], Clamp::Users)?;
+        let guard = Arc::new(Guard { id: shared.next_id(), shared: shared.clone() });
+        Ok(UserKernel { shared, kernel, guard })
+    }
+
+    /// The reflected kernel: bindings, parameters, workgroup size.
+    pub fn kernel(&self) -> &Kernel {
+        &self.kernel
+    }
+
+    /// Starts a request.
+    pub fn request(&self) -> KernelRequest {
+        KernelRequest {
+            kernel: self.clone(),
+            tensors: vec![None; self.kernel.bindings.len()],
+            params: vec![0; self.kernel.params.as_ref().map_or(0, |params| params.size as usize)],
+            constants: Vec::new(),
+            workgroups: [1, 1, 1],
+            schedule: When::default(),
+        }
+    }
+}
+
+impl std::fmt::Debug for UserKernel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("UserKernel").field("name", &self.kernel.name).finish_non_exhaustive()
+    }
+}
+
+/// One run of a user's kernel, under construction.
+///
+/// Every `read_write` binding is an output of its [`Completion`], by the variable's name.
+#[derive(Clone, Debug)]
+pub struct KernelRequest {
+    kernel: UserKernel,
+    tensors: Vec<Option<Tensor>>,
+    params: Vec<u8>,
+    constants: Vec<(String, f64)>,
+    workgroups: [u32; 3],
+    schedule: When,
+}
+
+impl KernelRequest {
+    /// Gives a binding its tensor: for `read` the input, for `read_write` the content before the run.
+    ///
+    /// # Errors
+    /// `Input` if the kernel has no such binding.
+    pub fn tensor(mut self, binding: &str, tensor: Tensor) -> Result<Self> {
+        let at = self.position(binding)?;
+        self.tensors[at] = Some(tensor);
+        Ok(self)
+    }
+
+    /// Gives a `read_write` binding its type and shape; it starts as zeros.
+    ///
+    /// # Errors
+    /// `Input` if the kernel has no such binding; `Shape` if the shape overflows.
+    pub fn output(self, binding: &str, dtype: DType, shape: impl Into<Vec<usize>>) -> Result<Self> {
+        let tensor = Tensor::zeros(dtype, shape)?;
+        self.tensor(binding, tensor)
+    }
+
+    /// Sets a member of the parameter struct.
+    ///
+    /// # Errors
+    /// `Input` if there is no such member or `value` is not of its size.
+    pub fn param(mut self, name: &str, value: impl bytemuck::NoUninit) -> Result<Self> {
+        let bytes = bytemuck::bytes_of(&value);
+        let field = self
+            .kernel
+            .kernel
+            .params
+            .iter()
+            .flat_map(|params| &params.fields)
+            .find(|field| field.name == name)
+            .ok_or_else(|| Error::input(format!("the kernel has no parameter '{name}'")))?;
+        if bytes.len() != field.size as usize {
+            return Err(Error::input(format!("parameter '{name}' has {} bytes, not {}", field.size, bytes.len())));
+        }
+        let start = field.offset as usize;
+        self.params[start..start + bytes.len()].copy_from_slice(bytes);
+        Ok(self)
+    }
+
+    /// Sets an `override` of the kernel.
+    ///
+    /// # Errors
+    /// `Input` if there is no such override.
+    pub fn constant(mut self, name: &str, value: f64) -> Result<Self> {
+        if !self.kernel.kernel.overrides.iter().any(|known| known == name) {
+            return Err(Error::input(format!("the kernel has no override '{name}'")));
+        }
+        self.constants.retain(|(known, _)| known != name);
+        self.constants.push((name.to_owned(), value));
+        Ok(self)
+    }
+
+    /// Sets the number of workgroups in x, y and z; one each otherwise.
+    #[must_use]
+    pub fn workgroups(mut self, workgroups: [u32; 3]) -> Self {
+        self.workgroups = workgroups;
+        self
+    }
+
+    /// Asks for the results within this time from `submit`.
+    #[must_use]
+    pub fn deadline(mut self, deadline: std::time::Duration) -> Self {
+        self.schedule.deadline = Some(deadline);
+        self
+    }
+
+    /// Ranks the request beside others.
+    #[must_use]
+    pub fn class(mut self, class: Class) -> Self {
+        self.schedule.class = class;
+        self
+    }
+
+    /// Hands the request to the engine.
+    ///
+    /// # Errors
+    /// `Input` for a binding without a tensor or with one of a type without a heap representation; `Kernel` if the
+    /// override values make the kernel invalid; `Limit` for more than 2^32 - 1 workgroups; `Closed`.
+    pub fn submit(self) -> Result<Request> {
+        let KernelRequest {
+            kernel: UserKernel { shared, kernel, guard },
+            tensors,
+            params,
+            constants,
+            workgroups,
+            schedule,
+        } = self;
+        let submitted = shared.clock.now();
+        if workgroups.iter().try_fold(1u32, |n, &d| n.checked_mul(d)).is_none() {
+            return Err(Error::limit(format!("{workgroups:?} workgroups are more than 2^32 - 1")));
+        }
+        let variant = Variant::new(kernel.clone(), constants.iter().map(|(name, value)| (name.as_str(), *value)));
+        if !constants.is_empty() {
+            let slots = vec![Slot { index: 0, kind: SlotKind::Heap }; kernel.bindings.len()];
+            link::link(&[Arm { variant: variant.clone(), slots }], Clamp::Users)?;
+        }
+        let inputs = kernel
+            .bindings
+            .iter()
+            .zip(tensors)
+            .map(|(binding, tensor)| tensor.ok_or_else(|| missing(binding)))
+            .collect::<Result<Vec<Tensor>>>()?;
+        let plan = plan(variant, &inputs, &params, workgroups, shared.target.max_binding_bytes)?;
+        let uploads = uploads(&plan, &inputs)?;
+        let (reply, answer) = oneshot::channel::<Result<Completion>>();
+        let id = shared.next_id();
+        let plan = SharedPlan {
+            id: shared.next_id(),
+            model: guard.id,
+            name: kernel.name.as_str().into(),
+            plan,
+            weights: Arc::new(ModelWeights::default()),
+        };
+        let prepared = Prepared {
+            id,
+            plan: Arc::new(plan),
+            inputs,
+            uploads,
+            deadline: schedule.deadline.map(|deadline| after(submitted, deadline)),
+            class: schedule.class,
+            submitted,
+            reply,
+        };
+        shared.port.send(Message::Submit(Box::new(prepared)))?;
+        Ok(Request::new(id, shared, answer))
+    }
+
+    fn position(&self, binding: &str) -> Result<usize> {
+        let bindings = &self.kernel.kernel.bindings;
+        bindings.iter().position(|known| known.name == binding).ok_or_else(|| {
+            let known: Vec<&str> = bindings.iter().map(|binding| binding.name.as_str()).collect();
+            Error::input(format!("the kernel has no binding '{binding}'; its bindings are {}", known.join(", ")))
+        })
+    }
+}
+
+fn missing(binding: &Binding) -> Error {
+    Error::input(format!("binding '{}' has no tensor", binding.name))
+}
+
+/// A plan of one dispatch. Every tensor is uploaded whole, so that nothing of an earlier tenant shows through.
+fn plan(variant: Variant, tensors: &[Tensor], params: &[u8], grid: [u32; 3], cap: u64) -> Result<Plan> {
+    let kernel = variant.kernel().clone();
+    let mut plan = Plan::default();
+    let mut offset = 0u64;
+    let mut operands = Vec::with_capacity(tensors.len());
+    for (index, (binding, tensor)) in kernel.bindings.iter().zip(tensors).enumerate() {
+        repr::check_dtype(tensor.dtype())
+            .map_err(|error| Error::input(format!("binding '{}': {}", binding.name, error.message())))?;
+        let bytes = tensor.len() as u64 * 4;
+        let operand = Operand { place: Place::Activation { region: 0, offset }, bytes };
+        operands.push(operand);
+        // An empty tensor still has an address.
+        offset += bytes.max(16).next_multiple_of(256);
+        plan.inputs.push(PlanInput {
+            name: binding.name.clone(),
+            dtype: tensor.dtype(),
+            shape: tensor.shape().to_vec(),
+            operand: (bytes > 0).then_some(operand),
+        });
+        if binding.access == Access::ReadWrite {
+            let runs = !grid.contains(&0) && bytes > 0;
+            plan.outputs.push(PlanOutput {
+                name: binding.name.clone(),
+                dtype: tensor.dtype(),
+                shape: tensor.shape().to_vec(),
+                source: if runs { Source::Device(operand) } else { Source::Input(index) },
+            });
+        }
+    }
+    if offset > cap {
+        return Err(Error::memory(format!("the kernel's tensors have {offset} bytes; the device binds at most {cap}")));
+    }
+    plan.regions.push(offset.max(256));
+    if !grid.contains(&0) {
+        let bytes = tensors.iter().map(|tensor| tensor.bytes().len() as u64).sum();
+        plan.dispatches.push(Dispatch {
+            label: kernel.name.as_str().into(),
+            variant,
+            grid,
+            operands,
+            params: params.chunks(4).map(word).collect(),
+            deps: Vec::new(),
+            cost: Cost { flops: bytes, bytes },
+        });
+    }
+    Ok(plan)
+}
+
+fn word(bytes: &[u8]) -> u32 {
+    let mut word = [0; 4];
+    word[..bytes.len()].copy_from_slice(bytes);
+    u32::from_ne_bytes(word)
+}

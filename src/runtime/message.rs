@@ -1,0 +1,84 @@
+//! What callers' threads tell the engine.
+
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender};
+
+use futures::channel::oneshot;
+
+use super::{Completion, Stats, closed};
+use crate::error::Result;
+use crate::plan::{ModelWeights, Plan, PlanOutput};
+use crate::schedule::{Class, Nanos};
+use crate::tensor::Tensor;
+
+/// A message to the engine.
+pub(super) enum Message {
+    /// A request, ready to be placed and scheduled.
+    Submit(Box<Prepared>),
+    /// The caller has dropped the handle of that request.
+    Cancel(u64),
+    /// The model's last handle is gone.
+    Unload(u64),
+    /// Asks for counters.
+    Stats(oneshot::Sender<Stats>),
+    /// Stop when the requests in flight are done.
+    Shutdown,
+}
+
+/// A plan with an identity, so that the engine can remember what it resolved for it.
+pub(super) struct SharedPlan {
+    /// Unique in the runtime.
+    pub(super) id: u64,
+    /// The model (or user kernel) that it belongs to.
+    pub(super) model: u64,
+    /// The name to show.
+    pub(super) name: Arc<str>,
+    pub(super) plan: Plan,
+    pub(super) weights: Arc<ModelWeights>,
+}
+
+/// Bytes to place in the request's memory before its first dispatch.
+pub(super) struct InputBytes {
+    pub(super) region: u16,
+    pub(super) offset: u64,
+    pub(super) bytes: Arc<[u8]>,
+}
+
+/// A request as it leaves the caller's thread.
+pub(super) struct Prepared {
+    /// Unique in the runtime; also what [`Message::Cancel`] names.
+    pub(super) id: u64,
+    pub(super) plan: Arc<SharedPlan>,
+    /// The tensors given, in the plan's order, for outputs that pass an input through.
+    pub(super) inputs: Vec<Tensor>,
+    pub(super) uploads: Vec<InputBytes>,
+    pub(super) deadline: Option<Nanos>,
+    pub(super) class: Class,
+    pub(super) submitted: Nanos,
+    pub(super) reply: oneshot::Sender<Result<Completion>>,
+}
+
+impl Prepared {
+    pub(super) fn outputs(&self) -> &[PlanOutput] {
+        &self.plan.plan.outputs
+    }
+}
+
+/// The sending end, shared by all handles.
+#[derive(Clone)]
+pub(super) struct Port(Sender<Message>);
+
+/// The engine's end.
+pub(super) type Inbox = Receiver<Message>;
+
+pub(super) fn channel() -> (Port, Inbox) {
+    let (sender, receiver) = mpsc::channel();
+    (Port(sender), receiver)
+}
+
+impl Port {
+    /// Sends a message, unless the engine has stopped.
+    pub(super) fn send(&self, message: Message) -> Result<()> {
+        self.0.send(message).map_err(|_| closed())
+    }
+}

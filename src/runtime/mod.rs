@@ -1,0 +1,230 @@
+//! The public API and the engine that joins `schedule/`, `plan/` and `gpu/`.
+//!
+//! Callers' threads parse, plan and convert; then a message goes to the engine, which alone owns the device queue. The
+//! engine is a plain object advanced by [`Runtime::poll`]; by default a thread of its own does that.
+
+mod completion;
+mod engine;
+mod kernel;
+mod message;
+mod model;
+mod options;
+mod request;
+mod resolve;
+mod thread;
+pub mod trace;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+pub use completion::{Completion, Timing};
+pub use kernel::{KernelRequest, UserKernel};
+pub use model::{InputInfo, Model, OutputInfo, PlanSummary};
+pub use options::{Clock, Drive, Options};
+pub use request::{Request, RequestBuilder};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::gpu::{Executor, Gpu, MemoryStats, PipelineStats};
+use crate::graph::Graph;
+use crate::onnx::{self, LoadOptions};
+use crate::plan::lower::Target;
+use crate::schedule;
+use engine::Engine;
+use message::{Message, Port};
+use thread::Driver;
+
+/// Runs requests of many models on one device. Cheap to clone; every clone is the same runtime.
+///
+/// It ends when its last clone, model, kernel and request handle are gone.
+#[derive(Clone)]
+pub struct Runtime {
+    shared: Arc<Shared>,
+}
+
+/// What every handle of a runtime shares.
+pub(crate) struct Shared {
+    port: Port,
+    driver: Driver,
+    clock: Clock,
+    target: Target,
+    adapter: AdapterName,
+    schedule: schedule::Options,
+    plan_cache: usize,
+    memory_cap: Option<u64>,
+    next_id: AtomicU64,
+}
+
+/// The adapter's name and driver.
+#[derive(Clone, Debug)]
+pub(crate) struct AdapterName {
+    name: String,
+    driver: String,
+}
+
+impl Runtime {
+    /// Opens an adapter and starts a runtime on it.
+    ///
+    /// # Errors
+    /// `NoAdapter` if none matches; `Device` if it cannot be opened; `Limit` if it lacks what fascine needs.
+    pub fn new(options: Options) -> Result<Self> {
+        let gpu = Gpu::open(&options.adapter)?;
+        Self::start(gpu, options)
+    }
+
+    /// Starts a runtime on a device that the application owns and may render with. `options.adapter` is ignored.
+    ///
+    /// The runtime never blocks on the device, and leaves its error and loss handlers as they are.
+    ///
+    /// # Errors
+    /// `Limit` if the device lacks what fascine needs.
+    pub fn from_device(
+        adapter: wgpu::Adapter,
+        device: wgpu::Device,
+        queue: wgpu::Queue,
+        options: Options,
+    ) -> Result<Self> {
+        let gpu = Gpu::from_device(adapter, device, queue)?;
+        Self::start(gpu, options)
+    }
+
+    fn start(gpu: Gpu, options: Options) -> Result<Self> {
+        let caps = gpu.caps();
+        let target = options.target(caps);
+        let adapter = AdapterName { name: caps.name.clone(), driver: caps.driver.clone() };
+        let (port, inbox) = message::channel();
+        let schedule = options.scheduler(caps);
+        let executor = Executor::new(gpu, options.executor())?;
+        let engine = Engine::new(executor, schedule.clone(), options.clock.clone(), inbox, options.trace.clone());
+        let driver = match options.drive {
+            Drive::Thread => Driver::spawn(engine)?,
+            Drive::Manual => Driver::manual(engine),
+        };
+        let shared = Shared {
+            port,
+            driver,
+            clock: options.clock,
+            target,
+            adapter,
+            schedule,
+            plan_cache: options.plan_cache.max(1),
+            memory_cap: options.memory_cap,
+            next_id: AtomicU64::new(1),
+        };
+        Ok(Runtime { shared: Arc::new(shared) })
+    }
+
+    /// Loads a model from an ONNX file.
+    ///
+    /// # Errors
+    /// `Io`, `InvalidModel`, `Unsupported` (naming every node that cannot run) or `Memory`.
+    pub fn load(&self, path: impl AsRef<Path>) -> Result<Model> {
+        self.load_with(path, &LoadOptions::default())
+    }
+
+    /// As [`Runtime::load`], with options.
+    ///
+    /// # Errors
+    /// As [`Runtime::load`].
+    pub fn load_with(&self, path: impl AsRef<Path>, options: &LoadOptions) -> Result<Model> {
+        let path = path.as_ref();
+        let mut options = options.clone();
+        if let Some(cap) = self.shared.memory_cap {
+            options.max_weight_bytes = options.max_weight_bytes.min(cap);
+        }
+        let graph = onnx::load(path, &options)?;
+        self.load_graph(graph).map_err(|error| error.in_file(path))
+    }
+
+    /// Loads a model from a graph made by [`onnx::load`] or by a [`GraphBuilder`](crate::graph::builder::GraphBuilder).
+    ///
+    /// # Errors
+    /// `InvalidModel` or `Unsupported` (naming every node that cannot run).
+    pub fn load_graph(&self, graph: Graph) -> Result<Model> {
+        Model::new(self.shared.clone(), graph)
+    }
+
+    /// Loads a kernel of the caller's own: WGSL text with one compute entry point.
+    ///
+    /// # Errors
+    /// `Kernel`, naming what does not parse, validate or relocate.
+    pub fn load_kernel(&self, text: &str) -> Result<UserKernel> {
+        UserKernel::new(self.shared.clone(), text)
+    }
+
+    /// Advances the engine as far as it goes without waiting; for [`Drive::Manual`], otherwise does nothing.
+    ///
+    /// # Errors
+    /// `Device` when the device is lost.
+    pub fn poll(&self) -> Result<()> {
+        self.shared.driver.poll()
+    }
+
+    /// The adapter's name and driver, for instance to print beside measurements.
+    pub fn adapter(&self) -> String {
+        let AdapterName { name, driver } = &self.shared.adapter;
+        if driver.is_empty() || name.contains(driver.as_str()) { name.clone() } else { format!("{name}, {driver}") }
+    }
+
+    /// How dispatches are grouped: what [`Options::schedule`] gave, or the default for the device.
+    pub fn schedule(&self) -> &schedule::Options {
+        &self.shared.schedule
+    }
+
+    /// GPU memory in use, as of now.
+    ///
+    /// # Errors
+    /// `Closed` if the engine has stopped.
+    pub fn memory(&self) -> Result<MemoryStats> {
+        Ok(self.stats()?.memory)
+    }
+
+    /// Counters since the start.
+    ///
+    /// # Errors
+    /// `Closed` if the engine has stopped.
+    pub fn stats(&self) -> Result<Stats> {
+        let (reply, answer) = futures::channel::oneshot::channel();
+        self.shared.port.send(Message::Stats(reply))?;
+        self.shared.driver.wait(answer)?.ok_or_else(closed)
+    }
+}
+
+/// Counters of a runtime since its start.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Requests that ended, however they did.
+    pub requests: u64,
+    /// Submissions to the queue.
+    pub submissions: u64,
+    /// Waves (combined dispatches).
+    pub waves: u64,
+    /// Lanes; over waves this is the mean number of lanes.
+    pub lanes: u64,
+    /// Nanoseconds on the host spent issuing and submitting.
+    pub host_nanos: u64,
+    /// Nanoseconds on the device, where it has timestamps.
+    pub gpu_nanos: u64,
+    /// GPU memory now.
+    pub memory: MemoryStats,
+    /// Pipelines and compiles.
+    pub pipelines: PipelineStats,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // An engine that has stopped by itself needs no telling.
+        let _ = self.port.send(Message::Shutdown);
+    }
+}
+
+impl Shared {
+    fn next_id(&self) -> u64 {
+        self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+pub(crate) fn closed() -> Error {
+    Error::new(ErrorKind::Closed, "the runtime has stopped")
+}

@@ -1,0 +1,118 @@
+//! What a runtime is made with.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::trace::Trace;
+use crate::gpu::adapter::DeviceType;
+use crate::gpu::{AdapterOptions, Caps, ExecutorOptions};
+use crate::link::Clamp;
+use crate::plan::lower::{DeviceClass, Target};
+use crate::schedule::{self, Nanos};
+
+/// Who advances the engine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Drive {
+    /// A thread of the runtime's own.
+    #[default]
+    Thread,
+    /// The application, by [`Runtime::poll`](super::Runtime::poll), for instance once a frame.
+    Manual,
+}
+
+/// A monotonic clock in nanoseconds.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> Nanos + Send + Sync>);
+
+impl Clock {
+    /// A clock that reads `now`.
+    pub fn new(now: impl Fn() -> Nanos + Send + Sync + 'static) -> Self {
+        Clock(Arc::new(now))
+    }
+
+    /// Nanoseconds since the clock's origin.
+    pub fn now(&self) -> Nanos {
+        (self.0)()
+    }
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        let origin = Instant::now();
+        Clock::new(move || u64::try_from(origin.elapsed().as_nanos()).unwrap_or(u64::MAX))
+    }
+}
+
+impl std::fmt::Debug for Clock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Clock")
+    }
+}
+
+/// What a [`Runtime`](super::Runtime) is made with. The default suits an application that leaves the choice to fascine.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Which adapter to open.
+    pub adapter: AdapterOptions,
+    /// Who advances the engine.
+    pub drive: Drive,
+    /// The most GPU memory to use, in bytes; `None` leaves it to the device.
+    pub memory_cap: Option<u64>,
+    /// A folder for compiled pipelines, kept between runs where the adapter allows it; `None` keeps none.
+    pub cache_dir: Option<PathBuf>,
+    /// Plans kept per model, one for each combination of input shapes.
+    pub plan_cache: usize,
+    /// How dispatches are grouped; `None` takes the default for the device.
+    pub schedule: Option<schedule::Options>,
+    /// Whose kernels get their indices clamped.
+    pub clamp: Clamp,
+    /// Overrides the kernel variants that the device would get.
+    pub class: Option<DeviceClass>,
+    /// Where to record what ran with what.
+    pub trace: Option<Trace>,
+    /// The clock that deadlines are measured on.
+    pub clock: Clock,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            adapter: AdapterOptions::default(),
+            drive: Drive::default(),
+            memory_cap: None,
+            cache_dir: None,
+            plan_cache: 16,
+            schedule: None,
+            clamp: Clamp::default(),
+            class: None,
+            trace: None,
+            clock: Clock::default(),
+        }
+    }
+}
+
+impl Options {
+    pub(super) fn target(&self, caps: &Caps) -> Target {
+        let class = self.class.unwrap_or(match caps.device_type {
+            DeviceType::Cpu => DeviceClass::Cpu,
+            _ => DeviceClass::Gpu,
+        });
+        let [least, most] = caps.subgroup_size;
+        let subgroup_size = if caps.subgroups && least == most { least } else { 0 };
+        Target { class, parallelism: caps.parallelism, max_binding_bytes: caps.max_segment_bytes, subgroup_size }
+    }
+
+    pub(super) fn scheduler(&self, caps: &Caps) -> schedule::Options {
+        self.schedule.clone().unwrap_or_else(|| schedule::Options::for_parallelism(caps.parallelism))
+    }
+
+    pub(super) fn executor(&self) -> ExecutorOptions {
+        ExecutorOptions {
+            memory_cap: self.memory_cap,
+            cache_dir: self.cache_dir.clone(),
+            clamp: self.clamp,
+            ..ExecutorOptions::default()
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! A request: the builder, and the handle that is its future.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures::channel::oneshot;
+
+use super::message::Message;
+use super::model::Model;
+use super::{Completion, Shared, closed};
+use crate::error::Result;
+use crate::schedule::Class;
+use crate::tensor::Tensor;
+
+/// A request under construction. See [`Model::request`].
+#[derive(Clone, Debug)]
+pub struct RequestBuilder {
+    pub(super) model: Model,
+    pub(super) inputs: Vec<(String, Tensor)>,
+    pub(super) schedule: When,
+}
+
+/// When a request should run, and how it ranks.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct When {
+    pub(super) deadline: Option<Duration>,
+    pub(super) class: Class,
+}
+
+impl RequestBuilder {
+    /// Gives an input. Type and shape are checked by [`submit`](RequestBuilder::submit).
+    ///
+    /// # Errors
+    /// `Input` if the model has no such input, or it is given already.
+    pub fn input(mut self, name: &str, tensor: Tensor) -> Result<Self> {
+        self.model.check_input_name(name, self.inputs.iter().map(|(name, _)| name.as_str()))?;
+        self.inputs.push((name.to_owned(), tensor));
+        Ok(self)
+    }
+
+    /// Asks for the results within this time from `submit`. Without it the request is best effort.
+    #[must_use]
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.schedule.deadline = Some(deadline);
+        self
+    }
+
+    /// Ranks the request beside others.
+    #[must_use]
+    pub fn class(mut self, class: Class) -> Self {
+        self.schedule.class = class;
+        self
+    }
+
+    /// Checks the inputs, plans for their shapes (or finds the plan), and hands the request to the engine.
+    ///
+    /// # Errors
+    /// `Input` for inputs missing, of another type or shape; `Shape` or `Unsupported` if the model cannot be planned at
+    /// these shapes; `Memory` if it can never fit; `Closed` if the engine has stopped.
+    pub fn submit(self) -> Result<Request> {
+        self.model.clone().submit(self.inputs, self.schedule)
+    }
+}
+
+/// A submitted request: a future of its [`Completion`] that needs no particular executor.
+///
+/// Dropping it cancels what has not been issued.
+#[must_use = "dropping a request cancels it"]
+pub struct Request {
+    id: u64,
+    shared: Arc<Shared>,
+    answer: Option<oneshot::Receiver<Result<Completion>>>,
+}
+
+impl Request {
+    pub(super) fn new(id: u64, shared: Arc<Shared>, answer: oneshot::Receiver<Result<Completion>>) -> Self {
+        Request { id, shared, answer: Some(answer) }
+    }
+
+    /// Waits for the results on this thread, without an executor.
+    ///
+    /// # Errors
+    /// Whatever ended the request: `Device`, `Memory`, `Closed`.
+    pub fn wait(mut self) -> Result<Completion> {
+        let answer = self.answer.take().ok_or_else(closed)?;
+        self.shared.driver.wait(answer)?.unwrap_or_else(|| Err(closed()))
+    }
+}
+
+impl Future for Request {
+    type Output = Result<Completion>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(answer) = self.answer.as_mut() else { return Poll::Ready(Err(closed())) };
+        let result = std::task::ready!(Pin::new(answer).poll(context));
+        self.answer = None;
+        Poll::Ready(result.unwrap_or_else(|_| Err(closed())))
+    }
+}
+
+impl Drop for Request {
+    fn drop(&mut self) {
+        if self.answer.is_some() {
+            // An engine that has stopped has nothing left to cancel.
+            let _ = self.shared.port.send(Message::Cancel(self.id));
+        }
+    }
+}
+
+impl std::fmt::Debug for Request {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Request").field("id", &self.id).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,139 @@
+//! Binding a plan to memory: plan operands to slots and byte addresses, kernel variants to arms.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::message::SharedPlan;
+use crate::error::{Error, Result};
+use crate::gpu::{Allocation, Executor, WeightPlace, WeightsId};
+use crate::link::{Arm, Slot};
+use crate::plan::{Operand, Place, WeightId};
+use crate::schedule::{DispatchDesc, PlanDesc};
+
+/// A model's weights on the device.
+#[derive(Default)]
+pub(super) struct Residency {
+    places: BTreeMap<WeightId, WeightPlace>,
+    groups: Vec<WeightsId>,
+    /// Requests in flight; the weights stay while there are any.
+    pub(super) active: usize,
+    /// Whether the model's last handle is gone.
+    pub(super) unloaded: bool,
+}
+
+impl Residency {
+    /// Uploads the weights of `plan` that are not on the device yet.
+    pub(super) fn ensure(&mut self, executor: &mut Executor, plan: &SharedPlan) -> Result<()> {
+        let mut missing: Vec<WeightId> = plan
+            .plan
+            .dispatches
+            .iter()
+            .flat_map(|dispatch| &dispatch.operands)
+            .filter_map(|operand| match operand.place {
+                Place::Weight(id) if !self.places.contains_key(&id) => Some(id),
+                _ => None,
+            })
+            .collect();
+        missing.sort();
+        missing.dedup();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let blobs = missing
+            .iter()
+            .map(|&id| plan.weights.bytes(id).ok_or_else(|| Error::internal(format!("weight {} has no bytes", id.0))))
+            .collect::<Result<Vec<Arc<[u8]>>>>()?;
+        let (group, places) = executor.upload_weights(&blobs)?;
+        missing.iter().for_each(|&id| plan.weights.release(id));
+        self.groups.push(group);
+        self.places.extend(missing.into_iter().zip(places));
+        Ok(())
+    }
+
+    pub(super) fn free(self, executor: &mut Executor) {
+        for group in self.groups {
+            executor.free_weights(group);
+        }
+    }
+}
+
+/// An operand's address, but for where the request's regions lie.
+#[derive(Clone, Copy)]
+enum Address {
+    Region { region: u16, offset: u64, bytes: u64 },
+    Absolute { base: u64, bytes: u64 },
+}
+
+/// A plan bound to slots; shared by the requests whose regions lie in the same slots.
+pub(super) struct Resolved {
+    pub(super) desc: Arc<PlanDesc>,
+    operands: Vec<Vec<Address>>,
+    pub(super) params: Vec<Arc<[u32]>>,
+    pub(super) workgroups: u64,
+}
+
+impl Resolved {
+    pub(super) fn new(
+        plan: &SharedPlan,
+        residency: &Residency,
+        regions: &[Allocation],
+        executor: &mut Executor,
+    ) -> Result<Self> {
+        let mut dispatches = Vec::with_capacity(plan.plan.dispatches.len());
+        let mut operands = Vec::with_capacity(plan.plan.dispatches.len());
+        for dispatch in &plan.plan.dispatches {
+            let mut slots = Vec::with_capacity(dispatch.operands.len());
+            let mut addresses = Vec::with_capacity(dispatch.operands.len());
+            for operand in &dispatch.operands {
+                let (slot, address) = address(operand, residency, regions)?;
+                slots.push(slot);
+                addresses.push(address);
+            }
+            operands.push(addresses);
+            dispatches.push(DispatchDesc {
+                arm: executor.intern(Arm { variant: dispatch.variant.clone(), slots }),
+                workgroups: dispatch.workgroups(),
+                flops: dispatch.cost.flops,
+                bytes: dispatch.cost.bytes,
+                deps: dispatch.deps.clone(),
+            });
+        }
+        Ok(Resolved {
+            workgroups: dispatches.iter().map(|dispatch| u64::from(dispatch.workgroups)).sum(),
+            params: plan.plan.dispatches.iter().map(|dispatch| dispatch.params.as_slice().into()).collect(),
+            desc: Arc::new(PlanDesc { model: u32::try_from(plan.model).unwrap_or(u32::MAX), dispatches }),
+            operands,
+        })
+    }
+
+    /// The operands of a dispatch as bytes from the start of their slots: base and length.
+    pub(super) fn operands<'a>(
+        &'a self,
+        dispatch: usize,
+        regions: &'a [Allocation],
+    ) -> impl Iterator<Item = (u64, u64)> + 'a {
+        self.operands[dispatch].iter().map(|address| match *address {
+            Address::Region { region, offset, bytes } => (regions[usize::from(region)].base() + offset, bytes),
+            Address::Absolute { base, bytes } => (base, bytes),
+        })
+    }
+}
+
+fn address(operand: &Operand, residency: &Residency, regions: &[Allocation]) -> Result<(Slot, Address)> {
+    let bytes = operand.bytes;
+    match operand.place {
+        Place::Activation { region, offset } => {
+            let allocation = regions
+                .get(usize::from(region))
+                .ok_or_else(|| Error::internal(format!("the plan has no region {region}")))?;
+            Ok((allocation.slot(), Address::Region { region, offset, bytes }))
+        }
+        Place::Weight(id) => {
+            let place = residency
+                .places
+                .get(&id)
+                .ok_or_else(|| Error::internal(format!("weight {} is not on the device", id.0)))?;
+            Ok((place.slot, Address::Absolute { base: place.base, bytes }))
+        }
+    }
+}
