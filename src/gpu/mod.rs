@@ -28,6 +28,10 @@ pub mod memory;
 pub mod pipelines;
 mod staging;
 mod tables;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 mod timing;
 mod trusted;
 pub mod work;
