@@ -185,10 +185,7 @@ mod tests {
             .at_node("outer", "If")
             .in_file("m.onnx")
             .with_shapes(["f32[2,3]", "f32[4]"]);
-        assert_eq!(
-            error.to_string(),
-            "m.onnx: node '/layer1/Add' (Add): cannot broadcast [inputs: f32[2,3], f32[4]]"
-        );
+        assert_eq!(error.to_string(), "m.onnx: node '/layer1/Add' (Add): cannot broadcast [inputs: f32[2,3], f32[4]]");
         assert_eq!(error.kind(), ErrorKind::Shape);
     }
 }
