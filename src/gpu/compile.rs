@@ -19,11 +19,9 @@ use super::device::{DeviceClass, Gpu, request};
 use super::fault::scoped;
 use super::trusted;
 use crate::error::{Error, ErrorKind, Result};
-use crate::link::{Arm, Clamp, Linked, Slot};
+use crate::link::{Arm, Clamp, Linked, Slot, SlotKind, link};
 use crate::schedule::ArmId;
 
-/// How arms become a module: [`crate::link::link`], or what a test puts in its place.
-pub(super) type Linker = Arc<dyn Fn(&[Arm], Clamp) -> Result<Linked> + Send + Sync>;
 /// Called from a compile thread when a result is there.
 pub(super) type Notify = Arc<dyn Fn() + Send + Sync>;
 
@@ -92,7 +90,6 @@ pub(super) struct Compiler {
 pub(super) struct Tools {
     pub(super) gpu: Gpu,
     pub(super) cache: Option<DiskCache>,
-    pub(super) linker: Linker,
     pub(super) clamp: Clamp,
     pub(super) notify: Option<Notify>,
 }
@@ -227,7 +224,7 @@ fn label(arms: &[Arm]) -> String {
 }
 
 fn compile(tools: &Tools, job: &Job, warmer: &mut Option<Warmer>) -> Result<Compiled> {
-    let linked = (tools.linker)(&job.arms, tools.clamp)?;
+    let linked = link(&job.arms, tools.clamp)?;
     let name = label(&job.arms);
     let caps = tools.gpu.caps();
     let limits = [
@@ -237,6 +234,10 @@ fn compile(tools: &Tools, job: &Job, warmer: &mut Option<Warmer>) -> Result<Comp
     ];
     if let Some((what, needs, has)) = limits.into_iter().find(|(_, needs, has)| needs > has) {
         return Err(Error::limit(format!("{name} needs {needs} {what}, the device has {has}")));
+    }
+    let features = [("f16", linked.needs.f16, caps.f16), ("subgroups", linked.needs.subgroups, caps.subgroups)];
+    if let Some((what, ..)) = features.into_iter().find(|(_, needs, has)| *needs && !has) {
+        return Err(Error::limit(format!("{name} needs {what} in shaders, which the device lacks")));
     }
     if caps.class == DeviceClass::Cpu {
         let warm = match warmer {
@@ -266,7 +267,8 @@ fn create(device: &wgpu::Device, cache: Option<&DiskCache>, name: &str, linked: 
             entry_point: Some("main"),
             compilation_options: wgpu::PipelineCompilationOptions {
                 constants: &[],
-                zero_initialize_workgroup_memory: false,
+                // A user's kernel must not see what another tenant left there.
+                zero_initialize_workgroup_memory: linked.has_user_kernel,
             },
             cache: cache.map(DiskCache::cache),
         });
@@ -311,7 +313,7 @@ impl Warmer {
             let table = wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::Buffer(table) };
             let slots = slots.iter().map(|slot| wgpu::BindGroupEntry {
                 binding: 1 + u32::from(slot.index),
-                resource: self.stand_ins[usize::from(slot.kind == crate::link::SlotKind::Slab)].as_entire_binding(),
+                resource: self.stand_ins[usize::from(slot.kind == SlotKind::Slab)].as_entire_binding(),
             });
             let entries: Vec<_> = std::iter::once(table).chain(slots).collect();
             let descriptor = wgpu::BindGroupDescriptor { label: None, layout: &layout, entries: &entries };

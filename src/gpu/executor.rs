@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::binding::BindGroups;
 use super::cache::DiskCache;
-use super::compile::{Linker, Notify, Tools};
+use super::compile::{Notify, Tools};
 use super::device::{Caps, Gpu};
 use super::fault::scoped;
 use super::memory::{Allocation, Memory, MemoryStats, WeightPlace, WeightsId};
@@ -18,7 +18,7 @@ use super::tables::{TableBuffers, TableWriter, WaveTable};
 use super::timing::{Timer, Timers};
 use super::work::{Download, Finished, Upload, WaveWork, Work};
 use crate::error::{Error, Result};
-use crate::link::{self, Arm, Clamp, Slot, SlotKind};
+use crate::link::{Arm, Clamp, Slot, SlotKind};
 use crate::schedule::{ArmId, SubmissionId};
 
 /// Weights go up in pieces of these bytes.
@@ -98,10 +98,6 @@ impl Executor {
     /// # Errors
     /// `Io` if no thread can be started, `Device` if the device is lost.
     pub fn new(gpu: Gpu, options: ExecutorOptions) -> Result<Self> {
-        Self::with_linker(gpu, options, Arc::new(link::link))
-    }
-
-    pub(super) fn with_linker(gpu: Gpu, options: ExecutorOptions, linker: Linker) -> Result<Self> {
         let ExecutorOptions { memory_cap, cache_dir, compile_threads, clamp, segment_bytes, notify } = options;
         let threads = match compile_threads {
             // One core stays for the engine and the app.
@@ -110,7 +106,7 @@ impl Executor {
         };
         let cache = cache_dir.and_then(|folder| DiskCache::open(&gpu, &folder));
         let notify: Option<Notify> = notify;
-        let tools = Tools { gpu: gpu.clone(), cache, linker, clamp, notify };
+        let tools = Tools { gpu: gpu.clone(), cache, clamp, notify };
         let store = PipelineStore::new(&tools, gpu.caps(), threads)?;
         let (send, done) = mpsc::channel();
         let device = &gpu.device;
@@ -396,7 +392,8 @@ impl Executor {
                     if let Some(timer) = timer {
                         timer.mark(&mut pass, index);
                     }
-                    pass.dispatch_workgroups(place.grid[0], place.grid[1], 1);
+                    let [x, y, z] = place.grid;
+                    pass.dispatch_workgroups(x, y, z);
                 }
                 if let Some(timer) = timer {
                     timer.mark(&mut pass, waves.len());

@@ -1,4 +1,4 @@
-//! The executor on a real device, with hand-made shaders in place of the linker's.
+//! The executor on a real device.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
