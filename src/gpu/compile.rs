@@ -6,6 +6,11 @@
 //! queue, so that a cold pipeline would hold up every other request for its whole compile. On CPU adapters each pipeline is
 //! therefore first created and dispatched (with a table of no lanes) on a second device, whose queue nobody waits for. The
 //! driver keeps the machine code in its disk cache, and the first dispatch on the real device only loads it.
+//!
+//! Measured on llvmpipe (Mesa 25.0.7, 2 busy cores) with a kernel of 48 vector multiply-adds: cold, the first dispatch took 1.3
+//! to 1.5 s, and so would a throw-away dispatch on the same device, with nothing else running meanwhile. Warmed on a second
+//! device, it took 1 to 16 ms, and the other requests' dispatches took at most 20 ms while the compile ran. Without a disk cache
+//! (`MESA_SHADER_CACHE_DISABLE`, no writable home) the warm-up is wasted and the first dispatch pays as before.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
