@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::compile::{Compiled, Compiler, Job, Tools};
 use super::device::Caps;
 use crate::error::{Error, Result};
+use crate::kernel::Trust;
 use crate::link::Arm;
 use crate::schedule::{ArmId, Pipelines};
 
