@@ -1,5 +1,7 @@
 //! The executor as the engine uses it: the project's and a user's kernels in one bundle, over public names only.
 
+#![allow(clippy::unwrap_used)]
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

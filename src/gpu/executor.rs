@@ -345,7 +345,7 @@ impl Executor {
             return Ok(None);
         }
         let buffer = self.uploads.take(total)?;
-        let mut filler = Filler::new(&buffer, total)?;
+        let mut filler = Filler::new(&buffer, total).inspect_err(|_| self.uploads.discard(&buffer))?;
         filler.put(bytemuck::cast_slice(self.writer.words()));
         for upload in uploads {
             filler.put(&upload.bytes);

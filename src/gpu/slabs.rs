@@ -80,7 +80,7 @@ impl Executor {
             }
         }
         let buffer = self.uploads.take(total)?;
-        let mut filler = Filler::new(&buffer, total)?;
+        let mut filler = Filler::new(&buffer, total).inspect_err(|_| self.uploads.discard(&buffer))?;
         let mut copies = Vec::with_capacity(batch.len());
         for &(slot, offset, bytes) in batch {
             copies.push((slot, offset, filler.put(bytes)));
