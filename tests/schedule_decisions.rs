@@ -52,7 +52,7 @@ fn chain(dispatches: &[(u32, u32, u64)]) -> Arc<PlanDesc> {
 }
 
 fn submit(scheduler: &mut Scheduler, plan: &Arc<PlanDesc>, deadline: Option<Nanos>) -> RequestId {
-    scheduler.submit(RequestDesc { plan: plan.clone(), deadline, class: Class::Normal }, 0)
+    scheduler.submit(RequestDesc { plan: plan.clone(), deadline, ..RequestDesc::default() }, 0)
 }
 
 /// A submission as its waves' lanes: request and dispatch.

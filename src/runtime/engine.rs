@@ -269,7 +269,12 @@ impl Engine {
     fn start(&mut self, prepared: Prepared, regions: Vec<Allocation>, resolved: Arc<Resolved>) {
         let now = self.clock.now();
         let desc =
-            RequestDesc { plan: resolved.desc.clone(), deadline: prepared.deadline, class: prepared.class };
+            RequestDesc {
+            plan: resolved.desc.clone(),
+            deadline: prepared.deadline,
+            class: prepared.class,
+            ..RequestDesc::default()
+        };
         let outputs = prepared.outputs().len();
         let active = Active {
             remaining: resolved.workgroups,
@@ -332,7 +337,10 @@ impl Engine {
         let mut any = false;
         loop {
             let now = self.clock.now();
-            let Some(submission) = self.scheduler.issue(now, self.executor.pipelines()) else { return Ok(any) };
+            let Some(submission) = self.scheduler.issue(now, self.executor.pipelines()) else {
+                self.take_ended();
+                return Ok(any);
+            };
             any = true;
             let work = self.work(&submission, now)?;
             self.stats.submissions += 1;
@@ -487,7 +495,7 @@ impl Engine {
         timing.total = Duration::from_nanos(at.saturating_sub(prepared.submitted));
         timing.in_time = prepared.deadline.map(|deadline| at <= deadline);
         let result = match outcome {
-            Outcome::Completed => outputs(&prepared, downloads).map(|outputs| Completion { outputs, timing }),
+            Outcome::Completed | Outcome::CompletedLate => outputs(&prepared, downloads).map(|outputs| Completion { outputs, timing }),
             _ => Err(cancelled()),
         };
         self.end(prepared, result);
