@@ -200,7 +200,7 @@ fn what_has_no_pipeline_waits_without_blocking_others() {
     submit(&mut scheduler, &chain(&[(1, 1, 1_000)]), None);
     let mut only = Only(1, Vec::new());
     assert_eq!(lanes(&scheduler.issue(0, &mut only).unwrap()), [[(1, 0)]]);
-    assert_eq!(only.1, [ArmId(0)]);
+    assert!(only.1.contains(&ArmId(0)));
     assert_eq!(scheduler.issue(0, &mut only), None);
     assert!(scheduler.has_ready());
 }

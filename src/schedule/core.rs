@@ -81,11 +81,16 @@ impl Core {
         }
     }
 
-    /// Begins a submission whose first wave starts at `start`, by prediction. Forgets what pipelines there were.
-    pub(super) fn begin(&mut self, start: Nanos) {
+    /// Begins a submission whose first wave starts at `start`, by prediction. Forgets what pipelines there were, and asks
+    /// for those of arms that are new, ahead of their turn.
+    pub(super) fn begin(&mut self, start: Nanos, pipelines: &mut dyn Pipelines) {
         self.start = start;
+        let known = self.single.len();
         self.single.clear();
         self.single.resize(self.arms.len(), None);
+        for arm in known..self.arms.len() {
+            self.has_pipeline(arm as ArmIndex, pipelines);
+        }
     }
 
     /// Where a new request's dispatches queue.

@@ -119,6 +119,11 @@ impl CostModel {
         Load { compute: cost.compute * part, memory: cost.memory * part, longest: longest / f64::from(cost.workgroups) }
     }
 
+    /// Takes a ratio for granted.
+    pub(super) fn assume(&mut self, cost: &DispatchCost, ratio: f64) {
+        self.ratios[cost.key.0 as usize].value = ratio;
+    }
+
     /// Whether the estimate of a dispatch rests on measurements.
     pub(super) fn is_measured(&self, cost: &DispatchCost) -> bool {
         self.ratios[cost.key.0 as usize].seen >= MEASURED

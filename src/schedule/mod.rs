@@ -23,6 +23,7 @@ mod ready;
 mod request;
 mod scheduler;
 mod sets;
+pub mod simulate;
 
 pub use error::PredictionError;
 pub use options::{DeviceModel, HoldBack, Options, Order, Parts, Policy};

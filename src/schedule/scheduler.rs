@@ -173,7 +173,7 @@ impl Scheduler {
         if self.in_flight.len() >= self.core.rules.in_flight {
             return None;
         }
-        self.core.begin(now.max(self.horizon));
+        self.core.begin(now.max(self.horizon), pipelines);
         let id = SubmissionId(self.next_submission);
         let mut record = self.records.pop().unwrap_or_default();
         let mut waves = Vec::new();
