@@ -7,6 +7,7 @@ use super::plan::Arms;
 use super::ready::{ArmIndex, Queue, Rank, Ready};
 use super::request::Request;
 use super::sets::Sets;
+use super::slice::Slice;
 use super::{Admission, ArmId, Class, Lane, Nanos, Options, Outcome, Pipelines};
 
 /// A lane chosen for a wave.
@@ -30,6 +31,9 @@ pub(super) struct Core {
     pub(super) requests: Vec<Option<Request>>,
     /// By tier, dispatches in the ready queues whose requests go on.
     pub(super) waiting: [usize; TIERS],
+    pub(super) slice: Slice,
+    /// The length of the present submission.
+    pub(super) length: f64,
     /// When the next wave starts, by prediction.
     pub(super) start: Nanos,
     /// Predicted time of waves over that of their lanes apart, of late.
@@ -55,8 +59,10 @@ pub(super) struct Core {
 
 impl Core {
     pub(super) fn new(options: Options) -> Self {
+        let rules = Rules::new(&options);
         Core {
-            rules: Rules::new(&options),
+            slice: Slice::new(rules.slice, rules.in_flight, &options.device),
+            rules,
             cost: CostModel::new(options.device),
             account: Account::new(options.parts, options.slice),
             options,
@@ -65,6 +71,7 @@ impl Core {
             ready: std::array::from_fn(|_| Ready::default()),
             requests: Vec::new(),
             waiting: [0; TIERS],
+            length: 0.0,
             start: 0,
             together: 1.0,
             shares: Vec::new(),
@@ -83,8 +90,9 @@ impl Core {
 
     /// Begins a submission whose first wave starts at `start`, by prediction. Forgets what pipelines there were, and asks
     /// for those of arms that are new, ahead of their turn.
-    pub(super) fn begin(&mut self, start: Nanos, pipelines: &mut dyn Pipelines) {
+    pub(super) fn begin(&mut self, now: Nanos, start: Nanos, pipelines: &mut dyn Pipelines) {
         self.start = start;
+        self.length = self.slice.now(now) as f64;
         let known = self.single.len();
         self.single.clear();
         self.single.resize(self.arms.len(), None);

@@ -65,7 +65,7 @@ impl Core {
         if whole <= room.budget {
             return Some(left);
         }
-        let slice = self.rules.slice as f64;
+        let slice = self.length;
         if self.rules.split == Split::No {
             return room.empty.then_some(left);
         }

@@ -24,6 +24,7 @@ mod request;
 mod scheduler;
 mod sets;
 pub mod simulate;
+mod slice;
 
 pub use error::PredictionError;
 pub use options::{DeviceModel, HoldBack, Options, Order, Parts, Policy};

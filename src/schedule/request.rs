@@ -121,6 +121,12 @@ impl Request {
         self.cells.iter().map(|cell| cell.path).fold(0.0, f64::max)
     }
 
+    /// The time to spare before its deadline, if it has one that it can keep by prediction.
+    pub(super) fn slack(&self, now: Nanos) -> Option<Nanos> {
+        let slack = self.desc.deadline?.checked_sub(now)?.checked_sub(self.longest_path() as Nanos)?;
+        self.predictable.then_some(slack)
+    }
+
     /// Whether nothing has been issued.
     pub(super) fn untouched(&self) -> bool {
         self.last.is_none()

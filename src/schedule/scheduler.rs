@@ -147,6 +147,9 @@ impl Scheduler {
             self.end_if_over(slot, now);
         }
         let core = &mut self.core;
+        if let Some(slack) = request.slack(now).filter(|_| core.rules.ranking.knows_deadlines()) {
+            core.slice.note(slack, now);
+        }
         if let Some(key) = key {
             self.keys.insert(key, id);
         }
@@ -173,11 +176,11 @@ impl Scheduler {
         if self.in_flight.len() >= self.core.rules.in_flight {
             return None;
         }
-        self.core.begin(now.max(self.horizon), pipelines);
+        self.core.begin(now, now.max(self.horizon), pipelines);
         let id = SubmissionId(self.next_submission);
         let mut record = self.records.pop().unwrap_or_default();
         let mut waves = Vec::new();
-        let mut room = Room { budget: self.core.rules.slice as f64, empty: true, only: None };
+        let mut room = Room { budget: self.core.length, empty: true, only: None };
         while waves.len() < self.core.rules.waves {
             let Formed::Wave(wave, predicted) = self.core.form(pipelines, room) else { break };
             self.hold(id, &mut record);
