@@ -4,7 +4,12 @@ pub mod error;
 pub mod graph;
 pub mod kernel;
 pub mod link;
+#[cfg(feature = "cli")]
+pub mod npy;
 pub mod ops;
 pub mod plan;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod reference;
 pub mod schedule;
 pub mod tensor;
