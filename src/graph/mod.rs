@@ -53,6 +53,8 @@ pub enum Attr {
     Ints(Vec<i64>),
     Floats(Vec<f32>),
     Strs(Vec<String>),
+    /// A subgraph (of If, Loop, Scan). Only its presence is kept: no operator takes one.
+    Subgraph,
 }
 
 /// One operator applied to values.

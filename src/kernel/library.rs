@@ -14,6 +14,7 @@ macro_rules! kernels {
 
 kernels! {
     "copy",
+    "copy_strided",
 }
 
 static LIBRARY: LazyLock<BTreeMap<&'static str, Arc<Kernel>>> = LazyLock::new(|| {

@@ -8,6 +8,8 @@ use crate::graph::Node;
 use crate::plan::lower::Lowering;
 use crate::tensor::{DType, Tensor};
 
+pub mod grid;
+
 /// What is known of a value while a plan is made: its type, its concrete shape and, for constants and shape arithmetic,
 /// the value itself.
 #[derive(Clone, Debug)]

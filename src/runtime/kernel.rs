@@ -11,8 +11,7 @@ use super::{Completion, Shared};
 use crate::error::{Error, Result};
 use crate::kernel::{Access, Binding, Kernel, Variant};
 use crate::link::{self, Arm, Clamp, Slot, SlotKind};
-use crate::plan::weights::ModelWeights;
-use crate::plan::{Cost, Dispatch, Operand, Place, Plan, PlanInput, PlanOutput, Source, repr};
+use crate::plan::{Cost, Dispatch, ModelWeights, Operand, Place, Plan, PlanInput, PlanOutput, Source, repr};
 use crate::schedule::Class;
 use crate::tensor::{DType, Tensor};
 

@@ -25,7 +25,7 @@ pub use options::{Clock, Drive, Options};
 pub use request::{Request, RequestBuilder};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::gpu::{Executor, Gpu, MemoryStats};
+use crate::gpu::{Executor, Gpu, MemoryStats, PipelineStats};
 use crate::graph::Graph;
 use crate::onnx::{self, LoadOptions};
 use crate::plan::lower::Target;
@@ -77,7 +77,7 @@ impl Runtime {
     /// # Errors
     /// `Limit` if the device lacks what fascine needs.
     pub fn from_device(
-        adapter: &wgpu::Adapter,
+        adapter: wgpu::Adapter,
         device: wgpu::Device,
         queue: wgpu::Queue,
         options: Options,
@@ -204,8 +204,8 @@ pub struct Stats {
     pub gpu_nanos: u64,
     /// GPU memory now.
     pub memory: MemoryStats,
-    /// Pipelines now.
-    pub pipelines: usize,
+    /// Pipelines and compiles.
+    pub pipelines: PipelineStats,
 }
 
 impl Drop for Shared {

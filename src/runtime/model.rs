@@ -9,8 +9,7 @@ use super::request::{Request, RequestBuilder, When};
 use super::{Completion, Shared};
 use crate::error::{Error, Result};
 use crate::graph::{Dim, Graph};
-use crate::plan::weights::ModelWeights;
-use crate::plan::{Place, Plan, planner, repr};
+use crate::plan::{self, ModelWeights, Place, Plan, repr};
 use crate::tensor::{DType, Tensor};
 
 /// A model, loaded and checked. Cheap to clone; its memory is freed when the last clone and the last request are gone.
@@ -93,7 +92,6 @@ impl PlanCache {
 
 impl Model {
     pub(super) fn new(shared: Arc<Shared>, graph: Graph) -> Result<Self> {
-        let graph = crate::graph::prepare(graph)?;
         for &id in &graph.inputs {
             let value = graph.value(id);
             if value.dtype.is_none() {
@@ -165,7 +163,7 @@ impl Model {
         if let Some(plan) = plans.get(shapes) {
             return Ok(plan);
         }
-        let plan = planner::plan(graph, shapes, weights, &shared.target)?;
+        let plan = plan::plan(graph, shapes, weights, &shared.target)?;
         let plan = Arc::new(SharedPlan {
             id: shared.next_id(),
             model: *id,

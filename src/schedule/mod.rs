@@ -2,8 +2,24 @@
 //!
 //! A pure state machine. It has no clock (every call is told the time), no GPU (the caller runs what it issues and reports
 //! back), no thread, and no randomness: the same calls give the same decisions.
+//!
+//! A request's dispatches are a scoreboard: one is ready when those that it depends on have been issued in earlier waves,
+//! because the device runs waves in order of issue. Ready dispatches wait in a queue for each arm, ordered by urgency.
+//! [`Scheduler::issue`] forms one wave after the other until the slice is full: the most urgent dispatch leads, and others
+//! join where the cost model predicts that this takes less time than going apart and there is a pipeline for all arms.
 
 use std::sync::Arc;
+
+mod bundle;
+mod cost;
+mod options;
+mod ready;
+mod request;
+mod scheduler;
+mod sets;
+
+pub use options::{DeviceModel, Options, Order, Policy};
+pub use scheduler::{Cancelled, Retired, Scheduler, Stats};
 
 /// Nanoseconds on the caller's clock.
 pub type Nanos = u64;
@@ -37,7 +53,7 @@ pub enum Class {
 pub struct DispatchDesc {
     /// What runs.
     pub arm: ArmId,
-    /// Whether it is among the heavy kernels, which keep to pipelines of their own (see [`Pipelines`]).
+    /// Workgroups of its grid; never zero.
     pub workgroups: u32,
     /// Floating-point operations.
     pub flops: u64,
@@ -89,6 +105,18 @@ pub struct Wave {
     pub lanes: Vec<Lane>,
     /// Predicted duration.
     pub predicted: Nanos,
+    /// Predicted duration had each lane been a wave of its own.
+    pub separate: Nanos,
+}
+
+impl Wave {
+    /// Its arms, sorted, without duplicates.
+    pub fn arms(&self) -> Vec<ArmId> {
+        let mut arms: Vec<_> = self.lanes.iter().map(|lane| lane.arm).collect();
+        arms.sort_unstable();
+        arms.dedup();
+        arms
+    }
 }
 
 /// Waves that go to the device together.
@@ -108,6 +136,8 @@ pub enum Outcome {
     Completed,
     /// It was cancelled before every dispatch was issued.
     Cancelled,
+    /// The caller could not make a pipeline for it, or its plan was malformed.
+    Failed,
 }
 
 /// A request that ended.
@@ -117,7 +147,7 @@ pub struct Ended {
     pub request: RequestId,
     /// How.
     pub outcome: Outcome,
-    /// When the submission with its last dispatch retired (or when it was cancelled).
+    /// When the last submission that holds a lane of it retired (or at once, where nothing was issued).
     pub at: Nanos,
 }
 
@@ -127,6 +157,6 @@ pub trait Pipelines {
     fn ready(&mut self, arms: &[ArmId]) -> bool;
     /// Says that this set would have been used, had it been ready.
     fn want(&mut self, arms: &[ArmId]);
-    /// Whether the two arms may share a pipeline at all (same workgroup size, and so on).
+    /// Whether the two arms may share a pipeline at all (same workgroup size, and so on). Symmetric.
     fn compatible(&self, a: ArmId, b: ArmId) -> bool;
 }

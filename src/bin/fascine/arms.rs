@@ -145,14 +145,14 @@ fn warm_up(runtime: &Runtime, workload: &Workload, models: &[Model]) -> Result<(
     for _ in 0..MAX_WARM_UP {
         pass(workload, models)?;
         let mut stats = runtime.stats()?;
-        while stats.compiling > 0 {
+        while stats.pipelines.compiling + stats.pipelines.waiting > 0 {
             std::thread::sleep(Duration::from_millis(20));
             stats = runtime.stats()?;
         }
-        if last == Some(stats.pipelines) {
+        if last == Some(stats.pipelines.compiled) {
             break;
         }
-        last = Some(stats.pipelines);
+        last = Some(stats.pipelines.compiled);
     }
     Ok(())
 }

@@ -28,7 +28,13 @@ impl Engine {
 
     /// Turns what the scheduler decided into addresses, uploads and read-backs.
     fn work(&mut self, submission: &Submission, now: Nanos) -> Result<Work> {
-        let mut work = Work { id: submission.id, ..Work::default() };
+        let mut work = Work {
+            id: submission.id,
+            clears: Vec::new(),
+            uploads: Vec::new(),
+            waves: Vec::new(),
+            downloads: Vec::new(),
+        };
         work.waves.reserve(submission.waves.len());
         for wave in &submission.waves {
             let mut lanes = Vec::with_capacity(wave.lanes.len());
@@ -43,8 +49,8 @@ impl Engine {
                     for input in &active.prepared.uploads {
                         let region = &active.regions[usize::from(input.region)];
                         work.uploads.push(Upload {
-                            slot: region.slot,
-                            offset: region.offset + input.offset,
+                            slot: region.slot(),
+                            offset: region.base() + input.offset,
                             bytes: input.bytes.clone(),
                         });
                     }
@@ -76,8 +82,8 @@ fn downloads(request: RequestId, active: &Active, downloads: &mut Vec<Download>)
         let Place::Activation { region, offset } = operand.place else { continue };
         let region = &active.regions[usize::from(region)];
         downloads.push(Download {
-            slot: region.slot,
-            offset: region.offset + offset,
+            slot: region.slot(),
+            offset: region.base() + offset,
             bytes: operand.bytes,
             tag: (request.0 << 16) | index as u64,
         });

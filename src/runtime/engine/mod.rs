@@ -176,7 +176,7 @@ impl Engine {
                 self.free_if_unused(model);
             }
             Message::Stats(reply) => {
-                let pipelines = self.executor.pipelines().live();
+                let pipelines = self.executor.pipelines().stats();
                 let stats = Stats { memory: self.executor.memory(), pipelines, ..self.stats.clone() };
                 // The caller may have stopped waiting.
                 let _ = reply.send(stats);

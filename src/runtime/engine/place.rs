@@ -45,7 +45,7 @@ impl Engine {
     }
 
     fn may_fit_later(&self, prepared: &Prepared) -> bool {
-        !self.active.is_empty() && self.executor.fits_ever(&prepared.plan.plan.regions)
+        !self.active.is_empty() && prepared.plan.plan.regions.iter().all(|&bytes| self.executor.fits_ever(bytes))
     }
 
     fn place(&mut self, prepared: &Prepared) -> Result<(Vec<Allocation>, Arc<Resolved>)> {
@@ -62,7 +62,7 @@ impl Engine {
                 }
             }
         }
-        let key = (plan.id, regions.iter().map(|allocation| allocation.slot.index).collect::<Vec<u8>>());
+        let key = (plan.id, regions.iter().map(|allocation| allocation.slot().index).collect::<Vec<u8>>());
         if let Some((_, resolved)) = self.resolved.iter().find(|(known, _)| *known == key) {
             return Ok((regions, resolved.clone()));
         }

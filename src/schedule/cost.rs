@@ -1,0 +1,281 @@
+//! How long things take: a static estimate, corrected by what was measured.
+//!
+//! A dispatch is a compute area and a memory area (the time the whole device would take for its operations, and for its
+//! bytes) in equal workgroups. A wave takes its fixed cost plus the largest of: the sum of compute areas, the sum of memory
+//! areas, and the longest single workgroup. Each arm, by size class, has a ratio of measured to estimated time, as has the
+//! fixed cost. A wave's error is laid on its parts by their share in the prediction.
+
+use std::collections::HashMap;
+
+use super::{ArmId, DeviceModel, DispatchDesc, Nanos};
+
+/// Weight of a new measurement once a ratio has settled. Guessed.
+const SETTLED: f64 = 0.1;
+/// Bounds of what one measurement may say, so that a stall does not ruin an estimate. Guessed.
+const ERROR: (f64, f64) = (1.0 / 16.0, 16.0);
+/// Bounds of a ratio.
+const RATIO: (f64, f64) = (1e-4, 1e4);
+
+/// An arm and size class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct CostKey(u32);
+
+/// The fixed cost of waves and lanes.
+const FIXED: CostKey = CostKey(0);
+
+/// Whole-device nanoseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Load {
+    compute: f64,
+    memory: f64,
+    /// The longest single workgroup.
+    longest: f64,
+}
+
+impl Load {
+    fn body(self) -> f64 {
+        self.compute.max(self.memory).max(self.longest)
+    }
+
+    fn plus(self, other: Load) -> Load {
+        Load {
+            compute: self.compute + other.compute,
+            memory: self.memory + other.memory,
+            longest: self.longest.max(other.longest),
+        }
+    }
+}
+
+/// What a dispatch costs by the static estimate.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DispatchCost {
+    key: CostKey,
+    compute: f64,
+    memory: f64,
+    workgroups: u32,
+}
+
+/// The load of a wave as it fills.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct WaveLoad {
+    load: Load,
+    lanes: u32,
+    separate: f64,
+}
+
+/// A lane's share in a wave's prediction.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Share {
+    key: CostKey,
+    body: f64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Ratio {
+    value: f64,
+    seen: f64,
+}
+
+#[derive(Debug)]
+pub(super) struct CostModel {
+    device: DeviceModel,
+    ratios: Vec<Ratio>,
+    keys: HashMap<(ArmId, u32), CostKey>,
+}
+
+impl CostModel {
+    pub(super) fn new(device: DeviceModel) -> Self {
+        let device = DeviceModel {
+            parallelism: device.parallelism.max(1),
+            flops: if device.flops.is_finite() { device.flops.max(1.0) } else { 1e12 },
+            bytes: if device.bytes.is_finite() { device.bytes.max(1.0) } else { 1e11 },
+            ..device
+        };
+        CostModel { device, ratios: vec![Ratio { value: 1.0, seen: 1.0 }], keys: HashMap::new() }
+    }
+
+    /// The static estimate of a dispatch.
+    pub(super) fn dispatch(&mut self, desc: &DispatchDesc) -> DispatchCost {
+        let compute = desc.flops as f64 * 1e9 / self.device.flops;
+        let memory = desc.bytes as f64 * 1e9 / self.device.bytes;
+        let class = (desc.flops.max(desc.bytes) / u64::from(desc.workgroups.max(1))).max(1).ilog2() / 2
+            + 32 * (desc.workgroups.max(1).ilog2() / 2);
+        let ratios = &mut self.ratios;
+        let key = *self.keys.entry((desc.arm, class)).or_insert_with(|| {
+            ratios.push(Ratio { value: 1.0, seen: 0.0 });
+            CostKey(ratios.len() as u32 - 1)
+        });
+        DispatchCost { key, compute, memory, workgroups: desc.workgroups.max(1) }
+    }
+
+    /// The load of `count` workgroups of a dispatch.
+    pub(super) fn load(&self, cost: &DispatchCost, count: u32) -> Load {
+        let ratio = self.ratio(cost.key);
+        let part = ratio * f64::from(count) / f64::from(cost.workgroups);
+        let longest = ratio * cost.compute.max(cost.memory) * f64::from(self.device.parallelism);
+        Load { compute: cost.compute * part, memory: cost.memory * part, longest: longest / f64::from(cost.workgroups) }
+    }
+
+    /// How many of `left` workgroups, in whole rounds of the device, a wave of their own may hold within `budget`.
+    /// At least one round, and at least as much as takes no longer than the wave's fixed cost.
+    pub(super) fn fit(&self, cost: &DispatchCost, left: u32, budget: f64) -> u32 {
+        let round = self.device.parallelism;
+        let each = self.ratio(cost.key) * cost.compute.max(cost.memory) / f64::from(cost.workgroups);
+        let fixed = self.fixed(1);
+        let count = (budget - fixed).max(fixed) / each;
+        if !count.is_finite() || count >= f64::from(left) {
+            return left;
+        }
+        ((count as u32) / round * round).max(round).min(left)
+    }
+
+    /// Predicted duration of `load` as a wave of one lane.
+    pub(super) fn alone(&self, load: Load) -> f64 {
+        self.fixed(1) + load.body()
+    }
+
+    /// Predicted duration of a wave.
+    pub(super) fn wave(&self, wave: &WaveLoad) -> f64 {
+        self.fixed(wave.lanes) + wave.load.body()
+    }
+
+    /// The wave with one more lane.
+    pub(super) fn joined(&self, wave: &WaveLoad, load: Load) -> WaveLoad {
+        WaveLoad { load: wave.load.plus(load), lanes: wave.lanes + 1, separate: wave.separate + self.alone(load) }
+    }
+
+    pub(super) fn share(&self, cost: &DispatchCost, load: Load) -> Share {
+        Share { key: cost.key, body: load.body() }
+    }
+
+    /// Learns from a wave that was predicted to take `predicted` and took `measured`.
+    pub(super) fn learn(&mut self, shares: &[Share], predicted: f64, measured: f64) {
+        if predicted <= 0.0 || shares.is_empty() {
+            return;
+        }
+        let error = (measured / predicted).clamp(ERROR.0, ERROR.1);
+        let fixed = self.fixed(shares.len() as u32);
+        let total = fixed + shares.iter().map(|share| share.body).sum::<f64>();
+        if total <= 0.0 {
+            return;
+        }
+        self.correct(FIXED, fixed / total, error);
+        for share in shares {
+            self.correct(share.key, share.body / total, error);
+        }
+    }
+
+    /// The fixed cost of a submission.
+    pub(super) fn submission(&self) -> f64 {
+        self.device.submission as f64
+    }
+
+    fn correct(&mut self, key: CostKey, share: f64, error: f64) {
+        let ratio = &mut self.ratios[key.0 as usize];
+        ratio.seen += share;
+        let weight = (share / ratio.seen).max(SETTLED * share);
+        ratio.value = (ratio.value * (1.0 + weight * (error - 1.0))).clamp(RATIO.0, RATIO.1);
+    }
+
+    fn ratio(&self, key: CostKey) -> f64 {
+        self.ratios[key.0 as usize].value
+    }
+
+    fn fixed(&self, lanes: u32) -> f64 {
+        let device = &self.device;
+        self.ratio(FIXED) * (device.wave as f64 + device.lane as f64 * f64::from(lanes))
+    }
+}
+
+impl WaveLoad {
+    pub(super) fn separate(&self) -> Nanos {
+        nanos(self.separate)
+    }
+}
+
+/// To whole nanoseconds, upwards.
+pub(super) fn nanos(value: f64) -> Nanos {
+    value.ceil() as Nanos
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DEVICE: DeviceModel =
+        DeviceModel { parallelism: 4, flops: 1e9, bytes: 1e9, wave: 100, lane: 10, submission: 0 };
+
+    fn desc(workgroups: u32, flops: u64, bytes: u64) -> DispatchDesc {
+        DispatchDesc { arm: ArmId(1), workgroups, flops, bytes, deps: Vec::new() }
+    }
+
+    #[test]
+    fn a_workgroup_takes_as_long_as_a_round() {
+        let mut model = CostModel::new(DEVICE);
+        let cost = model.dispatch(&desc(8, 8_000, 80));
+        for (count, expected) in [(1, 4_000.0), (4, 4_000.0), (8, 8_000.0)] {
+            assert_eq!(model.alone(model.load(&cost, count)), 110.0 + expected, "{count} workgroups");
+        }
+    }
+
+    #[test]
+    fn small_lanes_fill_a_device_together() {
+        let mut model = CostModel::new(DEVICE);
+        let cost = model.dispatch(&desc(1, 1_000, 0));
+        let load = model.load(&cost, 1);
+        let mut wave = WaveLoad::default();
+        for _ in 0..4 {
+            wave = model.joined(&wave, load);
+        }
+        assert_eq!(model.wave(&wave), 140.0 + 4_000.0);
+        assert_eq!(wave.separate(), 4 * 4_110);
+    }
+
+    #[test]
+    fn compute_hides_memory() {
+        let mut model = CostModel::new(DEVICE);
+        let compute = model.dispatch(&desc(64, 64_000, 0));
+        let memory = model.dispatch(&desc(64, 0, 64_000));
+        let wave = model.joined(&WaveLoad::default(), model.load(&compute, 64));
+        let wave = model.joined(&wave, model.load(&memory, 64));
+        assert_eq!(model.wave(&wave), 120.0 + 64_000.0);
+    }
+
+    #[test]
+    fn fits_whole_rounds_and_at_least_one() {
+        let mut model = CostModel::new(DEVICE);
+        let cost = model.dispatch(&desc(64, 64_000, 0));
+        for (left, budget, expected) in
+            [(64, 1e9, 64), (64, 10_110.0, 8), (64, 0.0, 4), (3, 0.0, 3), (64, 64_110.0, 64)]
+        {
+            assert_eq!(model.fit(&cost, left, budget), expected, "{left} left, budget {budget}");
+        }
+        let free = model.dispatch(&desc(64, 0, 0));
+        assert_eq!(model.fit(&free, 64, 1e3), 64);
+    }
+
+    #[test]
+    fn learns_what_it_is_told() {
+        let mut model = CostModel::new(DEVICE);
+        let slow = model.dispatch(&desc(64, 640_000, 0));
+        let load = |model: &CostModel| model.load(&slow, 64);
+        for _ in 0..60 {
+            let load = load(&model);
+            model.learn(&[model.share(&slow, load)], model.alone(load), 3.0 * 640_110.0);
+        }
+        let predicted = model.alone(load(&model));
+        assert!((predicted / (3.0 * 640_110.0) - 1.0).abs() < 0.02, "{predicted}");
+    }
+
+    #[test]
+    fn an_outlier_moves_a_settled_ratio_little() {
+        let mut model = CostModel::new(DEVICE);
+        let cost = model.dispatch(&desc(64, 640_000, 0));
+        let load = model.load(&cost, 64);
+        for _ in 0..100 {
+            model.learn(&[model.share(&cost, load)], 640_110.0, 640_110.0);
+        }
+        model.learn(&[model.share(&cost, load)], 640_110.0, 1e15);
+        assert!(model.alone(model.load(&cost, 64)) < 3.0 * 640_110.0);
+    }
+}

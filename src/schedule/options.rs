@@ -1,0 +1,181 @@
+//! What a scheduler is told when it is made.
+
+use super::Nanos;
+
+/// How dispatches leave: the arms of the benchmarks, on one code path.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Policy {
+    /// Every dispatch is a submission of its own, one in flight.
+    SubmitEach,
+    /// One request at a time, first come first served; all of its dispatches in one submission, a wave each.
+    TimeOnly,
+    /// All ready dispatches of all requests in turn, a wave each, many waves a submission.
+    OnePass,
+    /// Waves of many lanes.
+    #[default]
+    Bundled,
+}
+
+/// Which ready dispatch goes first under [`Policy::Bundled`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Order {
+    /// First come, first served.
+    Arrival,
+    /// The earliest deadline; best effort last, by class and arrival.
+    #[default]
+    EarliestDeadline,
+}
+
+/// What the device can do, as far as predictions need it. Measured durations correct it as they come.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DeviceModel {
+    /// Workgroups that run at the same time.
+    pub parallelism: u32,
+    /// Floating-point operations per second of the whole device.
+    pub flops: f64,
+    /// Bytes per second of the whole device.
+    pub bytes: f64,
+    /// Fixed cost of a wave.
+    pub wave: Nanos,
+    /// Fixed cost of a lane within a wave.
+    pub lane: Nanos,
+    /// Fixed cost of a submission, seen where durations come from completion times alone.
+    pub submission: Nanos,
+}
+
+/// Fewer workgroups at a time than this is a CPU.
+const CPU_PARALLELISM: u32 = 64;
+
+impl DeviceModel {
+    /// A guess from the number of workgroups that run at the same time; what is measured corrects it.
+    ///
+    /// The sizes for a CPU are from llvmpipe (Mesa 25.0.7) on two cores, those for a GPU a guess.
+    pub fn for_parallelism(parallelism: u32) -> Self {
+        let parallelism = parallelism.max(1);
+        let units = f64::from(parallelism);
+        if parallelism < CPU_PARALLELISM {
+            let (flops, bytes) = (6e9 * units, 4e9 * units);
+            return DeviceModel { parallelism, flops, bytes, wave: 60_000, lane: 1_000, submission: 70_000 };
+        }
+        let (flops, bytes) = (20e9 * units, 1e9 * units);
+        DeviceModel { parallelism, flops, bytes, wave: 6_000, lane: 100, submission: 20_000 }
+    }
+}
+
+/// Options of a [`Scheduler`](super::Scheduler). Counts of zero are taken as one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Options {
+    /// How dispatches leave.
+    pub policy: Policy,
+    /// Which goes first.
+    pub order: Order,
+    /// Predicted duration that a submission may not exceed, but for one that cannot be divided further.
+    pub slice: Nanos,
+    /// Submissions in flight at the same time.
+    pub in_flight: usize,
+    /// Lanes of a wave.
+    pub max_lanes: usize,
+    /// Waves of a submission.
+    pub max_waves: usize,
+    /// Arms of a set of pipelines to ask for.
+    pub max_arms: usize,
+    /// Part of a lane's separate duration that it must save to join a wave. Guessed.
+    pub min_gain: f64,
+    /// Predicted time that must have been lost for want of a set of pipelines before it is asked for. Guessed.
+    pub want_after: Nanos,
+    /// First estimate of the device.
+    pub device: DeviceModel,
+}
+
+impl Options {
+    /// The default for a device that runs so many workgroups at the same time.
+    pub fn for_parallelism(parallelism: u32) -> Self {
+        Options { device: DeviceModel::for_parallelism(parallelism), ..Options::default() }
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            policy: Policy::default(),
+            order: Order::default(),
+            slice: 2_000_000,
+            in_flight: 2,
+            max_lanes: 256,
+            max_waves: 64,
+            max_arms: 16,
+            min_gain: 0.05,
+            want_after: 200_000,
+            device: DeviceModel::for_parallelism(256),
+        }
+    }
+}
+
+/// Which requests a submission draws on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    Any,
+    OneRequest,
+}
+
+/// In which order ready dispatches go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ranking {
+    Arrival,
+    /// In the order in which they became ready.
+    Readiness,
+    Deadline,
+}
+
+/// Whether a dispatch longer than a slice is divided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Split {
+    Yes,
+    No,
+}
+
+/// A policy, spelt out.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rules {
+    pub(super) ranking: Ranking,
+    pub(super) scope: Scope,
+    pub(super) split: Split,
+    pub(super) slice: Nanos,
+    pub(super) in_flight: usize,
+    pub(super) lanes: usize,
+    pub(super) waves: usize,
+}
+
+impl Rules {
+    pub(super) fn new(options: &Options) -> Self {
+        let each = Rules {
+            ranking: Ranking::Arrival,
+            scope: Scope::Any,
+            split: Split::No,
+            slice: options.slice,
+            in_flight: 1,
+            lanes: 1,
+            waves: 1,
+        };
+        let in_flight = options.in_flight.max(1);
+        let waves = options.max_waves.max(1);
+        match options.policy {
+            Policy::SubmitEach => each,
+            Policy::TimeOnly => {
+                Rules { scope: Scope::OneRequest, slice: Nanos::MAX, waves: usize::MAX, in_flight, ..each }
+            }
+            Policy::OnePass => Rules { ranking: Ranking::Readiness, waves, in_flight, ..each },
+            Policy::Bundled => Rules {
+                ranking: match options.order {
+                    Order::Arrival => Ranking::Arrival,
+                    Order::EarliestDeadline => Ranking::Deadline,
+                },
+                split: Split::Yes,
+                waves,
+                in_flight,
+                lanes: options.max_lanes.max(1),
+                ..each
+            },
+        }
+    }
+}

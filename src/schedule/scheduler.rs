@@ -1,0 +1,302 @@
+//! The scheduler's transitions.
+
+use std::collections::HashMap;
+
+use super::bundle::{Core, Formed, Room};
+use super::cost::Share;
+use super::options::{Options, Scope};
+use super::request::{Board, Plans, Request};
+use super::{Ended, Nanos, Outcome, Pipelines, RequestDesc, RequestId, Submission, SubmissionId};
+
+/// What came of [`Scheduler::cancel`] and [`Scheduler::fail`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cancelled {
+    /// Nothing of it is in flight: it has ended.
+    Ended,
+    /// Nothing further of it issues; it ends when what is in flight has retired. Until then its memory is in use.
+    Draining,
+    /// There is no such request, or it has ended already.
+    Unknown,
+}
+
+/// What came of [`Scheduler::retire`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retired {
+    /// It was in flight, and is no longer.
+    Done,
+    /// There is no such submission in flight.
+    Unknown,
+}
+
+/// Counts since the scheduler was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Submissions issued.
+    pub submissions: u64,
+    /// Waves issued.
+    pub waves: u64,
+    /// Lanes issued.
+    pub lanes: u64,
+    /// Requests that completed.
+    pub completed: u64,
+    /// Requests that were cancelled or failed.
+    pub abandoned: u64,
+}
+
+#[derive(Debug)]
+struct InFlight {
+    id: SubmissionId,
+    issued: Nanos,
+    record: Record,
+}
+
+/// What retiring a submission needs to know. Its memory is used again.
+#[derive(Debug, Default)]
+struct Record {
+    /// Per wave: the end of its run of `shares`, and its predicted duration.
+    waves: Vec<(usize, f64)>,
+    shares: Vec<Share>,
+    /// Slots of the requests that it holds lanes of, each once.
+    requests: Vec<u32>,
+}
+
+/// Decides which ready dispatches of which requests go together, and when. See the [module](super).
+#[derive(Debug)]
+pub struct Scheduler {
+    core: Core,
+    plans: Plans,
+    slots: HashMap<RequestId, u32>,
+    free: Vec<u32>,
+    boards: Vec<Board>,
+    in_flight: Vec<InFlight>,
+    records: Vec<Record>,
+    ended: Vec<Ended>,
+    next_request: u64,
+    next_submission: u64,
+    last_retired: Nanos,
+    stats: Stats,
+}
+
+impl Scheduler {
+    /// A scheduler without requests.
+    pub fn new(options: Options) -> Self {
+        Scheduler {
+            core: Core::new(options),
+            plans: Plans::default(),
+            slots: HashMap::new(),
+            free: Vec::new(),
+            boards: Vec::new(),
+            in_flight: Vec::new(),
+            records: Vec::new(),
+            ended: Vec::new(),
+            next_request: 0,
+            next_submission: 0,
+            last_retired: 0,
+            stats: Stats::default(),
+        }
+    }
+
+    /// Takes a request.
+    ///
+    /// One without dispatches has completed at once; one whose plan is malformed (a dispatch without workgroups, or that
+    /// depends on itself or a later one) has failed at once. [`Scheduler::take_ended`] tells.
+    pub fn submit(&mut self, desc: RequestDesc, now: Nanos) -> RequestId {
+        let id = RequestId(self.next_request);
+        self.next_request += 1;
+        let core = &mut self.core;
+        let Some(plan) = self.plans.get(&desc.plan, &mut core.arms, &mut core.cost) else {
+            self.end(id, Outcome::Failed, now);
+            return id;
+        };
+        let board = self.boards.pop().unwrap_or_default();
+        let request = Request::new(id.0, plan, desc.deadline, desc.class, board);
+        if let Some(outcome) = request.ended() {
+            self.boards.push(request.into_board());
+            self.end(id, outcome, now);
+            return id;
+        }
+        let dispatches = request.plan.steps.len() as u32;
+        let slot = self.free.pop().unwrap_or_else(|| {
+            core.requests.push(None);
+            core.requests.len() as u32 - 1
+        });
+        core.requests[slot as usize] = Some(request);
+        self.slots.insert(id, slot);
+        for dispatch in 0..dispatches {
+            if core.requests[slot as usize].as_ref().is_some_and(|request| request.is_source(dispatch)) {
+                core.make_ready(slot, dispatch);
+            }
+        }
+        id
+    }
+
+    /// What to submit to the device next, if anything.
+    ///
+    /// Ask again until there is nothing, and whenever a request came, a submission retired, or a pipeline became ready.
+    pub fn issue(&mut self, now: Nanos, pipelines: &mut dyn Pipelines) -> Option<Submission> {
+        if self.in_flight.len() >= self.core.rules.in_flight {
+            return None;
+        }
+        self.core.begin();
+        let id = SubmissionId(self.next_submission);
+        let mut record = self.records.pop().unwrap_or_default();
+        let mut waves = Vec::new();
+        let mut room = Room { budget: self.core.rules.slice as f64, empty: true, only: None };
+        while waves.len() < self.core.rules.waves {
+            let Formed::Wave(wave, predicted) = self.core.form(pipelines, room) else { break };
+            self.hold(id, &mut record);
+            record.shares.extend_from_slice(&self.core.shares);
+            record.waves.push((record.shares.len(), predicted));
+            self.stats.lanes += wave.lanes.len() as u64;
+            if self.core.rules.scope == Scope::OneRequest {
+                room.only = Some(wave.lanes[0].request.0);
+            }
+            room.budget -= predicted;
+            room.empty = false;
+            waves.push(wave);
+        }
+        let Core { sets, arms, options, .. } = &mut self.core;
+        sets.ask(options.want_after as f64, |family| {
+            let mut ids: Vec<_> = family.iter().map(|&arm| arms.id(arm)).collect();
+            ids.sort_unstable();
+            pipelines.want(&ids);
+        });
+        if waves.is_empty() {
+            self.records.push(record);
+            return None;
+        }
+        self.next_submission += 1;
+        self.stats.submissions += 1;
+        self.stats.waves += waves.len() as u64;
+        self.in_flight.push(InFlight { id, issued: now, record });
+        Some(Submission { id, waves })
+    }
+
+    /// Notes that a submission is done, with the measured duration of each wave where there is one.
+    pub fn retire(&mut self, id: SubmissionId, times: Option<&[Nanos]>, now: Nanos) -> Retired {
+        let Some(at) = self.in_flight.iter().position(|flight| flight.id == id) else { return Retired::Unknown };
+        let InFlight { issued, mut record, .. } = self.in_flight.remove(at);
+        self.learn(&record, times, now.saturating_sub(issued.max(self.last_retired)));
+        self.last_retired = self.last_retired.max(now);
+        for &slot in &record.requests {
+            if let Some(request) = &mut self.core.requests[slot as usize] {
+                request.in_flight -= 1;
+            }
+            self.end_if_over(slot, now);
+        }
+        record.waves.clear();
+        record.shares.clear();
+        record.requests.clear();
+        self.records.push(record);
+        Retired::Done
+    }
+
+    /// Issues nothing further of a request. If all of it has been issued already, it completes none the less.
+    pub fn cancel(&mut self, id: RequestId, now: Nanos) -> Cancelled {
+        self.abandon(id, Outcome::Cancelled, now)
+    }
+
+    /// As [`Scheduler::cancel`], for a request that cannot go on.
+    pub fn fail(&mut self, id: RequestId, now: Nanos) -> Cancelled {
+        self.abandon(id, Outcome::Failed, now)
+    }
+
+    /// The requests that ended since this was last called, in order.
+    pub fn take_ended(&mut self) -> Vec<Ended> {
+        std::mem::take(&mut self.ended)
+    }
+
+    /// Requests that have not ended.
+    pub fn outstanding(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Whether some dispatch could issue, given a pipeline and room in flight.
+    pub fn has_ready(&self) -> bool {
+        self.core.waiting > 0
+    }
+
+    /// Submissions in flight.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    /// When to call [`Scheduler::issue`] again though nothing happened; `None` if that would be of no use.
+    pub fn next_wakeup(&self, _now: Nanos) -> Option<Nanos> {
+        None
+    }
+
+    /// Counts so far.
+    pub fn stats(&self) -> Stats {
+        self.stats
+    }
+
+    /// Gives back the memory of a submission, so that later ones need not allocate.
+    pub fn recycle(&mut self, submission: Submission) {
+        for mut wave in submission.waves {
+            wave.lanes.clear();
+            self.core.spare.push(wave.lanes);
+        }
+    }
+
+    /// Notes that submission `id` holds the requests of the wave formed last.
+    fn hold(&mut self, id: SubmissionId, record: &mut Record) {
+        for slot in &self.core.holders {
+            let Some(request) = &mut self.core.requests[*slot as usize] else { continue };
+            if request.last != Some(id) {
+                request.last = Some(id);
+                request.in_flight += 1;
+                record.requests.push(*slot);
+            }
+        }
+    }
+
+    fn learn(&mut self, record: &Record, times: Option<&[Nanos]>, interval: Nanos) {
+        let cost = &mut self.core.cost;
+        let total = record.waves.iter().map(|(_, predicted)| predicted).sum::<f64>() + cost.submission();
+        let error = interval as f64 / total.max(1.0);
+        let mut start = 0;
+        for (wave, &(end, predicted)) in record.waves.iter().enumerate() {
+            let measured = match times {
+                Some(times) => times.get(wave).map(|&time| time as f64),
+                None => Some(predicted * error),
+            };
+            if let Some(measured) = measured {
+                cost.learn(&record.shares[start..end], predicted, measured);
+            }
+            start = end;
+        }
+    }
+
+    fn abandon(&mut self, id: RequestId, outcome: Outcome, now: Nanos) -> Cancelled {
+        let Some(&slot) = self.slots.get(&id) else { return Cancelled::Unknown };
+        if let Some(request) = &mut self.core.requests[slot as usize]
+            && request.ending.is_none()
+        {
+            request.ending = Some(outcome);
+            self.core.waiting -= request.ready as usize;
+        }
+        self.end_if_over(slot, now);
+        if self.slots.contains_key(&id) { Cancelled::Draining } else { Cancelled::Ended }
+    }
+
+    fn end_if_over(&mut self, slot: u32, now: Nanos) {
+        let place = &mut self.core.requests[slot as usize];
+        let Some(outcome) = place.as_ref().and_then(Request::ended) else { return };
+        if let Some(request) = place.take() {
+            let id = RequestId(request.id);
+            self.boards.push(request.into_board());
+            self.free.push(slot);
+            self.slots.remove(&id);
+            self.end(id, outcome, now);
+        }
+    }
+
+    fn end(&mut self, request: RequestId, outcome: Outcome, at: Nanos) {
+        match outcome {
+            Outcome::Completed => self.stats.completed += 1,
+            Outcome::Cancelled | Outcome::Failed => self.stats.abandoned += 1,
+        }
+        self.ended.push(Ended { request, outcome, at });
+    }
+}

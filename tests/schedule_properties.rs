@@ -1,0 +1,325 @@
+//! Whatever happens in whatever order: every workgroup issues exactly once and after its dependencies, every request ends
+//! exactly once, bounds hold, and the same events give the same decisions.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use fascine::schedule::*;
+use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
+
+const ARMS: u32 = 7;
+const DEVICE: DeviceModel =
+    DeviceModel { parallelism: 8, flops: 1e12, bytes: 1e11, wave: 1_000, lane: 50, submission: 2_000 };
+
+/// xorshift64*
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, n: u64) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % n
+    }
+}
+
+/// Pipelines that become ready some time after they are wanted.
+struct Shop {
+    sets: Vec<Vec<ArmId>>,
+    wanted: Vec<Vec<ArmId>>,
+}
+
+impl Pipelines for Shop {
+    fn ready(&mut self, arms: &[ArmId]) -> bool {
+        self.sets.iter().any(|set| arms.iter().all(|arm| set.contains(arm)))
+    }
+
+    fn want(&mut self, arms: &[ArmId]) {
+        assert!(arms.is_sorted() && !arms.is_empty());
+        for (i, &a) in arms.iter().enumerate() {
+            assert!(arms[i + 1..].iter().all(|&b| self.compatible(a, b)), "wanted an impossible set");
+        }
+        if !self.wanted.iter().any(|set| set == arms) {
+            self.wanted.push(arms.to_vec());
+        }
+    }
+
+    fn compatible(&self, a: ArmId, b: ArmId) -> bool {
+        (a.0 < 5) == (b.0 < 5)
+    }
+}
+
+/// What is known of a request from outside.
+struct Seen {
+    plan: Arc<PlanDesc>,
+    /// Per dispatch and workgroup: how often it was issued.
+    issued: Vec<Vec<u8>>,
+    /// Per dispatch: the wave of its last workgroup.
+    done: Vec<Option<u64>>,
+    abandoned: bool,
+    /// Lanes in submissions that have not retired.
+    held: u32,
+    ended: Option<Outcome>,
+}
+
+#[derive(Clone, Debug)]
+struct Scenario {
+    options: Options,
+    plans: Vec<Arc<PlanDesc>>,
+    seed: u64,
+    events: usize,
+}
+
+struct World {
+    scheduler: Scheduler,
+    options: Options,
+    shop: Shop,
+    requests: BTreeMap<RequestId, Seen>,
+    flying: Vec<Submission>,
+    waves: u64,
+    log: Vec<String>,
+    now: Nanos,
+}
+
+impl World {
+    fn new(options: Options) -> Self {
+        World {
+            scheduler: Scheduler::new(options.clone()),
+            options,
+            shop: Shop { sets: Vec::new(), wanted: Vec::new() },
+            requests: BTreeMap::new(),
+            flying: Vec::new(),
+            waves: 0,
+            log: Vec::new(),
+            now: 0,
+        }
+    }
+
+    fn submit(&mut self, plan: &Arc<PlanDesc>, deadline: Option<Nanos>, class: Class) {
+        let id = self.scheduler.submit(RequestDesc { plan: plan.clone(), deadline, class }, self.now);
+        let issued = plan.dispatches.iter().map(|d| vec![0; d.workgroups as usize]).collect();
+        let done = vec![None; plan.dispatches.len()];
+        let seen = Seen { plan: plan.clone(), issued, done, abandoned: false, held: 0, ended: None };
+        assert!(self.requests.insert(id, seen).is_none(), "identity given twice");
+        self.collect();
+    }
+
+    fn issue(&mut self) -> bool {
+        let before = self.scheduler.in_flight();
+        let Some(submission) = self.scheduler.issue(self.now, &mut self.shop) else { return false };
+        let bound = if self.options.policy == Policy::SubmitEach { 1 } else { self.options.in_flight };
+        assert!(before < bound, "{before} in flight already");
+        self.check_size(&submission);
+        for wave in &submission.waves {
+            self.waves += 1;
+            assert!(!wave.lanes.is_empty() && wave.lanes.len() <= self.options.max_lanes);
+            assert!(self.shop.ready(&wave.arms()), "issued without a pipeline");
+            wave.lanes.iter().for_each(|lane| self.check_ready(lane));
+            wave.lanes.iter().for_each(|lane| self.note(lane));
+        }
+        self.log.push(format!("{submission:?}"));
+        self.flying.push(submission);
+        true
+    }
+
+    fn check_size(&self, submission: &Submission) {
+        let lanes: usize = submission.waves.iter().map(|wave| wave.lanes.len()).sum();
+        let predicted: u64 = submission.waves.iter().map(|wave| wave.predicted).sum();
+        let rounding = submission.waves.len() as u64;
+        let first = submission.waves[0].lanes[0];
+        match self.options.policy {
+            Policy::SubmitEach => assert_eq!(lanes, 1),
+            Policy::TimeOnly => {
+                assert_eq!(lanes, submission.waves.len());
+                assert!(submission.waves.iter().all(|wave| wave.lanes[0].request == first.request));
+            }
+            Policy::OnePass => {
+                assert_eq!(lanes, submission.waves.len());
+                assert!(lanes == 1 || predicted <= self.options.slice + rounding, "{predicted}");
+            }
+            Policy::Bundled => {
+                let indivisible = lanes == 1 && first.count <= DEVICE.parallelism;
+                assert!(indivisible || predicted <= self.options.slice + rounding, "{predicted}: {submission:?}");
+            }
+        }
+        for wave in &submission.waves {
+            assert!(wave.predicted <= wave.separate, "merged at a loss: {wave:?}");
+        }
+    }
+
+    fn check_ready(&self, lane: &Lane) {
+        let seen = &self.requests[&lane.request];
+        assert!(!seen.abandoned && seen.ended.is_none(), "issued after its end");
+        let dispatch = &seen.plan.dispatches[lane.dispatch as usize];
+        assert_eq!(dispatch.arm, lane.arm);
+        for &dep in &dispatch.deps {
+            let done = seen.done[dep as usize];
+            assert!(done.is_some_and(|wave| wave < self.waves), "{lane:?} before its dependency {dep}");
+        }
+    }
+
+    fn note(&mut self, lane: &Lane) {
+        let seen = self.requests.get_mut(&lane.request).unwrap();
+        seen.held += 1;
+        let groups = &mut seen.issued[lane.dispatch as usize];
+        assert!(lane.count > 0);
+        for group in &mut groups[lane.first as usize..][..lane.count as usize] {
+            *group += 1;
+            assert_eq!(*group, 1, "issued twice: {lane:?}");
+        }
+        if groups.iter().all(|&group| group == 1) {
+            seen.done[lane.dispatch as usize] = Some(self.waves);
+        }
+    }
+
+    fn retire(&mut self, at: usize, dice: &mut Dice) {
+        let submission = self.flying.remove(at);
+        let noise = |predicted: Nanos, dice: &mut Dice| predicted * (70 + dice.below(70)) / 100;
+        let times: Vec<_> = submission.waves.iter().map(|wave| noise(wave.predicted, dice)).collect();
+        self.now += times.iter().sum::<u64>() + dice.below(3_000);
+        for lane in submission.waves.iter().flat_map(|wave| &wave.lanes) {
+            self.requests.get_mut(&lane.request).unwrap().held -= 1;
+        }
+        let times = (dice.below(3) > 0).then_some(&times[..]);
+        assert_eq!(self.scheduler.retire(submission.id, times, self.now), Retired::Done);
+        assert_eq!(self.scheduler.retire(submission.id, times, self.now), Retired::Unknown);
+        self.scheduler.recycle(submission);
+        self.collect();
+    }
+
+    fn abandon(&mut self, id: RequestId, fail: bool) {
+        let seen = self.requests.get_mut(&id).unwrap();
+        let left = seen.done.iter().any(Option::is_none);
+        let result = if fail { self.scheduler.fail(id, self.now) } else { self.scheduler.cancel(id, self.now) };
+        let expected = match (seen.ended, seen.held) {
+            (Some(_), _) => Cancelled::Unknown,
+            (None, 0) => Cancelled::Ended,
+            (None, _) => Cancelled::Draining,
+        };
+        assert_eq!(result, expected);
+        seen.abandoned |= left && seen.ended.is_none();
+        self.collect();
+    }
+
+    fn collect(&mut self) {
+        for ended in self.scheduler.take_ended() {
+            let seen = self.requests.get_mut(&ended.request).unwrap();
+            assert_eq!(seen.held, 0, "ended while its memory was in use");
+            assert_eq!(seen.ended.replace(ended.outcome), None, "ended twice");
+            let all = seen.done.iter().all(Option::is_some);
+            assert_eq!(ended.outcome == Outcome::Completed, all && !seen.abandoned);
+            self.log.push(format!("{ended:?}"));
+        }
+        let live = self.requests.values().filter(|seen| seen.ended.is_none()).count();
+        assert_eq!(self.scheduler.outstanding(), live);
+    }
+}
+
+fn run(scenario: &Scenario) -> Vec<String> {
+    let mut world = World::new(scenario.options.clone());
+    let mut dice = Dice(scenario.seed | 1);
+    for _ in 0..scenario.events {
+        match dice.below(10) {
+            0..=2 => {
+                let plan = &scenario.plans[dice.below(scenario.plans.len() as u64) as usize];
+                let deadline = (dice.below(3) > 0).then(|| world.now + dice.below(5_000_000));
+                let class = [Class::Interactive, Class::Normal, Class::Background][dice.below(3) as usize];
+                world.submit(plan, deadline, class);
+            }
+            3..=5 => {
+                world.issue();
+            }
+            6 | 7 if !world.flying.is_empty() => {
+                let at = dice.below(world.flying.len() as u64) as usize;
+                world.retire(at, &mut dice);
+            }
+            8 if !world.requests.is_empty() => {
+                let at = dice.below(world.requests.len() as u64) as usize;
+                let id = *world.requests.keys().nth(at).unwrap();
+                world.abandon(id, dice.below(2) == 0);
+            }
+            _ if !world.shop.wanted.is_empty() => {
+                let at = dice.below(world.shop.wanted.len() as u64) as usize;
+                let set = world.shop.wanted.remove(at);
+                world.shop.sets.push(set);
+            }
+            _ => world.now += dice.below(500_000),
+        }
+    }
+    world.shop.sets.extend((0..ARMS).map(|arm| vec![ArmId(arm)]));
+    while world.scheduler.outstanding() > 0 {
+        let issued = world.issue();
+        if !world.flying.is_empty() {
+            let at = dice.below(world.flying.len() as u64) as usize;
+            world.retire(at, &mut dice);
+        } else {
+            assert!(issued, "stuck with {} requests", world.scheduler.outstanding());
+        }
+    }
+    assert!(!world.issue() && !world.scheduler.has_ready() && world.scheduler.in_flight() == 0);
+    world.log
+}
+
+fn plan() -> impl Strategy<Value = Arc<PlanDesc>> {
+    let deps = prop::collection::vec(any::<prop::sample::Index>(), 0..3);
+    let dispatch = (0..ARMS, 0u32..11, 0u64..34, 0u64..30, deps);
+    (0u32..4, prop::collection::vec(dispatch, 0..12)).prop_map(|(model, dispatches)| {
+        let dispatches = dispatches.into_iter().enumerate().map(|(index, (arm, groups, flops, bytes, deps))| {
+            let mut deps: Vec<u32> = match index {
+                0 => Vec::new(),
+                _ => deps.iter().map(|dep| dep.index(index) as u32).collect(),
+            };
+            deps.sort_unstable();
+            DispatchDesc { arm: ArmId(arm), workgroups: 1 << groups, flops: 1 << flops, bytes: 1 << bytes, deps }
+        });
+        Arc::new(PlanDesc { model, dispatches: dispatches.collect() })
+    })
+}
+
+fn options() -> impl Strategy<Value = Options> {
+    let policy = prop_oneof![
+        1 => Just(Policy::SubmitEach),
+        1 => Just(Policy::TimeOnly),
+        1 => Just(Policy::OnePass),
+        3 => Just(Policy::Bundled),
+    ];
+    let order = prop_oneof![Just(Order::Arrival), Just(Order::EarliestDeadline)];
+    (policy, order, 100_000u64..3_000_000, 1usize..4, 1usize..40, 1usize..20, 1usize..6).prop_map(
+        |(policy, order, slice, in_flight, max_lanes, max_waves, max_arms)| Options {
+            policy,
+            order,
+            slice,
+            in_flight,
+            max_lanes,
+            max_waves,
+            max_arms,
+            device: DEVICE,
+            ..Options::default()
+        },
+    )
+}
+
+fn scenario() -> impl Strategy<Value = Scenario> {
+    (options(), prop::collection::vec(plan(), 1..5), any::<u64>(), 10usize..200)
+        .prop_map(|(options, plans, seed, events)| Scenario { options, plans, seed, events })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 400,
+        rng_seed: RngSeed::Fixed(0x00fa_5c1e),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn order_bounds_and_ends_hold(scenario in scenario()) {
+        run(&scenario);
+    }
+
+    #[test]
+    fn the_same_events_give_the_same_decisions(scenario in scenario()) {
+        prop_assert_eq!(run(&scenario), run(&scenario));
+    }
+}
