@@ -50,7 +50,8 @@ pub fn parse(bytes: &[u8]) -> Result<Tensor> {
     let elements = match descr.endianness() {
         Endianness::Little | Endianness::Irrelevant => TensorData::from_le_bytes(dtype, bytes)?,
         Endianness::Big => {
-            let swapped: Vec<u8> = bytes.chunks(dtype.size()).flat_map(|element| element.iter().rev().copied()).collect();
+            let swapped: Vec<u8> =
+                bytes.chunks(dtype.size()).flat_map(|element| element.iter().rev().copied()).collect();
             TensorData::from_le_bytes(dtype, &swapped)?
         }
     };
@@ -160,7 +161,11 @@ pub fn write(path: impl AsRef<Path>, tensor: &Tensor) -> Result<()> {
 }
 
 fn encode(file: &mut impl Write, tensor: &Tensor) -> std::io::Result<()> {
-    fn elements<T: npyz::AutoSerialize + Copy>(file: &mut impl Write, shape: &[u64], data: &[T]) -> std::io::Result<()> {
+    fn elements<T: npyz::AutoSerialize + Copy>(
+        file: &mut impl Write,
+        shape: &[u64],
+        data: &[T],
+    ) -> std::io::Result<()> {
         let mut writer = npyz::WriteOptions::<T>::new().default_dtype().shape(shape).writer(file).begin_nd()?;
         writer.extend(data.iter().copied())?;
         writer.finish()

@@ -151,10 +151,10 @@ fn read_output(output: TensorFile, folder: &Path) -> Result<Expected> {
 fn read_sample(path: &Path) -> Result<(Option<Vec<usize>>, Tensor)> {
     let bytes = std::fs::read(path).map_err(|error| Error::io(&error, path))?;
     let damaged = |why: String| Error::invalid_model(why).in_file(path);
-    let mut archive = npyz::npz::NpzArchive::new(Cursor::new(bytes)).map_err(|error| damaged(error.to_string()))?;
+    let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).map_err(|error| damaged(error.to_string()))?;
     let mut array = |name: &str| {
         let mut bytes = Vec::new();
-        let mut file = archive.zip_archive().by_name(name).map_err(|error| damaged(format!("{name}: {error}")))?;
+        let mut file = archive.by_name(name).map_err(|error| damaged(format!("{name}: {error}")))?;
         file.read_to_end(&mut bytes).map_err(|error| damaged(error.to_string()))?;
         npy::parse(&bytes).map_err(|error| error.in_file(path))
     };
@@ -252,7 +252,10 @@ impl Expected {
         }
         let nrmse = (squares / want.len().max(1) as f64).sqrt() / limits.rms.max(f64::MIN_POSITIVE);
         if nrmse > limits.nrmse_tol {
-            return Err(format!("the rms of the differences is {nrmse:.2e} of the output's; {:.2e} is allowed", limits.nrmse_tol));
+            return Err(format!(
+                "the rms of the differences is {nrmse:.2e} of the output's; {:.2e} is allowed",
+                limits.nrmse_tol
+            ));
         }
         Ok(Deviation { worst, nrmse })
     }

@@ -195,8 +195,7 @@ fn an_apps_device_with_default_limits_will_do() {
     let (adapter, device, queue) = default_device();
     for drive in [Drive::Thread, Drive::Manual] {
         let options = Options { drive, ..Options::default() };
-        let runtime =
-            Runtime::from_device(adapter.clone(), device.clone(), queue.clone(), options).unwrap();
+        let runtime = Runtime::from_device(adapter.clone(), device.clone(), queue.clone(), options).unwrap();
         let kernel = runtime.load_kernel(SCALE).unwrap();
         let requests: Vec<_> = (1..5).map(|n| scale(&kernel, 100 * n, n as f32).submit().unwrap()).collect();
         for (n, request) in (1..5).zip(requests) {

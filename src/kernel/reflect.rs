@@ -175,7 +175,11 @@ fn check_scalar(scalar: Scalar) -> Result<(), String> {
     if [Scalar::F32, Scalar::I32, Scalar::U32, Scalar::F16].contains(&scalar) {
         return Ok(());
     }
-    Err(format!("elements of {} bits ({:?}) are not supported; use f32, i32, u32 or f16", scalar.width * 8, scalar.kind))
+    Err(format!(
+        "elements of {} bits ({:?}) are not supported; use f32, i32, u32 or f16",
+        scalar.width * 8,
+        scalar.kind
+    ))
 }
 
 fn bindings(module: &Module) -> Result<Vec<Binding>, String> {

@@ -269,12 +269,7 @@ fn remap_type(inner: &TypeInner, map: &ModuleMap) -> TypeInner {
         TypeInner::Struct { members, span } => {
             let members = members.iter().map(|member| {
                 let StructMember { name, ty, binding, offset } = member;
-                StructMember {
-                    name: name.clone(),
-                    ty: map.types.get(*ty),
-                    binding: binding.clone(),
-                    offset: *offset,
-                }
+                StructMember { name: name.clone(), ty: map.types.get(*ty), binding: binding.clone(), offset: *offset }
             });
             TypeInner::Struct { members: members.collect(), span: *span }
         }

@@ -121,7 +121,8 @@ impl LaneTable {
                 record[at] = operand.base;
                 record[at + 1] = operand.bytes;
             }
-            record[params_word(lane.operands.len() as u32) as usize..][..lane.params.len()].copy_from_slice(lane.params);
+            record[params_word(lane.operands.len() as u32) as usize..][..lane.params.len()]
+                .copy_from_slice(lane.params);
         }
         groups
     }
@@ -140,7 +141,11 @@ mod tests {
 
     #[test]
     fn the_table_has_the_documented_layout() {
-        let a = [LaneOperand { base: 7, bytes: 100 }, LaneOperand { base: 9, bytes: 16 }, LaneOperand { base: 1, bytes: 4 }];
+        let a = [
+            LaneOperand { base: 7, bytes: 100 },
+            LaneOperand { base: 9, bytes: 16 },
+            LaneOperand { base: 1, bytes: 4 },
+        ];
         let lanes = [
             LaneEntry { arm: 1, offset: 5, count: 3, grid: [4, 2, 1], operands: &a[..1], params: &[] },
             LaneEntry { arm: 0, offset: 0, count: 2, grid: [2, 1, 1], operands: &a, params: &[11, 12] },

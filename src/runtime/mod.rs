@@ -160,11 +160,7 @@ impl Runtime {
     /// The adapter's name and driver, for instance to print beside measurements.
     pub fn adapter(&self) -> String {
         let AdapterName { name, driver } = &self.shared.adapter;
-        if driver.is_empty() || name.contains(driver.as_str()) {
-            name.clone()
-        } else {
-            format!("{name}, {driver}")
-        }
+        if driver.is_empty() || name.contains(driver.as_str()) { name.clone() } else { format!("{name}, {driver}") }
     }
 
     /// GPU memory in use, as of now.

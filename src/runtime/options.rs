@@ -105,7 +105,8 @@ impl Options {
     }
 
     pub(super) fn scheduler(&self, caps: &Caps) -> schedule::Options {
-        let default = || schedule::Options { policy: self.policy, ..schedule::Options::for_parallelism(caps.parallelism) };
+        let default =
+            || schedule::Options { policy: self.policy, ..schedule::Options::for_parallelism(caps.parallelism) };
         self.schedule.clone().unwrap_or_else(default)
     }
 

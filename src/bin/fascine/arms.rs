@@ -99,7 +99,8 @@ pub(crate) fn measure(
 ) -> Result<Measured> {
     progress.set_message(format!("{}: loading", name(policy)));
     let trace = (timeline == Timeline::Record).then(Trace::default);
-    let runtime = Runtime::new(Options { adapter: adapter.clone(), policy, trace: trace.clone(), ..Options::default() })?;
+    let runtime =
+        Runtime::new(Options { adapter: adapter.clone(), policy, trace: trace.clone(), ..Options::default() })?;
     let models = workload
         .tenants
         .iter()

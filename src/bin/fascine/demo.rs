@@ -100,7 +100,9 @@ fn open(zoo: &Path, part: &Part) -> Result<Suite> {
     Suite::open(zoo, part.model).map_err(|error| {
         let hint = "give the folder of the models with --zoo, or run in the repository's root";
         match error.kind() {
-            ErrorKind::Io => Error::new(ErrorKind::Io, format!("{}; {hint}", error.message())).in_file(zoo.join(part.model)),
+            ErrorKind::Io => {
+                Error::new(ErrorKind::Io, format!("{}; {hint}", error.message())).in_file(zoo.join(part.model))
+            }
             _ => error,
         }
     })
@@ -167,19 +169,10 @@ fn models(workload: &Workload, deviations: &[Deviation], measured: &[Measured]) 
     deviations.iter().enumerate().map(model).collect()
 }
 
-fn text(
-    adapter: &str,
-    workload: &Workload,
-    models: &[ModelReport],
-    measured: &[Measured],
-    args: &DemoArgs,
-) -> String {
+fn text(adapter: &str, workload: &Workload, models: &[ModelReport], measured: &[Measured], args: &DemoArgs) -> String {
     use Align::{Left, Right};
-    let mut text = format!(
-        "{} requests to {} models at once on {adapter}, warm\n\n",
-        workload.jobs.len(),
-        workload.tenants.len()
-    );
+    let mut text =
+        format!("{} requests to {} models at once on {adapter}, warm\n\n", workload.jobs.len(), workload.tenants.len());
     text += &arms::table(measured);
     let mut header = vec![("model", Left), ("requests", Right), ("deadline ms", Right), ("of the tolerance", Right)];
     header.extend(measured.iter().map(|arm| (arm.report.arm, Right)));

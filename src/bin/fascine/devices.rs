@@ -50,7 +50,11 @@ fn text(adapters: &[AdapterReport]) -> String {
                 table::bytes(caps.max_segment_bytes),
                 caps.max_slots.to_string(),
                 table::bytes(caps.workgroup_bytes.into()),
-                if caps.subgroups { format!("{}..{}", caps.subgroup_size[0], caps.subgroup_size[1]) } else { yes(false) },
+                if caps.subgroups {
+                    format!("{}..{}", caps.subgroup_size[0], caps.subgroup_size[1])
+                } else {
+                    yes(false)
+                },
                 yes(caps.f16),
                 format!("{:?}", caps.timestamps).to_lowercase(),
             ]

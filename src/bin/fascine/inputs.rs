@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use fascine::error::{Error, ErrorKind, Result};
 use fascine::graph::Dim;
-use fascine::half::f16;
 use fascine::runtime::InputInfo;
 use fascine::tensor::{DType, Tensor, TensorData, checked_len};
+use half::f16;
 
 /// The sizes given on the command line.
 pub(crate) type Dims = BTreeMap<String, usize>;
@@ -119,9 +119,9 @@ pub(crate) fn random(name: &str, dtype: DType, shape: &[usize], seed: u64) -> Re
         .filter(|len| len.checked_mul(8).is_some_and(|bytes| isize::try_from(bytes).is_ok()))
         .ok_or_else(|| Error::new(ErrorKind::Shape, format!("input '{name}': shape {shape:?} overflows")))?;
     // Each input has a stream of its own, so that giving one leaves the others as they were.
-    let stream = name.bytes().fold(seed ^ 0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
+    let stream = name
+        .bytes()
+        .fold(seed ^ 0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     let mut random = Random(stream);
     let ones = name.to_lowercase().contains("mask");
     let mut bit = || u8::from(ones || random.next() >> 63 == 1);
@@ -164,8 +164,7 @@ mod tests {
 
     #[test]
     fn shapes_come_from_names_and_tensors() {
-        let inputs =
-            [input("x", vec![symbol("batch"), Dim::Known(3)]), input("y", vec![symbol("n"), symbol("batch")])];
+        let inputs = [input("x", vec![symbol("batch"), Dim::Known(3)]), input("y", vec![symbol("n"), symbol("batch")])];
         let mut sizes = dims(&[("n".into(), 5)]).unwrap();
         assert_eq!(resolve(&inputs, &sizes).unwrap_err(), ["batch"]);
         assert!(unresolved(&["batch".into()]).to_string().contains("--dim batch=N"));

@@ -168,7 +168,8 @@ fn text(report: &Report) -> String {
             ]
         })
         .collect();
-    let size = |bytes: Option<usize>| bytes.map_or_else(|| "cannot be expressed".to_owned(), |n| table::bytes(n as u64));
+    let size =
+        |bytes: Option<usize>| bytes.map_or_else(|| "cannot be expressed".to_owned(), |n| table::bytes(n as u64));
     format!(
         "{}\n{}",
         table::render(&header, &rows),

@@ -1,7 +1,7 @@
 //! The command line of fascine.
 
-mod arms;
 mod args;
+mod arms;
 mod check;
 mod demo;
 mod devices;

@@ -7,7 +7,7 @@ use fascine::runtime::InputInfo;
 use serde::Serialize;
 
 use crate::Answer;
-use crate::args::{Mixed, MixArgs};
+use crate::args::{MixArgs, Mixed};
 use crate::arms::{self, ArmReport, Job, Measured, Tenant, Timeline, Workload};
 use crate::inputs::{self, Dims};
 use crate::report;
@@ -80,9 +80,10 @@ fn workload(args: &MixArgs) -> Result<Workload> {
     for request in 0..args.requests {
         for (tenant, (info, shapes)) in shapes.iter().enumerate() {
             let seed = (tenant as u64) << 32 | request as u64;
-            let tensors = info.iter().zip(shapes).map(|(input, shape)| {
-                Ok((input.name.clone(), inputs::random(&input.name, input.dtype, shape, seed)?))
-            });
+            let tensors = info
+                .iter()
+                .zip(shapes)
+                .map(|(input, shape)| Ok((input.name.clone(), inputs::random(&input.name, input.dtype, shape, seed)?)));
             jobs.push(Job { tenant, inputs: tensors.collect::<Result<_>>()?, deadline: None });
         }
     }
@@ -93,9 +94,7 @@ fn workload(args: &MixArgs) -> Result<Workload> {
 fn concrete(graph: &Graph, dims: &Dims) -> Result<(Vec<InputInfo>, Vec<Vec<usize>>)> {
     let info = |&id| {
         let value = graph.value(id);
-        let missing = |what: &str| {
-            Error::new(ErrorKind::InvalidModel, format!("input '{}' has no {what}", value.name))
-        };
+        let missing = |what: &str| Error::new(ErrorKind::InvalidModel, format!("input '{}' has no {what}", value.name));
         Ok(InputInfo {
             name: value.name.clone(),
             dtype: value.dtype.ok_or_else(|| missing("element type"))?,

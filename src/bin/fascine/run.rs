@@ -89,7 +89,11 @@ pub(crate) fn run(args: &RunArgs, json: bool) -> Result<Answer> {
 }
 
 /// All inputs in graph order, and the plan for their shapes.
-fn prepare(model: &Model, args: &RunArgs, given: Vec<(String, Tensor)>) -> Result<(Vec<(String, Tensor)>, PlanSummary)> {
+fn prepare(
+    model: &Model,
+    args: &RunArgs,
+    given: Vec<(String, Tensor)>,
+) -> Result<(Vec<(String, Tensor)>, PlanSummary)> {
     let info = model.inputs();
     for (at, (name, _)) in given.iter().enumerate() {
         let wrong = |why: String| Err(Error::new(ErrorKind::Input, format!("--input {name}: {why}")));
@@ -133,8 +137,7 @@ fn once(model: &Model, tensors: &[(String, Tensor)]) -> Result<(Duration, Comple
 }
 
 fn save(folder: &Path, completion: &Completion) -> Result<Vec<PathBuf>> {
-    std::fs::create_dir_all(folder)
-        .map_err(|error| Error::new(ErrorKind::Io, error.to_string()).in_file(folder))?;
+    std::fs::create_dir_all(folder).map_err(|error| Error::new(ErrorKind::Io, error.to_string()).in_file(folder))?;
     completion
         .outputs()
         .enumerate()

@@ -70,11 +70,6 @@ pub(crate) fn shape<D: std::fmt::Display>(dims: &[D]) -> String {
     format!("[{}]", dims.join(", "))
 }
 
-/// `1 wave`, `2 waves`.
-pub(crate) fn count(n: usize, what: &str) -> String {
-    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,6 +91,5 @@ mod tests {
         assert_eq!(millis(1.234), "1.23");
         assert_eq!(millis(123.4), "123");
         assert_eq!(shape(&["batch", "3"]), "[batch, 3]");
-        assert_eq!(count(1, "wave") + &count(2, "wave"), "1 wave2 waves");
     }
 }

@@ -114,7 +114,9 @@ impl Relocator<'_, '_> {
         place.shape = level.shape;
         match (self.clamped(place.source, index, level.len)?, level.stride) {
             (Index::Constant(index), stride) => match index.checked_mul(stride) {
-                Some(bytes) if bytes < u32::MAX / 2 => place.offset.constant = place.offset.constant.saturating_add(bytes),
+                Some(bytes) if bytes < u32::MAX / 2 => {
+                    place.offset.constant = place.offset.constant.saturating_add(bytes)
+                }
                 _ => {
                     let index = self.builder.u32(index);
                     place.offset.add(&mut self.builder, index, stride);

@@ -1,6 +1,6 @@
 //! A kernel's entry point as a function of its lane.
 
-use naga::{Binding, BinaryOperator, BuiltIn, Function, Handle, Scalar, Type, TypeInner, VectorSize};
+use naga::{BinaryOperator, Binding, BuiltIn, Function, Handle, Scalar, Type, TypeInner, VectorSize};
 
 use super::Context;
 use super::function::Relocator;
@@ -171,11 +171,7 @@ fn local_id(relocator: &mut Relocator<'_, '_>, ids: &Ids) -> [Expr; 3] {
     let flat = y == 1 && z == 1;
     let plane = x.saturating_mul(y);
     [
-        if flat {
-            ids.local
-        } else {
-            builder.rem_const(ids.local, x)
-        },
+        if flat { ids.local } else { builder.rem_const(ids.local, x) },
         if y == 1 {
             zero
         } else {

@@ -32,9 +32,7 @@ pub(in crate::link) fn remap_expression(
         Expression::GlobalVariable(handle) => Expression::GlobalVariable(map.globals.get(handle)),
         Expression::Load { pointer } => Expression::Load { pointer: child(pointer)? },
         Expression::Unary { op, expr } => Expression::Unary { op, expr: child(expr)? },
-        Expression::Binary { op, left, right } => {
-            Expression::Binary { op, left: child(left)?, right: child(right)? }
-        }
+        Expression::Binary { op, left, right } => Expression::Binary { op, left: child(left)?, right: child(right)? },
         Expression::Select { condition, accept, reject } => {
             Expression::Select { condition: child(condition)?, accept: child(accept)?, reject: child(reject)? }
         }
@@ -48,9 +46,7 @@ pub(in crate::link) fn remap_expression(
         },
         Expression::As { expr, kind, convert } => Expression::As { expr: child(expr)?, kind, convert },
         Expression::CallResult(function) => Expression::CallResult(map.functions.get(function)),
-        Expression::AtomicResult { ty, comparison } => {
-            Expression::AtomicResult { ty: map.types.get(ty), comparison }
-        }
+        Expression::AtomicResult { ty, comparison } => Expression::AtomicResult { ty: map.types.get(ty), comparison },
         Expression::WorkGroupUniformLoadResult { ty } => {
             Expression::WorkGroupUniformLoadResult { ty: map.types.get(ty) }
         }
@@ -85,4 +81,3 @@ pub(super) fn remap_gather(mode: GatherMode, child: Child<'_>) -> Result<GatherM
         GatherMode::QuadSwap(direction) => GatherMode::QuadSwap(direction),
     })
 }
-

@@ -8,11 +8,11 @@ use naga::{
     Span, Statement, SwitchCase, TypeInner,
 };
 
+use super::Context;
 use super::access::Operand;
 use super::builder::Builder;
 use super::expression::{remap_expression, remap_gather};
 use super::place::{Index, Offset, Place, Shape, Source};
-use super::Context;
 use crate::error::{Error, Result};
 use crate::link::specialise::Role;
 use crate::link::splice::{HandleMap, Merged};

@@ -129,7 +129,9 @@ fn calls_one(block: &naga::Block, needs_lane: &[bool]) -> bool {
     block.iter().any(|statement| match statement {
         Statement::Call { function, arguments: _, result: _ } => needs_lane[function.index()],
         Statement::Block(block) => calls_one(block, needs_lane),
-        Statement::If { condition: _, accept, reject } => calls_one(accept, needs_lane) || calls_one(reject, needs_lane),
+        Statement::If { condition: _, accept, reject } => {
+            calls_one(accept, needs_lane) || calls_one(reject, needs_lane)
+        }
         Statement::Switch { selector: _, cases } => cases.iter().any(|case| calls_one(&case.body, needs_lane)),
         Statement::Loop { body, continuing, break_if: _ } => {
             calls_one(body, needs_lane) || calls_one(continuing, needs_lane)
