@@ -1,4 +1,5 @@
 //! What the scheduler decides in small situations.
+#![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
 

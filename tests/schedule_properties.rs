@@ -1,5 +1,6 @@
 //! Whatever happens in whatever order: every workgroup issues exactly once and after its dependencies, every request ends
 //! exactly once, bounds hold, and the same events give the same decisions.
+#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

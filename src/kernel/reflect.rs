@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
-use naga::{AddressSpace, ArraySize, BuiltIn, Handle, Module, Scalar, ShaderStage, StorageAccess, Type, TypeInner};
+use naga::{AddressSpace, ArraySize, Handle, Module, Scalar, ShaderStage, StorageAccess, Type, TypeInner};
 
 use super::{Access, Binding, Field, Kernel, Needs, Params, Trust, limits};
 use crate::error::{Error, Result};
@@ -15,12 +15,18 @@ const MAX_TYPE_DEPTH: u32 = 15;
 /// Bytes of the parameter struct: every lane record is as long as the longest arm's.
 const MAX_PARAMS: u32 = 1024;
 
+/// What kernels may use, if the device has it.
+const CAPABILITIES: Capabilities = Capabilities::SHADER_FLOAT16
+    .union(Capabilities::SHADER_FLOAT16_IN_FLOAT32)
+    .union(Capabilities::SUBGROUP)
+    .union(Capabilities::SUBGROUP_BARRIER);
+
 /// A validator for kernels and merged modules.
 pub(crate) fn validator() -> Validator {
-    let capabilities = Capabilities::SHADER_FLOAT16
-        | Capabilities::SHADER_FLOAT16_IN_FLOAT32
-        | Capabilities::SUBGROUP
-        | Capabilities::SUBGROUP_BARRIER;
+    validator_for(CAPABILITIES)
+}
+
+fn validator_for(capabilities: Capabilities) -> Validator {
     let mut validator = Validator::new(ValidationFlags::all(), capabilities);
     validator.subgroup_stages(naga::valid::ShaderStages::COMPUTE);
     validator
@@ -83,7 +89,7 @@ fn parse(name: &str, text: &str, trust: Trust) -> Result<Kernel> {
         workgroup_size,
         workgroup_bytes: default_workgroup_bytes(&module, &info),
         overrides,
-        needs: needs(&module, &info),
+        needs: needs(&module),
         module,
         info,
     })
@@ -253,31 +259,11 @@ fn default_workgroup_bytes(module: &Module, info: &ModuleInfo) -> u32 {
     sizes.fold(0, u32::saturating_add)
 }
 
-fn needs(module: &Module, info: &ModuleInfo) -> Needs {
-    let f16 = module.types.iter().any(|(_, ty)| ty.inner.scalar() == Some(Scalar::F16));
-    let _ = info;
-    Needs { f16, subgroups: uses_subgroups(module) }
-}
-
-fn uses_subgroups(module: &Module) -> bool {
-    let functions = module.functions.iter().map(|(_, f)| f).chain(module.entry_points.iter().map(|e| &e.function));
-    functions.into_iter().any(|function| {
-        let in_expressions = function.expressions.iter().any(|(_, e)| {
-            matches!(e, naga::Expression::SubgroupBallotResult | naga::Expression::SubgroupOperationResult { .. })
-        });
-        let builtin = |binding: &Option<naga::Binding>| {
-            matches!(
-                binding,
-                Some(naga::Binding::BuiltIn(
-                    BuiltIn::NumSubgroups | BuiltIn::SubgroupId | BuiltIn::SubgroupSize | BuiltIn::SubgroupInvocationId
-                ))
-            )
-        };
-        let in_arguments = function.arguments.iter().any(|argument| {
-            builtin(&argument.binding)
-                || matches!(&module.types[argument.ty].inner,
-                    TypeInner::Struct { members, span: _ } if members.iter().any(|m| builtin(&m.binding)))
-        });
-        in_expressions || in_arguments
-    })
+/// A feature is needed if the module is invalid without it.
+fn needs(module: &Module) -> Needs {
+    let invalid_without = |missing: Capabilities| validator_for(CAPABILITIES - missing).validate(module).is_err();
+    Needs {
+        f16: invalid_without(Capabilities::SHADER_FLOAT16),
+        subgroups: invalid_without(Capabilities::SUBGROUP | Capabilities::SUBGROUP_BARRIER),
+    }
 }

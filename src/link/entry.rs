@@ -19,7 +19,7 @@ pub(super) fn add_entry_point(merged: &mut Merged, arms: &[Relocated], workgroup
     let u32_type = merged.u32_type();
     let vec3 = merged.insert_type(TypeInner::Vector { size: VectorSize::Tri, scalar: Scalar::U32 });
     let mut builder = Builder::default();
-    let mut argument = |builder: &mut Builder, name: &str, builtin, ty| {
+    let argument = |builder: &mut Builder, name: &str, builtin, ty| {
         let index = builder.function.arguments.len() as u32;
         let binding = Some(Binding::BuiltIn(builtin));
         builder.function.arguments.push(FunctionArgument { name: Some(name.to_owned()), ty, binding });
@@ -114,7 +114,7 @@ fn first_workgroup(builder: &mut Builder, merged: &Merged, position: Expr) -> Ex
 /// The last lane whose first workgroup is not past `linear`, by binary search: no iteration for a single lane.
 fn search(builder: &mut Builder, merged: &mut Merged, header: Expr, linear: Expr) -> Expr {
     let ty = merged.u32_type();
-    let mut variable = |builder: &mut Builder, name: &str, init| {
+    let variable = |builder: &mut Builder, name: &str, init| {
         let variable = LocalVariable { name: Some(name.to_owned()), ty, init };
         let variable = builder.function.local_variables.append(variable, Span::UNDEFINED);
         builder.push(Expression::LocalVariable(variable))

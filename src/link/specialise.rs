@@ -3,18 +3,21 @@
 use naga::back::PipelineConstants;
 use naga::back::pipeline_constants::process_overrides;
 use naga::compact::{KeepUnused, compact};
+use naga::proc::IndexableLength;
 use naga::valid::ModuleInfo;
-use naga::{Handle, Module};
+use naga::{ArraySize, Handle, Module, TypeInner};
 
 use crate::error::{Error, Result};
 use crate::kernel::{Kernel, Variant, validator};
 
-/// A kernel without overrides, unused functions and unused types; its handles are not the kernel's.
+/// A kernel whose overrides have values, without unused functions and types; its handles are not the kernel's.
 pub(super) struct Specialised {
     pub(super) module: Module,
     pub(super) info: ModuleInfo,
     /// Position among `Kernel::bindings` of each global variable that is one.
     pub(super) roles: Vec<(Handle<naga::GlobalVariable>, Role)>,
+    /// By type: the size of an array, without overrides.
+    pub(super) array_sizes: Vec<Option<ArraySize>>,
 }
 
 /// What a global variable is to the linker.
@@ -42,9 +45,22 @@ pub(super) fn specialise(variant: &Variant) -> Result<Specialised> {
         .map_err(|error| refuse(format!("overrides: {error}")))?;
     let mut module = module.into_owned();
     compact(&mut module, KeepUnused::No);
-    let info = validator().validate(&module).map_err(|error| refuse(error.emit_to_string("")))?;
+    let info = validator().validate_resolved_overrides(&module).map_err(|error| refuse(error.emit_to_string("")))?;
+    let sizes = module.types.iter().map(|(_, ty)| array_size(&ty.inner, &module));
+    let array_sizes = sizes.collect::<Result<_, String>>().map_err(refuse)?;
     let roles = roles(kernel, &module);
-    Ok(Specialised { module, info, roles })
+    Ok(Specialised { module, info, roles, array_sizes })
+}
+
+/// The overrides stay in the module; only the sizes of arrays still name them.
+fn array_size(inner: &TypeInner, module: &Module) -> Result<Option<ArraySize>, String> {
+    let TypeInner::Array { base: _, size, stride: _ } = inner else { return Ok(None) };
+    Ok(Some(match size.resolve(module.to_ctx()).map_err(|error| format!("the length of an array: {error}"))? {
+        IndexableLength::Known(len) => {
+            ArraySize::Constant(len.try_into().map_err(|_| "an array of length zero".to_owned())?)
+        }
+        IndexableLength::Dynamic => ArraySize::Dynamic,
+    }))
 }
 
 fn roles(kernel: &Kernel, module: &Module) -> Vec<(Handle<naga::GlobalVariable>, Role)> {
@@ -79,7 +95,6 @@ mod tests {
     #[test]
     fn values_replace_overrides_and_unused_bindings_go() {
         let special = specialise(&Variant::new(kernel(), [("N", 7.0)])).unwrap();
-        assert!(special.module.overrides.is_empty());
         assert_eq!(special.module.global_variables.len(), 1);
         assert_eq!(special.roles.iter().map(|(_, role)| *role).collect::<Vec<_>>(), [Role::Operand(0)]);
     }

@@ -98,7 +98,7 @@ impl Merged {
             types,
             special_types,
             constants,
-            overrides,
+            overrides: _,
             global_variables,
             global_expressions,
             functions,
@@ -107,7 +107,6 @@ impl Merged {
             diagnostic_filter_leaf: _,
             doc_comments: _,
         } = &from.module;
-        debug_assert!(overrides.is_empty());
         let mut map = ModuleMap {
             types: HandleMap::new(types.len()),
             constants: HandleMap::new(constants.len()),
@@ -116,7 +115,7 @@ impl Merged {
         };
         for (old, ty) in types.iter() {
             let Type { name, inner } = ty;
-            let ty = Type { name: name.clone(), inner: remap_type(inner, &map) };
+            let ty = Type { name: name.clone(), inner: remap_type(inner, from.array_sizes[old.index()], &map) };
             map.types.insert(old, self.module.types.insert(ty, Span::UNDEFINED));
         }
         self.splice_special_types(special_types, &map)?;
@@ -250,7 +249,7 @@ fn buffer(name: &str, binding: u32, access: StorageAccess, ty: Handle<Type>) -> 
     }
 }
 
-fn remap_type(inner: &TypeInner, map: &ModuleMap) -> TypeInner {
+fn remap_type(inner: &TypeInner, array_size: Option<ArraySize>, map: &ModuleMap) -> TypeInner {
     match inner {
         TypeInner::Scalar(_)
         | TypeInner::Vector { size: _, scalar: _ }
@@ -264,7 +263,7 @@ fn remap_type(inner: &TypeInner, map: &ModuleMap) -> TypeInner {
         | TypeInner::RayQuery { vertex_return: _ } => inner.clone(),
         TypeInner::Pointer { base, space } => TypeInner::Pointer { base: map.types.get(*base), space: *space },
         TypeInner::Array { base, size, stride } => {
-            TypeInner::Array { base: map.types.get(*base), size: *size, stride: *stride }
+            TypeInner::Array { base: map.types.get(*base), size: array_size.unwrap_or(*size), stride: *stride }
         }
         TypeInner::Struct { members, span } => {
             let members = members.iter().map(|member| {

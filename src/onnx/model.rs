@@ -100,7 +100,7 @@ impl Builder<'_> {
             let id = self.define(&name, Origin::Initializer)?;
             tensor.name = Some(name);
             let tensor = self.decoder.decode(tensor)?;
-            self.set_constant(id, tensor);
+            self.graph.value_mut(id).set_constant(tensor);
         }
         for info in &input {
             self.input(info)?;
@@ -148,13 +148,6 @@ impl Builder<'_> {
         }
         *known = origin;
         Ok(id)
-    }
-
-    fn set_constant(&mut self, id: ValueId, tensor: crate::tensor::Tensor) {
-        let value = self.graph.value_mut(id);
-        value.dtype = Some(tensor.dtype());
-        value.shape = Some(tensor.shape().iter().map(|&d| Dim::Known(d)).collect());
-        value.constant = Some(tensor);
     }
 
     fn input(&mut self, info: &ValueInfoProto) -> Result<()> {
@@ -235,7 +228,7 @@ impl Builder<'_> {
                 return Err(at(Error::invalid_model("a Constant has exactly one output")));
             };
             let tensor = attributes::constant(&node.attrs).map_err(at)?;
-            self.set_constant(id, tensor);
+            self.graph.value_mut(id).set_constant(tensor);
             return Ok(None);
         }
         Ok(Some(node))

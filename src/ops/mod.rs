@@ -3,12 +3,18 @@
 
 use rten_shape_inference::InferShapes;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::graph::Node;
 use crate::plan::lower::Lowering;
 use crate::tensor::{DType, Tensor};
 
+pub mod activation;
+mod conv;
 pub mod grid;
+mod layout;
+mod matmul;
+mod pool;
+pub mod window;
 
 /// What is known of a value while a plan is made: its type, its concrete shape and, for constants and shape arithmetic,
 /// the value itself.
@@ -78,4 +84,23 @@ pub fn lookup(domain: &str, op: &str) -> Option<&'static dyn Operator> {
 type Entry = (&'static str, &'static str, &'static dyn Operator);
 
 /// Every family's table.
-const FAMILIES: &[&[Entry]] = &[];
+const FAMILIES: &[&[Entry]] = &[conv::TABLE, layout::OPERATORS, matmul::TABLE, pool::TABLE];
+
+/// The fact about input `i`.
+///
+/// # Errors
+/// `InvalidModel` if it is left out.
+fn given<'a>(inputs: &[Option<&'a Fact>], i: usize) -> Result<&'a Fact> {
+    inputs.get(i).copied().flatten().ok_or_else(|| Error::invalid_model(format!("input {i} is missing")))
+}
+
+/// The output type of operators whose kernels compute in f32 only.
+///
+/// # Errors
+/// `Unsupported` for other types.
+fn only_f32(inputs: &[Option<DType>]) -> Result<Vec<DType>> {
+    match inputs.iter().flatten().find(|&&dtype| dtype != DType::F32) {
+        Some(other) => Err(Error::unsupported(format!("element type {other}; f32 is supported"))),
+        None => Ok(vec![DType::F32]),
+    }
+}

@@ -13,7 +13,7 @@ use crate::tensor::Tensor;
 use super::Cost;
 use super::builder::{Builder, Pending};
 use super::repr::{heap_bytes, to_heap};
-use super::view::collapse;
+pub(crate) use super::view::collapse;
 
 pub use super::view::View;
 
@@ -30,6 +30,8 @@ pub struct Target {
     pub parallelism: u32,
     /// The largest tensor that can be bound.
     pub max_binding_bytes: u64,
+    /// Lanes of every subgroup; 0 where it varies, or subgroup operations are missing.
+    pub subgroup_size: u32,
 }
 
 /// Which family of kernel variants suits a device.

@@ -173,7 +173,7 @@ mod tests {
     use crate::plan::lower::DeviceClass;
 
     fn target(limit: u64) -> Target {
-        Target { class: DeviceClass::Cpu, parallelism: 2, max_binding_bytes: limit }
+        Target { class: DeviceClass::Cpu, parallelism: 2, max_binding_bytes: limit, subgroup_size: 8 }
     }
 
     fn slot(bytes: u64, touches: &[(u32, bool)]) -> Option<Use> {

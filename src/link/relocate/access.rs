@@ -107,7 +107,7 @@ impl Relocator<'_, '_> {
                 return Err(Error::internal("a member of something that is no struct"));
             };
             let member = &members[index as usize];
-            place.offset.constant += member.offset;
+            place.offset.constant = place.offset.constant.saturating_add(member.offset);
             place.shape = Shape::of(member.ty, types);
             return Ok(place);
         };

@@ -67,7 +67,7 @@ pub(super) fn relocate_entry(
     let passed = subgroup.iter().map(|&s| (s, relocator.add_argument(Some(s.name().to_owned()), ty))).collect();
 
     let lane = relocator.lane.ok_or_else(|| Error::internal("an entry point without lane"))?;
-    let mut record = |relocator: &mut Relocator<'_, '_>, word: u32| {
+    let record = |relocator: &mut Relocator<'_, '_>, word: u32| {
         let vec4 = match relocator.record.iter().find(|(index, _)| *index == word / 4) {
             Some((_, vec4)) => *vec4,
             None => {

@@ -15,7 +15,7 @@ pub(in crate::link) fn remap_expression(
     map: &ModuleMap,
     child: Child<'_>,
 ) -> Result<Expression> {
-    let mut optional = |child: Child<'_>, operand: Option<Handle<Expression>>| operand.map(child).transpose();
+    let optional = |child: Child<'_>, operand: Option<Handle<Expression>>| operand.map(child).transpose();
     Ok(match *expression {
         Expression::Literal(literal) => Expression::Literal(literal),
         Expression::Constant(handle) => Expression::Constant(map.constants.get(handle)),

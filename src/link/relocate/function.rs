@@ -223,7 +223,9 @@ impl<'m, 'c> Relocator<'m, 'c> {
 
     fn set(&mut self, old: Expr, value: Value) {
         self.values[old.index()] = value;
-        if let (Value::Expression(new), Some(name)) = (value, self.old.named_expressions.get(&old)) {
+        if let (Value::Expression(new), Some(name)) = (value, self.old.named_expressions.get(&old))
+            && !self.composed.contains_key(&new)
+        {
             self.builder.name(new, name.clone());
         }
     }
