@@ -29,6 +29,7 @@ use crate::gpu::{Executor, Gpu, MemoryStats, PipelineStats};
 use crate::graph::Graph;
 use crate::onnx::{self, LoadOptions};
 use crate::plan::lower::Target;
+use crate::schedule;
 use engine::Engine;
 use message::{Message, Port};
 use thread::Driver;
@@ -48,6 +49,7 @@ pub(crate) struct Shared {
     clock: Clock,
     target: Target,
     adapter: AdapterName,
+    schedule: schedule::Options,
     plan_cache: usize,
     memory_cap: Option<u64>,
     next_id: AtomicU64,
@@ -93,7 +95,7 @@ impl Runtime {
         let (port, inbox) = message::channel();
         let schedule = options.scheduler(caps);
         let executor = Executor::new(gpu, options.executor())?;
-        let engine = Engine::new(executor, schedule, options.clock.clone(), inbox, options.trace.clone());
+        let engine = Engine::new(executor, schedule.clone(), options.clock.clone(), inbox, options.trace.clone());
         let driver = match options.drive {
             Drive::Thread => Driver::spawn(engine)?,
             Drive::Manual => Driver::manual(engine),
@@ -104,6 +106,7 @@ impl Runtime {
             clock: options.clock,
             target,
             adapter,
+            schedule,
             plan_cache: options.plan_cache.max(1),
             memory_cap: options.memory_cap,
             next_id: AtomicU64::new(1),
@@ -161,6 +164,11 @@ impl Runtime {
     pub fn adapter(&self) -> String {
         let AdapterName { name, driver } = &self.shared.adapter;
         if driver.is_empty() || name.contains(driver.as_str()) { name.clone() } else { format!("{name}, {driver}") }
+    }
+
+    /// How dispatches are grouped: what [`Options::schedule`] gave, or the default for the device.
+    pub fn schedule(&self) -> &schedule::Options {
+        &self.shared.schedule
     }
 
     /// GPU memory in use, as of now.

@@ -101,7 +101,9 @@ impl Options {
             DeviceType::Cpu => DeviceClass::Cpu,
             _ => DeviceClass::Gpu,
         });
-        Target { class, parallelism: caps.parallelism, max_binding_bytes: caps.max_segment_bytes }
+        let [least, most] = caps.subgroup_size;
+        let subgroup_size = if caps.subgroups && least == most { least } else { 0 };
+        Target { class, parallelism: caps.parallelism, max_binding_bytes: caps.max_segment_bytes, subgroup_size }
     }
 
     pub(super) fn scheduler(&self, caps: &Caps) -> schedule::Options {
