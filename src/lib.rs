@@ -22,3 +22,7 @@ pub use onnx::LoadOptions;
 pub use runtime::{Completion, Model, Options, Request, RequestBuilder, Runtime, Timing, UserKernel};
 pub use tensor::{DType, Tensor};
 pub use wgpu;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

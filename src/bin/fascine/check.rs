@@ -113,6 +113,11 @@ pub(crate) fn run(args: &CheckArgs, json: bool) -> Result<Answer> {
         flops: summary.map(|s| s.flops),
     };
     let answer = if json { Answer::json(&report) } else { Answer::text(text(&report)) };
+    // Standard output has the nodes already.
+    let error = match report.unsupported.len() {
+        0 => error,
+        n => error.map(|error| Error::new(error.kind(), format!("cannot run: {n} nodes are not supported")).in_file(&args.model)),
+    };
     Ok(Answer { error, ..answer })
 }
 
