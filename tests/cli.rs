@@ -102,10 +102,7 @@ fn run_writes_outputs_of_their_true_type() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("deep/er");
     let report = json(&vad(&["run", VAD], &["--out", out.to_str().unwrap(), "--repeat", "3", "--seed", "7"]));
-    assert_eq!(
-        keys(&report),
-        ["adapter", "dispatches", "first_ms", "median_ms", "model", "outputs", "waves"]
-    );
+    assert_eq!(keys(&report), ["adapter", "dispatches", "first_ms", "median_ms", "model", "outputs", "waves"]);
     let outputs = report["outputs"].as_array().unwrap();
     assert_eq!(keys(&outputs[0]), ["dtype", "file", "name", "shape"]);
     let names: Vec<_> = outputs.iter().map(|output| output["name"].as_str().unwrap()).collect();

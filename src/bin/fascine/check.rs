@@ -116,7 +116,9 @@ pub(crate) fn run(args: &CheckArgs, json: bool) -> Result<Answer> {
     // Standard output has the nodes already.
     let error = match report.unsupported.len() {
         0 => error,
-        n => error.map(|error| Error::new(error.kind(), format!("cannot run: {n} nodes are not supported")).in_file(&args.model)),
+        n => error.map(|error| {
+            Error::new(error.kind(), format!("cannot run: {n} nodes are not supported")).in_file(&args.model)
+        }),
     };
     Ok(Answer { error, ..answer })
 }

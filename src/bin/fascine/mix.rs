@@ -1,9 +1,10 @@
 //! `fascine mix`.
 
 use fascine::error::{Error, ErrorKind, Result};
+use fascine::gpu::AdapterOptions;
 use fascine::graph::Graph;
 use fascine::onnx::{self, LoadOptions};
-use fascine::runtime::InputInfo;
+use fascine::runtime::{InputInfo, Options, Runtime};
 use serde::Serialize;
 
 use crate::Answer;
@@ -24,8 +25,8 @@ struct Report<'a> {
 pub(crate) fn run(args: &MixArgs, json: bool) -> Result<Answer> {
     let policies = args.arm.policies();
     let progress = bar(policies.len() as u64, "loading");
-    let workload = workload(args)?;
     let adapter = args.device.options();
+    let workload = workload(args, &adapter)?;
     let timeline = if args.report.is_some() { Timeline::Record } else { Timeline::Skip };
     let mut measured: Vec<Measured> = Vec::with_capacity(policies.len());
     for &policy in policies {
@@ -58,8 +59,9 @@ pub(crate) fn run(args: &MixArgs, json: bool) -> Result<Answer> {
     Ok(Answer { error, ..answer })
 }
 
-fn workload(args: &MixArgs) -> Result<Workload> {
+fn workload(args: &MixArgs, adapter: &AdapterOptions) -> Result<Workload> {
     let dims = inputs::dims(&args.load.dims)?;
+    let probe = Runtime::new(Options { adapter: adapter.clone(), ..Options::default() })?;
     let mut tenants = Vec::new();
     let mut shapes: Vec<(Vec<InputInfo>, Vec<Vec<usize>>)> = Vec::new();
     for mixed in &args.models {
@@ -70,7 +72,13 @@ fn workload(args: &MixArgs) -> Result<Workload> {
                 ..LoadOptions::default()
             };
             let graph = onnx::load(&mixed.path, &options)?;
-            shapes.push(concrete(&graph, &dims).map_err(|error| error.in_file(&mixed.path))?);
+            let (info, concrete) = concrete(&graph, &dims).map_err(|error| error.in_file(&mixed.path))?;
+            if copy == 0 {
+                // A plan first: it refuses shapes that no device could hold before the host tries to.
+                let model = probe.load_graph(graph.clone());
+                model.and_then(|model| model.plan(&concrete)).map_err(|error| error.in_file(&mixed.path))?;
+            }
+            shapes.push((info, concrete));
             tenants.push(Tenant { label: label(mixed, copy), graph });
         }
     }
