@@ -159,7 +159,7 @@ impl Operator for LayerNorm {
         let normalised = source.shape[axis..].to_vec();
         let len: usize = normalised.iter().product();
         let rows = source.len() / len;
-        let mut parameter = |cx: &mut Lowering<'_>, k| -> Result<_> {
+        let parameter = |cx: &mut Lowering<'_>, k| -> Result<_> {
             let view = cx.view(k)?.broadcast(&normalised)?;
             cx.materialise(&view)
         };
