@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use fascine::graph::Dim;
+use fascine::graph::infer::infer;
+use fascine::graph::rewrite::optimise;
 use fascine::onnx::{self, LoadOptions};
 
 fn zoo(name: &str) -> PathBuf {
@@ -60,4 +62,26 @@ fn without_the_flag_a_missing_weight_file_is_an_error() {
     let error = onnx::load(zoo("resnet18"), &LoadOptions::default()).unwrap_err();
     assert_eq!(error.kind(), fascine::error::ErrorKind::Io);
     assert!(error.to_string().contains("resnet18.bin"), "{error}");
+}
+
+#[test]
+fn rewrites_fuse_what_exporters_decompose() {
+    let options = LoadOptions { synthetic_weights: true, ..LoadOptions::default() };
+    for (name, rule, at_least) in [
+        ("squeezenet1_1", "FuseEpilogue", 26),
+        ("resnet18", "FuseEpilogue", 9),
+        ("mobilenet_v2", "FoldBatchNorm", 52),
+        ("mobilenet_v2", "FuseEpilogue", 35 + 10),
+        ("minilm", "FuseGelu", 6),
+        ("minilm", "FuseEpilogue", 6 * 6),
+        ("lstm_vad", "FuseEpilogue", 3),
+    ] {
+        let mut graph = onnx::load(zoo(name), &options).unwrap();
+        // Operators that are still to come do not matter here: shapes are found as far as they are known.
+        drop(infer(&mut graph));
+        let before = graph.nodes.len();
+        let report = optimise(&mut graph);
+        println!("{name}: {before} -> {} nodes", graph.nodes.len());
+        assert!(report.fired(rule) >= at_least, "{name}: {rule} fired {} times: {report:#?}", report.fired(rule));
+    }
 }
