@@ -237,12 +237,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         plane += in_size;
     }
 
-    put4(channel + 0u, first_out, out_size, pixel, c0);
-    put4(channel + 4u, first_out, out_size, pixel, c1);
-    put4(channel + 8u, first_out, out_size, pixel, c2);
-    put4(channel + 12u, first_out, out_size, pixel, c3);
-    put4(channel + 16u, first_out, out_size, pixel, c4);
-    put4(channel + 20u, first_out, out_size, pixel, c5);
-    put4(channel + 24u, first_out, out_size, pixel, c6);
-    put4(channel + 28u, first_out, out_size, pixel, c7);
+    // One loop over the tile's fours of channels: stores written out for each of them would take the driver longer to compile
+    // than all the rest.
+    var tiles = array<mat4x4<f32>, 8>(c0, c1, c2, c3, c4, c5, c6, c7);
+    for (var j = 0u; j < 8u && channel + 4u * j < params.channels_out; j++) {
+        put4(channel + 4u * j, first_out, out_size, pixel, tiles[j]);
+    }
 }

@@ -220,10 +220,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if WHOLE {
         column = min(first, params.columns - 4u) + vec4(0u, 1u, 2u, 3u);
     }
-    put4(batch, row, column, c0);
-    put4(batch, row + 4u, column, c1);
-    if TALL {
-        put4(batch, row + 8u, column, c2);
-        put4(batch, row + 12u, column, c3);
+    // One loop over the tile's fours of rows: stores written out for each would take the driver longer to compile than all
+    // the rest.
+    var fours = array<mat4x4<f32>, 4>(c0, c1, c2, c3);
+    for (var j = 0u; j < row_tile / 4u && row + 4u * j < params.rows; j++) {
+        put4(batch, row + 4u * j, column, fours[j]);
     }
 }
