@@ -14,6 +14,8 @@ struct Params {
     channels_in: u32,
     channels_out: u32,
     pixel_blocks: u32,
+    // Whether neighbours share weights rather than pixels.
+    blocks_first: u32,
     in_h: u32,
     in_w: u32,
     out_h: u32,
@@ -99,12 +101,17 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if tile >= p.tiles {
         return;
     }
-    let channel_tile = tile % p.channel_tiles;
-    tile /= p.channel_tiles;
+    let blocks_first = p.blocks_first != 0u;
+    let inner_size = select(p.channel_tiles, p.pixel_blocks, blocks_first);
+    let outer_size = select(p.pixel_blocks, p.channel_tiles, blocks_first);
+    let inner = tile % inner_size;
+    tile /= inner_size;
+    let outer_tile = tile % outer_size;
+    tile /= outer_size;
     let channel_group = tile % p.groups;
-    tile /= p.groups;
-    let block = tile % p.pixel_blocks;
-    let image = tile / p.pixel_blocks;
+    let image = tile / p.groups;
+    let channel_tile = select(inner, outer_tile, blocks_first);
+    let block = select(outer_tile, inner, blocks_first);
 
     let channel = channel_tile * 32u;
     let first_out = (image * p.groups + channel_group) * p.channels_out;

@@ -242,7 +242,9 @@ impl Run {
         let quads = if mode == 2 { g.rows.output * g.columns.output.div_ceil(4) } else { g.pixels().div_ceil(4) };
         let (channel_tiles, blocks) = (g.group_out.div_ceil(TILE), quads.div_ceil(8));
         let tiles = g.images * blocks * g.groups * channel_tiles;
-        let sizes = [g.groups, tiles, channel_tiles, g.group_in, g.group_out, blocks];
+        // Whichever of weights and pixels is larger is read once.
+        let blocks_first = g.group_out * g.depth() > g.group_in * g.rows.input * g.columns.input;
+        let sizes = [g.groups, tiles, channel_tiles, g.group_in, g.group_out, blocks, usize::from(blocks_first)];
         let grid = linear_grid(tiles.div_ceil(8) as u64)?;
         self.emit(cx, "conv_lanes", weight, Some(("MODE", f64::from(mode))), grid, &sizes)
     }
