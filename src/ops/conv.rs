@@ -165,6 +165,12 @@ impl Geometry {
         (kernel, stride, dilation) == (3, 1, 1)
     }
 
+    /// Whether each output reads one element of each channel, which is always there.
+    fn is_single(&self) -> bool {
+        let one = |axis: &Axis| (axis.kernel, axis.begin, axis.end) == (1, 0, 0);
+        one(&self.rows) && one(&self.columns)
+    }
+
     /// Sizes and windows as the kernels' parameters end.
     fn window_words(&self) -> Result<[u32; 12]> {
         let (y, x) = (&self.rows, &self.columns);
@@ -236,6 +242,8 @@ impl Run {
             1
         } else if g.has_window() && g.columns.output >= 4 {
             2
+        } else if g.is_single() {
+            3
         } else {
             0
         };
