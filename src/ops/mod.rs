@@ -9,6 +9,7 @@ use crate::plan::lower::Lowering;
 use crate::tensor::{DType, Tensor};
 
 pub mod activation;
+mod batch_norm;
 pub mod broadcast;
 mod conv;
 pub mod elementwise;
@@ -89,7 +90,7 @@ pub fn lookup(domain: &str, op: &str) -> Option<&'static dyn Operator> {
 type Entry = (&'static str, &'static str, &'static dyn Operator);
 
 /// Every family's table.
-const FAMILIES: &[&[Entry]] = &[conv::TABLE, layout::OPERATORS, matmul::TABLE, pool::TABLE];
+const FAMILIES: &[&[Entry]] = &[batch_norm::OPERATORS, conv::TABLE, layout::OPERATORS, matmul::TABLE, pool::TABLE];
 
 /// The fact about input `i`.
 ///
