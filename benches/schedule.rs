@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use fascine::schedule::{
-    ArmId, Class, DeviceModel, DispatchDesc, Nanos, Options, Order, Pipelines, PlanDesc, Policy, RequestDesc, Scheduler,
+    ArmId, DeviceModel, DispatchDesc, Nanos, Options, Order, Pipelines, PlanDesc, Policy, RequestDesc, Scheduler,
 };
 
 struct All;
@@ -40,7 +40,7 @@ fn measure(policy: Policy, tenants: u32, lanes: u64) -> (f64, f64) {
     let mut now: Nanos = 0;
     let submit = |scheduler: &mut Scheduler, tenant: u32, now: Nanos| {
         let deadline = Some(now + 5_000_000 + Nanos::from(tenant) * 100_000);
-        let desc = RequestDesc { plan: plans[tenant as usize].clone(), deadline, class: Class::Normal };
+        let desc = RequestDesc { plan: plans[tenant as usize].clone(), deadline, ..RequestDesc::default() };
         scheduler.submit(desc, now);
     };
     (0..tenants).for_each(|tenant| submit(&mut scheduler, tenant, now));

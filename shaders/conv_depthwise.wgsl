@@ -97,9 +97,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let row_ok = iy >= 0 && iy < i32(params.in_h);
         let row = plane + u32(clamp(iy, 0, i32(params.in_h) - 1)) * params.in_w;
         if WINDOW {
-            let from = i32(column) - i32(params.pad_x);
-            let near = from + vec4(0, 1, 2, 3);
-            let far = from + vec2(4, 5);
+            let start = i32(column) - i32(params.pad_x);
+            let near = start + vec4(0, 1, 2, 3);
+            let far = start + vec2(4, 5);
             let near_at = row + vec4<u32>(clamp(near, vec4(0), vec4(last)));
             let far_at = row + vec2<u32>(clamp(far, vec2(0), vec2(last)));
             let a = select(

@@ -206,7 +206,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 low = vec4(load(low_at.x), load(low_at.y), load(low_at.z), load(low_at.w));
                 high = vec2(load(high_at.x), load(high_at.y));
                 low = select(vec4(0.0), low, row_ok & (x >= vec4(0)) & (x <= vec4(last)));
-                high = select(vec2(0.0), high, row_ok.xy & (more.xy <= vec2(last)));
+                high = select(vec2(0.0), high, row_ok.xy & (more.xy >= vec2(0)) & (more.xy <= vec2(last)));
             }
             for (var kx = 0u; kx < columns; kx++) {
                 var b: vec4<f32>;

@@ -126,18 +126,18 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var acc = mat4x4<f32>();
     let m = local / 8u;
     let n = local % 8u;
-    for (var from = 0u; from < depth; from += 16u) {
+    for (var start = 0u; start < depth; start += 16u) {
         for (var i = 0u; i < 8u; i++) {
             let e = local + i * 64u;
             let am = e / 16u;
-            let ak = from + e % 16u;
+            let ak = start + e % 16u;
             let a = weight[(first_channel + min(channel + am, params.channels_out - 1u)) * depth + min(ak, depth - 1u)];
             tile_a[e % 16u * 32u + am] = select(0.0, a, ak < depth);
             let bn = e % 32u;
-            let bk = min(from + e / 32u, depth - 1u);
+            let bk = min(start + e / 32u, depth - 1u);
             let iy = y + i32(bk % taps / params.kernel_w * params.dilation_y);
             let ix = x + i32(bk % params.kernel_w * params.dilation_x);
-            let inside = iy >= 0 && iy < i32(params.in_h) && ix >= 0 && ix < i32(params.in_w) && from + e / 32u < depth;
+            let inside = iy >= 0 && iy < i32(params.in_h) && ix >= 0 && ix < i32(params.in_w) && start + e / 32u < depth;
             let at = u32(clamp(iy, 0, i32(params.in_h) - 1)) * params.in_w + u32(clamp(ix, 0, i32(params.in_w) - 1));
             tile_b[e / 32u * 32u + bn] = select(0.0, input[first_in + bk / taps * plane + at], inside);
         }

@@ -173,12 +173,16 @@ fn keep_nan(x: vec4<f32>, y: vec4<f32>) -> vec4<f32> { return select(y, x, is_na
 
 fn power_of_two(n: vec4<i32>) -> vec4<f32> { return bitcast<vec4<f32>>((n + vec4(127)) << vec4(23u)); }
 
+// The same whole number, in a way that drivers do not see: they may merge fma(n, a, fma(n, b, c)) into fma(n, a + b, c),
+// which loses what splitting a constant in two is for.
+fn again(n: vec4<f32>) -> vec4<f32> { return vec4<f32>(vec4<i32>(n)); }
+
 // e^x, 2 ulp: Cephes' polynomial on [-ln2/2, ln2/2].
 fn exp_(x: vec4<f32>) -> vec4<f32> {
     let c = clamp(x, vec4(-104.0), vec4(89.0));
     let n = round(c * 1.44269504);
     var r = fma(n, vec4(-0.693359375), c);
-    r = fma(n, vec4(2.12194440e-4), r);
+    r = fma(again(n), vec4(2.12194440e-4), r);
     var p = fma(r, vec4(1.9875691500e-4), vec4(1.3981999507e-3));
     p = fma(p, r, vec4(8.3334519073e-3));
     p = fma(p, r, vec4(4.1665795894e-2));
@@ -230,11 +234,15 @@ fn log_(x: vec4<f32>) -> vec4<f32> {
     return keep_nan(x, out);
 }
 
-// ln(1 + x), accurate near 0.
+// ln(1 + x), accurate near 0: 2 atanh(x / (2 + x)).
 fn log1p_(x: vec4<f32>) -> vec4<f32> {
-    let u = x + 1.0;
-    let correction = (x - (u - 1.0)) / u;
-    return select(log_(u) + correction, log_(u), u == inf());
+    let t = x / (2.0 + x);
+    let z = t * t;
+    var p = fma(z, vec4(0.18181818), vec4(0.22222222));
+    p = fma(p, z, vec4(0.28571429));
+    p = fma(p, z, vec4(0.4));
+    p = fma(p, z, vec4(0.66666667));
+    return select(log_(1.0 + x), fma(p * z, t, t + t), abs(x) < vec4(0.4));
 }
 
 fn tanh_(x: vec4<f32>) -> vec4<f32> {
@@ -303,7 +311,7 @@ fn erf_(x: vec4<f32>) -> vec4<f32> {
 fn sin_cos(x: vec4<f32>, quarter: i32) -> vec4<f32> {
     let n = round(x * 0.636619772);
     var r = fma(n, vec4(-1.5703125), x);
-    r = fma(n, vec4(-4.837512969970703125e-4), r);
+    r = fma(again(n), vec4(-4.837512969970703125e-4), r);
     r = fma(n, vec4(-7.54978995489188e-8), r);
     let q = vec4<i32>(n) + vec4(quarter);
     let z = r * r;

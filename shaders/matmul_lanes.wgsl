@@ -215,7 +215,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
 
     let last = params.columns - 1u;
-    let column = min(column_tile * 32u + lane * 4u + vec4(0u, 1u, 2u, 3u), vec4(last));
+    let first = column_tile * 32u + lane * 4u;
+    var column = min(first + vec4(0u, 1u, 2u, 3u), vec4(last));
+    if WHOLE {
+        column = min(first, params.columns - 4u) + vec4(0u, 1u, 2u, 3u);
+    }
     put4(batch, row, column, c0);
     put4(batch, row + 4u, column, c1);
     if TALL {

@@ -131,7 +131,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var acc = mat4x4<f32>();
     let m = local / 8u;
     let n = local % 8u;
-    for (var from = 0u; from < params.depth; from += 16u) {
+    for (var start = 0u; start < params.depth; start += 16u) {
         for (var i = 0u; i < 8u; i++) {
             let e = local + i * 64u;
             let am = select(e / 16u, e % 32u, LEFT_ROWS);
@@ -139,11 +139,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             let bn = select(e % 32u, e / 16u, RIGHT_ROWS);
             let bk = select(e / 32u, e % 16u, RIGHT_ROWS);
             let last = params.depth - 1u;
-            let a = left[left_at + min(row + am, params.rows - 1u) * params.left_row + min(from + ak, last) * params.left_column];
-            let b = right[right_at + min(from + bk, last) * params.right_row
+            let a = left[left_at + min(row + am, params.rows - 1u) * params.left_row + min(start + ak, last) * params.left_column];
+            let b = right[right_at + min(start + bk, last) * params.right_row
                 + min(column + bn, params.columns - 1u) * params.right_column];
-            tile_a[ak * 32u + am] = select(0.0, a, from + ak <= last);
-            tile_b[bk * 32u + bn] = select(0.0, b, from + bk <= last);
+            tile_a[ak * 32u + am] = select(0.0, a, start + ak <= last);
+            tile_b[bk * 32u + bn] = select(0.0, b, start + bk <= last);
         }
         workgroupBarrier();
         for (var k = 0u; k < 16u; k++) {

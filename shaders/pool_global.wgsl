@@ -16,10 +16,10 @@ var<workgroup> partial: array<f32, 64>;
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let plane = (group.x + group.y * 32768u) * 8u + (local >> 3u);
-    let from = min(plane, params.planes - 1u) * params.size;
-    var value = select(input[from], 0.0, AVERAGE);
+    let start = min(plane, params.planes - 1u) * params.size;
+    var value = select(input[start], 0.0, AVERAGE);
     for (var i = local & 7u; i < params.size; i += 8u) {
-        let v = input[from + i];
+        let v = input[start + i];
         value = select(select(value, v, !(v <= value)), value + v, AVERAGE);
     }
     partial[local] = value;

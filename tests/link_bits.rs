@@ -2,6 +2,8 @@
 //! and once dispatch by dispatch, on the same memory image; the two images must be equal to the bit, gaps included.
 //! Besides, every kernel alone on the heap is compared with the kernel as its author wrote it, on buffers of its own.
 
+#![allow(clippy::unwrap_used)]
+
 mod link_common;
 
 use fascine::kernel::{Access, Kernel, Trust, Variant};
@@ -154,8 +156,8 @@ const SENTINEL: u32 = 0x5e5e_5e5e;
 
 /// What reads only lies in the slab for every second kernel, the rest in one of two heap segments.
 fn place(position: usize, kernel: &Kernel, variant: Variant) -> Arm {
-    let heap = if position % 3 == 0 { 2 } else { 0 };
-    if position % 2 == 0 {
+    let heap = if position.is_multiple_of(3) { 2 } else { 0 };
+    if position.is_multiple_of(2) {
         return heap_arm(variant, heap);
     }
     let slot = |access| match access {

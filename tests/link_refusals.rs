@@ -1,5 +1,7 @@
 //! What cannot be relocated is refused with an error that names the kernel, the binding and why.
 
+#![allow(clippy::unwrap_used)]
+
 mod link_common;
 
 use std::sync::Arc;

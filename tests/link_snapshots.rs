@@ -1,5 +1,7 @@
 //! Merged WGSL of kernel sets, kept in `tests/snapshots/link/` and reviewed by diff. `FASCINE_BLESS=1` writes them anew.
 
+#![allow(clippy::unwrap_used)]
+
 mod link_common;
 
 use std::path::PathBuf;
@@ -80,4 +82,14 @@ fn merged_modules_translate_to_every_language() {
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn every_snapshot_belongs_to_a_set() {
+    let sets = sets();
+    let folder = path("any").parent().unwrap().to_owned();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let file = entry.unwrap().path();
+        assert!(sets.iter().any(|(name, ..)| path(name) == file), "{} is left over", file.display());
+    }
 }

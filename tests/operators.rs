@@ -186,6 +186,7 @@ macro_rules! families {
 
 families! {
     batch_norm,
+    conv,
     elementwise,
     layout,
     reduce,

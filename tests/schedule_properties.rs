@@ -58,6 +58,9 @@ struct Seen {
     issued: Vec<Vec<u8>>,
     /// Per dispatch: the wave of its last workgroup.
     done: Vec<Option<u64>>,
+    deadline: Option<Nanos>,
+    admission: Admission,
+    key: Option<u64>,
     abandoned: bool,
     /// Lanes in submissions that have not retired.
     held: u32,
@@ -97,18 +100,21 @@ impl World {
         }
     }
 
-    fn submit(&mut self, plan: &Arc<PlanDesc>, deadline: Option<Nanos>, class: Class) {
-        let id = self.scheduler.submit(RequestDesc { plan: plan.clone(), deadline, class }, self.now);
+    fn submit(&mut self, desc: RequestDesc) {
+        let RequestDesc { plan, deadline, admission, key, .. } = desc.clone();
+        let id = self.scheduler.submit(desc, self.now);
         let issued = plan.dispatches.iter().map(|d| vec![0; d.workgroups as usize]).collect();
         let done = vec![None; plan.dispatches.len()];
-        let seen = Seen { plan: plan.clone(), issued, done, abandoned: false, held: 0, ended: None };
+        let seen = Seen { plan, deadline, admission, key, issued, done, abandoned: false, held: 0, ended: None };
         assert!(self.requests.insert(id, seen).is_none(), "identity given twice");
         self.collect();
     }
 
     fn issue(&mut self) -> bool {
         let before = self.scheduler.in_flight();
-        let Some(submission) = self.scheduler.issue(self.now, &mut self.shop) else { return false };
+        let submission = self.scheduler.issue(self.now, &mut self.shop);
+        self.collect();
+        let Some(submission) = submission else { return false };
         let bound = if self.options.policy == Policy::SubmitEach { 1 } else { self.options.in_flight };
         assert!(before < bound, "{before} in flight already");
         self.check_size(&submission);
@@ -209,7 +215,17 @@ impl World {
             assert_eq!(seen.held, 0, "ended while its memory was in use");
             assert_eq!(seen.ended.replace(ended.outcome), None, "ended twice");
             let all = seen.done.iter().all(Option::is_some);
-            assert_eq!(ended.outcome == Outcome::Completed, all && !seen.abandoned);
+            let none = seen.issued.iter().flatten().all(|&count| count == 0);
+            let late = seen.deadline.is_some_and(|deadline| ended.at > deadline);
+            let expected = match ended.outcome {
+                Outcome::Completed => all && !seen.abandoned && !late,
+                Outcome::CompletedLate => all && !seen.abandoned && late,
+                Outcome::Dropped => !all && seen.admission == Admission::DropLate,
+                Outcome::Rejected => none && seen.admission == Admission::RejectPredictedMiss,
+                Outcome::Superseded => none && !seen.abandoned && seen.key.is_some(),
+                _ => !all && seen.abandoned,
+            };
+            assert!(expected, "{ended:?}");
             self.log.push(format!("{ended:?}"));
         }
         let live = self.requests.values().filter(|seen| seen.ended.is_none()).count();
@@ -226,7 +242,14 @@ fn run(scenario: &Scenario) -> Vec<String> {
                 let plan = &scenario.plans[dice.below(scenario.plans.len() as u64) as usize];
                 let deadline = (dice.below(3) > 0).then(|| world.now + dice.below(5_000_000));
                 let class = [Class::Interactive, Class::Normal, Class::Background][dice.below(3) as usize];
-                world.submit(plan, deadline, class);
+                let admission = [Admission::RunLate, Admission::DropLate, Admission::RejectPredictedMiss];
+                world.submit(RequestDesc {
+                    plan: plan.clone(),
+                    deadline,
+                    class,
+                    admission: admission[dice.below(3) as usize],
+                    key: (dice.below(3) == 0).then(|| dice.below(3)),
+                });
             }
             3..=5 => {
                 world.issue();
@@ -285,11 +308,17 @@ fn options() -> impl Strategy<Value = Options> {
         1 => Just(Policy::OnePass),
         3 => Just(Policy::Bundled),
     ];
-    let order = prop_oneof![Just(Order::Arrival), Just(Order::EarliestDeadline)];
+    let order = prop_oneof![
+        Just((Order::Arrival, HoldBack::No)),
+        Just((Order::EarliestDeadline, HoldBack::Yes)),
+        Just((Order::LeastSlack, HoldBack::No)),
+        Just((Order::LeastSlack, HoldBack::Yes)),
+    ];
     (policy, order, 100_000u64..3_000_000, 1usize..4, 1usize..40, 1usize..20, 1usize..6).prop_map(
-        |(policy, order, slice, in_flight, max_lanes, max_waves, max_arms)| Options {
+        |(policy, (order, hold_back), slice, in_flight, max_lanes, max_waves, max_arms)| Options {
             policy,
             order,
+            hold_back,
             slice,
             in_flight,
             max_lanes,

@@ -8,25 +8,21 @@ use std::time::Duration;
 
 use super::binding::BindGroups;
 use super::cache::DiskCache;
-use super::compile::{Linker, Notify, Tools};
+use super::compile::{Notify, Tools};
 use super::device::{Caps, Gpu};
 use super::fault::scoped;
-use super::memory::{Allocation, Memory, MemoryStats, WeightPlace, WeightsId};
+use super::memory::{Allocation, Memory, MemoryStats};
 use super::pipelines::PipelineStore;
-use super::staging::{Direction, StagingPool};
+use super::staging::{Direction, Filler, StagingPool, words_up};
 use super::tables::{TableBuffers, TableWriter, WaveTable};
 use super::timing::{Timer, Timers};
 use super::work::{Download, Finished, Upload, WaveWork, Work};
 use crate::error::{Error, Result};
-use crate::link::{self, Arm, Clamp, Slot, SlotKind};
+use crate::link::{Arm, Clamp, SlotKind};
 use crate::schedule::{ArmId, SubmissionId};
 
-/// Weights go up in pieces of these bytes.
-const PIECE_BYTES: u64 = 8 << 20;
-/// Bytes of weights in flight before a load waits for the device.
-const PIECES_IN_FLIGHT: u64 = 64 << 20;
 /// How long a thread sleeps between polls where it must not block on the device.
-const NAP: Duration = Duration::from_micros(200);
+pub(super) const NAP: Duration = Duration::from_micros(200);
 
 /// How an executor is set up.
 #[derive(Clone, Default)]
@@ -77,12 +73,12 @@ struct InFlight {
 pub struct Executor {
     // First, so that the compile threads end before what they use.
     store: PipelineStore,
-    gpu: Gpu,
-    memory: Memory,
-    groups: BindGroups,
+    pub(super) gpu: Gpu,
+    pub(super) memory: Memory,
+    pub(super) groups: BindGroups,
     tables: TableBuffers,
     writer: TableWriter,
-    uploads: StagingPool,
+    pub(super) uploads: StagingPool,
     read_backs: StagingPool,
     timers: Timers,
     in_flight: VecDeque<InFlight>,
@@ -98,10 +94,6 @@ impl Executor {
     /// # Errors
     /// `Io` if no thread can be started, `Device` if the device is lost.
     pub fn new(gpu: Gpu, options: ExecutorOptions) -> Result<Self> {
-        Self::with_linker(gpu, options, Arc::new(link::link))
-    }
-
-    pub(super) fn with_linker(gpu: Gpu, options: ExecutorOptions, linker: Linker) -> Result<Self> {
         let ExecutorOptions { memory_cap, cache_dir, compile_threads, clamp, segment_bytes, notify } = options;
         let threads = match compile_threads {
             // One core stays for the engine and the app.
@@ -110,7 +102,7 @@ impl Executor {
         };
         let cache = cache_dir.and_then(|folder| DiskCache::open(&gpu, &folder));
         let notify: Option<Notify> = notify;
-        let tools = Tools { gpu: gpu.clone(), cache, linker, clamp, notify };
+        let tools = Tools { gpu: gpu.clone(), cache, clamp, notify };
         let store = PipelineStore::new(&tools, gpu.caps(), threads)?;
         let (send, done) = mpsc::channel();
         let device = &gpu.device;
@@ -143,7 +135,7 @@ impl Executor {
         self.gpu.is_shared()
     }
 
-    fn staging(&self) -> u64 {
+    pub(super) fn staging(&self) -> u64 {
         self.uploads.reserved() + self.read_backs.reserved() + self.tables.reserved()
     }
 
@@ -178,91 +170,6 @@ impl Executor {
     pub fn trim(&mut self) {
         self.memory.trim();
         self.groups.sync(&self.memory);
-    }
-
-    /// Puts weights into slabs: into one if they fit, else into several. Later submissions see them.
-    ///
-    /// A load waits for the device when too many of its bytes are on their way; on a shared device it only polls and sleeps.
-    ///
-    /// # Errors
-    /// `Limit` if one weight exceeds a slab, `Memory` if there is no room, `Device` if the device failed.
-    pub fn upload_weights(&mut self, blobs: &[Arc<[u8]>]) -> Result<(WeightsId, Vec<WeightPlace>)> {
-        self.gpu.fault.check()?;
-        let lengths: Vec<u64> = blobs.iter().map(|blob| blob.len() as u64).collect();
-        let staging = self.staging();
-        let allocated = self.memory.allocate_weights(&lengths, staging);
-        self.groups.sync(&self.memory);
-        let (id, places) = allocated?;
-        match self.send_weights(blobs, &places) {
-            Ok(()) => Ok((id, places)),
-            Err(error) => {
-                self.free_weights(id);
-                Err(error)
-            }
-        }
-    }
-
-    /// Frees weights. Submissions that use them may still be in flight.
-    pub fn free_weights(&mut self, id: WeightsId) {
-        self.memory.free_weights(id);
-        self.groups.sync(&self.memory);
-    }
-
-    fn send_weights(&mut self, blobs: &[Arc<[u8]>], places: &[WeightPlace]) -> Result<()> {
-        // (slot, offset, bytes) of one piece.
-        let mut batch: Vec<(Slot, u64, &[u8])> = Vec::new();
-        let mut room = PIECE_BYTES;
-        for (blob, place) in blobs.iter().zip(places) {
-            let mut offset = place.base;
-            let mut rest: &[u8] = blob;
-            while !rest.is_empty() {
-                let (piece, tail) = rest.split_at(rest.len().min(room as usize));
-                batch.push((place.slot, offset, piece));
-                offset += piece.len() as u64;
-                rest = tail;
-                room -= words_up(piece.len() as u64).min(room);
-                if room < 4 {
-                    self.send_batch(&batch)?;
-                    batch.clear();
-                    room = PIECE_BYTES;
-                }
-            }
-        }
-        self.send_batch(&batch)
-    }
-
-    fn send_batch(&mut self, batch: &[(Slot, u64, &[u8])]) -> Result<()> {
-        let total: u64 = batch.iter().map(|(_, _, bytes)| words_up(bytes.len() as u64)).sum();
-        if total == 0 {
-            return Ok(());
-        }
-        while self.uploads.busy() > PIECES_IN_FLIGHT {
-            let how = if self.gpu.shared { wgpu::PollType::Poll } else { wgpu::PollType::wait_indefinitely() };
-            self.gpu.fault.poll(&self.gpu.device, how)?;
-            self.uploads.collect();
-            if self.gpu.shared {
-                std::thread::sleep(NAP);
-            }
-        }
-        let buffer = self.uploads.take(total)?;
-        let mut filler = Filler::new(&buffer, total)?;
-        let mut copies = Vec::with_capacity(batch.len());
-        for &(slot, offset, bytes) in batch {
-            copies.push((slot, offset, filler.put(bytes)));
-        }
-        filler.finish();
-        let Self { gpu, memory, .. } = self;
-        let sent = scoped(&gpu.device, "an upload of weights", || {
-            let mut encoder = gpu.device.create_command_encoder(&Default::default());
-            for (slot, offset, (from, bytes)) in copies {
-                if let Some(target) = memory.buffer(slot) {
-                    encoder.copy_buffer_to_buffer(&buffer, from, target, offset, bytes);
-                }
-            }
-            gpu.queue.submit([encoder.finish()]);
-        });
-        self.uploads.give_back(buffer);
-        sent
     }
 
     /// A number for `arm`: the same arm has the same number.
@@ -396,7 +303,8 @@ impl Executor {
                     if let Some(timer) = timer {
                         timer.mark(&mut pass, index);
                     }
-                    pass.dispatch_workgroups(place.grid[0], place.grid[1], 1);
+                    let [x, y, z] = place.grid;
+                    pass.dispatch_workgroups(x, y, z);
                 }
                 if let Some(timer) = timer {
                     timer.mark(&mut pass, waves.len());
@@ -437,7 +345,7 @@ impl Executor {
             return Ok(None);
         }
         let buffer = self.uploads.take(total)?;
-        let mut filler = Filler::new(&buffer, total)?;
+        let mut filler = Filler::new(&buffer, total).inspect_err(|_| self.uploads.discard(&buffer))?;
         filler.put(bytemuck::cast_slice(self.writer.words()));
         for upload in uploads {
             filler.put(&upload.bytes);
@@ -521,43 +429,4 @@ fn wave_arms(wave: &WaveWork, arms: &mut Vec<ArmId>) {
     arms.extend(wave.lanes.iter().map(|lane| lane.arm));
     arms.sort_unstable();
     arms.dedup();
-}
-
-/// Copies move whole words.
-fn words_up(bytes: u64) -> u64 {
-    bytes.next_multiple_of(wgpu::COPY_BUFFER_ALIGNMENT)
-}
-
-/// Writes runs of bytes into a mapped buffer, one after the other, each filled up to whole words.
-struct Filler<'a> {
-    buffer: &'a wgpu::Buffer,
-    view: wgpu::BufferViewMut,
-    at: usize,
-}
-
-impl<'a> Filler<'a> {
-    fn new(buffer: &'a wgpu::Buffer, total: u64) -> Result<Self> {
-        let view = buffer
-            .get_mapped_range_mut(..total)
-            .map_err(|error| Error::device(format!("an upload buffer is not mapped: {error}")))?;
-        Ok(Filler { buffer, view, at: 0 })
-    }
-
-    /// Gives where the bytes are, and how many with what fills them up.
-    fn put(&mut self, bytes: &[u8]) -> (u64, u64) {
-        let start = self.at;
-        let padded = words_up(bytes.len() as u64) as usize;
-        self.view.slice(start..start + bytes.len()).copy_from_slice(bytes);
-        if padded > bytes.len() {
-            self.view.slice(start + bytes.len()..start + padded).copy_from_slice(&[0; 3][..padded - bytes.len()]);
-        }
-        self.at += padded;
-        (start as u64, padded as u64)
-    }
-
-    fn finish(self) {
-        let Filler { buffer, view, .. } = self;
-        drop(view);
-        buffer.unmap();
-    }
 }

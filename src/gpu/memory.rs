@@ -211,7 +211,8 @@ impl Memory {
         };
         let last = self.live().filter(|(i, _)| kind_of(*i) == kind).map(|(_, s)| s.ranges.capacity()).max();
         let wanted = last.map_or(first, |last| last.saturating_mul(2));
-        let size = wanted.min(self.max_segment).min(room / GRAIN * GRAIN).max(needed);
+        // Half of the room stays for the other kind.
+        let size = wanted.min(self.max_segment).min(room / 2 / GRAIN * GRAIN).max(needed);
         let (buffer, size) = match self.create(kind, index, size) {
             Ok(buffer) => (buffer, size),
             Err(error) if error.kind() == ErrorKind::Memory && size > needed => {

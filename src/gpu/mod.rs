@@ -5,6 +5,7 @@
 //! - [`adapter`]: which adapters there are, and which one to take;
 //! - [`device`]: an open device with its [`Caps`];
 //! - `alloc`, [`memory`]: the heap and the weight slabs, every byte accounted for;
+//! - `slabs`: weights on their way into slabs;
 //! - `staging`: upload and read-back buffers, used again and again;
 //! - `tables`: lane tables as the linked shaders read them;
 //! - [`pipelines`], `compile`, `cache`: merged pipelines, linked and compiled on background threads and kept on disk;
@@ -26,8 +27,13 @@ pub mod executor;
 mod fault;
 pub mod memory;
 pub mod pipelines;
+mod slabs;
 mod staging;
 mod tables;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 mod timing;
 mod trusted;
 pub mod work;

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::compile::{Compiled, Compiler, Job, Tools};
 use super::device::Caps;
 use crate::error::{Error, Result};
+use crate::kernel::Trust;
 use crate::link::Arm;
 use crate::schedule::{ArmId, Pipelines};
 
@@ -229,8 +230,10 @@ impl PipelineStore {
         let lists = arms.iter().map(|arm| self.containing.get(arm.0 as usize));
         let shortest = lists.min_by_key(|list| list.map_or(0, Vec::len)).flatten();
         let superset = |set: &&Arc<[ArmId]>| arms.iter().all(|arm| set.binary_search(arm).is_ok());
-        let best =
-            shortest.into_iter().flatten().filter(superset).min_by_key(|set| (set.len(), (*set).clone())).cloned();
+        let user = |id: &ArmId| self.arms[id.0 as usize].variant.kernel().trust == Trust::User;
+        // A user's kernel brings run-time checks into the whole pipeline.
+        let rank = |set: &&Arc<[ArmId]>| (set.iter().any(user), set.len(), (*set).clone());
+        let best = shortest.into_iter().flatten().filter(superset).min_by_key(rank).cloned();
         if self.found.len() > MAX_FAILED {
             self.found.clear();
         }

@@ -3,7 +3,7 @@
 use std::sync::mpsc;
 
 use super::fault::scoped;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Which way the bytes go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,5 +110,44 @@ impl StagingPool {
             let buffer = self.free.swap_remove(index);
             self.discard(&buffer);
         }
+    }
+}
+
+/// Copies move whole words.
+pub(super) fn words_up(bytes: u64) -> u64 {
+    bytes.next_multiple_of(wgpu::COPY_BUFFER_ALIGNMENT)
+}
+
+/// Writes runs of bytes into a mapped buffer, one after the other, each filled up to whole words.
+pub(super) struct Filler<'a> {
+    buffer: &'a wgpu::Buffer,
+    view: wgpu::BufferViewMut,
+    at: usize,
+}
+
+impl<'a> Filler<'a> {
+    pub(super) fn new(buffer: &'a wgpu::Buffer, total: u64) -> Result<Self> {
+        let view = buffer
+            .get_mapped_range_mut(..total)
+            .map_err(|error| Error::device(format!("an upload buffer is not mapped: {error}")))?;
+        Ok(Filler { buffer, view, at: 0 })
+    }
+
+    /// Gives where the bytes are, and how many with what fills them up.
+    pub(super) fn put(&mut self, bytes: &[u8]) -> (u64, u64) {
+        let start = self.at;
+        let padded = words_up(bytes.len() as u64) as usize;
+        self.view.slice(start..start + bytes.len()).copy_from_slice(bytes);
+        if padded > bytes.len() {
+            self.view.slice(start + bytes.len()..start + padded).copy_from_slice(&[0; 3][..padded - bytes.len()]);
+        }
+        self.at += padded;
+        (start as u64, padded as u64)
+    }
+
+    pub(super) fn finish(self) {
+        let Filler { buffer, view, .. } = self;
+        drop(view);
+        buffer.unmap();
     }
 }

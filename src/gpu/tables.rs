@@ -1,15 +1,11 @@
-//! Lane tables: the words that a linked shader reads to find its lane (laid out in [`crate::link::table`]), and the device
-//! buffers that hold them.
+//! Lane tables: one submission's, one after the other, and the device buffers that hold them.
 
 use super::fault::scoped;
 use super::work::{LaneWork, WaveWork};
 use crate::error::{Error, Result};
+use crate::link::table::{LaneEntry, LaneOperand, LaneTable};
 
-/// Words before the first workgroups.
-const HEADER_WORDS: usize = 4;
-/// Words of a record before its operands.
-const RECORD_WORDS: usize = 8;
-/// A grid side that every device can dispatch.
+/// Workgroups along one side of a dispatch that every device takes.
 const SIDE: u32 = 65_535;
 
 /// The dispatch of one wave.
@@ -17,14 +13,18 @@ const SIDE: u32 = 65_535;
 pub(super) struct WaveTable {
     /// Bytes from the table buffer's start.
     pub(super) offset: u32,
-    /// Workgroups in x and y: the linear index is folded over both.
-    pub(super) grid: [u32; 2],
+    /// Workgroups: the linear index is folded over x and y.
+    pub(super) grid: [u32; 3],
 }
 
 /// Writes the tables of one submission into words that are used again.
 #[derive(Debug, Default)]
 pub(super) struct TableWriter {
     words: Vec<u32>,
+    /// Of all lanes of one wave.
+    operands: Vec<LaneOperand>,
+    /// Per lane, its position among the linked arms and where its operands start.
+    lanes: Vec<(u32, usize)>,
 }
 
 impl TableWriter {
@@ -36,7 +36,7 @@ impl TableWriter {
         &self.words
     }
 
-    /// Appends a wave at a multiple of `alignment` bytes. `position` maps a lane's arm to its place among the linked arms.
+    /// Appends a wave at a multiple of `alignment` bytes. `position` maps a lane to its arm's place among the linked arms.
     ///
     /// # Errors
     /// `Internal` for lanes that break the rules of [`LaneWork`], `Limit` for more workgroups than one dispatch takes.
@@ -46,25 +46,37 @@ impl TableWriter {
         alignment: u32,
         position: impl Fn(&LaneWork) -> Result<u32>,
     ) -> Result<WaveTable> {
-        let start = self.words.len().next_multiple_of((alignment / 4).max(4) as usize);
+        let Self { words, operands, lanes } = self;
+        operands.clear();
+        lanes.clear();
+        let mut total = 0u32;
+        for lane in &wave.lanes {
+            check(lane)?;
+            total = total.checked_add(lane.count).ok_or_else(too_many)?;
+            lanes.push((position(lane)?, operands.len()));
+            for &(base, bytes) in &lane.operands {
+                operands.push(
+                    operand(base, bytes).ok_or_else(|| {
+                        Error::internal(format!("operand of {:?} at {base} of {bytes} bytes", lane.arm))
+                    })?,
+                );
+            }
+        }
+        let grid = LaneTable::fold(total, SIDE);
+        if grid[1] > SIDE {
+            return Err(too_many());
+        }
+        let start = words.len().next_multiple_of((alignment / 4).max(4) as usize);
         let offset =
             u32::try_from(start * 4).map_err(|_| Error::limit("the lane tables of one submission exceed 4 GiB"))?;
-        let lanes = wave.lanes.len();
-        let first_record = HEADER_WORDS + lanes.next_multiple_of(4);
-        let stride = wave.lanes.iter().map(record_words).max().unwrap_or(RECORD_WORDS);
-        self.words.resize(start + first_record + lanes * stride, 0);
-        let table = &mut self.words[start..];
-
-        let mut total = 0u32;
-        for (index, lane) in wave.lanes.iter().enumerate() {
-            check(lane)?;
-            table[HEADER_WORDS + index] = total;
-            total = total.checked_add(lane.count).ok_or_else(too_many)?;
-            let record = &mut table[first_record + index * stride..][..stride];
-            write_record(record, lane, position(lane)?)?;
-        }
-        table[..HEADER_WORDS].copy_from_slice(&[lanes as u32, total, first_record as u32, stride as u32]);
-        Ok(WaveTable { offset, grid: fold(total).ok_or_else(too_many)? })
+        words.resize(start, 0);
+        let entries = wave.lanes.iter().zip(lanes.iter()).map(|(lane, &(arm, start))| {
+            let LaneWork { grid, first, count, params, .. } = lane;
+            let operands = &operands[start..start + lane.operands.len()];
+            LaneEntry { arm, offset: *first, count: *count, grid: *grid, operands, params }
+        });
+        LaneTable::encode(entries, words);
+        Ok(WaveTable { offset, grid })
     }
 }
 
@@ -72,40 +84,19 @@ fn too_many() -> Error {
     Error::limit("a wave has more workgroups than one dispatch takes")
 }
 
-/// Workgroups in x and y for a linear index that runs to `total`; rows are full wherever there is more than one.
-fn fold(total: u32) -> Option<[u32; 2]> {
-    let rows = total.div_ceil(SIDE).max(1);
-    (rows <= SIDE).then_some([if rows > 1 { SIDE } else { total }, rows])
-}
-
-fn record_words(lane: &LaneWork) -> usize {
-    (RECORD_WORDS + 2 * lane.operands.len()).next_multiple_of(4) + lane.params.len().next_multiple_of(4)
-}
-
 fn check(lane: &LaneWork) -> Result<()> {
     let grid = lane.grid.iter().try_fold(1u32, |product, &side| product.checked_mul(side));
     let end = lane.first.checked_add(lane.count);
     if lane.count == 0 || !matches!((grid, end), (Some(grid), Some(end)) if end <= grid) {
         let LaneWork { arm, grid, first, count, .. } = lane;
-        return Err(Error::internal(format!("workgroups {first}+{count} of arm {arm:?} do not lie in grid {grid:?}")));
+        return Err(Error::internal(format!("workgroups {first}+{count} of {arm:?} do not lie in grid {grid:?}")));
     }
     Ok(())
 }
 
-fn write_record(record: &mut [u32], lane: &LaneWork, arm: u32) -> Result<()> {
-    let [x, y, z] = lane.grid;
-    record[..5].copy_from_slice(&[arm, lane.first, x, y, z]);
-    for (pair, &(base, bytes)) in record[RECORD_WORDS..].chunks_exact_mut(2).zip(&lane.operands) {
-        let base_units = base.is_multiple_of(16).then(|| u32::try_from(base / 16).ok()).flatten();
-        let bytes_word = u32::try_from(bytes).ok();
-        let (Some(base_units), Some(bytes_word)) = (base_units, bytes_word) else {
-            return Err(Error::internal(format!("operand of arm {:?} at {base} of {bytes} bytes", lane.arm)));
-        };
-        pair.copy_from_slice(&[base_units, bytes_word]);
-    }
-    let params = (RECORD_WORDS + 2 * lane.operands.len()).next_multiple_of(4);
-    record[params..params + lane.params.len()].copy_from_slice(&lane.params);
-    Ok(())
+fn operand(base: u64, bytes: u64) -> Option<LaneOperand> {
+    let base = base.is_multiple_of(16).then(|| u32::try_from(base / 16).ok())??;
+    Some(LaneOperand { base, bytes: u32::try_from(bytes).ok()? })
 }
 
 /// Two, so that a submission's tables can be copied while the one before still reads its own.
@@ -197,7 +188,7 @@ mod tests {
         writer.push(&wave, 32, |_| Ok(0)).unwrap();
         let first_length = writer.words().len();
         let table = writer.push(&wave, 256, |_| Ok(1)).unwrap();
-        assert_eq!(table.grid, [11, 1]);
+        assert_eq!(table.grid, [11, 1, 1]);
         assert!(table.offset.is_multiple_of(256) && table.offset as usize >= first_length * 4);
 
         let words = &writer.words()[table.offset as usize / 4..];
@@ -210,21 +201,6 @@ mod tests {
             1, 4, 9, 1, 1, 0, 0, 0,   256, 16, 0, 0,   21, 22, 23, 24,  25, 0, 0, 0,
         ];
         assert_eq!(words, expected);
-    }
-
-    #[test]
-    fn workgroups_fold_over_y() {
-        let cases = [
-            (0, Some([0, 1])),
-            (1, Some([1, 1])),
-            (65_535, Some([65_535, 1])),
-            (65_536, Some([65_535, 2])),
-            (131_071, Some([65_535, 3])),
-            (u32::MAX, None),
-        ];
-        for (total, expected) in cases {
-            assert_eq!(fold(total), expected, "{total}");
-        }
     }
 
     #[test]

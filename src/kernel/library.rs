@@ -21,10 +21,15 @@ kernels! {
     "copy_strided",
     "elementwise",
     "gather",
+    "layer_norm",
+    "lstm_input",
+    "lstm_step",
     "matmul_lanes",
     "matmul_tile",
     "pool",
     "pool_global",
+    "reduce",
+    "softmax",
 }
 
 static LIBRARY: LazyLock<BTreeMap<&'static str, Arc<Kernel>>> = LazyLock::new(|| {

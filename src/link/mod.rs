@@ -164,4 +164,54 @@ impl Arm {
         let slots = variant.kernel().bindings.iter().map(|binding| slot(binding.access)).collect();
         Arm { variant, slots }
     }
+
+    /// Whether `lane` is one of this arm: as many operands as the kernel has bindings, all words of its parameters, and
+    /// workgroups within the grid. A table with any other lane would have the kernel read its neighbour's record.
+    ///
+    /// # Errors
+    /// `Input`, naming the kernel and what does not match.
+    pub fn check(&self, lane: &table::LaneEntry<'_>) -> Result<()> {
+        let kernel = self.variant.kernel();
+        let refuse = |what: String| Err(Error::input(format!("kernel {}: {what}", kernel.name)));
+        let (operands, bindings) = (lane.operands.len(), kernel.bindings.len());
+        if operands != bindings {
+            return refuse(format!("{operands} tensors for {bindings} bindings"));
+        }
+        let words = kernel.params.as_ref().map_or(0, |params| params.size as usize / 4);
+        if lane.params.len() != words {
+            return refuse(format!("{} words of parameters where the kernel has {words}", lane.params.len()));
+        }
+        let [x, y, z] = lane.grid;
+        let grid = x.checked_mul(y).and_then(|xy| xy.checked_mul(z));
+        let end = lane.offset.checked_add(lane.count);
+        match (grid, end) {
+            (Some(grid), Some(end)) if end <= grid => Ok(()),
+            _ => refuse(format!("workgroups {} + {} of a grid of {:?}", lane.offset, lane.count, lane.grid)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::table::{LaneEntry, LaneOperand};
+    use super::*;
+
+    #[test]
+    fn only_complete_lanes_within_the_grid_pass() {
+        let kernel = crate::kernel::library::get("copy");
+        let arm = Arm::with_default_slots(Variant::new(kernel, []));
+        let operands = [LaneOperand::default(); 3];
+        let lane = |operands, params, offset, count, grid| LaneEntry { arm: 0, offset, count, grid, operands, params };
+        assert!(arm.check(&lane(&operands[..2], &[1], 3, 5, [4, 2, 1])).is_ok());
+        assert!(arm.check(&lane(&operands, &[1], 0, 1, [1, 1, 1])).is_err());
+        assert!(arm.check(&lane(&operands[..2], &[], 0, 1, [1, 1, 1])).is_err());
+        assert!(arm.check(&lane(&operands[..2], &[1], 3, 6, [4, 2, 1])).is_err());
+        assert!(arm.check(&lane(&operands[..2], &[1], 0, 1, [65_536, 65_536, 1])).is_err());
+        assert!(arm.check(&lane(&operands[..2], &[1], u32::MAX, 1, [u32::MAX, 1, 1])).is_err());
+    }
+
+    #[test]
+    fn no_arms_are_no_bundle() {
+        assert!(link(&[], Clamp::Users).is_err());
+    }
 }

@@ -89,7 +89,7 @@ pub struct LaneTable;
 
 impl LaneTable {
     /// Appends the table of a wave to `words` (whose length should then be a multiple of 4) and gives the number of
-    /// workgroups to dispatch. The lanes are gone through several times, so that nothing is allocated but `words`.
+    /// workgroups to dispatch, which must fit 32 bits. The lanes are gone through several times, so that nothing is allocated but `words`.
     pub fn encode<'a, I>(lanes: I, words: &mut Vec<u32>) -> u32
     where
         I: Iterator<Item = LaneEntry<'a>> + Clone,
@@ -97,7 +97,7 @@ impl LaneTable {
         let (mut count, mut groups, mut stride) = (0u32, 0u32, 0u32);
         for lane in lanes.clone() {
             count += 1;
-            groups += lane.count;
+            groups = groups.saturating_add(lane.count);
             stride = stride.max(record_words(lane.operands.len() as u32, lane.params.len() as u32));
         }
         let records = (HEADER_WORDS + count).next_multiple_of(4);
@@ -111,7 +111,7 @@ impl LaneTable {
         let mut first = 0;
         for (i, lane) in lanes.enumerate() {
             table[HEADER_WORDS as usize + i] = first;
-            first += lane.count;
+            first = first.saturating_add(lane.count);
             let record = &mut table[records as usize + i * stride as usize..][..stride as usize];
             record[RECORD_ARM as usize] = lane.arm;
             record[RECORD_OFFSET as usize] = lane.offset;

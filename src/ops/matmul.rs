@@ -452,13 +452,17 @@ impl Product {
     }
 }
 
-/// Weights as `matmul_lanes` reads them: [tile of 32 columns][depth][32], filled up with zeros.
+/// Weights as `matmul_lanes` reads them: [tile of 32 columns][depth][32], filled up with copies of the last four columns
+/// (where columns come in fours) or of the last one: what lanes past the end store again.
 fn pack(weight: &Tensor, packing: &Packing, depth: usize, columns: usize) -> Result<Vec<u8>> {
     let from = weight.as_slice::<f32>()?;
-    let at = |k: usize, n: usize| match packing.transposed {
-        _ if n >= columns => 0.0,
-        true => from[n * depth + k],
-        false => from[k * columns + n],
+    let at = |k: usize, n: usize| {
+        let n = match n {
+            n if n < columns => n,
+            n if columns.is_multiple_of(4) => columns - 4 + n % 4,
+            _ => columns - 1,
+        };
+        if packing.transposed { from[n * depth + k] } else { from[k * columns + n] }
     };
     let mut packed = Vec::with_capacity(depth * columns.next_multiple_of(32));
     for tile in (0..columns).step_by(32) {

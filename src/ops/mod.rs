@@ -16,7 +16,10 @@ pub mod elementwise;
 pub mod grid;
 mod layout;
 mod matmul;
+mod norm;
 mod pool;
+mod reduce;
+mod rnn;
 pub mod window;
 
 /// What is known of a value while a plan is made: its type, its concrete shape and, for constants and shape arithmetic,
@@ -90,7 +93,16 @@ pub fn lookup(domain: &str, op: &str) -> Option<&'static dyn Operator> {
 type Entry = (&'static str, &'static str, &'static dyn Operator);
 
 /// Every family's table.
-const FAMILIES: &[&[Entry]] = &[batch_norm::OPERATORS, conv::TABLE, layout::OPERATORS, matmul::TABLE, pool::TABLE];
+const FAMILIES: &[&[Entry]] = &[
+    batch_norm::OPERATORS,
+    conv::TABLE,
+    layout::OPERATORS,
+    matmul::TABLE,
+    norm::OPERATORS,
+    pool::TABLE,
+    reduce::OPERATORS,
+    rnn::OPERATORS,
+];
 
 /// The fact about input `i`.
 ///

@@ -9,7 +9,7 @@ use crate::gpu::adapter::DeviceType;
 use crate::gpu::{AdapterOptions, Caps, ExecutorOptions};
 use crate::link::Clamp;
 use crate::plan::lower::{DeviceClass, Target};
-use crate::schedule::{self, Nanos};
+use crate::schedule::{self, Nanos, Policy};
 
 /// Who advances the engine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -63,7 +63,9 @@ pub struct Options {
     pub cache_dir: Option<PathBuf>,
     /// Plans kept per model, one for each combination of input shapes.
     pub plan_cache: usize,
-    /// How dispatches are grouped; `None` takes the default for the device.
+    /// How dispatches leave, with everything else as the device wants it.
+    pub policy: Policy,
+    /// How dispatches are grouped, in full, instead of `policy`; `None` takes the default for the device.
     pub schedule: Option<schedule::Options>,
     /// Whose kernels get their indices clamped.
     pub clamp: Clamp,
@@ -83,6 +85,7 @@ impl Default for Options {
             memory_cap: None,
             cache_dir: None,
             plan_cache: 16,
+            policy: Policy::default(),
             schedule: None,
             clamp: Clamp::default(),
             class: None,
@@ -104,7 +107,9 @@ impl Options {
     }
 
     pub(super) fn scheduler(&self, caps: &Caps) -> schedule::Options {
-        self.schedule.clone().unwrap_or_else(|| schedule::Options::for_parallelism(caps.parallelism))
+        let default =
+            || schedule::Options { policy: self.policy, ..schedule::Options::for_parallelism(caps.parallelism) };
+        self.schedule.clone().unwrap_or_else(default)
     }
 
     pub(super) fn executor(&self) -> ExecutorOptions {

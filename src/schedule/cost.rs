@@ -13,6 +13,8 @@ use super::{ArmId, DeviceModel, DispatchDesc, Nanos};
 const SETTLED: f64 = 0.1;
 /// Bounds of what one measurement may say, so that a stall does not ruin an estimate. Guessed.
 const ERROR: (f64, f64) = (1.0 / 16.0, 16.0);
+/// Shares of waves from which on a ratio counts as measured. Guessed.
+const MEASURED: f64 = 1.0;
 /// Bounds of a ratio.
 const RATIO: (f64, f64) = (1e-4, 1e4);
 
@@ -67,7 +69,8 @@ pub(super) struct WaveLoad {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Share {
     key: CostKey,
-    body: f64,
+    /// Predicted time of the lane's work alone.
+    pub(super) body: f64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -114,6 +117,16 @@ impl CostModel {
         let part = ratio * f64::from(count) / f64::from(cost.workgroups);
         let longest = ratio * cost.compute.max(cost.memory) * f64::from(self.device.parallelism);
         Load { compute: cost.compute * part, memory: cost.memory * part, longest: longest / f64::from(cost.workgroups) }
+    }
+
+    /// Takes a ratio for granted.
+    pub(super) fn assume(&mut self, cost: &DispatchCost, ratio: f64) {
+        self.ratios[cost.key.0 as usize].value = ratio;
+    }
+
+    /// Whether the estimate of a dispatch rests on measurements.
+    pub(super) fn is_measured(&self, cost: &DispatchCost) -> bool {
+        self.ratios[cost.key.0 as usize].seen >= MEASURED
     }
 
     /// How many of `left` workgroups, in whole rounds of the device, a wave of their own may hold within `budget`.

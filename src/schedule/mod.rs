@@ -10,15 +10,24 @@
 
 use std::sync::Arc;
 
+mod admit;
 mod bundle;
+mod core;
 mod cost;
+mod error;
+mod lead;
 mod options;
+mod parts;
+mod plan;
 mod ready;
 mod request;
 mod scheduler;
 mod sets;
+pub mod simulate;
+mod slice;
 
-pub use options::{DeviceModel, Options, Order, Policy};
+pub use error::PredictionError;
+pub use options::{DeviceModel, HoldBack, Options, Order, Parts, Policy};
 pub use scheduler::{Cancelled, Retired, Scheduler, Stats};
 
 /// Nanoseconds on the caller's clock.
@@ -64,7 +73,7 @@ pub struct DispatchDesc {
 }
 
 /// What the scheduler knows of a request's plan. Shared by all requests of the plan with the same memory slots.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct PlanDesc {
     /// The model that it belongs to, for fairness and statistics.
     pub model: u32,
@@ -72,8 +81,20 @@ pub struct PlanDesc {
     pub dispatches: Vec<DispatchDesc>,
 }
 
+/// What becomes of a request that cannot keep its deadline.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Admission {
+    /// It runs none the less, behind those that can keep theirs, as best effort of its class.
+    #[default]
+    RunLate,
+    /// It is dropped as soon as it can no longer keep it by prediction.
+    DropLate,
+    /// It is refused when it comes, if it is predicted to miss; once admitted, it runs even if late.
+    RejectPredictedMiss,
+}
+
 /// A request to schedule.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct RequestDesc {
     /// Its dispatches.
     pub plan: Arc<PlanDesc>,
@@ -81,6 +102,10 @@ pub struct RequestDesc {
     pub deadline: Option<Nanos>,
     /// Its rank.
     pub class: Class,
+    /// What becomes of it if it cannot keep its deadline.
+    pub admission: Admission,
+    /// It takes the place of an earlier request with the same key of which nothing has been issued.
+    pub key: Option<u64>,
 }
 
 /// A run of workgroups of one dispatch of one request.
@@ -132,8 +157,16 @@ pub struct Submission {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// Every dispatch ran.
+    /// Every dispatch ran, by the deadline if there was one.
     Completed,
+    /// Every dispatch ran, but the deadline had passed.
+    CompletedLate,
+    /// It could not keep its deadline, and [`Admission::DropLate`] was asked for.
+    Dropped,
+    /// It was predicted to miss its deadline when it came, and [`Admission::RejectPredictedMiss`] was asked for.
+    Rejected,
+    /// A later request with the same key took its place.
+    Superseded,
     /// It was cancelled before every dispatch was issued.
     Cancelled,
     /// The caller could not make a pipeline for it, or its plan was malformed.

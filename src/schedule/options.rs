@@ -21,9 +21,43 @@ pub enum Policy {
 pub enum Order {
     /// First come, first served.
     Arrival,
-    /// The earliest deadline; best effort last, by class and arrival.
-    #[default]
+    /// The earliest deadline; then best effort, by class and arrival.
     EarliestDeadline,
+    /// The least slack: deadline, less now, less the predicted time of the longest path of dispatches from here to the
+    /// request's end; then best effort, by class and arrival.
+    #[default]
+    LeastSlack,
+}
+
+/// Whether a dispatch may wait for company.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum HoldBack {
+    /// Whatever is ready goes.
+    #[default]
+    No,
+    /// A dispatch that would leave alone goes one wave later, once, if the next wave makes others of its arm ready and
+    /// its slack allows.
+    Yes,
+}
+
+/// The parts of the device's time that work without a deadline gets at least, while there is some, by class.
+///
+/// Work that is late under [`Admission::RunLate`](super::Admission::RunLate) counts with its class. The oldest request of a
+/// class with part `p` leads a wave at the latest after `2 * slice / p` of device time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Parts {
+    /// Of [`Class::Interactive`](super::Class::Interactive).
+    pub interactive: f64,
+    /// Of [`Class::Normal`](super::Class::Normal).
+    pub normal: f64,
+    /// Of [`Class::Background`](super::Class::Background).
+    pub background: f64,
+}
+
+impl Default for Parts {
+    fn default() -> Self {
+        Parts { interactive: 0.05, normal: 0.1, background: 0.02 }
+    }
 }
 
 /// What the device can do, as far as predictions need it. Measured durations correct it as they come.
@@ -69,6 +103,10 @@ pub struct Options {
     pub policy: Policy,
     /// Which goes first.
     pub order: Order,
+    /// Whether a dispatch may wait for company.
+    pub hold_back: HoldBack,
+    /// What is left for work without a deadline.
+    pub parts: Parts,
     /// Predicted duration that a submission may not exceed, but for one that cannot be divided further.
     pub slice: Nanos,
     /// Submissions in flight at the same time.
@@ -92,6 +130,11 @@ impl Options {
     pub fn for_parallelism(parallelism: u32) -> Self {
         Options { device: DeviceModel::for_parallelism(parallelism), ..Options::default() }
     }
+
+    /// The longest that a request more urgent than all others waits for the device, by prediction.
+    pub fn longest_wait(&self) -> Nanos {
+        self.slice.saturating_mul(self.in_flight.max(1) as u64)
+    }
 }
 
 impl Default for Options {
@@ -99,6 +142,8 @@ impl Default for Options {
         Options {
             policy: Policy::default(),
             order: Order::default(),
+            hold_back: HoldBack::default(),
+            parts: Parts::default(),
             slice: 2_000_000,
             in_flight: 2,
             max_lanes: 256,
@@ -125,6 +170,14 @@ pub(super) enum Ranking {
     /// In the order in which they became ready.
     Readiness,
     Deadline,
+    Slack,
+}
+
+impl Ranking {
+    /// Whether requests with and without deadlines are told apart.
+    pub(super) fn knows_deadlines(self) -> bool {
+        matches!(self, Ranking::Deadline | Ranking::Slack)
+    }
 }
 
 /// Whether a dispatch longer than a slice is divided.
@@ -140,6 +193,7 @@ pub(super) struct Rules {
     pub(super) ranking: Ranking,
     pub(super) scope: Scope,
     pub(super) split: Split,
+    pub(super) hold_back: HoldBack,
     pub(super) slice: Nanos,
     pub(super) in_flight: usize,
     pub(super) lanes: usize,
@@ -152,6 +206,7 @@ impl Rules {
             ranking: Ranking::Arrival,
             scope: Scope::Any,
             split: Split::No,
+            hold_back: HoldBack::No,
             slice: options.slice,
             in_flight: 1,
             lanes: 1,
@@ -169,8 +224,10 @@ impl Rules {
                 ranking: match options.order {
                     Order::Arrival => Ranking::Arrival,
                     Order::EarliestDeadline => Ranking::Deadline,
+                    Order::LeastSlack => Ranking::Slack,
                 },
                 split: Split::Yes,
+                hold_back: options.hold_back,
                 waves,
                 in_flight,
                 lanes: options.max_lanes.max(1),

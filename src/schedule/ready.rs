@@ -55,7 +55,8 @@ impl Ready {
 
     /// Takes an arm's queue out. Nothing is pushed to it until it is put back.
     pub(super) fn take(&mut self, arm: ArmIndex) -> Queue {
-        let queue = std::mem::take(&mut self.queues[arm as usize]);
+        let Some(queue) = self.queues.get_mut(arm as usize) else { return Queue::new() };
+        let queue = std::mem::take(queue);
         if let Some(&Reverse(first)) = queue.peek() {
             self.remove_head(first, arm);
         }
@@ -66,7 +67,9 @@ impl Ready {
         if let Some(&Reverse(first)) = queue.peek() {
             self.insert_head(first, arm);
         }
-        self.queues[arm as usize] = queue;
+        if let Some(place) = self.queues.get_mut(arm as usize) {
+            *place = queue;
+        }
     }
 
     /// Drops an arm's first entry.

@@ -1,133 +1,11 @@
-//! Plans as the scheduler keeps them, and the scoreboard of a request.
+//! The scoreboard of a request.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::cost::{CostModel, DispatchCost};
-use super::ready::ArmIndex;
-use super::{ArmId, Class, Nanos, Outcome, PlanDesc, SubmissionId};
-
-/// Plans without requests that are kept for the next one. Guessed.
-const IDLE_PLANS: usize = 64;
-
-/// A dispatch of a plan.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Step {
-    pub(super) arm: ArmIndex,
-    pub(super) workgroups: u32,
-    pub(super) cost: DispatchCost,
-    waits: u32,
-    successors: (u32, u32),
-}
-
-#[derive(Debug)]
-pub(super) struct PlanInfo {
-    /// Held, so that no other plan takes its address.
-    desc: Arc<PlanDesc>,
-    pub(super) steps: Vec<Step>,
-    successors: Vec<u32>,
-}
-
-/// Arms in the order in which they were first seen.
-#[derive(Debug, Default)]
-pub(super) struct Arms {
-    ids: Vec<ArmId>,
-    indices: HashMap<ArmId, ArmIndex>,
-}
-
-impl Arms {
-    pub(super) fn id(&self, arm: ArmIndex) -> ArmId {
-        self.ids[arm as usize]
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.ids.len()
-    }
-
-    fn index(&mut self, id: ArmId) -> ArmIndex {
-        *self.indices.entry(id).or_insert_with(|| {
-            self.ids.push(id);
-            self.ids.len() as ArmIndex - 1
-        })
-    }
-}
-
-impl PlanInfo {
-    /// `None` if the plan is malformed.
-    fn new(desc: &Arc<PlanDesc>, arms: &mut Arms, cost: &mut CostModel) -> Option<Self> {
-        let dispatches = &desc.dispatches;
-        let well_formed = dispatches.iter().enumerate().all(|(index, dispatch)| {
-            dispatch.workgroups > 0 && dispatch.deps.iter().all(|&dep| (dep as usize) < index)
-        });
-        if !well_formed || u32::try_from(dispatches.iter().map(|d| d.deps.len() + 1).sum::<usize>()).is_err() {
-            return None;
-        }
-        let mut ends = vec![0u32; dispatches.len()];
-        for &dep in dispatches.iter().flat_map(|dispatch| &dispatch.deps) {
-            ends[dep as usize] += 1;
-        }
-        let mut total = 0;
-        for end in &mut ends {
-            total += *end;
-            *end = total;
-        }
-        let mut starts = ends.clone();
-        let mut successors = vec![0; total as usize];
-        for (index, dispatch) in dispatches.iter().enumerate().rev() {
-            for &dep in &dispatch.deps {
-                let start = &mut starts[dep as usize];
-                *start -= 1;
-                successors[*start as usize] = index as u32;
-            }
-        }
-        let steps = dispatches.iter().enumerate().map(|(index, dispatch)| Step {
-            arm: arms.index(dispatch.arm),
-            workgroups: dispatch.workgroups,
-            cost: cost.dispatch(dispatch),
-            waits: dispatch.deps.len() as u32,
-            successors: (starts[index], ends[index]),
-        });
-        Some(PlanInfo { desc: desc.clone(), steps: steps.collect(), successors })
-    }
-}
-
-/// Plans by identity, so that a plan's tables are made once.
-#[derive(Debug, Default)]
-pub(super) struct Plans {
-    by_address: HashMap<usize, (Arc<PlanInfo>, u64)>,
-    uses: u64,
-}
-
-impl Plans {
-    /// `None` if the plan is malformed.
-    pub(super) fn get(&mut self, desc: &Arc<PlanDesc>, arms: &mut Arms, cost: &mut CostModel) -> Option<Arc<PlanInfo>> {
-        self.uses += 1;
-        let address = Arc::as_ptr(desc) as usize;
-        if let Some((info, used)) = self.by_address.get_mut(&address) {
-            *used = self.uses;
-            debug_assert!(Arc::ptr_eq(&info.desc, desc), "a kept plan's address is its own");
-            return Some(info.clone());
-        }
-        let info = Arc::new(PlanInfo::new(desc, arms, cost)?);
-        self.by_address.insert(address, (info.clone(), self.uses));
-        if self.by_address.len() > IDLE_PLANS {
-            self.forget_idle();
-        }
-        Some(info)
-    }
-
-    /// Forgets the longer-unused half of the plans that no request holds.
-    fn forget_idle(&mut self) {
-        let mut idle: Vec<u64> =
-            self.by_address.values().filter(|(info, _)| Arc::strong_count(info) == 1).map(|(_, used)| *used).collect();
-        if idle.len() < IDLE_PLANS / 2 {
-            return;
-        }
-        idle.sort_unstable();
-        let oldest_kept = idle[idle.len() / 2];
-        self.by_address.retain(|_, (info, used)| Arc::strong_count(info) > 1 || *used >= oldest_kept);
-    }
-}
+use super::cost::CostModel;
+use super::parts::{TIERS, Tier};
+use super::plan::PlanInfo;
+use super::{Nanos, Outcome, RequestDesc, SubmissionId};
 
 /// How far a dispatch is.
 #[derive(Clone, Copy, Debug)]
@@ -136,6 +14,12 @@ struct Cell {
     waits: u32,
     /// Workgroups that have been issued.
     issued: u32,
+    /// Predicted time alone.
+    alone: f64,
+    /// Predicted time of the longest path from its start to the request's end.
+    path: f64,
+    /// Whether it has waited for company.
+    held: bool,
 }
 
 /// A scoreboard's memory, to be used again.
@@ -155,17 +39,22 @@ pub(super) enum Progress {
 #[derive(Debug)]
 pub(super) struct Request {
     pub(super) id: u64,
+    pub(super) desc: RequestDesc,
     pub(super) plan: Arc<PlanInfo>,
-    pub(super) deadline: Option<Nanos>,
-    pub(super) class: Class,
+    /// Where its dispatches queue from now on.
+    pub(super) tier: Tier,
     /// What it ends as once nothing of it is in flight; `None` while dispatches are left to issue.
     pub(super) ending: Option<Outcome>,
-    /// Dispatches in the ready queues.
-    pub(super) ready: u32,
+    /// Dispatches in the ready queues, by tier.
+    pub(super) ready: [u32; TIERS],
     /// Submissions in flight that hold a lane of it.
     pub(super) in_flight: u32,
-    /// The last of these.
+    /// The last of these, or of those before.
     pub(super) last: Option<SubmissionId>,
+    /// Whether predictions for it rest on measurements.
+    pub(super) predictable: bool,
+    /// Predicted time of the dispatches that are left, had each a wave of its own.
+    pub(super) work: f64,
     unissued: u32,
     cells: Vec<Cell>,
 }
@@ -174,16 +63,40 @@ impl Request {
     /// A request with its scoreboard in the memory of an old one's.
     pub(super) fn new(
         id: u64,
+        desc: RequestDesc,
         plan: Arc<PlanInfo>,
-        deadline: Option<Nanos>,
-        class: Class,
+        tier: Tier,
+        cost: &CostModel,
         Board(mut cells): Board,
     ) -> Self {
         cells.clear();
-        cells.extend(plan.steps.iter().map(|step| Cell { waits: step.waits, issued: 0 }));
+        let (mut work, mut measured) = (0.0, 0.0);
+        cells.extend(plan.steps.iter().map(|step| {
+            let alone = cost.alone(cost.load(&step.cost, step.workgroups));
+            work += alone;
+            measured += if cost.is_measured(&step.cost) { alone } else { 0.0 };
+            Cell { waits: step.waits, issued: 0, alone, path: alone, held: false }
+        }));
+        for dispatch in (0..cells.len()).rev() {
+            let after = plan.successors(dispatch as u32).iter().map(|&next| cells[next as usize].path);
+            cells[dispatch].path += after.fold(0.0, f64::max);
+        }
         let unissued = cells.len() as u32;
         let ending = (unissued == 0).then_some(Outcome::Completed);
-        Request { id, plan, deadline, class, ending, ready: 0, in_flight: 0, last: None, unissued, cells }
+        Request {
+            id,
+            desc,
+            plan,
+            tier,
+            ending,
+            ready: [0; TIERS],
+            in_flight: 0,
+            last: None,
+            predictable: measured >= 0.5 * work,
+            work,
+            unissued,
+            cells,
+        }
     }
 
     /// Whether `dispatch` waits for no other.
@@ -196,6 +109,46 @@ impl Request {
         self.cells[dispatch as usize].issued
     }
 
+    /// Predicted time of the longest path from what is left of `dispatch` to the request's end.
+    pub(super) fn path(&self, dispatch: u32) -> f64 {
+        let cell = &self.cells[dispatch as usize];
+        let issued = f64::from(cell.issued) / f64::from(self.plan.steps[dispatch as usize].workgroups);
+        cell.path - cell.alone * issued
+    }
+
+    /// Predicted time of the request on a device of its own.
+    pub(super) fn longest_path(&self) -> f64 {
+        self.cells.iter().map(|cell| cell.path).fold(0.0, f64::max)
+    }
+
+    /// The time to spare before its deadline, if it has one that it can keep by prediction.
+    pub(super) fn slack(&self, now: Nanos) -> Option<Nanos> {
+        let slack = self.desc.deadline?.checked_sub(now)?.checked_sub(self.longest_path() as Nanos)?;
+        self.predictable.then_some(slack)
+    }
+
+    /// Whether nothing has been issued.
+    pub(super) fn untouched(&self) -> bool {
+        self.last.is_none()
+    }
+
+    /// Whether it can still keep its deadline, if `dispatch` starts at `start` and nothing delays it.
+    pub(super) fn can_keep(&self, dispatch: u32, start: Nanos) -> bool {
+        let path = if self.predictable { self.path(dispatch) as Nanos } else { 0 };
+        self.desc.deadline.is_none_or(|deadline| start.saturating_add(path) <= deadline)
+    }
+
+    /// Notes that a dispatch is held back; whether that is the first time.
+    pub(super) fn hold(&mut self, dispatch: u32) -> bool {
+        !std::mem::replace(&mut self.cells[dispatch as usize].held, true)
+    }
+
+    /// Whether the end of `dispatch` alone makes some dispatch on `arm` ready.
+    pub(super) fn leads_to(&self, dispatch: u32, arm: u32) -> bool {
+        let next = |&next: &u32| self.plan.steps[next as usize].arm == arm && self.cells[next as usize].waits == 1;
+        self.plan.successors(dispatch).iter().any(next)
+    }
+
     /// Notes that `count` further workgroups of a ready dispatch are issued.
     pub(super) fn issue(&mut self, dispatch: u32, count: u32) -> Progress {
         let cell = &mut self.cells[dispatch as usize];
@@ -203,6 +156,7 @@ impl Request {
         if cell.issued < self.plan.steps[dispatch as usize].workgroups {
             return Progress::Partial;
         }
+        self.work -= cell.alone;
         self.unissued -= 1;
         if self.unissued == 0 && self.ending.is_none() {
             self.ending = Some(Outcome::Completed);
@@ -212,8 +166,7 @@ impl Request {
 
     /// Appends the successors of a wholly issued dispatch that became ready.
     pub(super) fn release(&mut self, dispatch: u32, into: &mut Vec<u32>) {
-        let (start, end) = self.plan.steps[dispatch as usize].successors;
-        for &successor in &self.plan.successors[start as usize..end as usize] {
+        for &successor in self.plan.successors(dispatch) {
             let cell = &mut self.cells[successor as usize];
             cell.waits -= 1;
             if cell.waits == 0 {
@@ -227,33 +180,29 @@ impl Request {
     }
 
     /// The outcome, if nothing more is to happen.
-    pub(super) fn ended(&self) -> Option<Outcome> {
-        self.ending.filter(|_| self.in_flight == 0)
+    pub(super) fn ended(&self, now: Nanos) -> Option<Outcome> {
+        match self.ending.filter(|_| self.in_flight == 0)? {
+            Outcome::Completed if self.desc.deadline.is_some_and(|deadline| now > deadline) => {
+                Some(Outcome::CompletedLate)
+            }
+            outcome => Some(outcome),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schedule::{DeviceModel, DispatchDesc};
+    use crate::schedule::plan::tests::{info, plan};
 
-    fn plan(deps: &[&[u32]]) -> Arc<PlanDesc> {
-        let dispatches = deps
-            .iter()
-            .map(|deps| DispatchDesc { arm: ArmId(7), workgroups: 4, flops: 1, bytes: 1, deps: deps.to_vec() })
-            .collect();
-        Arc::new(PlanDesc { model: 0, dispatches })
-    }
-
-    fn info(desc: &Arc<PlanDesc>) -> Option<Arc<PlanInfo>> {
-        let mut cost = CostModel::new(DeviceModel::for_parallelism(256));
-        Plans::default().get(desc, &mut Arms::default(), &mut cost)
+    fn request(deps: &[&[u32]]) -> Request {
+        let (info, cost) = info(&plan(deps)).unwrap();
+        Request::new(0, RequestDesc::default(), info, Tier::DEADLINE, &cost, Board::default())
     }
 
     #[test]
     fn successors_are_released_by_their_last_dependency() {
-        let info = info(&plan(&[&[], &[0, 0], &[0], &[1, 2]])).unwrap();
-        let mut request = Request::new(0, info, None, Class::Normal, Board::default());
+        let mut request = request(&[&[], &[0, 0], &[0], &[1, 2]]);
         assert!(request.is_source(0) && !request.is_source(1));
         let mut ready = Vec::new();
         assert_eq!(request.issue(0, 3), Progress::Partial);
@@ -265,28 +214,28 @@ mod tests {
             request.release(dispatch, &mut ready);
         }
         assert_eq!(ready, [1, 2, 3]);
-        assert_eq!(request.ended(), None);
+        assert_eq!(request.ended(0), None);
         assert_eq!(request.issue(3, 4), Progress::Whole);
-        assert_eq!(request.ended(), Some(Outcome::Completed));
+        assert_eq!(request.ended(0), Some(Outcome::Completed));
+        assert!(request.work.abs() < 1e-3);
     }
 
     #[test]
-    fn malformed_plans_are_refused() {
-        for deps in [&[&[0u32] as &[u32]] as &[&[u32]], &[&[1], &[]], &[&[9]]] {
-            assert!(info(&plan(deps)).is_none(), "{deps:?}");
+    fn the_longest_path_counts() {
+        let request = request(&[&[], &[0], &[1], &[0], &[]]);
+        let one = request.path(4);
+        for (dispatch, length) in [(0, 3.0), (1, 2.0), (2, 1.0), (3, 1.0)] {
+            assert!((request.path(dispatch) - length * one).abs() < 1e-6, "{dispatch}");
         }
-        let mut desc = (*plan(&[&[]])).clone();
-        desc.dispatches[0].workgroups = 0;
-        assert!(info(&Arc::new(desc)).is_none());
+        assert_eq!(request.longest_path(), request.path(0));
     }
 
     #[test]
-    fn idle_plans_are_forgotten() {
-        let mut plans = Plans::default();
-        let (mut arms, mut cost) = (Arms::default(), CostModel::new(DeviceModel::for_parallelism(256)));
-        for _ in 0..10 * IDLE_PLANS {
-            plans.get(&plan(&[&[]]), &mut arms, &mut cost).unwrap();
-        }
-        assert!(plans.by_address.len() <= 2 * IDLE_PLANS);
+    fn a_deadline_is_late_the_nanosecond_after() {
+        let mut request = request(&[&[]]);
+        request.desc.deadline = Some(10);
+        assert_eq!(request.issue(0, 4), Progress::Whole);
+        assert_eq!(request.ended(10), Some(Outcome::Completed));
+        assert_eq!(request.ended(11), Some(Outcome::CompletedLate));
     }
 }

@@ -2,10 +2,14 @@
 
 use std::collections::HashMap;
 
-use super::bundle::{Core, Formed, Room};
+use super::bundle::Formed;
+use super::core::Core;
 use super::cost::Share;
+use super::error::{Errors, PredictionError};
+use super::lead::Room;
 use super::options::{Options, Scope};
-use super::request::{Board, Plans, Request};
+use super::plan::Plans;
+use super::request::{Board, Request};
 use super::{Ended, Nanos, Outcome, Pipelines, RequestDesc, RequestId, Submission, SubmissionId};
 
 /// What came of [`Scheduler::cancel`] and [`Scheduler::fail`].
@@ -37,10 +41,20 @@ pub struct Stats {
     pub waves: u64,
     /// Lanes issued.
     pub lanes: u64,
-    /// Requests that completed.
+    /// Requests that completed in time or had no deadline.
     pub completed: u64,
-    /// Requests that were cancelled or failed.
-    pub abandoned: u64,
+    /// Requests that completed late.
+    pub late: u64,
+    /// Requests that were dropped because they could no longer keep their deadline.
+    pub dropped: u64,
+    /// Requests that were refused because they were predicted to miss.
+    pub rejected: u64,
+    /// Requests whose place a later one took.
+    pub superseded: u64,
+    /// Requests that were cancelled.
+    pub cancelled: u64,
+    /// Requests that failed.
+    pub failed: u64,
 }
 
 #[derive(Debug)]
@@ -66,6 +80,8 @@ pub struct Scheduler {
     core: Core,
     plans: Plans,
     slots: HashMap<RequestId, u32>,
+    /// The latest request of each key.
+    keys: HashMap<u64, RequestId>,
     free: Vec<u32>,
     boards: Vec<Board>,
     in_flight: Vec<InFlight>,
@@ -74,6 +90,9 @@ pub struct Scheduler {
     next_request: u64,
     next_submission: u64,
     last_retired: Nanos,
+    /// When the device will be done with what is in flight, by prediction.
+    horizon: Nanos,
+    errors: Errors,
     stats: Stats,
 }
 
@@ -84,6 +103,7 @@ impl Scheduler {
             core: Core::new(options),
             plans: Plans::default(),
             slots: HashMap::new(),
+            keys: HashMap::new(),
             free: Vec::new(),
             boards: Vec::new(),
             in_flight: Vec::new(),
@@ -92,6 +112,8 @@ impl Scheduler {
             next_request: 0,
             next_submission: 0,
             last_retired: 0,
+            horizon: 0,
+            errors: Errors::default(),
             stats: Stats::default(),
         }
     }
@@ -109,11 +131,27 @@ impl Scheduler {
             return id;
         };
         let board = self.boards.pop().unwrap_or_default();
-        let request = Request::new(id.0, plan, desc.deadline, desc.class, board);
-        if let Some(outcome) = request.ended() {
+        let tier = core.tier(desc.deadline, desc.class);
+        let key = desc.key;
+        let request = Request::new(id.0, desc, plan, tier, &core.cost, board);
+        let replaced = key.and_then(|key| self.keys.get(&key)).and_then(|earlier| self.slots.get(earlier)).copied();
+        let replaced = replaced.filter(|&slot| core.requests[slot as usize].as_ref().is_some_and(Request::untouched));
+        let refused = core.refuses(&request, now.max(self.horizon), replaced).then_some(Outcome::Rejected);
+        if let Some(outcome) = refused.or_else(|| request.ended(now)) {
             self.boards.push(request.into_board());
             self.end(id, outcome, now);
             return id;
+        }
+        if let Some(slot) = replaced {
+            self.core.stop(slot, Outcome::Superseded);
+            self.end_if_over(slot, now);
+        }
+        let core = &mut self.core;
+        if let Some(slack) = request.slack(now).filter(|_| core.rules.ranking.knows_deadlines()) {
+            core.slice.note(slack, now);
+        }
+        if let Some(key) = key {
+            self.keys.insert(key, id);
         }
         let dispatches = request.plan.steps.len() as u32;
         let slot = self.free.pop().unwrap_or_else(|| {
@@ -132,16 +170,17 @@ impl Scheduler {
 
     /// What to submit to the device next, if anything.
     ///
-    /// Ask again until there is nothing, and whenever a request came, a submission retired, or a pipeline became ready.
+    /// May drop requests that can no longer keep their deadline; [`Scheduler::take_ended`] tells. Ask again until there is
+    /// nothing, and whenever a request came, a submission retired, or a pipeline became ready.
     pub fn issue(&mut self, now: Nanos, pipelines: &mut dyn Pipelines) -> Option<Submission> {
         if self.in_flight.len() >= self.core.rules.in_flight {
             return None;
         }
-        self.core.begin();
+        self.core.begin(now, now.max(self.horizon), pipelines);
         let id = SubmissionId(self.next_submission);
         let mut record = self.records.pop().unwrap_or_default();
         let mut waves = Vec::new();
-        let mut room = Room { budget: self.core.rules.slice as f64, empty: true, only: None };
+        let mut room = Room { budget: self.core.length, empty: true, only: None };
         while waves.len() < self.core.rules.waves {
             let Formed::Wave(wave, predicted) = self.core.form(pipelines, room) else { break };
             self.hold(id, &mut record);
@@ -161,10 +200,14 @@ impl Scheduler {
             ids.sort_unstable();
             pipelines.want(&ids);
         });
+        while let Some(slot) = self.core.dropped.pop() {
+            self.end_if_over(slot, now);
+        }
         if waves.is_empty() {
             self.records.push(record);
             return None;
         }
+        self.horizon = self.core.start;
         self.next_submission += 1;
         self.stats.submissions += 1;
         self.stats.waves += waves.len() as u64;
@@ -178,6 +221,8 @@ impl Scheduler {
         let InFlight { issued, mut record, .. } = self.in_flight.remove(at);
         self.learn(&record, times, now.saturating_sub(issued.max(self.last_retired)));
         self.last_retired = self.last_retired.max(now);
+        let left = self.in_flight.iter().flat_map(|flight| &flight.record.waves).map(|(_, predicted)| predicted);
+        self.horizon = now.saturating_add(left.sum::<f64>() as Nanos);
         for &slot in &record.requests {
             if let Some(request) = &mut self.core.requests[slot as usize] {
                 request.in_flight -= 1;
@@ -213,7 +258,7 @@ impl Scheduler {
 
     /// Whether some dispatch could issue, given a pipeline and room in flight.
     pub fn has_ready(&self) -> bool {
-        self.core.waiting > 0
+        self.core.waiting.iter().any(|&waiting| waiting > 0)
     }
 
     /// Submissions in flight.
@@ -224,6 +269,11 @@ impl Scheduler {
     /// When to call [`Scheduler::issue`] again though nothing happened; `None` if that would be of no use.
     pub fn next_wakeup(&self, _now: Nanos) -> Option<Nanos> {
         None
+    }
+
+    /// How far the predicted durations of waves were off.
+    pub fn prediction_error(&self) -> PredictionError {
+        self.errors.summary()
     }
 
     /// Counts so far.
@@ -262,6 +312,7 @@ impl Scheduler {
                 None => Some(predicted * error),
             };
             if let Some(measured) = measured {
+                self.errors.add(predicted, measured);
                 cost.learn(&record.shares[start..end], predicted, measured);
             }
             start = end;
@@ -270,21 +321,21 @@ impl Scheduler {
 
     fn abandon(&mut self, id: RequestId, outcome: Outcome, now: Nanos) -> Cancelled {
         let Some(&slot) = self.slots.get(&id) else { return Cancelled::Unknown };
-        if let Some(request) = &mut self.core.requests[slot as usize]
-            && request.ending.is_none()
-        {
-            request.ending = Some(outcome);
-            self.core.waiting -= request.ready as usize;
-        }
+        self.core.stop(slot, outcome);
         self.end_if_over(slot, now);
         if self.slots.contains_key(&id) { Cancelled::Draining } else { Cancelled::Ended }
     }
 
     fn end_if_over(&mut self, slot: u32, now: Nanos) {
         let place = &mut self.core.requests[slot as usize];
-        let Some(outcome) = place.as_ref().and_then(Request::ended) else { return };
+        let Some(outcome) = place.as_ref().and_then(|request| request.ended(now)) else { return };
         if let Some(request) = place.take() {
             let id = RequestId(request.id);
+            if let Some(key) = request.desc.key
+                && self.keys.get(&key) == Some(&id)
+            {
+                self.keys.remove(&key);
+            }
             self.boards.push(request.into_board());
             self.free.push(slot);
             self.slots.remove(&id);
@@ -293,10 +344,16 @@ impl Scheduler {
     }
 
     fn end(&mut self, request: RequestId, outcome: Outcome, at: Nanos) {
-        match outcome {
-            Outcome::Completed => self.stats.completed += 1,
-            Outcome::Cancelled | Outcome::Failed => self.stats.abandoned += 1,
-        }
+        let stats = &mut self.stats;
+        *match outcome {
+            Outcome::Completed => &mut stats.completed,
+            Outcome::CompletedLate => &mut stats.late,
+            Outcome::Dropped => &mut stats.dropped,
+            Outcome::Rejected => &mut stats.rejected,
+            Outcome::Superseded => &mut stats.superseded,
+            Outcome::Cancelled => &mut stats.cancelled,
+            Outcome::Failed => &mut stats.failed,
+        } += 1;
         self.ended.push(Ended { request, outcome, at });
     }
 }

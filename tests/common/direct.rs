@@ -26,7 +26,11 @@ pub fn direct() -> &'static Direct {
         let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
         let options = wgpu::RequestAdapterOptions::default();
         let adapter = pollster::block_on(instance.request_adapter(&options)).expect("an adapter");
-        let descriptor = wgpu::DeviceDescriptor { required_limits: adapter.limits(), ..Default::default() };
+        let descriptor = wgpu::DeviceDescriptor {
+            required_limits: adapter.limits(),
+            required_features: adapter.features() & wgpu::Features::SUBGROUP,
+            ..Default::default()
+        };
         let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).expect("a device");
         Direct { device, queue, info: adapter.get_info(), pipelines: Mutex::default() }
     })
@@ -35,7 +39,11 @@ pub fn direct() -> &'static Direct {
 /// A target that suits the device, of the given class.
 pub fn target(class: DeviceClass) -> Target {
     let limit = direct().device.limits().max_storage_buffer_binding_size;
-    Target { class, parallelism: 8, max_binding_bytes: limit }
+    let info = &direct().info;
+    let subgroups = direct().device.features().contains(wgpu::Features::SUBGROUP);
+    let fixed = subgroups && info.subgroup_min_size == info.subgroup_max_size;
+    let subgroup_size = if fixed { info.subgroup_min_size } else { 0 };
+    Target { class, parallelism: 8, max_binding_bytes: limit, subgroup_size }
 }
 
 impl Direct {

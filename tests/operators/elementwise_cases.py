@@ -68,7 +68,7 @@ def cases():
     for op, x, opset in [
         ("Neg", wide, 13), ("Abs", wide, 13), ("Sign", wide, 13), ("Exp", wide, 13), ("Tanh", wide, 13), ("Sigmoid", wide, 13),
         ("Erf", wide, 13), ("Floor", wide, 13), ("Ceil", wide, 13), ("Softsign", wide, 1), ("Softplus", wide, 1),
-        ("HardSwish", wide, 14), ("Relu", wide, 14), ("Elu", wide, 6), ("Selu", wide, 6), ("Celu", wide, 12), ("Mish", wide, 18),
+        ("HardSwish", wide, 14), ("Relu", wide, 14), ("Elu", wide, 6), ("Selu", wide, 6), ("Celu", wide, 12), 
         ("LeakyRelu", wide, 16), ("HardSigmoid", wide, 6), ("Gelu", wide, 20), ("Atan", wide, 7), ("Asinh", wide, 9),
         ("Sqrt", positive, 13), ("Log", positive, 13), ("Reciprocal", positive[1:], 13), ("Acosh", 1 + positive[1:], 9),
         ("Sin", floats(3, 100, low=-20, high=20), 7), ("Cos", floats(4, 100, low=-20, high=20), 7),
@@ -78,6 +78,9 @@ def cases():
         ("Round", np.array([0.5, 1.5, 2.5, -0.5, -1.5, -2.5, 0.49999997, 1e10, -3.7], np.float32), 11),
     ]:
         yield case("values", op, [x], opset, rtol=2e-6, atol=2e-7)
+    # onnxruntime computes these in float without care for small results.
+    exact = lambda f, x: [f(x.astype(np.float64)).astype(np.float32)]
+    yield case("values", "Mish", [wide], 18, expect=exact(lambda x: x * np.tanh(np.logaddexp(x, 0)), wide), rtol=2e-6)
     for op in ["Exp", "Log", "Sqrt", "Tanh", "Sigmoid", "Erf", "Abs", "Neg", "Sin", "Atan", "Floor", "Reciprocal"]:
         yield case("not finite", op, [NONFINITE], 13 if op not in ["Sin", "Atan"] else 7)
     yield case("int64", "Neg", [ints(1, 9)], 13)

@@ -1,17 +1,17 @@
-//! Loads from and stores to [`Place`]s.
+//! Steps into [`Place`]s and loads from them.
 
 use naga::{
-    ArraySize, BinaryOperator, Expression, Handle, Literal, MathFunction, Scalar, ScalarKind, Statement,
-    SwizzleComponent, Type, TypeInner, VectorSize,
+    ArraySize, BinaryOperator, Expression, Handle, Literal, MathFunction, Scalar, ScalarKind, SwizzleComponent,
+    TypeInner, VectorSize,
 };
 
 use super::function::Relocator;
-use super::place::{Index, Place, Shape, Source, column_stride};
+use super::place::{Index, Place, Shape, Source};
 use crate::error::{Error, Result};
 use crate::link::table;
 
 /// Scalars and vectors of one whole load or store: each is code.
-const MAX_LEAVES: u32 = 256;
+pub(super) const MAX_LEAVES: u32 = 256;
 
 type Expr = Handle<Expression>;
 
@@ -30,26 +30,29 @@ pub(super) struct Operand {
 
 /// Which component of a `vec4<u32>` a word is.
 #[derive(Clone, Copy)]
-enum Component {
+pub(super) enum Component {
     Constant(u32),
     Dynamic(Expr),
 }
 
 impl Relocator<'_, '_> {
+    /// Reads four words of the lane's record, once in a function.
+    pub(super) fn record_vec4(&mut self, index: u32) -> Result<Expr> {
+        if let Some((_, known)) = self.record.iter().find(|(read, _)| *read == index) {
+            return Ok(*known);
+        }
+        let lane = self.lane.ok_or_else(|| Error::internal("a function without lane reads the lane's record"))?;
+        let at = self.builder.add_const(lane, index);
+        let vec4 = self.builder.load_vec4(self.merged.table, at);
+        self.record.push((index, vec4));
+        Ok(vec4)
+    }
+
     /// Reads the record's entry of a binding.
     pub(super) fn load_operand(&mut self, position: u32) -> Result<Operand> {
-        let lane = self.lane.ok_or_else(|| Error::internal("a function without lane touches a binding"))?;
         let binding = &self.context.kernel.bindings[position as usize];
         let word = table::operand_word(position);
-        let record = match self.record.iter().find(|(index, _)| *index == word / 4) {
-            Some((_, record)) => *record,
-            None => {
-                let at = self.builder.add_const(lane, word / 4);
-                let record = self.builder.load_vec4(self.merged.table, at);
-                self.record.push((word / 4, record));
-                record
-            }
-        };
+        let record = self.record_vec4(word / 4)?;
         let base = self.builder.component(record, word % 4);
         self.builder.name(base, format!("{}_base", binding.name));
         let bytes = self.builder.component(record, word % 4 + 1);
@@ -164,7 +167,7 @@ impl Relocator<'_, '_> {
         known.ok_or_else(|| Error::internal("a binding that the function does not name"))
     }
 
-    fn present(&self, place: &Place) -> Result<Option<Expr>> {
+    pub(super) fn present(&self, place: &Place) -> Result<Option<Expr>> {
         match place.source {
             Source::Operand(position) => Ok(self.operand(position)?.present),
             Source::Params => Ok(None),
@@ -208,12 +211,12 @@ impl Relocator<'_, '_> {
         Ok(self.builder.compose(ty, components))
     }
 
-    fn too_large(&self, place: &Place) -> Error {
+    pub(super) fn too_large(&self, place: &Place) -> Error {
         let what = format!("a load or store of more than {MAX_LEAVES} elements at once; copy it in a loop");
         self.context.refuse_binding(place.source, what)
     }
 
-    fn count_leaf(&mut self, place: &Place) -> Result<()> {
+    pub(super) fn count_leaf(&mut self, place: &Place) -> Result<()> {
         self.leaves += 1;
         if self.leaves > MAX_LEAVES { Err(self.too_large(place)) } else { Ok(()) }
     }
@@ -225,11 +228,11 @@ impl Relocator<'_, '_> {
             (2, Some(size)) => self.load_halves(place, size, at)?,
             (_, None) => {
                 let word = self.load_word(place, at)?;
-                self.from_bits(word, scalar)
+                self.decode(word, scalar)
             }
             (_, Some(size)) => {
                 let words = self.load_words(place, size, at)?;
-                self.from_bits(words, scalar)
+                self.decode(words, scalar)
             }
         };
         let Some(present) = self.present(place)? else { return Ok(value) };
@@ -242,16 +245,16 @@ impl Relocator<'_, '_> {
         Ok(self.builder.push(Expression::Select { condition: present, accept: value, reject: zero }))
     }
 
-    fn from_bits(&mut self, words: Expr, scalar: Scalar) -> Expr {
+    fn decode(&mut self, words: Expr, scalar: Scalar) -> Expr {
         if scalar.kind == ScalarKind::Uint { words } else { self.builder.bitcast(words, scalar.kind) }
     }
 
-    fn to_bits(&mut self, value: Expr, scalar: Scalar) -> Expr {
+    pub(super) fn encode(&mut self, value: Expr, scalar: Scalar) -> Expr {
         if scalar.kind == ScalarKind::Uint { value } else { self.builder.bitcast(value, ScalarKind::Uint) }
     }
 
     /// Index of the `vec4<u32>` in the place's memory, and the word within it, of the word at `at` bytes past the place.
-    fn word(&mut self, place: &Place, at: u32) -> Result<(Expr, Component)> {
+    pub(super) fn word(&mut self, place: &Place, at: u32) -> Result<(Expr, Component)> {
         let constant = place.offset.constant.saturating_add(at);
         let mut index = match place.source {
             Source::Operand(position) => self.operand(position)?.base,
@@ -281,7 +284,7 @@ impl Relocator<'_, '_> {
         Ok((index, Component::Dynamic(self.builder.rem_const(words, 4))))
     }
 
-    fn word_pointer(&mut self, place: &Place, index: Expr, component: Component, plus: u32) -> Expr {
+    pub(super) fn word_pointer(&mut self, place: &Place, index: Expr, component: Component, plus: u32) -> Expr {
         let memory = match place.source {
             Source::Operand(position) => self.context.memory[position as usize],
             Source::Params => self.merged.table,
@@ -382,111 +385,6 @@ impl Relocator<'_, '_> {
         }
         let ty = self.merged.insert_type(TypeInner::Vector { size, scalar: Scalar::F16 });
         Ok(self.builder.compose(ty, vec![first, second]))
-    }
-
-    /// Writes a value to a place; nothing happens where the lane's tensor is too short to be there at all.
-    pub(super) fn store(&mut self, place: Place, value: Expr) -> Result<()> {
-        self.leaves = 0;
-        let Some(condition) = self.present(&place)? else { return self.store_shape(&place, value, 0) };
-        let outer = self.builder.begin_block();
-        let stored = self.store_shape(&place, value, 0);
-        let accept = self.builder.end_block(outer);
-        self.builder.statement(Statement::If { condition, accept, reject: naga::Block::new() });
-        stored
-    }
-
-    fn store_shape(&mut self, place: &Place, value: Expr, at: u32) -> Result<()> {
-        let types = &self.context.special.module.types;
-        match place.shape {
-            Shape::Scalar(scalar) => return self.store_leaf(place, None, scalar, value, at),
-            Shape::Vector(size, scalar) => return self.store_leaf(place, Some(size), scalar, value, at),
-            Shape::Matrix(columns, rows, scalar) => {
-                for i in 0..columns as u32 {
-                    let column = self.builder.component(value, i);
-                    let at = at + i * column_stride(rows, scalar);
-                    self.store_leaf(place, Some(rows), scalar, column, at)?;
-                }
-            }
-            Shape::Composite(ty) => {
-                let elements: Vec<(Handle<Type>, u32)> = match &types[ty].inner {
-                    TypeInner::Array { base, size: ArraySize::Constant(len), stride } if len.get() <= MAX_LEAVES => {
-                        (0..len.get()).map(|i| (*base, i * stride)).collect()
-                    }
-                    TypeInner::Struct { members, span: _ } => members.iter().map(|m| (m.ty, m.offset)).collect(),
-                    _ => return Err(self.too_large(place)),
-                };
-                for (i, (ty, offset)) in elements.into_iter().enumerate() {
-                    let element = Place { shape: Shape::of(ty, types), ..*place };
-                    let value = self.builder.component(value, i as u32);
-                    self.store_shape(&element, value, at + offset)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn store_leaf(
-        &mut self,
-        place: &Place,
-        size: Option<VectorSize>,
-        scalar: Scalar,
-        value: Expr,
-        at: u32,
-    ) -> Result<()> {
-        self.count_leaf(place)?;
-        if scalar.width == 2 {
-            return self.store_halves(place, size, value, at);
-        }
-        let bits = self.to_bits(value, scalar);
-        let (index, component) = self.word(place, at)?;
-        let count = match size {
-            None => {
-                let pointer = self.word_pointer(place, index, component, 0);
-                self.builder.statement(Statement::Store { pointer, value: bits });
-                return Ok(());
-            }
-            Some(VectorSize::Quad) => {
-                let Source::Operand(position) = place.source else {
-                    return Err(Error::internal("a store to the parameters"));
-                };
-                let pointer = self.builder.vec4_pointer(self.context.memory[position as usize], index);
-                self.builder.statement(Statement::Store { pointer, value: bits });
-                return Ok(());
-            }
-            Some(VectorSize::Tri) => 3,
-            Some(VectorSize::Bi) => 2,
-        };
-        for i in 0..count {
-            let value = self.builder.component(bits, i);
-            let pointer = self.word_pointer(place, index, component, i);
-            self.builder.statement(Statement::Store { pointer, value });
-        }
-        Ok(())
-    }
-
-    /// 16-bit floats are stored two at a time: half a word cannot be written without its neighbour.
-    fn store_halves(&mut self, place: &Place, size: Option<VectorSize>, value: Expr, at: u32) -> Result<()> {
-        let pairs: &[[u32; 2]] = match size {
-            Some(VectorSize::Bi) => &[[0, 1]],
-            Some(VectorSize::Quad) => &[[0, 1], [2, 3]],
-            None | Some(VectorSize::Tri) => {
-                let what = "a store of one or three f16 shares a word with its neighbour; store vec2<f16> or vec4<f16>";
-                return Err(self.context.refuse_binding(place.source, what));
-            }
-        };
-        let ty = self.merged.insert_type(TypeInner::Vector { size: VectorSize::Bi, scalar: Scalar::F32 });
-        for (k, &[a, b]) in pairs.iter().enumerate() {
-            let halves = [a, b].map(|i| {
-                let half = self.builder.component(value, i);
-                self.builder.push(Expression::As { expr: half, kind: ScalarKind::Float, convert: Some(4) })
-            });
-            let pair = self.builder.compose(ty, halves.to_vec());
-            let word = self.builder.math1(MathFunction::Pack2x16float, pair);
-            let (index, component) = self.word(place, at + 4 * k as u32)?;
-            let pointer = self.word_pointer(place, index, component, 0);
-            self.builder.statement(Statement::Store { pointer, value: word });
-        }
-        Ok(())
     }
 
     /// The value of a constant index.

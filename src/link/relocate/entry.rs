@@ -66,20 +66,12 @@ pub(super) fn relocate_entry(
     subgroup.dedup();
     let passed = subgroup.iter().map(|&s| (s, relocator.add_argument(Some(s.name().to_owned()), ty))).collect();
 
-    let lane = relocator.lane.ok_or_else(|| Error::internal("an entry point without lane"))?;
-    let record = |relocator: &mut Relocator<'_, '_>, word: u32| {
-        let vec4 = match relocator.record.iter().find(|(index, _)| *index == word / 4) {
-            Some((_, vec4)) => *vec4,
-            None => {
-                let at = relocator.builder.add_const(lane, word / 4);
-                let vec4 = relocator.builder.load_vec4(relocator.merged.table, at);
-                relocator.record.push((word / 4, vec4));
-                vec4
-            }
-        };
-        relocator.builder.component(vec4, word % 4)
-    };
-    let grid = [0, 1, 2].map(|axis| record(&mut relocator, table::RECORD_GRID + axis));
+    let mut grid = [group; 3];
+    for (axis, size) in grid.iter_mut().enumerate() {
+        let word = table::RECORD_GRID + axis as u32;
+        let vec4 = relocator.record_vec4(word / 4)?;
+        *size = relocator.builder.component(vec4, word % 4);
+    }
     let ids = Ids { group, local, grid, subgroup: passed };
     for argument in &entry.function.arguments {
         let value = match &argument.binding {

@@ -202,13 +202,11 @@ impl<'m, 'c> Relocator<'m, 'c> {
                 Ok(Source::Operand(position))
             }
             Role::Params => {
-                let lane = self.lane.ok_or_else(|| Error::internal("a function without lane reads parameters"))?;
                 let size = self.context.kernel.params.as_ref().map_or(0, |params| params.size);
                 let start = table::params_word(self.context.kernel.bindings.len() as u32) / 4;
                 if self.params.is_empty() {
                     for i in 0..size.div_ceil(16) {
-                        let at = self.builder.add_const(lane, start + i);
-                        let vec4 = self.builder.load_vec4(self.merged.table, at);
+                        let vec4 = self.record_vec4(start + i)?;
                         self.params.push(vec4);
                     }
                 }

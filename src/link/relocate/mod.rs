@@ -18,8 +18,9 @@ mod entry;
 mod expression;
 mod function;
 mod place;
+mod store;
 
-use naga::{Expression, Function, GlobalVariable, Handle, Module, Statement};
+use naga::{Expression, Function, GlobalVariable, Handle, Statement};
 
 use super::specialise::{Role, Specialised};
 use super::splice::{Merged, ModuleMap};
@@ -103,7 +104,7 @@ pub(super) fn relocate(
         context.memory.push(merged.slot(slot)?);
     }
     for (handle, old) in special.module.functions.iter() {
-        let needs = needs_lane(&context, &special.module, old);
+        let needs = needs_lane(&context, old);
         context.needs_lane.push(needs);
         let name = format!("{prefix}_{}", old.name.as_deref().unwrap_or("function"));
         let function = function::relocate_helper(merged, &context, handle, old, name)?;
@@ -115,13 +116,12 @@ pub(super) fn relocate(
 }
 
 /// Whether the function touches bindings, itself or through a function that it calls.
-fn needs_lane(context: &Context<'_>, module: &Module, function: &Function) -> bool {
+fn needs_lane(context: &Context<'_>, function: &Function) -> bool {
     let touches = |variable: &Handle<GlobalVariable>| context.role(*variable).is_some();
     let in_expressions = function.expressions.iter().any(|(_, expression)| match expression {
         Expression::GlobalVariable(variable) => touches(variable),
         _ => false,
     });
-    let _ = module;
     in_expressions || calls_one(&function.body, &context.needs_lane)
 }
 

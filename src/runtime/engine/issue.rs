@@ -14,7 +14,10 @@ impl Engine {
         let mut any = false;
         loop {
             let now = self.clock.now();
-            let Some(submission) = self.scheduler.issue(now, self.executor.pipelines()) else { return Ok(any) };
+            let Some(submission) = self.scheduler.issue(now, self.executor.pipelines()) else {
+                self.take_ended();
+                return Ok(any);
+            };
             any = true;
             let work = self.work(&submission, now)?;
             self.stats.submissions += 1;

@@ -94,7 +94,12 @@ impl Engine {
 
     fn start(&mut self, prepared: Prepared, regions: Vec<Allocation>, resolved: Arc<Resolved>) {
         let now = self.clock.now();
-        let desc = RequestDesc { plan: resolved.desc.clone(), deadline: prepared.deadline, class: prepared.class };
+        let desc = RequestDesc {
+            plan: resolved.desc.clone(),
+            deadline: prepared.deadline,
+            class: prepared.class,
+            ..RequestDesc::default()
+        };
         let outputs = prepared.outputs().len();
         let active = Active {
             remaining: resolved.workgroups,

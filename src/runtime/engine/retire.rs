@@ -110,7 +110,9 @@ impl Engine {
         timing.total = Duration::from_nanos(at.saturating_sub(prepared.submitted));
         timing.in_time = prepared.deadline.map(|deadline| at <= deadline);
         let result = match outcome {
-            Outcome::Completed => outputs(&prepared, downloads).map(|outputs| Completion { outputs, timing }),
+            Outcome::Completed | Outcome::CompletedLate => {
+                outputs(&prepared, downloads).map(|outputs| Completion { outputs, timing })
+            }
             _ => Err(cancelled()),
         };
         self.end(prepared, result);

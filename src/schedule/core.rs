@@ -1,0 +1,199 @@
+//! What the scheduler knows and forming a wave looks at.
+
+use super::cost::{CostModel, Share};
+use super::options::{Ranking, Rules};
+use super::parts::{Account, TIERS, Tier};
+use super::plan::Arms;
+use super::ready::{ArmIndex, Queue, Rank, Ready};
+use super::request::Request;
+use super::sets::Sets;
+use super::slice::Slice;
+use super::{Admission, ArmId, Class, Lane, Nanos, Options, Outcome, Pipelines};
+
+/// A lane chosen for a wave.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pick {
+    pub(super) tier: Tier,
+    pub(super) arm: ArmIndex,
+    pub(super) rank: Rank,
+    pub(super) count: u32,
+}
+
+#[derive(Debug)]
+pub(super) struct Core {
+    pub(super) options: Options,
+    pub(super) rules: Rules,
+    pub(super) cost: CostModel,
+    pub(super) arms: Arms,
+    pub(super) sets: Sets,
+    pub(super) account: Account,
+    pub(super) ready: [Ready; TIERS],
+    pub(super) requests: Vec<Option<Request>>,
+    /// By tier, dispatches in the ready queues whose requests go on.
+    pub(super) waiting: [usize; TIERS],
+    pub(super) slice: Slice,
+    /// The length of the present submission.
+    pub(super) length: f64,
+    /// When the next wave starts, by prediction.
+    pub(super) start: Nanos,
+    /// Predicted time of waves over that of their lanes apart, of late.
+    pub(super) together: f64,
+    /// Shares of the lanes of the wave formed last.
+    pub(super) shares: Vec<Share>,
+    /// Slots of the requests of these lanes.
+    pub(super) holders: Vec<u32>,
+    /// Slots of requests that were dropped.
+    pub(super) dropped: Vec<u32>,
+    /// Lanes' memory, to be used again.
+    pub(super) spare: Vec<Vec<Lane>>,
+    pub(super) picks: Vec<Pick>,
+    pub(super) taken: Vec<(Tier, ArmIndex, Queue)>,
+    pub(super) passed: Vec<Rank>,
+    pub(super) released: Vec<u32>,
+    /// The arms of the wave that is being formed, sorted.
+    pub(super) set: Vec<ArmId>,
+    /// By arm: whether it has a pipeline, as asked in the present call of `issue`.
+    single: Vec<Option<bool>>,
+    became_ready: u64,
+}
+
+impl Core {
+    pub(super) fn new(options: Options) -> Self {
+        let rules = Rules::new(&options);
+        Core {
+            slice: Slice::new(rules.slice, rules.in_flight, &options.device),
+            rules,
+            cost: CostModel::new(options.device),
+            account: Account::new(options.parts, options.slice),
+            options,
+            arms: Arms::default(),
+            sets: Sets::default(),
+            ready: std::array::from_fn(|_| Ready::default()),
+            requests: Vec::new(),
+            waiting: [0; TIERS],
+            length: 0.0,
+            start: 0,
+            together: 1.0,
+            shares: Vec::new(),
+            holders: Vec::new(),
+            dropped: Vec::new(),
+            spare: Vec::new(),
+            picks: Vec::new(),
+            taken: Vec::new(),
+            passed: Vec::new(),
+            released: Vec::new(),
+            set: Vec::new(),
+            single: Vec::new(),
+            became_ready: 0,
+        }
+    }
+
+    /// Begins a submission whose first wave starts at `start`, by prediction. Forgets what pipelines there were, and asks
+    /// for those of arms that are new, ahead of their turn.
+    pub(super) fn begin(&mut self, now: Nanos, start: Nanos, pipelines: &mut dyn Pipelines) {
+        self.start = start;
+        self.length = self.slice.now(now) as f64;
+        let known = self.single.len();
+        self.single.clear();
+        self.single.resize(self.arms.len(), None);
+        for arm in known..self.arms.len() {
+            self.has_pipeline(arm as ArmIndex, pipelines);
+        }
+    }
+
+    /// Where a new request's dispatches queue.
+    pub(super) fn tier(&self, deadline: Option<Nanos>, class: Class) -> Tier {
+        if self.rules.ranking.knows_deadlines() && deadline.is_none() {
+            Tier::best_effort(class)
+        } else {
+            Tier::DEADLINE
+        }
+    }
+
+    /// Puts a dispatch that waits for no other into the ready queues.
+    pub(super) fn make_ready(&mut self, slot: u32, dispatch: u32) {
+        let Some(request) = &mut self.requests[slot as usize] else { return };
+        let tier = request.tier;
+        request.ready[tier.index()] += 1;
+        self.waiting[tier.index()] += 1;
+        self.became_ready += 1;
+        let mut class = request.desc.class;
+        let deadline = request.desc.deadline.filter(|_| tier == Tier::DEADLINE);
+        let urgency = match self.rules.ranking {
+            Ranking::Deadline => deadline.unwrap_or(0),
+            Ranking::Slack => deadline.map_or(0, |deadline| deadline.saturating_sub(request.path(dispatch) as Nanos)),
+            Ranking::Arrival | Ranking::Readiness => {
+                class = Class::Normal;
+                if self.rules.ranking == Ranking::Readiness { self.became_ready } else { 0 }
+            }
+        };
+        let rank = Rank { urgency, class, request: request.id, dispatch, slot };
+        self.ready[tier.index()].push(request.plan.steps[dispatch as usize].arm, rank);
+    }
+
+    /// The request of a rank, unless it issues nothing any more.
+    pub(super) fn live(&self, rank: Rank) -> Option<&Request> {
+        let request = self.requests[rank.slot as usize].as_ref()?;
+        (request.id == rank.request && request.ending.is_none()).then_some(request)
+    }
+
+    /// Issues nothing further of a request that goes on.
+    pub(super) fn stop(&mut self, slot: u32, outcome: Outcome) {
+        let Some(request) = &mut self.requests[slot as usize] else { return };
+        if request.ending.is_none() {
+            request.ending = Some(outcome);
+            for (waiting, ready) in self.waiting.iter_mut().zip(request.ready) {
+                *waiting -= ready as usize;
+            }
+        }
+    }
+
+    /// Whether the head of the deadline tier can no longer be in time. If so it is no longer there.
+    pub(super) fn gives_up(&mut self, rank: Rank, arm: ArmIndex) -> bool {
+        if !self.rules.ranking.knows_deadlines() {
+            return false;
+        }
+        let start = self.start;
+        let Some(request) = self.requests[rank.slot as usize].as_mut() else { return false };
+        if request.can_keep(rank.dispatch, start) {
+            return false;
+        }
+        let (from, tier) = (Tier::DEADLINE, Tier::best_effort(request.desc.class));
+        self.ready[from.index()].drop_head(arm);
+        if request.desc.admission == Admission::DropLate {
+            self.stop(rank.slot, Outcome::Dropped);
+            self.dropped.push(rank.slot);
+            return true;
+        }
+        request.tier = tier;
+        request.ready[from.index()] -= 1;
+        request.ready[tier.index()] += 1;
+        self.waiting[from.index()] -= 1;
+        self.waiting[tier.index()] += 1;
+        self.ready[tier.index()].push(arm, Rank { urgency: 0, ..rank });
+        true
+    }
+
+    pub(super) fn has_pipeline(&mut self, arm: ArmIndex, pipelines: &mut dyn Pipelines) -> bool {
+        let id = self.arms.id(arm);
+        *self.single[arm as usize].get_or_insert_with(|| {
+            let ready = pipelines.ready(&[id]);
+            if !ready {
+                pipelines.want(&[id]);
+            }
+            ready
+        })
+    }
+
+    /// Whether the arms of the wave and `arm` have a pipeline; if so, `arm` is one of them from now on.
+    pub(super) fn has_pipeline_with(&mut self, arm: ArmIndex, pipelines: &mut dyn Pipelines) -> bool {
+        let id = self.arms.id(arm);
+        let Err(at) = self.set.binary_search(&id) else { return true };
+        self.set.insert(at, id);
+        let ready = pipelines.ready(&self.set);
+        if !ready {
+            self.set.remove(at);
+        }
+        ready
+    }
+}

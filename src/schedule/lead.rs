@@ -1,0 +1,124 @@
+//! Chooses a wave's leader, how much of it goes, and how far riders may stretch the wave.
+
+use super::Pipelines;
+use super::core::Core;
+use super::options::{HoldBack, Scope, Split};
+use super::parts::Tier;
+use super::ready::{ArmIndex, Rank};
+
+/// The least part of a slice that a piece of a long dispatch fills behind other waves. Guessed.
+const PIECE: f64 = 0.25;
+/// How much riders may stretch a wave whose leader has no time to spare. Guessed.
+const TIGHT: f64 = 1.02;
+/// The part of the time to spare that riders may use up. Guessed.
+const SPARE: f64 = 0.5;
+/// Heads that are looked at for one that brings company. Guessed.
+const LOOK: usize = 4;
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Leader {
+    pub(super) tier: Tier,
+    pub(super) rank: Rank,
+    pub(super) arm: ArmIndex,
+}
+
+/// What is left of a submission.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    /// Predicted nanoseconds left of the slice.
+    pub(super) budget: f64,
+    /// Whether the submission has no wave yet.
+    pub(super) empty: bool,
+    /// The only request that may go.
+    pub(super) only: Option<u64>,
+}
+
+impl Core {
+    /// The first ready dispatch whose arm has a pipeline.
+    pub(super) fn leader(&mut self, pipelines: &mut dyn Pipelines, only: Option<u64>) -> Option<Leader> {
+        for tier in self.account.order() {
+            let mut at = 0;
+            while let Some(&(rank, arm)) = self.ready[tier.index()].heads().get(at) {
+                if self.live(rank).is_none() {
+                    self.ready[tier.index()].drop_head(arm);
+                } else if tier == Tier::DEADLINE && self.gives_up(rank, arm) {
+                } else if only.is_some_and(|only| only != rank.request) {
+                    return None;
+                } else if self.has_pipeline(arm, pipelines) {
+                    return Some(Leader { tier, rank, arm });
+                } else if self.rules.scope == Scope::OneRequest {
+                    return None;
+                } else {
+                    at += 1;
+                }
+            }
+        }
+        None
+    }
+
+    /// How many workgroups of the leader go; `None` if the submission is to end before it.
+    pub(super) fn leading(&self, rank: Rank, room: Room) -> Option<u32> {
+        let request = self.live(rank)?;
+        let step = &request.plan.steps[rank.dispatch as usize];
+        let left = step.workgroups - request.issued(rank.dispatch);
+        let whole = self.cost.alone(self.cost.load(&step.cost, left));
+        if whole <= room.budget {
+            return Some(left);
+        }
+        let slice = self.length;
+        if self.rules.split == Split::No {
+            return room.empty.then_some(left);
+        }
+        if !room.empty && (whole <= slice || room.budget < slice * PIECE) {
+            return None;
+        }
+        let count = self.cost.fit(&step.cost, left, room.budget);
+        let fits = room.empty || self.cost.alone(self.cost.load(&step.cost, count)) <= room.budget;
+        fits.then_some(count)
+    }
+
+    /// The longest that a wave may take whose leader alone takes `alone`, so that riders do not cost the leader its
+    /// deadline.
+    pub(super) fn longest(&self, leader: Leader, alone: f64, room: Room) -> f64 {
+        let Some(request) = self.live(leader.rank).filter(|_| leader.tier == Tier::DEADLINE) else {
+            return room.budget;
+        };
+        let Some(deadline) = request.desc.deadline.filter(|_| self.rules.ranking.knows_deadlines()) else {
+            return room.budget;
+        };
+        let path = request.path(leader.rank.dispatch).max(1.0);
+        let time = deadline.saturating_sub(self.start) as f64;
+        let stretch = (1.0 + SPARE * (time / path - 1.0)).max(TIGHT);
+        (alone * stretch).min(room.budget)
+    }
+
+    /// For a leader that would leave alone: the dispatch to go before it, so that it leaves with others of its arm.
+    pub(super) fn company(&mut self, leader: Leader, pipelines: &mut dyn Pipelines) -> Option<Leader> {
+        if self.rules.hold_back == HoldBack::No {
+            return None;
+        }
+        let other = self.bringer(leader, pipelines)?;
+        let request = self.live(other.rank)?;
+        let step = &request.plan.steps[other.rank.dispatch as usize];
+        let wait = self.cost.alone(self.cost.load(&step.cost, step.workgroups));
+        let start = self.start.saturating_add(wait as u64);
+        let held = self.requests[leader.rank.slot as usize].as_mut()?;
+        let spare = leader.tier != Tier::DEADLINE || held.can_keep(leader.rank.dispatch, start);
+        (spare && held.hold(leader.rank.dispatch)).then_some(other)
+    }
+
+    /// A ready dispatch of another arm whose end makes one of the leader's arm ready.
+    fn bringer(&mut self, leader: Leader, pipelines: &mut dyn Pipelines) -> Option<Leader> {
+        for tier in Tier::all() {
+            for at in 0..LOOK {
+                let Some(&(rank, arm)) = self.ready[tier.index()].heads().get(at) else { break };
+                let leads =
+                    |core: &Core| core.live(rank).is_some_and(|request| request.leads_to(rank.dispatch, leader.arm));
+                if arm != leader.arm && leads(self) && self.has_pipeline(arm, pipelines) {
+                    return Some(Leader { tier, rank, arm });
+                }
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,110 @@
+//! Tiers of work, and the part of the device's time that each is owed.
+
+use super::options::Parts;
+use super::{Class, Nanos};
+
+/// Work with a deadline that can be kept, then the rest by class.
+pub(super) const TIERS: usize = 4;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Tier(u8);
+
+impl Tier {
+    /// Work that can keep its deadline.
+    pub(super) const DEADLINE: Tier = Tier(0);
+
+    /// Work of a class without a deadline, or that cannot keep it.
+    pub(super) fn best_effort(class: Class) -> Tier {
+        match class {
+            Class::Interactive => Tier(1),
+            Class::Normal => Tier(2),
+            Class::Background => Tier(3),
+        }
+    }
+
+    pub(super) fn index(self) -> usize {
+        usize::from(self.0)
+    }
+
+    /// All, the first to be served first.
+    pub(super) fn all() -> impl Iterator<Item = Tier> {
+        (0..TIERS as u8).map(Tier)
+    }
+}
+
+/// What each tier is owed, in nanoseconds of device time; negative where it had more than its part.
+#[derive(Debug)]
+pub(super) struct Account {
+    parts: [f64; TIERS],
+    owed: [f64; TIERS],
+    /// The most that is owed either way.
+    bound: f64,
+}
+
+impl Account {
+    pub(super) fn new(parts: Parts, slice: Nanos) -> Self {
+        let part = |part: f64| if part.is_finite() { part.clamp(0.0, 1.0 / TIERS as f64) } else { 0.0 };
+        let parts = [0.0, part(parts.interactive), part(parts.normal), part(parts.background)];
+        Account { parts, owed: [0.0; TIERS], bound: slice as f64 }
+    }
+
+    /// Enters a wave that took `time`, of which each tier had `used`, while the tiers in `waiting` had work ready.
+    pub(super) fn enter(&mut self, time: f64, used: [f64; TIERS], waiting: [bool; TIERS]) {
+        let all: f64 = used.iter().sum();
+        for tier in 1..TIERS {
+            let owed = &mut self.owed[tier];
+            let had = if all > 0.0 { time * used[tier] / all } else { 0.0 };
+            if waiting[tier] || had > 0.0 {
+                *owed = (*owed + self.parts[tier] * time - had).clamp(-self.bound, self.bound);
+            } else {
+                *owed = owed.min(0.0);
+            }
+        }
+    }
+
+    /// Tiers in the order in which they may lead: one that is owed half the bound first.
+    pub(super) fn order(&self) -> [Tier; TIERS] {
+        let mut order = [Tier(0), Tier(1), Tier(2), Tier(3)];
+        let first = (1..TIERS).filter(|&tier| self.owed[tier] >= self.bound / 2.0).max_by(|&a, &b| {
+            let owed = |tier: usize| self.owed[tier];
+            owed(a).total_cmp(&owed(b)).then(b.cmp(&a))
+        });
+        if let Some(first) = first {
+            order[..=first].rotate_right(1);
+        }
+        order
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tier_that_waits_leads_by_its_part() {
+        let mut account = Account::new(Parts { interactive: 0.0, normal: 0.1, background: 0.05 }, 1_000);
+        let mut led = [0u32; TIERS];
+        for _ in 0..10_000 {
+            let tier = account.order()[0].index();
+            led[tier] += 1;
+            let mut used = [0.0; TIERS];
+            used[tier] = 1.0;
+            account.enter(100.0, used, [true; TIERS]);
+        }
+        assert!(led[2].abs_diff(1_000) < 10 && led[3].abs_diff(500) < 10, "{led:?}");
+        assert_eq!(led[1], 0);
+    }
+
+    #[test]
+    fn idle_tiers_save_nothing_up() {
+        let mut account = Account::new(Parts::default(), 1_000);
+        for _ in 0..100 {
+            account.enter(100.0, [1.0, 0.0, 0.0, 0.0], [true, false, false, false]);
+        }
+        assert_eq!(account.order()[0], Tier::DEADLINE);
+        account.enter(4_000.0, [1.0, 0.0, 0.0, 0.0], [true, false, true, false]);
+        assert_eq!(account.order()[0], Tier::DEADLINE);
+        account.enter(1_000.0, [1.0, 0.0, 0.0, 0.0], [true, false, true, false]);
+        assert_eq!(account.order()[0], Tier::best_effort(Class::Normal));
+    }
+}

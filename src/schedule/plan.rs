@@ -1,0 +1,179 @@
+//! Plans as the scheduler keeps them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::cost::{CostModel, DispatchCost};
+use super::ready::ArmIndex;
+use super::{ArmId, PlanDesc};
+
+/// Plans without requests that are kept for the next one. Guessed.
+const IDLE_PLANS: usize = 64;
+
+/// A dispatch of a plan.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Step {
+    pub(super) arm: ArmIndex,
+    pub(super) workgroups: u32,
+    pub(super) cost: DispatchCost,
+    /// Number of dependencies.
+    pub(super) waits: u32,
+    successors: (u32, u32),
+}
+
+#[derive(Debug)]
+pub(super) struct PlanInfo {
+    /// Held, so that no other plan takes its address.
+    desc: Arc<PlanDesc>,
+    pub(super) steps: Vec<Step>,
+    successors: Vec<u32>,
+}
+
+/// Arms in the order in which they were first seen.
+#[derive(Debug, Default)]
+pub(super) struct Arms {
+    ids: Vec<ArmId>,
+    indices: HashMap<ArmId, ArmIndex>,
+}
+
+impl Arms {
+    pub(super) fn id(&self, arm: ArmIndex) -> ArmId {
+        self.ids[arm as usize]
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    fn index(&mut self, id: ArmId) -> ArmIndex {
+        *self.indices.entry(id).or_insert_with(|| {
+            self.ids.push(id);
+            self.ids.len() as ArmIndex - 1
+        })
+    }
+}
+
+impl PlanInfo {
+    /// `None` if the plan is malformed.
+    fn new(desc: &Arc<PlanDesc>, arms: &mut Arms, cost: &mut CostModel) -> Option<Self> {
+        let dispatches = &desc.dispatches;
+        let well_formed = dispatches.iter().enumerate().all(|(index, dispatch)| {
+            dispatch.workgroups > 0 && dispatch.deps.iter().all(|&dep| (dep as usize) < index)
+        });
+        if !well_formed || u32::try_from(dispatches.iter().map(|d| d.deps.len() + 1).sum::<usize>()).is_err() {
+            return None;
+        }
+        let mut ends = vec![0u32; dispatches.len()];
+        for &dep in dispatches.iter().flat_map(|dispatch| &dispatch.deps) {
+            ends[dep as usize] += 1;
+        }
+        let mut total = 0;
+        for end in &mut ends {
+            total += *end;
+            *end = total;
+        }
+        let mut starts = ends.clone();
+        let mut successors = vec![0; total as usize];
+        for (index, dispatch) in dispatches.iter().enumerate().rev() {
+            for &dep in &dispatch.deps {
+                let start = &mut starts[dep as usize];
+                *start -= 1;
+                successors[*start as usize] = index as u32;
+            }
+        }
+        let steps = dispatches.iter().enumerate().map(|(index, dispatch)| Step {
+            arm: arms.index(dispatch.arm),
+            workgroups: dispatch.workgroups,
+            cost: cost.dispatch(dispatch),
+            waits: dispatch.deps.len() as u32,
+            successors: (starts[index], ends[index]),
+        });
+        Some(PlanInfo { desc: desc.clone(), steps: steps.collect(), successors })
+    }
+}
+
+impl PlanInfo {
+    /// The dispatches that depend on one; as often as they name it.
+    pub(super) fn successors(&self, dispatch: u32) -> &[u32] {
+        let (start, end) = self.steps[dispatch as usize].successors;
+        &self.successors[start as usize..end as usize]
+    }
+}
+
+/// Plans by identity, so that a plan's tables are made once.
+#[derive(Debug, Default)]
+pub(super) struct Plans {
+    by_address: HashMap<usize, (Arc<PlanInfo>, u64)>,
+    uses: u64,
+}
+
+impl Plans {
+    /// `None` if the plan is malformed.
+    pub(super) fn get(&mut self, desc: &Arc<PlanDesc>, arms: &mut Arms, cost: &mut CostModel) -> Option<Arc<PlanInfo>> {
+        self.uses += 1;
+        let address = Arc::as_ptr(desc) as usize;
+        if let Some((info, used)) = self.by_address.get_mut(&address) {
+            *used = self.uses;
+            debug_assert!(Arc::ptr_eq(&info.desc, desc), "a kept plan's address is its own");
+            return Some(info.clone());
+        }
+        let info = Arc::new(PlanInfo::new(desc, arms, cost)?);
+        self.by_address.insert(address, (info.clone(), self.uses));
+        if self.by_address.len() > IDLE_PLANS {
+            self.forget_idle();
+        }
+        Some(info)
+    }
+
+    /// Forgets the longer-unused half of the plans that no request holds.
+    fn forget_idle(&mut self) {
+        let mut idle: Vec<u64> =
+            self.by_address.values().filter(|(info, _)| Arc::strong_count(info) == 1).map(|(_, used)| *used).collect();
+        if idle.len() < IDLE_PLANS / 2 {
+            return;
+        }
+        idle.sort_unstable();
+        let oldest_kept = idle[idle.len() / 2];
+        self.by_address.retain(|_, (info, used)| Arc::strong_count(info) > 1 || *used >= oldest_kept);
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::schedule::{DeviceModel, DispatchDesc};
+
+    pub(in super::super) fn plan(deps: &[&[u32]]) -> Arc<PlanDesc> {
+        let dispatches = deps
+            .iter()
+            .map(|deps| DispatchDesc { arm: ArmId(7), workgroups: 4, flops: 1, bytes: 1, deps: deps.to_vec() })
+            .collect();
+        Arc::new(PlanDesc { model: 0, dispatches })
+    }
+
+    pub(in super::super) fn info(desc: &Arc<PlanDesc>) -> Option<(Arc<PlanInfo>, CostModel)> {
+        let mut cost = CostModel::new(DeviceModel::for_parallelism(256));
+        let info = Plans::default().get(desc, &mut Arms::default(), &mut cost)?;
+        Some((info, cost))
+    }
+
+    #[test]
+    fn malformed_plans_are_refused() {
+        for deps in [&[&[0u32] as &[u32]] as &[&[u32]], &[&[1], &[]], &[&[9]]] {
+            assert!(info(&plan(deps)).is_none(), "{deps:?}");
+        }
+        let mut desc = (*plan(&[&[]])).clone();
+        desc.dispatches[0].workgroups = 0;
+        assert!(info(&Arc::new(desc)).is_none());
+    }
+
+    #[test]
+    fn idle_plans_are_forgotten() {
+        let mut plans = Plans::default();
+        let (mut arms, mut cost) = (Arms::default(), CostModel::new(DeviceModel::for_parallelism(256)));
+        for _ in 0..10 * IDLE_PLANS {
+            plans.get(&plan(&[&[]]), &mut arms, &mut cost).unwrap();
+        }
+        assert!(plans.by_address.len() <= 2 * IDLE_PLANS);
+    }
+}
