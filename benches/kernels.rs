@@ -13,7 +13,7 @@ use fascine::{Completion, DType, Options, Runtime, Tensor};
 
 const RUNS: usize = 9;
 
-/// Eight chains of multiply-adds for each invocation, `STEPS` long.
+/// 3072 multiply-adds of four-vectors for each invocation.
 const PEAK: &str = "
 @group(0) @binding(0) var<storage, read_write> out: array<vec4<f32>>;
 @compute @workgroup_size(64)

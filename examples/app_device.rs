@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor::default()))?;
 
     let options = Options { drive: Drive::Manual, ..Options::default() };
-    let runtime = Runtime::from_device(&adapter, device.clone(), queue.clone(), options)?;
+    let runtime = Runtime::from_device(adapter, device.clone(), queue.clone(), options)?;
     let load = LoadOptions { synthetic_weights: true, ..LoadOptions::default() };
     let model = runtime.load_with("tests/zoo/lstm_vad.onnx", &load)?;
     let state = Tensor::zeros(DType::F32, [2, 1, 64])?;

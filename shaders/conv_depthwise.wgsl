@@ -54,9 +54,9 @@ fn erf(x: vec4<f32>) -> vec4<f32> {
     return sign(x) * (1.0 - p * t * exp(-x * x));
 }
 
-fn activate(x: vec4<f32>) -> vec4<f32> {
-    let alpha = vec4(params.alpha);
-    let beta = vec4(params.beta);
+fn activate(x: vec4<f32>, parameters: vec2<f32>) -> vec4<f32> {
+    let alpha = vec4(parameters.x);
+    let beta = vec4(parameters.y);
     switch ACTIVATION {
         case 1u: { return max(x, vec4(0.0)); }
         case 2u: { return min(max(x, alpha), beta); }
@@ -74,30 +74,31 @@ fn activate(x: vec4<f32>) -> vec4<f32> {
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let p = params;
     var item = (group.x + group.y * 32768u) * 64u + local;
-    if item >= params.items {
+    if item >= p.items {
         return;
     }
-    let quads = (params.out_w + 3u) / 4u;
+    let quads = (p.out_w + 3u) / 4u;
     let column = 4u * (item % quads);
     item /= quads;
-    let out_y = item % params.out_h;
-    item /= params.out_h;
-    let channel = item % params.channels;
-    let plane = (item / params.multiplier) * params.in_h * params.in_w;
+    let out_y = item % p.out_h;
+    item /= p.out_h;
+    let channel = item % p.channels;
+    let plane = (item / p.multiplier) * p.in_h * p.in_w;
     let pixel = vec4(column) + vec4(0u, 1u, 2u, 3u);
-    let x = vec4<i32>(min(pixel, vec4(params.out_w - 1u)) * params.stride_x) - i32(params.pad_x);
-    let y = i32(out_y * params.stride_y) - i32(params.pad_y);
-    let last = i32(params.in_w) - 1;
+    let x = vec4<i32>(min(pixel, vec4(p.out_w - 1u)) * p.stride_x) - i32(p.pad_x);
+    let y = i32(out_y * p.stride_y) - i32(p.pad_y);
+    let last = i32(p.in_w) - 1;
 
     var acc = vec4(bias[channel]);
-    var weight_at = channel * params.kernel_h * params.kernel_w;
-    for (var ky = 0u; ky < params.kernel_h; ky++) {
-        let iy = y + i32(ky * params.dilation_y);
-        let row_ok = iy >= 0 && iy < i32(params.in_h);
-        let row = plane + u32(clamp(iy, 0, i32(params.in_h) - 1)) * params.in_w;
+    var weight_at = channel * p.kernel_h * p.kernel_w;
+    for (var ky = 0u; ky < p.kernel_h; ky++) {
+        let iy = y + i32(ky * p.dilation_y);
+        let row_ok = iy >= 0 && iy < i32(p.in_h);
+        let row = plane + u32(clamp(iy, 0, i32(p.in_h) - 1)) * p.in_w;
         if WINDOW {
-            let start = i32(column) - i32(params.pad_x);
+            let start = i32(column) - i32(p.pad_x);
             let near = start + vec4(0, 1, 2, 3);
             let far = start + vec2(4, 5);
             let near_at = row + vec4<u32>(clamp(near, vec4(0), vec4(last)));
@@ -117,8 +118,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             acc = fma(vec4(weight[weight_at + 2u]), vec4(a.zw, b), acc);
             weight_at += 3u;
         } else {
-            for (var kx = 0u; kx < params.kernel_w; kx++) {
-                let ix = x + i32(kx * params.dilation_x);
+            for (var kx = 0u; kx < p.kernel_w; kx++) {
+                let ix = x + i32(kx * p.dilation_x);
                 let at = row + vec4<u32>(clamp(ix, vec4(0), vec4(last)));
                 let v = select(
                     vec4(0.0),
@@ -131,13 +132,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
     }
 
-    let to = (item * params.out_h + out_y) * params.out_w + column;
-    let count = params.out_w - column;
+    let to = (item * p.out_h + out_y) * p.out_w + column;
+    let count = p.out_w - column;
     let at = to + min(vec4(0u, 1u, 2u, 3u), vec4(count - 1u));
     if RESIDUAL {
         acc += vec4(residual[at.x], residual[at.y], residual[at.z], residual[at.w]);
     }
-    acc = activate(acc);
+    acc = activate(acc, vec2(p.alpha, p.beta));
     output[to] = acc.x;
     if count > 1u {
         output[to + 1u] = acc.y;

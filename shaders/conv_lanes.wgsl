@@ -60,9 +60,9 @@ fn erf(x: vec4<f32>) -> vec4<f32> {
     return sign(x) * (1.0 - p * t * exp(-x * x));
 }
 
-fn activate(x: vec4<f32>) -> vec4<f32> {
-    let alpha = vec4(params.alpha);
-    let beta = vec4(params.beta);
+fn activate(x: vec4<f32>, parameters: vec2<f32>) -> vec4<f32> {
+    let alpha = vec4(parameters.x);
+    let beta = vec4(parameters.y);
     switch ACTIVATION {
         case 1u: { return max(x, vec4(0.0)); }
         case 2u: { return min(max(x, alpha), beta); }
@@ -78,10 +78,6 @@ fn activate(x: vec4<f32>) -> vec4<f32> {
     }
 }
 
-fn load(i: u32) -> f32 {
-    return input[i >> 2u][i & 3u];
-}
-
 fn outer(acc: mat4x4<f32>, w: vec4<f32>, b: vec4<f32>) -> mat4x4<f32> {
     return mat4x4<f32>(
         fma(vec4(w.x), b, acc[0]),
@@ -95,69 +91,36 @@ fn spread(v: vec4<f32>) -> mat4x4<f32> {
     return mat4x4<f32>(vec4(v.x), vec4(v.y), vec4(v.z), vec4(v.w));
 }
 
-fn put(row: u32, pixel: vec4<u32>, value: vec4<f32>) {
-    let at = row + pixel;
-    if MODE == 1u {
-        var v = value;
-        if RESIDUAL {
-            v += residual[at.x >> 2u];
-        }
-        output[at.x >> 2u] = activate(v);
-    } else {
-        var v = value;
-        if RESIDUAL {
-            v += vec4(
-                residual[at.x >> 2u][at.x & 3u],
-                residual[at.y >> 2u][at.y & 3u],
-                residual[at.z >> 2u][at.z & 3u],
-                residual[at.w >> 2u][at.w & 3u],
-            );
-        }
-        v = activate(v);
-        output[at.x >> 2u][at.x & 3u] = v.x;
-        output[at.y >> 2u][at.y & 3u] = v.y;
-        output[at.z >> 2u][at.z & 3u] = v.z;
-        output[at.w >> 2u][at.w & 3u] = v.w;
-    }
-}
-
-fn put4(channel: u32, first: u32, size: u32, pixel: vec4<u32>, acc: mat4x4<f32>) {
-    let last = params.channels_out - 1u;
-    put((first + min(channel, last)) * size, pixel, acc[0]);
-    put((first + min(channel + 1u, last)) * size, pixel, acc[1]);
-    put((first + min(channel + 2u, last)) * size, pixel, acc[2]);
-    put((first + min(channel + 3u, last)) * size, pixel, acc[3]);
-}
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let p = params;
     let lane = local & 7u;
     var tile = (group.x + group.y * 32768u) * 8u + (local >> 3u);
-    if tile >= params.tiles {
+    if tile >= p.tiles {
         return;
     }
-    let channel_tile = tile % params.channel_tiles;
-    tile /= params.channel_tiles;
-    let channel_group = tile % params.groups;
-    tile /= params.groups;
-    let block = tile % params.pixel_blocks;
-    let image = tile / params.pixel_blocks;
+    let channel_tile = tile % p.channel_tiles;
+    tile /= p.channel_tiles;
+    let channel_group = tile % p.groups;
+    tile /= p.groups;
+    let block = tile % p.pixel_blocks;
+    let image = tile / p.pixel_blocks;
 
     let channel = channel_tile * 32u;
-    let first_out = (image * params.groups + channel_group) * params.channels_out;
-    let first_in = (image * params.groups + channel_group) * params.channels_in;
-    let in_size = params.in_h * params.in_w;
-    let out_size = params.out_h * params.out_w;
+    let first_out = (image * p.groups + channel_group) * p.channels_out;
+    let first_in = (image * p.groups + channel_group) * p.channels_in;
+    let in_size = p.in_h * p.in_w;
+    let out_size = p.out_h * p.out_w;
 
     var pixel: vec4<u32>;
     var y: vec4<i32>;
     var x: vec4<i32>;
     if MODE == 2u {
-        let columns = (params.out_w + 3u) / 4u;
-        let item = min(block * 8u + lane, columns * params.out_h - 1u);
+        let columns = (p.out_w + 3u) / 4u;
+        let item = min(block * 8u + lane, columns * p.out_h - 1u);
         let row = item / columns;
-        let column = min(4u * (item % columns), params.out_w - 4u);
-        pixel = row * params.out_w + column + vec4(0u, 1u, 2u, 3u);
+        let column = min(4u * (item % columns), p.out_w - 4u);
+        pixel = row * p.out_w + column + vec4(0u, 1u, 2u, 3u);
         y = vec4(i32(row));
         x = i32(column) + vec4(0, 1, 2, 3);
     } else {
@@ -165,15 +128,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         if MODE == 1u {
             pixel = min((block * 8u + lane) * 4u, out_size - 4u) + vec4(0u, 1u, 2u, 3u);
         }
-        y = vec4<i32>(pixel / params.out_w);
-        x = vec4<i32>(pixel % params.out_w);
+        y = vec4<i32>(pixel / p.out_w);
+        x = vec4<i32>(pixel % p.out_w);
     }
-    y = y * i32(params.stride_y) - i32(params.pad_y);
-    x = x * i32(params.stride_x) - i32(params.pad_x);
+    y = y * i32(p.stride_y) - i32(p.pad_y);
+    x = x * i32(p.stride_x) - i32(p.pad_x);
 
-    let bias_last = channel_group * params.channels_out + params.channels_out - 1u;
+    let bias_last = channel_group * p.channels_out + p.channels_out - 1u;
     let bias_at = min(
-        channel_group * params.channels_out + channel + lane * 4u + vec4(0u, 1u, 2u, 3u),
+        channel_group * p.channels_out + channel + lane * 4u + vec4(0u, 1u, 2u, 3u),
         vec4(bias_last),
     );
     let start = vec4(bias[bias_at.x], bias[bias_at.y], bias[bias_at.z], bias[bias_at.w]);
@@ -186,25 +149,25 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var c6 = spread(subgroupBroadcast(start, 6u));
     var c7 = spread(subgroupBroadcast(start, 7u));
 
-    let rows = select(params.kernel_h, 1u, MODE == 1u);
-    let columns = select(params.kernel_w, 1u, MODE == 1u);
-    var weight_at = (channel_group * params.channel_tiles + channel_tile) * params.channels_in * rows * columns * 8u + lane;
+    let rows = select(p.kernel_h, 1u, MODE == 1u);
+    let columns = select(p.kernel_w, 1u, MODE == 1u);
+    var weight_at = (channel_group * p.channel_tiles + channel_tile) * p.channels_in * rows * columns * 8u + lane;
     var plane = first_in * in_size;
-    for (var c = 0u; c < params.channels_in; c++) {
+    for (var c = 0u; c < p.channels_in; c++) {
         for (var ky = 0u; ky < rows; ky++) {
-            let iy = y + i32(ky * params.dilation_y);
-            let row_ok = (iy >= vec4(0)) & (iy < vec4(i32(params.in_h)));
-            let row = plane + vec4<u32>(clamp(iy, vec4(0), vec4(i32(params.in_h) - 1))) * params.in_w;
+            let iy = y + i32(ky * p.dilation_y);
+            let row_ok = (iy >= vec4(0)) & (iy < vec4(i32(p.in_h)));
+            let row = plane + vec4<u32>(clamp(iy, vec4(0), vec4(i32(p.in_h) - 1))) * p.in_w;
             // The window of MODE 2: columns x.x to x.x + 5.
             var low = vec4(0.0);
             var high = vec2(0.0);
             if MODE == 2u {
-                let last = i32(params.in_w) - 1;
+                let last = i32(p.in_w) - 1;
                 let more = x + 4;
                 let low_at = row + vec4<u32>(clamp(x, vec4(0), vec4(last)));
                 let high_at = row.xy + vec2<u32>(clamp(more.xy, vec2(0), vec2(last)));
-                low = vec4(load(low_at.x), load(low_at.y), load(low_at.z), load(low_at.w));
-                high = vec2(load(high_at.x), load(high_at.y));
+                low = vec4(input[low_at.x >> 2u][low_at.x & 3u], input[low_at.y >> 2u][low_at.y & 3u], input[low_at.z >> 2u][low_at.z & 3u], input[low_at.w >> 2u][low_at.w & 3u]);
+                high = vec2(input[high_at.x >> 2u][high_at.x & 3u], input[high_at.y >> 2u][high_at.y & 3u]);
                 low = select(vec4(0.0), low, row_ok & (x >= vec4(0)) & (x <= vec4(last)));
                 high = select(vec2(0.0), high, row_ok.xy & (more.xy >= vec2(0)) & (more.xy <= vec2(last)));
             }
@@ -217,10 +180,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                     low = vec4(low.yzw, high.x);
                     high = vec2(high.y, 0.0);
                 } else {
-                    let ix = x + i32(kx * params.dilation_x);
-                    let ok = row_ok & (ix >= vec4(0)) & (ix < vec4(i32(params.in_w)));
-                    let at = row + vec4<u32>(clamp(ix, vec4(0), vec4(i32(params.in_w) - 1)));
-                    b = select(vec4(0.0), vec4(load(at.x), load(at.y), load(at.z), load(at.w)), ok);
+                    let ix = x + i32(kx * p.dilation_x);
+                    let ok = row_ok & (ix >= vec4(0)) & (ix < vec4(i32(p.in_w)));
+                    let at = row + vec4<u32>(clamp(ix, vec4(0), vec4(i32(p.in_w) - 1)));
+                    b = select(vec4(0.0), vec4(input[at.x >> 2u][at.x & 3u], input[at.y >> 2u][at.y & 3u], input[at.z >> 2u][at.z & 3u], input[at.w >> 2u][at.w & 3u]), ok);
                 }
                 let w = weight[weight_at];
                 weight_at += 8u;
@@ -237,12 +200,30 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         plane += in_size;
     }
 
-    put4(channel + 0u, first_out, out_size, pixel, c0);
-    put4(channel + 4u, first_out, out_size, pixel, c1);
-    put4(channel + 8u, first_out, out_size, pixel, c2);
-    put4(channel + 12u, first_out, out_size, pixel, c3);
-    put4(channel + 16u, first_out, out_size, pixel, c4);
-    put4(channel + 20u, first_out, out_size, pixel, c5);
-    put4(channel + 24u, first_out, out_size, pixel, c6);
-    put4(channel + 28u, first_out, out_size, pixel, c7);
+    // A loop: stores written out for each channel would take the driver longer to compile than all the rest.
+    var tiles = array<mat4x4<f32>, 8>(c0, c1, c2, c3, c4, c5, c6, c7);
+    for (var i = 0u; i < 32u && channel + i < p.channels_out; i++) {
+        let at = (first_out + channel + i) * out_size + pixel;
+        var v = tiles[i >> 2u][i & 3u];
+        if MODE == 1u {
+            if RESIDUAL {
+                v += residual[at.x >> 2u];
+            }
+            output[at.x >> 2u] = activate(v, vec2(p.alpha, p.beta));
+        } else {
+            if RESIDUAL {
+                v += vec4(
+                    residual[at.x >> 2u][at.x & 3u],
+                    residual[at.y >> 2u][at.y & 3u],
+                    residual[at.z >> 2u][at.z & 3u],
+                    residual[at.w >> 2u][at.w & 3u],
+                );
+            }
+            v = activate(v, vec2(p.alpha, p.beta));
+            output[at.x >> 2u][at.x & 3u] = v.x;
+            output[at.y >> 2u][at.y & 3u] = v.y;
+            output[at.z >> 2u][at.z & 3u] = v.z;
+            output[at.w >> 2u][at.w & 3u] = v.w;
+        }
+    }
 }

@@ -56,9 +56,9 @@ fn erf(x: vec4<f32>) -> vec4<f32> {
     return sign(x) * (1.0 - p * t * exp(-x * x));
 }
 
-fn activate(x: vec4<f32>) -> vec4<f32> {
-    let alpha = vec4(params.alpha);
-    let beta = vec4(params.beta);
+fn activate(x: vec4<f32>, parameters: vec2<f32>) -> vec4<f32> {
+    let alpha = vec4(parameters.x);
+    let beta = vec4(parameters.y);
     switch ACTIVATION {
         case 1u: { return max(x, vec4(0.0)); }
         case 2u: { return min(max(x, alpha), beta); }
@@ -83,7 +83,7 @@ fn outer(acc: mat4x4<f32>, w: vec4<f32>, b: vec4<f32>) -> mat4x4<f32> {
     );
 }
 
-fn put(channel: u32, first: u32, pixel: u32, pixels: u32, value: vec4<f32>) {
+fn put(p: Params, channel: u32, first: u32, pixel: u32, pixels: u32, value: vec4<f32>) {
     if pixel >= pixels {
         return;
     }
@@ -92,7 +92,7 @@ fn put(channel: u32, first: u32, pixel: u32, pixels: u32, value: vec4<f32>) {
     if RESIDUAL {
         v += vec4(residual[at.x], residual[at.y], residual[at.z], residual[at.w]);
     }
-    v = activate(v);
+    v = activate(v, vec2(p.alpha, p.beta));
     for (var i = 0u; i < min(4u, pixels - pixel); i++) {
         output[first + pixel + i] = v[i];
     }
@@ -100,28 +100,29 @@ fn put(channel: u32, first: u32, pixel: u32, pixels: u32, value: vec4<f32>) {
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let p = params;
     var tile = group.x + group.y * 32768u;
-    let pixels = params.out_h * params.out_w;
-    let channel_tiles = (params.channels_out + 31u) / 32u;
+    let pixels = p.out_h * p.out_w;
+    let channel_tiles = (p.channels_out + 31u) / 32u;
     let channel = tile % channel_tiles * 32u;
     tile /= channel_tiles;
     let pixel_tiles = (pixels + 31u) / 32u;
     let pixel = tile % pixel_tiles * 32u;
     tile /= pixel_tiles;
-    let channel_group = tile % params.groups;
-    let image = tile / params.groups;
-    if image >= params.images {
+    let channel_group = tile % p.groups;
+    let image = tile / p.groups;
+    if image >= p.images {
         return;
     }
-    let taps = params.kernel_h * params.kernel_w;
-    let depth = params.channels_in * taps;
-    let plane = params.in_h * params.in_w;
-    let first_in = (image * params.groups + channel_group) * params.channels_in * plane;
-    let first_channel = channel_group * params.channels_out;
+    let taps = p.kernel_h * p.kernel_w;
+    let depth = p.channels_in * taps;
+    let plane = p.in_h * p.in_w;
+    let first_in = (image * p.groups + channel_group) * p.channels_in * plane;
+    let first_channel = channel_group * p.channels_out;
     // The pixel whose column of the matrix this invocation loads.
     let mine = min(pixel + local % 32u, pixels - 1u);
-    let y = i32(mine / params.out_w * params.stride_y) - i32(params.pad_y);
-    let x = i32(mine % params.out_w * params.stride_x) - i32(params.pad_x);
+    let y = i32(mine / p.out_w * p.stride_y) - i32(p.pad_y);
+    let x = i32(mine % p.out_w * p.stride_x) - i32(p.pad_x);
 
     var acc = mat4x4<f32>();
     let m = local / 8u;
@@ -131,14 +132,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             let e = local + i * 64u;
             let am = e / 16u;
             let ak = start + e % 16u;
-            let a = weight[(first_channel + min(channel + am, params.channels_out - 1u)) * depth + min(ak, depth - 1u)];
+            let a = weight[(first_channel + min(channel + am, p.channels_out - 1u)) * depth + min(ak, depth - 1u)];
             tile_a[e % 16u * 32u + am] = select(0.0, a, ak < depth);
             let bn = e % 32u;
             let bk = min(start + e / 32u, depth - 1u);
-            let iy = y + i32(bk % taps / params.kernel_w * params.dilation_y);
-            let ix = x + i32(bk % params.kernel_w * params.dilation_x);
-            let inside = iy >= 0 && iy < i32(params.in_h) && ix >= 0 && ix < i32(params.in_w) && start + e / 32u < depth;
-            let at = u32(clamp(iy, 0, i32(params.in_h) - 1)) * params.in_w + u32(clamp(ix, 0, i32(params.in_w) - 1));
+            let iy = y + i32(bk % taps / p.kernel_w * p.dilation_y);
+            let ix = x + i32(bk % p.kernel_w * p.dilation_x);
+            let inside = iy >= 0 && iy < i32(p.in_h) && ix >= 0 && ix < i32(p.in_w) && start + e / 32u < depth;
+            let at = u32(clamp(iy, 0, i32(p.in_h) - 1)) * p.in_w + u32(clamp(ix, 0, i32(p.in_w) - 1));
             tile_b[e / 32u * 32u + bn] = select(0.0, input[first_in + bk / taps * plane + at], inside);
         }
         workgroupBarrier();
@@ -156,9 +157,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 
     for (var i = 0u; i < 4u; i++) {
         let c = channel + m * 4u + i;
-        if c < params.channels_out {
+        if c < p.channels_out {
             let out_channel = first_channel + c;
-            put(out_channel, (image * params.groups * params.channels_out + out_channel) * pixels, pixel + n * 4u, pixels, acc[i]);
+            put(p, out_channel, (image * p.groups * p.channels_out + out_channel) * pixels, pixel + n * 4u, pixels, acc[i]);
         }
     }
 }

@@ -64,9 +64,9 @@ fn erf(x: vec4<f32>) -> vec4<f32> {
     return sign(x) * (1.0 - p * t * exp(-x * x));
 }
 
-fn activate(x: vec4<f32>) -> vec4<f32> {
-    let alpha = vec4(params.alpha);
-    let beta = vec4(params.beta);
+fn activate(x: vec4<f32>, parameters: vec2<f32>) -> vec4<f32> {
+    let alpha = vec4(parameters.x);
+    let beta = vec4(parameters.y);
     switch ACTIVATION {
         case 1u: { return max(x, vec4(0.0)); }
         case 2u: { return min(max(x, alpha), beta); }
@@ -102,77 +102,36 @@ fn four(a: f32, first: u32) -> vec4<f32> {
     }
 }
 
-fn put(batch: u32, row: u32, column: vec4<u32>, value: vec4<f32>) {
-    if row >= params.rows {
-        return;
-    }
-    let b = row * params.bias_row + column * params.bias_column;
-    var v = fma(vec4(bias[b.x], bias[b.y], bias[b.z], bias[b.w]), vec4(params.bias_scale), value * params.scale);
-    let at = (batch * params.rows + row) * params.columns + column;
-    if WHOLE {
-        if RESIDUAL {
-            v += residual[at.x >> 2u];
-        }
-        output[at.x >> 2u] = activate(v);
-    } else {
-        if RESIDUAL {
-            v += vec4(
-                residual[at.x >> 2u][at.x & 3u],
-                residual[at.y >> 2u][at.y & 3u],
-                residual[at.z >> 2u][at.z & 3u],
-                residual[at.w >> 2u][at.w & 3u],
-            );
-        }
-        v = activate(v);
-        output[at.x >> 2u][at.x & 3u] = v.x;
-        if at.y != at.x {
-            output[at.y >> 2u][at.y & 3u] = v.y;
-        }
-        if at.z != at.y {
-            output[at.z >> 2u][at.z & 3u] = v.z;
-        }
-        if at.w != at.z {
-            output[at.w >> 2u][at.w & 3u] = v.w;
-        }
-    }
-}
-
-fn put4(batch: u32, row: u32, column: vec4<u32>, acc: mat4x4<f32>) {
-    put(batch, row, column, acc[0]);
-    put(batch, row + 1u, column, acc[1]);
-    put(batch, row + 2u, column, acc[2]);
-    put(batch, row + 3u, column, acc[3]);
-}
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let p = params;
     let lane = local & 7u;
     var tile = (group.x + group.y * 32768u) * 8u + (local >> 3u);
-    if tile >= params.tiles {
+    if tile >= p.tiles {
         return;
     }
     let row_tile = select(8u, 16u, TALL);
-    let row_tiles = (params.rows + row_tile - 1u) / row_tile;
+    let row_tiles = (p.rows + row_tile - 1u) / row_tile;
     let row = tile % row_tiles * row_tile;
     tile /= row_tiles;
-    let column_tiles = (params.columns + 31u) / 32u;
+    let column_tiles = (p.columns + 31u) / 32u;
     let column_tile = tile % column_tiles;
     let batch = tile / column_tiles;
     let index = vec3(
-        batch % params.batch.x,
-        batch / params.batch.x % params.batch.y,
-        batch / (params.batch.x * params.batch.y),
+        batch % p.batch.x,
+        batch / p.batch.x % p.batch.y,
+        batch / (p.batch.x * p.batch.y),
     );
-    let left_at = params.left_offset + dot(index, params.left_batch.xyz);
-    var near = left_at + min(row + lane, params.rows - 1u) * params.left_row;
-    var far = left_at + min(row + 8u + lane, params.rows - 1u) * params.left_row;
-    var right_at = params.right_offset + dot(index, params.right_batch.xyz) + column_tile * params.right_tile
-        + min(lane, params.right_width - 1u - column_tile * params.right_step);
+    let left_at = p.left_offset + dot(index, p.left_batch.xyz);
+    var near = left_at + min(row + lane, p.rows - 1u) * p.left_row;
+    var far = left_at + min(row + 8u + lane, p.rows - 1u) * p.left_row;
+    var right_at = p.right_offset + dot(index, p.right_batch.xyz) + column_tile * p.right_tile
+        + min(lane, p.right_width - 1u - column_tile * p.right_step);
     var c0 = mat4x4<f32>();
     var c1 = mat4x4<f32>();
     var c2 = mat4x4<f32>();
     var c3 = mat4x4<f32>();
-    for (var k = 0u; k < params.depth; k++) {
+    for (var k = 0u; k < p.depth; k++) {
         let a = left[near];
         near++;
         var h = vec4(0.0);
@@ -181,7 +140,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             far++;
         }
         let bx = right[right_at];
-        right_at += params.right_row;
+        right_at += p.right_row;
         c0 = outer(c0, four(a.x, 0u), bx);
         c1 = outer(c1, four(a.x, 4u), bx);
         if TALL {
@@ -189,7 +148,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             c3 = outer(c3, four(h.x, 4u), bx);
         }
         let by = right[right_at];
-        right_at += params.right_row;
+        right_at += p.right_row;
         c0 = outer(c0, four(a.y, 0u), by);
         c1 = outer(c1, four(a.y, 4u), by);
         if TALL {
@@ -197,7 +156,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             c3 = outer(c3, four(h.y, 4u), by);
         }
         let bz = right[right_at];
-        right_at += params.right_row;
+        right_at += p.right_row;
         c0 = outer(c0, four(a.z, 0u), bz);
         c1 = outer(c1, four(a.z, 4u), bz);
         if TALL {
@@ -205,7 +164,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             c3 = outer(c3, four(h.z, 4u), bz);
         }
         let bw = right[right_at];
-        right_at += params.right_row;
+        right_at += p.right_row;
         c0 = outer(c0, four(a.w, 0u), bw);
         c1 = outer(c1, four(a.w, 4u), bw);
         if TALL {
@@ -214,16 +173,38 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
     }
 
-    let last = params.columns - 1u;
+    let last = p.columns - 1u;
     let first = column_tile * 32u + lane * 4u;
     var column = min(first + vec4(0u, 1u, 2u, 3u), vec4(last));
     if WHOLE {
-        column = min(first, params.columns - 4u) + vec4(0u, 1u, 2u, 3u);
+        column = min(first, p.columns - 4u) + vec4(0u, 1u, 2u, 3u);
     }
-    put4(batch, row, column, c0);
-    put4(batch, row + 4u, column, c1);
-    if TALL {
-        put4(batch, row + 8u, column, c2);
-        put4(batch, row + 12u, column, c3);
+    // A loop: stores written out for each row would take the driver longer to compile than all the rest.
+    var fours = array<mat4x4<f32>, 4>(c0, c1, c2, c3);
+    for (var i = 0u; i < row_tile && row + i < p.rows; i++) {
+        let b = (row + i) * p.bias_row + column * p.bias_column;
+        let start = vec4(bias[b.x], bias[b.y], bias[b.z], bias[b.w]);
+        var v = fma(start, vec4(p.bias_scale), fours[i >> 2u][i & 3u] * p.scale);
+        let at = (batch * p.rows + row + i) * p.columns + column;
+        if WHOLE {
+            if RESIDUAL {
+                v += residual[at.x >> 2u];
+            }
+            output[at.x >> 2u] = activate(v, vec2(p.alpha, p.beta));
+        } else {
+            if RESIDUAL {
+                v += vec4(
+                    residual[at.x >> 2u][at.x & 3u],
+                    residual[at.y >> 2u][at.y & 3u],
+                    residual[at.z >> 2u][at.z & 3u],
+                    residual[at.w >> 2u][at.w & 3u],
+                );
+            }
+            v = activate(v, vec2(p.alpha, p.beta));
+            output[at.x >> 2u][at.x & 3u] = v.x;
+            output[at.y >> 2u][at.y & 3u] = v.y;
+            output[at.z >> 2u][at.z & 3u] = v.z;
+            output[at.w >> 2u][at.w & 3u] = v.w;
+        }
     }
 }

@@ -61,9 +61,9 @@ fn erf(x: vec4<f32>) -> vec4<f32> {
     return sign(x) * (1.0 - p * t * exp(-x * x));
 }
 
-fn activate(x: vec4<f32>) -> vec4<f32> {
-    let alpha = vec4(params.alpha);
-    let beta = vec4(params.beta);
+fn activate(x: vec4<f32>, parameters: vec2<f32>) -> vec4<f32> {
+    let alpha = vec4(parameters.x);
+    let beta = vec4(parameters.y);
     switch ACTIVATION {
         case 1u: { return max(x, vec4(0.0)); }
         case 2u: { return min(max(x, alpha), beta); }
@@ -88,60 +88,61 @@ fn outer(acc: mat4x4<f32>, w: vec4<f32>, b: vec4<f32>) -> mat4x4<f32> {
     );
 }
 
-fn put(batch: u32, row: u32, column: u32, value: vec4<f32>) {
-    if row >= params.rows || column >= params.columns {
+fn put(p: Params, batch: u32, row: u32, column: u32, value: vec4<f32>) {
+    if row >= p.rows || column >= p.columns {
         return;
     }
-    let columns = min(column + vec4(0u, 1u, 2u, 3u), vec4(params.columns - 1u));
-    let b = row * params.bias_row + columns * params.bias_column;
-    var v = fma(vec4(bias[b.x], bias[b.y], bias[b.z], bias[b.w]), vec4(params.bias_scale), value * params.scale);
-    let first = (batch * params.rows + row) * params.columns;
+    let columns = min(column + vec4(0u, 1u, 2u, 3u), vec4(p.columns - 1u));
+    let b = row * p.bias_row + columns * p.bias_column;
+    var v = fma(vec4(bias[b.x], bias[b.y], bias[b.z], bias[b.w]), vec4(p.bias_scale), value * p.scale);
+    let first = (batch * p.rows + row) * p.columns;
     let at = first + columns;
     if RESIDUAL {
         v += vec4(residual[at.x], residual[at.y], residual[at.z], residual[at.w]);
     }
-    v = activate(v);
-    for (var i = 0u; i < min(4u, params.columns - column); i++) {
+    v = activate(v, vec2(p.alpha, p.beta));
+    for (var i = 0u; i < min(4u, p.columns - column); i++) {
         output[first + column + i] = v[i];
     }
 }
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let p = params;
     var tile = group.x + group.y * 32768u;
-    let row_tiles = (params.rows + 31u) / 32u;
+    let row_tiles = (p.rows + 31u) / 32u;
     let row = tile % row_tiles * 32u;
     tile /= row_tiles;
-    let column_tiles = (params.columns + 31u) / 32u;
+    let column_tiles = (p.columns + 31u) / 32u;
     let column = tile % column_tiles * 32u;
     let batch = tile / column_tiles;
-    if batch >= params.batches {
+    if batch >= p.batches {
         return;
     }
-    var left_at = params.left_offset;
-    var right_at = params.right_offset;
+    var left_at = p.left_offset;
+    var right_at = p.right_offset;
     var rest = batch;
     for (var axis = 0u; axis < 8u; axis++) {
-        let size = params.batch[axis / 4u][axis % 4u];
-        left_at += rest % size * params.left_batch[axis / 4u][axis % 4u];
-        right_at += rest % size * params.right_batch[axis / 4u][axis % 4u];
+        let size = p.batch[axis / 4u][axis % 4u];
+        left_at += rest % size * p.left_batch[axis / 4u][axis % 4u];
+        right_at += rest % size * p.right_batch[axis / 4u][axis % 4u];
         rest /= size;
     }
 
     var acc = mat4x4<f32>();
     let m = local / 8u;
     let n = local % 8u;
-    for (var start = 0u; start < params.depth; start += 16u) {
+    for (var start = 0u; start < p.depth; start += 16u) {
         for (var i = 0u; i < 8u; i++) {
             let e = local + i * 64u;
             let am = select(e / 16u, e % 32u, LEFT_ROWS);
             let ak = select(e % 16u, e / 32u, LEFT_ROWS);
             let bn = select(e % 32u, e / 16u, RIGHT_ROWS);
             let bk = select(e / 32u, e % 16u, RIGHT_ROWS);
-            let last = params.depth - 1u;
-            let a = left[left_at + min(row + am, params.rows - 1u) * params.left_row + min(start + ak, last) * params.left_column];
-            let b = right[right_at + min(start + bk, last) * params.right_row
-                + min(column + bn, params.columns - 1u) * params.right_column];
+            let last = p.depth - 1u;
+            let a = left[left_at + min(row + am, p.rows - 1u) * p.left_row + min(start + ak, last) * p.left_column];
+            let b = right[right_at + min(start + bk, last) * p.right_row
+                + min(column + bn, p.columns - 1u) * p.right_column];
             tile_a[ak * 32u + am] = select(0.0, a, start + ak <= last);
             tile_b[bk * 32u + bn] = select(0.0, b, start + bk <= last);
         }
@@ -159,6 +160,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
 
     for (var i = 0u; i < 4u; i++) {
-        put(batch, row + m * 4u + i, column + n * 4u, acc[i]);
+        put(p, batch, row + m * 4u + i, column + n * 4u, acc[i]);
     }
 }

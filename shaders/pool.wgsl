@@ -29,29 +29,30 @@ override COUNT_PADDING: bool = false;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let p = params;
     let item = (group.x + group.y * 32768u) * 64u + local;
-    if item >= params.items {
+    if item >= p.items {
         return;
     }
-    let x = i32(item % params.out_w * params.stride_x) - i32(params.pad_x);
-    let y = i32(item / params.out_w % params.out_h * params.stride_y) - i32(params.pad_y);
-    let plane = item / (params.out_w * params.out_h) * params.in_h * params.in_w;
+    let x = i32(item % p.out_w * p.stride_x) - i32(p.pad_x);
+    let y = i32(item / p.out_w % p.out_h * p.stride_y) - i32(p.pad_y);
+    let plane = item / (p.out_w * p.out_h) * p.in_h * p.in_w;
 
     // The lowest finite value, as in onnxruntime.
     var best = -0x1.fffffep+127f;
     var sum = 0.0;
     var count = 0u;
-    for (var ky = 0u; ky < params.kernel_h; ky++) {
-        let iy = y + i32(ky * params.dilation_y);
-        let row_ok = iy >= 0 && iy < i32(params.in_h);
-        let row = plane + u32(clamp(iy, 0, i32(params.in_h) - 1)) * params.in_w;
-        for (var kx = 0u; kx < params.kernel_w; kx++) {
-            let ix = x + i32(kx * params.dilation_x);
-            let ok = row_ok && ix >= 0 && ix < i32(params.in_w);
-            let v = input[row + u32(clamp(ix, 0, i32(params.in_w) - 1))];
+    for (var ky = 0u; ky < p.kernel_h; ky++) {
+        let iy = y + i32(ky * p.dilation_y);
+        let row_ok = iy >= 0 && iy < i32(p.in_h);
+        let row = plane + u32(clamp(iy, 0, i32(p.in_h) - 1)) * p.in_w;
+        for (var kx = 0u; kx < p.kernel_w; kx++) {
+            let ix = x + i32(kx * p.dilation_x);
+            let ok = row_ok && ix >= 0 && ix < i32(p.in_w);
+            let v = input[row + u32(clamp(ix, 0, i32(p.in_w) - 1))];
             if AVERAGE {
-                let counted = ok || (COUNT_PADDING && iy + i32(params.pad_y) < i32(params.padded_h)
-                    && ix + i32(params.pad_x) < i32(params.padded_w));
+                let counted = ok || (COUNT_PADDING && iy + i32(p.pad_y) < i32(p.padded_h)
+                    && ix + i32(p.pad_x) < i32(p.padded_w));
                 sum += select(0.0, v, ok);
                 count += select(0u, 1u, counted);
             } else {

@@ -297,7 +297,7 @@ fn what_cannot_keep_its_deadline_is_dropped_or_goes_behind() {
     ] {
         let mut scheduler = Scheduler::new(options(Policy::Bundled));
         let (mut now, duration) = train(&mut scheduler, &plan);
-        for part in [0.9, 1.5] {
+        for part in [0.7, 1.5] {
             let deadline = Some(now + (duration as f64 * part) as Nanos);
             scheduler.submit(RequestDesc { plan: plan.clone(), deadline, admission, ..RequestDesc::default() }, now);
         }

@@ -81,19 +81,22 @@ struct World {
     shop: Shop,
     requests: BTreeMap<RequestId, Seen>,
     flying: Vec<Submission>,
+    /// Whether every wave is measured. If not, predictions may be anything, and with them what counts as indivisible.
+    timed: bool,
     waves: u64,
     log: Vec<String>,
     now: Nanos,
 }
 
 impl World {
-    fn new(options: Options) -> Self {
+    fn new(options: Options, timed: bool) -> Self {
         World {
             scheduler: Scheduler::new(options.clone()),
             options,
             shop: Shop { sets: Vec::new(), wanted: Vec::new() },
             requests: BTreeMap::new(),
             flying: Vec::new(),
+            timed,
             waves: 0,
             log: Vec::new(),
             now: 0,
@@ -146,7 +149,7 @@ impl World {
                 assert!(lanes == 1 || predicted <= self.options.slice + rounding, "{predicted}");
             }
             Policy::Bundled => {
-                let indivisible = lanes == 1 && first.count <= DEVICE.parallelism;
+                let indivisible = !self.timed || submission.waves.len() == 1 && first.count <= DEVICE.parallelism;
                 assert!(indivisible || predicted <= self.options.slice + rounding, "{predicted}: {submission:?}");
             }
         }
@@ -188,7 +191,7 @@ impl World {
         for lane in submission.waves.iter().flat_map(|wave| &wave.lanes) {
             self.requests.get_mut(&lane.request).unwrap().held -= 1;
         }
-        let times = (dice.below(3) > 0).then_some(&times[..]);
+        let times = (self.timed || dice.below(3) > 0).then_some(&times[..]);
         assert_eq!(self.scheduler.retire(submission.id, times, self.now), Retired::Done);
         assert_eq!(self.scheduler.retire(submission.id, times, self.now), Retired::Unknown);
         self.scheduler.recycle(submission);
@@ -234,7 +237,7 @@ impl World {
 }
 
 fn run(scenario: &Scenario) -> Vec<String> {
-    let mut world = World::new(scenario.options.clone());
+    let mut world = World::new(scenario.options.clone(), scenario.seed % 4 > 0);
     let mut dice = Dice(scenario.seed | 1);
     for _ in 0..scenario.events {
         match dice.below(10) {

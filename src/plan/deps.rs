@@ -117,8 +117,8 @@ mod tests {
             deps.dedup();
             deps
         };
-        assert_eq!(touch(0, 100, 0, Access::ReadWrite), []);
-        assert_eq!(touch(200, 300, 1, Access::ReadWrite), []);
+        assert_eq!(touch(0, 100, 0, Access::ReadWrite), Vec::<u32>::new());
+        assert_eq!(touch(200, 300, 1, Access::ReadWrite), Vec::<u32>::new());
         assert_eq!(touch(50, 250, 2, Access::Read), [0, 1]);
         assert_eq!(touch(100, 200, 3, Access::ReadWrite), [2], "write after read");
         assert_eq!(touch(0, 50, 4, Access::Read), [0]);

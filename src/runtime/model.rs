@@ -93,6 +93,7 @@ impl PlanCache {
 impl Model {
     pub(super) fn new(shared: Arc<Shared>, mut graph: Graph) -> Result<Self> {
         crate::graph::infer::infer(&mut graph)?;
+        crate::graph::rewrite::optimise(&mut graph);
         for &id in &graph.inputs {
             let value = graph.value(id);
             if value.dtype.is_none() {

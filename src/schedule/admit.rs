@@ -19,7 +19,7 @@ impl Core {
             (urgent && replaced != Some(slot as u32)).then_some(other.work)
         };
         let ahead: f64 = self.requests.iter().enumerate().filter_map(ahead).sum();
-        let needed = ahead * self.together + request.longest_path();
+        let needed = ahead * self.together + request.total;
         start.saturating_add(needed as Nanos) > deadline
     }
 }

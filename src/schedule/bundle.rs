@@ -13,6 +13,8 @@ use super::{Lane, Pipelines, RequestId, Wave};
 
 /// Candidates of one arm that may be passed over in a wave before the next arm is tried. Guessed.
 const PASSES: usize = 4;
+/// How much riders of a lower tier may stretch a wave while others of the leader's tier wait. Guessed.
+const CROWDED: f64 = 1.3;
 /// Weight of a wave in what bundling saves of late. Guessed.
 const RECENT: f64 = 0.02;
 
@@ -70,10 +72,14 @@ impl Core {
         self.picks.push(Pick { tier, rank, arm, count });
         self.shares.push(self.cost.share(&step.cost, load));
         if self.rules.lanes > 1 {
-            let longest = self.longest(leader, self.cost.alone(load), room);
+            let alone = self.cost.alone(load);
+            let mut longest = self.longest(leader, alone, room);
             self.fill((tier, arm), &mut queue, &mut wave, longest);
             self.taken.push((tier, arm, queue));
             for other in Tier::all() {
+                if other > tier && self.others_wait(tier) {
+                    longest = longest.min(alone * CROWDED);
+                }
                 if other != tier {
                     let mut queue = self.ready[other.index()].take(arm);
                     self.fill((other, arm), &mut queue, &mut wave, longest);
@@ -85,6 +91,11 @@ impl Core {
             self.taken.push((tier, arm, queue));
         }
         Some(wave)
+    }
+
+    /// Whether dispatches of a tier are ready that are not picked.
+    fn others_wait(&self, tier: Tier) -> bool {
+        self.waiting[tier.index()] > self.picks.iter().filter(|pick| pick.tier == tier).count()
     }
 
     /// Undoes `gather` for a leader without riders.

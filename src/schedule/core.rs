@@ -121,7 +121,7 @@ impl Core {
         let deadline = request.desc.deadline.filter(|_| tier == Tier::DEADLINE);
         let urgency = match self.rules.ranking {
             Ranking::Deadline => deadline.unwrap_or(0),
-            Ranking::Slack => deadline.map_or(0, |deadline| deadline.saturating_sub(request.path(dispatch) as Nanos)),
+            Ranking::Slack => deadline.map_or(0, |deadline| deadline.saturating_sub(request.total as Nanos)),
             Ranking::Arrival | Ranking::Readiness => {
                 class = Class::Normal;
                 if self.rules.ranking == Ranking::Readiness { self.became_ready } else { 0 }

@@ -78,18 +78,20 @@ impl Core {
     }
 
     /// The longest that a wave may take whose leader alone takes `alone`, so that riders do not cost the leader its
-    /// deadline.
+    /// deadline. What the leader leaves free of the device is theirs in any case.
     pub(super) fn longest(&self, leader: Leader, alone: f64, room: Room) -> f64 {
-        let Some(request) = self.live(leader.rank).filter(|_| leader.tier == Tier::DEADLINE) else {
-            return room.budget;
+        let request = self.live(leader.rank).filter(|_| leader.tier == Tier::DEADLINE);
+        let deadline = request.and_then(|request| request.desc.deadline);
+        let stretched = match (request, deadline.filter(|_| self.rules.ranking.knows_deadlines())) {
+            (Some(request), Some(deadline)) => {
+                let path = request.path(leader.rank.dispatch).max(1.0);
+                let time = deadline.saturating_sub(self.start) as f64;
+                alone * (1.0 + SPARE * (time / path - 1.0))
+            }
+            _ => room.budget,
         };
-        let Some(deadline) = request.desc.deadline.filter(|_| self.rules.ranking.knows_deadlines()) else {
-            return room.budget;
-        };
-        let path = request.path(leader.rank.dispatch).max(1.0);
-        let time = deadline.saturating_sub(self.start) as f64;
-        let stretch = (1.0 + SPARE * (time / path - 1.0)).max(TIGHT);
-        (alone * stretch).min(room.budget)
+        let most = if alone <= room.budget { room.budget } else { alone * TIGHT };
+        stretched.max(alone * TIGHT).min(most)
     }
 
     /// For a leader that would leave alone: the dispatch to go before it, so that it leaves with others of its arm.

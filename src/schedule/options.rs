@@ -21,11 +21,13 @@ pub enum Policy {
 pub enum Order {
     /// First come, first served.
     Arrival,
-    /// The earliest deadline; then best effort, by class and arrival.
-    EarliestDeadline,
-    /// The least slack: deadline, less now, less the predicted time of the longest path of dispatches from here to the
-    /// request's end; then best effort, by class and arrival.
+    /// The earliest deadline; then best effort, by class and arrival. In the simulator it keeps more deadlines than
+    /// [`Order::LeastSlack`] from about half of the device's capacity on, and far more beyond it.
     #[default]
+    EarliestDeadline,
+    /// The least slack that a request came with: its deadline less the predicted time of its longest path of dispatches; then
+    /// best effort. A request's own progress does not count against it: with the slack that is left, requests overtake each
+    /// other until all are late.
     LeastSlack,
 }
 

@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn families_grow_before_they_are_asked_for() {
         let mut sets = Sets::default();
-        for pair in [(0, 3), (5, 1), (3, 1), (0, 5)] {
+        for pair in [(0, 3), (5, 1), (3, 1)] {
             assert_eq!(sets.miss(pair, 10.0, 4, |_, _| true), Joined::Yes);
             assert!(asked(&mut sets, 15.0).is_empty());
         }

@@ -53,14 +53,16 @@ pub fn simulate(scenario: &Scenario) -> Report {
     }
     let mut compiled_at = None;
     while let Some(Reverse((at, _, event))) = world.events.pop() {
-        now = at;
-        world.compiler.advance(now);
+        world.compiler.advance(at);
         match event {
-            Event::Retire => world.retire(now),
-            Event::Arrive { stream } => world.arrive(stream, now),
+            Event::Retire => world.retire(at),
+            Event::Arrive { stream } => world.arrive(stream, at),
             Event::Compiled => {}
         }
-        world.issue(now);
+        if event != Event::Compiled {
+            now = at;
+        }
+        world.issue(at);
         let next = world.compiler.next();
         if next != compiled_at
             && let Some(at) = next
