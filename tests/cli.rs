@@ -50,7 +50,7 @@ fn fails(args: &[&str], words: &[&str]) {
     let output = run(args);
     let message = stderr(&output);
     assert_eq!(output.status.code(), Some(2), "{args:?}: {message}");
-    assert_eq!(message.matches("error: ").count(), 1, "{args:?}: {message}");
+    assert_eq!(message.lines().filter(|line| line.starts_with("error: ")).count(), 1, "{args:?}: {message}");
     assert!(!message.contains("panicked"), "{args:?}: {message}");
     for word in words {
         assert!(message.contains(word), "{args:?}: no '{word}' in: {message}");
