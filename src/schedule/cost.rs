@@ -17,6 +17,8 @@ const ERROR: (f64, f64) = (1.0 / 16.0, 16.0);
 const MEASURED: f64 = 1.0;
 /// Bounds of a ratio.
 const RATIO: (f64, f64) = (1e-4, 1e4);
+/// Bounds of the ratio of fixed costs, which completion times alone cannot tell from a host that was late.
+const FIXED_RATIO: (f64, f64) = (1.0 / 32.0, 32.0);
 
 /// An arm and size class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,7 +189,8 @@ impl CostModel {
         let ratio = &mut self.ratios[key.0 as usize];
         ratio.seen += share;
         let weight = (share / ratio.seen).max(SETTLED * share);
-        ratio.value = (ratio.value * (1.0 + weight * (error - 1.0))).clamp(RATIO.0, RATIO.1);
+        let (least, most) = if key == FIXED { FIXED_RATIO } else { RATIO };
+        ratio.value = (ratio.value * (1.0 + weight * (error - 1.0))).clamp(least, most);
     }
 
     fn ratio(&self, key: CostKey) -> f64 {
