@@ -7,6 +7,10 @@ use std::fmt;
 use crate::error::{Error, Result};
 use crate::tensor::{DType, Tensor};
 
+pub mod builder;
+pub mod infer;
+pub mod rewrite;
+
 /// Index of a value in its graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ValueId(pub u32);
@@ -53,6 +57,8 @@ pub enum Attr {
     Ints(Vec<i64>),
     Floats(Vec<f32>),
     Strs(Vec<String>),
+    /// A subgraph (of If, Loop, Scan). Only its presence is kept: no operator takes one.
+    Subgraph,
 }
 
 /// One operator applied to values.
@@ -105,6 +111,22 @@ impl Graph {
         let id = ValueId(u32::try_from(self.values.len()).expect("fewer than 2^32 values"));
         self.values.push(value);
         id
+    }
+
+    /// Adds a constant under that name and returns its id.
+    pub fn add_constant(&mut self, name: impl Into<String>, tensor: Tensor) -> ValueId {
+        let mut value = Value { name: name.into(), ..Value::default() };
+        value.set_constant(tensor);
+        self.add_value(value)
+    }
+}
+
+impl Value {
+    /// Gives it a value, and so a type and shape.
+    pub fn set_constant(&mut self, tensor: Tensor) {
+        self.dtype = Some(tensor.dtype());
+        self.shape = Some(tensor.shape().iter().map(|&size| Dim::Known(size)).collect());
+        self.constant = Some(tensor);
     }
 }
 

@@ -8,7 +8,10 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 pub mod library;
+mod limits;
 mod reflect;
+
+pub(crate) use reflect::validator;
 
 /// Whose kernel it is. It decides whether the linker clamps its indices and whether the driver's checks stay on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -72,6 +75,8 @@ pub struct Kernel {
     pub name: String,
     /// Whose kernel it is.
     pub trust: Trust,
+    /// The WGSL text.
+    pub text: Arc<str>,
     /// The module as parsed; its only entry point is the kernel.
     pub module: naga::Module,
     /// The validator's findings for `module`.
@@ -82,13 +87,24 @@ pub struct Kernel {
     pub params: Option<Params>,
     /// The entry point's workgroup size.
     pub workgroup_size: [u32; 3],
-    /// Bytes of workgroup memory that the entry point uses.
+    /// Bytes of workgroup memory that the entry point uses, with every override at its default.
     pub workgroup_bytes: u32,
     /// Names of the `override`s.
     pub overrides: Vec<String>,
+    /// Device features that it needs.
+    pub needs: Needs,
 }
 
-/// A kernel with values for its overrides. Cheap to clone; ordered and hashed by kernel name and values.
+/// Device features beyond the base that a kernel or a merged module needs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Needs {
+    /// 16-bit floats in shaders.
+    pub f16: bool,
+    /// Subgroup operations in shaders.
+    pub subgroups: bool,
+}
+
+/// A kernel with values for its overrides. Cheap to clone; ordered and hashed by kernel and values.
 #[derive(Clone, Debug)]
 pub struct Variant {
     kernel: Arc<Kernel>,
@@ -115,13 +131,17 @@ impl Variant {
         self.constants.iter().map(|(name, bits)| (name.as_str(), f64::from_bits(*bits)))
     }
 
-    fn key(&self) -> (&str, Trust, &[(String, u64)]) {
-        (&self.kernel.name, self.kernel.trust, &self.constants)
+    /// A user's kernel is known by its text: the hash in its name is for people.
+    fn key(&self) -> (&str, Trust, &str, &[(String, u64)]) {
+        (&self.kernel.name, self.kernel.trust, &self.kernel.text, &self.constants)
     }
 }
 
 impl PartialEq for Variant {
     fn eq(&self, other: &Self) -> bool {
+        if Arc::ptr_eq(&self.kernel, &other.kernel) {
+            return self.constants == other.constants;
+        }
         self.key() == other.key()
     }
 }
@@ -133,11 +153,14 @@ impl PartialOrd for Variant {
 }
 impl Ord for Variant {
     fn cmp(&self, other: &Self) -> Ordering {
+        if Arc::ptr_eq(&self.kernel, &other.kernel) {
+            return self.constants.cmp(&other.constants);
+        }
         self.key().cmp(&other.key())
     }
 }
 impl Hash for Variant {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.key().hash(state);
+        (&self.kernel.name, self.kernel.trust, &self.constants).hash(state);
     }
 }

@@ -3,10 +3,21 @@
 //! `specialise` (overrides) -> `relocate` (bindings to heap segments and weight slabs, parameters to the lane table) ->
 //! `splice` (many kernels into one module) -> `entry` (lane search and kernel switch).
 
-use crate::error::{Error, Result};
-use crate::kernel::Variant;
+use std::sync::Arc;
 
+use naga::compact::{KeepUnused, compact};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::kernel::{Access, Kernel, Needs, Trust, Variant, validator};
+
+mod emit;
+mod entry;
+mod relocate;
+mod specialise;
+mod splice;
 pub mod table;
+
+pub use emit::{Target, emit};
 
 /// What a memory slot holds, which decides how it is bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -60,7 +71,12 @@ pub struct Linked {
     /// Bytes of workgroup memory.
     pub workgroup_bytes: u32,
     /// Whether a user's kernel is among the arms, so that the driver's checks stay on.
+    ///
+    /// A user's kernel also counts on workgroup memory being zero at the start, and another tenant's values must not be left
+    /// in it, so such a module's workgroup memory is to be initialised.
     pub has_user_kernel: bool,
+    /// Device features that it needs.
+    pub needs: Needs,
 }
 
 /// Links `arms` (sorted, without duplicates; a lane names its arm by position) into one module.
@@ -70,6 +86,132 @@ pub struct Linked {
 /// # Errors
 /// `Kernel`, naming the kernel and binding that cannot be relocated and why; `Limit` when workgroup sizes differ.
 pub fn link(arms: &[Arm], clamp: Clamp) -> Result<Linked> {
-    let _ = (arms, clamp);
-    Err(Error::internal("skeleton"))
+    let Some(first) = arms.first() else {
+        return Err(Error::internal("a bundle without arms"));
+    };
+    let workgroup_size = invocations(first);
+    let mut merged = splice::Merged::new();
+    let mut relocated = Vec::with_capacity(arms.len());
+    for (position, arm) in arms.iter().enumerate() {
+        let kernel = arm.variant.kernel();
+        if invocations(arm) != workgroup_size {
+            let (a, b) = (&first.variant.kernel().name, &kernel.name);
+            let sizes = (workgroup_size, invocations(arm));
+            let what = format!("workgroups of {} and {} invocations ({a}, {b}) in one bundle", sizes.0, sizes.1);
+            return Err(Error::new(ErrorKind::Limit, what));
+        }
+        let prefix = format!("{}_{position}", kernel.name);
+        let special = specialise::specialise(&arm.variant)?;
+        let map = merged.splice(&special, &prefix)?;
+        relocated.push(relocate::relocate(&mut merged, arm, &special, map, clamp, &prefix)?);
+    }
+    let slots = merged.slots();
+    entry::add_entry_point(&mut merged, &relocated, workgroup_size);
+    finish(merged.module, arms, slots, workgroup_size)
+}
+
+fn invocations(arm: &Arm) -> u32 {
+    arm.variant.kernel().workgroup_size.iter().product()
+}
+
+fn finish(mut module: naga::Module, arms: &[Arm], slots: Vec<Slot>, workgroup_size: u32) -> Result<Linked> {
+    let info = validate(&module)?;
+    drop(info);
+    compact(&mut module, KeepUnused::No);
+    let info = validate(&module)?;
+    let workgroup = module.global_variables.iter().filter(|(_, v)| v.space == naga::AddressSpace::WorkGroup);
+    let bytes = workgroup.map(|(_, v)| module.types[v.ty].inner.try_size(module.to_ctx()).unwrap_or(u32::MAX));
+    let workgroup_bytes = bytes.fold(0, u32::saturating_add);
+    let mut needs = Needs::default();
+    for Needs { f16, subgroups } in arms.iter().map(|arm| arm.variant.kernel().needs) {
+        needs.f16 |= f16;
+        needs.subgroups |= subgroups;
+    }
+    let has_user_kernel = arms.iter().any(|arm| arm.variant.kernel().trust == Trust::User);
+    Ok(Linked { module, info, slots, workgroup_size, workgroup_bytes, has_user_kernel, needs })
+}
+
+/// The linker's output is valid whatever kernels it got: anything else is a bug of the linker.
+fn validate(module: &naga::Module) -> Result<naga::valid::ModuleInfo> {
+    validator().validate(module).map_err(|error| {
+        let source = std::error::Error::source(error.as_inner()).map(ToString::to_string).unwrap_or_default();
+        Error::internal(format!("the merged module is invalid: {} {source}", error.as_inner()))
+    })
+}
+
+/// Links kernel texts as they would be in a bundle: read-only bindings in a slab of weights, the others on the heap.
+///
+/// # Errors
+/// As [`Kernel::parse`] and [`link`].
+pub fn link_texts<'a>(kernels: impl IntoIterator<Item = (&'a str, &'a str, Trust)>, clamp: Clamp) -> Result<Linked> {
+    let mut arms = Vec::new();
+    for (name, text, trust) in kernels {
+        let kernel = Arc::new(Kernel::parse(name, text, trust)?);
+        arms.push(Arm::with_default_slots(Variant::new(kernel, [])));
+    }
+    arms.sort();
+    arms.dedup();
+    link(&arms, clamp)
+}
+
+impl Arm {
+    /// The variant with its read-only bindings in slab 1 and the others in heap segment 0.
+    pub fn with_default_slots(variant: Variant) -> Self {
+        let slot = |access| match access {
+            Access::Read => Slot { index: 1, kind: SlotKind::Slab },
+            Access::ReadWrite => Slot { index: 0, kind: SlotKind::Heap },
+        };
+        let slots = variant.kernel().bindings.iter().map(|binding| slot(binding.access)).collect();
+        Arm { variant, slots }
+    }
+
+    /// Whether `lane` is one of this arm: as many operands as the kernel has bindings, all words of its parameters, and
+    /// workgroups within the grid. A table with any other lane would have the kernel read its neighbour's record.
+    ///
+    /// # Errors
+    /// `Input`, naming the kernel and what does not match.
+    pub fn check(&self, lane: &table::LaneEntry<'_>) -> Result<()> {
+        let kernel = self.variant.kernel();
+        let refuse = |what: String| Err(Error::input(format!("kernel {}: {what}", kernel.name)));
+        let (operands, bindings) = (lane.operands.len(), kernel.bindings.len());
+        if operands != bindings {
+            return refuse(format!("{operands} tensors for {bindings} bindings"));
+        }
+        let words = kernel.params.as_ref().map_or(0, |params| params.size as usize / 4);
+        if lane.params.len() != words {
+            return refuse(format!("{} words of parameters where the kernel has {words}", lane.params.len()));
+        }
+        let [x, y, z] = lane.grid;
+        let grid = x.checked_mul(y).and_then(|xy| xy.checked_mul(z));
+        let end = lane.offset.checked_add(lane.count);
+        match (grid, end) {
+            (Some(grid), Some(end)) if end <= grid => Ok(()),
+            _ => refuse(format!("workgroups {} + {} of a grid of {:?}", lane.offset, lane.count, lane.grid)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::table::{LaneEntry, LaneOperand};
+    use super::*;
+
+    #[test]
+    fn only_complete_lanes_within_the_grid_pass() {
+        let kernel = crate::kernel::library::get("copy");
+        let arm = Arm::with_default_slots(Variant::new(kernel, []));
+        let operands = [LaneOperand::default(); 3];
+        let lane = |operands, params, offset, count, grid| LaneEntry { arm: 0, offset, count, grid, operands, params };
+        assert!(arm.check(&lane(&operands[..2], &[1], 3, 5, [4, 2, 1])).is_ok());
+        assert!(arm.check(&lane(&operands, &[1], 0, 1, [1, 1, 1])).is_err());
+        assert!(arm.check(&lane(&operands[..2], &[], 0, 1, [1, 1, 1])).is_err());
+        assert!(arm.check(&lane(&operands[..2], &[1], 3, 6, [4, 2, 1])).is_err());
+        assert!(arm.check(&lane(&operands[..2], &[1], 0, 1, [65_536, 65_536, 1])).is_err());
+        assert!(arm.check(&lane(&operands[..2], &[1], u32::MAX, 1, [u32::MAX, 1, 1])).is_err());
+    }
+
+    #[test]
+    fn no_arms_are_no_bundle() {
+        assert!(link(&[], Clamp::Users).is_err());
+    }
 }

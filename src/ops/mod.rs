@@ -3,10 +3,23 @@
 
 use rten_shape_inference::InferShapes;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::graph::Node;
 use crate::plan::lower::Lowering;
 use crate::tensor::{DType, Tensor};
+
+pub mod activation;
+pub mod broadcast;
+mod conv;
+pub mod elementwise;
+pub mod grid;
+mod layout;
+mod matmul;
+mod norm;
+mod pool;
+mod reduce;
+mod rnn;
+pub mod window;
 
 /// What is known of a value while a plan is made: its type, its concrete shape and, for constants and shape arithmetic,
 /// the value itself.
@@ -65,6 +78,9 @@ pub trait Operator: Sync {
 
 /// The operator of that domain and name, if there is one.
 pub fn lookup(domain: &str, op: &str) -> Option<&'static dyn Operator> {
+    if let Some(operator) = elementwise::lookup(domain, op) {
+        return Some(operator);
+    }
     FAMILIES
         .iter()
         .flat_map(|family| family.iter())
@@ -76,4 +92,24 @@ pub fn lookup(domain: &str, op: &str) -> Option<&'static dyn Operator> {
 type Entry = (&'static str, &'static str, &'static dyn Operator);
 
 /// Every family's table.
-const FAMILIES: &[&[Entry]] = &[];
+const FAMILIES: &[&[Entry]] =
+    &[conv::TABLE, layout::OPERATORS, matmul::TABLE, norm::OPERATORS, pool::TABLE, reduce::OPERATORS, rnn::OPERATORS];
+
+/// The fact about input `i`.
+///
+/// # Errors
+/// `InvalidModel` if it is left out.
+fn given<'a>(inputs: &[Option<&'a Fact>], i: usize) -> Result<&'a Fact> {
+    inputs.get(i).copied().flatten().ok_or_else(|| Error::invalid_model(format!("input {i} is missing")))
+}
+
+/// The output type of operators whose kernels compute in f32 only.
+///
+/// # Errors
+/// `Unsupported` for other types.
+fn only_f32(inputs: &[Option<DType>]) -> Result<Vec<DType>> {
+    match inputs.iter().flatten().find(|&&dtype| dtype != DType::F32) {
+        Some(other) => Err(Error::unsupported(format!("element type {other}; f32 is supported"))),
+        None => Ok(vec![DType::F32]),
+    }
+}

@@ -5,9 +5,21 @@ use std::sync::Arc;
 use crate::kernel::Variant;
 use crate::tensor::{DType, Tensor};
 
+pub mod bind;
+mod builder;
+mod deps;
 pub mod lower;
+mod memory;
+mod planner;
+pub mod repr;
+mod view;
+mod weights;
 
-/// A packed weight of a model; an index into the model's [`Weights`].
+pub use planner::plan;
+pub use view::{collapse, row_major};
+pub use weights::ModelWeights;
+
+/// A packed weight of a model; an index into the model's [`ModelWeights`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct WeightId(pub u32);
 
@@ -30,7 +42,7 @@ pub enum Place {
 pub struct Operand {
     /// Where it starts.
     pub place: Place,
-    /// Its length in bytes on the heap.
+    /// Its length in bytes on the heap, a multiple of 16.
     pub bytes: u64,
 }
 

@@ -11,10 +11,9 @@ use super::{Completion, Shared};
 use crate::error::{Error, Result};
 use crate::kernel::{Access, Binding, Kernel, Variant};
 use crate::link::{self, Arm, Clamp, Slot, SlotKind};
-use crate::plan::weights::ModelWeights;
-use crate::plan::{Cost, Dispatch, Operand, Place, Plan, PlanInput, PlanOutput, Source, repr};
+use crate::plan::{Cost, Dispatch, ModelWeights, Operand, Place, Plan, PlanInput, PlanOutput, Source, repr};
 use crate::schedule::Class;
-use crate::tensor::{DType, Tensor, checked_len};
+use crate::tensor::{DType, Tensor};
 
 /// A kernel of the caller's own. It shares bundles with the models; its indices are clamped to its own tensors.
 #[derive(Clone)]
@@ -166,8 +165,14 @@ impl KernelRequest {
     /// `Input` for a binding without a tensor or with one of a type without a heap representation; `Kernel` if the
     /// override values make the kernel invalid; `Limit` for more than 2^32 - 1 workgroups; `Closed`.
     pub fn submit(self) -> Result<Request> {
-        let KernelRequest { kernel: UserKernel { shared, kernel, guard }, tensors, params, constants, workgroups, schedule } =
-            self;
+        let KernelRequest {
+            kernel: UserKernel { shared, kernel, guard },
+            tensors,
+            params,
+            constants,
+            workgroups,
+            schedule,
+        } = self;
         let submitted = shared.clock.now();
         if workgroups.iter().try_fold(1u32, |n, &d| n.checked_mul(d)).is_none() {
             return Err(Error::limit(format!("{workgroups:?} workgroups are more than 2^32 - 1")));
@@ -228,11 +233,9 @@ fn plan(variant: Variant, tensors: &[Tensor], params: &[u8], grid: [u32; 3], cap
     let mut offset = 0u64;
     let mut operands = Vec::with_capacity(tensors.len());
     for (index, (binding, tensor)) in kernel.bindings.iter().zip(tensors).enumerate() {
-        let bytes = checked_len(tensor.shape())
-            .and_then(|len| len.checked_mul(repr::heap_bytes(tensor.dtype()).ok()?))
-            .ok_or_else(|| {
-                Error::input(format!("binding '{}': {} has no form on the device", binding.name, tensor.dtype()))
-            })? as u64;
+        repr::check_dtype(tensor.dtype())
+            .map_err(|error| Error::input(format!("binding '{}': {}", binding.name, error.message())))?;
+        let bytes = tensor.len() as u64 * 4;
         let operand = Operand { place: Place::Activation { region: 0, offset }, bytes };
         operands.push(operand);
         // An empty tensor still has an address.

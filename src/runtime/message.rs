@@ -7,8 +7,7 @@ use futures::channel::oneshot;
 
 use super::{Completion, Stats, closed};
 use crate::error::Result;
-use crate::plan::weights::ModelWeights;
-use crate::plan::{Plan, PlanOutput};
+use crate::plan::{ModelWeights, Plan, PlanOutput};
 use crate::schedule::{Class, Nanos};
 use crate::tensor::Tensor;
 

@@ -25,10 +25,11 @@ pub use options::{Clock, Drive, Options};
 pub use request::{Request, RequestBuilder};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::gpu::{Executor, Gpu, MemoryStats};
+use crate::gpu::{Executor, Gpu, MemoryStats, PipelineStats};
 use crate::graph::Graph;
 use crate::onnx::{self, LoadOptions};
 use crate::plan::lower::Target;
+use crate::schedule;
 use engine::Engine;
 use message::{Message, Port};
 use thread::Driver;
@@ -48,6 +49,7 @@ pub(crate) struct Shared {
     clock: Clock,
     target: Target,
     adapter: AdapterName,
+    schedule: schedule::Options,
     plan_cache: usize,
     memory_cap: Option<u64>,
     next_id: AtomicU64,
@@ -77,7 +79,7 @@ impl Runtime {
     /// # Errors
     /// `Limit` if the device lacks what fascine needs.
     pub fn from_device(
-        adapter: &wgpu::Adapter,
+        adapter: wgpu::Adapter,
         device: wgpu::Device,
         queue: wgpu::Queue,
         options: Options,
@@ -93,7 +95,7 @@ impl Runtime {
         let (port, inbox) = message::channel();
         let schedule = options.scheduler(caps);
         let executor = Executor::new(gpu, options.executor())?;
-        let engine = Engine::new(executor, schedule, options.clock.clone(), inbox, options.trace.clone());
+        let engine = Engine::new(executor, schedule.clone(), options.clock.clone(), inbox, options.trace.clone());
         let driver = match options.drive {
             Drive::Thread => Driver::spawn(engine)?,
             Drive::Manual => Driver::manual(engine),
@@ -104,6 +106,7 @@ impl Runtime {
             clock: options.clock,
             target,
             adapter,
+            schedule,
             plan_cache: options.plan_cache.max(1),
             memory_cap: options.memory_cap,
             next_id: AtomicU64::new(1),
@@ -126,7 +129,9 @@ impl Runtime {
     pub fn load_with(&self, path: impl AsRef<Path>, options: &LoadOptions) -> Result<Model> {
         let path = path.as_ref();
         let mut options = options.clone();
-        options.max_bytes = options.max_bytes.or(self.shared.memory_cap);
+        if let Some(cap) = self.shared.memory_cap {
+            options.max_weight_bytes = options.max_weight_bytes.min(cap);
+        }
         let graph = onnx::load(path, &options)?;
         self.load_graph(graph).map_err(|error| error.in_file(path))
     }
@@ -158,11 +163,12 @@ impl Runtime {
     /// The adapter's name and driver, for instance to print beside measurements.
     pub fn adapter(&self) -> String {
         let AdapterName { name, driver } = &self.shared.adapter;
-        if driver.is_empty() || name.contains(driver.as_str()) {
-            name.clone()
-        } else {
-            format!("{name}, {driver}")
-        }
+        if driver.is_empty() || name.contains(driver.as_str()) { name.clone() } else { format!("{name}, {driver}") }
+    }
+
+    /// How dispatches are grouped: what [`Options::schedule`] gave, or the default for the device.
+    pub fn schedule(&self) -> &schedule::Options {
+        &self.shared.schedule
     }
 
     /// GPU memory in use, as of now.
@@ -202,8 +208,8 @@ pub struct Stats {
     pub gpu_nanos: u64,
     /// GPU memory now.
     pub memory: MemoryStats,
-    /// Pipelines now.
-    pub pipelines: usize,
+    /// Pipelines and compiles.
+    pub pipelines: PipelineStats,
 }
 
 impl Drop for Shared {

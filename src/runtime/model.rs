@@ -9,8 +9,7 @@ use super::request::{Request, RequestBuilder, When};
 use super::{Completion, Shared};
 use crate::error::{Error, Result};
 use crate::graph::{Dim, Graph};
-use crate::plan::weights::ModelWeights;
-use crate::plan::{Place, Plan, bind, planner, repr};
+use crate::plan::{self, ModelWeights, Place, Plan, repr};
 use crate::tensor::{DType, Tensor};
 
 /// A model, loaded and checked. Cheap to clone; its memory is freed when the last clone and the last request are gone.
@@ -92,8 +91,9 @@ impl PlanCache {
 }
 
 impl Model {
-    pub(super) fn new(shared: Arc<Shared>, graph: Graph) -> Result<Self> {
-        let graph = crate::graph::prepare(graph)?;
+    pub(super) fn new(shared: Arc<Shared>, mut graph: Graph) -> Result<Self> {
+        crate::graph::infer::infer(&mut graph)?;
+        crate::graph::rewrite::optimise(&mut graph);
         for &id in &graph.inputs {
             let value = graph.value(id);
             if value.dtype.is_none() {
@@ -161,14 +161,18 @@ impl Model {
 
     fn shared_plan(&self, shapes: &[Vec<usize>]) -> Result<Arc<SharedPlan>> {
         let Inner { id, name, shared, graph, weights, plans } = &*self.inner;
-        bind::check(graph, shapes)?;
         let mut plans = plans.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(plan) = plans.get(shapes) {
             return Ok(plan);
         }
-        let plan = planner::plan(graph, shapes, weights, &shared.target)?;
-        let plan =
-            Arc::new(SharedPlan { id: shared.next_id(), model: *id, name: name.clone(), plan, weights: weights.clone() });
+        let plan = plan::plan(graph, shapes, weights, &shared.target)?;
+        let plan = Arc::new(SharedPlan {
+            id: shared.next_id(),
+            model: *id,
+            name: name.clone(),
+            plan,
+            weights: weights.clone(),
+        });
         plans.insert(shapes.to_vec(), plan.clone());
         Ok(plan)
     }
@@ -196,7 +200,11 @@ impl Model {
                 .ok_or_else(|| Error::input(format!("input '{}' is missing", info.name)))?;
             let (name, tensor) = given.swap_remove(at);
             if tensor.dtype() != info.dtype {
-                return Err(Error::input(format!("input '{name}' is {}, but {} is wanted", tensor.dtype(), info.dtype)));
+                return Err(Error::input(format!(
+                    "input '{name}' is {}, but {} is wanted",
+                    tensor.dtype(),
+                    info.dtype
+                )));
             }
             inputs.push(tensor);
         }
@@ -232,9 +240,8 @@ pub(super) fn uploads(plan: &Plan, inputs: &[Tensor]) -> Result<Vec<InputBytes>>
         let Place::Activation { region, offset } = operand.place else {
             return Err(Error::internal(format!("input '{}' is planned into the weights", input.name)));
         };
-        let bytes = repr::to_heap(tensor).map_err(|error| {
-            Error::new(error.kind(), format!("input '{}': {}", input.name, error.message()))
-        })?;
+        let bytes = repr::to_heap(tensor)
+            .map_err(|error| Error::new(error.kind(), format!("input '{}': {}", input.name, error.message())))?;
         uploads.push(InputBytes { region, offset, bytes: bytes.into() });
     }
     Ok(uploads)
@@ -263,7 +270,7 @@ fn summary(plan: &Plan, weights: &ModelWeights) -> PlanSummary {
         dispatches: plan.dispatches.len(),
         waves: depth.into_iter().max().unwrap_or(0),
         variants: variants.len(),
-        weight_bytes: used.into_iter().map(|id| weights.bytes(id).len() as u64).sum(),
+        weight_bytes: used.into_iter().map(|id| weights.len_of(id)).sum(),
         heap_bytes: plan.regions.iter().sum(),
         flops: plan.dispatches.iter().map(|dispatch| dispatch.cost.flops).sum(),
     }

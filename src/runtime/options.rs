@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::trace::Trace;
-use crate::gpu::{AdapterOptions, Caps, DeviceType, ExecutorOptions};
+use crate::gpu::adapter::DeviceType;
+use crate::gpu::{AdapterOptions, Caps, ExecutorOptions};
 use crate::link::Clamp;
 use crate::plan::lower::{DeviceClass, Target};
-use crate::schedule::{self, Nanos};
+use crate::schedule::{self, Nanos, Policy};
 
 /// Who advances the engine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,7 +63,9 @@ pub struct Options {
     pub cache_dir: Option<PathBuf>,
     /// Plans kept per model, one for each combination of input shapes.
     pub plan_cache: usize,
-    /// How dispatches are grouped; `None` takes the default for the device.
+    /// How dispatches leave, with everything else as the device wants it.
+    pub policy: Policy,
+    /// How dispatches are grouped, in full, instead of `policy`; `None` takes the default for the device.
     pub schedule: Option<schedule::Options>,
     /// Whose kernels get their indices clamped.
     pub clamp: Clamp,
@@ -82,6 +85,7 @@ impl Default for Options {
             memory_cap: None,
             cache_dir: None,
             plan_cache: 16,
+            policy: Policy::default(),
             schedule: None,
             clamp: Clamp::default(),
             class: None,
@@ -97,11 +101,15 @@ impl Options {
             DeviceType::Cpu => DeviceClass::Cpu,
             _ => DeviceClass::Gpu,
         });
-        Target { class, parallelism: caps.parallelism, max_binding_bytes: caps.max_segment_bytes }
+        let [least, most] = caps.subgroup_size;
+        let subgroup_size = if caps.subgroups && least == most { least } else { 0 };
+        Target { class, parallelism: caps.parallelism, max_binding_bytes: caps.max_segment_bytes, subgroup_size }
     }
 
     pub(super) fn scheduler(&self, caps: &Caps) -> schedule::Options {
-        self.schedule.clone().unwrap_or_else(|| schedule::Options::for_parallelism(caps.parallelism))
+        let default =
+            || schedule::Options { policy: self.policy, ..schedule::Options::for_parallelism(caps.parallelism) };
+        self.schedule.clone().unwrap_or_else(default)
     }
 
     pub(super) fn executor(&self) -> ExecutorOptions {

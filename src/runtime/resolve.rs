@@ -39,8 +39,12 @@ impl Residency {
         if missing.is_empty() {
             return Ok(());
         }
-        let blobs: Vec<Arc<[u8]>> = missing.iter().map(|&id| plan.weights.bytes(id)).collect();
+        let blobs = missing
+            .iter()
+            .map(|&id| plan.weights.bytes(id).ok_or_else(|| Error::internal(format!("weight {} has no bytes", id.0))))
+            .collect::<Result<Vec<Arc<[u8]>>>>()?;
         let (group, places) = executor.upload_weights(&blobs)?;
+        missing.iter().for_each(|&id| plan.weights.release(id));
         self.groups.push(group);
         self.places.extend(missing.into_iter().zip(places));
         Ok(())
@@ -109,7 +113,7 @@ impl Resolved {
         regions: &'a [Allocation],
     ) -> impl Iterator<Item = (u64, u64)> + 'a {
         self.operands[dispatch].iter().map(|address| match *address {
-            Address::Region { region, offset, bytes } => (regions[usize::from(region)].offset + offset, bytes),
+            Address::Region { region, offset, bytes } => (regions[usize::from(region)].base() + offset, bytes),
             Address::Absolute { base, bytes } => (base, bytes),
         })
     }
@@ -122,14 +126,14 @@ fn address(operand: &Operand, residency: &Residency, regions: &[Allocation]) -> 
             let allocation = regions
                 .get(usize::from(region))
                 .ok_or_else(|| Error::internal(format!("the plan has no region {region}")))?;
-            Ok((allocation.slot, Address::Region { region, offset, bytes }))
+            Ok((allocation.slot(), Address::Region { region, offset, bytes }))
         }
         Place::Weight(id) => {
             let place = residency
                 .places
                 .get(&id)
                 .ok_or_else(|| Error::internal(format!("weight {} is not on the device", id.0)))?;
-            Ok((place.slot, Address::Absolute { base: place.offset, bytes }))
+            Ok((place.slot, Address::Absolute { base: place.base, bytes }))
         }
     }
 }

@@ -1,0 +1,153 @@
+//! What a dispatch costs: the arms B0 (submit-each), B1 (time-only), B3 (one pass) and O1 (bundled) on 1 to 120 lanes of
+//! one workgroup each, and the host's cost per wave and per lane. Straight on the executor: no scheduler, no requests.
+
+mod common;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use common::{Table, median};
+use fascine::gpu::{AdapterOptions, Allocation, Executor, ExecutorOptions, Gpu, LaneWork, WaveWork, Work};
+use fascine::kernel::{Variant, library};
+use fascine::link::Arm;
+use fascine::schedule::{ArmId, Pipelines, SubmissionId};
+
+const RUNS: usize = 21;
+const LANES: &[usize] = &[1, 2, 4, 8, 16, 32, 64, 120];
+const WORDS: u32 = 64;
+
+struct Bench {
+    executor: Executor,
+    arm: ArmId,
+    memory: Allocation,
+    params: Arc<[u32]>,
+    next: u64,
+}
+
+impl Bench {
+    fn new() -> fascine::Result<Self> {
+        let gpu = Gpu::open(&AdapterOptions::default())?;
+        let mut executor = Executor::new(gpu, ExecutorOptions::default())?;
+        let memory = executor.allocate(120 * 2 * 256)?;
+        let slots = vec![memory.slot(); 2];
+        let arm = executor.intern(Arm { variant: Variant::new(library::get("copy"), []), slots });
+        while !executor.pipelines().ready(&[arm]) {
+            executor.pipelines().want(&[arm]);
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(Bench { executor, arm, memory, params: Arc::new([WORDS]), next: 0 })
+    }
+
+    fn lane(&self, index: usize) -> LaneWork {
+        let base = self.memory.base() + index as u64 * 512;
+        LaneWork {
+            arm: self.arm,
+            grid: [1, 1, 1],
+            first: 0,
+            count: 1,
+            operands: vec![(base, 256), (base + 256, 256)],
+            params: self.params.clone(),
+        }
+    }
+
+    /// Submits `waves`; returns the time that the host spent in it.
+    fn submit(&mut self, waves: Vec<WaveWork>) -> fascine::Result<Duration> {
+        let id = SubmissionId(self.next);
+        self.next += 1;
+        let work = Work { id, clears: Vec::new(), uploads: Vec::new(), waves, downloads: Vec::new() };
+        let start = Instant::now();
+        self.executor.submit(work)?;
+        Ok(start.elapsed())
+    }
+
+    fn drain(&mut self, left: usize) -> fascine::Result<()> {
+        while self.executor.in_flight() > left {
+            self.executor.wait(Duration::from_millis(1))?;
+            self.executor.poll()?;
+        }
+        Ok(())
+    }
+
+    fn wall(&mut self, arm: &str, lanes: usize) -> fascine::Result<Duration> {
+        let all: Vec<LaneWork> = (0..lanes).map(|index| self.lane(index)).collect();
+        let start = Instant::now();
+        match arm {
+            // Each waits for the one before.
+            "B0" => {
+                for lane in all {
+                    self.submit(vec![WaveWork { lanes: vec![lane] }])?;
+                    self.drain(0)?;
+                }
+            }
+            // A request is one dispatch here, so each is a submission; two are in flight.
+            "B1" => {
+                for lane in all {
+                    self.drain(1)?;
+                    self.submit(vec![WaveWork { lanes: vec![lane] }])?;
+                }
+            }
+            "B3" => {
+                self.submit(all.into_iter().map(|lane| WaveWork { lanes: vec![lane] }).collect())?;
+            }
+            _ => {
+                self.submit(vec![WaveWork { lanes: all }])?;
+            }
+        }
+        self.drain(0)?;
+        Ok(start.elapsed())
+    }
+
+    fn host(&mut self, waves: usize, lanes: usize) -> fascine::Result<Duration> {
+        let work = (0..waves)
+            .map(|wave| WaveWork { lanes: (0..lanes).map(|lane| self.lane((wave * lanes + lane) % 120)).collect() })
+            .collect();
+        let spent = self.submit(work)?;
+        self.drain(0)?;
+        Ok(spent)
+    }
+}
+
+fn main() -> fascine::Result<()> {
+    let mut bench = Bench::new()?;
+    let caps = bench.executor.caps();
+    println!("## Dispatch cost\n\nAdapter: {} ({}). Median of {RUNS} runs, wall time.\n", caps.name, caps.driver);
+
+    let arms = ["B0", "B1", "B3", "O1"];
+    let mut table = Table::new(["lanes", "B0 us", "B1 us", "B3 us", "O1 us", "O1 / B3"]);
+    for &lanes in LANES {
+        let mut micros = Vec::new();
+        for arm in arms {
+            bench.wall(arm, lanes)?;
+            let mut times = Vec::new();
+            for _ in 0..RUNS {
+                times.push(bench.wall(arm, lanes)?.as_secs_f64() * 1e6);
+            }
+            micros.push(median(&mut times));
+        }
+        let ratio = micros[3] / micros[2];
+        let mut row = vec![lanes.to_string()];
+        row.extend(micros.iter().map(|us| format!("{us:.0}")));
+        row.push(format!("{ratio:.3}"));
+        table.row(row);
+    }
+    table.print();
+
+    let mut cost = |waves: usize, lanes: usize| -> fascine::Result<f64> {
+        bench.host(waves, lanes)?;
+        let mut times = Vec::new();
+        for _ in 0..RUNS {
+            times.push(bench.host(waves, lanes)?.as_secs_f64() * 1e6);
+        }
+        Ok(median(&mut times))
+    };
+    let one = cost(1, 1)?;
+    let waves = cost(64, 1)?;
+    let lanes = cost(1, 120)?;
+    println!("\n## Host cost of a submission\n");
+    let mut table = Table::new(["what", "us"]);
+    table.row(["one wave of one lane".into(), format!("{one:.1}")]);
+    table.row(["each further wave".into(), format!("{:.2}", (waves - one) / 63.0)]);
+    table.row(["each further lane".into(), format!("{:.2}", (lanes - one) / 119.0)]);
+    table.print();
+    Ok(())
+}

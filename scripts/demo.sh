@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Sets the machine up, builds, and runs the demo: four models at once on whatever adapter there is.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+. scripts/setup-build.sh
+setup_build
+scripts/setup-vulkan.sh
+cargo build --release --locked --bin fascine
+exec "${CARGO_TARGET_DIR:-target}/release/fascine" demo "$@"

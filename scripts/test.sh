@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# Everything that CI runs, after setting the machine up: format, lints, tests, snapshots, documentation, dependencies.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+step() { printf '\n== %s\n' "$*"; "$@"; }
+
+# Linked shaders must be the reviewed ones: no difference, and none that nobody has seen.
+snapshots() {
+  git diff --exit-code -- tests/snapshots
+  local new
+  new=$(git ls-files --others --exclude-standard -- tests/snapshots)
+  [ -z "$new" ] || { printf 'snapshots that are not committed:\n%s\n' "$new" >&2; return 1; }
+}
+
+# Licences, sources and duplicate versions. The tool itself is built once, under target/.
+dependencies() {
+  local tools=${CARGO_TARGET_DIR:-target}/tools
+  export PATH="$PWD/$tools/bin:$tools/bin:$PATH"
+  command -v cargo-deny >/dev/null || cargo install cargo-deny --locked --quiet --root "$tools"
+  cargo deny --all-features check --hide-inclusion-graph bans licenses sources
+}
+
+. scripts/setup-build.sh
+setup_build rustfmt clippy
+step scripts/setup-vulkan.sh
+
+step cargo fmt --all --check
+step cargo clippy --locked --all-targets -- -D warnings
+step cargo check --locked --lib --no-default-features
+step cargo test --locked --lib --bins --tests --examples
+step cargo test --locked --doc
+step snapshots
+RUSTDOCFLAGS=-Dwarnings step cargo doc --locked --no-deps
+step dependencies
+printf '\ntest: everything passed\n'

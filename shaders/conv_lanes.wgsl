@@ -1,0 +1,229 @@
+// Convolution on CPU adapters whose subgroups have 8 lanes. A subgroup computes 32 output channels of 32 pixels: a lane
+// holds 4 pixels, and the weights of one tap, 4 channels a lane, reach the others by broadcast. Lanes past the last pixel
+// or channel repeat the last one: weights are packed as [group][tile of 32][channel][ky][kx][32], filled up with copies of
+// the last channel.
+
+struct Params {
+    alpha: f32,
+    beta: f32,
+    groups: u32,
+    // Subgroups' worth of work: images x pixel blocks x groups x channel tiles.
+    tiles: u32,
+    // Of one group.
+    channel_tiles: u32,
+    channels_in: u32,
+    channels_out: u32,
+    pixel_blocks: u32,
+    in_h: u32,
+    in_w: u32,
+    out_h: u32,
+    out_w: u32,
+    kernel_h: u32,
+    kernel_w: u32,
+    stride_y: u32,
+    stride_x: u32,
+    pad_y: u32,
+    pad_x: u32,
+    dilation_y: u32,
+    dilation_x: u32,
+}
+
+// 0 none, 1 relu, 2 clip, 3 leaky_relu, 4 sigmoid, 5 tanh, 6 hard_swish, 7 hard_sigmoid, 8 silu, 9 gelu, 10 gelu_tanh
+override ACTIVATION: u32 = 0u;
+override RESIDUAL: bool = false;
+// 0 any; 1 pointwise with pixels in fours, loaded whole; 2 three columns, unit stride and dilation, at least four columns
+// wide: a row's window is loaded once for its three taps.
+override MODE: u32 = 0u;
+
+@group(0) @binding(0) var<storage, read> input: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> weight: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> bias: array<f32>;
+@group(0) @binding(3) var<storage, read> residual: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> output: array<vec4<f32>>;
+@group(0) @binding(5) var<uniform> params: Params;
+
+fn sigmoid(x: vec4<f32>) -> vec4<f32> {
+    return 1.0 / (1.0 + exp(-x));
+}
+
+fn safe_tanh(x: vec4<f32>) -> vec4<f32> {
+    return tanh(clamp(x, vec4(-15.0), vec4(15.0)));
+}
+
+// Abramowitz and Stegun 7.1.26.
+fn erf(x: vec4<f32>) -> vec4<f32> {
+    let t = 1.0 / fma(abs(x), vec4(0.3275911), vec4(1.0));
+    var p = fma(t, vec4(1.061405429), vec4(-1.453152027));
+    p = fma(p, t, vec4(1.421413741));
+    p = fma(p, t, vec4(-0.284496736));
+    p = fma(p, t, vec4(0.254829592));
+    return sign(x) * (1.0 - p * t * exp(-x * x));
+}
+
+fn activate(x: vec4<f32>, parameters: vec2<f32>) -> vec4<f32> {
+    let alpha = vec4(parameters.x);
+    let beta = vec4(parameters.y);
+    switch ACTIVATION {
+        case 1u: { return max(x, vec4(0.0)); }
+        case 2u: { return min(max(x, alpha), beta); }
+        case 3u: { return select(x, alpha * x, x < vec4(0.0)); }
+        case 4u: { return sigmoid(x); }
+        case 5u: { return safe_tanh(x); }
+        case 6u: { return x * clamp(fma(x, vec4(1.0 / 6.0), vec4(0.5)), vec4(0.0), vec4(1.0)); }
+        case 7u: { return clamp(fma(x, alpha, beta), vec4(0.0), vec4(1.0)); }
+        case 8u: { return x * sigmoid(x); }
+        case 9u: { return 0.5 * x * (1.0 + erf(x * 0.70710678)); }
+        case 10u: { return 0.5 * x * (1.0 + safe_tanh(0.7978845608 * fma(0.044715 * x * x, x, x))); }
+        default: { return x; }
+    }
+}
+
+fn outer(acc: mat4x4<f32>, w: vec4<f32>, b: vec4<f32>) -> mat4x4<f32> {
+    return mat4x4<f32>(
+        fma(vec4(w.x), b, acc[0]),
+        fma(vec4(w.y), b, acc[1]),
+        fma(vec4(w.z), b, acc[2]),
+        fma(vec4(w.w), b, acc[3]),
+    );
+}
+
+fn spread(v: vec4<f32>) -> mat4x4<f32> {
+    return mat4x4<f32>(vec4(v.x), vec4(v.y), vec4(v.z), vec4(v.w));
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let p = params;
+    let lane = local & 7u;
+    var tile = (group.x + group.y * 32768u) * 8u + (local >> 3u);
+    if tile >= p.tiles {
+        return;
+    }
+    let channel_tile = tile % p.channel_tiles;
+    tile /= p.channel_tiles;
+    let channel_group = tile % p.groups;
+    tile /= p.groups;
+    let block = tile % p.pixel_blocks;
+    let image = tile / p.pixel_blocks;
+
+    let channel = channel_tile * 32u;
+    let first_out = (image * p.groups + channel_group) * p.channels_out;
+    let first_in = (image * p.groups + channel_group) * p.channels_in;
+    let in_size = p.in_h * p.in_w;
+    let out_size = p.out_h * p.out_w;
+
+    var pixel: vec4<u32>;
+    var y: vec4<i32>;
+    var x: vec4<i32>;
+    if MODE == 2u {
+        let columns = (p.out_w + 3u) / 4u;
+        let item = min(block * 8u + lane, columns * p.out_h - 1u);
+        let row = item / columns;
+        let column = min(4u * (item % columns), p.out_w - 4u);
+        pixel = row * p.out_w + column + vec4(0u, 1u, 2u, 3u);
+        y = vec4(i32(row));
+        x = i32(column) + vec4(0, 1, 2, 3);
+    } else {
+        pixel = min((block * 8u + lane) * 4u + vec4(0u, 1u, 2u, 3u), vec4(out_size - 1u));
+        if MODE == 1u {
+            pixel = min((block * 8u + lane) * 4u, out_size - 4u) + vec4(0u, 1u, 2u, 3u);
+        }
+        y = vec4<i32>(pixel / p.out_w);
+        x = vec4<i32>(pixel % p.out_w);
+    }
+    y = y * i32(p.stride_y) - i32(p.pad_y);
+    x = x * i32(p.stride_x) - i32(p.pad_x);
+
+    let bias_last = channel_group * p.channels_out + p.channels_out - 1u;
+    let bias_at = min(
+        channel_group * p.channels_out + channel + lane * 4u + vec4(0u, 1u, 2u, 3u),
+        vec4(bias_last),
+    );
+    let start = vec4(bias[bias_at.x], bias[bias_at.y], bias[bias_at.z], bias[bias_at.w]);
+    var c0 = spread(subgroupBroadcast(start, 0u));
+    var c1 = spread(subgroupBroadcast(start, 1u));
+    var c2 = spread(subgroupBroadcast(start, 2u));
+    var c3 = spread(subgroupBroadcast(start, 3u));
+    var c4 = spread(subgroupBroadcast(start, 4u));
+    var c5 = spread(subgroupBroadcast(start, 5u));
+    var c6 = spread(subgroupBroadcast(start, 6u));
+    var c7 = spread(subgroupBroadcast(start, 7u));
+
+    let rows = select(p.kernel_h, 1u, MODE == 1u);
+    let columns = select(p.kernel_w, 1u, MODE == 1u);
+    var weight_at = (channel_group * p.channel_tiles + channel_tile) * p.channels_in * rows * columns * 8u + lane;
+    var plane = first_in * in_size;
+    for (var c = 0u; c < p.channels_in; c++) {
+        for (var ky = 0u; ky < rows; ky++) {
+            let iy = y + i32(ky * p.dilation_y);
+            let row_ok = (iy >= vec4(0)) & (iy < vec4(i32(p.in_h)));
+            let row = plane + vec4<u32>(clamp(iy, vec4(0), vec4(i32(p.in_h) - 1))) * p.in_w;
+            // The window of MODE 2: columns x.x to x.x + 5.
+            var low = vec4(0.0);
+            var high = vec2(0.0);
+            if MODE == 2u {
+                let last = i32(p.in_w) - 1;
+                let more = x + 4;
+                let low_at = row + vec4<u32>(clamp(x, vec4(0), vec4(last)));
+                let high_at = row.xy + vec2<u32>(clamp(more.xy, vec2(0), vec2(last)));
+                low = vec4(input[low_at.x >> 2u][low_at.x & 3u], input[low_at.y >> 2u][low_at.y & 3u], input[low_at.z >> 2u][low_at.z & 3u], input[low_at.w >> 2u][low_at.w & 3u]);
+                high = vec2(input[high_at.x >> 2u][high_at.x & 3u], input[high_at.y >> 2u][high_at.y & 3u]);
+                low = select(vec4(0.0), low, row_ok & (x >= vec4(0)) & (x <= vec4(last)));
+                high = select(vec2(0.0), high, row_ok.xy & (more.xy >= vec2(0)) & (more.xy <= vec2(last)));
+            }
+            for (var kx = 0u; kx < columns; kx++) {
+                var b: vec4<f32>;
+                if MODE == 1u {
+                    b = input[(plane + pixel.x) >> 2u];
+                } else if MODE == 2u {
+                    b = low;
+                    low = vec4(low.yzw, high.x);
+                    high = vec2(high.y, 0.0);
+                } else {
+                    let ix = x + i32(kx * p.dilation_x);
+                    let ok = row_ok & (ix >= vec4(0)) & (ix < vec4(i32(p.in_w)));
+                    let at = row + vec4<u32>(clamp(ix, vec4(0), vec4(i32(p.in_w) - 1)));
+                    b = select(vec4(0.0), vec4(input[at.x >> 2u][at.x & 3u], input[at.y >> 2u][at.y & 3u], input[at.z >> 2u][at.z & 3u], input[at.w >> 2u][at.w & 3u]), ok);
+                }
+                let w = weight[weight_at];
+                weight_at += 8u;
+                c0 = outer(c0, subgroupBroadcast(w, 0u), b);
+                c1 = outer(c1, subgroupBroadcast(w, 1u), b);
+                c2 = outer(c2, subgroupBroadcast(w, 2u), b);
+                c3 = outer(c3, subgroupBroadcast(w, 3u), b);
+                c4 = outer(c4, subgroupBroadcast(w, 4u), b);
+                c5 = outer(c5, subgroupBroadcast(w, 5u), b);
+                c6 = outer(c6, subgroupBroadcast(w, 6u), b);
+                c7 = outer(c7, subgroupBroadcast(w, 7u), b);
+            }
+        }
+        plane += in_size;
+    }
+
+    // A loop: stores written out for each channel would take the driver longer to compile than all the rest.
+    var tiles = array<mat4x4<f32>, 8>(c0, c1, c2, c3, c4, c5, c6, c7);
+    for (var i = 0u; i < 32u && channel + i < p.channels_out; i++) {
+        let at = (first_out + channel + i) * out_size + pixel;
+        var v = tiles[i >> 2u][i & 3u];
+        if MODE == 1u {
+            if RESIDUAL {
+                v += residual[at.x >> 2u];
+            }
+            output[at.x >> 2u] = activate(v, vec2(p.alpha, p.beta));
+        } else {
+            if RESIDUAL {
+                v += vec4(
+                    residual[at.x >> 2u][at.x & 3u],
+                    residual[at.y >> 2u][at.y & 3u],
+                    residual[at.z >> 2u][at.z & 3u],
+                    residual[at.w >> 2u][at.w & 3u],
+                );
+            }
+            v = activate(v, vec2(p.alpha, p.beta));
+            output[at.x >> 2u][at.x & 3u] = v.x;
+            output[at.y >> 2u][at.y & 3u] = v.y;
+            output[at.z >> 2u][at.z & 3u] = v.z;
+            output[at.w >> 2u][at.w & 3u] = v.w;
+        }
+    }
+}

@@ -1,0 +1,34 @@
+// Takes rows of `data` by index: result[outer, i, inner] = data[outer, index[i], inner].
+
+struct Params {
+    // Elements of the result.
+    len: u32,
+    // Number of indices.
+    indices: u32,
+    // Size of the axis that they index, not 0.
+    axis: u32,
+    // Elements of a row.
+    inner: u32,
+}
+
+@group(0) @binding(0) var<storage, read> data: array<u32>;
+@group(0) @binding(1) var<storage, read> index: array<i32>;
+@group(0) @binding(2) var<storage, read_write> result: array<u32>;
+@group(0) @binding(3) var<uniform> params: Params;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let at = (group.x + group.y * 32768u) * 64u + local;
+    if at >= params.len {
+        return;
+    }
+    let inner = at % params.inner;
+    let row = at / params.inner;
+    let outer = row / params.indices;
+    let size = i32(params.axis);
+    var position = index[row % params.indices];
+    position = select(position, position + size, position < 0);
+    // An index out of range comes from a request's data: it must not reach beyond the tensor.
+    position = clamp(position, 0, size - 1);
+    result[at] = data[(outer * params.axis + u32(position)) * params.inner + inner];
+}

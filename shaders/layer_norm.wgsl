@@ -1,0 +1,73 @@
+// Layer normalisation of rows of a row-major tensor, with scale and, if wanted, bias, mean and inverse deviation.
+// With LANES 1 an invocation makes one row; with LANES 64 a workgroup does.
+
+override BIAS: bool = true;
+// Whether mean and inverse deviation are wanted too.
+override STATISTICS: bool = false;
+override LANES: u32 = 1u;
+
+struct Params {
+    rows: u32,
+    len: u32,
+    epsilon: f32,
+    pad: u32,
+}
+
+@group(0) @binding(0) var<storage, read> source: array<f32>;
+@group(0) @binding(1) var<storage, read> scale: array<f32>;
+@group(0) @binding(2) var<storage, read> bias: array<f32>;
+@group(0) @binding(3) var<storage, read_write> result: array<f32>;
+@group(0) @binding(4) var<storage, read_write> means: array<f32>;
+@group(0) @binding(5) var<storage, read_write> deviations: array<f32>;
+@group(0) @binding(6) var<uniform> params: Params;
+
+var<workgroup> part: array<f32, 64>;
+
+fn join(local: u32, x: f32) -> f32 {
+    if LANES == 1u {
+        return x;
+    }
+    workgroupBarrier();
+    part[local] = x;
+    for (var step = 32u; step > 0u; step /= 2u) {
+        workgroupBarrier();
+        if local < step {
+            part[local] += part[local + step];
+        }
+    }
+    workgroupBarrier();
+    return part[0];
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let linear = group.x + group.y * 32768u;
+    let row = select(linear * 64u + local, linear, LANES > 1u);
+    if row >= params.rows {
+        return;
+    }
+    let lane = select(0u, local, LANES > 1u);
+    let base = row * params.len;
+    var sum = 0.0;
+    for (var k = lane; k < params.len; k += LANES) {
+        sum += source[base + k];
+    }
+    let mean = join(local, sum) / f32(params.len);
+    sum = 0.0;
+    for (var k = lane; k < params.len; k += LANES) {
+        let d = source[base + k] - mean;
+        sum = fma(d, d, sum);
+    }
+    let inverse = 1.0 / sqrt(join(local, sum) / f32(params.len) + params.epsilon);
+    for (var k = lane; k < params.len; k += LANES) {
+        var y = (source[base + k] - mean) * inverse * scale[k];
+        if BIAS {
+            y += bias[k];
+        }
+        result[base + k] = y;
+    }
+    if STATISTICS && lane == 0u {
+        means[row] = mean;
+        deviations[row] = inverse;
+    }
+}

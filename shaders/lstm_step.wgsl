@@ -1,0 +1,133 @@
+// One step of an LSTM in every direction: an invocation makes one element of state and result. Gates are in ONNX's order:
+// input, output, forget, cell.
+
+// Whether this is the first step, whose state comes from `hidden` and `cell` (if given) and not from the step before.
+override FIRST: bool = false;
+override HIDDEN: bool = false;
+override CELL: bool = false;
+override CLIP: bool = false;
+
+struct Params {
+    // Elements: directions x batch x hidden size.
+    len: u32,
+    size: u32,
+    batch: u32,
+    directions: u32,
+    // This step, counted in each direction's own order, and their number.
+    step: u32,
+    steps: u32,
+    clip: f32,
+    // Whether direction 0 runs backwards (direction 1 always does).
+    reverse: u32,
+    y_time: u32,
+    y_direction: u32,
+    y_batch: u32,
+    infinity: u32,
+    // Offset, and from one to the next, of the initial state's directions and batch entries.
+    state_offset: vec4<u32>,
+    state_direction: vec4<u32>,
+    state_batch: vec4<u32>,
+}
+
+// time x direction x batch x gate
+@group(0) @binding(0) var<storage, read> gates: array<f32>;
+// direction x state x gate
+@group(0) @binding(1) var<storage, read> weights: array<f32>;
+@group(0) @binding(2) var<storage, read> hidden: array<f32>;
+@group(0) @binding(3) var<storage, read> cell: array<f32>;
+// direction x batch x state
+@group(0) @binding(4) var<storage, read_write> state: array<f32>;
+@group(0) @binding(5) var<storage, read_write> y: array<f32>;
+@group(0) @binding(6) var<uniform> params: Params;
+
+// The same whole number, in a way that drivers do not see: they may merge fma(n, a, fma(n, b, c)) into fma(n, a + b, c).
+fn again(n: f32) -> f32 { return f32(i32(n)); }
+
+// e^x, 2 ulp: Cephes' polynomial on [-ln2/2, ln2/2].
+fn exp_(x: f32) -> f32 {
+    let c = clamp(x, -104.0, 89.0);
+    let n = round(c * 1.44269504);
+    var r = fma(n, -0.693359375, c);
+    r = fma(again(n), 2.12194440e-4, r);
+    var p = fma(r, 1.9875691500e-4, 1.3981999507e-3);
+    p = fma(p, r, 8.3334519073e-3);
+    p = fma(p, r, 4.1665795894e-2);
+    p = fma(p, r, 1.6666665459e-1);
+    p = fma(p, r, 5.0000001201e-1);
+    p = fma(p, r * r, r) + 1.0;
+    let half = i32(n) >> 1u;
+    let rest = i32(n) - half;
+    let y = p * bitcast<f32>((half + 127) << 23u) * bitcast<f32>((rest + 127) << 23u);
+    let big = select(y, bitcast<f32>(params.infinity), x > 88.73);
+    return select(big, x, (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u);
+}
+
+fn sigmoid_(x: f32) -> f32 {
+    let e = exp_(-abs(x));
+    return select(1.0 / (1.0 + e), e / (1.0 + e), x < 0.0);
+}
+
+fn tanh_(x: f32) -> f32 {
+    let a = abs(x);
+    let z = x * x;
+    var p = fma(z, -5.70498872745e-3, 2.06390887954e-2);
+    p = fma(p, z, -5.37397155531e-2);
+    p = fma(p, z, 1.33314422036e-1);
+    p = fma(p, z, -3.33332819422e-1);
+    let large = 1.0 - 2.0 / (exp_(a + a) + 1.0);
+    return select(select(large, -large, x < 0.0), fma(p * z, x, x), a < 0.625);
+}
+
+fn clipped(x: f32) -> f32 {
+    return select(x, clamp(x, -params.clip, params.clip), CLIP);
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let index = (group.x + group.y * 32768u) * 64u + local;
+    if index >= params.len {
+        return;
+    }
+    let size = params.size;
+    let h = index % size;
+    let b = index / size % params.batch;
+    let d = index / (size * params.batch);
+    let backwards = d == 1u || params.reverse == 1u;
+    let t = select(params.step, params.steps - 1u - params.step, backwards);
+    let g = ((t * params.directions + d) * params.batch + b) * 4u * size + h;
+    var i = gates[g];
+    var o = gates[g + size];
+    var f = gates[g + 2u * size];
+    var c = gates[g + 3u * size];
+    let y_base = d * params.y_direction + b * params.y_batch;
+    if !FIRST || HIDDEN {
+        let before = select(t - 1u, t + 1u, backwards);
+        var at = y_base + before * params.y_time;
+        if FIRST {
+            at = params.state_offset.x + d * params.state_direction.x + b * params.state_batch.x;
+        }
+        var w = d * size * 4u * size + h;
+        for (var k = 0u; k < size; k++) {
+            var s = 0.0;
+            if FIRST {
+                s = hidden[at + k];
+            } else {
+                s = y[at + k];
+            }
+            i = fma(s, weights[w], i);
+            o = fma(s, weights[w + size], o);
+            f = fma(s, weights[w + 2u * size], f);
+            c = fma(s, weights[w + 3u * size], c);
+            w += 4u * size;
+        }
+    }
+    var old = 0.0;
+    if !FIRST {
+        old = state[index];
+    } else if CELL {
+        old = cell[params.state_offset.y + d * params.state_direction.y + b * params.state_batch.y + h];
+    }
+    let next = fma(sigmoid_(clipped(f)), old, sigmoid_(clipped(i)) * tanh_(clipped(c)));
+    state[index] = next;
+    y[y_base + t * params.y_time + h] = sigmoid_(clipped(o)) * tanh_(next);
+}

@@ -1,0 +1,210 @@
+// Matrix product on CPU adapters whose subgroups have 8 lanes. A subgroup computes 16 rows of 32 columns: a lane holds 4
+// columns, and the left matrix, 4 values of a row a lane, reaches the others by broadcast. Lanes past the last row or
+// column repeat the last one.
+
+struct Params {
+    alpha: f32,
+    beta: f32,
+    // Factors of the product and of the bias.
+    scale: f32,
+    bias_scale: f32,
+    // Subgroups' worth of work: batch x row tiles x column tiles.
+    tiles: u32,
+    rows: u32,
+    columns: u32,
+    // All below in vec4: the length of a row on the left, and distances.
+    depth: u32,
+    left_offset: u32,
+    left_row: u32,
+    right_offset: u32,
+    right_tile: u32,
+    right_row: u32,
+    // Vectors of a row on the right that may be read, and how many fewer for each further tile.
+    right_width: u32,
+    right_step: u32,
+    // Of the bias, in elements.
+    bias_row: u32,
+    bias_column: u32,
+    // Batch dimensions from the innermost outwards.
+    left_batch: vec4<u32>,
+    right_batch: vec4<u32>,
+    batch: vec4<u32>,
+}
+
+// 0 none, 1 relu, 2 clip, 3 leaky_relu, 4 sigmoid, 5 tanh, 6 hard_swish, 7 hard_sigmoid, 8 silu, 9 gelu, 10 gelu_tanh
+override ACTIVATION: u32 = 0u;
+override RESIDUAL: bool = false;
+// Whether rows 8 to 15 of a tile are computed.
+override TALL: bool = true;
+// Whether the columns come in fours.
+override WHOLE: bool = true;
+
+@group(0) @binding(0) var<storage, read> left: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> right: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> bias: array<f32>;
+@group(0) @binding(3) var<storage, read> residual: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> output: array<vec4<f32>>;
+@group(0) @binding(5) var<uniform> params: Params;
+
+fn sigmoid(x: vec4<f32>) -> vec4<f32> {
+    return 1.0 / (1.0 + exp(-x));
+}
+
+fn safe_tanh(x: vec4<f32>) -> vec4<f32> {
+    return tanh(clamp(x, vec4(-15.0), vec4(15.0)));
+}
+
+// Abramowitz and Stegun 7.1.26.
+fn erf(x: vec4<f32>) -> vec4<f32> {
+    let t = 1.0 / fma(abs(x), vec4(0.3275911), vec4(1.0));
+    var p = fma(t, vec4(1.061405429), vec4(-1.453152027));
+    p = fma(p, t, vec4(1.421413741));
+    p = fma(p, t, vec4(-0.284496736));
+    p = fma(p, t, vec4(0.254829592));
+    return sign(x) * (1.0 - p * t * exp(-x * x));
+}
+
+fn activate(x: vec4<f32>, parameters: vec2<f32>) -> vec4<f32> {
+    let alpha = vec4(parameters.x);
+    let beta = vec4(parameters.y);
+    switch ACTIVATION {
+        case 1u: { return max(x, vec4(0.0)); }
+        case 2u: { return min(max(x, alpha), beta); }
+        case 3u: { return select(x, alpha * x, x < vec4(0.0)); }
+        case 4u: { return sigmoid(x); }
+        case 5u: { return safe_tanh(x); }
+        case 6u: { return x * clamp(fma(x, vec4(1.0 / 6.0), vec4(0.5)), vec4(0.0), vec4(1.0)); }
+        case 7u: { return clamp(fma(x, alpha, beta), vec4(0.0), vec4(1.0)); }
+        case 8u: { return x * sigmoid(x); }
+        case 9u: { return 0.5 * x * (1.0 + erf(x * 0.70710678)); }
+        case 10u: { return 0.5 * x * (1.0 + safe_tanh(0.7978845608 * fma(0.044715 * x * x, x, x))); }
+        default: { return x; }
+    }
+}
+
+fn outer(acc: mat4x4<f32>, w: vec4<f32>, b: vec4<f32>) -> mat4x4<f32> {
+    return mat4x4<f32>(
+        fma(vec4(w.x), b, acc[0]),
+        fma(vec4(w.y), b, acc[1]),
+        fma(vec4(w.z), b, acc[2]),
+        fma(vec4(w.w), b, acc[3]),
+    );
+}
+
+fn four(a: f32, first: u32) -> vec4<f32> {
+    switch first {
+        case 0u: {
+            return vec4(subgroupBroadcast(a, 0u), subgroupBroadcast(a, 1u), subgroupBroadcast(a, 2u), subgroupBroadcast(a, 3u));
+        }
+        default: {
+            return vec4(subgroupBroadcast(a, 4u), subgroupBroadcast(a, 5u), subgroupBroadcast(a, 6u), subgroupBroadcast(a, 7u));
+        }
+    }
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let p = params;
+    let lane = local & 7u;
+    var tile = (group.x + group.y * 32768u) * 8u + (local >> 3u);
+    if tile >= p.tiles {
+        return;
+    }
+    let row_tile = select(8u, 16u, TALL);
+    let row_tiles = (p.rows + row_tile - 1u) / row_tile;
+    let row = tile % row_tiles * row_tile;
+    tile /= row_tiles;
+    let column_tiles = (p.columns + 31u) / 32u;
+    let column_tile = tile % column_tiles;
+    let batch = tile / column_tiles;
+    let index = vec3(
+        batch % p.batch.x,
+        batch / p.batch.x % p.batch.y,
+        batch / (p.batch.x * p.batch.y),
+    );
+    let left_at = p.left_offset + dot(index, p.left_batch.xyz);
+    var near = left_at + min(row + lane, p.rows - 1u) * p.left_row;
+    var far = left_at + min(row + 8u + lane, p.rows - 1u) * p.left_row;
+    var right_at = p.right_offset + dot(index, p.right_batch.xyz) + column_tile * p.right_tile
+        + min(lane, p.right_width - 1u - column_tile * p.right_step);
+    var c0 = mat4x4<f32>();
+    var c1 = mat4x4<f32>();
+    var c2 = mat4x4<f32>();
+    var c3 = mat4x4<f32>();
+    for (var k = 0u; k < p.depth; k++) {
+        let a = left[near];
+        near++;
+        var h = vec4(0.0);
+        if TALL {
+            h = left[far];
+            far++;
+        }
+        let bx = right[right_at];
+        right_at += p.right_row;
+        c0 = outer(c0, four(a.x, 0u), bx);
+        c1 = outer(c1, four(a.x, 4u), bx);
+        if TALL {
+            c2 = outer(c2, four(h.x, 0u), bx);
+            c3 = outer(c3, four(h.x, 4u), bx);
+        }
+        let by = right[right_at];
+        right_at += p.right_row;
+        c0 = outer(c0, four(a.y, 0u), by);
+        c1 = outer(c1, four(a.y, 4u), by);
+        if TALL {
+            c2 = outer(c2, four(h.y, 0u), by);
+            c3 = outer(c3, four(h.y, 4u), by);
+        }
+        let bz = right[right_at];
+        right_at += p.right_row;
+        c0 = outer(c0, four(a.z, 0u), bz);
+        c1 = outer(c1, four(a.z, 4u), bz);
+        if TALL {
+            c2 = outer(c2, four(h.z, 0u), bz);
+            c3 = outer(c3, four(h.z, 4u), bz);
+        }
+        let bw = right[right_at];
+        right_at += p.right_row;
+        c0 = outer(c0, four(a.w, 0u), bw);
+        c1 = outer(c1, four(a.w, 4u), bw);
+        if TALL {
+            c2 = outer(c2, four(h.w, 0u), bw);
+            c3 = outer(c3, four(h.w, 4u), bw);
+        }
+    }
+
+    let last = p.columns - 1u;
+    let first = column_tile * 32u + lane * 4u;
+    var column = min(first + vec4(0u, 1u, 2u, 3u), vec4(last));
+    if WHOLE {
+        column = min(first, p.columns - 4u) + vec4(0u, 1u, 2u, 3u);
+    }
+    // A loop: stores written out for each row would take the driver longer to compile than all the rest.
+    var fours = array<mat4x4<f32>, 4>(c0, c1, c2, c3);
+    for (var i = 0u; i < row_tile && row + i < p.rows; i++) {
+        let b = (row + i) * p.bias_row + column * p.bias_column;
+        let start = vec4(bias[b.x], bias[b.y], bias[b.z], bias[b.w]);
+        var v = fma(start, vec4(p.bias_scale), fours[i >> 2u][i & 3u] * p.scale);
+        let at = (batch * p.rows + row + i) * p.columns + column;
+        if WHOLE {
+            if RESIDUAL {
+                v += residual[at.x >> 2u];
+            }
+            output[at.x >> 2u] = activate(v, vec2(p.alpha, p.beta));
+        } else {
+            if RESIDUAL {
+                v += vec4(
+                    residual[at.x >> 2u][at.x & 3u],
+                    residual[at.y >> 2u][at.y & 3u],
+                    residual[at.z >> 2u][at.z & 3u],
+                    residual[at.w >> 2u][at.w & 3u],
+                );
+            }
+            v = activate(v, vec2(p.alpha, p.beta));
+            output[at.x >> 2u][at.x & 3u] = v.x;
+            output[at.y >> 2u][at.y & 3u] = v.y;
+            output[at.z >> 2u][at.z & 3u] = v.z;
+            output[at.w >> 2u][at.w & 3u] = v.w;
+        }
+    }
+}

@@ -1,0 +1,275 @@
+// Reduces a strided view along some dimensions: kept ones give the results, the others are run through by each.
+// With LANES 1 an invocation makes one result; with LANES 64 a workgroup does.
+
+override OP: u32 = 0u;
+override LANES: u32 = 1u;
+// Whether elements are i32 rather than f32.
+override INT: bool = false;
+
+const SUM: u32 = 0u;
+const MEAN: u32 = 1u;
+const MAX: u32 = 2u;
+const MIN: u32 = 3u;
+const PROD: u32 = 4u;
+const SUM_SQUARE: u32 = 5u;
+const L1: u32 = 6u;
+const L2: u32 = 7u;
+const LOG_SUM: u32 = 8u;
+const LOG_SUM_EXP: u32 = 9u;
+const ARG_MAX: u32 = 10u;
+const ARG_MIN: u32 = 11u;
+
+struct Params {
+    // Results, and elements of each.
+    rows: u32,
+    len: u32,
+    offset: u32,
+    // For ARG_*: whether the last of equals counts.
+    select_last: u32,
+    // Bits of +infinity (a constant would be an error in WGSL).
+    infinity: u32,
+    pad0: u32,
+    pad1: u32,
+    pad2: u32,
+    // Dimensions from the innermost.
+    kept_size: array<vec4<u32>, 2>,
+    kept_stride: array<vec4<u32>, 2>,
+    size: array<vec4<u32>, 2>,
+    stride: array<vec4<u32>, 2>,
+}
+
+@group(0) @binding(0) var<storage, read> source: array<u32>;
+@group(0) @binding(1) var<storage, read_write> result: array<u32>;
+@group(0) @binding(2) var<uniform> params: Params;
+
+var<workgroup> part: array<u32, 64>;
+var<workgroup> part_index: array<u32, 64>;
+
+// The same whole number, in a way that drivers do not see: they may merge fma(n, a, fma(n, b, c)) into fma(n, a + b, c).
+fn again(n: f32) -> f32 { return f32(i32(n)); }
+
+// e^x, 2 ulp: Cephes' polynomial on [-ln2/2, ln2/2].
+fn exp_(x: f32) -> f32 {
+    let c = clamp(x, -104.0, 89.0);
+    let n = round(c * 1.44269504);
+    var r = fma(n, -0.693359375, c);
+    r = fma(again(n), 2.12194440e-4, r);
+    var p = fma(r, 1.9875691500e-4, 1.3981999507e-3);
+    p = fma(p, r, 8.3334519073e-3);
+    p = fma(p, r, 4.1665795894e-2);
+    p = fma(p, r, 1.6666665459e-1);
+    p = fma(p, r, 5.0000001201e-1);
+    p = fma(p, r * r, r) + 1.0;
+    let half = i32(n) >> 1u;
+    let rest = i32(n) - half;
+    let y = p * bitcast<f32>((half + 127) << 23u) * bitcast<f32>((rest + 127) << 23u);
+    let big = select(y, bitcast<f32>(params.infinity), x > 88.73);
+    return select(big, x, (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u);
+}
+
+// Natural logarithm of a positive number, 2 ulp: Cephes' polynomial.
+fn log_(x: f32) -> f32 {
+    if x == 0.0 || x == bitcast<f32>(params.infinity) { return select(x, -bitcast<f32>(params.infinity), x == 0.0); }
+    let tiny = x < 1.17549435e-38;
+    let scaled = select(x, x * 8388608.0, tiny);
+    let bits = bitcast<u32>(scaled);
+    var e = f32(i32(bits >> 23u) - 126) - select(0.0, 23.0, tiny);
+    var m = bitcast<f32>((bits & 0x7fffffu) | 0x3f000000u);
+    let low = m < 0.70710678;
+    e = select(e, e - 1.0, low);
+    m = select(m, m + m, low) - 1.0;
+    let z = m * m;
+    var p = fma(m, 7.0376836292e-2, -1.1514610310e-1);
+    p = fma(p, m, 1.1676998740e-1);
+    p = fma(p, m, -1.2420140846e-1);
+    p = fma(p, m, 1.4249322787e-1);
+    p = fma(p, m, -1.6668057665e-1);
+    p = fma(p, m, 2.0000714765e-1);
+    p = fma(p, m, -2.4999993993e-1);
+    p = fma(p, m, 3.3333331174e-1);
+    var y = p * m * z;
+    y = fma(e, -2.12194440e-4, y);
+    y = fma(-0.5, z, y);
+    return fma(again(e), 0.693359375, m + y);
+}
+
+fn row_start(row: u32) -> u32 {
+    var rest = row;
+    var at = params.offset;
+    for (var k = 0u; k < 8u; k++) {
+        let size = params.kept_size[k >> 2u][k & 3u];
+        at += rest % size * params.kept_stride[k >> 2u][k & 3u];
+        rest /= size;
+        if rest == 0u { break; }
+    }
+    return at;
+}
+
+fn element_at(index: u32) -> u32 {
+    var rest = index;
+    var at = 0u;
+    for (var k = 0u; k < 8u; k++) {
+        let size = params.size[k >> 2u][k & 3u];
+        at += rest % size * params.stride[k >> 2u][k & 3u];
+        rest /= size;
+        if rest == 0u { break; }
+    }
+    return at;
+}
+
+fn is_nan(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }
+fn f(x: u32) -> f32 { return bitcast<f32>(x); }
+fn i(x: u32) -> i32 { return bitcast<i32>(x); }
+
+// Where the operator starts from.
+fn start() -> u32 {
+    if INT {
+        if OP == MAX || OP == ARG_MAX { return 0x80000000u; }
+        if OP == MIN || OP == ARG_MIN { return 0x7fffffffu; }
+        return select(0u, 1u, OP == PROD);
+    }
+    if OP == MAX || OP == ARG_MAX || OP == LOG_SUM_EXP { return params.infinity | 0x80000000u; }
+    if OP == MIN || OP == ARG_MIN { return params.infinity; }
+    return select(0u, 0x3f800000u, OP == PROD);
+}
+
+// What an element counts.
+fn term(x: u32) -> u32 {
+    if INT {
+        if OP == SUM_SQUARE || OP == L2 { return x * x; }
+        if OP == L1 { return bitcast<u32>(abs(i(x))); }
+        return x;
+    }
+    if OP == SUM_SQUARE || OP == L2 { return bitcast<u32>(f(x) * f(x)); }
+    if OP == L1 { return x & 0x7fffffffu; }
+    return x;
+}
+
+fn join(a: u32, b: u32) -> u32 {
+    if INT {
+        if OP == MAX { return bitcast<u32>(max(i(a), i(b))); }
+        if OP == MIN { return bitcast<u32>(min(i(a), i(b))); }
+        if OP == PROD { return a * b; }
+        return a + b;
+    }
+    if OP == MAX || OP == LOG_SUM_EXP { return select(select(b, a, f(a) > f(b) || is_nan(f(a))), b, is_nan(f(b))); }
+    if OP == MIN { return select(select(b, a, f(a) < f(b) || is_nan(f(a))), b, is_nan(f(b))); }
+    if OP == PROD { return bitcast<u32>(f(a) * f(b)); }
+    return bitcast<u32>(f(a) + f(b));
+}
+
+// Whether element b at index j beats a at index k.
+fn beats(b: u32, j: u32, a: u32, k: u32) -> bool {
+    var better = false;
+    var equal = a == b;
+    if INT {
+        better = select(i(b) < i(a), i(b) > i(a), OP == ARG_MAX);
+    } else {
+        better = select(f(b) < f(a), f(b) > f(a), OP == ARG_MAX) || (is_nan(f(b)) && !is_nan(f(a)));
+        better = better && !(is_nan(f(a)) && !is_nan(f(b)));
+        equal = f(a) == f(b);
+    }
+    return better || (equal && select((j < k), (j > k), params.select_last == 1u)) || k == 0xffffffffu;
+}
+
+fn finish(x: u32) -> u32 {
+    if INT {
+        if OP == MEAN { return bitcast<u32>(i(x) / i32(params.len)); }
+        if OP == L2 { return bitcast<u32>(i32(sqrt(f32(i(x))))); }
+        return x;
+    }
+    if OP == MEAN { return bitcast<u32>(f(x) / f32(params.len)); }
+    if OP == L2 { return bitcast<u32>(sqrt(f(x))); }
+    if OP == LOG_SUM {
+        let log_of = log_(f(x));
+        return select(bitcast<u32>(log_of), 0x7fc00000u, f(x) < 0.0 || is_nan(f(x)));
+    }
+    return x;
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let linear = group.x + group.y * 32768u;
+    let row = select(linear * 64u + local, linear, LANES > 1u);
+    if row >= params.rows {
+        return;
+    }
+    let lane = select(0u, local, LANES > 1u);
+    let base = row_start(row);
+    if OP == ARG_MAX || OP == ARG_MIN {
+        var best = start();
+        var best_index = 0xffffffffu;
+        for (var k = lane; k < params.len; k += LANES) {
+            let x = source[base + element_at(k)];
+            if beats(x, k, best, best_index) {
+                best = x;
+                best_index = k;
+            }
+        }
+        if LANES > 1u {
+            part[local] = best;
+            part_index[local] = best_index;
+            for (var step = 32u; step > 0u; step /= 2u) {
+                workgroupBarrier();
+                if local < step {
+                    let other = part_index[local + step];
+                    if other != 0xffffffffu && beats(part[local + step], other, part[local], part_index[local]) {
+                        part[local] = part[local + step];
+                        part_index[local] = other;
+                    }
+                }
+            }
+            best_index = part_index[0];
+        }
+        if lane == 0u {
+            result[row] = best_index;
+        }
+        return;
+    }
+    // Partial results of 32 elements each keep rounding errors small.
+    var total = start();
+    for (var k = lane; k < params.len; k += 32u * LANES) {
+        var block = term(source[base + element_at(k)]);
+        let end = min(k + 32u * LANES, params.len);
+        for (var j = k + LANES; j < end; j += LANES) {
+            block = join(block, term(source[base + element_at(j)]));
+        }
+        total = join(total, block);
+    }
+    if LANES > 1u {
+        part[local] = total;
+        for (var step = 32u; step > 0u; step /= 2u) {
+            workgroupBarrier();
+            if local < step {
+                part[local] = join(part[local], part[local + step]);
+            }
+        }
+        workgroupBarrier();
+        total = part[0];
+    }
+    if OP == LOG_SUM_EXP && !INT {
+        let top = select(f(total), 0.0, (total & 0x7fffffffu) == params.infinity);
+        var sum = 0.0;
+        for (var k = lane; k < params.len; k += LANES) {
+            sum += exp_(f(source[base + element_at(k)]) - top);
+        }
+        if LANES > 1u {
+            workgroupBarrier();
+            part[local] = bitcast<u32>(sum);
+            for (var step = 32u; step > 0u; step /= 2u) {
+                workgroupBarrier();
+                if local < step {
+                    part[local] = bitcast<u32>(f(part[local]) + f(part[local + step]));
+                }
+            }
+            sum = f(part[0]);
+        }
+        if lane == 0u {
+            result[row] = bitcast<u32>(top + log_(sum));
+        }
+        return;
+    }
+    if lane == 0u {
+        result[row] = finish(total);
+    }
+}

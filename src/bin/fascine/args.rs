@@ -1,0 +1,251 @@
+//! The arguments.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use fascine::gpu::{AdapterOptions, Select};
+use fascine::schedule::Policy;
+
+/// Runs many neural networks at once on one GPU, bundled into shared dispatches.
+#[derive(Debug, Parser)]
+#[command(name = "fascine", version, max_term_width = 100)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// Print JSON instead of tables
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// List the adapters, what they can do and what they lack
+    Devices,
+    /// Say whether a model can run, and what it needs
+    Check(CheckArgs),
+    /// Run a model, alone
+    Run(RunArgs),
+    /// Run several models at once, one arm beside the other
+    Mix(MixArgs),
+    /// Show what the linker makes of kernels
+    Link(LinkArgs),
+    /// Run four models of the repository with deadlines and compare them with their references
+    Demo(DemoArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct DeviceArgs {
+    /// The adapter to use: part of its name, or its index in `fascine devices`
+    #[arg(long, value_name = "NAME")]
+    pub(crate) device: Option<String>,
+}
+
+impl DeviceArgs {
+    pub(crate) fn options(&self) -> AdapterOptions {
+        let select = match &self.device {
+            None => Select::Auto,
+            Some(text) => text.parse().map_or_else(|_| Select::Name(text.clone()), Select::Index),
+        };
+        AdapterOptions { select, ..AdapterOptions::default() }
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ModelArgs {
+    /// Size of a dimension that the model leaves open; may be given several times
+    #[arg(long = "dim", value_name = "NAME=N", value_parser = parse_dim)]
+    pub(crate) dims: Vec<(String, usize)>,
+    /// Make up the weights that the model's file describes by a `synthetic` key, instead of reading them
+    #[arg(long)]
+    pub(crate) synthetic_weights: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct CheckArgs {
+    /// The ONNX file
+    pub(crate) model: PathBuf,
+    #[command(flatten)]
+    pub(crate) load: ModelArgs,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct RunArgs {
+    /// The ONNX file
+    pub(crate) model: PathBuf,
+    /// An input and its npy file; may be given several times. Inputs not given are random: floats in [-1, 1),
+    /// integers and bools 0 or 1, and 1 throughout where the name contains `mask`
+    #[arg(long = "input", value_name = "NAME=FILE.npy", value_parser = parse_input)]
+    pub(crate) inputs: Vec<(String, PathBuf)>,
+    #[command(flatten)]
+    pub(crate) load: ModelArgs,
+    /// A folder for the outputs, as `output_<k>.npy` in graph order; made if it is not there
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Run this often; the first run, which compiles, is timed apart
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = parse_count)]
+    pub(crate) repeat: usize,
+    /// Seed of random inputs
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct MixArgs {
+    /// ONNX files, each with the number of copies that have weights of their own (with synthetic weights: another seed)
+    #[arg(required = true, value_name = "MODEL[:COPIES]", value_parser = parse_mixed)]
+    pub(crate) models: Vec<Mixed>,
+    /// Requests to each copy, all at once
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = parse_count)]
+    pub(crate) requests: usize,
+    /// How dispatches leave
+    #[arg(long, value_enum, default_value_t = ArmChoice::All)]
+    pub(crate) arm: ArmChoice,
+    #[command(flatten)]
+    pub(crate) load: ModelArgs,
+    /// Write a page with a timeline
+    #[arg(long, value_name = "FILE.html")]
+    pub(crate) report: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct LinkArgs {
+    /// WGSL files with one compute entry point each; they link as users' kernels, with every index clamped
+    #[arg(required = true, value_name = "KERNEL.wgsl")]
+    pub(crate) kernels: Vec<PathBuf>,
+    /// Print the merged module in this language
+    #[arg(long, value_enum)]
+    pub(crate) emit: Option<Emit>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct DemoArgs {
+    /// The folder of the models and their cases
+    #[arg(long, value_name = "DIR", default_value = "tests/zoo")]
+    pub(crate) zoo: PathBuf,
+    /// The page with the timeline
+    #[arg(long, value_name = "FILE.html", default_value = "out/demo.html")]
+    pub(crate) report: PathBuf,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+}
+
+/// A model of `mix`.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Mixed {
+    pub(crate) path: PathBuf,
+    pub(crate) copies: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+pub(crate) enum ArmChoice {
+    /// Every dispatch its own submission
+    SubmitEach,
+    /// One request at a time
+    TimeOnly,
+    /// All requests in one pass, a wave for each dispatch
+    OnePass,
+    /// Independent dispatches share waves
+    Bundled,
+    /// Each of these
+    All,
+}
+
+impl ArmChoice {
+    pub(crate) fn policies(self) -> &'static [Policy] {
+        match self {
+            ArmChoice::SubmitEach => &[Policy::SubmitEach],
+            ArmChoice::TimeOnly => &[Policy::TimeOnly],
+            ArmChoice::OnePass => &[Policy::OnePass],
+            ArmChoice::Bundled => &[Policy::Bundled],
+            ArmChoice::All => &[Policy::SubmitEach, Policy::TimeOnly, Policy::OnePass, Policy::Bundled],
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+pub(crate) enum Emit {
+    /// WGSL text
+    Wgsl,
+    /// A SPIR-V binary
+    Spirv,
+    /// Metal's shading language
+    Msl,
+    /// DirectX 12's shading language
+    Hlsl,
+}
+
+fn parse_count(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("at least 1 is needed".into()),
+        Ok(n) => Ok(n),
+        Err(error) => Err(format!("{error}")),
+    }
+}
+
+fn parse_dim(text: &str) -> Result<(String, usize), String> {
+    let (name, size) = text.split_once('=').ok_or("NAME=N is wanted")?;
+    if name.is_empty() {
+        return Err("the name is empty".into());
+    }
+    Ok((name.to_owned(), size.parse().map_err(|error| format!("'{size}' is no size: {error}"))?))
+}
+
+fn parse_input(text: &str) -> Result<(String, PathBuf), String> {
+    // A file's name may hold a '=' just as well as an input's.
+    let (name, file) = text.split_once('=').ok_or("NAME=FILE.npy is wanted")?;
+    if name.is_empty() || file.is_empty() {
+        return Err("NAME=FILE.npy is wanted".into());
+    }
+    Ok((name.to_owned(), file.into()))
+}
+
+fn parse_mixed(text: &str) -> Result<Mixed, String> {
+    if let Some((path, copies)) = text.rsplit_once(':')
+        && !path.is_empty()
+        && !copies.is_empty()
+        && copies.bytes().all(|byte| byte.is_ascii_digit())
+    {
+        return Ok(Mixed { path: path.into(), copies: parse_count(copies)? });
+    }
+    Ok(Mixed { path: text.into(), copies: 1 })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn arguments_are_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn words_of_their_own_syntax() {
+        assert_eq!(parse_mixed("a.onnx").unwrap(), Mixed { path: "a.onnx".into(), copies: 1 });
+        assert_eq!(parse_mixed("a.onnx:8").unwrap(), Mixed { path: "a.onnx".into(), copies: 8 });
+        assert_eq!(parse_mixed("c:/a.onnx").unwrap(), Mixed { path: "c:/a.onnx".into(), copies: 1 });
+        assert!(parse_mixed("a.onnx:0").is_err());
+        assert_eq!(parse_dim("batch=0").unwrap(), ("batch".into(), 0));
+        for text in ["batch", "=3", "batch=", "batch=-1", "batch=99999999999999999999999"] {
+            assert!(parse_dim(text).is_err(), "{text}");
+        }
+        assert_eq!(parse_input("x=a=b.npy").unwrap(), ("x".into(), "a=b.npy".into()));
+        assert!(parse_input("x").is_err());
+        assert!(parse_count("0").is_err());
+    }
+
+    #[test]
+    fn a_device_is_an_index_or_a_name() {
+        let select = |text: &str| DeviceArgs { device: Some(text.into()) }.options().select;
+        assert_eq!(select("1"), Select::Index(1));
+        assert_eq!(select("llvmpipe"), Select::Name("llvmpipe".into()));
+    }
+}

@@ -1,0 +1,228 @@
+//! `fascine check`.
+
+use std::collections::BTreeMap;
+
+use fascine::error::{Error, Result};
+use fascine::graph::{Dim, Graph, Node};
+use fascine::onnx::{self, LoadOptions};
+use fascine::ops;
+use fascine::runtime::{Model, Options, PlanSummary, Runtime};
+use serde::Serialize;
+
+use crate::Answer;
+use crate::args::CheckArgs;
+use crate::inputs;
+use crate::table::{self, Align};
+
+/// What `--json` prints. Figures are null where the model cannot run or a dimension is open.
+#[derive(Serialize)]
+struct Report {
+    adapter: String,
+    model: String,
+    runs: bool,
+    error: Option<String>,
+    inputs: Vec<Port>,
+    outputs: Vec<Port>,
+    operators: Vec<Operator>,
+    unsupported: Vec<Unsupported>,
+    open_dims: Vec<String>,
+    dispatches: Option<usize>,
+    waves: Option<usize>,
+    variants: Option<usize>,
+    weight_bytes: Option<u64>,
+    peak_heap_bytes: Option<u64>,
+    flops: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Port {
+    name: String,
+    dtype: Option<&'static str>,
+    shape: Option<Vec<Size>>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Size {
+    Known(usize),
+    Open(String),
+}
+
+impl std::fmt::Display for Size {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Size::Known(size) => write!(f, "{size}"),
+            Size::Open(name) => f.write_str(name),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Operator {
+    operator: String,
+    nodes: usize,
+    supported: bool,
+}
+
+#[derive(Serialize)]
+struct Unsupported {
+    node: String,
+    operator: String,
+    opset: i64,
+    reason: String,
+}
+
+/// How far the model got.
+enum Finding {
+    Planned(PlanSummary),
+    Open(Vec<String>),
+    Failed(Error),
+}
+
+pub(crate) fn run(args: &CheckArgs, json: bool) -> Result<Answer> {
+    let dims = inputs::dims(&args.load.dims)?;
+    let options = LoadOptions { synthetic_weights: args.load.synthetic_weights, ..LoadOptions::default() };
+    let graph = onnx::load(&args.model, &options)?;
+    let runtime = Runtime::new(Options { adapter: args.device.options(), ..Options::default() })?;
+    let (operators, unsupported) = operators(&graph);
+    let (inputs, outputs) = (ports(&graph, &graph.inputs), ports(&graph, &graph.outputs));
+    let finding = match runtime.load_graph(graph) {
+        Ok(model) => plan(&model, &dims).unwrap_or_else(Finding::Failed),
+        Err(error) => Finding::Failed(error),
+    };
+    let (summary, open_dims, error) = match finding {
+        Finding::Planned(summary) => (Some(summary), Vec::new(), None),
+        Finding::Open(dims) => (None, dims, None),
+        Finding::Failed(error) => (None, Vec::new(), Some(error.in_file(&args.model))),
+    };
+    let report = Report {
+        adapter: runtime.adapter(),
+        model: args.model.display().to_string(),
+        runs: error.is_none(),
+        error: error.as_ref().map(Error::to_string),
+        inputs,
+        outputs,
+        operators,
+        unsupported,
+        open_dims,
+        dispatches: summary.map(|s| s.dispatches),
+        waves: summary.map(|s| s.waves),
+        variants: summary.map(|s| s.variants),
+        weight_bytes: summary.map(|s| s.weight_bytes),
+        peak_heap_bytes: summary.map(|s| s.heap_bytes),
+        flops: summary.map(|s| s.flops),
+    };
+    let answer = if json { Answer::json(&report) } else { Answer::text(text(&report)) };
+    // Standard output has the nodes already.
+    let error = match report.unsupported.len() {
+        0 => error,
+        n => error.map(|error| {
+            Error::new(error.kind(), format!("cannot run: {n} nodes are not supported")).in_file(&args.model)
+        }),
+    };
+    Ok(Answer { error, ..answer })
+}
+
+fn plan(model: &Model, dims: &inputs::Dims) -> Result<Finding> {
+    let info = model.inputs();
+    inputs::check_names(dims, &inputs::symbols(&info))?;
+    match inputs::resolve(&info, dims) {
+        Ok(shapes) => model.plan(&shapes).map(Finding::Planned),
+        Err(missing) => Ok(Finding::Open(missing)),
+    }
+}
+
+fn ports(graph: &Graph, ids: &[fascine::graph::ValueId]) -> Vec<Port> {
+    let size = |dim: &Dim| match dim {
+        Dim::Known(size) => Size::Known(*size),
+        Dim::Symbol(name) => Size::Open(name.clone()),
+    };
+    let port = |&id| {
+        let value = graph.value(id);
+        Port {
+            name: value.name.clone(),
+            dtype: value.dtype.map(fascine::tensor::DType::name),
+            shape: value.shape.as_ref().map(|dims| dims.iter().map(size).collect()),
+        }
+    };
+    ids.iter().map(port).collect()
+}
+
+fn operators(graph: &Graph) -> (Vec<Operator>, Vec<Unsupported>) {
+    let mut unsupported = Vec::new();
+    let mut counts: BTreeMap<String, (usize, bool)> = BTreeMap::new();
+    for node in &graph.nodes {
+        let reason = objection(node);
+        let entry = counts.entry(node.operator()).or_insert((0, true));
+        entry.0 += 1;
+        entry.1 &= reason.is_none();
+        unsupported.extend(reason.map(|reason| Unsupported {
+            node: node.name.clone(),
+            operator: node.operator(),
+            opset: node.opset,
+            reason,
+        }));
+    }
+    let operators =
+        counts.into_iter().map(|(operator, (nodes, supported))| Operator { operator, nodes, supported }).collect();
+    (operators, unsupported)
+}
+
+fn objection(node: &Node) -> Option<String> {
+    match ops::lookup(&node.domain, &node.op) {
+        None => Some("there is no such operator here".to_owned()),
+        Some(operator) => operator.check(node).err().map(|error| error.message().to_owned()),
+    }
+}
+
+fn text(report: &Report) -> String {
+    use Align::{Left, Right};
+    let mut text = format!("{} on {}\n\n", report.model, report.adapter);
+    let port = |kind: &str, port: &Port| {
+        let shape = port.shape.as_deref().map_or_else(|| "?".to_owned(), table::shape);
+        vec![kind.to_owned(), port.name.clone(), port.dtype.unwrap_or("?").to_owned(), shape]
+    };
+    let rows: Vec<Vec<String>> = report
+        .inputs
+        .iter()
+        .map(|input| port("input", input))
+        .chain(report.outputs.iter().map(|output| port("output", output)))
+        .collect();
+    text += &table::render(&[("", Left), ("name", Left), ("type", Left), ("shape", Left)], &rows);
+    let rows: Vec<Vec<String>> = report
+        .operators
+        .iter()
+        .map(|Operator { operator, nodes, supported }| {
+            vec![operator.clone(), nodes.to_string(), if *supported { "yes" } else { "NO" }.to_owned()]
+        })
+        .collect();
+    text.push('\n');
+    text += &table::render(&[("operator", Left), ("nodes", Right), ("supported", Left)], &rows);
+    if !report.unsupported.is_empty() {
+        let rows: Vec<Vec<String>> = report
+            .unsupported
+            .iter()
+            .map(|Unsupported { node, operator, opset, reason }| {
+                vec![node.clone(), operator.clone(), opset.to_string(), reason.clone()]
+            })
+            .collect();
+        text.push('\n');
+        let header = [("unsupported node", Left), ("operator", Left), ("opset", Right), ("why", Left)];
+        text += &table::render(&header, &rows);
+    }
+    text.push('\n');
+    if let Report { dispatches: Some(dispatches), waves: Some(waves), variants: Some(variants), .. } = report {
+        text += &table::pairs(&[
+            ("dispatches after fusion", dispatches.to_string()),
+            ("waves of a request alone", waves.to_string()),
+            ("kernel variants", variants.to_string()),
+            ("weights on the device", table::bytes(report.weight_bytes.unwrap_or(0))),
+            ("heap of a request, peak", table::bytes(report.peak_heap_bytes.unwrap_or(0))),
+            ("work of a request", format!("{:.3} GFLOP", report.flops.unwrap_or(0) as f64 * 1e-9)),
+        ]);
+    } else if !report.open_dims.is_empty() {
+        let hints: Vec<String> = report.open_dims.iter().map(|name| format!("--dim {name}=N")).collect();
+        text += &format!("for dispatches, waves and memory give {}\n", hints.join(" "));
+    }
+    text
+}

@@ -1,0 +1,171 @@
+//! The page with the timeline: one self-contained HTML file.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use fascine::error::{Error, ErrorKind, Result};
+use fascine::runtime::trace::{LaneRecord, WaveRecord};
+use serde::Serialize;
+
+use crate::arms::{ArmReport, Measured, Workload};
+use crate::run::millis;
+
+const TEMPLATE: &str = include_str!("report.html");
+
+/// What the page's script reads.
+#[derive(Serialize)]
+struct Page<'a> {
+    title: &'a str,
+    adapter: &'a str,
+    rows: Vec<&'a str>,
+    arms: Vec<Arm<'a>>,
+    /// Labels and kernels, which lanes name by position.
+    texts: Vec<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Arm<'a> {
+    #[serde(flatten)]
+    report: &'a ArmReport,
+    jobs: Vec<JobRow>,
+    columns: Vec<Wave>,
+}
+
+#[derive(Serialize)]
+struct JobRow {
+    row: usize,
+    total_ms: f64,
+    deadline_ms: Option<f64>,
+    in_time: Option<bool>,
+    shared: u32,
+    bundles: u32,
+}
+
+/// `[job, label, kernel, first workgroup, workgroups]` per lane.
+#[derive(Serialize)]
+struct Wave {
+    submission: u64,
+    issued_ms: f64,
+    retired_ms: f64,
+    gpu_ms: Option<f64>,
+    lanes: Vec<(usize, usize, usize, u32, u32)>,
+}
+
+/// Writes the page, and the folder that it lies in.
+pub(crate) fn write(path: &Path, title: &str, workload: &Workload, arms: &[Measured]) -> Result<()> {
+    let io = |error: std::io::Error| Error::new(ErrorKind::Io, error.to_string()).in_file(path);
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder).map_err(io)?;
+    }
+    std::fs::write(path, render(title, workload, arms)).map_err(io)
+}
+
+fn render(title: &str, workload: &Workload, arms: &[Measured]) -> String {
+    let mut texts = Texts::default();
+    let page = Page {
+        title,
+        adapter: arms.first().map_or("", |arm| arm.adapter.as_str()),
+        rows: workload.tenants.iter().map(|tenant| tenant.label.as_str()).collect(),
+        arms: arms.iter().map(|measured| arm(workload, measured, &mut texts)).collect(),
+        texts: texts.list,
+    };
+    let json = serde_json::to_string(&page).expect("the structs have string keys only");
+    // Neither an end tag nor a comment of the page may be read out of a model's labels.
+    TEMPLATE.replacen("{{data}}", &json.replace('<', "\\u003c"), 1)
+}
+
+fn arm<'a>(workload: &Workload, measured: &'a Measured, texts: &mut Texts<'a>) -> Arm<'a> {
+    let jobs = workload.jobs.iter().zip(&measured.timings).map(|(job, timing)| JobRow {
+        row: job.tenant,
+        total_ms: millis(timing.total),
+        deadline_ms: job.deadline.map(millis),
+        in_time: timing.in_time,
+        shared: timing.shared_bundles,
+        bundles: timing.bundles,
+    });
+    Arm { report: &measured.report, jobs: jobs.collect(), columns: waves(&measured.waves, texts) }
+}
+
+fn waves<'a>(records: &'a [WaveRecord], texts: &mut Texts<'a>) -> Vec<Wave> {
+    // Requests get ascending numbers as they are submitted, so that their order is that of the jobs.
+    let mut requests: Vec<u64> = records.iter().flat_map(|wave| &wave.lanes).map(|lane| lane.request).collect();
+    requests.sort_unstable();
+    requests.dedup();
+    let mut waves: Vec<&WaveRecord> = records.iter().collect();
+    waves.sort_by_key(|wave| wave.submission);
+    let start = waves.iter().map(|wave| wave.issued).min().unwrap_or(0);
+    let since = |at: u64| round_ms(at.saturating_sub(start));
+    let mut lane = |lane: &'a LaneRecord| {
+        let job = requests.binary_search(&lane.request).unwrap_or(0);
+        (job, texts.number(&lane.label), texts.number(&lane.kernel), lane.first, lane.count)
+    };
+    waves
+        .into_iter()
+        .map(|wave| Wave {
+            submission: wave.submission,
+            issued_ms: since(wave.issued),
+            retired_ms: since(wave.retired),
+            gpu_ms: wave.gpu.map(round_ms),
+            lanes: wave.lanes.iter().map(&mut lane).collect(),
+        })
+        .collect()
+}
+
+fn round_ms(nanos: u64) -> f64 {
+    (nanos as f64 / 1e3).round() / 1e3
+}
+
+/// Texts, each once.
+#[derive(Default)]
+struct Texts<'a> {
+    list: Vec<&'a str>,
+    known: BTreeMap<&'a str, usize>,
+}
+
+impl<'a> Texts<'a> {
+    fn number(&mut self, text: &'a str) -> usize {
+        *self.known.entry(text).or_insert_with(|| {
+            self.list.push(text);
+            self.list.len() - 1
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_stands_alone() {
+        assert_eq!(TEMPLATE.matches("{{data}}").count(), 1);
+        for outside in ["http://", "https://", "src=", "@import", "url("] {
+            assert!(!TEMPLATE.replace("http://www.w3.org/2000/svg", "").contains(outside), "{outside}");
+        }
+    }
+
+    #[test]
+    fn lanes_name_jobs_in_order_of_submission() {
+        let lane = |request, label: &str| LaneRecord {
+            request,
+            model: 1,
+            name: "m".into(),
+            label: label.into(),
+            kernel: "gemm".into(),
+            first: 0,
+            count: 4,
+        };
+        let wave = |submission, lanes| WaveRecord {
+            submission,
+            issued: 1_000_000 * submission,
+            retired: 9_000_000,
+            gpu: None,
+            lanes,
+        };
+        let records = [wave(3, vec![lane(21, "b")]), wave(2, vec![lane(21, "a"), lane(17, "</script>")])];
+        let mut texts = Texts::default();
+        let waves = waves(&records, &mut texts);
+        assert_eq!(waves[0].lanes, [(1, 0, 1, 0, 4), (0, 2, 1, 0, 4)]);
+        assert_eq!((waves[1].submission, waves[1].issued_ms, waves[1].retired_ms), (3, 1.0, 7.0));
+        assert_eq!(texts.list, ["a", "gemm", "</script>", "b"]);
+    }
+}

@@ -1,0 +1,222 @@
+//! `fascine run`.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use fascine::error::{Error, ErrorKind, Result};
+use fascine::npy;
+use fascine::onnx::LoadOptions;
+use fascine::reference;
+use fascine::runtime::{Completion, Model, Options, PlanSummary, Runtime};
+use fascine::tensor::Tensor;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use crate::Answer;
+use crate::args::RunArgs;
+use crate::inputs;
+use crate::table::{self, Align};
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Report {
+    adapter: String,
+    model: String,
+    outputs: Vec<Output>,
+    /// From `submit` to the results, with planning, upload of weights and compiling.
+    first_ms: f64,
+    /// Over the runs after the first; the first if there is only one.
+    median_ms: f64,
+    dispatches: usize,
+    /// Of the last run.
+    waves: u32,
+}
+
+#[derive(Serialize)]
+struct Output {
+    name: String,
+    dtype: &'static str,
+    shape: Vec<usize>,
+    file: Option<String>,
+}
+
+pub(crate) fn run(args: &RunArgs, json: bool) -> Result<Answer> {
+    let mut given = Vec::with_capacity(args.inputs.len());
+    for (name, file) in &args.inputs {
+        given.push((name.clone(), npy::read(file)?));
+    }
+    let runtime = Runtime::new(Options { adapter: args.device.options(), ..Options::default() })?;
+    let progress = bar(args.repeat as u64, "loading");
+    let options = LoadOptions { synthetic_weights: args.load.synthetic_weights, ..LoadOptions::default() };
+    let model = runtime.load_with(&args.model, &options)?;
+    let (tensors, summary) = prepare(&model, args, given)?;
+
+    progress.set_message("compiling and running");
+    let (mut times, mut last) = (Vec::with_capacity(args.repeat), None);
+    for _ in 0..args.repeat {
+        let (time, completion) = once(&model, &tensors)?;
+        times.push(time);
+        last = Some(completion);
+        progress.inc(1);
+        progress.set_message("running");
+    }
+    progress.finish_and_clear();
+    let completion = last.expect("repeat is at least 1");
+    let files = match &args.out {
+        None => vec![None; completion.outputs().len()],
+        Some(folder) => save(folder, &completion)?.into_iter().map(Some).collect(),
+    };
+    let steady = if times.len() > 1 { &times[1..] } else { &times[..] };
+    let report = Report {
+        adapter: runtime.adapter(),
+        model: args.model.display().to_string(),
+        outputs: completion
+            .outputs()
+            .zip(files)
+            .map(|((name, tensor), file)| Output {
+                name: name.to_owned(),
+                dtype: tensor.dtype().name(),
+                shape: tensor.shape().to_vec(),
+                file: file.map(|path: PathBuf| path.display().to_string()),
+            })
+            .collect(),
+        first_ms: millis(times[0]),
+        median_ms: median(steady),
+        dispatches: summary.dispatches,
+        waves: completion.timing().bundles,
+    };
+    Ok(if json { Answer::json(&report) } else { Answer::text(text(&report, &completion)) })
+}
+
+/// All inputs in graph order, and the plan for their shapes.
+fn prepare(
+    model: &Model,
+    args: &RunArgs,
+    given: Vec<(String, Tensor)>,
+) -> Result<(Vec<(String, Tensor)>, PlanSummary)> {
+    let info = model.inputs();
+    for (at, (name, _)) in given.iter().enumerate() {
+        let wrong = |why: String| Err(Error::new(ErrorKind::Input, format!("--input {name}: {why}")));
+        if !info.iter().any(|input| input.name == *name) {
+            let known: Vec<&str> = info.iter().map(|input| input.name.as_str()).collect();
+            return wrong(format!("the model has no such input; its inputs are {}", known.join(", ")));
+        }
+        if given[..at].iter().any(|(other, _)| other == name) {
+            return wrong("given twice".to_owned());
+        }
+    }
+    let mut dims = inputs::dims(&args.load.dims)?;
+    inputs::check_names(&dims, &inputs::symbols(&info))?;
+    inputs::learn(&mut dims, &info, &given)?;
+    let mut shapes = inputs::resolve(&info, &dims).map_err(|missing| inputs::unresolved(&missing))?;
+    for (input, shape) in info.iter().zip(&mut shapes) {
+        if let Some((_, tensor)) = given.iter().find(|(name, _)| *name == input.name) {
+            *shape = tensor.shape().to_vec();
+        }
+    }
+    // A plan first: it refuses shapes that no device could hold before the host tries to.
+    let summary = model.plan(&shapes).map_err(|error| error.in_file(&args.model))?;
+    let tensors = info.iter().zip(&shapes).map(|(input, shape)| {
+        let tensor = match given.iter().find(|(name, _)| *name == input.name) {
+            Some((_, tensor)) => tensor.clone(),
+            None => inputs::random(&input.name, input.dtype, shape, args.seed)?,
+        };
+        Ok((input.name.clone(), tensor))
+    });
+    Ok((tensors.collect::<Result<_>>()?, summary))
+}
+
+fn once(model: &Model, tensors: &[(String, Tensor)]) -> Result<(Duration, Completion)> {
+    let start = Instant::now();
+    let mut request = model.request();
+    for (name, tensor) in tensors {
+        request = request.input(name, tensor.clone())?;
+    }
+    let completion = request.submit()?.wait()?;
+    Ok((start.elapsed(), completion))
+}
+
+fn save(folder: &Path, completion: &Completion) -> Result<Vec<PathBuf>> {
+    std::fs::create_dir_all(folder).map_err(|error| Error::new(ErrorKind::Io, error.to_string()).in_file(folder))?;
+    completion
+        .outputs()
+        .enumerate()
+        .map(|(k, (_, tensor))| {
+            let path = folder.join(format!("output_{k}.npy"));
+            npy::write(&path, tensor)?;
+            Ok(path)
+        })
+        .collect()
+}
+
+/// A progress bar on stderr, where that is a terminal.
+pub(crate) fn bar(steps: u64, what: &str) -> ProgressBar {
+    let style = ProgressStyle::with_template("{spinner} {msg} {wide_bar} {pos}/{len}").expect("the template is fixed");
+    let bar = ProgressBar::new(steps).with_style(style).with_message(what.to_owned());
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
+}
+
+pub(crate) fn millis(time: Duration) -> f64 {
+    // Microseconds are as far as these clocks mean anything.
+    (time.as_secs_f64() * 1e6).round() / 1e3
+}
+
+fn median(times: &[Duration]) -> f64 {
+    let mut sorted = times.to_vec();
+    sorted.sort();
+    let middle = sorted.len() / 2;
+    if sorted.len() % 2 == 1 { millis(sorted[middle]) } else { millis((sorted[middle - 1] + sorted[middle]) / 2) }
+}
+
+fn text(report: &Report, completion: &Completion) -> String {
+    use Align::{Left, Right};
+    let mut text = format!("{} on {}\n\n", report.model, report.adapter);
+    let header = [("output", Left), ("type", Left), ("shape", Left), ("min", Right), ("max", Right), ("mean", Right)];
+    let rows: Vec<Vec<String>> = completion
+        .outputs()
+        .map(|(name, tensor)| {
+            let mut row = vec![name.to_owned(), tensor.dtype().to_string(), table::shape(tensor.shape())];
+            row.extend(statistics(&reference::values(tensor)));
+            row
+        })
+        .collect();
+    text += &table::render(&header, &rows);
+    for file in report.outputs.iter().filter_map(|output| output.file.as_ref()) {
+        text += &format!("wrote {file}\n");
+    }
+    text.push('\n');
+    text + &table::pairs(&[
+        ("first run, with compiling", format!("{} ms", table::millis(report.first_ms))),
+        ("median of the others", format!("{} ms", table::millis(report.median_ms))),
+        ("dispatches", report.dispatches.to_string()),
+        ("waves", report.waves.to_string()),
+    ])
+}
+
+fn statistics(values: &[f64]) -> [String; 3] {
+    if values.is_empty() {
+        return ["-", "-", "-"].map(str::to_owned);
+    }
+    // NaN anywhere shows in all three.
+    let fold = |pick: fn(f64, f64) -> f64| {
+        values.iter().copied().reduce(|a, b| if a.is_nan() || b.is_nan() { f64::NAN } else { pick(a, b) })
+    };
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
+    [fold(f64::min).unwrap_or(f64::NAN), fold(f64::max).unwrap_or(f64::NAN), mean].map(|value| format!("{value:.6}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statistics_and_medians() {
+        assert_eq!(statistics(&[1.0, -2.0, 4.0]), ["-2.000000", "4.000000", "1.000000"]);
+        assert_eq!(statistics(&[1.0, f64::NAN, 4.0]), ["NaN", "NaN", "NaN"]);
+        assert_eq!(statistics(&[]), ["-", "-", "-"]);
+        let times = [3, 1, 2, 10].map(Duration::from_millis);
+        assert_eq!(median(&times), 2.5);
+        assert_eq!(median(&times[..3]), 2.0);
+    }
+}

@@ -1,0 +1,96 @@
+//! Bind groups: the lane table at binding 0 and each slot at its own binding, cached by slot set and table buffer.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::memory::Memory;
+use super::tables::{TABLES, TableBuffers};
+use crate::link::{Slot, SlotKind};
+
+/// Slot sets beyond these start the cache afresh; few sets are ever in use.
+const MAX_SETS: usize = 512;
+/// Bytes of what is bound where a linked shader names a slot that holds nothing any more.
+const STAND_IN_BYTES: u64 = 256;
+
+/// The layout of a pipeline that uses `slots`.
+pub(super) fn layout(device: &wgpu::Device, slots: &[Slot]) -> wgpu::BindGroupLayout {
+    let entry = |binding, read_only, has_dynamic_offset| wgpu::BindGroupLayoutEntry {
+        binding,
+        visibility: wgpu::ShaderStages::COMPUTE,
+        ty: wgpu::BindingType::Buffer {
+            ty: wgpu::BufferBindingType::Storage { read_only },
+            has_dynamic_offset,
+            min_binding_size: None,
+        },
+        count: None,
+    };
+    let table = entry(0, true, true);
+    let slots = slots.iter().map(|slot| entry(1 + u32::from(slot.index), slot.kind == SlotKind::Slab, false));
+    let entries: Vec<_> = std::iter::once(table).chain(slots).collect();
+    device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some("fascine"), entries: &entries })
+}
+
+/// The cache.
+#[derive(Debug)]
+pub(super) struct BindGroups {
+    device: wgpu::Device,
+    stand_ins: [wgpu::Buffer; 2],
+    groups: HashMap<(Arc<[Slot]>, usize), wgpu::BindGroup>,
+    generation: u64,
+}
+
+impl BindGroups {
+    pub(super) fn new(device: wgpu::Device) -> Self {
+        let stand_in = || {
+            device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some("fascine stand-in"),
+                size: STAND_IN_BYTES,
+                usage: wgpu::BufferUsages::STORAGE,
+                mapped_at_creation: false,
+            })
+        };
+        let stand_ins = [stand_in(), stand_in()];
+        BindGroups { device, stand_ins, groups: HashMap::new(), generation: 0 }
+    }
+
+    /// Forgets every group, so that buffers that are gone elsewhere are freed.
+    pub(super) fn clear(&mut self) {
+        self.groups.clear();
+    }
+
+    /// Forgets groups of buffers that memory has replaced.
+    pub(super) fn sync(&mut self, memory: &Memory) {
+        if self.generation != memory.generation() {
+            self.generation = memory.generation();
+            self.clear();
+        }
+    }
+
+    /// The group for `slots` with the table buffer `table`.
+    pub(super) fn get(
+        &mut self,
+        layout: &wgpu::BindGroupLayout,
+        slots: &Arc<[Slot]>,
+        memory: &Memory,
+        tables: &TableBuffers,
+        table: usize,
+    ) -> &wgpu::BindGroup {
+        if self.groups.len() >= MAX_SETS * TABLES {
+            self.clear();
+        }
+        let Self { device, stand_ins, groups, .. } = self;
+        groups.entry((slots.clone(), table)).or_insert_with(|| {
+            let span = std::num::NonZero::new(tables.span());
+            let table = wgpu::BufferBinding { buffer: tables.buffer(table), offset: 0, size: span };
+            let table = wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::Buffer(table) };
+            let slots = slots.iter().map(|&slot| {
+                // One for each kind: a buffer cannot be bound for reading and for writing in one dispatch.
+                let stand_in = &stand_ins[usize::from(slot.kind == SlotKind::Slab)];
+                let buffer = memory.buffer(slot).unwrap_or(stand_in);
+                wgpu::BindGroupEntry { binding: 1 + u32::from(slot.index), resource: buffer.as_entire_binding() }
+            });
+            let entries: Vec<_> = std::iter::once(table).chain(slots).collect();
+            device.create_bind_group(&wgpu::BindGroupDescriptor { label: Some("fascine"), layout, entries: &entries })
+        })
+    }
+}

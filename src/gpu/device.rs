@@ -1,0 +1,195 @@
+//! An open device: its features, its limits, and what they mean for the runtime.
+
+use serde::Serialize;
+
+use super::adapter::{AdapterOptions, DeviceType, choose, class, unfit};
+use super::fault::Fault;
+use crate::error::{Error, Result};
+
+/// Whose hardware it is: decides kernel variants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeviceClass {
+    /// A software renderer.
+    Cpu,
+    /// NVIDIA.
+    Nvidia,
+    /// AMD.
+    Amd,
+    /// Intel.
+    Intel,
+    /// Apple.
+    Apple,
+    /// Anyone else.
+    Other,
+}
+
+/// How finely the device can tell its own time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Timestamps {
+    /// Not at all.
+    None,
+    /// At the ends of a submission.
+    Pass,
+    /// Between waves.
+    Wave,
+}
+
+/// What a device can do, as far as the runtime cares.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Caps {
+    /// The adapter's name.
+    pub name: String,
+    /// The driver and its version.
+    pub driver: String,
+    /// The graphics interface, for instance `vulkan`.
+    pub backend: String,
+    /// The kind of hardware.
+    pub device_type: DeviceType,
+    /// Whose hardware it is.
+    pub class: DeviceClass,
+    /// Largest heap segment or weight slab in bytes, and so the largest tensor.
+    pub max_segment_bytes: u64,
+    /// Heap segments and slabs that one pipeline can bind.
+    pub max_slots: usize,
+    /// Heap segments and slabs that there can be at a time.
+    pub total_slots: usize,
+    /// Alignment of a wave's lane table in bytes.
+    pub table_alignment: u32,
+    /// Workgroup memory of one workgroup in bytes.
+    pub workgroup_bytes: u32,
+    /// Invocations of one workgroup.
+    pub workgroup_invocations: u32,
+    /// How finely it can tell its time.
+    pub timestamps: Timestamps,
+    /// Whether compiled pipelines can be kept on disk.
+    pub pipeline_cache: bool,
+    /// Whether shaders can use subgroups.
+    pub subgroups: bool,
+    /// Smallest and largest subgroup.
+    pub subgroup_size: [u32; 2],
+    /// Whether shaders can use f16.
+    pub f16: bool,
+    /// Workgroups of 64 that keep it busy: host cores on a CPU adapter, else a guess.
+    pub parallelism: u32,
+}
+
+/// Bindings 1 to 47 are slots at most; binding numbers and slot indices stay small on every back end.
+const MAX_SLOTS: u32 = 47;
+/// `link::Slot::index` is a `u8`.
+const TOTAL_SLOTS: u32 = 256;
+/// Guessed: a mid-range GPU has 32 compute units with room for several workgroups of 64 each.
+const GPU_PARALLELISM: u32 = 256;
+
+impl Caps {
+    pub(super) fn of(info: &wgpu::AdapterInfo, limits: &wgpu::Limits, features: wgpu::Features) -> Self {
+        let class = class(info);
+        let driver = [info.driver.as_str(), info.driver_info.as_str()];
+        let segment = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size).min(u64::from(u32::MAX));
+        let timestamps = match features {
+            f if f.contains(wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES) => {
+                Timestamps::Wave
+            }
+            f if f.contains(wgpu::Features::TIMESTAMP_QUERY) => Timestamps::Pass,
+            _ => Timestamps::None,
+        };
+        Caps {
+            name: info.name.clone(),
+            driver: driver.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" "),
+            backend: info.backend.to_str().to_owned(),
+            device_type: info.device_type.into(),
+            class,
+            max_segment_bytes: segment / 256 * 256,
+            max_slots: limits.max_storage_buffers_per_shader_stage.saturating_sub(1).min(MAX_SLOTS) as usize,
+            total_slots: limits.max_bindings_per_bind_group.saturating_sub(1).min(TOTAL_SLOTS) as usize,
+            table_alignment: limits.min_storage_buffer_offset_alignment.max(16),
+            workgroup_bytes: limits.max_compute_workgroup_storage_size,
+            workgroup_invocations: limits.max_compute_invocations_per_workgroup,
+            timestamps,
+            pipeline_cache: features.contains(wgpu::Features::PIPELINE_CACHE),
+            subgroups: features.contains(wgpu::Features::SUBGROUP),
+            subgroup_size: [info.subgroup_min_size, info.subgroup_max_size],
+            f16: features.contains(wgpu::Features::SHADER_F16),
+            parallelism: match class {
+                DeviceClass::Cpu => std::thread::available_parallelism().map_or(1, |n| n.get() as u32),
+                _ => GPU_PARALLELISM,
+            },
+        }
+    }
+}
+
+/// Optional features, asked for where the adapter has them.
+const WANTED: wgpu::Features = wgpu::Features::TIMESTAMP_QUERY
+    .union(wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES)
+    .union(wgpu::Features::TIMESTAMP_QUERY_INSIDE_ENCODERS)
+    .union(wgpu::Features::PIPELINE_CACHE)
+    .union(wgpu::Features::SUBGROUP)
+    .union(wgpu::Features::SHADER_F16);
+
+/// A device and its queue, either fascine's own or an app's.
+#[derive(Clone, Debug)]
+pub struct Gpu {
+    pub(super) adapter: wgpu::Adapter,
+    pub(super) device: wgpu::Device,
+    pub(super) queue: wgpu::Queue,
+    pub(super) shared: bool,
+    pub(super) fault: Fault,
+    caps: Caps,
+}
+
+impl Gpu {
+    /// Opens a device of fascine's own.
+    ///
+    /// # Errors
+    /// `NoAdapter` if none matches, `Device` if the driver refuses.
+    pub fn open(options: &AdapterOptions) -> Result<Gpu> {
+        let adapter = choose(options)?;
+        let (device, queue) = request(&adapter, adapter.features() & WANTED, adapter.limits())?;
+        let gpu = Self::assemble(adapter, device, queue, false)?;
+        gpu.fault.watch(&gpu.device);
+        Ok(gpu)
+    }
+
+    /// Works on an app's device, with whatever limits and features it was opened with. The app's handlers stay as they are,
+    /// and nothing here waits for the device.
+    ///
+    /// # Errors
+    /// `Limit` if the device has less than WebGPU's default limits where it matters.
+    pub fn from_device(adapter: wgpu::Adapter, device: wgpu::Device, queue: wgpu::Queue) -> Result<Gpu> {
+        Self::assemble(adapter, device, queue, true)
+    }
+
+    fn assemble(adapter: wgpu::Adapter, device: wgpu::Device, queue: wgpu::Queue, shared: bool) -> Result<Gpu> {
+        if let Some(why) = unfit(&adapter.get_downlevel_capabilities(), &device.limits()) {
+            return Err(Error::limit(why));
+        }
+        let caps = Caps::of(&adapter.get_info(), &device.limits(), device.features());
+        Ok(Gpu { adapter, device, queue, shared, fault: Fault::default(), caps })
+    }
+
+    /// What the device can do.
+    pub fn caps(&self) -> &Caps {
+        &self.caps
+    }
+
+    /// Whether the device belongs to an app.
+    pub fn is_shared(&self) -> bool {
+        self.shared
+    }
+}
+
+/// Opens a device with exactly these features and limits.
+///
+/// # Errors
+/// `Device` if the driver refuses.
+pub(super) fn request(
+    adapter: &wgpu::Adapter,
+    required_features: wgpu::Features,
+    required_limits: wgpu::Limits,
+) -> Result<(wgpu::Device, wgpu::Queue)> {
+    let descriptor =
+        wgpu::DeviceDescriptor { label: Some("fascine"), required_features, required_limits, ..Default::default() };
+    pollster::block_on(adapter.request_device(&descriptor))
+        .map_err(|error| Error::device(format!("adapter '{}' did not open a device: {error}", adapter.get_info().name)))
+}

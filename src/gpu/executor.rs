@@ -1,0 +1,432 @@
+//! The executor: runs [`Work`] on the device, one command buffer per submission.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use super::binding::BindGroups;
+use super::cache::DiskCache;
+use super::compile::{Notify, Tools};
+use super::device::{Caps, Gpu};
+use super::fault::scoped;
+use super::memory::{Allocation, Memory, MemoryStats};
+use super::pipelines::PipelineStore;
+use super::staging::{Direction, Filler, StagingPool, words_up};
+use super::tables::{TableBuffers, TableWriter, WaveTable};
+use super::timing::{Timer, Timers};
+use super::work::{Download, Finished, Upload, WaveWork, Work};
+use crate::error::{Error, Result};
+use crate::link::{Arm, Clamp, SlotKind};
+use crate::schedule::{ArmId, SubmissionId};
+
+/// How long a thread sleeps between polls where it must not block on the device.
+pub(super) const NAP: Duration = Duration::from_micros(200);
+
+/// How an executor is set up.
+#[derive(Clone, Default)]
+pub struct ExecutorOptions {
+    /// Limit on heap, weights and staging in bytes; none means what the device gives. Staging may pass it, so that work that has
+    /// its tensors can always run.
+    pub memory_cap: Option<u64>,
+    /// Folder for compiled pipelines; none means that they are not kept.
+    pub cache_dir: Option<PathBuf>,
+    /// Number of compile threads; 0 is a choice by the host's cores.
+    pub compile_threads: usize,
+    /// Whose indices are clamped.
+    pub clamp: Clamp,
+    /// Bound on a segment's bytes below the device's own: lets tests have many segments.
+    pub segment_bytes: Option<u64>,
+    /// Called from a compile thread when a pipeline is ready or has failed; must not block.
+    pub notify: Option<Arc<dyn Fn() + Send + Sync>>,
+}
+
+impl fmt::Debug for ExecutorOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { memory_cap, cache_dir, compile_threads, clamp, segment_bytes, notify } = self;
+        f.debug_struct("ExecutorOptions")
+            .field("memory_cap", memory_cap)
+            .field("cache_dir", cache_dir)
+            .field("compile_threads", compile_threads)
+            .field("clamp", clamp)
+            .field("segment_bytes", segment_bytes)
+            .field("notify", &notify.is_some())
+            .finish()
+    }
+}
+
+/// A submission that the device has not finished.
+#[derive(Debug)]
+struct InFlight {
+    id: SubmissionId,
+    serial: u64,
+    index: wgpu::SubmissionIndex,
+    read_back: Option<wgpu::Buffer>,
+    timer: Option<Timer>,
+    downloads: Vec<Download>,
+    done: bool,
+}
+
+/// The one owner of a device's memory, pipelines and queue.
+#[derive(Debug)]
+pub struct Executor {
+    // First, so that the compile threads end before what they use.
+    store: PipelineStore,
+    pub(super) gpu: Gpu,
+    pub(super) memory: Memory,
+    pub(super) groups: BindGroups,
+    tables: TableBuffers,
+    writer: TableWriter,
+    pub(super) uploads: StagingPool,
+    read_backs: StagingPool,
+    timers: Timers,
+    in_flight: VecDeque<InFlight>,
+    serial: u64,
+    send: mpsc::Sender<(u64, bool)>,
+    done: mpsc::Receiver<(u64, bool)>,
+    arms: Vec<ArmId>,
+}
+
+impl Executor {
+    /// An executor for `gpu`, with its compile threads.
+    ///
+    /// # Errors
+    /// `Io` if no thread can be started, `Device` if the device is lost.
+    pub fn new(gpu: Gpu, options: ExecutorOptions) -> Result<Self> {
+        let ExecutorOptions { memory_cap, cache_dir, compile_threads, clamp, segment_bytes, notify } = options;
+        let threads = match compile_threads {
+            // One core stays for the engine and the app.
+            0 => std::thread::available_parallelism().map_or(1, |n| n.get().saturating_sub(1).clamp(1, 4)),
+            n => n.min(64),
+        };
+        let cache = cache_dir.and_then(|folder| DiskCache::open(&gpu, &folder));
+        let notify: Option<Notify> = notify;
+        let tools = Tools { gpu: gpu.clone(), cache, clamp, notify };
+        let store = PipelineStore::new(&tools, gpu.caps(), threads)?;
+        let (send, done) = mpsc::channel();
+        let device = &gpu.device;
+        let groups = scoped(device, "bind groups", || BindGroups::new(device.clone()))?;
+        Ok(Executor {
+            memory: Memory::new(device.clone(), gpu.caps(), memory_cap, segment_bytes),
+            groups,
+            tables: TableBuffers::new(device.clone()),
+            writer: TableWriter::default(),
+            uploads: StagingPool::new(device.clone(), Direction::Upload),
+            read_backs: StagingPool::new(device.clone(), Direction::ReadBack),
+            timers: Timers::new(device.clone(), &gpu.queue, gpu.caps().timestamps),
+            in_flight: VecDeque::new(),
+            serial: 0,
+            send,
+            done,
+            arms: Vec::new(),
+            store,
+            gpu,
+        })
+    }
+
+    /// What the device can do.
+    pub fn caps(&self) -> &Caps {
+        self.gpu.caps()
+    }
+
+    /// Whether the device belongs to an app.
+    pub fn is_shared(&self) -> bool {
+        self.gpu.is_shared()
+    }
+
+    pub(super) fn staging(&self) -> u64 {
+        self.uploads.reserved() + self.read_backs.reserved() + self.tables.reserved()
+    }
+
+    /// Where the bytes are.
+    pub fn memory(&self) -> MemoryStats {
+        self.memory.stats(self.staging())
+    }
+
+    /// Takes heap memory in one piece, starting at a multiple of 256 bytes. It may hold bytes of earlier owners.
+    ///
+    /// # Errors
+    /// `Limit` if no segment can be that large, `Memory` if there is no room now; see [`Executor::fits_ever`].
+    pub fn allocate(&mut self, bytes: u64) -> Result<Allocation> {
+        let staging = self.staging();
+        let allocation = self.memory.allocate(SlotKind::Heap, bytes, staging);
+        self.groups.sync(&self.memory);
+        allocation
+    }
+
+    /// Whether [`Executor::allocate`] could succeed once other heap memory is freed: whether waiting can help.
+    pub fn fits_ever(&self, bytes: u64) -> bool {
+        self.memory.fits_ever(bytes, self.staging())
+    }
+
+    /// Gives back heap memory. Submissions that use it may still be in flight.
+    pub fn free(&mut self, allocation: Allocation) {
+        self.memory.free(allocation);
+        self.groups.sync(&self.memory);
+    }
+
+    /// Releases every segment and slab that holds nothing.
+    pub fn trim(&mut self) {
+        self.memory.trim();
+        self.groups.sync(&self.memory);
+    }
+
+    /// A number for `arm`: the same arm has the same number.
+    pub fn intern(&mut self, arm: Arm) -> ArmId {
+        self.store.intern(arm)
+    }
+
+    /// Which pipelines there are, for the scheduler.
+    pub fn pipelines(&mut self) -> &mut PipelineStore {
+        &mut self.store
+    }
+
+    /// Submissions that have not come out of [`Executor::poll`].
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    /// Sends work to the device. Never waits.
+    ///
+    /// # Errors
+    /// `Internal` if a wave has no ready pipeline or breaks the rules of its fields, `Memory` if there is no room for staging,
+    /// `Device` if the device failed. Nothing of the work has run then.
+    pub fn submit(&mut self, work: Work) -> Result<()> {
+        self.gpu.fault.check()?;
+        let waves = self.write_tables(&work.waves)?;
+        let table_bytes = (self.writer.words().len() * 4) as u64;
+        let timer = self.timers.take(work.waves.len())?;
+        let read_bytes =
+            timer.as_ref().map_or(0, Timer::bytes) + work.downloads.iter().map(|d| words_up(d.bytes)).sum::<u64>();
+        let result = self.encode(&work, &waves, table_bytes, timer.as_ref(), read_bytes);
+        let (index, read_back) = match result {
+            Ok(sent) => sent,
+            Err(error) => {
+                if let Some(timer) = timer {
+                    self.timers.finish(timer, &[]);
+                }
+                return Err(error);
+            }
+        };
+        let serial = self.serial;
+        self.serial += 1;
+        let send = self.send.clone();
+        match &read_back {
+            Some(buffer) => buffer.map_async(wgpu::MapMode::Read, ..read_bytes, move |result| {
+                // The executor may be gone by then.
+                let _ = send.send((serial, result.is_ok()));
+            }),
+            None => self.gpu.queue.on_submitted_work_done(move || {
+                let _ = send.send((serial, true));
+            }),
+        }
+        let Work { id, downloads, .. } = work;
+        self.in_flight.push_back(InFlight { id, serial, index, read_back, timer, downloads, done: false });
+        Ok(())
+    }
+
+    fn write_tables(&mut self, waves: &[WaveWork]) -> Result<Vec<WaveTable>> {
+        let alignment = self.gpu.caps().table_alignment;
+        self.writer.clear();
+        let mut tables = Vec::with_capacity(waves.len());
+        for wave in waves {
+            wave_arms(wave, &mut self.arms);
+            let ready = self.store.pipeline(&self.arms)?;
+            let unknown = |arm| Error::internal(format!("{arm:?} is not in the pipeline of its wave"));
+            let position = |lane: &super::LaneWork| ready.position(lane.arm).ok_or_else(|| unknown(lane.arm));
+            tables.push(self.writer.push(wave, alignment, position)?);
+        }
+        Ok(tables)
+    }
+
+    fn encode(
+        &mut self,
+        work: &Work,
+        waves: &[WaveTable],
+        table_bytes: u64,
+        timer: Option<&Timer>,
+        read_bytes: u64,
+    ) -> Result<(wgpu::SubmissionIndex, Option<wgpu::Buffer>)> {
+        for (what, slot) in work.uploads.iter().map(|u| ("upload to", u.slot)).chain(
+            work.downloads
+                .iter()
+                .map(|d| ("download from", d.slot))
+                .chain(work.clears.iter().map(|c| ("clear of", c.slot))),
+        ) {
+            if self.memory.buffer(slot).is_none() {
+                return Err(Error::internal(format!("{what} memory slot {slot:?}, which holds nothing")));
+            }
+        }
+        let longest = waves.iter().zip(waves.iter().skip(1)).map(|(a, b)| b.offset - a.offset).max().unwrap_or(0);
+        let last = waves.last().map_or(0, |wave| table_bytes - u64::from(wave.offset));
+        let (table, fresh) = self.tables.next(table_bytes, last.max(longest.into()))?;
+        if fresh {
+            self.groups.clear();
+        }
+
+        let upload_bytes: u64 = work.uploads.iter().map(|upload| words_up(upload.bytes.len() as u64)).sum();
+        let staged = self.stage(&work.uploads, table_bytes + upload_bytes)?;
+        let read_back = (read_bytes > 0).then(|| self.read_backs.take(read_bytes)).transpose()?;
+
+        let Self { gpu, memory, groups, tables, store, arms, .. } = self;
+        let sent = scoped(&gpu.device, "a submission", || {
+            let mut encoder = gpu.device.create_command_encoder(&Default::default());
+            for clear in &work.clears {
+                if let Some(buffer) = memory.buffer(clear.slot) {
+                    encoder.clear_buffer(buffer, clear.offset, Some(words_up(clear.bytes)));
+                }
+            }
+            if let Some(staged) = &staged {
+                if table_bytes > 0 {
+                    encoder.copy_buffer_to_buffer(staged, 0, tables.buffer(table), 0, table_bytes);
+                }
+                let mut from = table_bytes;
+                for upload in &work.uploads {
+                    let bytes = words_up(upload.bytes.len() as u64);
+                    if let Some(target) = memory.buffer(upload.slot).filter(|_| bytes > 0) {
+                        encoder.copy_buffer_to_buffer(staged, from, target, upload.offset, bytes);
+                    }
+                    from += bytes;
+                }
+            }
+            if !waves.is_empty() {
+                let timestamp_writes = timer.and_then(Timer::pass_writes);
+                let descriptor = wgpu::ComputePassDescriptor { label: None, timestamp_writes };
+                let mut pass = encoder.begin_compute_pass(&descriptor);
+                for (index, (wave, place)) in work.waves.iter().zip(waves).enumerate() {
+                    wave_arms(wave, arms);
+                    let compiled = &store.pipeline(arms)?.compiled;
+                    pass.set_pipeline(&compiled.pipeline);
+                    let group = groups.get(&compiled.layout, &compiled.slots, memory, tables, table);
+                    pass.set_bind_group(0, group, &[place.offset]);
+                    if let Some(timer) = timer {
+                        timer.mark(&mut pass, index);
+                    }
+                    let [x, y, z] = place.grid;
+                    pass.dispatch_workgroups(x, y, z);
+                }
+                if let Some(timer) = timer {
+                    timer.mark(&mut pass, waves.len());
+                }
+            }
+            if let Some(read_back) = &read_back {
+                if let Some(timer) = timer {
+                    timer.resolve(&mut encoder, read_back, 0);
+                }
+                let mut to = timer.map_or(0, Timer::bytes);
+                for download in &work.downloads {
+                    let bytes = words_up(download.bytes);
+                    if let Some(source) = memory.buffer(download.slot).filter(|_| bytes > 0) {
+                        encoder.copy_buffer_to_buffer(source, download.offset, read_back, to, bytes);
+                    }
+                    to += bytes;
+                }
+            }
+            Ok(gpu.queue.submit([encoder.finish()]))
+        });
+        if let Some(staged) = staged {
+            self.uploads.give_back(staged);
+        }
+        match sent.and_then(|sent| sent) {
+            Ok(index) => Ok((index, read_back)),
+            Err(error) => {
+                if let Some(buffer) = read_back {
+                    self.read_backs.give_back(buffer);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Writes tables and uploads into one upload buffer.
+    fn stage(&mut self, uploads: &[Upload], total: u64) -> Result<Option<wgpu::Buffer>> {
+        if total == 0 {
+            return Ok(None);
+        }
+        let buffer = self.uploads.take(total)?;
+        let mut filler = Filler::new(&buffer, total).inspect_err(|_| self.uploads.discard(&buffer))?;
+        filler.put(bytemuck::cast_slice(self.writer.words()));
+        for upload in uploads {
+            filler.put(&upload.bytes);
+        }
+        filler.finish();
+        Ok(Some(buffer))
+    }
+
+    /// What the device has finished since the last call, in order of submission. Never waits.
+    ///
+    /// # Errors
+    /// `Device` if the device failed: nothing in flight will finish.
+    pub fn poll(&mut self) -> Result<Vec<Finished>> {
+        self.gpu.fault.poll(&self.gpu.device, wgpu::PollType::Poll)?;
+        self.uploads.collect();
+        self.store.turn();
+        while let Ok((serial, good)) = self.done.try_recv() {
+            if !good {
+                self.gpu.fault.set(Error::device("a result could not be read back: the device was lost"));
+            }
+            if let Some(entry) = self.in_flight.iter_mut().find(|entry| entry.serial == serial) {
+                entry.done = true;
+            }
+        }
+        self.gpu.fault.check()?;
+        let mut finished = Vec::new();
+        while self.in_flight.front().is_some_and(|entry| entry.done) {
+            let Some(entry) = self.in_flight.pop_front() else { break };
+            finished.push(self.read(entry)?);
+        }
+        Ok(finished)
+    }
+
+    fn read(&mut self, entry: InFlight) -> Result<Finished> {
+        let InFlight { id, read_back, timer, downloads, .. } = entry;
+        let mut finished =
+            Finished { id, wave_nanos: None, gpu_nanos: None, downloads: Vec::with_capacity(downloads.len()) };
+        let Some(buffer) = read_back else { return Ok(finished) };
+        let timer_bytes = timer.as_ref().map_or(0, Timer::bytes);
+        let total = timer_bytes + downloads.iter().map(|d| words_up(d.bytes)).sum::<u64>();
+        {
+            let view = buffer
+                .get_mapped_range(..total)
+                .map_err(|error| Error::device(format!("a result could not be read back: {error}")))?;
+            let (ticks, mut rest) = view.split_at(timer_bytes as usize);
+            if let Some(timer) = timer {
+                let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(ticks);
+                (finished.wave_nanos, finished.gpu_nanos) = self.timers.finish(timer, &ticks);
+            }
+            for download in downloads {
+                let (bytes, tail) = rest.split_at(words_up(download.bytes) as usize);
+                finished.downloads.push((download.tag, bytes[..download.bytes as usize].to_vec()));
+                rest = tail;
+            }
+        }
+        buffer.unmap();
+        self.read_backs.give_back(buffer);
+        Ok(finished)
+    }
+
+    /// Waits up to `timeout` for the oldest submission in flight; [`Executor::poll`] then says what has finished. On a shared
+    /// device, where waiting could block the app's `present`, it sleeps a fraction of a millisecond at most.
+    ///
+    /// # Errors
+    /// `Device` if the device failed.
+    pub fn wait(&mut self, timeout: Duration) -> Result<()> {
+        let Some(oldest) = self.in_flight.front() else { return self.gpu.fault.check() };
+        if self.gpu.shared {
+            self.gpu.fault.poll(&self.gpu.device, wgpu::PollType::Poll)?;
+            std::thread::sleep(timeout.min(NAP));
+            return Ok(());
+        }
+        let how = wgpu::PollType::Wait { submission_index: Some(oldest.index.clone()), timeout: Some(timeout) };
+        self.gpu.fault.poll(&self.gpu.device, how)
+    }
+}
+
+/// The arms of a wave, sorted, without duplicates.
+fn wave_arms(wave: &WaveWork, arms: &mut Vec<ArmId>) {
+    arms.clear();
+    arms.extend(wave.lanes.iter().map(|lane| lane.arm));
+    arms.sort_unstable();
+    arms.dedup();
+}

@@ -1,0 +1,334 @@
+//! The memory that shaders see: heap segments for tensors, and slabs for weights.
+//!
+//! A segment is one buffer, and its index is its slot for as long as it lives. Heap segments take the lower indices and slabs the
+//! upper ones, so that an index never changes its kind and linked shaders stay good when a segment goes and another comes.
+//! Both grow on demand, each new one twice the last, up to the device's limit and the cap.
+//!
+//! New buffers are zero (wgpu sees to it), but a range that is used again still holds its last tenant's bytes. Nobody reads
+//! them: a plan writes every element before it reads it, and a user's kernel is clamped to its own tensors, whose memory the
+//! engine writes or clears first.
+//!
+//! A range may be freed while submissions still use it. Submissions run in order, so whatever its next owner uploads or
+//! computes comes after; and a buffer that is dropped lives on in wgpu until they are done.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::alloc::{GRAIN, RangeAllocator, grains};
+use super::device::Caps;
+use super::fault::scoped;
+use crate::error::{Error, ErrorKind, Result};
+use crate::link::{Slot, SlotKind};
+
+/// Slots 0 to 31 are heap segments; slabs follow. With doubling sizes neither runs out before memory does.
+const HEAP_SLOTS: usize = 32;
+/// Guessed: one segment holds several requests of a mid-size vision model, so that arms seldom differ by segment.
+const FIRST_HEAP_SEGMENT: u64 = 128 << 20;
+/// Guessed: holds several small models without wasting much on one.
+const FIRST_SLAB: u64 = 32 << 20;
+
+/// A range of a heap segment. It is given back with `Executor::free`; dropping it leaks the range.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Allocation {
+    slot: Slot,
+    base: u64,
+    bytes: u64,
+}
+
+impl Allocation {
+    /// The segment.
+    pub fn slot(&self) -> Slot {
+        self.slot
+    }
+
+    /// Bytes from the segment's start, a multiple of 256.
+    pub fn base(&self) -> u64 {
+        self.base
+    }
+
+    /// Bytes taken, at least as many as asked for.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}
+
+/// Where one weight lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WeightPlace {
+    /// The slab.
+    pub slot: Slot,
+    /// Bytes from the slab's start, a multiple of 256.
+    pub base: u64,
+    /// Its length in bytes.
+    pub bytes: u64,
+}
+
+/// Weights that were loaded, and are freed, together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct WeightsId(u64);
+
+/// Where the bytes are. "Used" is handed out, "reserved" is what the buffers take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct MemoryStats {
+    /// Bytes of the heap handed out.
+    pub heap_used: u64,
+    /// Bytes of all heap segments.
+    pub heap_reserved: u64,
+    /// Number of heap segments.
+    pub heap_segments: usize,
+    /// The largest allocation that needs no new segment.
+    pub heap_largest_free: u64,
+    /// Bytes of weights.
+    pub weights_used: u64,
+    /// Bytes of all slabs.
+    pub weights_reserved: u64,
+    /// Number of slabs.
+    pub slabs: usize,
+    /// Bytes of upload, read-back and table buffers.
+    pub staging: u64,
+    /// The limit on the reserved bytes and staging together.
+    pub cap: Option<u64>,
+}
+
+#[derive(Debug)]
+struct Segment {
+    buffer: wgpu::Buffer,
+    ranges: RangeAllocator,
+}
+
+/// All heap segments and slabs.
+#[derive(Debug)]
+pub(super) struct Memory {
+    device: wgpu::Device,
+    segments: Vec<Option<Segment>>,
+    weights: BTreeMap<WeightsId, Vec<Allocation>>,
+    next_weights: u64,
+    max_segment: u64,
+    cap: Option<u64>,
+    /// Goes up whenever a slot gets another buffer or none.
+    generation: u64,
+}
+
+fn kind_of(index: usize) -> SlotKind {
+    if index < HEAP_SLOTS { SlotKind::Heap } else { SlotKind::Slab }
+}
+
+impl Memory {
+    /// `segment_bytes` bounds segments below the device's limit.
+    pub(super) fn new(device: wgpu::Device, caps: &Caps, cap: Option<u64>, segment_bytes: Option<u64>) -> Self {
+        let max_segment = caps.max_segment_bytes.min(segment_bytes.unwrap_or(u64::MAX)).max(GRAIN) / GRAIN * GRAIN;
+        let segments = std::iter::repeat_with(|| None).take(caps.total_slots).collect();
+        Memory { device, segments, weights: BTreeMap::new(), next_weights: 0, max_segment, cap, generation: 0 }
+    }
+
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    pub(super) fn buffer(&self, slot: Slot) -> Option<&wgpu::Buffer> {
+        self.segments.get(usize::from(slot.index))?.as_ref().map(|segment| &segment.buffer)
+    }
+
+    pub(super) fn stats(&self, staging: u64) -> MemoryStats {
+        let mut stats = MemoryStats { staging, cap: self.cap, ..Default::default() };
+        for (index, segment) in self.live() {
+            let (used, reserved, count) = match kind_of(index) {
+                SlotKind::Heap => {
+                    stats.heap_largest_free = stats.heap_largest_free.max(segment.ranges.largest_free());
+                    (&mut stats.heap_used, &mut stats.heap_reserved, &mut stats.heap_segments)
+                }
+                SlotKind::Slab => (&mut stats.weights_used, &mut stats.weights_reserved, &mut stats.slabs),
+            };
+            *used += segment.ranges.used();
+            *reserved += segment.ranges.capacity();
+            *count += 1;
+        }
+        stats
+    }
+
+    fn live(&self) -> impl Iterator<Item = (usize, &Segment)> {
+        self.segments.iter().enumerate().filter_map(|(index, segment)| Some((index, segment.as_ref()?)))
+    }
+
+    /// Whether a heap allocation of `bytes` could succeed if every other heap allocation were freed.
+    pub(super) fn fits_ever(&self, bytes: u64, staging: u64) -> bool {
+        let Some(bytes) = grains(bytes) else { return false };
+        let stats = self.stats(staging);
+        let room = self.cap.map_or(u64::MAX, |cap| cap.saturating_sub(stats.weights_reserved + staging));
+        bytes <= self.max_segment.min(room)
+    }
+
+    /// Takes `bytes` of a heap segment or a slab; `staging` counts against the cap.
+    ///
+    /// # Errors
+    /// `Limit` if no segment can be that large, `Memory` if there is no room now.
+    pub(super) fn allocate(&mut self, kind: SlotKind, bytes: u64, staging: u64) -> Result<Allocation> {
+        let what = match kind {
+            SlotKind::Heap => "tensor memory",
+            SlotKind::Slab => "weights",
+        };
+        let rounded = grains(bytes).filter(|&rounded| rounded <= self.max_segment).ok_or_else(|| {
+            let limit = self.max_segment;
+            Error::limit(format!(
+                "{what} of {bytes} bytes in one piece exceeds the device's buffer limit of {limit} bytes"
+            ))
+        })?;
+        for (index, segment) in self.segments.iter_mut().enumerate().filter(|(index, _)| kind_of(*index) == kind) {
+            if let Some(base) = segment.as_mut().and_then(|segment| segment.ranges.allocate(rounded)) {
+                return Ok(Allocation { slot: Slot { index: index as u8, kind }, base, bytes: rounded });
+            }
+        }
+        let index = self.grow(kind, rounded, staging, what)?;
+        let segment = self.segments[index].as_mut().expect("grow filled this slot");
+        let base = segment.ranges.allocate(rounded).expect("grow made room");
+        Ok(Allocation { slot: Slot { index: index as u8, kind }, base, bytes: rounded })
+    }
+
+    fn grow(&mut self, kind: SlotKind, needed: u64, staging: u64, what: &str) -> Result<usize> {
+        if self.room(staging) < needed {
+            self.trim();
+        }
+        let room = self.room(staging);
+        if room < needed {
+            let stats = self.stats(staging);
+            let cap = self.cap.unwrap_or(u64::MAX);
+            return Err(Error::memory(format!(
+                "no room for {needed} bytes of {what}: of the cap of {cap} bytes the heap holds {}, weights {}, staging {staging}",
+                stats.heap_reserved, stats.weights_reserved
+            )));
+        }
+        let free = |(index, segment): (usize, &Option<Segment>)| {
+            (kind_of(index) == kind && segment.is_none()).then_some(index)
+        };
+        let index = self.segments.iter().enumerate().find_map(free).ok_or_else(|| {
+            Error::memory(format!("no room for {needed} bytes of {what}: all memory slots of the device are taken"))
+        })?;
+        let first = match kind {
+            SlotKind::Heap => FIRST_HEAP_SEGMENT,
+            SlotKind::Slab => FIRST_SLAB,
+        };
+        let last = self.live().filter(|(i, _)| kind_of(*i) == kind).map(|(_, s)| s.ranges.capacity()).max();
+        let wanted = last.map_or(first, |last| last.saturating_mul(2));
+        // Half of the room stays for the other kind.
+        let size = wanted.min(self.max_segment).min(room / 2 / GRAIN * GRAIN).max(needed);
+        let (buffer, size) = match self.create(kind, index, size) {
+            Ok(buffer) => (buffer, size),
+            Err(error) if error.kind() == ErrorKind::Memory && size > needed => {
+                self.trim();
+                (self.create(kind, index, needed)?, needed)
+            }
+            Err(error) => return Err(error),
+        };
+        self.segments[index] = Some(Segment { buffer, ranges: RangeAllocator::new(size) });
+        self.generation += 1;
+        tracing::debug!(?kind, index, size, "new memory segment");
+        Ok(index)
+    }
+
+    fn create(&self, kind: SlotKind, index: usize, size: u64) -> Result<wgpu::Buffer> {
+        let label = format!("fascine {kind:?} {index}");
+        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
+        let descriptor = wgpu::BufferDescriptor { label: Some(&label), size, usage, mapped_at_creation: false };
+        scoped(&self.device, &format!("a buffer of {size} bytes"), || self.device.create_buffer(&descriptor))
+    }
+
+    fn room(&self, staging: u64) -> u64 {
+        let stats = self.stats(staging);
+        self.cap.map_or(u64::MAX, |cap| cap.saturating_sub(stats.heap_reserved + stats.weights_reserved + staging))
+    }
+
+    /// Gives back an allocation. An empty slab goes at once; one empty heap segment stays, for the next request.
+    pub(super) fn free(&mut self, allocation: Allocation) {
+        let Allocation { slot, base, bytes } = allocation;
+        let index = usize::from(slot.index);
+        let Some(segment) = self.segments.get_mut(index).and_then(Option::as_mut) else { return };
+        segment.ranges.free(base, bytes);
+        if !segment.ranges.is_empty() {
+            return;
+        }
+        match slot.kind {
+            SlotKind::Slab => self.release(index),
+            SlotKind::Heap => {
+                let mut empty: Vec<usize> = self.empty_segments().filter(|&i| kind_of(i) == SlotKind::Heap).collect();
+                for index in empty.drain(1..) {
+                    self.release(index);
+                }
+            }
+        }
+    }
+
+    fn empty_segments(&self) -> impl Iterator<Item = usize> {
+        self.live().filter(|(_, segment)| segment.ranges.is_empty()).map(|(index, _)| index)
+    }
+
+    fn release(&mut self, index: usize) {
+        self.segments[index] = None;
+        self.generation += 1;
+    }
+
+    /// Releases every empty segment.
+    pub(super) fn trim(&mut self) {
+        let empty: Vec<usize> = self.empty_segments().collect();
+        for index in empty {
+            self.release(index);
+        }
+    }
+
+    /// Takes slab memory for weights of these lengths: in one piece if they fit one slab, else in as few as their order allows.
+    ///
+    /// # Errors
+    /// As [`Memory::allocate`]; nothing stays allocated then.
+    pub(super) fn allocate_weights(&mut self, lengths: &[u64], staging: u64) -> Result<(WeightsId, Vec<WeightPlace>)> {
+        let mut group: Vec<Allocation> = Vec::new();
+        let mut places = Vec::with_capacity(lengths.len());
+        let mut rest = lengths;
+        while !rest.is_empty() {
+            let (count, bytes) = self.run(rest);
+            let (run, tail) = rest.split_at(count);
+            rest = tail;
+            match self.allocate(SlotKind::Slab, bytes, staging) {
+                Ok(allocation) => {
+                    let mut base = allocation.base;
+                    for &bytes in run {
+                        places.push(WeightPlace { slot: allocation.slot, base, bytes });
+                        base += grains(bytes).unwrap_or(0);
+                    }
+                    group.push(allocation);
+                }
+                Err(error) => {
+                    for allocation in group {
+                        self.free(allocation);
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        let id = WeightsId(self.next_weights);
+        self.next_weights += 1;
+        self.weights.insert(id, group);
+        Ok((id, places))
+    }
+
+    /// How many of these go into one piece, and its bytes.
+    fn run(&self, lengths: &[u64]) -> (usize, u64) {
+        let mut total = 0u64;
+        for (count, &bytes) in lengths.iter().enumerate() {
+            let sum = grains(bytes).and_then(|bytes| total.checked_add(bytes)).filter(|&sum| sum <= self.max_segment);
+            match sum {
+                Some(sum) => total = sum,
+                // One that is too large alone goes alone, to be refused with its own size.
+                None if count == 0 => return (1, bytes),
+                None => return (count, total),
+            }
+        }
+        (lengths.len(), total)
+    }
+
+    pub(super) fn free_weights(&mut self, id: WeightsId) {
+        for allocation in self.weights.remove(&id).unwrap_or_default() {
+            self.free(allocation);
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! The GPU: the only files that name wgpu.
+//!
+//! The engine hands over plain data ([`Work`]) and asks for what has [`Finished`]; this module owns everything between:
+//!
+//! - [`adapter`]: which adapters there are, and which one to take;
+//! - [`device`]: an open device with its [`Caps`];
+//! - `alloc`, [`memory`]: the heap and the weight slabs, every byte accounted for;
+//! - `slabs`: weights on their way into slabs;
+//! - `staging`: upload and read-back buffers, used again and again;
+//! - `tables`: lane tables as the linked shaders read them;
+//! - [`pipelines`], `compile`, `cache`: merged pipelines, linked and compiled on background threads and kept on disk;
+//! - [`executor`]: one submission, from uploads to read-back;
+//! - `timing`: timestamps of waves;
+//! - `fault`: error scopes and device loss as typed errors;
+//! - `trusted`: the only `unsafe` code of the crate.
+//!
+//! One thread owns the [`Executor`]. Nothing here waits for the device, with one stated exception: [`Executor::wait`] and a
+//! load of weights larger than the staging limit, and these only poll when the device belongs to an app.
+
+pub mod adapter;
+mod alloc;
+mod binding;
+mod cache;
+mod compile;
+pub mod device;
+pub mod executor;
+mod fault;
+pub mod memory;
+pub mod pipelines;
+mod slabs;
+mod staging;
+mod tables;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod timing;
+mod trusted;
+pub mod work;
+
+pub use adapter::{AdapterOptions, AdapterReport, Select, adapters};
+pub use device::{Caps, DeviceClass, Gpu, Timestamps};
+pub use executor::{Executor, ExecutorOptions};
+pub use memory::{Allocation, MemoryStats, WeightPlace, WeightsId};
+pub use pipelines::{PipelineStats, PipelineStore};
+pub use work::{Clear, Download, Finished, LaneWork, Upload, WaveWork, Work};

@@ -1,0 +1,227 @@
+//! Lane tables: one submission's, one after the other, and the device buffers that hold them.
+
+use super::fault::scoped;
+use super::work::{LaneWork, WaveWork};
+use crate::error::{Error, Result};
+use crate::link::table::{LaneEntry, LaneOperand, LaneTable};
+
+/// Workgroups along one side of a dispatch that every device takes.
+const SIDE: u32 = 65_535;
+
+/// The dispatch of one wave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct WaveTable {
+    /// Bytes from the table buffer's start.
+    pub(super) offset: u32,
+    /// Workgroups: the linear index is folded over x and y.
+    pub(super) grid: [u32; 3],
+}
+
+/// Writes the tables of one submission into words that are used again.
+#[derive(Debug, Default)]
+pub(super) struct TableWriter {
+    words: Vec<u32>,
+    /// Of all lanes of one wave.
+    operands: Vec<LaneOperand>,
+    /// Per lane, its position among the linked arms and where its operands start.
+    lanes: Vec<(u32, usize)>,
+}
+
+impl TableWriter {
+    pub(super) fn clear(&mut self) {
+        self.words.clear();
+    }
+
+    pub(super) fn words(&self) -> &[u32] {
+        &self.words
+    }
+
+    /// Appends a wave at a multiple of `alignment` bytes. `position` maps a lane to its arm's place among the linked arms.
+    ///
+    /// # Errors
+    /// `Internal` for lanes that break the rules of [`LaneWork`], `Limit` for more workgroups than one dispatch takes.
+    pub(super) fn push(
+        &mut self,
+        wave: &WaveWork,
+        alignment: u32,
+        position: impl Fn(&LaneWork) -> Result<u32>,
+    ) -> Result<WaveTable> {
+        let Self { words, operands, lanes } = self;
+        operands.clear();
+        lanes.clear();
+        let mut total = 0u32;
+        for lane in &wave.lanes {
+            check(lane)?;
+            total = total.checked_add(lane.count).ok_or_else(too_many)?;
+            lanes.push((position(lane)?, operands.len()));
+            for &(base, bytes) in &lane.operands {
+                operands.push(
+                    operand(base, bytes).ok_or_else(|| {
+                        Error::internal(format!("operand of {:?} at {base} of {bytes} bytes", lane.arm))
+                    })?,
+                );
+            }
+        }
+        let grid = LaneTable::fold(total, SIDE);
+        if grid[1] > SIDE {
+            return Err(too_many());
+        }
+        let start = words.len().next_multiple_of((alignment / 4).max(4) as usize);
+        let offset =
+            u32::try_from(start * 4).map_err(|_| Error::limit("the lane tables of one submission exceed 4 GiB"))?;
+        words.resize(start, 0);
+        let entries = wave.lanes.iter().zip(lanes.iter()).map(|(lane, &(arm, start))| {
+            let LaneWork { grid, first, count, params, .. } = lane;
+            let operands = &operands[start..start + lane.operands.len()];
+            LaneEntry { arm, offset: *first, count: *count, grid: *grid, operands, params }
+        });
+        LaneTable::encode(entries, words);
+        Ok(WaveTable { offset, grid })
+    }
+}
+
+fn too_many() -> Error {
+    Error::limit("a wave has more workgroups than one dispatch takes")
+}
+
+fn check(lane: &LaneWork) -> Result<()> {
+    let grid = lane.grid.iter().try_fold(1u32, |product, &side| product.checked_mul(side));
+    let end = lane.first.checked_add(lane.count);
+    if lane.count == 0 || !matches!((grid, end), (Some(grid), Some(end)) if end <= grid) {
+        let LaneWork { arm, grid, first, count, .. } = lane;
+        return Err(Error::internal(format!("workgroups {first}+{count} of {arm:?} do not lie in grid {grid:?}")));
+    }
+    Ok(())
+}
+
+fn operand(base: u64, bytes: u64) -> Option<LaneOperand> {
+    let base = base.is_multiple_of(16).then(|| u32::try_from(base / 16).ok())??;
+    Some(LaneOperand { base, bytes: u32::try_from(bytes).ok()? })
+}
+
+/// Two, so that a submission's tables can be copied while the one before still reads its own.
+pub(super) const TABLES: usize = 2;
+/// Room for a few hundred lanes; what one wave can see of the table buffer.
+const MIN_SPAN: u64 = 64 << 10;
+/// Room for the waves of a usual submission.
+const MIN_BYTES: u64 = 512 << 10;
+
+/// The device buffers that hold lane tables, in turn.
+#[derive(Debug)]
+pub(super) struct TableBuffers {
+    device: wgpu::Device,
+    buffers: Vec<wgpu::Buffer>,
+    /// Bytes that one wave's binding sees.
+    span: u64,
+    turn: usize,
+    limit: u64,
+}
+
+impl TableBuffers {
+    pub(super) fn new(device: wgpu::Device) -> Self {
+        let limits = device.limits();
+        let limit = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
+        TableBuffers { device, buffers: Vec::new(), span: MIN_SPAN, turn: 0, limit }
+    }
+
+    pub(super) fn reserved(&self) -> u64 {
+        self.buffers.iter().map(wgpu::Buffer::size).sum()
+    }
+
+    /// Bytes that one wave's binding sees.
+    pub(super) fn span(&self) -> u64 {
+        self.span
+    }
+
+    pub(super) fn buffer(&self, index: usize) -> &wgpu::Buffer {
+        &self.buffers[index]
+    }
+
+    /// The next table buffer, for `bytes` of tables of which no wave takes more than `longest`. Says whether the buffers are new,
+    /// so that bind groups of the old ones are of no more use.
+    ///
+    /// # Errors
+    /// `Limit` if the tables exceed what the device can bind, `Memory` if it has no room.
+    pub(super) fn next(&mut self, bytes: u64, longest: u64) -> Result<(usize, bool)> {
+        self.turn = (self.turn + 1) % TABLES;
+        let span = self.span.max(longest.next_power_of_two());
+        let size = bytes.saturating_add(span).max(MIN_BYTES).next_multiple_of(256);
+        if span <= self.span && self.buffers.first().is_some_and(|buffer| buffer.size() >= size) {
+            return Ok((self.turn, false));
+        }
+        if size > self.limit {
+            return Err(Error::limit(format!(
+                "{bytes} bytes of lane tables exceed the device's limit of {} bytes",
+                self.limit
+            )));
+        }
+        let size = size.next_power_of_two().min(self.limit);
+        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
+        let descriptor =
+            wgpu::BufferDescriptor { label: Some("fascine lane tables"), size, usage, mapped_at_creation: false };
+        let create = || (0..TABLES).map(|_| self.device.create_buffer(&descriptor)).collect();
+        self.buffers = scoped(&self.device, "lane tables", create)?;
+        self.span = span;
+        Ok((self.turn, true))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::schedule::ArmId;
+
+    fn lane(grid: [u32; 3], first: u32, count: u32, operands: &[(u64, u64)], params: &[u32]) -> LaneWork {
+        LaneWork { arm: ArmId(7), grid, first, count, operands: operands.to_vec(), params: Arc::from(params) }
+    }
+
+    #[test]
+    fn words_lie_as_the_linker_reads_them() {
+        let mut writer = TableWriter::default();
+        let lanes = vec![
+            lane([2, 3, 1], 0, 6, &[(0, 64), (256, 32)], &[11, 12, 13]),
+            lane([9, 1, 1], 4, 5, &[(4096, 16)], &[21, 22, 23, 24, 25]),
+        ];
+        let wave = WaveWork { lanes };
+        writer.push(&wave, 32, |_| Ok(0)).unwrap();
+        let first_length = writer.words().len();
+        let table = writer.push(&wave, 256, |_| Ok(1)).unwrap();
+        assert_eq!(table.grid, [11, 1, 1]);
+        assert!(table.offset.is_multiple_of(256) && table.offset as usize >= first_length * 4);
+
+        let words = &writer.words()[table.offset as usize / 4..];
+        // Record 0 takes 12 + 4 words, record 1 takes 12 (10 padded) + 8.
+        #[rustfmt::skip]
+        let expected = [
+            2, 11, 8, 20,
+            0, 6, 0, 0,
+            1, 0, 2, 3, 1, 0, 0, 0,   0, 64, 16, 32,   11, 12, 13, 0,   0, 0, 0, 0,
+            1, 4, 9, 1, 1, 0, 0, 0,   256, 16, 0, 0,   21, 22, 23, 24,  25, 0, 0, 0,
+        ];
+        assert_eq!(words, expected);
+    }
+
+    #[test]
+    fn broken_lanes_are_refused() {
+        let cases = [
+            lane([4, 1, 1], 0, 0, &[], &[]),
+            lane([4, 1, 1], 3, 2, &[], &[]),
+            lane([4, 1, 1], u32::MAX, 2, &[], &[]),
+            lane([65_536, 65_536, 1], 0, 1, &[], &[]),
+            lane([4, 1, 1], 0, 4, &[(8, 16)], &[]),
+            lane([4, 1, 1], 0, 4, &[(0, 1 << 32)], &[]),
+            lane([4, 1, 1], 0, 4, &[(1 << 36, 16)], &[]),
+        ];
+        for lane in cases {
+            let text = format!("{lane:?}");
+            let result = TableWriter::default().push(&WaveWork { lanes: vec![lane] }, 256, |_| Ok(0));
+            assert_eq!(result.unwrap_err().kind(), crate::error::ErrorKind::Internal, "{text}");
+        }
+        let big = lane([65_535, 65_535, 1], 0, 65_535 * 65_535, &[], &[]);
+        let two = WaveWork { lanes: vec![big.clone(), big] };
+        let error = TableWriter::default().push(&two, 256, |_| Ok(0)).unwrap_err();
+        assert_eq!(error.kind(), crate::error::ErrorKind::Limit);
+    }
+}

@@ -1,0 +1,121 @@
+//! Timestamps: between waves where the device can, else around all of them.
+
+use super::device::Timestamps;
+use super::fault::scoped;
+use crate::error::Result;
+
+/// Waves whose ends are told apart in one submission; longer submissions are timed as a whole.
+const MAX_WAVES: usize = 255;
+const QUERIES: u32 = MAX_WAVES as u32 + 1;
+/// Query sets in use at once beyond these are not timed: more submissions in flight than anyone wants.
+const MAX_SETS: usize = 8;
+
+/// A query set with the buffer that it resolves into; one submission uses it at a time.
+#[derive(Debug)]
+pub(super) struct TimerSet {
+    queries: wgpu::QuerySet,
+    resolved: wgpu::Buffer,
+}
+
+/// The timestamps of one submission.
+#[derive(Debug)]
+pub(super) struct Timer {
+    set: TimerSet,
+    waves: usize,
+    /// Whether each wave has its own end.
+    each: bool,
+}
+
+/// Query sets, used again and again.
+#[derive(Debug)]
+pub(super) struct Timers {
+    device: wgpu::Device,
+    grade: Timestamps,
+    /// Nanoseconds of one tick.
+    period: f64,
+    free: Vec<TimerSet>,
+    created: usize,
+}
+
+impl Timers {
+    pub(super) fn new(device: wgpu::Device, queue: &wgpu::Queue, grade: Timestamps) -> Self {
+        let period = if grade == Timestamps::None { 1.0 } else { f64::from(queue.get_timestamp_period()) };
+        Timers { device, grade, period, free: Vec::new(), created: 0 }
+    }
+
+    /// A timer for a submission of `waves`, if the device can tell its time.
+    ///
+    /// # Errors
+    /// `Memory` or `Device` if a query set cannot be made.
+    pub(super) fn take(&mut self, waves: usize) -> Result<Option<Timer>> {
+        if self.grade == Timestamps::None || waves == 0 {
+            return Ok(None);
+        }
+        let set = match self.free.pop() {
+            Some(set) => set,
+            None if self.created == MAX_SETS => return Ok(None),
+            None => self.create()?,
+        };
+        Ok(Some(Timer { set, waves, each: self.grade == Timestamps::Wave && waves <= MAX_WAVES }))
+    }
+
+    fn create(&mut self) -> Result<TimerSet> {
+        let set = scoped(&self.device, "timestamp queries", || TimerSet {
+            queries: self.device.create_query_set(&wgpu::QuerySetDescriptor {
+                label: Some("fascine timestamps"),
+                ty: wgpu::QueryType::Timestamp,
+                count: QUERIES,
+            }),
+            resolved: self.device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some("fascine timestamps"),
+                size: u64::from(QUERIES * wgpu::QUERY_SIZE),
+                usage: wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC,
+                mapped_at_creation: false,
+            }),
+        })?;
+        self.created += 1;
+        Ok(set)
+    }
+
+    /// Takes a timer back and says what its resolved ticks mean: each wave's nanoseconds if they were told apart, and all waves'.
+    pub(super) fn finish(&mut self, timer: Timer, ticks: &[u64]) -> (Option<Vec<u64>>, Option<u64>) {
+        let nanos = |from: u64, to: u64| (to.saturating_sub(from) as f64 * self.period) as u64;
+        let each = timer.each.then(|| ticks.windows(2).map(|pair| nanos(pair[0], pair[1])).collect());
+        let all = ticks.first().zip(ticks.last()).map(|(&first, &last)| nanos(first, last));
+        self.free.push(timer.set);
+        (each, all)
+    }
+}
+
+impl Timer {
+    /// Bytes of the resolved ticks.
+    pub(super) fn bytes(&self) -> u64 {
+        u64::from(self.count() * wgpu::QUERY_SIZE)
+    }
+
+    fn count(&self) -> u32 {
+        if self.each { self.waves as u32 + 1 } else { 2 }
+    }
+
+    /// What the pass writes by itself.
+    pub(super) fn pass_writes(&self) -> Option<wgpu::ComputePassTimestampWrites<'_>> {
+        (!self.each).then_some(wgpu::ComputePassTimestampWrites {
+            query_set: &self.set.queries,
+            beginning_of_pass_write_index: Some(0),
+            end_of_pass_write_index: Some(1),
+        })
+    }
+
+    /// Marks the start of wave `index`, or after the last wave, the end.
+    pub(super) fn mark(&self, pass: &mut wgpu::ComputePass<'_>, index: usize) {
+        if self.each {
+            pass.write_timestamp(&self.set.queries, index as u32);
+        }
+    }
+
+    /// After the pass: brings the ticks to `offset` of `read_back`.
+    pub(super) fn resolve(&self, encoder: &mut wgpu::CommandEncoder, read_back: &wgpu::Buffer, offset: u64) {
+        encoder.resolve_query_set(&self.set.queries, 0..self.count(), &self.set.resolved, 0);
+        encoder.copy_buffer_to_buffer(&self.set.resolved, 0, read_back, offset, self.bytes());
+    }
+}

@@ -1,0 +1,93 @@
+//! What the engine hands over and gets back: plain data.
+
+use std::sync::Arc;
+
+use crate::link::Slot;
+use crate::schedule::{ArmId, SubmissionId};
+
+/// One submission.
+#[derive(Clone, Debug)]
+pub struct Work {
+    /// Its name, for [`Finished::id`].
+    pub id: SubmissionId,
+    /// Done first: memory whose earlier owner's bytes must not be seen.
+    pub clears: Vec<Clear>,
+    /// Done next.
+    pub uploads: Vec<Upload>,
+    /// In order; each sees the memory that earlier ones wrote.
+    pub waves: Vec<WaveWork>,
+    /// Done last.
+    pub downloads: Vec<Download>,
+}
+
+/// Bytes of heap memory to set to zero.
+#[derive(Clone, Copy, Debug)]
+pub struct Clear {
+    /// The segment.
+    pub slot: Slot,
+    /// Bytes from the segment's start, a multiple of 4.
+    pub offset: u64,
+    /// How many; rounded up to whole words.
+    pub bytes: u64,
+}
+
+/// Bytes to write into heap memory.
+#[derive(Clone, Debug)]
+pub struct Upload {
+    /// The segment.
+    pub slot: Slot,
+    /// Bytes from the segment's start, a multiple of 4.
+    pub offset: u64,
+    /// What to write; filled up with zeros to whole words.
+    pub bytes: Arc<[u8]>,
+}
+
+/// Bytes to read from heap memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Download {
+    /// The segment.
+    pub slot: Slot,
+    /// Bytes from the segment's start, a multiple of 4.
+    pub offset: u64,
+    /// How many.
+    pub bytes: u64,
+    /// Comes back with the bytes.
+    pub tag: u64,
+}
+
+/// One dispatch of the device.
+#[derive(Clone, Debug, Default)]
+pub struct WaveWork {
+    /// At least one. Their arms must be [ready](crate::schedule::Pipelines::ready) together.
+    pub lanes: Vec<LaneWork>,
+}
+
+/// Part of a wave: a run of workgroups of one kernel on one request's tensors.
+#[derive(Clone, Debug)]
+pub struct LaneWork {
+    /// What runs.
+    pub arm: ArmId,
+    /// Workgroups of the whole dispatch in x, y, z.
+    pub grid: [u32; 3],
+    /// First workgroup of the run, in the grid's row-major order (x fastest).
+    pub first: u32,
+    /// Number of workgroups; not zero.
+    pub count: u32,
+    /// Base within its slot (a multiple of 16) and length of each operand, in bytes, in the order of the arm's slots.
+    pub operands: Vec<(u64, u64)>,
+    /// The parameter struct, word by word.
+    pub params: Arc<[u32]>,
+}
+
+/// A submission that the device has finished.
+#[derive(Clone, Debug)]
+pub struct Finished {
+    /// Which.
+    pub id: SubmissionId,
+    /// How long each wave took, where the device can tell.
+    pub wave_nanos: Option<Vec<u64>>,
+    /// How long the waves took together, where the device can tell.
+    pub gpu_nanos: Option<u64>,
+    /// The tag and bytes of each download, in order.
+    pub downloads: Vec<(u64, Vec<u8>)>,
+}

@@ -1,0 +1,152 @@
+//! Scaled dot-product attention as exporters decompose it.
+
+use super::matcher::{Attempt, Matcher, input, is_f32, output, pair, rewrite, scalar, with_scalar};
+use super::{Outcome, Rewrite};
+use crate::graph::{Attr, Graph, Node, ValueId};
+use crate::ops::lookup;
+
+/// `softmax(q k^T * scale + mask) v`, with or without rows of NaN set to 0, is `fascine.Attention`: inputs q, k, v, mask
+/// (may be left out); attributes `scale`, `k_transposed` (1 where k is given as `[.., D, T]`) and `nan_to_zero`.
+/// It is formed only where that operator exists.
+#[derive(Debug)]
+pub struct FuseAttention;
+
+/// A value as it is before multiplications by numbers, which join the scale.
+fn unscaled(graph: &Graph, matcher: &Matcher, id: ValueId, scale: &mut f64, nodes: &mut Vec<usize>) -> ValueId {
+    let found = ["Mul", "Div"].into_iter().find_map(|op| matcher.made_by(graph, id, op));
+    let Some((at, node)) = found.filter(|_| matcher.used(id, 1)) else { return id };
+    let Some((value, number)) = with_scalar(graph, node) else { return id };
+    if node.op == "Div" {
+        if input(node, 0) != Some(value) || number == 0.0 {
+            return id;
+        }
+        *scale /= f64::from(number);
+    } else {
+        *scale *= f64::from(number);
+    }
+    nodes.push(at);
+    value
+}
+
+/// The softmax's output behind `where(isnan(s), 0, s)`.
+fn without_nan(graph: &Graph, matcher: &Matcher, id: ValueId, nodes: &mut Vec<usize>) -> Option<ValueId> {
+    let (at, node) = matcher.made_by(graph, id, "Where").filter(|_| matcher.used(id, 1))?;
+    let (condition, zero, kept) = (input(node, 0)?, input(node, 1)?, input(node, 2)?);
+    let (nan_at, nan) = matcher.made_by(graph, condition, "IsNaN").filter(|_| matcher.used(condition, 1))?;
+    let fits = scalar(graph, zero) == Some(0.0) && input(nan, 0) == Some(kept) && matcher.used(kept, 2);
+    nodes.extend([at, nan_at]);
+    fits.then_some(kept)
+}
+
+/// Rank of a value, where it is known.
+fn rank(graph: &Graph, id: ValueId) -> Option<usize> {
+    graph.value(id).shape.as_ref().map(Vec::len)
+}
+
+fn attempt(graph: &Graph, matcher: &Matcher, index: usize) -> Option<Attempt> {
+    let root = &graph.nodes[index];
+    if !root.domain.is_empty() || root.op != "MatMul" {
+        return None;
+    }
+    let [weights, v] = pair(root)?;
+    let mut nodes = Vec::new();
+    let cleaned = without_nan(graph, matcher, weights, &mut nodes);
+    let nan_to_zero = cleaned.is_some();
+    if !nan_to_zero {
+        nodes.clear();
+    }
+    let weights = cleaned.unwrap_or(weights);
+    let (softmax_at, softmax) = matcher.made_by(graph, weights, "Softmax")?;
+    nodes.push(softmax_at);
+    let ranks = rank(graph, weights)?;
+    let axis = softmax.int("axis", if softmax.opset < 13 { 1 } else { -1 }).ok()?;
+    if !(axis == ranks as i64 - 1 || axis == -1 && softmax.opset >= 13) {
+        return Some(Attempt::Near("the softmax is not over the last axis"));
+    }
+    let mut scale = 1.0;
+    let mut scores = input(softmax, 0)?;
+    let mut mask = None;
+    let mut inner = vec![scores];
+    if let Some((at, add)) = matcher.made_by(graph, scores, "Add") {
+        let [a, b] = pair(add)?;
+        let product = |id: ValueId| {
+            let mut scale = 1.0;
+            let before = unscaled(graph, matcher, id, &mut scale, &mut Vec::new());
+            matcher.made_by(graph, before, "MatMul").is_some()
+        };
+        (scores, mask) = if product(a) { (a, Some(b)) } else { (b, Some(a)) };
+        nodes.push(at);
+        inner.push(scores);
+    }
+    let product = unscaled(graph, matcher, scores, &mut scale, &mut nodes);
+    inner.push(product);
+    let (product_at, product_node) = matcher.made_by(graph, product, "MatMul")?;
+    nodes.push(product_at);
+    if !nan_to_zero && !matcher.used(weights, 1) || !inner.iter().all(|&id| matcher.used(id, 1)) {
+        return Some(Attempt::Near("a part is used elsewhere"));
+    }
+    let [q, k] = pair(product_node)?;
+    let q = unscaled(graph, matcher, q, &mut scale, &mut nodes);
+    let k = unscaled(graph, matcher, k, &mut scale, &mut nodes);
+    let (k, k_transposed) = match swapped(graph, matcher, k) {
+        Some(before) => (before, 0),
+        None => (k, 1),
+    };
+    let all_f32 = [q, k, v].into_iter().chain(mask).all(|id| is_f32(graph, id));
+    let same_rank = [q, k, v].into_iter().all(|id| rank(graph, id) == Some(ranks));
+    if !all_f32 || !same_rank || mask.is_some_and(|mask| rank(graph, mask).is_none_or(|r| r > ranks)) {
+        return Some(Attempt::Near("not f32 of one known rank"));
+    }
+    // A mask that is larger than the scores would broadcast them.
+    if let Some(mask) = mask
+        && !broadcasts_into(graph, mask, product)
+    {
+        return Some(Attempt::Near("the mask does not provably broadcast into the scores"));
+    }
+    let node = Node {
+        name: root.name.clone(),
+        domain: "fascine".to_owned(),
+        op: "Attention".to_owned(),
+        opset: 1,
+        attrs: [
+            ("scale".to_owned(), Attr::Float(scale as f32)),
+            ("k_transposed".to_owned(), Attr::Int(k_transposed)),
+            ("nan_to_zero".to_owned(), Attr::Int(nan_to_zero.into())),
+        ]
+        .into(),
+        inputs: vec![Some(q), Some(k), Some(v), mask],
+        outputs: vec![Some(output(root)?)],
+    };
+    Some(Attempt::Fire { removed: nodes, node })
+}
+
+/// What `id` is the transpose of, if it swaps the last two axes alone.
+fn swapped(graph: &Graph, matcher: &Matcher, id: ValueId) -> Option<ValueId> {
+    let (_, node) = matcher.made_by(graph, id, "Transpose")?;
+    let perm = node.ints("perm").ok()??;
+    let rank = perm.len() as i64;
+    let wanted = (0..rank - 2).chain([rank - 1, rank - 2]);
+    (rank >= 2 && perm.iter().copied().eq(wanted)).then(|| input(node, 0))?
+}
+
+fn broadcasts_into(graph: &Graph, small: ValueId, large: ValueId) -> bool {
+    let (Some(small), Some(large)) = (&graph.value(small).shape, &graph.value(large).shape) else { return false };
+    let one = crate::graph::Dim::Known(1);
+    small.len() <= large.len() && small.iter().rev().zip(large.iter().rev()).all(|(s, l)| *s == one || s == l)
+}
+
+impl FuseAttention {
+    pub(super) fn run(graph: &mut Graph) -> Outcome {
+        rewrite(graph, |graph, matcher, index| attempt(graph, matcher, index).unwrap_or(Attempt::No))
+    }
+}
+
+impl Rewrite for FuseAttention {
+    fn name(&self) -> &'static str {
+        "FuseAttention"
+    }
+
+    fn apply(&self, graph: &mut Graph) -> Outcome {
+        if lookup("fascine", "Attention").is_some() { Self::run(graph) } else { Outcome::default() }
+    }
+}

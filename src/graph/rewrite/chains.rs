@@ -1,0 +1,79 @@
+//! Composing operators that only rearrange.
+
+use super::matcher::{Attempt, input, rewrite};
+use super::{Outcome, Rewrite};
+use crate::graph::{Attr, Graph, Node};
+
+/// A transpose of a transpose is one transpose.
+#[derive(Debug)]
+pub struct ComposeTransposes;
+
+fn permutation(node: &Node) -> Option<Vec<usize>> {
+    match node.attrs.get("perm")? {
+        Attr::Ints(perm) => {
+            let perm = perm.iter().map(|&axis| usize::try_from(axis).ok().filter(|&a| a < perm.len()));
+            perm.collect()
+        }
+        _ => None,
+    }
+}
+
+impl Rewrite for ComposeTransposes {
+    fn name(&self) -> &'static str {
+        "ComposeTransposes"
+    }
+
+    fn apply(&self, graph: &mut Graph) -> Outcome {
+        rewrite(graph, |graph, matcher, index| {
+            let node = &graph.nodes[index];
+            if !node.domain.is_empty() || node.op != "Transpose" {
+                return Attempt::No;
+            }
+            let Some((_, inner)) = input(node, 0).and_then(|id| matcher.made_by(graph, id, "Transpose")) else {
+                return Attempt::No;
+            };
+            let (Some(outer_perm), Some(inner_perm)) = (permutation(node), permutation(inner)) else {
+                return Attempt::Near("a permutation is not stated");
+            };
+            if outer_perm.len() != inner_perm.len() {
+                return Attempt::Near("the permutations differ in rank");
+            }
+            let perm = outer_perm.iter().map(|&axis| inner_perm[axis] as i64).collect();
+            let mut fused = Node { inputs: inner.inputs.clone(), ..node.clone() };
+            fused.attrs.insert("perm".to_owned(), Attr::Ints(perm));
+            Attempt::Fire { removed: Vec::new(), node: fused }
+        })
+    }
+}
+
+/// A reshape of what only changed its shape is a reshape of the original.
+#[derive(Debug)]
+pub struct ComposeReshapes;
+
+impl Rewrite for ComposeReshapes {
+    fn name(&self) -> &'static str {
+        "ComposeReshapes"
+    }
+
+    fn apply(&self, graph: &mut Graph) -> Outcome {
+        rewrite(graph, |graph, matcher, index| {
+            let node = &graph.nodes[index];
+            if !node.domain.is_empty() || node.op != "Reshape" {
+                return Attempt::No;
+            }
+            let (Some(from), Some(wanted)) = (input(node, 0), input(node, 1)) else { return Attempt::No };
+            let inner = ["Reshape", "Flatten", "Squeeze", "Unsqueeze"];
+            let inner = inner.iter().find_map(|op| matcher.made_by(graph, from, op));
+            let Some((_, inner)) = inner else { return Attempt::No };
+            let Some(original) = input(inner, 0) else { return Attempt::No };
+            let wanted = graph.value(wanted).constant.as_ref().and_then(|t| t.as_slice::<i64>().ok());
+            let Some(wanted) = wanted else { return Attempt::Near("the shape is not constant") };
+            if wanted.contains(&0) {
+                return Attempt::Near("the shape takes a size from its input");
+            }
+            let mut fused = node.clone();
+            fused.inputs[0] = Some(original);
+            Attempt::Fire { removed: Vec::new(), node: fused }
+        })
+    }
+}

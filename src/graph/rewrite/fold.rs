@@ -1,0 +1,78 @@
+//! Constant folding.
+
+use super::matcher::{Attempt, rewrite};
+use super::{Outcome, Rewrite};
+use crate::error::Result;
+use crate::graph::{Graph, Node, ValueId};
+use crate::ops::{Fact, lookup};
+use crate::tensor::{Tensor, checked_len};
+
+/// Nodes of constants are constants.
+#[derive(Debug)]
+pub struct FoldConstants;
+
+/// A node may yield this many elements, or as many as its inputs have. A guess: it lets shape arithmetic, masks and
+/// rearranged weights pass and keeps a small file from expanding into all memory.
+const BUDGET: usize = 1 << 20;
+
+/// The node's results, if the host can compute them.
+fn evaluate(graph: &Graph, node: &Node) -> Result<Option<Vec<Tensor>>> {
+    let facts: Option<Vec<Option<Fact>>> = node
+        .inputs
+        .iter()
+        .map(|id| match id {
+            None => Some(None),
+            Some(id) => {
+                let value = graph.value(*id).constant.clone()?;
+                Some(Some(Fact { dtype: value.dtype(), shape: value.shape().to_vec(), value: Some(value) }))
+            }
+        })
+        .collect();
+    let (Some(facts), Some(operator)) = (facts, lookup(&node.domain, &node.op)) else { return Ok(None) };
+    let facts: Vec<Option<&Fact>> = facts.iter().map(Option::as_ref).collect();
+    let total = |shapes: &mut dyn Iterator<Item = &Vec<usize>>| {
+        shapes.fold(0usize, |sum, shape| sum.saturating_add(checked_len(shape).unwrap_or(usize::MAX)))
+    };
+    let inputs = total(&mut facts.iter().flatten().map(|fact| &fact.shape));
+    let shapes = operator.shapes(node, &facts)?;
+    if total(&mut shapes.iter()) > inputs.max(BUDGET) {
+        return Ok(None);
+    }
+    operator.evaluate(node, &facts)
+}
+
+impl Rewrite for FoldConstants {
+    fn name(&self) -> &'static str {
+        "FoldConstants"
+    }
+
+    fn apply(&self, graph: &mut Graph) -> Outcome {
+        let mut folded = 0;
+        let outcome = rewrite(graph, |graph, _, index| {
+            let node = &graph.nodes[index];
+            let constant = |id: &Option<_>| id.is_none_or(|id| graph.value(id).constant.is_some());
+            let done = node.outputs.iter().flatten().any(|&id| graph.value(id).constant.is_some());
+            if done || node.inputs.is_empty() || !node.inputs.iter().all(constant) {
+                return Attempt::No;
+            }
+            match evaluate(graph, node) {
+                Ok(Some(values)) if values.len() >= node.outputs.len() => {
+                    let outputs = node.outputs.clone();
+                    for (id, value) in outputs.iter().zip(values) {
+                        if let Some(id) = id {
+                            graph.value_mut(*id).set_constant(value);
+                        }
+                    }
+                    folded += 1;
+                    Attempt::No
+                }
+                Ok(_) => Attempt::Near("the host does not compute it, or the result is too large"),
+                Err(_) => Attempt::Near("it cannot be computed"),
+            }
+        });
+        let Graph { values, nodes, .. } = graph;
+        let constant = |id: &Option<ValueId>| id.is_none_or(|id| values[id.0 as usize].constant.is_some());
+        nodes.retain(|node| !node.outputs.iter().all(constant));
+        Outcome { fired: folded, ..outcome }
+    }
+}

@@ -1,0 +1,115 @@
+//! Rewrites: named rules that turn a graph into an equivalent one with less to do.
+//!
+//! A rule keeps ONNX's semantics for every input that the graph accepts: it relies on constants and on symbolic shapes
+//! only where they prove it, and never swallows a value that something else can see. What looks like a rule's pattern and
+//! still does not match is reported with the reason.
+
+use crate::graph::Graph;
+
+mod attention;
+mod batch_norm;
+mod chains;
+mod cleanup;
+mod elementwise;
+mod epilogue;
+mod fold;
+mod gelu;
+mod matcher;
+mod normalise;
+#[cfg(test)]
+mod tests;
+
+pub use attention::FuseAttention;
+pub use batch_norm::FoldBatchNorm;
+pub use chains::{ComposeReshapes, ComposeTransposes};
+pub use cleanup::{DropDeadCode, DropIdentities};
+pub use elementwise::FuseElementwise;
+pub use epilogue::FuseEpilogue;
+pub use fold::FoldConstants;
+pub use gelu::FuseGelu;
+pub use normalise::{FuseLayerNorm, FuseSoftmax};
+
+/// A rule.
+pub trait Rewrite: Sync {
+    /// Its name in reports.
+    fn name(&self) -> &'static str;
+
+    /// Applies it wherever it matches.
+    fn apply(&self, graph: &mut Graph) -> Outcome;
+}
+
+/// What one application of a rule did.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// How often it fired.
+    pub fired: usize,
+    /// Where its pattern began and did not match.
+    pub skipped: Vec<Skip>,
+}
+
+/// A place where a rule did not fire.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skip {
+    /// The node's name.
+    pub node: String,
+    /// Why not.
+    pub reason: String,
+}
+
+/// What all rules did, in their order.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// Per rule its name, how often it fired in all, and where it did not in the last round.
+    pub rules: Vec<(&'static str, Outcome)>,
+}
+
+/// Every rule, in the order of a round: patterns that exporters decompose are found before their parts are fused.
+pub const REWRITES: &[&dyn Rewrite] = &[
+    &FoldConstants,
+    &DropIdentities,
+    &FoldBatchNorm,
+    &ComposeTransposes,
+    &ComposeReshapes,
+    &FuseGelu,
+    &FuseLayerNorm,
+    &FuseSoftmax,
+    &FuseAttention,
+    &FuseEpilogue,
+    &FuseElementwise,
+    &DropDeadCode,
+];
+
+/// Rounds of all rules at most. Every rule removes nodes or moves them towards a normal form, so a few rounds suffice;
+/// the bound is for graphs made to need many.
+const ROUNDS: usize = 16;
+
+/// Applies all rules until none fires. The graph's types and shapes must have been inferred.
+pub fn optimise(graph: &mut Graph) -> Report {
+    let mut report = Report { rules: REWRITES.iter().map(|rule| (rule.name(), Outcome::default())).collect() };
+    for _ in 0..ROUNDS {
+        let mut fired = 0;
+        for (rule, (name, total)) in REWRITES.iter().zip(&mut report.rules) {
+            let outcome = rule.apply(graph);
+            fired += outcome.fired;
+            total.fired += outcome.fired;
+            total.skipped = outcome.skipped;
+            tracing::debug!(rule = name, fired = outcome.fired, skipped = total.skipped.len(), "rewrite");
+        }
+        if fired == 0 {
+            break;
+        }
+    }
+    for (rule, outcome) in &report.rules {
+        for Skip { node, reason } in &outcome.skipped {
+            tracing::debug!(rule, node, reason, "did not fire");
+        }
+    }
+    report
+}
+
+impl Report {
+    /// How often a rule fired.
+    pub fn fired(&self, rule: &str) -> usize {
+        self.rules.iter().filter(|(name, _)| *name == rule).map(|(_, outcome)| outcome.fired).sum()
+    }
+}

@@ -1,0 +1,88 @@
+//! A merged module as text or bytes, for people, snapshots and other compilers.
+
+use naga::back::{hlsl, msl, spv, wgsl};
+
+use super::Linked;
+use crate::error::{Error, Result};
+
+/// A shading language.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// WebGPU's.
+    Wgsl,
+    /// Vulkan's, in binary form.
+    SpirV,
+    /// Metal's.
+    Msl,
+    /// Direct3D's.
+    Hlsl,
+}
+
+/// Writes the module in a shading language: UTF-8 text, or little-endian words for SPIR-V.
+///
+/// # Errors
+/// `Kernel` if that language cannot express the module.
+pub fn emit(linked: &Linked, target: Target) -> Result<Vec<u8>> {
+    let Linked { module, info, .. } = linked;
+    let fail = |error: &dyn std::fmt::Display| Error::kernel(format!("{target:?}: {error}"));
+    Ok(match target {
+        Target::Wgsl => {
+            let flags = wgsl::WriterFlags::empty();
+            wgsl::write_string(module, info, flags).map_err(|e| fail(&e))?.into_bytes()
+        }
+        Target::SpirV => {
+            let options = spv::Options { lang_version: (1, 3), ..Default::default() };
+            let words = spv::write_vec(module, info, &options, None).map_err(|e| fail(&e))?;
+            words.iter().flat_map(|word| word.to_le_bytes()).collect()
+        }
+        Target::Msl => {
+            let options = msl::Options { lang_version: (3, 0), ..Default::default() };
+            let pipeline = msl::PipelineOptions::default();
+            msl::write_string(module, info, &options, &pipeline).map_err(|e| fail(&e))?.0.into_bytes()
+        }
+        Target::Hlsl => {
+            let options = hlsl::Options { shader_model: hlsl::ShaderModel::V6_2, ..Default::default() };
+            let pipeline = hlsl::PipelineOptions::default();
+            let mut text = String::new();
+            let mut writer = hlsl::Writer::new(&mut text, &options, &pipeline);
+            writer.write(module, info, None).map_err(|e| fail(&e))?;
+            drop(writer);
+            text.into_bytes()
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::Trust;
+    use crate::link::{Clamp, link_texts};
+
+    const COPY: &str = include_str!("../../shaders/copy.wgsl");
+
+    fn wgsl(kernels: &[(&str, &str, Trust)]) -> String {
+        let linked = link_texts(kernels.iter().copied(), Clamp::Users).unwrap();
+        String::from_utf8(emit(&linked, Target::Wgsl).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn one_arm_needs_no_switch() {
+        let project = Trust::Project;
+        assert!(!wgsl(&[("copy", COPY, project)]).contains("switch"));
+        assert!(wgsl(&[("copy", COPY, project), ("other", COPY, project)]).contains("switch"));
+    }
+
+    #[test]
+    fn only_users_kernels_are_clamped() {
+        assert!(!wgsl(&[("copy", COPY, Trust::Project)]).contains("min("));
+        assert!(wgsl(&[("copy", COPY, Trust::User)]).contains("min("));
+    }
+
+    #[test]
+    fn spirv_is_words_with_its_magic_number() {
+        let linked = link_texts([("copy", COPY, Trust::Project)], Clamp::Users).unwrap();
+        let bytes = emit(&linked, Target::SpirV).unwrap();
+        assert_eq!(bytes[..4], 0x0723_0203u32.to_le_bytes());
+        assert_eq!(bytes.len() % 4, 0);
+    }
+}

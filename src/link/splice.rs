@@ -1,0 +1,340 @@
+//! The module under construction, and the maps from a kernel's handles to its own.
+//!
+//! Functions are taken over whole; only what they refer to on module level is remapped. Enums are matched exhaustively and
+//! structs destructured, so that a change of naga's IR is a compile error here.
+
+use std::collections::BTreeMap;
+
+use naga::{
+    AddressSpace, ArraySize, Constant, Expression, Function, GlobalVariable, Handle, MemoryDecorations, Module,
+    ResourceBinding, Scalar, Span, SpecialTypes, StorageAccess, StructMember, Type, TypeInner, VectorSize,
+};
+
+use super::relocate::remap_expression;
+use super::specialise::Specialised;
+use super::{Slot, SlotKind};
+use crate::error::{Error, Result};
+
+/// New handles by old ones, for one arena of one kernel.
+#[derive(Debug)]
+pub(super) struct HandleMap<T>(Vec<Option<Handle<T>>>);
+
+impl<T> HandleMap<T> {
+    pub(super) fn new(len: usize) -> Self {
+        HandleMap(vec![None; len])
+    }
+
+    pub(super) fn insert(&mut self, old: Handle<T>, new: Handle<T>) {
+        self.0[old.index()] = Some(new);
+    }
+
+    /// The new handle.
+    ///
+    /// # Panics
+    /// If it was not inserted: callers go through arenas in order, and validated modules refer backwards only.
+    pub(super) fn get(&self, old: Handle<T>) -> Handle<T> {
+        self.0[old.index()].expect("validated modules refer to earlier items, which are mapped already")
+    }
+}
+
+/// The module under construction.
+pub(super) struct Merged {
+    pub(super) module: Module,
+    /// The lane table.
+    pub(super) table: Handle<GlobalVariable>,
+    memory: Handle<Type>,
+    slots: BTreeMap<u8, (Slot, Handle<GlobalVariable>)>,
+    workgroup: Vec<(Handle<Type>, Handle<GlobalVariable>)>,
+}
+
+impl Merged {
+    pub(super) fn new() -> Self {
+        let mut module = Module::default();
+        let vec4 = TypeInner::Vector { size: VectorSize::Quad, scalar: Scalar::U32 };
+        let vec4 = module.types.insert(Type { name: None, inner: vec4 }, Span::UNDEFINED);
+        let memory = TypeInner::Array { base: vec4, size: ArraySize::Dynamic, stride: 16 };
+        let memory = module.types.insert(Type { name: None, inner: memory }, Span::UNDEFINED);
+        let table = buffer("lanes", 0, StorageAccess::LOAD, memory);
+        let table = module.global_variables.append(table, Span::UNDEFINED);
+        Merged { module, table, memory, slots: BTreeMap::new(), workgroup: Vec::new() }
+    }
+
+    /// The variable through which the module sees the slot.
+    pub(super) fn slot(&mut self, slot: Slot) -> Result<Handle<GlobalVariable>> {
+        if let Some((known, variable)) = self.slots.get(&slot.index) {
+            if *known != slot {
+                return Err(Error::internal(format!("slot {} is both heap and slab", slot.index)));
+            }
+            return Ok(*variable);
+        }
+        let (name, access) = match slot.kind {
+            SlotKind::Heap => ("heap", StorageAccess::LOAD | StorageAccess::STORE),
+            SlotKind::Slab => ("slab", StorageAccess::LOAD),
+        };
+        let variable = buffer(&format!("{name}_{}", slot.index), 1 + u32::from(slot.index), access, self.memory);
+        let variable = self.module.global_variables.append(variable, Span::UNDEFINED);
+        self.slots.insert(slot.index, (slot, variable));
+        Ok(variable)
+    }
+
+    /// The slots asked for so far, sorted.
+    pub(super) fn slots(&self) -> Vec<Slot> {
+        let mut slots: Vec<Slot> = self.slots.values().map(|(slot, _)| *slot).collect();
+        slots.sort();
+        slots
+    }
+
+    pub(super) fn insert_type(&mut self, inner: TypeInner) -> Handle<Type> {
+        self.module.types.insert(Type { name: None, inner }, Span::UNDEFINED)
+    }
+
+    pub(super) fn u32_type(&mut self) -> Handle<Type> {
+        self.insert_type(TypeInner::Scalar(Scalar::U32))
+    }
+
+    /// Takes over types, constants and variables. What is a storage binding or the parameters gets no variable.
+    pub(super) fn splice(&mut self, from: &Specialised, prefix: &str) -> Result<ModuleMap> {
+        let Module {
+            types,
+            special_types,
+            constants,
+            overrides: _,
+            global_variables,
+            global_expressions,
+            functions,
+            entry_points: _,
+            diagnostic_filters: _,
+            diagnostic_filter_leaf: _,
+            doc_comments: _,
+        } = &from.module;
+        let mut map = ModuleMap {
+            types: HandleMap::new(types.len()),
+            constants: HandleMap::new(constants.len()),
+            globals: HandleMap::new(global_variables.len()),
+            functions: HandleMap::new(functions.len()),
+        };
+        for (old, ty) in types.iter() {
+            let Type { name, inner } = ty;
+            let ty = Type { name: name.clone(), inner: remap_type(inner, from.array_sizes[old.index()], &map) };
+            map.types.insert(old, self.module.types.insert(ty, Span::UNDEFINED));
+        }
+        self.splice_special_types(special_types, &map)?;
+        let mut expressions = HandleMap::new(global_expressions.len());
+        let mut pending = constants.iter().peekable();
+        for (old, expression) in global_expressions.iter() {
+            // A constant's initialiser precedes every expression that names the constant.
+            while let Some((constant, taken)) = pending.next_if(|(_, c)| c.init.index() < old.index()) {
+                let new = self.splice_constant(taken, &map, &expressions);
+                map.constants.insert(constant, new);
+            }
+            let new = remap_expression(expression, &map, &mut |child| Ok(expressions.get(child)))?;
+            expressions.insert(old, self.module.global_expressions.append(new, Span::UNDEFINED));
+        }
+        for (constant, taken) in pending {
+            let new = self.splice_constant(taken, &map, &expressions);
+            map.constants.insert(constant, new);
+        }
+        self.splice_variables(from, prefix, &mut map, &expressions);
+        Ok(map)
+    }
+
+    fn splice_special_types(&mut self, special: &SpecialTypes, map: &ModuleMap) -> Result<()> {
+        let SpecialTypes {
+            ray_desc,
+            ray_intersection,
+            ray_vertex_return,
+            external_texture_params,
+            external_texture_transfer_function,
+            predeclared_types,
+        } = special;
+        let foreign = [
+            ray_desc,
+            ray_intersection,
+            ray_vertex_return,
+            external_texture_params,
+            external_texture_transfer_function,
+        ];
+        if foreign.into_iter().any(Option::is_some) {
+            return Err(Error::kernel("ray queries and external textures are not supported"));
+        }
+        for (key, ty) in predeclared_types {
+            self.module.special_types.predeclared_types.insert(key.clone(), map.types.get(*ty));
+        }
+        Ok(())
+    }
+
+    fn splice_constant(
+        &mut self,
+        constant: &Constant,
+        map: &ModuleMap,
+        expressions: &HandleMap<Expression>,
+    ) -> Handle<Constant> {
+        let Constant { name, ty, init } = constant;
+        let constant = Constant { name: name.clone(), ty: map.types.get(*ty), init: expressions.get(*init) };
+        self.module.constants.append(constant, Span::UNDEFINED)
+    }
+
+    /// Workgroup variables are shared with other kernels by type, never within one kernel: the n-th of a type is the n-th.
+    fn splice_variables(
+        &mut self,
+        from: &Specialised,
+        prefix: &str,
+        map: &mut ModuleMap,
+        expressions: &HandleMap<Expression>,
+    ) {
+        let mut used = Vec::new();
+        for (old, variable) in from.module.global_variables.iter() {
+            let GlobalVariable { name, space, binding: _, ty, init, memory_decorations } = variable;
+            let ty = map.types.get(*ty);
+            let init = init.map(|init| expressions.get(init));
+            let new = match space {
+                AddressSpace::WorkGroup => {
+                    let free = self.workgroup.iter().find(|(shared, handle)| *shared == ty && !used.contains(handle));
+                    match free {
+                        Some((_, handle)) => *handle,
+                        None => {
+                            let name = Some(format!("shared_{}", self.workgroup.len()));
+                            let handle = self.append_variable(name, *space, ty, init, *memory_decorations);
+                            self.workgroup.push((ty, handle));
+                            handle
+                        }
+                    }
+                }
+                AddressSpace::Private => {
+                    let name = Some(format!("{prefix}_{}", name.as_deref().unwrap_or("private")));
+                    self.append_variable(name, *space, ty, init, *memory_decorations)
+                }
+                AddressSpace::Storage { .. } | AddressSpace::Uniform => continue,
+                AddressSpace::Function
+                | AddressSpace::Handle
+                | AddressSpace::Immediate
+                | AddressSpace::TaskPayload
+                | AddressSpace::RayPayload
+                | AddressSpace::IncomingRayPayload => unreachable!("reflection refuses these address spaces"),
+            };
+            used.push(new);
+            map.globals.insert(old, new);
+        }
+    }
+
+    fn append_variable(
+        &mut self,
+        name: Option<String>,
+        space: AddressSpace,
+        ty: Handle<Type>,
+        init: Option<Handle<Expression>>,
+        memory_decorations: MemoryDecorations,
+    ) -> Handle<GlobalVariable> {
+        let variable = GlobalVariable { name, space, binding: None, ty, init, memory_decorations };
+        self.module.global_variables.append(variable, Span::UNDEFINED)
+    }
+}
+
+/// From a specialised kernel's handles to the merged module's.
+pub(super) struct ModuleMap {
+    pub(super) types: HandleMap<Type>,
+    pub(super) constants: HandleMap<Constant>,
+    pub(super) globals: HandleMap<GlobalVariable>,
+    pub(super) functions: HandleMap<Function>,
+}
+
+fn buffer(name: &str, binding: u32, access: StorageAccess, ty: Handle<Type>) -> GlobalVariable {
+    GlobalVariable {
+        name: Some(name.to_owned()),
+        space: AddressSpace::Storage { access },
+        binding: Some(ResourceBinding { group: 0, binding }),
+        ty,
+        init: None,
+        memory_decorations: MemoryDecorations::empty(),
+    }
+}
+
+fn remap_type(inner: &TypeInner, array_size: Option<ArraySize>, map: &ModuleMap) -> TypeInner {
+    match inner {
+        TypeInner::Scalar(_)
+        | TypeInner::Vector { size: _, scalar: _ }
+        | TypeInner::Matrix { columns: _, rows: _, scalar: _ }
+        | TypeInner::CooperativeMatrix { columns: _, rows: _, scalar: _, role: _ }
+        | TypeInner::Atomic(_)
+        | TypeInner::ValuePointer { size: _, scalar: _, space: _ }
+        | TypeInner::Image { dim: _, arrayed: _, class: _ }
+        | TypeInner::Sampler { comparison: _ }
+        | TypeInner::AccelerationStructure { vertex_return: _ }
+        | TypeInner::RayQuery { vertex_return: _ } => inner.clone(),
+        TypeInner::Pointer { base, space } => TypeInner::Pointer { base: map.types.get(*base), space: *space },
+        TypeInner::Array { base, size, stride } => {
+            TypeInner::Array { base: map.types.get(*base), size: array_size.unwrap_or(*size), stride: *stride }
+        }
+        TypeInner::Struct { members, span } => {
+            let members = members.iter().map(|member| {
+                let StructMember { name, ty, binding, offset } = member;
+                StructMember { name: name.clone(), ty: map.types.get(*ty), binding: binding.clone(), offset: *offset }
+            });
+            TypeInner::Struct { members: members.collect(), span: *span }
+        }
+        TypeInner::BindingArray { base, size } => TypeInner::BindingArray { base: map.types.get(*base), size: *size },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::kernel::{Kernel, Trust, Variant};
+    use crate::link::specialise::specialise;
+
+    fn special(name: &str, variables: &str, uses: &str) -> Specialised {
+        let text = format!(
+            "@group(0) @binding(0) var<storage, read_write> out: array<u32>;
+            {variables}
+            @compute @workgroup_size(64) fn main() {{ out[0] = {uses}; }}"
+        );
+        let kernel = Kernel::parse(name, &text, Trust::Project).unwrap();
+        specialise(&Variant::new(Arc::new(kernel), [])).unwrap()
+    }
+
+    fn count(merged: &Merged, space: AddressSpace) -> usize {
+        merged.module.global_variables.iter().filter(|(_, v)| v.space == space).count()
+    }
+
+    #[test]
+    fn workgroup_memory_is_shared_across_kernels_and_not_within_one() {
+        let mut merged = Merged::new();
+        let two = "var<workgroup> a: array<u32, 8>; var<workgroup> b: array<u32, 8>;";
+        merged.splice(&special("k", two, "a[0] + b[0]"), "k").unwrap();
+        assert_eq!(count(&merged, AddressSpace::WorkGroup), 2);
+        let three = "var<workgroup> x: array<u32, 8>; var<workgroup> y: u32; var<workgroup> z: array<u32, 8>;";
+        merged.splice(&special("l", three, "x[0] + y + z[0]"), "l").unwrap();
+        assert_eq!(count(&merged, AddressSpace::WorkGroup), 3);
+    }
+
+    #[test]
+    fn private_variables_are_never_shared() {
+        let mut merged = Merged::new();
+        for name in ["k", "l"] {
+            merged.splice(&special(name, "var<private> p: u32 = 1u;", "p"), name).unwrap();
+        }
+        assert_eq!(count(&merged, AddressSpace::Private), 2);
+    }
+
+    #[test]
+    fn a_slot_is_bound_once_and_is_either_heap_or_slab() {
+        let mut merged = Merged::new();
+        let heap = Slot { index: 3, kind: SlotKind::Heap };
+        assert_eq!(merged.slot(heap).unwrap(), merged.slot(heap).unwrap());
+        let variable = merged.slot(heap).unwrap();
+        let binding = merged.module.global_variables[variable].binding;
+        assert_eq!(binding, Some(ResourceBinding { group: 0, binding: 4 }));
+        assert!(merged.slot(Slot { index: 3, kind: SlotKind::Slab }).is_err());
+    }
+
+    #[test]
+    fn override_sized_arrays_have_their_variants_length() {
+        let mut merged = Merged::new();
+        merged.splice(&special("k", "override N = 24u; var<workgroup> a: array<u32, N>;", "a[0]"), "k").unwrap();
+        let (_, variable) =
+            merged.module.global_variables.iter().find(|(_, v)| v.space == AddressSpace::WorkGroup).unwrap();
+        assert_eq!(merged.module.types[variable.ty].inner.try_size(merged.module.to_ctx()), Some(96));
+    }
+}

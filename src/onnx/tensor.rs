@@ -1,0 +1,137 @@
+//! `TensorProto` → [`Tensor`], from every place where ONNX lets its elements be.
+
+use std::path::Path;
+
+use half::f16;
+use rten_onnx::onnx::{DataLocation, DataType, TensorProto};
+
+use super::LoadOptions;
+use super::external::{Location, Reader};
+use super::synthetic::Generator;
+use crate::error::{Error, Result};
+use crate::tensor::{DType, Tensor, TensorData, checked_len};
+
+/// The most dimensions of a tensor; a guess far above what exporters write.
+pub(super) const MAX_RANK: usize = 64;
+
+/// Turns messages into tensors and keeps account of their bytes.
+pub(super) struct Decoder<'a> {
+    reader: Reader<'a>,
+    options: &'a LoadOptions,
+    bytes: u64,
+}
+
+/// The element type of that number, or an error that names it.
+pub(super) fn element_type(data_type: Option<DataType>) -> Result<DType> {
+    let data_type = data_type.unwrap_or(DataType(0));
+    DType::from_onnx(data_type.0).ok_or_else(|| match data_type.name() {
+        Some(name) => Error::unsupported(format!("element type {name} is not supported")),
+        None => Error::invalid_model(format!("element type {} is unknown", data_type.0)),
+    })
+}
+
+impl<'a> Decoder<'a> {
+    pub(super) fn new(folder: Option<&'a Path>, options: &'a LoadOptions) -> Self {
+        Decoder { reader: Reader::new(folder), options, bytes: 0 }
+    }
+
+    /// Decodes `proto`; an error names it by its own name.
+    pub(super) fn decode(&mut self, proto: TensorProto) -> Result<Tensor> {
+        let name = proto.name.clone().unwrap_or_default();
+        self.decode_unnamed(proto)
+            .map_err(|error| Error::new(error.kind(), format!("tensor '{name}': {}", error.message())))
+    }
+
+    fn decode_unnamed(&mut self, proto: TensorProto) -> Result<Tensor> {
+        let dtype = element_type(proto.data_type)?;
+        if proto.dims.len() > MAX_RANK {
+            return Err(Error::unsupported(format!("rank {} is more than {MAX_RANK}", proto.dims.len())));
+        }
+        let shape = proto
+            .dims
+            .iter()
+            .map(|&dim| usize::try_from(dim).map_err(|_| Error::invalid_model(format!("dimension {dim} is negative"))))
+            .collect::<Result<Vec<usize>>>()?;
+        let bytes = checked_len(&shape)
+            .and_then(|len| len.checked_mul(dtype.size()))
+            .ok_or_else(|| Error::invalid_model(format!("shape {shape:?} overflows")))?;
+        self.bytes = self.bytes.saturating_add(bytes as u64);
+        if self.bytes > self.options.max_weight_bytes {
+            return Err(Error::memory(format!(
+                "the weights take more than the cap of {} bytes",
+                self.options.max_weight_bytes
+            )));
+        }
+        let len = bytes / dtype.size();
+        let data = match proto.data_location {
+            Some(DataLocation::EXTERNAL) => self.external(&proto, dtype, len)?,
+            None | Some(DataLocation::DEFAULT) => inline(proto, dtype, len)?,
+            Some(other) => return Err(Error::invalid_model(format!("data location {} is unknown", other.0))),
+        };
+        if data.len() != len {
+            return Err(Error::invalid_model(format!(
+                "{} elements of {dtype} do not make shape {shape:?}, which has {len}",
+                data.len()
+            )));
+        }
+        Tensor::from_data(shape, data)
+    }
+
+    fn external(&mut self, proto: &TensorProto, dtype: DType, len: usize) -> Result<TensorData> {
+        let location = Location::of(proto)?;
+        let bytes = len * dtype.size();
+        if self.options.synthetic_weights
+            && let Some(text) = &location.synthetic
+        {
+            if location.length.is_some_and(|length| length != bytes as u64) {
+                return Err(Error::invalid_model(format!(
+                    "external data's length is not the {bytes} bytes of its shape"
+                )));
+            }
+            return Generator::parse(text)?.reseeded(self.options.seed).generate(dtype, len);
+        }
+        from_bytes(dtype, &self.reader.read(&location, bytes)?)
+    }
+}
+
+fn from_bytes(dtype: DType, bytes: &[u8]) -> Result<TensorData> {
+    TensorData::from_le_bytes(dtype, bytes).map_err(|error| Error::invalid_model(error.message()))
+}
+
+fn inline(proto: TensorProto, dtype: DType, len: usize) -> Result<TensorData> {
+    let TensorProto { float_data, int32_data, int64_data, double_data, raw_data, .. } = proto;
+    if let Some(raw) = raw_data {
+        let raw = raw.into_inner();
+        if raw.len() != len * dtype.size() {
+            return Err(Error::invalid_model(format!("raw data of {} bytes for {len} elements of {dtype}", raw.len())));
+        }
+        return from_bytes(dtype, &raw);
+    }
+    // ONNX keeps all narrow types in `int32_data`, an element a number.
+    macro_rules! narrow {
+        ($t:ty) => {
+            int32_data
+                .iter()
+                .map(|&v| <$t>::try_from(v).map_err(|_| Error::invalid_model(format!("{v} does not fit {dtype}"))))
+                .collect::<Result<Vec<$t>>>()?
+        };
+    }
+    Ok(match dtype {
+        DType::F32 => TensorData::F32(float_data),
+        DType::F64 => TensorData::F64(double_data),
+        DType::I64 => TensorData::I64(int64_data),
+        DType::I32 => TensorData::I32(int32_data),
+        DType::I8 => TensorData::I8(narrow!(i8)),
+        DType::U8 => TensorData::U8(narrow!(u8)),
+        DType::I16 => TensorData::I16(narrow!(i16)),
+        DType::U16 => TensorData::U16(narrow!(u16)),
+        DType::F16 => TensorData::F16(narrow!(u16).into_iter().map(f16::from_bits).collect()),
+        DType::Bool => TensorData::Bool(int32_data.iter().map(|&v| v != 0).collect()),
+        DType::U32 | DType::U64 if len == 0 => TensorData::zeros(dtype, 0),
+        DType::U32 | DType::U64 => {
+            return Err(Error::unsupported(format!(
+                "{dtype} elements outside raw_data (uint64_data) are not supported"
+            )));
+        }
+    })
+}

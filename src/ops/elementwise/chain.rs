@@ -1,0 +1,248 @@
+//! Builds the chain of an ONNX node from the types of its inputs.
+
+use crate::error::{Error, Result};
+use crate::graph::Node;
+use crate::plan::repr::check_dtype;
+use crate::tensor::{DType, Tensor, TensorData};
+
+use super::codes::{Code, Scalar};
+use super::program::{Program, Ref, Step};
+
+/// An input of a node as its chain sees it.
+#[derive(Clone, Debug)]
+pub(super) struct Input {
+    pub(super) dtype: DType,
+    /// Its value, if it is one number that becomes a constant of the chain.
+    pub(super) constant: Option<Scalar>,
+}
+
+/// A chain under construction.
+pub(super) struct Chain {
+    /// By input of the node; `None` where it is left out.
+    inputs: Vec<Option<(Input, Ref)>>,
+    program: Program,
+    /// The result's type, where it is not the first input's.
+    pub(super) result: Option<DType>,
+}
+
+/// The number that a tensor of one element holds.
+pub(super) fn scalar(tensor: &Tensor) -> Option<Scalar> {
+    (tensor.len() == 1).then(|| element(tensor.data(), 0))
+}
+
+pub(super) fn element(data: &TensorData, index: usize) -> Scalar {
+    match data {
+        TensorData::F32(data) => Scalar::F(data[index]),
+        TensorData::F16(data) => Scalar::F(data[index].to_f32()),
+        TensorData::F64(data) => Scalar::F(data[index] as f32),
+        TensorData::I8(data) => Scalar::I(data[index].into()),
+        TensorData::I16(data) => Scalar::I(data[index].into()),
+        TensorData::I32(data) => Scalar::I(data[index].into()),
+        TensorData::I64(data) => Scalar::I(data[index]),
+        TensorData::U8(data) => Scalar::I(data[index].into()),
+        TensorData::U16(data) => Scalar::I(data[index].into()),
+        TensorData::U32(data) => Scalar::I(data[index].into()),
+        TensorData::U64(data) => Scalar::I(data[index] as i64),
+        TensorData::Bool(data) => Scalar::B(data[index]),
+    }
+}
+
+impl Chain {
+    /// The chain of `node`, and which of the node's inputs it reads, in its order.
+    pub(super) fn build(
+        node: &Node,
+        inputs: Vec<Option<Input>>,
+        build: fn(&mut Chain, &Node) -> Result<Ref>,
+    ) -> Result<(Program, Vec<usize>)> {
+        let mut program = Program { inputs: 0, steps: Vec::new(), constants: Vec::new(), dtype: DType::F32 };
+        let mut read = Vec::new();
+        let mut known = Vec::with_capacity(inputs.len());
+        for (index, input) in inputs.into_iter().enumerate() {
+            let Some(input) = input else {
+                known.push(None);
+                continue;
+            };
+            check_dtype(input.dtype)?;
+            let source = match input.constant {
+                Some(value) => {
+                    program.constants.push(value);
+                    Ref::Constant(program.constants.len() - 1)
+                }
+                None => {
+                    read.push(index);
+                    program.inputs += 1;
+                    Ref::Input(program.inputs - 1)
+                }
+            };
+            known.push(Some((input, source)));
+        }
+        let mut chain = Chain { inputs: known, program, result: None };
+        build(&mut chain, node)?;
+        chain.program.dtype = chain.result.map_or_else(|| chain.dtype(0), Ok)?;
+        chain.program.share_constants();
+        chain.program.validate()?;
+        Ok((chain.program, read))
+    }
+
+    pub(super) fn has(&self, k: usize) -> bool {
+        self.inputs.get(k).is_some_and(Option::is_some)
+    }
+
+    fn known(&self, k: usize) -> Result<&(Input, Ref)> {
+        self.inputs.get(k).and_then(Option::as_ref).ok_or_else(|| Error::invalid_model(format!("input {k} is missing")))
+    }
+
+    pub(super) fn input(&self, k: usize) -> Result<Ref> {
+        Ok(self.known(k)?.1)
+    }
+
+    pub(super) fn dtype(&self, k: usize) -> Result<DType> {
+        Ok(self.known(k)?.0.dtype)
+    }
+
+    /// Input `k`, if it is a float constant.
+    pub(super) fn constant(&self, k: usize) -> Option<f32> {
+        match self.known(k).ok()?.0.constant? {
+            Scalar::F(x) => Some(x),
+            _ => None,
+        }
+    }
+
+    /// An error unless the input types are as the operator wants them.
+    pub(super) fn want(&self, holds: bool) -> Result<()> {
+        if holds {
+            return Ok(());
+        }
+        let dtypes: Vec<&str> = self.inputs.iter().flatten().map(|(input, _)| input.dtype.name()).collect();
+        Err(Error::unsupported(format!("inputs of type {}", dtypes.join(", "))))
+    }
+
+    pub(super) fn step(&mut self, code: Code, args: &[Ref]) -> Result<Ref> {
+        self.program.steps.push(Step { code, args: args.to_vec() });
+        Ok(Ref::Step(self.program.steps.len() - 1))
+    }
+
+    pub(super) fn float_constant(&mut self, value: f32) -> Result<Ref> {
+        self.program.constants.push(Scalar::F(value));
+        Ok(Ref::Constant(self.program.constants.len() - 1))
+    }
+
+    pub(super) fn int(&mut self, value: i64) -> Result<Ref> {
+        self.program.constants.push(Scalar::I(value));
+        Ok(Ref::Constant(self.program.constants.len() - 1))
+    }
+
+    fn all(&self) -> Result<Vec<Ref>> {
+        (0..self.inputs.len()).map(|k| self.input(k)).collect()
+    }
+
+    fn same_types(&self) -> Result<DType> {
+        let first = self.dtype(0)?;
+        self.want(self.inputs.iter().flatten().all(|(input, _)| input.dtype == first))?;
+        Ok(first)
+    }
+
+    /// One step over all inputs, by their type; `None` for types that the operator does not take.
+    pub(super) fn numeric(&mut self, f: Option<Code>, i: Option<Code>, u: Option<Code>) -> Result<Ref> {
+        let args = self.all()?;
+        self.same_types()?;
+        self.numeric_of(f, i, u, &args)
+    }
+
+    /// As [`Chain::numeric`], over other operands of the first input's type.
+    pub(super) fn numeric_of(
+        &mut self,
+        f: Option<Code>,
+        i: Option<Code>,
+        u: Option<Code>,
+        args: &[Ref],
+    ) -> Result<Ref> {
+        let dtype = self.dtype(0)?;
+        let code = by_type(dtype, f, i, u);
+        self.want(code.is_some())?;
+        let result = self.step(code.expect("checked"), args)?;
+        self.wrap(result, dtype)
+    }
+
+    /// Brings a word back into the range of a narrow type.
+    fn wrap(&mut self, x: Ref, dtype: DType) -> Result<Ref> {
+        match dtype {
+            DType::I8 => self.step(Code::WrapI8, &[x]),
+            DType::I16 => self.step(Code::WrapI16, &[x]),
+            DType::U8 => self.step(Code::WrapU8, &[x]),
+            DType::U16 => self.step(Code::WrapU16, &[x]),
+            _ => Ok(x),
+        }
+    }
+
+    pub(super) fn float(&mut self, code: Code) -> Result<Ref> {
+        self.numeric(Some(code), None, None)
+    }
+
+    /// One step over the first input and float attributes with their defaults.
+    pub(super) fn float_with(&mut self, code: Code, node: &Node, attrs: &[(&str, f32)]) -> Result<Ref> {
+        let mut args = vec![self.input(0)?];
+        for &(name, default) in attrs {
+            args.push(self.float_constant(node.float(name, default)?)?);
+        }
+        self.want(self.dtype(0)? == DType::F32)?;
+        self.step(code, &args)
+    }
+
+    pub(super) fn logic(&mut self, code: Code) -> Result<Ref> {
+        self.want(self.same_types()? == DType::Bool)?;
+        let args = self.all()?;
+        self.step(code, &args)
+    }
+
+    pub(super) fn compare(&mut self, f: Code, i: Code, u: Code, swapped: bool) -> Result<Ref> {
+        let mut args = self.all()?;
+        if swapped {
+            args.reverse();
+        }
+        let code = match self.same_types()? {
+            DType::Bool => (i == Code::EqW).then_some(i),
+            dtype => by_type(dtype, Some(f), Some(i), Some(u)),
+        };
+        self.want(code.is_some())?;
+        self.result = Some(DType::Bool);
+        self.step(code.expect("checked"), &args)
+    }
+
+    /// The inputs one after another; a single one is passed on.
+    pub(super) fn variadic(&mut self, f: Code, i: Code, u: Code) -> Result<Ref> {
+        let args = self.all()?;
+        self.same_types()?;
+        let mut x = args[0];
+        for &next in &args[1..] {
+            x = self.numeric_of(Some(f), Some(i), Some(u), &[x, next])?;
+        }
+        if args.len() == 1 { self.step(Code::Copy, &[x]) } else { Ok(x) }
+    }
+
+    /// Converts a word of one type to another, as `Cast` does.
+    pub(super) fn convert(&mut self, x: Ref, from: DType, to: DType) -> Result<Ref> {
+        check_dtype(to)?;
+        let signed = |dtype| matches!(dtype, DType::I8 | DType::I16 | DType::I32 | DType::I64);
+        let word = match (from, to) {
+            (from, to) if from == to => return self.step(Code::Copy, &[x]),
+            (DType::F32, DType::Bool) => return self.step(Code::FloatToBoolW, &[x]),
+            (_, DType::Bool) => return self.step(Code::IntToBoolW, &[x]),
+            (DType::F32, to) if signed(to) => self.step(Code::FloatToIntW, &[x])?,
+            (DType::F32, _) => self.step(Code::FloatToUintW, &[x])?,
+            (from, DType::F32) if signed(from) => return self.step(Code::IntToFloatW, &[x]),
+            (_, DType::F32) => return self.step(Code::UintToFloatW, &[x]),
+            _ => self.step(Code::Copy, &[x])?,
+        };
+        self.wrap(word, to)
+    }
+}
+
+fn by_type(dtype: DType, f: Option<Code>, i: Option<Code>, u: Option<Code>) -> Option<Code> {
+    match dtype {
+        DType::F32 => f,
+        DType::I8 | DType::I16 | DType::I32 | DType::I64 => i,
+        DType::U8 | DType::U16 | DType::U32 => u,
+        DType::Bool | DType::F16 | DType::F64 | DType::U64 => None,
+    }
+}

@@ -1,0 +1,228 @@
+//! Elementwise operators: a line each in [`table`], run as a chain of steps by one kernel, and `fascine.Elementwise`, which
+//! carries a longer chain that the graph's rewrites have fused.
+
+use crate::error::{Error, Result};
+use crate::graph::Node;
+use crate::plan::lower::Lowering;
+use crate::tensor::{DType, Tensor, TensorData, checked_len};
+
+use super::broadcast::broadcast_shapes;
+use super::{Fact, Operator};
+
+mod chain;
+mod codes;
+mod dispatch;
+pub mod program;
+mod table;
+
+pub use codes::Code;
+pub use dispatch::emit_program;
+
+use chain::{Chain, Input, element, scalar};
+use codes::Scalar;
+use program::{MAX_INPUTS, Program, Ref, Step};
+use table::{ROWS, Row, VARIADIC};
+
+/// The operator of ONNX's own domain of that name, if it is elementwise.
+pub(super) fn lookup(domain: &str, op: &str) -> Option<&'static dyn Operator> {
+    match domain {
+        "" => ROWS.iter().find(|row| row.name == op).map(|row| row as &dyn Operator),
+        "fascine" if op == "Elementwise" => Some(&Fused),
+        _ => None,
+    }
+}
+
+/// The chain that computes an ONNX node, for rewrites that fuse it, and which of the node's inputs the chain reads. Inputs
+/// whose value is a scalar without dimensions become constants of the chain. `None` if the node is not elementwise or
+/// needs more than one dispatch; unknown types give `None` too.
+pub fn program_of(node: &Node, inputs: &[Option<(DType, Option<&Tensor>)>]) -> Option<(Program, Vec<usize>)> {
+    if node.domain == "fascine" && node.op == "Elementwise" {
+        return Some((Program::from_node(node).ok()?, (0..node.inputs.len()).collect()));
+    }
+    let row = ROWS.iter().find(|row| node.domain.is_empty() && row.name == node.op)?;
+    if inputs.len() > MAX_INPUTS || row.name == "Mean" {
+        return None;
+    }
+    let inputs = inputs.iter().map(|input| {
+        input.map(|(dtype, value)| Input { dtype, constant: value.filter(|v| v.shape().is_empty()).and_then(scalar) })
+    });
+    Chain::build(node, inputs.collect(), row.build).ok()
+}
+
+impl Row {
+    /// The chain over these inputs; scalars that the host knows become constants of it.
+    fn program(&self, node: &Node, inputs: &[Option<&Fact>], fold: bool) -> Result<(Program, Vec<usize>)> {
+        let known = |fact: &Fact| fact.value.as_ref().filter(|_| fold).and_then(scalar);
+        let mut chain_inputs: Vec<Option<Input>> =
+            (inputs.iter()).map(|fact| fact.map(|fact| Input { dtype: fact.dtype, constant: known(fact) })).collect();
+        if chain_inputs.iter().flatten().all(|input| input.constant.is_some())
+            && let Some(Some(first)) = chain_inputs.first_mut()
+        {
+            // A dispatch reads something.
+            first.constant = None;
+        }
+        Chain::build(node, chain_inputs, self.build)
+    }
+}
+
+impl Operator for Row {
+    fn check(&self, node: &Node) -> Result<()> {
+        if node.inputs.len() < self.min_inputs || node.inputs.len() > self.max_inputs {
+            return Err(Error::invalid_model(format!("{} inputs", node.inputs.len())));
+        }
+        if node.outputs.len() != 1 {
+            return Err(Error::invalid_model(format!("{} outputs", node.outputs.len())));
+        }
+        if node.opset < 7 && (node.int("broadcast", 0)? != 0 || node.attrs.contains_key("axis")) {
+            return Err(Error::unsupported("the broadcast and axis attributes of opsets before 7"));
+        }
+        Ok(())
+    }
+
+    fn dtypes(&self, node: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
+        if self.max_inputs == VARIADIC && inputs.len() > MAX_INPUTS {
+            let first = inputs[0];
+            if inputs.iter().any(|&dtype| dtype != first) {
+                return Err(Error::invalid_model("the inputs' types differ"));
+            }
+            return self.dtypes(node, &inputs[..1]);
+        }
+        let inputs = inputs.iter().map(|dtype| dtype.map(|dtype| Input { dtype, constant: None })).collect();
+        Ok(vec![Chain::build(node, inputs, self.build)?.0.dtype])
+    }
+
+    fn shapes(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<usize>>> {
+        Ok(vec![broadcast_shapes(inputs.iter().flatten().map(|fact| fact.shape.as_slice()))?])
+    }
+
+    fn evaluate(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
+        if inputs.len() > MAX_INPUTS || self.name == "Mean" {
+            return Ok(None);
+        }
+        let (program, read) = self.program(node, inputs, false)?;
+        let values: Option<Vec<&Tensor>> = read.iter().map(|&k| inputs[k]?.value.as_ref()).collect();
+        values.map(|values| Ok(vec![evaluate(&program, &values)?])).transpose()
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        if self.max_inputs == VARIADIC && (cx.inputs() > MAX_INPUTS || self.name == "Mean") {
+            return self.lower_in_groups(cx);
+        }
+        let facts: Vec<Option<Fact>> = (0..cx.inputs()).map(|k| cx.input(k).cloned()).collect();
+        let facts: Vec<Option<&Fact>> = facts.iter().map(Option::as_ref).collect();
+        let (program, read) = self.program(cx.node(), &facts, true)?;
+        let views = read.iter().map(|&k| cx.view(k)).collect::<Result<Vec<_>>>()?;
+        let output = cx.output(0);
+        emit_program(cx, &program, &views, &output)
+    }
+}
+
+impl Row {
+    /// Many inputs: the first four, then the result so far with the next three, and so on.
+    fn lower_in_groups(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        let count = cx.inputs();
+        let output = cx.output(0);
+        let mut done: Option<crate::plan::lower::View> = None;
+        let mut next = 0;
+        while next < count {
+            let mut views: Vec<_> = done.take().into_iter().collect();
+            while views.len() < MAX_INPUTS && next < count {
+                views.push(cx.view(next)?);
+                next += 1;
+            }
+            let inputs = views.iter().map(|view| Some(Input { dtype: view.dtype, constant: None })).collect();
+            let (mut program, _) = Chain::build(cx.node(), inputs, self.build)?;
+            if next == count && self.name == "Mean" {
+                if program.dtype != DType::F32 {
+                    return Err(Error::unsupported(format!("the mean of {} tensors", program.dtype)));
+                }
+                program.constants.push(Scalar::F(count as f32));
+                let args = vec![Ref::Step(program.steps.len() - 1), Ref::Constant(program.constants.len() - 1)];
+                program.steps.push(Step { code: Code::DivF, args });
+            }
+            let target = if next == count {
+                output.clone()
+            } else {
+                let bytes = crate::plan::repr::heap_bytes(&output.shape)?;
+                crate::plan::lower::View::row_major(cx.scratch(bytes), output.dtype, &output.shape)
+            };
+            emit_program(cx, &program, &views, &target)?;
+            done = Some(target);
+        }
+        Ok(())
+    }
+}
+
+/// `fascine.Elementwise`: a chain given by attributes.
+struct Fused;
+
+impl Operator for Fused {
+    fn check(&self, node: &Node) -> Result<()> {
+        Program::from_node(node).map(drop)
+    }
+
+    fn dtypes(&self, node: &Node, _: &[Option<DType>]) -> Result<Vec<DType>> {
+        Ok(vec![Program::from_node(node)?.dtype])
+    }
+
+    fn shapes(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<usize>>> {
+        Ok(vec![broadcast_shapes(inputs.iter().flatten().map(|fact| fact.shape.as_slice()))?])
+    }
+
+    fn evaluate(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
+        let values: Option<Vec<&Tensor>> = inputs.iter().map(|input| (*input)?.value.as_ref()).collect();
+        values.map(|values| Ok(vec![evaluate(&Program::from_node(node)?, &values)?])).transpose()
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        let program = Program::from_node(cx.node())?;
+        let views = (0..cx.inputs()).map(|k| cx.view(k)).collect::<Result<Vec<_>>>()?;
+        let output = cx.output(0);
+        emit_program(cx, &program, &views, &output)
+    }
+}
+
+/// Runs a chain on the host.
+fn evaluate(program: &Program, inputs: &[&Tensor]) -> Result<Tensor> {
+    let shape = broadcast_shapes(inputs.iter().map(|tensor| tensor.shape()))?;
+    let len = checked_len(&shape).ok_or_else(|| Error::shape(format!("shape {shape:?} overflows")))?;
+    let strides: Vec<Vec<usize>> = inputs
+        .iter()
+        .map(|tensor| {
+            let lead = shape.len() - tensor.shape().len();
+            let own = crate::plan::row_major(tensor.shape());
+            let stride =
+                |axis: usize| if axis < lead || tensor.shape()[axis - lead] == 1 { 0 } else { own[axis - lead] };
+            (0..shape.len()).map(stride).collect()
+        })
+        .collect();
+    let mut index = vec![0; shape.len()];
+    let mut results = Vec::with_capacity(len);
+    for _ in 0..len {
+        let values: Vec<Scalar> = (inputs.iter().zip(&strides))
+            .map(|(tensor, strides)| element(tensor.data(), index.iter().zip(strides).map(|(i, s)| i * s).sum()))
+            .collect();
+        results.push(program.host(&values));
+        for axis in (0..shape.len()).rev() {
+            index[axis] += 1;
+            if index[axis] < shape[axis] {
+                break;
+            }
+            index[axis] = 0;
+        }
+    }
+    let ints = || results.iter().map(|x| x.i());
+    let data = match program.dtype {
+        DType::F32 => TensorData::F32(results.iter().map(|x| x.f()).collect()),
+        DType::Bool => TensorData::Bool(results.iter().map(|x| x.b()).collect()),
+        DType::I64 => TensorData::I64(ints().collect()),
+        DType::I32 => TensorData::I32(ints().map(|x| x as i32).collect()),
+        DType::I16 => TensorData::I16(ints().map(|x| x as i16).collect()),
+        DType::I8 => TensorData::I8(ints().map(|x| x as i8).collect()),
+        DType::U32 => TensorData::U32(ints().map(|x| x as u32).collect()),
+        DType::U16 => TensorData::U16(ints().map(|x| x as u16).collect()),
+        DType::U8 => TensorData::U8(ints().map(|x| x as u8).collect()),
+        other => return Err(Error::unsupported(format!("elementwise results of type {other}"))),
+    };
+    Tensor::from_data(shape, data)
+}

@@ -1,0 +1,165 @@
+//! The elementwise operators of ONNX, a line each: name, number of inputs, and the chain of steps that computes it.
+
+use crate::error::{Error, Result};
+use crate::graph::Node;
+use crate::tensor::DType;
+
+use super::chain::Chain;
+use super::codes::Code::*;
+use super::program::Ref;
+
+/// An elementwise operator.
+pub(super) struct Row {
+    pub(super) name: &'static str,
+    pub(super) min_inputs: usize,
+    pub(super) max_inputs: usize,
+    /// Builds the chain; the result is its last step.
+    pub(super) build: fn(&mut Chain, &Node) -> Result<Ref>,
+}
+
+const fn row(name: &'static str, min: usize, max: usize, build: fn(&mut Chain, &Node) -> Result<Ref>) -> Row {
+    Row { name, min_inputs: min, max_inputs: max, build }
+}
+
+/// Any number of inputs: [`Chain`] takes them in groups.
+pub(super) const VARIADIC: usize = usize::MAX;
+
+pub(super) static ROWS: &[Row] = &[
+    row("Add", 2, 2, |c, _| c.numeric(Some(AddF), Some(AddI), Some(AddI))),
+    row("Sub", 2, 2, |c, _| c.numeric(Some(SubF), Some(SubI), Some(SubI))),
+    row("Mul", 2, 2, |c, _| c.numeric(Some(MulF), Some(MulI), Some(MulI))),
+    row("Div", 2, 2, |c, _| c.numeric(Some(DivF), Some(DivI), Some(DivU))),
+    row("Pow", 2, 2, pow),
+    row("Mod", 2, 2, |c, n| match n.int("fmod", 0)? {
+        0 => c.numeric(None, Some(ModI), Some(ModU)),
+        _ => c.numeric(Some(FmodF), Some(FmodI), Some(ModU)),
+    }),
+    row("Min", 1, VARIADIC, |c, _| c.variadic(MinF, MinI, MinU)),
+    row("Max", 1, VARIADIC, |c, _| c.variadic(MaxF, MaxI, MaxU)),
+    row("Sum", 1, VARIADIC, |c, _| c.variadic(AddF, AddI, AddI)),
+    row("Mean", 1, VARIADIC, |c, _| c.variadic(AddF, AddI, AddI)),
+    row("Neg", 1, 1, |c, _| c.numeric(Some(NegF), Some(NegI), None)),
+    row("Abs", 1, 1, |c, _| c.numeric(Some(AbsF), Some(AbsI), Some(Copy))),
+    row("Sign", 1, 1, |c, _| c.numeric(Some(SignF), Some(SignI), None)),
+    row("Sqrt", 1, 1, |c, _| c.float(SqrtF)),
+    row("Reciprocal", 1, 1, |c, _| c.float(RecipF)),
+    row("Exp", 1, 1, |c, _| c.float(ExpF)),
+    row("Log", 1, 1, |c, _| c.float(LogF)),
+    row("Sin", 1, 1, |c, _| c.float(SinF)),
+    row("Cos", 1, 1, |c, _| c.float(CosF)),
+    row("Tan", 1, 1, |c, _| c.float(TanF)),
+    row("Asin", 1, 1, |c, _| c.float(AsinF)),
+    row("Acos", 1, 1, |c, _| c.float(AcosF)),
+    row("Atan", 1, 1, |c, _| c.float(AtanF)),
+    row("Sinh", 1, 1, |c, _| c.float(SinhF)),
+    row("Cosh", 1, 1, |c, _| c.float(CoshF)),
+    row("Tanh", 1, 1, |c, _| c.float(TanhF)),
+    row("Asinh", 1, 1, |c, _| c.float(AsinhF)),
+    row("Acosh", 1, 1, |c, _| c.float(AcoshF)),
+    row("Atanh", 1, 1, |c, _| c.float(AtanhF)),
+    row("Erf", 1, 1, |c, _| c.float(ErfF)),
+    row("Floor", 1, 1, |c, _| c.float(FloorF)),
+    row("Ceil", 1, 1, |c, _| c.float(CeilF)),
+    row("Round", 1, 1, |c, _| c.float(RoundF)),
+    row("Sigmoid", 1, 1, |c, _| c.float(SigmoidF)),
+    row("HardSigmoid", 1, 1, |c, n| c.float_with(HardSigmoidF, n, &[("alpha", 0.2), ("beta", 0.5)])),
+    row("HardSwish", 1, 1, |c, _| c.float(HardSwishF)),
+    row("Relu", 1, 1, |c, _| {
+        let zero = c.int(0)?;
+        match c.dtype(0)? {
+            DType::F32 => c.float(ReluF),
+            _ => c.numeric_of(None, Some(MaxI), None, &[c.input(0)?, zero]),
+        }
+    }),
+    row("LeakyRelu", 1, 1, |c, n| c.float_with(LeakyF, n, &[("alpha", 0.01)])),
+    row("PRelu", 2, 2, |c, _| c.numeric(Some(LeakyF), None, None)),
+    row("Elu", 1, 1, |c, n| c.float_with(EluF, n, &[("alpha", 1.0)])),
+    row("Selu", 1, 1, |c, n| c.float_with(SeluF, n, &[("alpha", 1.673_263_2), ("gamma", 1.050_701)])),
+    row("Celu", 1, 1, |c, n| c.float_with(CeluF, n, &[("alpha", 1.0)])),
+    row("ThresholdedRelu", 1, 1, |c, n| c.float_with(ThresholdedF, n, &[("alpha", 1.0)])),
+    row("Shrink", 1, 1, |c, n| c.float_with(ShrinkF, n, &[("lambd", 0.5), ("bias", 0.0)])),
+    row("Softplus", 1, 1, |c, _| c.float(SoftplusF)),
+    row("Softsign", 1, 1, |c, _| c.float(SoftsignF)),
+    row("Mish", 1, 1, |c, _| c.float(MishF)),
+    row("Gelu", 1, 1, |c, n| match n.str("approximate", "none")? {
+        "none" => c.float(GeluF),
+        "tanh" => c.float(GeluTanhF),
+        other => Err(Error::invalid_model(format!("approximate '{other}'"))),
+    }),
+    row("Clip", 1, 3, clip),
+    row("Not", 1, 1, |c, _| c.logic(NotB)),
+    row("And", 2, 2, |c, _| c.logic(AndB)),
+    row("Or", 2, 2, |c, _| c.logic(OrB)),
+    row("Xor", 2, 2, |c, _| c.logic(XorB)),
+    row("BitwiseNot", 1, 1, |c, _| c.numeric(None, Some(BitNotW), Some(BitNotW))),
+    row("BitwiseAnd", 2, 2, |c, _| c.numeric(None, Some(BitAndW), Some(BitAndW))),
+    row("BitwiseOr", 2, 2, |c, _| c.numeric(None, Some(BitOrW), Some(BitOrW))),
+    row("BitwiseXor", 2, 2, |c, _| c.numeric(None, Some(BitXorW), Some(BitXorW))),
+    row("Equal", 2, 2, |c, _| c.compare(EqF, EqW, EqW, false)),
+    row("Greater", 2, 2, |c, _| c.compare(GtF, GtI, GtU, false)),
+    row("GreaterOrEqual", 2, 2, |c, _| c.compare(GeF, GeI, GeU, false)),
+    row("Less", 2, 2, |c, _| c.compare(GtF, GtI, GtU, true)),
+    row("LessOrEqual", 2, 2, |c, _| c.compare(GeF, GeI, GeU, true)),
+    row("Where", 3, 3, |c, _| {
+        c.want(c.dtype(0)? == DType::Bool && c.dtype(1)? == c.dtype(2)?)?;
+        c.result = Some(c.dtype(1)?);
+        c.step(SelectW, &[c.input(0)?, c.input(1)?, c.input(2)?])
+    }),
+    row("IsNaN", 1, 1, |c, _| {
+        c.want(c.dtype(0)? == DType::F32)?;
+        c.result = Some(DType::Bool);
+        c.step(IsNanF, &[c.input(0)?])
+    }),
+    row("IsInf", 1, 1, |c, n| {
+        c.want(c.dtype(0)? == DType::F32)?;
+        c.result = Some(DType::Bool);
+        let positive = c.int(n.int("detect_positive", 1)?)?;
+        let negative = c.int(n.int("detect_negative", 1)?)?;
+        c.step(IsInfF, &[c.input(0)?, positive, negative])
+    }),
+];
+
+/// The exponent may be of another type than the base; the result is the base's.
+fn pow(c: &mut Chain, _: &Node) -> Result<Ref> {
+    let (base, exponent) = (c.input(0)?, c.input(1)?);
+    match (c.dtype(0)?, c.dtype(1)?) {
+        (DType::F32, DType::F32) => match c.constant(1) {
+            Some(2.0) => c.step(MulF, &[base, base]),
+            Some(0.5) => c.step(SqrtF, &[base]),
+            _ => c.step(PowF, &[base, exponent]),
+        },
+        (DType::F32, to) => {
+            let exponent = c.convert(exponent, to, DType::F32)?;
+            c.step(PowF, &[base, exponent])
+        }
+        (DType::I32 | DType::I64, DType::F32) => {
+            let from = c.dtype(0)?;
+            let base = c.convert(base, from, DType::F32)?;
+            let power = c.step(PowF, &[base, exponent])?;
+            c.convert(power, DType::F32, from)
+        }
+        (DType::I32 | DType::I64, DType::I32 | DType::I64) => c.step(PowI, &[base, exponent]),
+        (base, exponent) => Err(Error::unsupported(format!("{base} to the power of {exponent}"))),
+    }
+}
+
+/// Bounds are attributes before opset 11, optional inputs since.
+fn clip(c: &mut Chain, node: &Node) -> Result<Ref> {
+    let mut x = c.input(0)?;
+    if node.opset < 11 {
+        c.want(c.dtype(0)? == DType::F32)?;
+        let low = c.float_constant(node.float("min", f32::MIN)?)?;
+        let high = c.float_constant(node.float("max", f32::MAX)?)?;
+        x = c.step(MaxF, &[x, low])?;
+        return c.step(MinF, &[x, high]);
+    }
+    let mut any = false;
+    for (k, f, i, u) in [(1, MaxF, MaxI, MaxU), (2, MinF, MinI, MinU)] {
+        if c.has(k) {
+            c.want(c.dtype(k)? == c.dtype(0)?)?;
+            x = c.numeric_of(Some(f), Some(i), Some(u), &[x, c.input(k)?])?;
+            any = true;
+        }
+    }
+    if any { Ok(x) } else { c.step(Copy, &[x]) }
+}

@@ -1,0 +1,208 @@
+//! <https://onnx.ai/onnx/operators/onnx__Cast.html>
+
+use half::f16;
+use rten_shape_inference::{InferShapes, ops as rules};
+
+use super::symbolic::rule;
+use super::{arity, dtype, required};
+use crate::error::{Error, Result};
+use crate::graph::Node;
+use crate::ops::grid::item_grid;
+use crate::ops::{Fact, Operator};
+use crate::plan::Cost;
+use crate::plan::lower::{Emit, Lowering, View, word};
+use crate::tensor::{DType, Element, Tensor, TensorData, for_each_dtype};
+
+pub(super) struct Cast;
+
+/// The parameters of `shaders/cast.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+pub(crate) struct CastParams {
+    len: u32,
+}
+
+fn target(node: &Node) -> Result<DType> {
+    let number = node.int("to", 0)?;
+    i32::try_from(number)
+        .ok()
+        .and_then(DType::from_onnx)
+        .ok_or_else(|| Error::unsupported(format!("a cast to element type {number} is not supported")))
+}
+
+/// An element on its way: integers exactly, the rest as f64.
+#[derive(Clone, Copy)]
+enum Number {
+    Int(i128),
+    Float(f64),
+}
+
+/// Conversions as ONNX has them: integers wrap, floats are cut towards zero, anything but 0 is true.
+trait Numeric: Element {
+    fn number(self) -> Number;
+    fn from_number(number: Number) -> Self;
+}
+
+macro_rules! numeric {
+    ($($t:ty => $variant:ident as $wide:ty),*) => {
+        $(impl Numeric for $t {
+            fn number(self) -> Number {
+                Number::$variant(self as $wide)
+            }
+            fn from_number(number: Number) -> Self {
+                match number {
+                    Number::Int(v) => v as $t,
+                    Number::Float(v) => v as $t,
+                }
+            }
+        })*
+    };
+}
+
+numeric!(i8 => Int as i128, i16 => Int as i128, i32 => Int as i128, i64 => Int as i128, u8 => Int as i128);
+numeric!(u16 => Int as i128, u32 => Int as i128, u64 => Int as i128, f32 => Float as f64, f64 => Float as f64);
+
+impl Numeric for f16 {
+    fn number(self) -> Number {
+        Number::Float(self.to_f64())
+    }
+    fn from_number(number: Number) -> Self {
+        f16::from_f64(f64::from_number(number))
+    }
+}
+
+impl Numeric for bool {
+    fn number(self) -> Number {
+        Number::Int(self.into())
+    }
+    fn from_number(number: Number) -> Self {
+        match number {
+            Number::Int(v) => v != 0,
+            Number::Float(v) => v != 0.0,
+        }
+    }
+}
+
+/// Converts every element.
+fn convert(data: &TensorData, to: DType) -> TensorData {
+    let mut out = TensorData::zeros(to, data.len());
+    fn fill<A: Numeric, B: Numeric>(from: &[A], to: &mut [B]) {
+        for (to, &from) in to.iter_mut().zip(from) {
+            *to = B::from_number(from.number());
+        }
+    }
+    for_each_dtype!(data, from => for_each_dtype!(&mut out, to => fill(from, to)));
+    out
+}
+
+/// What the words on the heap are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Word {
+    Float = 0,
+    Signed = 1,
+    Unsigned = 2,
+}
+
+impl Word {
+    fn of(dtype: DType) -> Result<Word> {
+        match dtype {
+            DType::F32 => Ok(Word::Float),
+            DType::I8 | DType::I16 | DType::I32 | DType::I64 => Ok(Word::Signed),
+            DType::U8 | DType::U16 | DType::U32 | DType::Bool => Ok(Word::Unsigned),
+            DType::F16 | DType::F64 | DType::U64 => {
+                Err(Error::unsupported(format!("{dtype} is not supported on the device")))
+            }
+        }
+    }
+}
+
+/// Significant bits of a word, 1 for bool.
+fn bits(dtype: DType) -> u32 {
+    match dtype {
+        DType::Bool => 1,
+        DType::I64 => 32,
+        other => other.size() as u32 * 8,
+    }
+}
+
+impl Operator for Cast {
+    fn check(&self, node: &Node) -> Result<()> {
+        target(node)?;
+        arity(node, 1..=1, 1)
+    }
+
+    fn dtypes(&self, node: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
+        dtype(inputs, 0)?;
+        Ok(vec![target(node)?])
+    }
+
+    fn symbolic(&self, node: &Node) -> Option<Box<dyn InferShapes>> {
+        // Values of a shape keep their meaning through integer casts only.
+        match target(node).ok()? {
+            DType::I32 | DType::I64 => rule(rules::Identity),
+            _ => rule(rten_shape_inference::UnaryOp),
+        }
+    }
+
+    fn shapes(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<usize>>> {
+        Ok(vec![required(inputs, 0)?.shape.clone()])
+    }
+
+    fn evaluate(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
+        let Some(value) = &required(inputs, 0)?.value else { return Ok(None) };
+        let to = target(node)?;
+        if value.dtype() == to {
+            return Ok(Some(vec![value.clone()]));
+        }
+        Ok(Some(vec![Tensor::from_data(value.shape(), convert(value.data(), to))?]))
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        let to = target(cx.node())?;
+        let view = cx.view(0)?;
+        let from = view.dtype;
+        if (from, to) == (DType::U32, DType::I64) {
+            return Err(Error::unsupported(
+                "a cast of u32 to i64, which the device holds in 32 bits, is not supported",
+            ));
+        }
+        let (source, result) = (Word::of(from)?, Word::of(to)?);
+        let widens = bits(to) >= bits(from) && (source == result || source == Word::Unsigned && bits(from) < 32);
+        if from == to || (widens && source != Word::Float && result != Word::Float) {
+            cx.alias(0, View { dtype: to, ..view });
+            return Ok(());
+        }
+        let input = cx.contiguous(0)?;
+        let output = cx.output(0);
+        let len = output.len();
+        cx.emit(Emit {
+            kernel: "cast",
+            constants: &[
+                ("SOURCE", f64::from(source as u32)),
+                ("RESULT", f64::from(result as u32)),
+                ("BITS", f64::from(bits(to))),
+            ],
+            grid: item_grid(len as u64)?,
+            operands: &[input.buffer, output.buffer],
+            params: bytemuck::bytes_of(&CastParams { len: word(len)? }),
+            cost: Cost { flops: len as u64, bytes: len as u64 * 8 },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conversions_keep_onnx_semantics() {
+        let floats = TensorData::F32(vec![-1.9, 0.0, 2.5, 300.0]);
+        assert_eq!(convert(&floats, DType::I64), TensorData::I64(vec![-1, 0, 2, 300]));
+        assert_eq!(convert(&floats, DType::Bool), TensorData::Bool(vec![true, false, true, true]));
+        let ints = TensorData::I64(vec![-1, 256, i64::MAX]);
+        assert_eq!(convert(&ints, DType::U8), TensorData::U8(vec![255, 0, 255]));
+        assert_eq!(convert(&ints, DType::F32), TensorData::F32(vec![-1.0, 256.0, i64::MAX as f32]));
+        assert_eq!(convert(&TensorData::U64(vec![u64::MAX]), DType::F64), TensorData::F64(vec![u64::MAX as f64]));
+        assert_eq!(convert(&TensorData::Bool(vec![true]), DType::F16), TensorData::F16(vec![f16::ONE]));
+    }
+}

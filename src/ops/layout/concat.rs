@@ -1,0 +1,91 @@
+//! <https://onnx.ai/onnx/operators/onnx__Concat.html>
+
+use rten_shape_inference::{InferShapes, ops as rules};
+
+use super::symbolic::{int, rule};
+use super::{arity, axis, dtype, host, of_type, required, sized};
+use crate::error::{Error, Result};
+use crate::graph::Node;
+use crate::ops::{Fact, Operator};
+use crate::plan::lower::{Lowering, View};
+use crate::tensor::{DType, Tensor};
+
+pub(super) struct Concat;
+
+fn join_shapes(node: &Node, inputs: &[Option<&Fact>]) -> Result<(usize, Vec<usize>)> {
+    let mut shape = required(inputs, 0)?.shape.clone();
+    let at = axis(node.int("axis", 0)?, shape.len())?;
+    for i in 1..inputs.len() {
+        let other = &required(inputs, i)?.shape;
+        let fits = other.len() == shape.len() && (0..shape.len()).all(|k| k == at || other[k] == shape[k]);
+        if !fits {
+            return Err(Error::shape(format!("shapes {shape:?} and {other:?} do not join along axis {at}")));
+        }
+        shape[at] = shape[at].checked_add(other[at]).ok_or_else(|| Error::shape("a size that overflows"))?;
+    }
+    Ok((at, sized(shape)?))
+}
+
+impl Operator for Concat {
+    fn check(&self, node: &Node) -> Result<()> {
+        node.int("axis", 0)?;
+        if !node.attrs.contains_key("axis") {
+            return Err(Error::invalid_model("attribute 'axis' is missing"));
+        }
+        if node.inputs.iter().any(Option::is_none) {
+            return Err(Error::invalid_model("an input is left out"));
+        }
+        arity(node, 1..=usize::MAX, 1)
+    }
+
+    fn dtypes(&self, _: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
+        let first = dtype(inputs, 0)?;
+        (1..inputs.len()).try_for_each(|i| of_type(inputs, i, &[first]))?;
+        Ok(vec![first])
+    }
+
+    fn symbolic(&self, node: &Node) -> Option<Box<dyn InferShapes>> {
+        rule(rules::Concat { axis: int(node, "axis", 0)? })
+    }
+
+    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<usize>>> {
+        Ok(vec![join_shapes(node, inputs)?.1])
+    }
+
+    fn evaluate(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
+        let (at, shape) = join_shapes(node, inputs)?;
+        let mut values = Vec::with_capacity(inputs.len());
+        for i in 0..inputs.len() {
+            let Some(value) = &required(inputs, i)?.value else { return Ok(None) };
+            values.push(value);
+        }
+        let outer: usize = shape[..at].iter().product();
+        let mut parts = Vec::with_capacity(outer * values.len() + 1);
+        // Gives the result its type where every part is empty.
+        parts.push(crate::tensor::TensorData::zeros(values[0].dtype(), 0));
+        if !shape.contains(&0) {
+            for row in 0..outer {
+                for value in &values {
+                    let block = value.len() / outer;
+                    parts.push(host::pick(value.data(), row * block..(row + 1) * block));
+                }
+            }
+        }
+        Ok(Some(vec![Tensor::from_data(shape, host::join(&parts)?)?]))
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        let output = cx.output(0);
+        let at = axis(cx.node().int("axis", 0)?, output.shape.len())?;
+        let mut start = 0;
+        for i in 0..cx.inputs() {
+            let source = cx.view(i)?;
+            if !source.shape.contains(&0) {
+                let target = View { offset: start * output.strides[at], shape: source.shape.clone(), ..output.clone() };
+                cx.copy(&source, &target)?;
+            }
+            start += source.shape[at];
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,217 @@
+//! <https://onnx.ai/onnx/operators/onnx__Pad.html>: pads and value are attributes before opset 11.
+
+use rten_shape_inference::{InferShapes, ops as rules};
+
+use super::gather::lower_table;
+use super::symbolic::{WithLists, rule};
+use super::{INDEX, arity, axes, dtype, host, list, of_type, required, sized};
+use crate::error::{Error, Result};
+use crate::graph::Node;
+use crate::ops::{Fact, Operator};
+use crate::plan::lower::{Lowering, View};
+use crate::tensor::{DType, Tensor};
+
+pub(super) struct Pad;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Constant,
+    Reflect,
+    Edge,
+    Wrap,
+}
+
+impl Mode {
+    fn of(node: &Node) -> Result<Mode> {
+        match node.str("mode", "constant")? {
+            "constant" => Ok(Mode::Constant),
+            "reflect" => Ok(Mode::Reflect),
+            "edge" => Ok(Mode::Edge),
+            "wrap" if node.opset >= 19 => Ok(Mode::Wrap),
+            other => Err(Error::unsupported(format!("mode '{other}' in opset {} is not supported", node.opset))),
+        }
+    }
+
+    /// The element that stands at `at` (which may lie outside), or none for a padding constant. `size` is not 0.
+    fn source(self, at: i64, size: usize) -> Option<usize> {
+        let size = size as i64;
+        let inside = match self {
+            Mode::Constant => return (0..size).contains(&at).then_some(at as usize),
+            Mode::Edge => at.clamp(0, size - 1),
+            Mode::Wrap => at.rem_euclid(size),
+            Mode::Reflect => {
+                let period = (2 * (size - 1)).max(1);
+                let phase = at.rem_euclid(period);
+                phase.min(period - phase).min(size - 1)
+            }
+        };
+        Some(inside as usize)
+    }
+}
+
+/// Elements added before and after each axis; negative ones are cut off.
+fn amounts(node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<(i64, i64)>> {
+    let rank = required(inputs, 0)?.shape.len();
+    let pads = if node.opset < 11 { node.ints("pads")?.map(<[i64]>::to_vec) } else { list(inputs, 1)? };
+    let pads = pads.ok_or_else(|| Error::invalid_model("'pads' is missing"))?;
+    let on = if node.opset < 18 { None } else { list(inputs, 3)? };
+    let on = match on {
+        Some(on) => axes(&on, rank)?,
+        None => (0..rank).collect(),
+    };
+    if pads.len() != 2 * on.len() {
+        return Err(Error::shape(format!("{} pads for {} axes", pads.len(), on.len())));
+    }
+    if let Some(far) = pads.iter().find(|p| p.unsigned_abs() > 1 << 40) {
+        return Err(Error::shape(format!("a padding of {far}")));
+    }
+    let mut amounts = vec![(0, 0); rank];
+    for (i, &at) in on.iter().enumerate() {
+        amounts[at] = (pads[i], pads[on.len() + i]);
+    }
+    Ok(amounts)
+}
+
+/// The padding constant as a tensor of one element.
+fn constant(node: &Node, inputs: &[Option<&Fact>]) -> Result<Tensor> {
+    let dtype = required(inputs, 0)?.dtype;
+    if node.opset < 11 {
+        return if dtype == DType::F32 {
+            Tensor::new([1], vec![node.float("value", 0.0)?])
+        } else {
+            Tensor::zeros(dtype, [1])
+        };
+    }
+    let Some(fact) = inputs.get(2).copied().flatten() else { return Tensor::zeros(dtype, [1]) };
+    match &fact.value {
+        Some(value) if value.len() == 1 && value.dtype() == dtype => value.reshaped([1]),
+        Some(_) => Err(Error::shape("the padding value is not one element of the data's type")),
+        None => Err(Error::unsupported("a padding value that only the device knows")),
+    }
+}
+
+impl Operator for Pad {
+    fn check(&self, node: &Node) -> Result<()> {
+        Mode::of(node)?;
+        let most = match node.opset {
+            ..11 => 1,
+            11..18 => 3,
+            _ => 4,
+        };
+        arity(node, if node.opset < 11 { 1 } else { 2 }..=most, 1)
+    }
+
+    fn dtypes(&self, _: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
+        let data = dtype(inputs, 0)?;
+        of_type(inputs, 1, &[DType::I64])?;
+        of_type(inputs, 2, &[data])?;
+        of_type(inputs, 3, INDEX)?;
+        Ok(vec![data])
+    }
+
+    fn symbolic(&self, node: &Node) -> Option<Box<dyn InferShapes>> {
+        if node.opset >= 11 {
+            return rule(rules::Pad);
+        }
+        rule(WithLists { rule: rules::Pad, first: 1, lists: vec![node.ints("pads").ok()?.map(<[i64]>::to_vec)] })
+    }
+
+    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<usize>>> {
+        let shape = &required(inputs, 0)?.shape;
+        let constant = Mode::of(node)? == Mode::Constant;
+        let mut out = Vec::with_capacity(shape.len());
+        for (&size, (before, after)) in shape.iter().zip(amounts(node, inputs)?) {
+            let padded = i64::try_from(size).ok().and_then(|size| size.checked_add(before)?.checked_add(after));
+            let padded = padded.and_then(|p| usize::try_from(p).ok());
+            let padded = padded.ok_or_else(|| Error::shape(format!("size {size} padded by {before} and {after}")))?;
+            if size == 0 && padded > 0 && !constant {
+                return Err(Error::shape("an empty axis has no elements to pad with"));
+            }
+            out.push(padded);
+        }
+        Ok(vec![sized(out)?])
+    }
+
+    fn evaluate(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
+        let Some(value) = &required(inputs, 0)?.value else { return Ok(None) };
+        let shape = self.shapes(node, inputs)?.remove(0);
+        let mode = Mode::of(node)?;
+        let amounts = amounts(node, inputs)?;
+        // The constant stands behind the last element.
+        let fill = constant(node, inputs)?;
+        let data = host::join(&[value.data().clone(), fill.data().clone()])?;
+        let mut at = vec![0usize; shape.len()];
+        let len = shape.iter().product();
+        let strides = host::strides(value.shape());
+        let mut indices = Vec::with_capacity(len);
+        for _ in 0..len {
+            let place = (0..shape.len()).try_fold(0usize, |sum, k| {
+                let from = mode.source(at[k] as i64 - amounts[k].0, value.shape()[k])?;
+                Some(sum + from * strides[k] as usize)
+            });
+            indices.push(place.unwrap_or(value.len()));
+            for k in (0..shape.len()).rev() {
+                at[k] += 1;
+                if at[k] < shape[k] {
+                    break;
+                }
+                at[k] = 0;
+            }
+        }
+        Ok(Some(vec![Tensor::from_data(shape, host::pick(&data, indices.into_iter()))?]))
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        let facts: Vec<Option<Fact>> = (0..cx.inputs()).map(|i| cx.input(i).cloned()).collect();
+        let facts: Vec<Option<&Fact>> = facts.iter().map(Option::as_ref).collect();
+        let amounts = amounts(cx.node(), &facts)?;
+        let mode = Mode::of(cx.node())?;
+        let mut view = cx.view(0)?;
+        let shape = cx.output_fact(0).shape.clone();
+        if shape.contains(&0) {
+            cx.output(0);
+            return Ok(());
+        }
+        if mode != Mode::Constant {
+            for (at, &(before, after)) in amounts.iter().enumerate() {
+                if (before, after) != (0, 0) {
+                    let size = view.shape[at];
+                    let table = (0..shape[at]).map(|i| mode.source(i as i64 - before, size));
+                    let table: Vec<usize> = table.collect::<Option<_>>().expect("only constants have no source");
+                    view = lower_table(cx, &view, at, &table)?;
+                }
+            }
+            cx.alias(0, view);
+            return Ok(());
+        }
+        let value = constant(cx.node(), &facts)?;
+        let buffer = cx.constant_bytes(crate::plan::repr::to_heap(&value)?)?;
+        let output = cx.output(0);
+        cx.copy(&View { buffer, offset: 0, strides: vec![0; shape.len()], ..output.clone() }, &output)?;
+        let mut target = output;
+        for (at, &(before, after)) in amounts.iter().enumerate() {
+            let (cut_front, cut_back) = ((-before).max(0) as usize, (-after).max(0) as usize);
+            let kept = view.shape[at].saturating_sub(cut_front).saturating_sub(cut_back);
+            view.offset += cut_front * view.strides[at];
+            view.shape[at] = kept;
+            target.offset += before.max(0) as usize * target.strides[at];
+            target.shape[at] = kept;
+        }
+        if view.shape.contains(&0) { Ok(()) } else { cx.copy(&view, &target) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_follow_numpy() {
+        let line = |mode: Mode| (-4..7).map(|at| mode.source(at, 3).map_or(-1, |s| s as i64)).collect::<Vec<_>>();
+        assert_eq!(line(Mode::Constant), [-1, -1, -1, -1, 0, 1, 2, -1, -1, -1, -1]);
+        assert_eq!(line(Mode::Edge), [0, 0, 0, 0, 0, 1, 2, 2, 2, 2, 2]);
+        assert_eq!(line(Mode::Reflect), [0, 1, 2, 1, 0, 1, 2, 1, 0, 1, 2]);
+        assert_eq!(line(Mode::Wrap), [2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0]);
+        assert_eq!(Mode::Reflect.source(5, 1), Some(0));
+    }
+}

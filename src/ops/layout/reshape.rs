@@ -1,0 +1,263 @@
+//! Operators that keep the elements and change the shape.
+
+use rten_shape_inference::{InferShapes, ops as rules};
+
+use super::symbolic::{WithLists, int, rule};
+use super::{INDEX, arity, attr_or_input, axes, axis, dtype, list, of_type, required, sized};
+use crate::error::{Error, Result};
+use crate::graph::Node;
+use crate::ops::{Fact, Operator};
+use crate::plan::lower::Lowering;
+use crate::tensor::{DType, Tensor, checked_len};
+
+/// Makes output 0 input 0 under the output's shape, by a copy if its strides demand one.
+fn lower_reshape(cx: &mut Lowering<'_>) -> Result<()> {
+    let shape = cx.output_fact(0).shape.clone();
+    let view = cx.view(0)?;
+    let view = match view.reshaped(&shape) {
+        Some(view) => view,
+        None => {
+            let copy = cx.contiguous(0)?;
+            copy.reshaped(&shape).ok_or_else(|| Error::internal("a row-major view that cannot be reshaped"))?
+        }
+    };
+    cx.alias(0, view);
+    Ok(())
+}
+
+fn evaluate_reshape(shapes: Vec<Vec<usize>>, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
+    let Some(value) = &required(inputs, 0)?.value else { return Ok(None) };
+    let [shape] = <[Vec<usize>; 1]>::try_from(shapes).map_err(|_| Error::internal("one output"))?;
+    Ok(Some(vec![value.reshaped(shape)?]))
+}
+
+macro_rules! shared {
+    () => {
+        fn evaluate(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
+            evaluate_reshape(self.shapes(node, inputs)?, inputs)
+        }
+
+        fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+            lower_reshape(cx)
+        }
+    };
+}
+
+/// <https://onnx.ai/onnx/operators/onnx__Identity.html>
+pub(super) struct Identity;
+
+impl Operator for Identity {
+    fn check(&self, node: &Node) -> Result<()> {
+        arity(node, 1..=1, 1)
+    }
+
+    fn dtypes(&self, _: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
+        Ok(vec![dtype(inputs, 0)?])
+    }
+
+    fn symbolic(&self, _: &Node) -> Option<Box<dyn InferShapes>> {
+        rule(rules::Identity)
+    }
+
+    fn shapes(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<usize>>> {
+        Ok(vec![required(inputs, 0)?.shape.clone()])
+    }
+
+    shared!();
+}
+
+/// <https://onnx.ai/onnx/operators/onnx__Dropout.html>: outside training it gives its input back.
+pub(super) struct Dropout;
+
+impl Operator for Dropout {
+    fn check(&self, node: &Node) -> Result<()> {
+        if node.outputs.iter().skip(1).any(Option::is_some) {
+            return Err(Error::unsupported("the mask of a Dropout is not supported"));
+        }
+        arity(node, 1..=if node.opset < 12 { 1 } else { 3 }, 2)
+    }
+
+    fn dtypes(&self, node: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
+        let mut dtypes = vec![dtype(inputs, 0)?, DType::Bool];
+        dtypes.truncate(node.outputs.len().max(1));
+        Ok(dtypes)
+    }
+
+    fn symbolic(&self, _: &Node) -> Option<Box<dyn InferShapes>> {
+        rule(rten_shape_inference::UnaryOp)
+    }
+
+    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<usize>>> {
+        if let Some(training) = inputs.get(2).copied().flatten() {
+            let off = training.value.as_ref().is_some_and(|t| t.as_slice::<bool>().is_ok_and(|flag| flag == [false]));
+            if !off {
+                return Err(Error::unsupported("a Dropout in training mode is not supported"));
+            }
+        }
+        let shape = required(inputs, 0)?.shape.clone();
+        Ok(vec![shape; node.outputs.len().max(1)])
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        lower_reshape(cx)
+    }
+}
+
+/// <https://onnx.ai/onnx/operators/onnx__Reshape.html>
+pub(super) struct Reshape;
+
+/// The shape that `wanted` means for a tensor of shape `from`.
+fn resolve(from: &[usize], wanted: &[i64], allow_zero: bool) -> Result<Vec<usize>> {
+    let wrong = || Error::shape(format!("cannot reshape {from:?} to {wanted:?}"));
+    let mut shape = Vec::with_capacity(wanted.len());
+    let mut rest = None;
+    for (i, &dim) in wanted.iter().enumerate() {
+        shape.push(match dim {
+            -1 if rest.is_none() => {
+                rest = Some(i);
+                1
+            }
+            0 if !allow_zero => *from.get(i).ok_or_else(wrong)?,
+            _ => usize::try_from(dim).map_err(|_| wrong())?,
+        });
+    }
+    if let Some(rest) = rest {
+        let total = checked_len(from).ok_or_else(wrong)?;
+        let others = checked_len(&shape).ok_or_else(wrong)?;
+        if others == 0 || !total.is_multiple_of(others) {
+            return Err(wrong());
+        }
+        shape[rest] = total / others;
+    }
+    if checked_len(&shape) != checked_len(from) {
+        return Err(wrong());
+    }
+    Ok(shape)
+}
+
+impl Operator for Reshape {
+    fn check(&self, node: &Node) -> Result<()> {
+        node.int("allowzero", 0)?;
+        arity(node, 2..=2, 1)
+    }
+
+    fn dtypes(&self, _: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
+        of_type(inputs, 1, &[DType::I64])?;
+        Ok(vec![dtype(inputs, 0)?])
+    }
+
+    fn symbolic(&self, node: &Node) -> Option<Box<dyn InferShapes>> {
+        rule(rules::Reshape { allow_zero: int(node, "allowzero", 0)? != 0 })
+    }
+
+    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<usize>>> {
+        let wanted = list(inputs, 1)?.ok_or_else(|| Error::invalid_model("input 1 is missing"))?;
+        Ok(vec![resolve(&required(inputs, 0)?.shape, &wanted, node.int("allowzero", 0)? != 0)?])
+    }
+
+    shared!();
+}
+
+/// <https://onnx.ai/onnx/operators/onnx__Flatten.html>
+pub(super) struct Flatten;
+
+impl Operator for Flatten {
+    fn check(&self, node: &Node) -> Result<()> {
+        node.int("axis", 1)?;
+        arity(node, 1..=1, 1)
+    }
+
+    fn dtypes(&self, _: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
+        Ok(vec![dtype(inputs, 0)?])
+    }
+
+    fn symbolic(&self, node: &Node) -> Option<Box<dyn InferShapes>> {
+        rule(rules::Flatten { axis: int(node, "axis", 1)? })
+    }
+
+    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<usize>>> {
+        let shape = &required(inputs, 0)?.shape;
+        let at = node.int("axis", 1)?;
+        // Unlike elsewhere the axis may be one past the last.
+        let at = if at == shape.len() as i64 { shape.len() } else { axis(at, shape.len())? };
+        let product =
+            |dims: &[usize]| checked_len(dims).ok_or_else(|| Error::shape(format!("shape {shape:?} overflows")));
+        Ok(vec![sized(vec![product(&shape[..at])?, product(&shape[at..])?])?])
+    }
+
+    shared!();
+}
+
+/// <https://onnx.ai/onnx/operators/onnx__Squeeze.html>: `axes` is an attribute before opset 13.
+pub(super) struct Squeeze;
+
+impl Operator for Squeeze {
+    fn check(&self, node: &Node) -> Result<()> {
+        node.ints("axes")?;
+        arity(node, 1..=if node.opset < 13 { 1 } else { 2 }, 1)
+    }
+
+    fn dtypes(&self, _: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
+        of_type(inputs, 1, &[DType::I64])?;
+        Ok(vec![dtype(inputs, 0)?])
+    }
+
+    fn symbolic(&self, node: &Node) -> Option<Box<dyn InferShapes>> {
+        if node.opset >= 13 {
+            return rule(rules::Squeeze);
+        }
+        let lists = vec![node.ints("axes").ok()?.map(<[i64]>::to_vec)];
+        rule(WithLists { rule: rules::Squeeze, first: 1, lists })
+    }
+
+    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<usize>>> {
+        let shape = &required(inputs, 0)?.shape;
+        let gone = match attr_or_input(node, inputs, "axes", 13, 1)? {
+            Some(list) => axes(&list, shape.len())?,
+            None => (0..shape.len()).filter(|&i| shape[i] == 1).collect(),
+        };
+        if let Some(&i) = gone.iter().find(|&&i| shape[i] != 1) {
+            return Err(Error::shape(format!("cannot squeeze axis {i} of shape {shape:?}")));
+        }
+        Ok(vec![shape.iter().enumerate().filter(|(i, _)| !gone.contains(i)).map(|(_, &d)| d).collect()])
+    }
+
+    shared!();
+}
+
+/// <https://onnx.ai/onnx/operators/onnx__Unsqueeze.html>: `axes` is an attribute before opset 13.
+pub(super) struct Unsqueeze;
+
+impl Operator for Unsqueeze {
+    fn check(&self, node: &Node) -> Result<()> {
+        if node.opset < 13 && node.ints("axes")?.is_none() {
+            return Err(Error::invalid_model("attribute 'axes' is missing"));
+        }
+        if node.opset < 13 { arity(node, 1..=1, 1) } else { arity(node, 2..=2, 1) }
+    }
+
+    fn dtypes(&self, _: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
+        of_type(inputs, 1, INDEX)?;
+        Ok(vec![dtype(inputs, 0)?])
+    }
+
+    fn symbolic(&self, node: &Node) -> Option<Box<dyn InferShapes>> {
+        if node.opset >= 13 {
+            return rule(rules::Unsqueeze);
+        }
+        let lists = vec![node.ints("axes").ok()?.map(<[i64]>::to_vec)];
+        rule(WithLists { rule: rules::Unsqueeze, first: 1, lists })
+    }
+
+    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<usize>>> {
+        let shape = &required(inputs, 0)?.shape;
+        let new = attr_or_input(node, inputs, "axes", 13, 1)?.unwrap_or_default();
+        let rank = shape.len() + new.len();
+        let new = axes(&new, rank)?;
+        let mut old = shape.iter().copied();
+        let dims = (0..rank).map(|i| if new.contains(&i) { 1 } else { old.next().expect("as many as are not new") });
+        Ok(vec![dims.collect()])
+    }
+
+    shared!();
+}

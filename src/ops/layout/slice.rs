@@ -1,0 +1,263 @@
+//! Operators that take parts.
+
+use rten_shape_inference::{InferShapes, ops as rules};
+
+use super::gather::lower_table;
+use super::symbolic::{WithLists, int, rule};
+use super::{INDEX, arity, attr_or_input, axes, axis, dtype, host, list, of_type, required};
+use crate::error::{Error, Result};
+use crate::graph::Node;
+use crate::ops::{Fact, Operator};
+use crate::plan::lower::{Lowering, View};
+use crate::tensor::{DType, Tensor};
+
+/// <https://onnx.ai/onnx/operators/onnx__Slice.html>: starts, ends and axes are attributes before opset 10.
+pub(super) struct Slice;
+
+/// What a slice takes of one axis: `size` elements from `start` on, `step` apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Cut {
+    start: usize,
+    step: i64,
+    size: usize,
+}
+
+impl Cut {
+    fn new(start: i64, end: i64, step: i64, dim: usize) -> Result<Cut> {
+        if step == 0 {
+            return Err(Error::shape("a slice with step 0"));
+        }
+        let dim = dim as i64;
+        let from_front = |at: i64| if at < 0 { at.saturating_add(dim) } else { at };
+        // Where a backward slice may stand includes the place before the first element.
+        let (low, high) = if step > 0 { (0, dim) } else { (-1, dim - 1) };
+        let start = from_front(start).clamp(low, high);
+        let end = from_front(end).clamp(low, high);
+        let distance = if step > 0 { end - start } else { start - end };
+        let size = if distance <= 0 { 0 } else { (distance - 1) as u64 / step.unsigned_abs() + 1 };
+        Ok(Cut { start: start.max(0) as usize, step, size: size as usize })
+    }
+}
+
+/// One cut per axis.
+fn cuts(node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Cut>> {
+    let shape = &required(inputs, 0)?.shape;
+    let get = |name, i| attr_or_input(node, inputs, name, 10, i);
+    let missing = |name: &str| Error::invalid_model(format!("'{name}' is missing"));
+    let starts = get("starts", 1)?.ok_or_else(|| missing("starts"))?;
+    let ends = get("ends", 2)?.ok_or_else(|| missing("ends"))?;
+    let on = get("axes", 3)?.unwrap_or_else(|| (0..starts.len() as i64).collect());
+    let steps = if node.opset < 10 { None } else { list(inputs, 4)? }.unwrap_or_else(|| vec![1; starts.len()]);
+    if [ends.len(), on.len(), steps.len()] != [starts.len(); 3] {
+        return Err(Error::shape("starts, ends, axes and steps of different lengths"));
+    }
+    let mut cuts: Vec<Cut> = shape.iter().map(|&size| Cut { start: 0, step: 1, size }).collect();
+    for (i, at) in axes(&on, shape.len())?.into_iter().enumerate() {
+        cuts[at] = Cut::new(starts[i], ends[i], steps[i], shape[at])?;
+    }
+    Ok(cuts)
+}
+
+impl Operator for Slice {
+    fn check(&self, node: &Node) -> Result<()> {
+        if node.opset >= 10 {
+            return arity(node, 3..=5, 1);
+        }
+        for name in ["starts", "ends"] {
+            node.ints(name)?.ok_or_else(|| Error::invalid_model(format!("attribute '{name}' is missing")))?;
+        }
+        arity(node, 1..=1, 1)
+    }
+
+    fn dtypes(&self, _: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
+        (1..inputs.len()).try_for_each(|i| of_type(inputs, i, INDEX))?;
+        Ok(vec![dtype(inputs, 0)?])
+    }
+
+    fn symbolic(&self, node: &Node) -> Option<Box<dyn InferShapes>> {
+        if node.opset >= 10 {
+            return rule(rules::Slice);
+        }
+        let get = |name| Some(node.ints(name).ok()?.map(<[i64]>::to_vec));
+        let mut lists = vec![get("starts")?, get("ends")?];
+        lists.extend(get("axes")?.map(Some));
+        rule(WithLists { rule: rules::Slice, first: 1, lists })
+    }
+
+    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<usize>>> {
+        Ok(vec![cuts(node, inputs)?.iter().map(|cut| cut.size).collect()])
+    }
+
+    fn evaluate(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
+        let Some(value) = &required(inputs, 0)?.value else { return Ok(None) };
+        let cuts = cuts(node, inputs)?;
+        let shape: Vec<usize> = cuts.iter().map(|cut| cut.size).collect();
+        let strides = host::strides(value.shape());
+        let offset = cuts.iter().zip(&strides).map(|(cut, &stride)| cut.start as isize * stride).sum();
+        // A step counts only where there is a second element.
+        let step = |cut: &Cut| if cut.size > 1 { cut.step as isize } else { 1 };
+        let strides: Vec<isize> = cuts.iter().zip(&strides).map(|(cut, &stride)| stride * step(cut)).collect();
+        Ok(Some(vec![host::window(value, offset, &shape, &strides)?]))
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        let facts: Vec<Option<Fact>> = (0..cx.inputs()).map(|i| cx.input(i).cloned()).collect();
+        let facts: Vec<Option<&Fact>> = facts.iter().map(Option::as_ref).collect();
+        let cuts = cuts(cx.node(), &facts)?;
+        let mut view = cx.view(0)?;
+        if cuts.iter().any(|cut| cut.size == 0) {
+            cx.output(0);
+            return Ok(());
+        }
+        let mut backward = Vec::new();
+        for (at, cut) in cuts.iter().enumerate() {
+            // Views do not run backwards: those axes are taken in forward order here, and turned round below.
+            let step = if cut.size > 1 { cut.step.unsigned_abs() as usize } else { 1 };
+            let first = if cut.step < 0 { cut.start - (cut.size - 1) * step } else { cut.start };
+            view.offset += first * view.strides[at];
+            view.strides[at] *= step;
+            view.shape[at] = cut.size;
+            if cut.step < 0 && cut.size > 1 {
+                backward.push(at);
+            }
+        }
+        for at in backward {
+            let table: Vec<usize> = (0..view.shape[at]).rev().collect();
+            view = lower_table(cx, &view, at, &table)?;
+        }
+        cx.alias(0, view);
+        Ok(())
+    }
+}
+
+/// <https://onnx.ai/onnx/operators/onnx__Split.html>: `split` is an attribute before opset 13.
+pub(super) struct Split;
+
+/// The axis and the parts' sizes.
+fn parts(node: &Node, inputs: &[Option<&Fact>]) -> Result<(usize, Vec<usize>)> {
+    let shape = &required(inputs, 0)?.shape;
+    let at = axis(node.int("axis", 0)?, shape.len())?;
+    let outputs = node.outputs.len();
+    let sizes = match attr_or_input(node, inputs, "split", 13, 1)? {
+        Some(sizes) => {
+            let sizes: Option<Vec<usize>> = sizes.iter().map(|&s| usize::try_from(s).ok()).collect();
+            sizes.ok_or_else(|| Error::shape("a split into a negative size"))?
+        }
+        None => {
+            // From opset 18 on the last part may be smaller.
+            let each = shape[at].div_ceil(outputs.max(1));
+            if node.opset < 18 && each * outputs != shape[at] {
+                return Err(Error::shape(format!(
+                    "axis {at} of shape {shape:?} does not split into {outputs} equal parts"
+                )));
+            }
+            (0..outputs).map(|i| each.min(shape[at].saturating_sub(i * each))).collect()
+        }
+    };
+    let total = sizes.iter().try_fold(0usize, |sum, &s| sum.checked_add(s));
+    if sizes.len() != outputs || total != Some(shape[at]) {
+        return Err(Error::shape(format!("axis {at} of shape {shape:?} split into {sizes:?} for {outputs} outputs")));
+    }
+    Ok((at, sizes))
+}
+
+impl Operator for Split {
+    fn check(&self, node: &Node) -> Result<()> {
+        node.int("axis", 0)?;
+        node.ints("split")?;
+        let stated = node.int("num_outputs", node.outputs.len() as i64)?;
+        if stated != node.outputs.len() as i64 {
+            return Err(Error::invalid_model(format!(
+                "'num_outputs' is {stated}, but there are {}",
+                node.outputs.len()
+            )));
+        }
+        arity(node, 1..=if node.opset < 13 { 1 } else { 2 }, usize::MAX)
+    }
+
+    fn dtypes(&self, node: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
+        of_type(inputs, 1, &[DType::I64])?;
+        Ok(vec![dtype(inputs, 0)?; node.outputs.len()])
+    }
+
+    fn symbolic(&self, node: &Node) -> Option<Box<dyn InferShapes>> {
+        let split = rules::Split { axis: int(node, "axis", 0)?, num_outputs: u32::try_from(node.outputs.len()).ok() };
+        if node.opset >= 13 {
+            return rule(split);
+        }
+        let lists: Vec<_> = node.ints("split").ok()?.map(|list| Some(list.to_vec())).into_iter().collect();
+        rule(WithLists { rule: split, first: 1, lists })
+    }
+
+    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<usize>>> {
+        let (at, sizes) = parts(node, inputs)?;
+        let with = |size| {
+            let mut shape = required(inputs, 0)?.shape.clone();
+            shape[at] = size;
+            Ok(shape)
+        };
+        sizes.into_iter().map(with).collect()
+    }
+
+    fn evaluate(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
+        let Some(value) = &required(inputs, 0)?.value else { return Ok(None) };
+        let (at, sizes) = parts(node, inputs)?;
+        let strides = host::strides(value.shape());
+        let mut start = 0;
+        let mut outputs = Vec::with_capacity(sizes.len());
+        for size in sizes {
+            let mut shape = value.shape().to_vec();
+            shape[at] = size;
+            outputs.push(host::window(value, start as isize * strides[at], &shape, &strides)?);
+            start += size;
+        }
+        Ok(Some(outputs))
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        let view = cx.view(0)?;
+        let at = axis(cx.node().int("axis", 0)?, view.shape.len())?;
+        let mut start = 0;
+        for i in 0..cx.node().outputs.len() {
+            let size = cx.output_fact(i).shape[at];
+            let mut part = View { offset: view.offset + start * view.strides[at], ..view.clone() };
+            part.shape[at] = size;
+            start += size;
+            if part.shape.contains(&0) {
+                cx.output(i);
+            } else {
+                cx.alias(i, part);
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cuts_follow_numpy() {
+        // start, end, step, size of the axis; first element and count.
+        for (start, end, step, dim, first, size) in [
+            (0, i64::MAX, 1, 5, 0, 5),
+            (1, -1, 1, 5, 1, 3),
+            (-3, i64::MAX, 1, 5, 2, 3),
+            (0, 5, 2, 5, 0, 3),
+            (4, i64::MIN, -1, 5, 4, 5),
+            (-1, i64::MIN, -2, 5, 4, 3),
+            (100, -100, -1, 5, 4, 5),
+            (3, 1, 1, 5, 3, 0),
+            (1, 3, -1, 5, 1, 0),
+            (0, 1, i64::MAX, 5, 0, 1),
+            (4, i64::MIN, i64::MIN, 5, 4, 1),
+            (0, 9, 1, 0, 0, 0),
+            (-1, i64::MIN, -1, 0, 0, 0),
+        ] {
+            let cut = Cut::new(start, end, step, dim).unwrap();
+            assert_eq!((cut.start, cut.size), (first, size), "{start}:{end}:{step} of {dim}");
+        }
+        assert!(Cut::new(0, 1, 0, 5).is_err());
+    }
+}

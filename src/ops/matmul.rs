@@ -1,0 +1,474 @@
+//! Matrix products: MatMul and Gemm, alone or with bias, residual and activation.
+
+use std::borrow::Cow;
+
+use crate::error::{Error, Result};
+use crate::graph::Node;
+use crate::plan::Cost;
+use crate::plan::lower::{BufferId, DeviceClass, Emit, Lowering, View, collapse, word, words};
+use crate::tensor::{DType, Tensor, checked_len};
+
+use super::activation::Activation;
+use super::grid::linear_grid;
+use super::{Entry, Fact, Operator, given};
+
+/// The operators of this file.
+pub(super) const TABLE: &[Entry] =
+    &[("", "MatMul", &MatMul), ("fascine", "MatMul", &MatMul), ("", "Gemm", &Gemm), ("fascine", "Gemm", &Gemm)];
+
+/// Inputs a, b, and for the fused operator bias? and residual?. The bias broadcasts to the output.
+struct MatMul;
+
+/// Inputs a, b, c?, and for the fused operator residual?. The fused operator's own factors are `scale` and `bias_scale`,
+/// because `alpha` and `beta` are the activation's.
+struct Gemm;
+
+impl Operator for MatMul {
+    fn check(&self, node: &Node) -> Result<()> {
+        check_inputs(node, 2)?;
+        Activation::of(node).map(|_| ())
+    }
+
+    fn dtypes(&self, _: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
+        super::only_f32(inputs)
+    }
+
+    fn shapes(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<usize>>> {
+        let (a, b) = (&given(inputs, 0)?.shape, &given(inputs, 1)?.shape);
+        let output = matmul_shape(a, b)?;
+        check_bias(inputs, &output)?;
+        Ok(vec![output])
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        let (mut a, mut b) = (cx.view(0)?, right(cx)?);
+        // A vector on the left is a row, one on the right a column; the output lacks that dimension.
+        if a.shape.len() == 1 {
+            a.shape.insert(0, 1);
+            a.strides.insert(0, 0);
+        }
+        let column = b.shape.len() == 1;
+        if column {
+            b.shape.push(1);
+            b.strides.push(0);
+        }
+        let row = cx.input(0).is_some_and(|fact| fact.shape.len() == 1);
+        let packable = cx.constant(1).is_some().then_some(Packing { transposed: false });
+        Product { a, b, row, column, scale: 1.0, bias_scale: 1.0, packable }.lower(cx)
+    }
+}
+
+impl Operator for Gemm {
+    fn check(&self, node: &Node) -> Result<()> {
+        check_inputs(node, 3)?;
+        for name in ["transA", "transB"] {
+            node.int(name, 0)?;
+        }
+        factors(node)?;
+        Activation::of(node).map(|_| ())
+    }
+
+    fn dtypes(&self, _: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
+        super::only_f32(inputs)
+    }
+
+    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<usize>>> {
+        let (a, b) = (&given(inputs, 0)?.shape, &given(inputs, 1)?.shape);
+        let (&[a0, a1], &[b0, b1]) = (a.as_slice(), b.as_slice()) else {
+            return Err(Error::shape(format!("Gemm needs matrices, not {a:?} and {b:?}")));
+        };
+        let (m, k) = if node.int("transA", 0)? == 0 { (a0, a1) } else { (a1, a0) };
+        let (l, n) = if node.int("transB", 0)? == 0 { (b0, b1) } else { (b1, b0) };
+        if k != l {
+            return Err(Error::shape(format!("Gemm of {a:?} and {b:?}: depths {k} and {l} differ")));
+        }
+        check_bias(inputs, &[m, n])?;
+        Ok(vec![vec![m, n]])
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        let (mut a, mut b) = (cx.view(0)?, right(cx)?);
+        if cx.node().int("transA", 0)? != 0 {
+            a = a.permuted(&[1, 0]);
+        }
+        let transposed = cx.node().int("transB", 0)? != 0;
+        if transposed {
+            b = b.permuted(&[1, 0]);
+        }
+        let (scale, bias_scale) = factors(cx.node())?;
+        let packable = cx.constant(1).is_some().then_some(Packing { transposed });
+        Product { a, b, row: false, column: false, scale, bias_scale, packable }.lower(cx)
+    }
+}
+
+fn check_inputs(node: &Node, most: usize) -> Result<()> {
+    let most = if node.domain == "fascine" { 4 } else { most };
+    if !(2..=most).contains(&node.inputs.len()) {
+        return Err(Error::invalid_model(format!("{} inputs", node.inputs.len())));
+    }
+    Ok(())
+}
+
+/// The factors of product and bias.
+fn factors(node: &Node) -> Result<(f32, f32)> {
+    match node.domain.as_str() {
+        "fascine" => Ok((node.float("scale", 1.0)?, node.float("bias_scale", 1.0)?)),
+        _ => Ok((node.float("alpha", 1.0)?, node.float("beta", 1.0)?)),
+    }
+}
+
+fn check_bias(inputs: &[Option<&Fact>], output: &[usize]) -> Result<()> {
+    let shape = |i: usize| inputs.get(i).copied().flatten().map(|fact| fact.shape.as_slice());
+    let fits = |bias: &[usize]| {
+        bias.len() <= output.len() && bias.iter().rev().zip(output.iter().rev()).all(|(&b, &o)| b == o || b == 1)
+    };
+    if let Some(bias) = shape(2).filter(|bias| !fits(bias)) {
+        return Err(Error::shape(format!("the bias {bias:?} does not broadcast to {output:?}")));
+    }
+    match shape(3).filter(|&residual| residual != output) {
+        Some(residual) => Err(Error::shape(format!("the residual {residual:?} is not of shape {output:?}"))),
+        None => Ok(()),
+    }
+}
+
+/// The shape of a product by numpy's rules.
+fn matmul_shape(a: &[usize], b: &[usize]) -> Result<Vec<usize>> {
+    let wrong = || Error::shape(format!("{a:?} and {b:?} cannot be multiplied"));
+    let (Some((&k, a_rest)), Some(&last)) = (a.split_last(), b.last()) else {
+        return Err(wrong());
+    };
+    let (l, b_batch) = if b.len() == 1 { (last, &b[..0]) } else { (b[b.len() - 2], &b[..b.len() - 2]) };
+    if k != l {
+        return Err(wrong());
+    }
+    let (a_batch, m) = match a_rest.split_last() {
+        Some((&m, batch)) => (batch, Some(m)),
+        None => (a_rest, None),
+    };
+    let rank = a_batch.len().max(b_batch.len());
+    let size = |batch: &[usize], i: usize| (i + batch.len()).checked_sub(rank).map_or(1, |i| batch[i]);
+    let mut shape = (0..rank)
+        .map(|i| match (size(a_batch, i), size(b_batch, i)) {
+            (x, y) if x == y || y == 1 => Ok(x),
+            (1, y) => Ok(y),
+            _ => Err(wrong()),
+        })
+        .collect::<Result<Vec<usize>>>()?;
+    shape.extend(m);
+    if b.len() > 1 {
+        shape.push(last);
+    }
+    Ok(shape)
+}
+
+/// The right side; a constant without its buffer, which [`Product::right`] gives where it is wanted unpacked.
+fn right(cx: &mut Lowering<'_>) -> Result<View> {
+    match cx.constant(1).map(|tensor| (tensor.dtype(), tensor.shape().to_vec())) {
+        Some((dtype, shape)) => Ok(View::row_major(BufferId(u32::MAX), dtype, &shape)),
+        None => cx.view(1),
+    }
+}
+
+/// How constant weights may be packed.
+struct Packing {
+    /// Whether the weight is [columns, depth].
+    transposed: bool,
+}
+
+/// A product to emit: both sides with at least two dimensions.
+struct Product {
+    a: View,
+    b: View,
+    /// Whether the output lacks the rows' dimension.
+    row: bool,
+    /// Whether the output lacks the columns' dimension.
+    column: bool,
+    scale: f32,
+    bias_scale: f32,
+    packable: Option<Packing>,
+}
+
+/// Sizes and strides of a product's dimensions; batch dimensions from the innermost outwards.
+struct Sizes {
+    rows: usize,
+    columns: usize,
+    depth: usize,
+    batch: Vec<usize>,
+    a_batch: Vec<usize>,
+    b_batch: Vec<usize>,
+    a: [usize; 2],
+    b: [usize; 2],
+}
+
+impl Sizes {
+    fn batches(&self) -> usize {
+        self.batch.iter().product()
+    }
+}
+
+/// What comes after the sum.
+struct Epilogue {
+    bias: BufferId,
+    /// Elements from row to row and from column to column.
+    bias_strides: [usize; 2],
+    residual: Option<BufferId>,
+    output: BufferId,
+    activation: Activation,
+}
+
+impl Product {
+    fn lower(self, cx: &mut Lowering<'_>) -> Result<()> {
+        let shape = cx.output_fact(0).shape.clone();
+        if checked_len(&shape) == Some(0) {
+            cx.output(0);
+            return Ok(());
+        }
+        let mut full = shape;
+        if self.row {
+            full.insert(full.len() - usize::from(!self.column), 1);
+        }
+        if self.column {
+            full.push(1);
+        }
+        let sizes = self.sizes(&full)?;
+        let epilogue = self.epilogue(cx, &full)?;
+        let lanes = cx.target().class == DeviceClass::Cpu && cx.target().subgroup_size == 8;
+        if lanes && self.try_lanes(cx, &sizes, &epilogue)? {
+            return Ok(());
+        }
+        self.tile(cx, &sizes, &epilogue)
+    }
+
+    fn sizes(&self, full: &[usize]) -> Result<Sizes> {
+        let rank = full.len();
+        let (batch_shape, &[rows, columns]) =
+            full.split_last_chunk::<2>().ok_or_else(|| Error::internal("a product without rows"))?;
+        let wide = |view: &View| {
+            let mut shape = batch_shape.to_vec();
+            shape.extend(&view.shape[view.shape.len() - 2..]);
+            view.broadcast(&shape)
+        };
+        let (a, b) = (wide(&self.a)?, wide(&self.b)?);
+        let depth = a.shape[rank - 1];
+        let (batch, strides) = collapse(batch_shape, &[&a.strides[..rank - 2], &b.strides[..rank - 2]]);
+        let mut sizes = Sizes {
+            rows,
+            columns,
+            depth,
+            batch,
+            a_batch: strides[0].clone(),
+            b_batch: strides[1].clone(),
+            a: [a.strides[rank - 2], a.strides[rank - 1]],
+            b: [b.strides[rank - 2], b.strides[rank - 1]],
+        };
+        // Rows of all batches against one right side are rows of one product.
+        let joined = sizes.batch.len() == 1
+            && sizes.b_batch == [0]
+            && sizes.batch[0] > 1
+            && (rows == 1 || sizes.a_batch[0] == rows * sizes.a[0]);
+        if joined {
+            if rows == 1 {
+                sizes.a[0] = sizes.a_batch[0];
+            }
+            sizes.rows *= sizes.batch[0];
+            (sizes.batch[0], sizes.a_batch[0]) = (1, 0);
+        }
+        Ok(sizes)
+    }
+
+    fn epilogue(&self, cx: &mut Lowering<'_>, full: &[usize]) -> Result<Epilogue> {
+        let (bias, bias_strides) = match cx.input(2) {
+            None => (cx.constant_bytes(vec![0; 16])?, [0, 0]),
+            Some(_) => self.bias(cx, full)?,
+        };
+        let residual = cx.input(3).is_some().then(|| cx.contiguous(3)).transpose()?.map(|view| view.buffer);
+        let output = cx.output(0).buffer;
+        Ok(Epilogue { bias, bias_strides, residual, output, activation: Activation::of(cx.node())? })
+    }
+
+    /// The bias by row (of all batches) and column; expanded first if it varies otherwise.
+    fn bias(&self, cx: &mut Lowering<'_>, full: &[usize]) -> Result<(BufferId, [usize; 2])> {
+        let bias = cx.contiguous(2)?;
+        let output = cx.output_fact(0).shape.clone();
+        let (rows, columns) = (full[full.len() - 2], full[full.len() - 1]);
+        let batches: usize = full[..full.len() - 2].iter().product();
+        if bias.len() == 1 {
+            return Ok((bias.buffer, [0, 0]));
+        }
+        if bias.len() == columns && !self.column && bias.shape.last() == Some(&columns) {
+            return Ok((bias.buffer, [0, 1]));
+        }
+        if batches == 1 && bias.len() == rows && bias.shape.last() == Some(&1) && !self.row && !self.column {
+            return Ok((bias.buffer, [1, 0]));
+        }
+        let wide = cx.materialise(&bias.broadcast(&output)?)?;
+        if batches == 1 {
+            return Ok((wide.buffer, [columns, 1]));
+        }
+        Err(Error::unsupported("a bias that varies over the batch of a matrix product"))
+    }
+
+    fn right(&self, cx: &mut Lowering<'_>) -> Result<BufferId> {
+        match self.packable {
+            Some(_) => Ok(cx.view(1)?.buffer),
+            None => Ok(self.b.buffer),
+        }
+    }
+
+    fn cost(&self, sizes: &Sizes, epilogue: &Epilogue) -> Cost {
+        let outputs = (sizes.batches() * sizes.rows * sizes.columns) as u64;
+        let inputs = (checked_len(&self.a.shape).unwrap_or(0) + checked_len(&self.b.shape).unwrap_or(0)) as u64;
+        Cost {
+            flops: 2 * outputs * sizes.depth as u64,
+            bytes: 4 * (inputs + outputs * (1 + u64::from(epilogue.residual.is_some()))),
+        }
+    }
+
+    /// Emits `matmul_lanes` where alignment allows.
+    fn try_lanes(&self, cx: &mut Lowering<'_>, sizes: &Sizes, epilogue: &Epilogue) -> Result<bool> {
+        let fours = |values: &[usize]| values.iter().all(|v| v.is_multiple_of(4));
+        let left = sizes.a[1] == 1 || sizes.depth == 1;
+        if sizes.batch.len() > 3
+            || !left
+            || !fours(&[sizes.depth, self.a.offset])
+            || (sizes.rows > 1 && !fours(&[sizes.a[0]]))
+            || !fours(&sizes.a_batch)
+            || sizes.depth == 0
+        {
+            return Ok(false);
+        }
+        let plain = sizes.b[1] == 1 && fours(&[sizes.columns, sizes.b[0], self.b.offset]) && fours(&sizes.b_batch);
+        let (right, offset, step, row, width, width_step) = match &self.packable {
+            Some(packing) if self.b.shape.len() == 2 => {
+                let (depth, columns) = (sizes.depth, sizes.columns);
+                let key = if packing.transposed { "matmul_lanes transposed" } else { "matmul_lanes" };
+                let right = cx.packed(1, key, |weight| pack(weight, packing, depth, columns))?;
+                (right, 0, depth * 8, 8, 8, 0)
+            }
+            _ if plain => (self.right(cx)?, self.b.offset / 4, 8, sizes.b[0] / 4, sizes.columns / 4, 8),
+            _ => return Ok(false),
+        };
+        let tall = sizes.rows > 8;
+        let tiles = sizes.batches() * sizes.rows.div_ceil(if tall { 16 } else { 8 }) * sizes.columns.div_ceil(32);
+        let mut params = self.head(epilogue);
+        for size in [
+            tiles,
+            sizes.rows,
+            sizes.columns,
+            sizes.depth / 4,
+            self.a.offset / 4,
+            sizes.a[0] / 4,
+            offset,
+            step,
+            row,
+            width,
+            width_step,
+            epilogue.bias_strides[0],
+            epilogue.bias_strides[1],
+            0,
+            0,
+            0,
+        ] {
+            params.push(word(size)?);
+        }
+        let quarter = |strides: &[usize]| strides.iter().map(|s| s / 4).collect::<Vec<_>>();
+        for (list, fill) in [
+            (Cow::Owned(quarter(&sizes.a_batch)), 0),
+            (Cow::Owned(quarter(&sizes.b_batch)), 0),
+            (Cow::Borrowed(&sizes.batch), 1),
+        ] {
+            params.extend(words::<4>(&list, fill)?);
+        }
+        let whole = sizes.columns.is_multiple_of(4);
+        let variant = [("TALL", f64::from(u8::from(tall))), ("WHOLE", f64::from(u8::from(whole)))];
+        let grid = linear_grid(tiles.div_ceil(8) as u64)?;
+        self.emit(cx, "matmul_lanes", right, &variant, grid, &params, sizes, epilogue)?;
+        Ok(true)
+    }
+
+    fn tile(&self, cx: &mut Lowering<'_>, sizes: &Sizes, epilogue: &Epilogue) -> Result<()> {
+        let mut params = self.head(epilogue);
+        for size in [
+            sizes.rows,
+            sizes.columns,
+            sizes.depth,
+            sizes.batches(),
+            self.a.offset,
+            sizes.a[0],
+            sizes.a[1],
+            self.b.offset,
+            sizes.b[0],
+            sizes.b[1],
+            epilogue.bias_strides[0],
+            epilogue.bias_strides[1],
+        ] {
+            params.push(word(size)?);
+        }
+        for (list, fill) in [(&sizes.batch, 1), (&sizes.a_batch, 0), (&sizes.b_batch, 0)] {
+            params.extend(words::<8>(list, fill)?);
+        }
+        let by_rows = |strides: [usize; 2]| f64::from(u8::from(strides[0] < strides[1]));
+        let variant = [("LEFT_ROWS", by_rows(sizes.a)), ("RIGHT_ROWS", by_rows(sizes.b))];
+        let tiles = sizes.batches() * sizes.rows.div_ceil(32) * sizes.columns.div_ceil(32);
+        let right = self.right(cx)?;
+        self.emit(cx, "matmul_tile", right, &variant, linear_grid(tiles as u64)?, &params, sizes, epilogue)
+    }
+
+    fn head(&self, epilogue: &Epilogue) -> Vec<u32> {
+        [epilogue.activation.alpha, epilogue.activation.beta, self.scale, self.bias_scale].map(f32::to_bits).to_vec()
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn emit(
+        &self,
+        cx: &mut Lowering<'_>,
+        kernel: &'static str,
+        right: BufferId,
+        variant: &[(&str, f64)],
+        grid: [u32; 3],
+        params: &[u32],
+        sizes: &Sizes,
+        epilogue: &Epilogue,
+    ) -> Result<()> {
+        let mut constants = vec![
+            ("ACTIVATION", epilogue.activation.code),
+            ("RESIDUAL", f64::from(u8::from(epilogue.residual.is_some()))),
+        ];
+        constants.extend(variant);
+        cx.emit(Emit {
+            kernel,
+            constants: &constants,
+            grid,
+            operands: &[
+                self.a.buffer,
+                right,
+                epilogue.bias,
+                epilogue.residual.unwrap_or(epilogue.bias),
+                epilogue.output,
+            ],
+            params: bytemuck::cast_slice(params),
+            cost: self.cost(sizes, epilogue),
+        })
+    }
+}
+
+/// Weights as `matmul_lanes` reads them: [tile of 32 columns][depth][32], filled up with copies of the last four columns
+/// (where columns come in fours) or of the last one: what lanes past the end store again.
+fn pack(weight: &Tensor, packing: &Packing, depth: usize, columns: usize) -> Result<Vec<u8>> {
+    let from = weight.as_slice::<f32>()?;
+    let at = |k: usize, n: usize| {
+        let n = match n {
+            n if n < columns => n,
+            n if columns.is_multiple_of(4) => columns - 4 + n % 4,
+            _ => columns - 1,
+        };
+        if packing.transposed { from[n * depth + k] } else { from[k * columns + n] }
+    };
+    let mut packed = Vec::with_capacity(depth * columns.next_multiple_of(32));
+    for tile in (0..columns).step_by(32) {
+        for k in 0..depth {
+            packed.extend((tile..tile + 32).map(|n| at(k, n)));
+        }
+    }
+    Ok(bytemuck::cast_slice(&packed).to_vec())
+}

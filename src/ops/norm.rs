@@ -1,0 +1,192 @@
+//! Softmax, LogSoftmax and LayerNormalization.
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::error::{Error, Result};
+use crate::graph::Node;
+use crate::plan::Cost;
+use crate::plan::lower::{Emit, Lowering, word};
+use crate::plan::repr::heap_bytes;
+use crate::tensor::DType;
+
+use super::broadcast::axis_index;
+use super::reduce::{lanes, row_grid};
+use super::{Entry, Fact, Operator};
+
+pub(super) static OPERATORS: &[Entry] = &[
+    ("", "Softmax", &Softmax { log: false }),
+    ("", "LogSoftmax", &Softmax { log: true }),
+    ("", "LayerNormalization", &LayerNorm),
+];
+
+fn shape_of<'a>(inputs: &[Option<&'a Fact>], k: usize) -> Result<&'a [usize]> {
+    let fact = inputs.get(k).copied().flatten();
+    fact.map(|fact| fact.shape.as_slice()).ok_or_else(|| Error::invalid_model(format!("input {k} is missing")))
+}
+
+fn all_f32(inputs: &[Option<DType>]) -> Result<()> {
+    match inputs.iter().flatten().find(|&&dtype| dtype != DType::F32) {
+        Some(dtype) => Err(Error::unsupported(format!("input of type {dtype}"))),
+        None => Ok(()),
+    }
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct SoftmaxParams {
+    rows: u32,
+    len: u32,
+    inner: u32,
+    infinity: u32,
+}
+
+struct Softmax {
+    log: bool,
+}
+
+impl Operator for Softmax {
+    fn check(&self, node: &Node) -> Result<()> {
+        if node.inputs.len() != 1 || node.outputs.len() != 1 {
+            return Err(Error::invalid_model(format!("{} inputs, {} outputs", node.inputs.len(), node.outputs.len())));
+        }
+        Ok(())
+    }
+
+    fn dtypes(&self, _: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
+        all_f32(inputs)?;
+        Ok(vec![DType::F32])
+    }
+
+    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<usize>>> {
+        let shape = shape_of(inputs, 0)?;
+        axis_of(node, shape.len())?;
+        Ok(vec![shape.to_vec()])
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        let source = cx.contiguous(0)?;
+        let output = cx.output(0);
+        let shape = &output.shape;
+        let axis = axis_of(cx.node(), shape.len())?;
+        // Before opset 13 the dimensions from the axis on count as one.
+        let inner = if cx.node().opset < 13 || shape.is_empty() { 1 } else { shape[axis + 1..].iter().product() };
+        let len =
+            if cx.node().opset < 13 { shape[axis..].iter().product() } else { shape.get(axis).copied().unwrap_or(1) };
+        let rows = output.len() / len;
+        let params = SoftmaxParams {
+            rows: word(rows)?,
+            len: word(len)?,
+            inner: word(inner)?,
+            infinity: f32::INFINITY.to_bits(),
+        };
+        let lanes = lanes(cx.target(), rows, len);
+        cx.emit(Emit {
+            kernel: "softmax",
+            constants: &[("LOG", f64::from(u8::from(self.log))), ("LANES", f64::from(lanes))],
+            grid: row_grid(rows, lanes)?,
+            operands: &[source.buffer, output.buffer],
+            params: bytemuck::bytes_of(&params),
+            cost: Cost { flops: 12 * output.len() as u64, bytes: 8 * output.len() as u64 },
+        })
+    }
+}
+
+fn axis_of(node: &Node, rank: usize) -> Result<usize> {
+    let default = if node.opset < 13 { 1 } else { -1 };
+    match node.int("axis", default)? {
+        -1..=0 if rank == 0 => Ok(0),
+        axis if node.opset < 13 && axis == rank as i64 => Ok(rank),
+        axis => axis_index(axis, rank),
+    }
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct LayerNormParams {
+    rows: u32,
+    len: u32,
+    epsilon: f32,
+    pad: u32,
+}
+
+/// `LayerNormalization`: input, scale, bias (optional) -> result, mean, inverse deviation (the latter two on request).
+struct LayerNorm;
+
+impl LayerNorm {
+    fn axis(node: &Node, rank: usize) -> Result<usize> {
+        axis_index(node.int("axis", -1)?, rank)
+    }
+}
+
+impl Operator for LayerNorm {
+    fn check(&self, node: &Node) -> Result<()> {
+        if !(2..=3).contains(&node.inputs.len()) || !(1..=3).contains(&node.outputs.len()) {
+            return Err(Error::invalid_model(format!("{} inputs, {} outputs", node.inputs.len(), node.outputs.len())));
+        }
+        match node.int("stash_type", 1)? {
+            1 => Ok(()),
+            other => Err(Error::unsupported(format!("stash_type {other}"))),
+        }
+    }
+
+    fn dtypes(&self, _: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
+        all_f32(inputs)?;
+        Ok(vec![DType::F32; 3])
+    }
+
+    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<usize>>> {
+        let shape = shape_of(inputs, 0)?;
+        let axis = Self::axis(node, shape.len())?;
+        let statistics: Vec<usize> = (0..shape.len()).map(|k| if k < axis { shape[k] } else { 1 }).collect();
+        for k in 1..inputs.len() {
+            if inputs[k].is_some() {
+                let own = shape_of(inputs, k)?;
+                let joint = super::broadcast::broadcast_shapes([own, &shape[axis..]])?;
+                if joint != shape[axis..] {
+                    return Err(Error::shape(format!(
+                        "input {k} of shape {own:?} does not broadcast to the normalised {:?}",
+                        &shape[axis..]
+                    )));
+                }
+            }
+        }
+        Ok(vec![shape.to_vec(), statistics.clone(), statistics])
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        let source = cx.contiguous(0)?;
+        let axis = Self::axis(cx.node(), source.shape.len())?;
+        let normalised = source.shape[axis..].to_vec();
+        let len: usize = normalised.iter().product();
+        let rows = source.len() / len;
+        let parameter = |cx: &mut Lowering<'_>, k| -> Result<_> {
+            let view = cx.view(k)?.broadcast(&normalised)?;
+            cx.materialise(&view)
+        };
+        let scale = parameter(cx, 1)?;
+        let has_bias = cx.input(2).is_some();
+        let bias = if has_bias { parameter(cx, 2)? } else { scale.clone() };
+        let statistics = cx.wants_output(1) || cx.wants_output(2);
+        let output = cx.output(0);
+        let (means, deviations) = if statistics {
+            (cx.output(1).buffer, cx.output(2).buffer)
+        } else {
+            (cx.scratch(heap_bytes(&[1])?), cx.scratch(heap_bytes(&[1])?))
+        };
+        let params =
+            LayerNormParams { rows: word(rows)?, len: word(len)?, epsilon: cx.node().float("epsilon", 1e-5)?, pad: 0 };
+        let lanes = lanes(cx.target(), rows, len);
+        cx.emit(Emit {
+            kernel: "layer_norm",
+            constants: &[
+                ("BIAS", f64::from(u8::from(has_bias))),
+                ("STATISTICS", f64::from(u8::from(statistics))),
+                ("LANES", f64::from(lanes)),
+            ],
+            grid: row_grid(rows, lanes)?,
+            operands: &[source.buffer, scale.buffer, bias.buffer, output.buffer, means, deviations],
+            params: bytemuck::bytes_of(&params),
+            cost: Cost { flops: 8 * output.len() as u64, bytes: 4 * (2 * output.len() + 2 * len) as u64 },
+        })
+    }
+}

@@ -1,0 +1,334 @@
+//! LSTM: the inputs' part of the gates for all steps at once, then a dispatch per step.
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::error::{Error, Result};
+use crate::graph::{Attr, Node};
+use crate::plan::lower::{BufferId, Emit, Lowering, View, word};
+use crate::plan::repr::heap_bytes;
+use crate::plan::{Cost, row_major};
+use crate::tensor::{DType, Tensor};
+
+use super::grid::item_grid;
+use super::{Entry, Fact, Operator};
+
+pub(super) static OPERATORS: &[Entry] = &[("", "LSTM", &Lstm)];
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct InputParams {
+    len: u32,
+    inputs: u32,
+    gates: u32,
+    batch: u32,
+    directions: u32,
+    x_offset: u32,
+    x_time: u32,
+    x_batch: u32,
+    x_input: u32,
+    pad: [u32; 3],
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct StepParams {
+    len: u32,
+    size: u32,
+    batch: u32,
+    directions: u32,
+    step: u32,
+    steps: u32,
+    clip: f32,
+    reverse: u32,
+    y_time: u32,
+    y_direction: u32,
+    y_batch: u32,
+    infinity: u32,
+    state_offset: [u32; 4],
+    state_direction: [u32; 4],
+    state_batch: [u32; 4],
+}
+
+/// Inputs: X, W, R, B, sequence_lens, initial_h, initial_c, P; outputs: Y, Y_h, Y_c.
+struct Lstm;
+
+/// Sizes of one LSTM.
+struct Sizes {
+    steps: usize,
+    batch: usize,
+    inputs: usize,
+    hidden: usize,
+    directions: usize,
+    /// Whether batch comes before time and direction.
+    batch_first: bool,
+}
+
+impl Sizes {
+    fn new(node: &Node, inputs: &[Option<&Fact>]) -> Result<Sizes> {
+        let shape = |k: usize, wanted: usize| -> Result<Option<&[usize]>> {
+            match inputs.get(k).copied().flatten() {
+                None => Ok(None),
+                Some(fact) if fact.shape.len() == wanted => Ok(Some(&fact.shape)),
+                Some(fact) => Err(Error::shape(format!("input {k} has {} dimensions, not {wanted}", fact.shape.len()))),
+            }
+        };
+        let missing = |k: usize| Error::invalid_model(format!("input {k} is missing"));
+        let x = shape(0, 3)?.ok_or_else(|| missing(0))?;
+        let w = shape(1, 3)?.ok_or_else(|| missing(1))?;
+        let r = shape(2, 3)?.ok_or_else(|| missing(2))?;
+        let batch_first = node.int("layout", 0)? != 0;
+        let (steps, batch) = if batch_first { (x[1], x[0]) } else { (x[0], x[1]) };
+        let sizes = Sizes { steps, batch, inputs: x[2], hidden: r[2], directions: directions(node)?, batch_first };
+        let Sizes { directions, hidden, .. } = sizes;
+        let gates = hidden.checked_mul(4).ok_or_else(|| Error::shape("the hidden size overflows"))?;
+        let state = if batch_first { [batch, directions, hidden] } else { [directions, batch, hidden] };
+        let biases = [directions, gates.saturating_mul(2)];
+        let expected = [
+            (1, w, &[directions, gates, x[2]][..]),
+            (2, r, &[directions, gates, hidden]),
+            (3, shape(3, 2)?.unwrap_or(&biases), &biases),
+            (5, shape(5, 3)?.unwrap_or(&state), &state),
+            (6, shape(6, 3)?.unwrap_or(&state), &state),
+        ];
+        for (k, is, want) in expected {
+            if is != want {
+                return Err(Error::shape(format!("input {k} has shape {is:?}, not {want:?}")));
+            }
+        }
+        match node.int("hidden_size", hidden as i64)? {
+            size if usize::try_from(size) == Ok(hidden) => Ok(sizes),
+            size => Err(Error::shape(format!("hidden_size is {size}, the weights say {hidden}"))),
+        }
+    }
+
+    /// The shape of Y_h and Y_c.
+    fn state(&self) -> Vec<usize> {
+        let Sizes { batch, hidden, directions, .. } = *self;
+        if self.batch_first { vec![batch, directions, hidden] } else { vec![directions, batch, hidden] }
+    }
+
+    fn y(&self) -> Vec<usize> {
+        let Sizes { steps, batch, hidden, directions, .. } = *self;
+        if self.batch_first { vec![batch, steps, directions, hidden] } else { vec![steps, directions, batch, hidden] }
+    }
+}
+
+fn directions(node: &Node) -> Result<usize> {
+    match node.str("direction", "forward")? {
+        "forward" | "reverse" => Ok(1),
+        "bidirectional" => Ok(2),
+        other => Err(Error::invalid_model(format!("direction '{other}'"))),
+    }
+}
+
+impl Operator for Lstm {
+    fn check(&self, node: &Node) -> Result<()> {
+        if !(3..=8).contains(&node.inputs.len()) || node.outputs.len() > 3 {
+            return Err(Error::invalid_model(format!("{} inputs, {} outputs", node.inputs.len(), node.outputs.len())));
+        }
+        let directions = directions(node)?;
+        if node.inputs.get(7).is_some_and(Option::is_some) {
+            return Err(Error::unsupported("peephole weights"));
+        }
+        if node.int("input_forget", 0)? != 0 {
+            return Err(Error::unsupported("coupled input and forget gates"));
+        }
+        let usual = ["sigmoid", "tanh", "tanh"];
+        match node.attrs.get("activations") {
+            None => {}
+            Some(Attr::Strs(names)) => {
+                let given: Vec<String> = names.iter().map(|name| name.to_lowercase()).collect();
+                if given.len() != 3 * directions || given.iter().enumerate().any(|(k, name)| name != usual[k % 3]) {
+                    return Err(Error::unsupported(format!("activations {}", names.join(", "))));
+                }
+            }
+            Some(_) => return Err(Error::invalid_model("activations is not a list of strings")),
+        }
+        Ok(())
+    }
+
+    fn dtypes(&self, _: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
+        for (k, dtype) in inputs.iter().enumerate().filter(|(k, _)| *k != 4) {
+            if let Some(dtype) = dtype.filter(|&dtype| dtype != DType::F32) {
+                return Err(Error::unsupported(format!("input {k} of type {dtype}")));
+            }
+        }
+        Ok(vec![DType::F32; 3])
+    }
+
+    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<usize>>> {
+        let sizes = Sizes::new(node, inputs)?;
+        if let Some(lengths) = inputs.get(4).copied().flatten() {
+            let known = lengths.value.as_ref().map(Tensor::as_slice::<i32>).transpose()?;
+            if !known.is_some_and(|known| known.iter().all(|&n| usize::try_from(n) == Ok(sizes.steps))) {
+                return Err(Error::unsupported("sequence_lens other than the full length"));
+            }
+        }
+        Ok(vec![sizes.y(), sizes.state(), sizes.state()])
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        let facts: Vec<Option<Fact>> = (0..cx.inputs()).map(|k| cx.input(k).cloned()).collect();
+        let facts: Vec<Option<&Fact>> = facts.iter().map(Option::as_ref).collect();
+        let sizes = Sizes::new(cx.node(), &facts)?;
+        if sizes.steps == 0 {
+            return Err(Error::unsupported("an LSTM over no steps"));
+        }
+        let gates = input_gates(cx, &sizes)?;
+        let (y, state) = run_steps(cx, &sizes, gates)?;
+        if cx.wants_output(1) {
+            last_hidden(cx, &sizes, &y)?;
+        }
+        let mut cells = View::row_major(state, DType::F32, &[sizes.directions, sizes.batch, sizes.hidden]);
+        if sizes.batch_first {
+            cells = cells.permuted(&[1, 0, 2]);
+        }
+        cx.alias(2, cells);
+        Ok(())
+    }
+}
+
+/// Weights of one direction after another, each transposed: state (or input) x gate.
+fn transposed(cx: &mut Lowering<'_>, k: usize) -> Result<BufferId> {
+    if cx.constant(k).is_none() {
+        let view = cx.view(k)?.permuted(&[0, 2, 1]);
+        return Ok(cx.materialise(&view)?.buffer);
+    }
+    cx.packed(k, "transposed", |tensor| {
+        let &[directions, rows, columns] = tensor.shape() else {
+            return Err(Error::internal("weights without three dimensions"));
+        };
+        let data = tensor.as_slice::<f32>()?;
+        let mut bytes = Vec::with_capacity(data.len() * 4);
+        for matrix in 0..directions {
+            for column in 0..columns {
+                for row in 0..rows {
+                    bytes.extend_from_slice(&data[(matrix * rows + row) * columns + column].to_ne_bytes());
+                }
+            }
+        }
+        Ok(bytes)
+    })
+}
+
+fn input_gates(cx: &mut Lowering<'_>, sizes: &Sizes) -> Result<BufferId> {
+    let Sizes { steps, batch, inputs, hidden, directions, batch_first } = *sizes;
+    let x = cx.view(0)?;
+    let weights = transposed(cx, 1)?;
+    let has_bias = cx.input(3).is_some();
+    let bias = if has_bias { cx.contiguous(3)?.buffer } else { weights };
+    let gates = cx.scratch(heap_bytes(&[steps, directions, batch, 4 * hidden])?);
+    let len = steps * directions * batch * 4 * hidden;
+    let (time, entry) = if batch_first { (1, 0) } else { (0, 1) };
+    let params = InputParams {
+        len: word(len)?,
+        inputs: word(inputs)?,
+        gates: word(4 * hidden)?,
+        batch: word(batch)?,
+        directions: word(directions)?,
+        x_offset: word(x.offset)?,
+        x_time: word(x.strides[time])?,
+        x_batch: word(x.strides[entry])?,
+        x_input: word(x.strides[2])?,
+        pad: [0; 3],
+    };
+    cx.emit(Emit {
+        kernel: "lstm_input",
+        constants: &[("BIAS", f64::from(u8::from(has_bias)))],
+        grid: item_grid(len as u64)?,
+        operands: &[x.buffer, weights, bias, gates],
+        params: bytemuck::bytes_of(&params),
+        cost: Cost {
+            flops: 2 * (len * inputs) as u64,
+            bytes: 4 * (x.len() + len + directions * 4 * hidden * inputs) as u64,
+        },
+    })?;
+    Ok(gates)
+}
+
+/// Gives Y and the cells' final state.
+fn run_steps(cx: &mut Lowering<'_>, sizes: &Sizes, gates: BufferId) -> Result<(View, BufferId)> {
+    let Sizes { steps, batch, hidden, directions, batch_first, .. } = *sizes;
+    let weights = transposed(cx, 2)?;
+    let initial_h = if cx.input(5).is_some() { Some(cx.contiguous(5)?.buffer) } else { None };
+    let initial_c = if cx.input(6).is_some() { Some(cx.contiguous(6)?.buffer) } else { None };
+    let y = cx.output(0);
+    let state = cx.scratch(heap_bytes(&[directions, batch, hidden])?);
+    let reverse = cx.node().str("direction", "forward")? == "reverse";
+    let clip = cx.node().float("clip", 0.0)?;
+    let y_strides = row_major(&y.shape);
+    let s_strides = row_major(&sizes.state());
+    let (y_time, y_direction, y_batch) = if batch_first { (1, 2, 0) } else { (0, 1, 2) };
+    let (s_direction, s_batch) = if batch_first { (1, 0) } else { (0, 1) };
+    let len = directions * batch * hidden;
+    for step in 0..steps {
+        let params = StepParams {
+            len: word(len)?,
+            size: word(hidden)?,
+            batch: word(batch)?,
+            directions: word(directions)?,
+            step: word(step)?,
+            steps: word(steps)?,
+            clip,
+            reverse: u32::from(reverse),
+            y_time: word(y_strides[y_time])?,
+            y_direction: word(y_strides[y_direction])?,
+            y_batch: word(y_strides[y_batch])?,
+            infinity: f32::INFINITY.to_bits(),
+            state_offset: [0; 4],
+            state_direction: [word(s_strides[s_direction])?; 4],
+            state_batch: [word(s_strides[s_batch])?; 4],
+        };
+        let first = step == 0;
+        let flag = |on: bool| f64::from(u8::from(on));
+        cx.emit(Emit {
+            kernel: "lstm_step",
+            constants: &[
+                ("FIRST", flag(first)),
+                ("HIDDEN", flag(first && initial_h.is_some())),
+                ("CELL", flag(first && initial_c.is_some())),
+                ("CLIP", flag(clip > 0.0)),
+            ],
+            grid: item_grid(len as u64)?,
+            operands: &[
+                gates,
+                weights,
+                initial_h.filter(|_| first).unwrap_or(weights),
+                initial_c.filter(|_| first).unwrap_or(weights),
+                state,
+                y.buffer,
+            ],
+            params: bytemuck::bytes_of(&params),
+            cost: Cost {
+                flops: 8 * (len * hidden) as u64,
+                bytes: 4 * (len * 8 + directions * 4 * hidden * hidden) as u64,
+            },
+        })?;
+    }
+    Ok((y, state))
+}
+
+/// Y_h: for each direction its last step in its own order.
+fn last_hidden(cx: &mut Lowering<'_>, sizes: &Sizes, y: &View) -> Result<()> {
+    let output = cx.output(1);
+    let reverse = cx.node().str("direction", "forward")? == "reverse";
+    let (time, y_direction) = if sizes.batch_first { (1, 2) } else { (0, 1) };
+    let direction = usize::from(sizes.batch_first);
+    for d in 0..sizes.directions {
+        let last = if d == 1 || reverse { 0 } else { sizes.steps - 1 };
+        // Both windows as batch x hidden.
+        let window = |view: &View, offset: usize, dropped: &[usize]| View {
+            offset,
+            shape: vec![sizes.batch, sizes.hidden],
+            strides: (0..view.shape.len())
+                .filter(|axis| !dropped.contains(axis))
+                .map(|axis| view.strides[axis])
+                .collect(),
+            ..view.clone()
+        };
+        let from = window(y, last * y.strides[time] + d * y.strides[y_direction], &[time, y_direction]);
+        let to = window(&output, d * output.strides[direction], &[direction]);
+        cx.copy(&from, &to)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,174 @@
+//! The windows of convolutions and poolings: kernel, strides, dilations and padding over one or two axes.
+
+use crate::error::{Error, Result};
+use crate::graph::Node;
+
+/// The most that kernels add up without overflow.
+const LARGEST: usize = 1 << 30;
+
+/// One axis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Axis {
+    /// Input size.
+    pub input: usize,
+    /// Output size.
+    pub output: usize,
+    /// Taps.
+    pub kernel: usize,
+    /// Input elements from one output to the next.
+    pub stride: usize,
+    /// Input elements from one tap to the next.
+    pub dilation: usize,
+    /// Padding before the first element.
+    pub begin: usize,
+    /// Padding after the last element.
+    pub end: usize,
+}
+
+impl Axis {
+    /// An axis of size one: what a one-dimensional case has in place of rows.
+    pub const ONE: Axis = Axis { input: 1, output: 1, kernel: 1, stride: 1, dilation: 1, begin: 0, end: 0 };
+
+    /// Whether output elements are input elements, one to one.
+    pub fn is_pointwise(&self) -> bool {
+        *self == Axis { input: self.input, output: self.input, ..Axis::ONE }
+    }
+}
+
+/// Rounding of output sizes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rounding {
+    /// Windows that fit whole.
+    Floor,
+    /// Also a last window that starts within input or leading padding.
+    Ceil,
+}
+
+/// The attributes that windows share, checked but for the number of axes.
+///
+/// # Errors
+/// `InvalidModel` or `Unsupported`.
+pub fn check(node: &Node) -> Result<()> {
+    let kernel = node.ints("kernel_shape")?;
+    for (name, least) in [("kernel_shape", 1), ("strides", 1), ("dilations", 1), ("pads", 0)] {
+        if let Some(values) = node.ints(name)? {
+            if values.iter().any(|&v| v < least || v >= LARGEST as i64) {
+                return Err(Error::invalid_model(format!("attribute '{name}' is {values:?}")));
+            }
+            let axes = if name == "pads" { values.len() / 2 } else { values.len() };
+            if !(1..=2).contains(&axes) {
+                return Err(Error::unsupported(format!("windows over {axes} axes; one or two are supported")));
+            }
+            if kernel.is_some_and(|kernel| kernel.len() != axes) || (name == "pads" && values.len() % 2 == 1) {
+                return Err(Error::invalid_model(format!("attribute '{name}' has {} values", values.len())));
+            }
+        }
+    }
+    match node.str("auto_pad", "NOTSET")? {
+        "NOTSET" | "VALID" | "SAME_UPPER" | "SAME_LOWER" => Ok(()),
+        other => Err(Error::invalid_model(format!("auto_pad '{other}'"))),
+    }
+}
+
+/// The windows over `input` (the spatial sizes) with `kernel` taps.
+///
+/// # Errors
+/// `InvalidModel` if attributes do not fit the number of axes; `Shape` if a kernel exceeds its padded input.
+pub fn axes(node: &Node, input: &[usize], kernel: &[usize], rounding: Rounding) -> Result<Vec<Axis>> {
+    if !(1..=2).contains(&input.len()) {
+        return Err(Error::unsupported(format!("windows over {} axes; one or two are supported", input.len())));
+    }
+    let list = |name: &str, len: usize, default: usize| -> Result<Vec<usize>> {
+        match node.ints(name)? {
+            None => Ok(vec![default; len]),
+            Some(values) if values.len() == len => Ok(values.iter().map(|&v| v as usize).collect()),
+            Some(values) => {
+                Err(Error::invalid_model(format!("attribute '{name}' has {} values, not {len}", values.len())))
+            }
+        }
+    };
+    let count = input.len();
+    let (strides, dilations) = (list("strides", count, 1)?, list("dilations", count, 1)?);
+    let pads = list("pads", 2 * count, 0)?;
+    let auto = node.str("auto_pad", "NOTSET")?;
+    (0..count)
+        .map(|i| {
+            let (size, taps, stride, dilation) = (input[i], kernel[i], strides[i], dilations[i]);
+            let span = taps.checked_sub(1).and_then(|t| t.checked_mul(dilation)).map(|t| t + 1);
+            let span = span.filter(|&s| s < LARGEST && size < LARGEST);
+            let span = span.ok_or_else(|| Error::shape(format!("a kernel of {taps} taps over {size} elements")))?;
+            let (begin, end) = match auto {
+                "SAME_UPPER" | "SAME_LOWER" => {
+                    let total = (size.div_ceil(stride).max(1) - 1) * stride;
+                    let total = (total + span).saturating_sub(size);
+                    if auto == "SAME_UPPER" { (total / 2, total - total / 2) } else { (total - total / 2, total / 2) }
+                }
+                "VALID" => (0, 0),
+                _ => (pads[i], pads[i + count]),
+            };
+            let room = (size + begin + end).checked_sub(span);
+            let room = room.ok_or_else(|| {
+                Error::shape(format!("a kernel that spans {span} exceeds {size} elements padded by {begin} and {end}"))
+            })?;
+            let mut output = match rounding {
+                _ if auto.starts_with("SAME") => size.div_ceil(stride),
+                Rounding::Floor => room / stride + 1,
+                Rounding::Ceil => room.div_ceil(stride) + 1,
+            };
+            // A window that would start in the trailing padding is left out.
+            if rounding == Rounding::Ceil && (output - 1) * stride >= size + begin {
+                output -= 1;
+            }
+            Ok(Axis { input: size, output, kernel: taps, stride, dilation, begin, end })
+        })
+        .collect()
+}
+
+/// Rows and columns, where one axis is taken as columns.
+pub fn rows_and_columns(axes: &[Axis]) -> (Axis, Axis) {
+    match *axes {
+        [columns] => (Axis::ONE, columns),
+        [rows, columns, ..] => (rows, columns),
+        [] => (Axis::ONE, Axis::ONE),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::Attr;
+
+    fn node(attrs: &[(&str, &[i64])], auto_pad: &str) -> Node {
+        let mut node = Node::default();
+        for (name, values) in attrs {
+            node.attrs.insert((*name).to_owned(), Attr::Ints(values.to_vec()));
+        }
+        node.attrs.insert("auto_pad".to_owned(), Attr::Str(auto_pad.to_owned()));
+        node
+    }
+
+    #[test]
+    fn output_sizes_follow_onnx() {
+        type Case =
+            (&'static [(&'static str, &'static [i64])], &'static str, usize, usize, Rounding, (usize, usize, usize));
+        let cases: [Case; 9] = [
+            (&[("strides", &[2]), ("pads", &[3, 3])], "NOTSET", 224, 7, Rounding::Floor, (112, 3, 3)),
+            (&[("strides", &[2]), ("pads", &[0, 1])], "NOTSET", 6, 3, Rounding::Floor, (3, 0, 1)),
+            (&[("strides", &[2])], "NOTSET", 6, 3, Rounding::Ceil, (3, 0, 0)),
+            (&[("strides", &[2]), ("pads", &[0, 1])], "NOTSET", 1, 1, Rounding::Ceil, (1, 0, 1)),
+            (&[("strides", &[2])], "SAME_UPPER", 6, 3, Rounding::Floor, (3, 0, 1)),
+            (&[("strides", &[2])], "SAME_LOWER", 6, 3, Rounding::Floor, (3, 1, 0)),
+            (&[("strides", &[2])], "VALID", 6, 3, Rounding::Floor, (2, 0, 0)),
+            (&[("dilations", &[3])], "NOTSET", 9, 3, Rounding::Floor, (3, 0, 0)),
+            (&[("pads", &[2, 2])], "NOTSET", 0, 3, Rounding::Floor, (2, 2, 2)),
+        ];
+        for (attrs, auto, size, taps, rounding, expected) in cases {
+            let axes = axes(&node(attrs, auto), &[size], &[taps], rounding).unwrap();
+            assert_eq!((axes[0].output, axes[0].begin, axes[0].end), expected, "{attrs:?} {auto} {size} {taps}");
+        }
+        assert!(axes(&node(&[], "NOTSET"), &[2], &[3], Rounding::Floor).is_err());
+        assert!(check(&node(&[("strides", &[0])], "NOTSET")).is_err());
+        assert!(check(&node(&[("pads", &[-1, 0])], "NOTSET")).is_err());
+        assert!(check(&node(&[], "SAME")).is_err());
+    }
+}

@@ -1,0 +1,94 @@
+//! From the scheduler's decisions to work for the device.
+
+use super::{Active, Engine, InFlight};
+use crate::error::{Error, Result};
+use crate::gpu::{Download, LaneWork, Upload, WaveWork, Work};
+use crate::plan::{Place, Source};
+use crate::schedule::{Nanos, RequestId, Submission};
+
+impl Engine {
+    pub(super) fn issue(&mut self) -> Result<bool> {
+        if self.lost.is_some() {
+            return Ok(false);
+        }
+        let mut any = false;
+        loop {
+            let now = self.clock.now();
+            let Some(submission) = self.scheduler.issue(now, self.executor.pipelines()) else {
+                self.take_ended();
+                return Ok(any);
+            };
+            any = true;
+            let work = self.work(&submission, now)?;
+            self.stats.submissions += 1;
+            self.stats.waves += submission.waves.len() as u64;
+            self.stats.lanes += submission.waves.iter().map(|wave| wave.lanes.len() as u64).sum::<u64>();
+            self.in_flight.insert(submission.id, InFlight { issued: now, waves: submission.waves });
+            self.executor.submit(work)?;
+            self.stats.host_nanos += self.clock.now().saturating_sub(now);
+        }
+    }
+
+    /// Turns what the scheduler decided into addresses, uploads and read-backs.
+    fn work(&mut self, submission: &Submission, now: Nanos) -> Result<Work> {
+        let mut work = Work {
+            id: submission.id,
+            clears: Vec::new(),
+            uploads: Vec::new(),
+            waves: Vec::new(),
+            downloads: Vec::new(),
+        };
+        work.waves.reserve(submission.waves.len());
+        for wave in &submission.waves {
+            let mut lanes = Vec::with_capacity(wave.lanes.len());
+            for lane in &wave.lanes {
+                let active = self
+                    .active
+                    .get_mut(&lane.request)
+                    .ok_or_else(|| Error::internal("the scheduler issued a request that has ended"))?;
+                if !active.uploaded {
+                    active.uploaded = true;
+                    active.started = Some(now);
+                    for input in &active.prepared.uploads {
+                        let region = &active.regions[usize::from(input.region)];
+                        work.uploads.push(Upload {
+                            slot: region.slot(),
+                            offset: region.base() + input.offset,
+                            bytes: input.bytes.clone(),
+                        });
+                    }
+                }
+                let dispatch = lane.dispatch as usize;
+                lanes.push(LaneWork {
+                    arm: lane.arm,
+                    grid: active.prepared.plan.plan.dispatches[dispatch].grid,
+                    first: lane.first,
+                    count: lane.count,
+                    operands: active.resolved.operands(dispatch, &active.regions).collect(),
+                    params: active.resolved.params[dispatch].clone(),
+                });
+                active.remaining -= u64::from(lane.count);
+                if active.remaining == 0 {
+                    downloads(lane.request, active, &mut work.downloads);
+                }
+            }
+            work.waves.push(WaveWork { lanes });
+        }
+        Ok(work)
+    }
+}
+
+/// The read-backs of a request whose last workgroups are being issued.
+fn downloads(request: RequestId, active: &Active, downloads: &mut Vec<Download>) {
+    for (index, output) in active.prepared.outputs().iter().enumerate() {
+        let Source::Device(operand) = &output.source else { continue };
+        let Place::Activation { region, offset } = operand.place else { continue };
+        let region = &active.regions[usize::from(region)];
+        downloads.push(Download {
+            slot: region.slot(),
+            offset: region.base() + offset,
+            bytes: operand.bytes,
+            tag: (request.0 << 16) | index as u64,
+        });
+    }
+}

@@ -1,0 +1,274 @@
+//! The engine: the one owner of device, heap and scheduler. A plain object; each [`Engine::step`] takes messages, places
+//! requests, lets the scheduler issue, and hands out what came back.
+
+mod issue;
+mod place;
+mod retire;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, TryRecvError};
+use std::time::Duration;
+
+use super::message::{Inbox, Message, Prepared};
+use super::options::Clock;
+use super::resolve::{Residency, Resolved};
+use super::trace::Trace;
+use super::{Completion, Stats, Timing, closed};
+use crate::error::{Error, ErrorKind, Result};
+use crate::gpu::{Allocation, Executor};
+use crate::schedule::{self, Nanos, RequestId, Scheduler, SubmissionId};
+
+/// How long the engine's thread sleeps while something is under way: at first, and at most.
+const NAP: (Duration, Duration) = (Duration::from_micros(20), Duration::from_micros(500));
+/// Resolved plans kept; each is a few kilobytes.
+const RESOLVED_PLANS: usize = 256;
+
+/// What a step did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(super) enum Step {
+    /// Something changed; step again.
+    Progress,
+    /// Nothing to do until a message comes or the device gets on.
+    Idle,
+    /// Shut down, with nothing in flight.
+    Stopped,
+}
+
+/// A request that has its memory and is known to the scheduler.
+struct Active {
+    prepared: Prepared,
+    resolved: Arc<Resolved>,
+    regions: Vec<Allocation>,
+    /// Workgroups not issued yet; the submission with the last ones carries the read-backs.
+    remaining: u64,
+    uploaded: bool,
+    started: Option<Nanos>,
+    downloads: Vec<Option<Vec<u8>>>,
+    timing: Timing,
+}
+
+/// A submission on the device.
+struct InFlight {
+    issued: Nanos,
+    waves: Vec<schedule::Wave>,
+}
+
+pub(super) struct Engine {
+    executor: Executor,
+    scheduler: Scheduler,
+    clock: Clock,
+    inbox: Inbox,
+    trace: Option<Trace>,
+    models: BTreeMap<u64, Residency>,
+    /// By plan and the slots of the request's regions; the most recently made last.
+    resolved: VecDeque<((u64, Vec<u8>), Arc<Resolved>)>,
+    active: BTreeMap<RequestId, Active>,
+    /// Caller's identity to scheduler's, for cancelling.
+    names: BTreeMap<u64, RequestId>,
+    /// Requests that wait for memory, first come first served.
+    waiting: VecDeque<Prepared>,
+    in_flight: BTreeMap<SubmissionId, InFlight>,
+    stats: Stats,
+    nap: Duration,
+    closing: bool,
+    lost: Option<Error>,
+}
+
+impl Engine {
+    pub(super) fn new(
+        executor: Executor,
+        schedule: schedule::Options,
+        clock: Clock,
+        inbox: Inbox,
+        trace: Option<Trace>,
+    ) -> Self {
+        Engine {
+            executor,
+            scheduler: Scheduler::new(schedule),
+            clock,
+            inbox,
+            trace,
+            models: BTreeMap::new(),
+            resolved: VecDeque::new(),
+            active: BTreeMap::new(),
+            names: BTreeMap::new(),
+            waiting: VecDeque::new(),
+            in_flight: BTreeMap::new(),
+            stats: Stats::default(),
+            nap: NAP.0,
+            closing: false,
+            lost: None,
+        }
+    }
+
+    /// The error that stopped the device, if one did.
+    pub(super) fn health(&self) -> Result<()> {
+        self.lost.clone().map_or(Ok(()), Err)
+    }
+
+    /// Advances as far as one round goes without waiting.
+    pub(super) fn step(&mut self) -> Step {
+        let mut progress = self.take_messages();
+        match self.collect() {
+            Ok(collected) => progress |= collected,
+            Err(error) => self.lose(error),
+        }
+        progress |= self.fail_uncompilable();
+        progress |= self.admit_waiting();
+        match self.issue() {
+            Ok(issued) => progress |= issued,
+            Err(error) => self.lose(error),
+        }
+        if progress {
+            self.nap = NAP.0;
+            return Step::Progress;
+        }
+        if self.closing && self.active.is_empty() && self.waiting.is_empty() { Step::Stopped } else { Step::Idle }
+    }
+
+    /// Sleeps until a message comes, or for a moment if the device or a compiler is at work.
+    pub(super) fn sleep(&mut self) {
+        let received = if self.active.is_empty() && self.in_flight.is_empty() && !self.closing {
+            self.inbox.recv().map_err(|_| RecvTimeoutError::Disconnected)
+        } else {
+            let nap = self.nap;
+            self.nap = (self.nap * 2).min(NAP.1);
+            self.inbox.recv_timeout(nap)
+        };
+        match received {
+            Ok(message) => self.take(message),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => self.closing = true,
+        }
+    }
+
+    /// A short sleep on a caller's thread, for manual engines.
+    pub(super) fn nap(&mut self) {
+        std::thread::sleep(self.nap);
+        self.nap = (self.nap * 2).min(NAP.1);
+    }
+
+    fn take_messages(&mut self) -> bool {
+        let mut any = false;
+        loop {
+            match self.inbox.try_recv() {
+                Ok(message) => self.take(message),
+                Err(TryRecvError::Empty) => return any,
+                Err(TryRecvError::Disconnected) => {
+                    self.closing = true;
+                    return any;
+                }
+            }
+            any = true;
+        }
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Submit(prepared) => self.submit(*prepared),
+            Message::Cancel(id) => self.cancel(id),
+            Message::Unload(model) => {
+                if let Some(residency) = self.models.get_mut(&model) {
+                    residency.unloaded = true;
+                }
+                self.free_if_unused(model);
+            }
+            Message::Stats(reply) => {
+                let pipelines = self.executor.pipelines().stats();
+                let stats = Stats { memory: self.executor.memory(), pipelines, ..self.stats.clone() };
+                // The caller may have stopped waiting.
+                let _ = reply.send(stats);
+            }
+            Message::Shutdown => self.closing = true,
+        }
+    }
+
+    fn cancel(&mut self, caller: u64) {
+        if let Some(at) = self.waiting.iter().position(|prepared| prepared.id == caller) {
+            if let Some(prepared) = self.waiting.remove(at) {
+                self.end(prepared, Err(cancelled()));
+            }
+        } else if let Some(&id) = self.names.get(&caller) {
+            let now = self.clock.now();
+            self.scheduler.cancel(id, now);
+            self.take_ended();
+        }
+    }
+
+    /// Ends the requests whose kernels the driver refused.
+    fn fail_uncompilable(&mut self) -> bool {
+        let failures = self.executor.pipelines().take_failures();
+        for (arm, error) in &failures {
+            let stuck: Vec<RequestId> = self
+                .active
+                .iter()
+                .filter(|(_, active)| active.resolved.desc.dispatches.iter().any(|dispatch| dispatch.arm == *arm))
+                .map(|(&id, _)| id)
+                .collect();
+            for id in stuck {
+                let now = self.clock.now();
+                if let Some(active) = self.active.get_mut(&id) {
+                    let _ = std::mem::replace(&mut active.prepared.reply, futures::channel::oneshot::channel().0)
+                        .send(Err(error.clone()));
+                }
+                self.scheduler.cancel(id, now);
+            }
+        }
+        self.take_ended();
+        !failures.is_empty()
+    }
+
+    /// Replies and lets go of the model.
+    fn end(&mut self, prepared: Prepared, result: Result<Completion>) {
+        let model = prepared.plan.model;
+        self.stats.requests += 1;
+        self.reply(prepared, result);
+        if let Some(residency) = self.models.get_mut(&model) {
+            residency.active -= 1;
+        }
+        self.free_if_unused(model);
+    }
+
+    fn reply(&self, prepared: Prepared, result: Result<Completion>) {
+        // The caller may have dropped the handle.
+        let _ = prepared.reply.send(result);
+    }
+
+    fn free_if_unused(&mut self, model: u64) {
+        if self.models.get(&model).is_some_and(|residency| residency.unloaded && residency.active == 0)
+            && let Some(residency) = self.models.remove(&model)
+        {
+            residency.free(&mut self.executor);
+            let stale = u32::try_from(model).unwrap_or(u32::MAX);
+            self.resolved.retain(|(_, resolved)| resolved.desc.model != stale);
+        }
+    }
+
+    /// The device is gone: everything that waits for it ends with the error.
+    fn lose(&mut self, error: Error) {
+        tracing::error!(%error, "the device is lost");
+        self.lost = Some(error.clone());
+        self.in_flight.clear();
+        self.names.clear();
+        for (_, active) in std::mem::take(&mut self.active) {
+            self.end(active.prepared, Err(error.clone()));
+        }
+        for prepared in std::mem::take(&mut self.waiting) {
+            self.end(prepared, Err(error.clone()));
+        }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        for (_, active) in std::mem::take(&mut self.active) {
+            self.reply(active.prepared, Err(closed()));
+        }
+    }
+}
+
+fn cancelled() -> Error {
+    Error::new(ErrorKind::Cancelled, "the request was cancelled")
+}

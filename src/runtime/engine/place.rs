@@ -1,0 +1,122 @@
+//! From a prepared request to one that the scheduler knows: weights, memory, arms.
+
+use std::sync::Arc;
+
+use super::{Active, Engine, RESOLVED_PLANS};
+use crate::error::{ErrorKind, Result};
+use crate::gpu::Allocation;
+use crate::runtime::Timing;
+use crate::runtime::message::Prepared;
+use crate::runtime::resolve::Resolved;
+use crate::schedule::{Outcome, Pipelines as _, RequestDesc};
+
+impl Engine {
+    pub(super) fn submit(&mut self, prepared: Prepared) {
+        if let Some(error) = &self.lost {
+            return self.reply(prepared, Err(error.clone()));
+        }
+        self.models.entry(prepared.plan.model).or_default().active += 1;
+        // Those that wait go first, so that a stream of small requests cannot starve a large one.
+        self.waiting.push_back(prepared);
+        self.admit_waiting();
+    }
+
+    /// Places waiting requests as far as memory goes.
+    pub(super) fn admit_waiting(&mut self) -> bool {
+        let mut any = false;
+        while let Some(prepared) = self.waiting.pop_front() {
+            match self.place(&prepared) {
+                Ok((regions, resolved)) => {
+                    any = true;
+                    self.start(prepared, regions, resolved);
+                }
+                // Someone else's memory will come free.
+                Err(error) if error.kind() == ErrorKind::Memory && self.may_fit_later(&prepared) => {
+                    self.waiting.push_front(prepared);
+                    return any;
+                }
+                Err(error) => {
+                    any = true;
+                    self.end(prepared, Err(error));
+                }
+            }
+        }
+        any
+    }
+
+    fn may_fit_later(&self, prepared: &Prepared) -> bool {
+        !self.active.is_empty() && prepared.plan.plan.regions.iter().all(|&bytes| self.executor.fits_ever(bytes))
+    }
+
+    fn place(&mut self, prepared: &Prepared) -> Result<(Vec<Allocation>, Arc<Resolved>)> {
+        let plan = &prepared.plan;
+        let residency = self.models.entry(plan.model).or_default();
+        residency.ensure(&mut self.executor, plan)?;
+        let mut regions = Vec::with_capacity(plan.plan.regions.len());
+        for &bytes in &plan.plan.regions {
+            match self.executor.allocate(bytes) {
+                Ok(allocation) => regions.push(allocation),
+                Err(error) => {
+                    regions.into_iter().for_each(|allocation| self.executor.free(allocation));
+                    return Err(error);
+                }
+            }
+        }
+        let key = (plan.id, regions.iter().map(|allocation| allocation.slot().index).collect::<Vec<u8>>());
+        if let Some((_, resolved)) = self.resolved.iter().find(|(known, _)| *known == key) {
+            return Ok((regions, resolved.clone()));
+        }
+        let residency = self.models.entry(plan.model).or_default();
+        match Resolved::new(plan, residency, &regions, &mut self.executor) {
+            Ok(resolved) => {
+                // Every kernel is compiled ahead of its turn, not when the request gets there.
+                let mut arms: Vec<_> = resolved.desc.dispatches.iter().map(|dispatch| dispatch.arm).collect();
+                arms.sort();
+                arms.dedup();
+                for arm in arms {
+                    if !self.executor.pipelines().ready(&[arm]) {
+                        self.executor.pipelines().want(&[arm]);
+                    }
+                }
+                let resolved = Arc::new(resolved);
+                if self.resolved.len() >= RESOLVED_PLANS {
+                    self.resolved.pop_front();
+                }
+                self.resolved.push_back((key, resolved.clone()));
+                Ok((regions, resolved))
+            }
+            Err(error) => {
+                regions.into_iter().for_each(|allocation| self.executor.free(allocation));
+                Err(error)
+            }
+        }
+    }
+
+    fn start(&mut self, prepared: Prepared, regions: Vec<Allocation>, resolved: Arc<Resolved>) {
+        let now = self.clock.now();
+        let desc = RequestDesc {
+            plan: resolved.desc.clone(),
+            deadline: prepared.deadline,
+            class: prepared.class,
+            ..RequestDesc::default()
+        };
+        let outputs = prepared.outputs().len();
+        let active = Active {
+            remaining: resolved.workgroups,
+            resolved,
+            regions,
+            uploaded: false,
+            started: None,
+            downloads: vec![None; outputs],
+            timing: Timing::default(),
+            prepared,
+        };
+        if active.remaining == 0 {
+            return self.finish(active, Outcome::Completed, now);
+        }
+        let caller = active.prepared.id;
+        let id = self.scheduler.submit(desc, now);
+        self.names.insert(caller, id);
+        self.active.insert(id, active);
+    }
+}

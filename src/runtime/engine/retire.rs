@@ -1,0 +1,137 @@
+//! From what the device finished to completions, timings and the trace.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::{Active, Engine, InFlight, cancelled};
+use crate::error::{Error, Result};
+use crate::gpu::Finished;
+use crate::plan::{Source, repr};
+use crate::runtime::Completion;
+use crate::runtime::message::Prepared;
+use crate::runtime::trace::{LaneRecord, WaveRecord};
+use crate::schedule::{self, Ended, Nanos, Outcome, RequestId, SubmissionId};
+use crate::tensor::Tensor;
+
+impl Engine {
+    pub(super) fn collect(&mut self) -> Result<bool> {
+        if self.lost.is_some() {
+            return Ok(false);
+        }
+        let finished = self.executor.poll()?;
+        let any = !finished.is_empty();
+        for finished in finished {
+            self.retire(finished);
+        }
+        Ok(any)
+    }
+
+    fn retire(&mut self, finished: Finished) {
+        let now = self.clock.now();
+        let Finished { id, wave_nanos, gpu_nanos, downloads } = finished;
+        for (tag, bytes) in downloads {
+            let (request, output) = (RequestId(tag >> 16), (tag & 0xffff) as usize);
+            if let Some(active) = self.active.get_mut(&request) {
+                active.downloads[output] = Some(bytes);
+            }
+        }
+        self.stats.gpu_nanos += gpu_nanos.unwrap_or(0);
+        if let Some(flight) = self.in_flight.remove(&id) {
+            for (index, wave) in flight.waves.iter().enumerate() {
+                let gpu = wave_nanos.as_ref().and_then(|nanos| nanos.get(index).copied());
+                self.account(wave, gpu);
+            }
+            if let Some(trace) = &self.trace {
+                trace.extend(self.records(id, &flight, wave_nanos.as_deref(), now));
+            }
+        }
+        self.scheduler.retire(id, wave_nanos.as_deref(), now);
+        self.take_ended();
+    }
+
+    /// Adds a wave to the timing of the requests that had lanes in it.
+    fn account(&mut self, wave: &schedule::Wave, gpu: Option<Nanos>) {
+        let all = wave.lanes.len() as u32;
+        let mut own: BTreeMap<RequestId, u32> = BTreeMap::new();
+        for lane in &wave.lanes {
+            *own.entry(lane.request).or_default() += 1;
+        }
+        for (request, lanes) in own {
+            let Some(active) = self.active.get_mut(&request) else { continue };
+            let timing = &mut active.timing;
+            timing.bundles += 1;
+            timing.lanes += lanes;
+            timing.lanes_shared += all - lanes;
+            timing.shared_bundles += u32::from(all > lanes);
+            if let Some(gpu) = gpu {
+                timing.gpu = Some(timing.gpu.unwrap_or_default() + Duration::from_nanos(gpu));
+            }
+        }
+    }
+
+    fn records(&self, id: SubmissionId, flight: &InFlight, nanos: Option<&[Nanos]>, retired: Nanos) -> Vec<WaveRecord> {
+        let lane_record = |lane: &schedule::Lane| {
+            let active = self.active.get(&lane.request)?;
+            let dispatch = &active.prepared.plan.plan.dispatches[lane.dispatch as usize];
+            Some(LaneRecord {
+                request: active.prepared.id,
+                model: active.prepared.plan.model,
+                name: active.prepared.plan.name.clone(),
+                label: dispatch.label.clone(),
+                kernel: dispatch.variant.kernel().name.as_str().into(),
+                first: lane.first,
+                count: lane.count,
+            })
+        };
+        let wave_record = |(index, wave): (usize, &schedule::Wave)| WaveRecord {
+            submission: id.0,
+            issued: flight.issued,
+            retired,
+            gpu: nanos.and_then(|nanos| nanos.get(index).copied()),
+            lanes: wave.lanes.iter().filter_map(lane_record).collect(),
+        };
+        flight.waves.iter().enumerate().map(wave_record).collect()
+    }
+
+    pub(super) fn take_ended(&mut self) {
+        for Ended { request, outcome, at } in self.scheduler.take_ended() {
+            if let Some(active) = self.active.remove(&request) {
+                self.names.remove(&active.prepared.id);
+                self.finish(active, outcome, at);
+            }
+        }
+    }
+
+    pub(super) fn finish(&mut self, active: Active, outcome: Outcome, at: Nanos) {
+        let Active { prepared, resolved: _, regions, remaining: _, uploaded: _, started, downloads, mut timing } =
+            active;
+        regions.into_iter().for_each(|allocation| self.executor.free(allocation));
+        timing.queued = Duration::from_nanos(started.unwrap_or(at).saturating_sub(prepared.submitted));
+        timing.total = Duration::from_nanos(at.saturating_sub(prepared.submitted));
+        timing.in_time = prepared.deadline.map(|deadline| at <= deadline);
+        let result = match outcome {
+            Outcome::Completed | Outcome::CompletedLate => {
+                outputs(&prepared, downloads).map(|outputs| Completion { outputs, timing })
+            }
+            _ => Err(cancelled()),
+        };
+        self.end(prepared, result);
+    }
+}
+
+fn outputs(prepared: &Prepared, downloads: Vec<Option<Vec<u8>>>) -> Result<Vec<(String, Tensor)>> {
+    let mut outputs = Vec::with_capacity(downloads.len());
+    for (output, bytes) in prepared.outputs().iter().zip(downloads) {
+        let tensor = match &output.source {
+            Source::Constant(tensor) => tensor.clone(),
+            Source::Input(index) => prepared.inputs[*index].clone(),
+            Source::Device(_) => {
+                let bytes =
+                    bytes.ok_or_else(|| Error::internal(format!("output '{}' was not read back", output.name)))?;
+                repr::from_heap(&bytes, output.dtype, &output.shape)?
+            }
+        };
+        outputs.push((output.name.clone(), tensor));
+    }
+    Ok(outputs)
+}

@@ -1,0 +1,315 @@
+//! The command line: what it prints, what it writes, and how it fails.
+#![cfg(feature = "cli")]
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+const VAD: &str = "tests/zoo/lstm_vad.onnx";
+const VAD_DIMS: [&str; 5] = ["--synthetic-weights", "--dim", "batch=1", "--dim", "samples=1600"];
+
+fn command(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fascine"));
+    command.current_dir(ROOT).args(args).stdin(Stdio::null());
+    command
+}
+
+fn run(args: &[&str]) -> Output {
+    command(args).output().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn text(args: &[&str]) -> String {
+    let output = run(args);
+    assert_eq!(output.status.code(), Some(0), "{args:?}: {}", stderr(&output));
+    stdout(&output)
+}
+
+fn json(args: &[&str]) -> Value {
+    let args = [args, &["--json"]].concat();
+    serde_json::from_str(&text(&args)).unwrap_or_else(|error| panic!("{args:?}: {error}"))
+}
+
+fn keys(value: &Value) -> Vec<&str> {
+    let mut keys: Vec<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
+    keys.sort_unstable();
+    keys
+}
+
+/// Runs to failure: code 2, nothing like a panic, and one message that holds all of `words`.
+fn fails(args: &[&str], words: &[&str]) {
+    let output = run(args);
+    let message = stderr(&output);
+    assert_eq!(output.status.code(), Some(2), "{args:?}: {message}");
+    assert_eq!(message.matches("error: ").count(), 1, "{args:?}: {message}");
+    assert!(!message.contains("panicked"), "{args:?}: {message}");
+    for word in words {
+        assert!(message.contains(word), "{args:?}: no '{word}' in: {message}");
+    }
+}
+
+fn vad<'a>(before: &[&'a str], after: &[&'a str]) -> Vec<&'a str> {
+    [before, &VAD_DIMS, after].concat()
+}
+
+#[test]
+fn devices_lists_adapters() {
+    assert!(text(&["devices"]).contains("largest buffer"));
+    let devices = json(&["devices"]);
+    let adapters = devices["adapters"].as_array().unwrap();
+    assert!(!adapters.is_empty());
+    assert_eq!(adapters[0]["index"], 0);
+    assert!(adapters[0]["caps"]["name"].is_string() && adapters[0]["missing"].is_array());
+}
+
+#[test]
+fn check_says_what_a_model_needs() {
+    let report = json(&vad(&["check", VAD], &[]));
+    assert_eq!(report["runs"], true);
+    assert_eq!(report["inputs"][0]["name"], "audio");
+    assert_eq!(report["inputs"][0]["dtype"], "f32");
+    assert_eq!(report["inputs"][0]["shape"][0], "batch");
+    assert_eq!(report["outputs"].as_array().unwrap().len(), 3);
+    assert_eq!(report["unsupported"].as_array().unwrap().len(), 0);
+    let operators = report["operators"].as_array().unwrap();
+    assert!(operators.iter().any(|o| o["operator"] == "LSTM" && o["nodes"] == 2 && o["supported"] == true));
+    for figure in ["dispatches", "waves", "variants", "weight_bytes", "peak_heap_bytes", "flops"] {
+        assert!(report[figure].as_u64().unwrap() > 0, "{figure}");
+    }
+    let text = text(&vad(&["check", VAD], &[]));
+    assert!(text.contains("LSTM") && text.contains("heap of a request, peak"), "{text}");
+}
+
+#[test]
+fn check_without_sizes_names_the_open_dimensions() {
+    let report = json(&["check", VAD, "--synthetic-weights"]);
+    assert_eq!(report["open_dims"], serde_json::json!(["batch", "samples"]));
+    assert!(report["dispatches"].is_null());
+    assert!(text(&["check", VAD, "--synthetic-weights"]).contains("--dim samples=N"));
+}
+
+#[test]
+fn run_writes_outputs_of_their_true_type() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("deep/er");
+    let report = json(&vad(&["run", VAD], &["--out", out.to_str().unwrap(), "--repeat", "3", "--seed", "7"]));
+    assert_eq!(keys(&report), ["adapter", "dispatches", "first_ms", "median_ms", "model", "outputs", "waves"]);
+    let outputs = report["outputs"].as_array().unwrap();
+    assert_eq!(keys(&outputs[0]), ["dtype", "file", "name", "shape"]);
+    let names: Vec<_> = outputs.iter().map(|output| output["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["probability", "h_out", "c_out"]);
+    for (k, output) in outputs.iter().enumerate() {
+        let file = out.join(format!("output_{k}.npy"));
+        assert_eq!(output["file"], file.to_str().unwrap());
+        let tensor = fascine::npy::read(&file).unwrap();
+        assert_eq!(output["dtype"], tensor.dtype().name());
+        assert_eq!(output["shape"], serde_json::json!(tensor.shape()));
+    }
+    let first = report["first_ms"].as_f64().unwrap();
+    assert!(first > 0.0 && report["median_ms"].as_f64().unwrap() <= first);
+    assert!(report["dispatches"].as_u64().unwrap() > 0 && report["waves"].as_u64().unwrap() > 0);
+}
+
+#[test]
+fn run_takes_inputs_and_gives_the_reference() {
+    let folder = tempfile::tempdir().unwrap();
+    let suite = fascine::reference::Suite::open(Path::new(ROOT).join("tests/zoo"), "lstm_vad").unwrap();
+    let case = &suite.cases[0];
+    let mut args = vec!["run".to_owned(), VAD.to_owned(), "--synthetic-weights".to_owned()];
+    for (name, tensor) in &case.inputs {
+        let path = folder.path().join(format!("{name}.npy"));
+        fascine::npy::write(&path, tensor).unwrap();
+        args.extend(["--input".to_owned(), format!("{name}={}", path.display())]);
+    }
+    args.extend(["--out".to_owned(), folder.path().display().to_string()]);
+    let table = text(&args.iter().map(String::as_str).collect::<Vec<_>>());
+    assert!(table.contains("probability") && table.contains("mean") && table.contains("f32"), "{table}");
+    let outputs: Vec<_> = case
+        .outputs
+        .iter()
+        .enumerate()
+        .map(|(k, expected)| {
+            (expected.name.as_str(), fascine::npy::read(folder.path().join(format!("output_{k}.npy"))).unwrap())
+        })
+        .collect();
+    case.check(outputs.iter().map(|(name, tensor)| (*name, tensor))).unwrap();
+}
+
+#[test]
+fn mix_compares_the_arms() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = folder.path().join("mix.html");
+    let model = format!("{VAD}:2");
+    let report = json(&vad(&["mix", &model], &["--requests", "2", "--report", page.to_str().unwrap()]));
+    assert_eq!(keys(&report), ["adapter", "arms", "outputs_equal"]);
+    assert_eq!(report["outputs_equal"], true);
+    let arms = report["arms"].as_array().unwrap();
+    let names: Vec<_> = arms.iter().map(|arm| arm["arm"].as_str().unwrap()).collect();
+    assert_eq!(names, ["submit-each", "time-only", "one-pass", "bundled"]);
+    for arm in arms {
+        assert_eq!(
+            keys(arm),
+            [
+                "arm",
+                "dispatches",
+                "gpu_ms",
+                "host_us_per_wave",
+                "latency_ms",
+                "mean_lanes",
+                "requests",
+                "submissions",
+                "throughput_per_s",
+                "wall_ms",
+                "waves"
+            ]
+        );
+        assert_eq!(keys(&arm["latency_ms"]), ["max", "p50", "p99"]);
+        assert_eq!(arm["requests"], 4);
+        assert!(arm["waves"].as_u64() >= arm["submissions"].as_u64());
+    }
+    assert_eq!(arms[0]["submissions"], arms[0]["waves"]);
+    assert_eq!(arms[0]["waves"], arms[0]["dispatches"]);
+    assert!(arms[3]["waves"].as_u64() < arms[0]["waves"].as_u64(), "{report}");
+    assert!(arms[3]["mean_lanes"].as_f64().unwrap() > 1.0, "{report}");
+    let page = std::fs::read_to_string(page).unwrap();
+    assert!(page.contains("lstm_vad #1") && page.contains("\"bundled\"") && !page.contains("{{data}}"));
+}
+
+#[test]
+fn mix_runs_one_arm() {
+    let text = text(&vad(&["mix", VAD], &["--requests", "1", "--arm", "time-only"]));
+    assert!(text.contains("time-only") && !text.contains("one-pass"), "{text}");
+}
+
+#[test]
+fn link_shows_and_emits() {
+    let kernel = "shaders/copy.wgsl";
+    assert!(text(&["link", kernel]).contains("copy"));
+    let report = json(&["link", kernel, "--emit", "wgsl"]);
+    assert_eq!(report["kernels"][0]["kernel"], "copy");
+    assert!(report["text"].as_str().unwrap().contains("@compute"));
+    for (language, word) in [("wgsl", "@workgroup_size"), ("msl", "kernel void"), ("hlsl", "numthreads")] {
+        assert!(text(&["link", kernel, "--emit", language]).contains(word), "{language}");
+    }
+    let spirv = run(&["link", kernel, "--emit", "spirv"]);
+    assert_eq!(spirv.stdout[..4], 0x0723_0203u32.to_le_bytes());
+}
+
+#[test]
+fn demo_checks_itself_and_writes_its_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = folder.path().join("new/demo.html");
+    let report = json(&["demo", "--report", page.to_str().unwrap()]);
+    assert_eq!(report["outputs_equal"], true);
+    assert_eq!(report["models"].as_array().unwrap().len(), 4);
+    for model in report["models"].as_array().unwrap() {
+        assert!(model["worst"].as_f64().unwrap() <= 1.0 && model["requests"].as_u64().unwrap() > 1, "{model}");
+        assert!(model["deadline_ms"].as_f64().unwrap() > 0.0);
+    }
+    assert!(std::fs::metadata(page).unwrap().len() > 10_000);
+}
+
+#[test]
+fn bad_arguments_and_files_get_one_message() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let text = file("text.onnx", b"this is no model at all");
+    let npy = file("bad.npy", b"\x93NUMPY\x01\x00");
+    let atomics = file(
+        "atomics.wgsl",
+        b"@group(0) @binding(0) var<storage, read_write> hits: array<atomic<u32>>;
+          @compute @workgroup_size(64) fn main() { atomicAdd(&hits[0], 1u); }",
+    );
+    let broken = file("broken.wgsl", b"fn main( {");
+    let short = folder.path().join("short.npy");
+    fascine::npy::write(&short, &fascine::Tensor::zeros(fascine::DType::F32, [2, 1, 63]).unwrap()).unwrap();
+    let (bad, short) = (format!("h={npy}"), format!("h={}", short.display()));
+    let cases: [(Vec<&str>, &[&str]); 20] = [
+        (vec!["nonsense"], &["nonsense"]),
+        (vec!["run"], &["MODEL"]),
+        (vec!["check", "absent.onnx"], &["absent.onnx"]),
+        (vec!["check", &text], &["text.onnx"]),
+        (vec!["check", "tests/zoo"], &["tests/zoo"]),
+        (vec!["check", VAD], &["lstm_vad.bin"]),
+        (vec!["run", VAD], &["lstm_vad.bin"]),
+        (vec!["run", VAD, "--synthetic-weights"], &["batch", "--dim samples=N"]),
+        (vad(&["run", VAD], &["--dim", "typo=3"]), &["typo", "batch"]),
+        (vad(&["run", VAD], &["--dim", "batch=2"]), &["batch", "twice"]),
+        (vec!["run", VAD, "--dim", "batch=x"], &["batch=x"]),
+        (vad(&["run", VAD], &["--input", "nobody=x.npy"]), &["x.npy"]),
+        (vad(&["run", VAD], &["--input", &bad]), &["bad.npy"]),
+        (vad(&["run", VAD], &["--input", &short]), &["'h'"]),
+        (vad(&["run", VAD], &["--repeat", "0"]), &["--repeat"]),
+        (vad(&["run", VAD], &["--device", "no such adapter"]), &["no such adapter"]),
+        (vec!["mix", VAD, "--requests", "0"], &["--requests"]),
+        (vec!["link", &atomics], &["hits", "atomic"]),
+        (vec!["link", &broken], &["broken.wgsl"]),
+        (vec!["demo", "--zoo", "nowhere"], &["nowhere", "--zoo"]),
+    ];
+    for (args, words) in cases {
+        fails(&args, words);
+    }
+}
+
+#[test]
+fn a_dimension_that_fits_no_memory_is_an_error() {
+    for size in ["99999999999", "18446744073709551615"] {
+        let samples = format!("samples={size}");
+        fails(&["run", VAD, "--synthetic-weights", "--dim", "batch=1", "--dim", &samples], &["lstm_vad.onnx"]);
+    }
+}
+
+#[test]
+fn help_and_version_succeed_and_a_closed_pipe_is_quiet() {
+    assert!(text(&["--help"]).contains("Usage"));
+    assert!(text(&["--version"]).contains(env!("CARGO_PKG_VERSION")));
+    let mut child = command(&["link", "shaders/copy.wgsl", "--emit", "hlsl"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""));
+}
+
+/// The commands in the README's shell blocks, as they stand there.
+#[test]
+fn the_readme_commands_run() {
+    let readme = std::fs::read_to_string(Path::new(ROOT).join("README.md")).unwrap();
+    let (mut inside, mut commands) = (false, 0);
+    for line in readme.lines() {
+        if line.starts_with("```") {
+            inside = line == "```sh";
+        } else if let (true, Some(command)) = (inside, line.split('#').next().map(str::trim)) {
+            let words: Vec<&str> = command.split_whitespace().collect();
+            match words.as_slice() {
+                // What the tests above and CI run already.
+                ["fascine", "demo", ..] | [] => {}
+                ["fascine", args @ ..] => {
+                    text(args);
+                    commands += 1;
+                }
+                ["cargo", "run", .., "--example", name] => {
+                    assert!(Path::new(ROOT).join(format!("examples/{name}.rs")).is_file(), "{command}");
+                }
+                ["cargo", "install", ..] => {}
+                [script, ..] => assert!(Path::new(ROOT).join(script).is_file(), "{command}"),
+            }
+        }
+    }
+    assert!(commands >= 5, "only {commands} commands in the README");
+}

@@ -1,0 +1,4 @@
+//! What several integration tests share.
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part")]
+
+pub mod direct;

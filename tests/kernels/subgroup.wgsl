@@ -1,0 +1,15 @@
+// Subgroup operations and builtins; the results do not depend on the subgroup's size.
+struct Params { len: u32 }
+@group(0) @binding(0) var<storage, read_write> out: array<u32>;
+@group(0) @binding(1) var<uniform> params: Params;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(subgroup_size) size: u32,
+        @builtin(subgroup_invocation_id) lane: u32) {
+    let lanes = subgroupAdd(1u);
+    let first = subgroupBroadcastFirst(id.x);
+    let ballot = subgroupBallot(lane == 0u);
+    if id.x < params.len {
+        out[id.x] = select(0u, 1u, lanes == size) + select(0u, 2u, first + lane == id.x) + (ballot.x & 1u) * 4u;
+    }
+}

@@ -1,0 +1,95 @@
+//! Merged WGSL of kernel sets, kept in `tests/snapshots/link/` and reviewed by diff. `FASCINE_BLESS=1` writes them anew.
+
+#![allow(clippy::unwrap_used)]
+
+mod link_common;
+
+use std::path::PathBuf;
+
+use fascine::kernel::{Trust, Variant};
+use fascine::link::{Arm, Clamp, Slot, SlotKind, Target, emit, link};
+use link_common::{arm, heap_arm, kernel, sorted, user_arm};
+
+fn sets() -> Vec<(&'static str, Vec<Arm>, Clamp)> {
+    let variant =
+        |mode: f64| Arm::with_default_slots(Variant::new(kernel("variant", Trust::Project), [("MODE", mode)]));
+    let spread = {
+        let mut arm = arm("scale");
+        arm.slots = [(2, SlotKind::Heap), (1, SlotKind::Slab), (3, SlotKind::Heap)]
+            .map(|(index, kind)| Slot { index, kind })
+            .to_vec();
+        arm
+    };
+    let everything = ["scale", "vectors", "particles", "reduce", "transpose", "matrices", "nested", "stride", "cube"];
+    vec![
+        ("scale", vec![arm("scale")], Clamp::Users),
+        ("vectors", vec![arm("vectors")], Clamp::Users),
+        ("particles", vec![arm("particles")], Clamp::Users),
+        ("workgroup_memory", vec![arm("reduce"), arm("transpose"), arm("atomics")], Clamp::Users),
+        ("matrices_nested", vec![arm("matrices"), arm("nested")], Clamp::Users),
+        ("private", vec![arm("stride"), arm("scale")], Clamp::Users),
+        ("shapes", vec![arm("cube"), arm("transpose")], Clamp::Users),
+        ("variants", vec![variant(0.0), variant(1.0), variant(2.0)], Clamp::Users),
+        ("subgroup", vec![arm("subgroup"), arm("scale")], Clamp::Users),
+        ("half", vec![arm("half")], Clamp::Users),
+        ("fixed_size", vec![arm("cluster"), arm("initial")], Clamp::Users),
+        ("user", vec![user_arm("wild"), arm("scale")], Clamp::Users),
+        ("clamped", vec![arm("scale"), arm("nested"), arm("matrices")], Clamp::All),
+        ("slots", vec![arm("scale"), spread, heap_arm(arm("scale").variant, 0)], Clamp::Users),
+        ("everything", everything.map(arm).to_vec(), Clamp::Users),
+    ]
+}
+
+fn path(name: &str) -> PathBuf {
+    PathBuf::from(format!("{}/tests/snapshots/link/{name}.wgsl", env!("CARGO_MANIFEST_DIR")))
+}
+
+#[test]
+fn merged_modules_match_their_snapshots() {
+    let bless = std::env::var_os("FASCINE_BLESS").is_some();
+    let mut wrong = Vec::new();
+    for (name, arms, clamp) in sets() {
+        let arms = sorted(arms);
+        let linked = link(&arms, clamp).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let text = String::from_utf8(emit(&linked, Target::Wgsl).unwrap()).unwrap();
+        let again = link(&arms, clamp).unwrap();
+        assert_eq!(text.as_bytes(), emit(&again, Target::Wgsl).unwrap(), "{name}: linked twice");
+        if bless {
+            std::fs::create_dir_all(path(name).parent().unwrap()).unwrap();
+            std::fs::write(path(name), &text).unwrap();
+        } else if std::fs::read_to_string(path(name)).ok().as_deref() != Some(&text) {
+            wrong.push(name);
+        }
+    }
+    assert!(wrong.is_empty(), "these differ from tests/snapshots/link (FASCINE_BLESS=1 writes them anew): {wrong:?}");
+}
+
+#[test]
+fn merged_modules_translate_to_every_language() {
+    let mut failures = Vec::new();
+    for (name, arms, clamp) in sets() {
+        let linked = link(&sorted(arms), clamp).unwrap_or_else(|error| panic!("{name}: {error}"));
+        for target in [Target::SpirV, Target::Msl, Target::Hlsl, Target::Wgsl] {
+            match emit(&linked, target) {
+                Ok(bytes) => assert!(!bytes.is_empty()),
+                Err(error) => failures.push(format!("{name}: {error}")),
+            }
+        }
+        // The text that people see is itself a valid module.
+        let text = String::from_utf8(emit(&linked, Target::Wgsl).unwrap()).unwrap();
+        if let Err(error) = naga::front::wgsl::parse_str(&text) {
+            failures.push(format!("{name}: {}", error.emit_to_string(&text)));
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn every_snapshot_belongs_to_a_set() {
+    let sets = sets();
+    let folder = path("any").parent().unwrap().to_owned();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let file = entry.unwrap().path();
+        assert!(sets.iter().any(|(name, ..)| path(name) == file), "{} is left over", file.display());
+    }
+}

@@ -1,0 +1,257 @@
+//! The runtime as an application sees it: users' kernels, threads, cancelling, unloading, an app's own device.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use fascine::runtime::{Drive, KernelRequest};
+use fascine::{DType, ErrorKind, Options, Runtime, Tensor, UserKernel};
+
+const SCALE: &str = "
+struct Params { factor: f32, len: u32 }
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+@group(0) @binding(2) var<uniform> params: Params;
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    if id.x < params.len { y[id.x] = x[id.x] * params.factor; }
+}
+";
+
+fn runtime() -> Runtime {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| Runtime::new(Options::default()).unwrap()).clone()
+}
+
+fn ramp(len: usize) -> Vec<f32> {
+    (0..len).map(|i| i as f32).collect()
+}
+
+fn scale(kernel: &UserKernel, len: usize, factor: f32) -> KernelRequest {
+    kernel
+        .request()
+        .tensor("x", Tensor::new([len], ramp(len)).unwrap())
+        .unwrap()
+        .output("y", DType::F32, [len])
+        .unwrap()
+        .param("factor", factor)
+        .unwrap()
+        .param("len", len as u32)
+        .unwrap()
+        .workgroups([(len as u32).div_ceil(64), 1, 1])
+}
+
+fn scaled(len: usize, factor: f32) -> Vec<f32> {
+    ramp(len).into_iter().map(|x| x * factor).collect()
+}
+
+#[test]
+fn a_users_kernel_is_a_request() {
+    let kernel = runtime().load_kernel(SCALE).unwrap();
+    let done = scale(&kernel, 1000, 3.0).deadline(Duration::from_secs(5)).submit().unwrap().wait().unwrap();
+    assert_eq!(done.output("y").unwrap().as_slice::<f32>().unwrap(), scaled(1000, 3.0));
+    let timing = done.timing();
+    assert_eq!((timing.bundles, timing.lanes), (1, 1));
+    assert!(timing.in_time.is_some() && timing.total >= timing.queued);
+    assert_eq!(done.output("x").unwrap_err().kind(), ErrorKind::Input);
+}
+
+#[test]
+fn requests_of_many_threads_end_right() {
+    let kernel = runtime().load_kernel(SCALE).unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..8u32 {
+            let kernel = &kernel;
+            scope.spawn(move || {
+                let requests: Vec<_> = (1..=16u32)
+                    .map(|n| {
+                        let (len, factor) = ((n * 37) as usize, (thread * 100 + n) as f32);
+                        (len, factor, scale(kernel, len, factor).submit().unwrap())
+                    })
+                    .collect();
+                for (len, factor, request) in requests {
+                    let done = pollster::block_on(request).unwrap();
+                    assert_eq!(done.output("y").unwrap().as_slice::<f32>().unwrap(), scaled(len, factor));
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn dropping_a_request_cancels_it_at_every_stage() {
+    let runtime = Runtime::new(Options { drive: Drive::Manual, ..Options::default() }).unwrap();
+    let kernel = runtime.load_kernel(SCALE).unwrap();
+    // Before the engine knows of it, while its kernel compiles, when it is issued, when it is done.
+    for polls in [0, 1, 3, 200] {
+        let request = scale(&kernel, 5000, 2.0).submit().unwrap();
+        for _ in 0..polls {
+            runtime.poll().unwrap();
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        drop(request);
+    }
+    let done = scale(&kernel, 64, 2.0).submit().unwrap().wait().unwrap();
+    assert_eq!(done.output("y").unwrap().as_slice::<f32>().unwrap(), scaled(64, 2.0));
+    assert_eq!(runtime.stats().unwrap().requests, 5);
+    assert_eq!(runtime.memory().unwrap().heap_used, 0);
+}
+
+#[test]
+fn zero_workgroups_and_empty_tensors_are_legal() {
+    let kernel = runtime().load_kernel(SCALE).unwrap();
+    let done = scale(&kernel, 0, 2.0).workgroups([1, 1, 1]).submit().unwrap().wait().unwrap();
+    assert_eq!(done.output("y").unwrap().shape(), [0]);
+    let done = scale(&kernel, 8, 2.0).workgroups([0, 1, 1]).submit().unwrap().wait().unwrap();
+    assert_eq!(done.output("y").unwrap().as_slice::<f32>().unwrap(), [0.0; 8]);
+}
+
+#[test]
+fn a_kernel_that_cannot_run_is_an_error() {
+    let cases = [
+        ("fn broken(", ErrorKind::Kernel),
+        ("@compute @workgroup_size(64) fn main() { let x: i32 = 1.5; }", ErrorKind::Kernel),
+        (
+            "@group(0) @binding(0) var<storage, read_write> count: atomic<u32>;
+             @compute @workgroup_size(64) fn main() { atomicAdd(&count, 1u); }",
+            ErrorKind::Kernel,
+        ),
+        (
+            "@group(0) @binding(0) var image: texture_2d<f32>;
+             @compute @workgroup_size(64) fn main() { _ = textureLoad(image, vec2(0u), 0); }",
+            ErrorKind::Kernel,
+        ),
+    ];
+    for (text, kind) in cases {
+        let error = runtime().load_kernel(text).unwrap_err();
+        assert_eq!(error.kind(), kind, "{error}");
+    }
+    let error = runtime().load_kernel(cases[2].0).unwrap_err();
+    assert!(error.to_string().contains("count"), "{error}");
+}
+
+#[test]
+fn wrong_arguments_are_named() {
+    let kernel = runtime().load_kernel(SCALE).unwrap();
+    let request = kernel.request();
+    assert!(request.clone().param("factr", 1.0f32).unwrap_err().to_string().contains("factr"));
+    assert!(request.clone().param("factor", 1.0f64).unwrap_err().to_string().contains("4 bytes"));
+    assert!(request.clone().tensor("z", Tensor::scalar(1.0f32)).unwrap_err().to_string().contains('z'));
+    assert!(request.clone().constant("N", 1.0).unwrap_err().to_string().contains('N'));
+    let error = request.clone().output("y", DType::F32, [4]).unwrap().submit().unwrap_err();
+    assert!(error.to_string().contains("'x' has no tensor"), "{error}");
+    let error = scale(&kernel, 4, 1.0).workgroups([u32::MAX, 2, 1]).submit().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Limit);
+    let error = scale(&kernel, 4, 1.0).output("y", DType::F64, [4]).unwrap().submit().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Input);
+}
+
+#[test]
+fn a_request_larger_than_the_cap_is_an_error_and_others_go_on() {
+    let runtime = Runtime::new(Options { memory_cap: Some(8 << 20), ..Options::default() }).unwrap();
+    let kernel = runtime.load_kernel(SCALE).unwrap();
+    let error = scale(&kernel, 4 << 20, 1.0).submit().and_then(|request| request.wait()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Memory, "{error}");
+    let done = scale(&kernel, 64, 2.0).submit().unwrap().wait().unwrap();
+    assert_eq!(done.output("y").unwrap().as_slice::<f32>().unwrap(), scaled(64, 2.0));
+}
+
+#[test]
+fn requests_wait_for_memory_that_others_hold() {
+    let runtime = Runtime::new(Options { memory_cap: Some(16 << 20), ..Options::default() }).unwrap();
+    let kernel = runtime.load_kernel(SCALE).unwrap();
+    let len = 500_000;
+    let requests: Vec<_> = (0..8).map(|n| scale(&kernel, len, n as f32).submit().unwrap()).collect();
+    for (n, request) in requests.into_iter().enumerate() {
+        let done = request.wait().unwrap();
+        assert_eq!(done.output("y").unwrap().as_slice::<f32>().unwrap()[len - 1], (len - 1) as f32 * n as f32);
+    }
+}
+
+#[test]
+fn no_adapter_of_that_name_is_an_error() {
+    let options = Options {
+        adapter: fascine::gpu::AdapterOptions {
+            select: fascine::gpu::Select::Name("no such adapter".into()),
+            ..Default::default()
+        },
+        ..Options::default()
+    };
+    let error = Runtime::new(options).map(|_| ()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NoAdapter);
+}
+
+/// A device as an app would make it, with nothing but WebGPU's default limits.
+fn default_device() -> (wgpu::Adapter, wgpu::Device, wgpu::Queue) {
+    pollster::block_on(async {
+        let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+        let adapter = instance.request_adapter(&wgpu::RequestAdapterOptions::default()).await.unwrap();
+        let (device, queue) = adapter.request_device(&wgpu::DeviceDescriptor::default()).await.unwrap();
+        (adapter, device, queue)
+    })
+}
+
+#[test]
+fn an_apps_device_with_default_limits_will_do() {
+    let (adapter, device, queue) = default_device();
+    for drive in [Drive::Thread, Drive::Manual] {
+        let options = Options { drive, ..Options::default() };
+        let runtime = Runtime::from_device(adapter.clone(), device.clone(), queue.clone(), options).unwrap();
+        let kernel = runtime.load_kernel(SCALE).unwrap();
+        let requests: Vec<_> = (1..5).map(|n| scale(&kernel, 100 * n, n as f32).submit().unwrap()).collect();
+        for (n, request) in (1..5).zip(requests) {
+            let done = request.wait().unwrap();
+            assert_eq!(done.output("y").unwrap().as_slice::<f32>().unwrap(), scaled(100 * n, n as f32));
+        }
+    }
+    // The app goes on with its device.
+    let buffer = device.create_buffer(&wgpu::BufferDescriptor {
+        label: None,
+        size: 16,
+        usage: wgpu::BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    });
+    queue.write_buffer(&buffer, 0, &[1; 16]);
+    queue.submit([]);
+}
+
+#[test]
+fn handles_may_outlive_the_runtime() {
+    let kernel = Runtime::new(Options::default()).unwrap().load_kernel(SCALE).unwrap();
+    let request = scale(&kernel, 10, 4.0).submit().unwrap();
+    drop(kernel);
+    assert_eq!(request.wait().unwrap().output("y").unwrap().as_slice::<f32>().unwrap(), scaled(10, 4.0));
+}
+
+#[test]
+fn a_kernel_that_reaches_outside_sees_only_its_own() {
+    let runtime = Arc::new(runtime());
+    let kernel = runtime
+        .load_kernel(
+            "@group(0) @binding(0) var<storage, read> x: array<u32>;
+             @group(0) @binding(1) var<storage, read_write> y: array<u32>;
+             @compute @workgroup_size(64)
+             fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+                 y[id.x] = x[id.x * 4099u] + x[0xffffffffu - id.x];
+                 y[id.x * 65537u + 64u] = 7u;
+             }",
+        )
+        .unwrap();
+    let neighbour = runtime.load_kernel(SCALE).unwrap();
+    for _ in 0..10 {
+        let before = scale(&neighbour, 300, 5.0).submit().unwrap();
+        let hostile = kernel
+            .request()
+            .tensor("x", Tensor::new([16], vec![1u32; 16]).unwrap())
+            .unwrap()
+            .output("y", DType::U32, [65])
+            .unwrap()
+            .workgroups([4, 1, 1])
+            .submit()
+            .unwrap();
+        let after = scale(&neighbour, 300, 6.0).submit().unwrap();
+        let y = hostile.wait().unwrap();
+        assert!(y.output("y").unwrap().as_slice::<u32>().unwrap().iter().all(|&y| y == 2 || y == 7));
+        assert_eq!(before.wait().unwrap().output("y").unwrap().as_slice::<f32>().unwrap(), scaled(300, 5.0));
+        assert_eq!(after.wait().unwrap().output("y").unwrap().as_slice::<f32>().unwrap(), scaled(300, 6.0));
+    }
+}

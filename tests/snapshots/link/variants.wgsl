@@ -1,0 +1,165 @@
+const MODE: u32 = 0u;
+const SCALE: f32 = 1.5f;
+const TILE: u32 = 64u;
+const MODE_1: u32 = 1u;
+const SCALE_1: f32 = 1.5f;
+const TILE_1: u32 = 64u;
+const MODE_2: u32 = 2u;
+const SCALE_2: f32 = 1.5f;
+const TILE_2: u32 = 64u;
+
+@group(0) @binding(0) 
+var<storage> lanes: array<vec4<u32>>;
+var<workgroup> shared_0_: array<f32, 64>;
+@group(0) @binding(1) 
+var<storage, read_write> heap_0_: array<vec4<u32>>;
+
+fn variant_0_apply(x: f32) -> f32 {
+    switch MODE {
+        case 0u: {
+            return (x * SCALE);
+        }
+        case 1u: {
+            return (max(x, 0f) + SCALE);
+        }
+        default: {
+            return exp((-(x) * x));
+        }
+    }
+}
+
+fn variant_0_(lane: u32, group: u32, local_1: u32) {
+    let _e5 = lanes[lane];
+    let _e10 = (((group % _e5.z) * 64u) + local_1);
+    let _e14 = lanes[(lane + 3u)];
+    let _e21 = lanes[(lane + 2u)];
+    let a_base = _e21.x;
+    if (_e10 < _e14.x) {
+        let _e37 = heap_0_[(a_base + (_e10 >> 2u))][(_e10 & 3u)];
+        shared_0_[((local_1 + 1u) % TILE)] = bitcast<f32>(_e37);
+    }
+    workgroupBarrier();
+    if (_e10 < _e14.x) {
+        let _e44 = shared_0_[((local_1 + 1u) % TILE)];
+        let _e45 = variant_0_apply(_e44);
+        heap_0_[(a_base + (_e10 >> 2u))][(_e10 & 3u)] = bitcast<u32>(_e45);
+        return;
+    } else {
+        return;
+    }
+}
+
+fn variant_1_apply(x_1: f32) -> f32 {
+    switch MODE_1 {
+        case 0u: {
+            return (x_1 * SCALE_1);
+        }
+        case 1u: {
+            return (max(x_1, 0f) + SCALE_1);
+        }
+        default: {
+            return exp((-(x_1) * x_1));
+        }
+    }
+}
+
+fn variant_1_(lane_1: u32, group_1: u32, local_2: u32) {
+    let _e5 = lanes[lane_1];
+    let _e10 = (((group_1 % _e5.z) * 64u) + local_2);
+    let _e14 = lanes[(lane_1 + 3u)];
+    let _e21 = lanes[(lane_1 + 2u)];
+    let a_base_1 = _e21.x;
+    if (_e10 < _e14.x) {
+        let _e37 = heap_0_[(a_base_1 + (_e10 >> 2u))][(_e10 & 3u)];
+        shared_0_[((local_2 + 1u) % TILE_1)] = bitcast<f32>(_e37);
+    }
+    workgroupBarrier();
+    if (_e10 < _e14.x) {
+        let _e44 = shared_0_[((local_2 + 1u) % TILE_1)];
+        let _e45 = variant_1_apply(_e44);
+        heap_0_[(a_base_1 + (_e10 >> 2u))][(_e10 & 3u)] = bitcast<u32>(_e45);
+        return;
+    } else {
+        return;
+    }
+}
+
+fn variant_2_apply(x_2: f32) -> f32 {
+    switch MODE_2 {
+        case 0u: {
+            return (x_2 * SCALE_2);
+        }
+        case 1u: {
+            return (max(x_2, 0f) + SCALE_2);
+        }
+        default: {
+            return exp((-(x_2) * x_2));
+        }
+    }
+}
+
+fn variant_2_(lane_2: u32, group_2: u32, local_3: u32) {
+    let _e5 = lanes[lane_2];
+    let _e10 = (((group_2 % _e5.z) * 64u) + local_3);
+    let _e14 = lanes[(lane_2 + 3u)];
+    let _e21 = lanes[(lane_2 + 2u)];
+    let a_base_2 = _e21.x;
+    if (_e10 < _e14.x) {
+        let _e37 = heap_0_[(a_base_2 + (_e10 >> 2u))][(_e10 & 3u)];
+        shared_0_[((local_3 + 1u) % TILE_2)] = bitcast<f32>(_e37);
+    }
+    workgroupBarrier();
+    if (_e10 < _e14.x) {
+        let _e44 = shared_0_[((local_3 + 1u) % TILE_2)];
+        let _e45 = variant_2_apply(_e44);
+        heap_0_[(a_base_2 + (_e10 >> 2u))][(_e10 & 3u)] = bitcast<u32>(_e45);
+        return;
+    } else {
+        return;
+    }
+}
+
+@compute @workgroup_size(64, 1, 1) 
+fn main(@builtin(workgroup_id) workgroup_: vec3<u32>, @builtin(num_workgroups) workgroups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    var low: u32 = 0u;
+    var high: u32;
+
+    let linear = ((workgroup_.y * workgroups.x) + workgroup_.x);
+    let _e11 = lanes[0u];
+    if (linear >= _e11.y) {
+        return;
+    }
+    high = _e11.x;
+    loop {
+        let _e18 = low;
+        let _e19 = high;
+        if ((_e18 + 1u) >= _e19) {
+            break;
+        }
+        let middle = ((_e18 + _e19) >> 1u);
+        let _e32 = lanes[((middle >> 2u) + 1u)][(middle & 3u)];
+        if (_e32 > linear) {
+            high = middle;
+        } else {
+            low = middle;
+        }
+    }
+    let _e34 = low;
+    let _e40 = lanes[((_e34 >> 2u) + 1u)][(_e34 & 3u)];
+    let lane_3 = ((_e11.z >> 2u) + (_e34 * (_e11.w >> 2u)));
+    let _e48 = lanes[lane_3];
+    let group_3 = ((linear - _e40) + _e48.y);
+    switch _e48.x {
+        case 0u: {
+            variant_0_(lane_3, group_3, local);
+        }
+        case 1u: {
+            variant_1_(lane_3, group_3, local);
+        }
+        case 2u: {
+            variant_2_(lane_3, group_3, local);
+        }
+        default: {
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! The models of `tests/zoo` against onnxruntime's outputs: each alone, and all of them at once.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use fascine::reference::{Case, Suite};
+use fascine::{LoadOptions, Model, Options, Request, Runtime, Tensor};
+
+const ZOO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/zoo");
+const MODELS: [&str; 5] = ["squeezenet1_1", "resnet18", "mobilenet_v2", "minilm", "lstm_vad"];
+
+fn runtime() -> Runtime {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| Runtime::new(Options::default()).unwrap()).clone()
+}
+
+fn load(name: &str) -> (Suite, Model) {
+    let suite = Suite::open(ZOO, name).unwrap();
+    let options = LoadOptions { synthetic_weights: true, ..LoadOptions::default() };
+    let model = runtime().load_with(&suite.model, &options).unwrap();
+    (suite, model)
+}
+
+fn submit(model: &Model, case: &Case, deadline: Option<Duration>) -> Request {
+    let mut request = model.request();
+    for (name, tensor) in &case.inputs {
+        request = request.input(name, tensor.clone()).unwrap();
+    }
+    if let Some(deadline) = deadline {
+        request = request.deadline(deadline);
+    }
+    request.submit().unwrap()
+}
+
+type Outputs = Vec<(String, Tensor)>;
+
+/// The outputs of a request, checked against the case.
+fn collect(name: &str, case: &Case, request: Request) -> Outputs {
+    let done = request.wait().unwrap_or_else(|error| panic!("{name}, {}: {error}", case.name));
+    let deviation = case.check(done.outputs()).unwrap_or_else(|why| panic!("{name}, {}: {why}", case.name));
+    println!(
+        "{name}, {}: {:.2} of the tolerance, nrmse {:.1e}, {:?}",
+        case.name,
+        deviation.worst,
+        deviation.nrmse,
+        done.timing().total
+    );
+    done.outputs().map(|(name, tensor)| (name.to_owned(), tensor.clone())).collect()
+}
+
+fn bits(outputs: &Outputs) -> Vec<(&str, &[usize], &[u8])> {
+    outputs.iter().map(|(name, tensor)| (name.as_str(), tensor.shape(), tensor.bytes())).collect()
+}
+
+fn alone(name: &str) {
+    let (suite, model) = load(name);
+    assert!(!suite.cases.is_empty());
+    for case in &suite.cases {
+        collect(name, case, submit(&model, case, None));
+    }
+}
+
+#[test]
+fn squeezenet1_1_matches_its_reference() {
+    alone("squeezenet1_1");
+}
+
+#[test]
+fn resnet18_matches_its_reference() {
+    alone("resnet18");
+}
+
+#[test]
+fn mobilenet_v2_matches_its_reference() {
+    alone("mobilenet_v2");
+}
+
+#[test]
+fn minilm_matches_its_reference() {
+    alone("minilm");
+}
+
+#[test]
+fn lstm_vad_matches_its_reference() {
+    alone("lstm_vad");
+}
+
+/// Every case of every model twice, all in flight together: the references hold, and no bit differs from alone.
+#[test]
+fn all_models_at_once_match_their_references_and_themselves_alone() {
+    let loaded: Vec<(Suite, Model)> = MODELS.iter().map(|name| load(name)).collect();
+    let cases = || loaded.iter().flat_map(|(suite, model)| suite.cases.iter().map(move |case| (suite, model, case)));
+    let alone: Vec<Outputs> =
+        cases().map(|(suite, model, case)| collect(&suite.name, case, submit(model, case, None))).collect();
+
+    let mut flights = Vec::new();
+    for deadline in [None, Some(Duration::from_millis(200))] {
+        for (at, (suite, model, case)) in cases().enumerate() {
+            flights.push((at, suite, case, submit(model, case, deadline)));
+        }
+    }
+    for (at, suite, case, request) in flights {
+        let outputs = collect(&suite.name, case, request);
+        assert!(bits(&outputs) == bits(&alone[at]), "{}, {}: bits differ from alone", suite.name, case.name);
+    }
+    let stats = runtime().stats().unwrap();
+    assert!(stats.lanes > stats.waves, "nothing was bundled: {stats:?}");
+}
