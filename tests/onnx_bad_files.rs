@@ -1,5 +1,7 @@
 //! Damaged and contradictory model files: each gets a typed error that names what is wrong; none panics or hangs.
 
+#![allow(clippy::unwrap_used)]
+
 use std::cell::RefCell;
 use std::path::Path;
 
