@@ -14,6 +14,8 @@ struct Params {
     channels_in: u32,
     channels_out: u32,
     pixel_blocks: u32,
+    // Whether neighbours share weights rather than pixels.
+    blocks_first: u32,
     in_h: u32,
     in_w: u32,
     out_h: u32,
@@ -32,7 +34,7 @@ struct Params {
 override ACTIVATION: u32 = 0u;
 override RESIDUAL: bool = false;
 // 0 any; 1 pointwise with pixels in fours, loaded whole; 2 three columns, unit stride and dilation, at least four columns
-// wide: a row's window is loaded once for its three taps.
+// wide: a row's window is loaded once for its three taps; 3 one tap without padding, any stride.
 override MODE: u32 = 0u;
 
 @group(0) @binding(0) var<storage, read> input: array<vec4<f32>>;
@@ -99,12 +101,17 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if tile >= p.tiles {
         return;
     }
-    let channel_tile = tile % p.channel_tiles;
-    tile /= p.channel_tiles;
+    let blocks_first = p.blocks_first != 0u;
+    let inner_size = select(p.channel_tiles, p.pixel_blocks, blocks_first);
+    let outer_size = select(p.pixel_blocks, p.channel_tiles, blocks_first);
+    let inner = tile % inner_size;
+    tile /= inner_size;
+    let outer_tile = tile % outer_size;
+    tile /= outer_size;
     let channel_group = tile % p.groups;
-    tile /= p.groups;
-    let block = tile % p.pixel_blocks;
-    let image = tile / p.pixel_blocks;
+    let image = tile / p.groups;
+    let channel_tile = select(inner, outer_tile, blocks_first);
+    let block = select(outer_tile, inner, blocks_first);
 
     let channel = channel_tile * 32u;
     let first_out = (image * p.groups + channel_group) * p.channels_out;
@@ -149,8 +156,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var c6 = spread(subgroupBroadcast(start, 6u));
     var c7 = spread(subgroupBroadcast(start, 7u));
 
-    let rows = select(p.kernel_h, 1u, MODE == 1u);
-    let columns = select(p.kernel_w, 1u, MODE == 1u);
+    let single = MODE == 1u || MODE == 3u;
+    let rows = select(p.kernel_h, 1u, single);
+    let columns = select(p.kernel_w, 1u, single);
+    let spot = vec4<u32>(y) * p.in_w + vec4<u32>(x);
     var weight_at = (channel_group * p.channel_tiles + channel_tile) * p.channels_in * rows * columns * 8u + lane;
     var plane = first_in * in_size;
     for (var c = 0u; c < p.channels_in; c++) {
@@ -175,6 +184,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 var b: vec4<f32>;
                 if MODE == 1u {
                     b = input[(plane + pixel.x) >> 2u];
+                } else if MODE == 3u {
+                    let at = plane + spot;
+                    b = vec4(
+                        input[at.x >> 2u][at.x & 3u],
+                        input[at.y >> 2u][at.y & 3u],
+                        input[at.z >> 2u][at.z & 3u],
+                        input[at.w >> 2u][at.w & 3u],
+                    );
                 } else if MODE == 2u {
                     b = low;
                     low = vec4(low.yzw, high.x);

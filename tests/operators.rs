@@ -185,6 +185,7 @@ macro_rules! families {
 }
 
 families! {
+    batch_norm,
     conv,
     elementwise,
     layout,

@@ -92,7 +92,8 @@ fn a_chain_is_one_submission_of_many_waves() {
 #[test]
 fn policies_group_two_chains_each_in_its_way() {
     let plan = chain(&[(0, 1, 1_000), (1, 1, 1_000)]);
-    let cases: [(Policy, &[&[(u64, u32)]]); 4] = [
+    type Waves<'a> = &'a [&'a [(u64, u32)]];
+    let cases: [(Policy, Waves<'_>); 4] = [
         (Policy::SubmitEach, &[&[(0, 0)]]),
         (Policy::TimeOnly, &[&[(0, 0)], &[(0, 1)]]),
         (Policy::OnePass, &[&[(0, 0)], &[(1, 0)], &[(0, 1)], &[(1, 1)]]),

@@ -237,7 +237,7 @@ impl World {
 }
 
 fn run(scenario: &Scenario) -> Vec<String> {
-    let mut world = World::new(scenario.options.clone(), scenario.seed % 4 > 0);
+    let mut world = World::new(scenario.options.clone(), !scenario.seed.is_multiple_of(4));
     let mut dice = Dice(scenario.seed | 1);
     for _ in 0..scenario.events {
         match dice.below(10) {

@@ -9,6 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rten_shape_inference::{InferShapes, InferShapesContext, SymExpr, SymTensor, SymbolGen};
 
+use super::rules::rule;
 use super::{Attr, Dim, Graph, Node, Value};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::{Operator, lookup};
@@ -170,7 +171,7 @@ impl Inference {
     }
 
     fn shapes(&mut self, graph: &Graph, node: &Node, operator: &dyn Operator) -> Option<Vec<SymTensor>> {
-        let rule = operator.symbolic(node)?;
+        let rule = operator.symbolic(node).or_else(|| rule(node))?;
         let inputs: Vec<Option<SymTensor>> = node
             .inputs
             .iter()
@@ -210,6 +211,10 @@ fn apply(rule: &dyn InferShapes, inputs: &[Option<SymTensor>], symbols: &mut Sym
     let outputs = rule.infer_shapes(InferShapesContext::new(inputs), symbols).ok()?;
     let simplify = |tensor: SymTensor| {
         let mut tensor = tensor.simplify();
+        // One pass does not reach the end where a sum of constants only appears in it; four did for every model tried.
+        for _ in 0..3 {
+            tensor = tensor.simplify();
+        }
         tensor.replace_complex_expressions(DEPTH, symbols);
         tensor
     };

@@ -10,6 +10,7 @@ use crate::tensor::{DType, Tensor};
 pub mod builder;
 pub mod infer;
 pub mod rewrite;
+mod rules;
 
 /// Index of a value in its graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

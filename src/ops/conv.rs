@@ -165,6 +165,12 @@ impl Geometry {
         (kernel, stride, dilation) == (3, 1, 1)
     }
 
+    /// Whether each output reads one element of each channel, which is always there.
+    fn is_single(&self) -> bool {
+        let one = |axis: &Axis| (axis.kernel, axis.begin, axis.end) == (1, 0, 0);
+        one(&self.rows) && one(&self.columns)
+    }
+
     /// Sizes and windows as the kernels' parameters end.
     fn window_words(&self) -> Result<[u32; 12]> {
         let (y, x) = (&self.rows, &self.columns);
@@ -236,13 +242,17 @@ impl Run {
             1
         } else if g.has_window() && g.columns.output >= 4 {
             2
+        } else if g.is_single() {
+            3
         } else {
             0
         };
         let quads = if mode == 2 { g.rows.output * g.columns.output.div_ceil(4) } else { g.pixels().div_ceil(4) };
         let (channel_tiles, blocks) = (g.group_out.div_ceil(TILE), quads.div_ceil(8));
         let tiles = g.images * blocks * g.groups * channel_tiles;
-        let sizes = [g.groups, tiles, channel_tiles, g.group_in, g.group_out, blocks];
+        // Whichever of weights and pixels is larger is read once.
+        let blocks_first = g.group_out * g.depth() > g.group_in * g.rows.input * g.columns.input;
+        let sizes = [g.groups, tiles, channel_tiles, g.group_in, g.group_out, blocks, usize::from(blocks_first)];
         let grid = linear_grid(tiles.div_ceil(8) as u64)?;
         self.emit(cx, "conv_lanes", weight, Some(("MODE", f64::from(mode))), grid, &sizes)
     }

@@ -9,6 +9,7 @@ use crate::plan::lower::Lowering;
 use crate::tensor::{DType, Tensor};
 
 pub mod activation;
+mod batch_norm;
 pub mod broadcast;
 mod conv;
 pub mod elementwise;
@@ -92,8 +93,16 @@ pub fn lookup(domain: &str, op: &str) -> Option<&'static dyn Operator> {
 type Entry = (&'static str, &'static str, &'static dyn Operator);
 
 /// Every family's table.
-const FAMILIES: &[&[Entry]] =
-    &[conv::TABLE, layout::OPERATORS, matmul::TABLE, norm::OPERATORS, pool::TABLE, reduce::OPERATORS, rnn::OPERATORS];
+const FAMILIES: &[&[Entry]] = &[
+    batch_norm::OPERATORS,
+    conv::TABLE,
+    layout::OPERATORS,
+    matmul::TABLE,
+    norm::OPERATORS,
+    pool::TABLE,
+    reduce::OPERATORS,
+    rnn::OPERATORS,
+];
 
 /// The fact about input `i`.
 ///

@@ -17,6 +17,8 @@ const ERROR: (f64, f64) = (1.0 / 16.0, 16.0);
 const MEASURED: f64 = 1.0;
 /// Bounds of a ratio.
 const RATIO: (f64, f64) = (1e-4, 1e4);
+/// Bounds of the ratio of fixed costs, which completion times alone cannot tell from a host that was late.
+const FIXED_RATIO: (f64, f64) = (1.0 / 32.0, 32.0);
 
 /// An arm and size class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +75,19 @@ pub(super) struct Share {
     pub(super) body: f64,
 }
 
+/// What was learned of an arm's dispatches of a size class, to be kept from run to run on the same adapter.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Learned {
+    /// The arm; `None` for the fixed costs of waves and lanes.
+    pub arm: Option<ArmId>,
+    /// The size class, of no meaning to the caller.
+    pub class: u32,
+    /// Measured over estimated time.
+    pub ratio: f64,
+    /// How much it rests on.
+    pub weight: f64,
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Ratio {
     value: f64,
@@ -97,17 +112,45 @@ impl CostModel {
         CostModel { device, ratios: vec![Ratio { value: 1.0, seen: 1.0 }], keys: HashMap::new() }
     }
 
+    /// All that was learned, in a fixed order.
+    pub(super) fn learned(&self) -> Vec<Learned> {
+        let of = |arm, class, CostKey(key): CostKey| {
+            let Ratio { value, seen } = self.ratios[key as usize];
+            Learned { arm, class, ratio: value, weight: seen }
+        };
+        let mut all: Vec<_> = self.keys.iter().map(|(&(arm, class), &key)| of(Some(arm), class, key)).collect();
+        all.push(of(None, 0, FIXED));
+        all.sort_by_key(|learned| (learned.arm, learned.class));
+        all
+    }
+
+    /// Takes over what was learned before. What makes no sense is left out.
+    pub(super) fn teach(&mut self, learned: &[Learned]) {
+        for &Learned { arm, class, ratio, weight } in learned {
+            if !ratio.is_finite() || ratio <= 0.0 || !weight.is_finite() || weight < 0.0 {
+                continue;
+            }
+            let key = arm.map_or(FIXED, |arm| self.key(arm, class));
+            let (least, most) = bounds(key);
+            self.ratios[key.0 as usize] = Ratio { value: ratio.clamp(least, most), seen: weight };
+        }
+    }
+
+    fn key(&mut self, arm: ArmId, class: u32) -> CostKey {
+        let ratios = &mut self.ratios;
+        *self.keys.entry((arm, class)).or_insert_with(|| {
+            ratios.push(Ratio { value: 1.0, seen: 0.0 });
+            CostKey(ratios.len() as u32 - 1)
+        })
+    }
+
     /// The static estimate of a dispatch.
     pub(super) fn dispatch(&mut self, desc: &DispatchDesc) -> DispatchCost {
         let compute = desc.flops as f64 * 1e9 / self.device.flops;
         let memory = desc.bytes as f64 * 1e9 / self.device.bytes;
         let class = (desc.flops.max(desc.bytes) / u64::from(desc.workgroups.max(1))).max(1).ilog2() / 2
             + 32 * (desc.workgroups.max(1).ilog2() / 2);
-        let ratios = &mut self.ratios;
-        let key = *self.keys.entry((desc.arm, class)).or_insert_with(|| {
-            ratios.push(Ratio { value: 1.0, seen: 0.0 });
-            CostKey(ratios.len() as u32 - 1)
-        });
+        let key = self.key(desc.arm, class);
         DispatchCost { key, compute, memory, workgroups: desc.workgroups.max(1) }
     }
 
@@ -187,7 +230,8 @@ impl CostModel {
         let ratio = &mut self.ratios[key.0 as usize];
         ratio.seen += share;
         let weight = (share / ratio.seen).max(SETTLED * share);
-        ratio.value = (ratio.value * (1.0 + weight * (error - 1.0))).clamp(RATIO.0, RATIO.1);
+        let (least, most) = bounds(key);
+        ratio.value = (ratio.value * (1.0 + weight * (error - 1.0))).clamp(least, most);
     }
 
     fn ratio(&self, key: CostKey) -> f64 {
@@ -198,6 +242,10 @@ impl CostModel {
         let device = &self.device;
         self.ratio(FIXED) * (device.wave as f64 + device.lane as f64 * f64::from(lanes))
     }
+}
+
+fn bounds(key: CostKey) -> (f64, f64) {
+    if key == FIXED { FIXED_RATIO } else { RATIO }
 }
 
 impl WaveLoad {
@@ -290,5 +338,22 @@ mod tests {
         }
         model.learn(&[model.share(&cost, load)], 640_110.0, 1e15);
         assert!(model.alone(model.load(&cost, 64)) < 3.0 * 640_110.0);
+    }
+
+    #[test]
+    fn what_was_learned_can_be_taken_over() {
+        let mut model = CostModel::new(DEVICE);
+        let slow = model.dispatch(&desc(64, 640_000, 0));
+        for _ in 0..20 {
+            let load = model.load(&slow, 64);
+            model.learn(&[model.share(&slow, load)], model.alone(load), 5e6);
+        }
+        let mut other = CostModel::new(DEVICE);
+        let nonsense = Learned { arm: None, class: 0, ratio: f64::NAN, weight: 1.0 };
+        other.teach(&[model.learned(), vec![nonsense]].concat());
+        assert_eq!(other.learned(), model.learned());
+        let again = other.dispatch(&desc(64, 640_000, 0));
+        assert_eq!(other.alone(other.load(&again, 64)), model.alone(model.load(&slow, 64)));
+        assert!(other.is_measured(&again));
     }
 }

@@ -10,8 +10,10 @@ use super::ready::{ArmIndex, Rank};
 const PIECE: f64 = 0.25;
 /// How much riders may stretch a wave whose leader has no time to spare. Guessed.
 const TIGHT: f64 = 1.02;
-/// The part of the time to spare that riders may use up. Guessed.
-const SPARE: f64 = 0.5;
+/// The part of the time to spare that riders may use up. Set by simulation: more delays the urgent, less wastes the device.
+const SPARE: f64 = 0.15;
+/// The part of the time to spare that holding back a dispatch once may use up. Guessed.
+const HELD: f64 = 0.05;
 /// Heads that are looked at for one that brings company. Guessed.
 const LOOK: usize = 4;
 
@@ -103,9 +105,13 @@ impl Core {
         let request = self.live(other.rank)?;
         let step = &request.plan.steps[other.rank.dispatch as usize];
         let wait = self.cost.alone(self.cost.load(&step.cost, step.workgroups));
-        let start = self.start.saturating_add(wait as u64);
+        let start = self.start.saturating_add((wait / HELD) as u64);
         let held = self.requests[leader.rank.slot as usize].as_mut()?;
-        let spare = leader.tier != Tier::DEADLINE || held.can_keep(leader.rank.dispatch, start);
+        let path = held.path(leader.rank.dispatch) as u64;
+        let spare = match held.desc.deadline.filter(|_| leader.tier == Tier::DEADLINE) {
+            Some(deadline) => start.saturating_add(path) <= deadline,
+            None => true,
+        };
         (spare && held.hold(leader.rank.dispatch)).then_some(other)
     }
 

@@ -26,6 +26,7 @@ mod sets;
 pub mod simulate;
 mod slice;
 
+pub use cost::Learned;
 pub use error::PredictionError;
 pub use options::{DeviceModel, HoldBack, Options, Order, Parts, Policy};
 pub use scheduler::{Cancelled, Retired, Scheduler, Stats};

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::bundle::Formed;
 use super::core::Core;
-use super::cost::Share;
+use super::cost::{Learned, Share};
 use super::error::{Errors, PredictionError};
 use super::lead::Room;
 use super::options::{Options, Scope};
@@ -269,6 +269,16 @@ impl Scheduler {
     /// When to call [`Scheduler::issue`] again though nothing happened; `None` if that would be of no use.
     pub fn next_wakeup(&self, _now: Nanos) -> Option<Nanos> {
         None
+    }
+
+    /// What was learned of durations, to be kept from run to run on the same adapter.
+    pub fn learned(&self) -> Vec<Learned> {
+        self.core.cost.learned()
+    }
+
+    /// Takes over what an earlier scheduler learned on the same adapter. Best done before the first request.
+    pub fn teach(&mut self, learned: &[Learned]) {
+        self.core.cost.teach(learned);
     }
 
     /// How far the predicted durations of waves were off.

@@ -95,7 +95,7 @@ impl Rewrite for DropIdentities {
         for id in &graph.outputs {
             is_output[id.0 as usize] = true;
         }
-        for index in 0..graph.nodes.len() {
+        for (index, dead) in dead.iter_mut().enumerate() {
             for id in graph.nodes[index].inputs.iter_mut().flatten() {
                 *id = same.get(id).copied().unwrap_or(*id);
             }
@@ -110,7 +110,7 @@ impl Rewrite for DropIdentities {
                 continue;
             }
             same.insert(to, from);
-            dead[index] = true;
+            *dead = true;
             outcome.fired += 1;
         }
         let mut at = 0;

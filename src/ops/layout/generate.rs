@@ -160,7 +160,7 @@ fn count(inputs: &[Option<&Fact>]) -> Result<usize> {
                 return Err(zero());
             }
             let len = ((limit - start) / delta).ceil().max(0.0);
-            if !(len < 1e15) {
+            if len.is_nan() || len >= 1e15 {
                 return Err(Error::shape(format!("a range from {start} to {limit} by {delta}")));
             }
             len as usize

@@ -176,7 +176,7 @@ impl Operator for Tile {
         let view = cx.view(0)?;
         let output = cx.output(0);
         let repeats: Vec<usize> =
-            output.shape.iter().zip(&view.shape).map(|(&out, &size)| if size == 0 { 0 } else { out / size }).collect();
+            output.shape.iter().zip(&view.shape).map(|(&out, &size)| out.checked_div(size).unwrap_or(0)).collect();
         let shape = interleave(&repeats, &view.shape);
         let strides = interleave(&vec![0; repeats.len()], &view.strides);
         let target = View::row_major(output.buffer, output.dtype, &shape);

@@ -1,0 +1,164 @@
+//! The scheduler on a virtual device. All figures are simulated.
+
+use std::sync::Arc;
+
+use fascine::schedule::simulate::{Arrivals, Report, Scenario, Straggle, Stream, VirtualDevice, simulate};
+use fascine::schedule::{
+    Admission, ArmId, DeviceModel, DispatchDesc, HoldBack, Nanos, Options, Order, PlanDesc, Policy,
+};
+
+const SECOND: Nanos = 1_000_000_000;
+const DEVICE: DeviceModel =
+    DeviceModel { parallelism: 128, flops: 8e12, bytes: 400e9, wave: 6_000, lane: 100, submission: 15_000 };
+
+/// A chain of dispatches of so many microseconds each, over ten kernels, that fill about a quarter of the device.
+fn network(model: u32, dispatches: u32, micros: f64) -> Arc<PlanDesc> {
+    let dispatches = (0..dispatches).map(|index| {
+        let workgroups = 8 * (1 + (index * 5 + model) % 8);
+        let filled = micros * 1e-6 * f64::from(workgroups) / 128.0;
+        DispatchDesc {
+            arm: ArmId((index * 3 + model) % 10),
+            workgroups,
+            flops: (filled * DEVICE.flops) as u64,
+            bytes: (filled * 0.4 * DEVICE.bytes) as u64,
+            deps: index.checked_sub(1).into_iter().collect(),
+        }
+    });
+    Arc::new(PlanDesc { model, dispatches: dispatches.collect() })
+}
+
+/// Plans, and their time alone.
+fn zoo() -> Vec<(Arc<PlanDesc>, Nanos)> {
+    let shapes = [(20, 25.0), (50, 15.0), (30, 20.0), (12, 10.0), (60, 12.0), (40, 40.0)];
+    let alone = |(model, (dispatches, micros)): (usize, (u32, f64))| {
+        let plan = network(model as u32, dispatches, micros);
+        let streams = vec![Stream::new(plan.clone(), Arrivals::Periodic { rate: 20.0 }, None)];
+        let latency = run(options(Policy::Bundled), streams, SECOND).total.latency(0.5);
+        (plan, latency)
+    };
+    shapes.into_iter().enumerate().map(alone).collect()
+}
+
+fn options(policy: Policy) -> Options {
+    Options { policy, ..Options::for_parallelism(128) }
+}
+
+fn run(options: Options, streams: Vec<Stream>, time: Nanos) -> Report {
+    let device = VirtualDevice { compile: 20_000_000, ..VirtualDevice::new(DEVICE) };
+    simulate(&Scenario { seed: 7, warm_up: 2 * SECOND, duration: 2 * SECOND + time, device, options, streams })
+}
+
+/// Open-loop streams of all plans at `rate` each, with deadlines of three times their time alone.
+fn sweep(options: Options, rate: f64, admission: Admission) -> Report {
+    let stream = |(plan, alone): (Arc<PlanDesc>, Nanos)| Stream {
+        admission,
+        ..Stream::new(plan, Arrivals::Poisson { rate }, Some(3 * alone))
+    };
+    run(options, zoo().into_iter().map(stream).collect(), SECOND)
+}
+
+#[test]
+fn the_same_seed_gives_the_same_report() {
+    for policy in [Policy::SubmitEach, Policy::TimeOnly, Policy::OnePass, Policy::Bundled] {
+        let go = || sweep(options(policy), 20.0, Admission::RunLate);
+        assert_eq!(go(), go(), "{policy:?}");
+    }
+}
+
+#[test]
+fn every_request_is_accounted_for() {
+    for admission in [Admission::RunLate, Admission::DropLate, Admission::RejectPredictedMiss] {
+        let total = sweep(options(Policy::Bundled), 300.0, admission).total;
+        assert_eq!(total.completed + total.refused, total.arrived, "{admission:?}");
+        assert!(total.arrived > 1_500 && (total.refused == 0) == (admission == Admission::RunLate), "{admission:?}");
+    }
+}
+
+#[test]
+fn bundles_keep_deadlines_at_loads_that_no_baseline_does() {
+    let attained = |options: Options| sweep(options, 150.0, Admission::RunLate).total.attainment();
+    for baseline in [Policy::SubmitEach, Policy::TimeOnly, Policy::OnePass] {
+        let attained = attained(options(baseline));
+        assert!(attained < 0.5, "{baseline:?} {attained}");
+    }
+    let in_order = attained(Options { order: Order::Arrival, ..options(Policy::Bundled) });
+    let by_deadline = attained(options(Policy::Bundled));
+    let held_back = attained(Options { hold_back: HoldBack::Yes, ..options(Policy::Bundled) });
+    assert!(by_deadline > 0.95 && held_back > 0.95, "{by_deadline} {held_back}");
+    assert!(in_order < by_deadline - 0.05, "{in_order} {by_deadline}");
+}
+
+#[test]
+fn goodput_holds_under_overload() {
+    let goodput = |rate| {
+        let total = sweep(options(Policy::Bundled), rate, Admission::DropLate).total;
+        total.in_time
+    };
+    let loads = [200.0, 300.0, 400.0, 500.0, 600.0].map(goodput);
+    let peak = loads.iter().max().unwrap();
+    assert!(loads[4] * 10 >= peak * 9, "{loads:?}");
+}
+
+#[test]
+fn the_urgent_wait_little_beside_saturating_best_effort() {
+    let zoo = zoo();
+    let (plan, alone) = zoo[3].clone();
+    let go = |options: Options, others: usize| {
+        let urgent = Stream::new(plan.clone(), Arrivals::Poisson { rate: 100.0 }, Some(2 * alone));
+        let closed = Arrivals::Closed { outstanding: 2 };
+        let rest = zoo.iter().filter(|(other, _)| !Arc::ptr_eq(other, &plan)).take(others);
+        let rest = rest.map(|(plan, _)| Stream::new(plan.clone(), closed.clone(), None));
+        let report = run(options, std::iter::once(urgent).chain(rest).collect(), 2 * SECOND);
+        (report.streams[0].clone(), report.streams[1..].iter().map(|stream| stream.completed).sum::<u64>())
+    };
+    let (undisturbed, _) = go(options(Policy::Bundled), 0);
+    let (urgent, rest) = go(options(Policy::Bundled), 5);
+    let (baseline, baseline_rest) = go(options(Policy::OnePass), 5);
+    let slowdown = |stream: &fascine::schedule::simulate::StreamReport| {
+        stream.latency(0.99) as f64 / undisturbed.latency(0.99) as f64
+    };
+    assert!(slowdown(&urgent) < 2.0 && slowdown(&baseline) > 5.0, "{} {}", slowdown(&urgent), slowdown(&baseline));
+    assert!(urgent.attainment() > 0.8, "{}", urgent.attainment());
+    assert!(rest > baseline_rest, "{rest} {baseline_rest}");
+}
+
+#[test]
+fn predictions_become_good_with_and_without_timestamps() {
+    for (timestamps, bound) in [(true, 0.1), (false, 0.3)] {
+        let device = VirtualDevice { timestamps, skew: 0.6, compile: 20_000_000, ..VirtualDevice::new(DEVICE) };
+        let streams = vec![Stream::new(network(0, 30, 20.0), Arrivals::Poisson { rate: 100.0 }, None)];
+        let options = options(Policy::Bundled);
+        let report = simulate(&Scenario { seed: 1, warm_up: 0, duration: 5 * SECOND, device, options, streams });
+        assert!(report.error.median <= bound, "{timestamps}: {:?}", report.error);
+    }
+}
+
+#[test]
+fn the_latest_frame_supersedes() {
+    let camera = |latest_wins| {
+        let plan = network(0, 60, 1_600.0);
+        let stream = Stream { latest_wins, ..Stream::new(plan, Arrivals::Periodic { rate: 60.0 }, None) };
+        run(options(Policy::TimeOnly), vec![stream], SECOND).total
+    };
+    let (all, latest) = (camera(false), camera(true));
+    assert_eq!(all.refused, 0);
+    assert!(latest.refused > 10 && latest.latency(0.99) < all.latency(0.99) / 3, "{}", latest.latency(0.99));
+}
+
+#[test]
+fn others_recover_from_a_straggler() {
+    let zoo = zoo();
+    let from = 4 * SECOND;
+    let stream = |(index, (plan, alone)): (usize, &(Arc<PlanDesc>, Nanos))| {
+        let slow = Straggle { from: 3 * SECOND, until: from, factor: 8.0 };
+        let arrivals = Arrivals::Poisson { rate: 30.0 };
+        Stream { straggle: (index == 0).then_some(slow), ..Stream::new(plan.clone(), arrivals, Some(3 * alone)) }
+    };
+    let streams = zoo.iter().enumerate().map(stream).collect();
+    let device = VirtualDevice { compile: 20_000_000, ..VirtualDevice::new(DEVICE) };
+    let (warm_up, duration) = (from + SECOND, from + 2 * SECOND);
+    let options = options(Policy::Bundled);
+    let report = simulate(&Scenario { seed: 7, warm_up, duration, device, options, streams });
+    let attained = report.streams[1..].iter().map(|stream| stream.attainment()).fold(1.0, f64::min);
+    assert!(attained > 0.95, "{attained}");
+}
