@@ -2,7 +2,10 @@
 //!
 //! `cargo run --release --example user_kernel`
 
-use fascine::{DType, LoadOptions, Runtime, Tensor};
+use fascine::{DType, LoadOptions, Model, Request, Runtime, Tensor, UserKernel};
+
+const WIDTH: u32 = 72;
+const HEIGHT: u32 = 24;
 
 /// Mandelbrot's set, one invocation per pixel.
 const KERNEL: &str = "
@@ -31,31 +34,47 @@ fn main() -> fascine::Result<()> {
     let model = runtime.load_with("tests/zoo/minilm.onnx", &options)?;
     let kernel = runtime.load_kernel(KERNEL)?;
 
+    for round in 0..6 {
+        let sentence = sentence(&model)?;
+        let picture = picture(&kernel)?;
+        let picture = picture.wait()?;
+        if round == 0 {
+            show(picture.output("image")?)?;
+        }
+        let sentence = sentence.wait()?;
+        let embedding = sentence.output("sentence_embedding")?.as_slice::<f32>()?;
+        // Whether they share waves is for the scheduler: work that fills the device by itself gains nothing.
+        let shared = picture.timing().shared_bundles;
+        println!("round {round}: embedding {:?}..., {shared} waves of the picture shared", &embedding[..3]);
+    }
+    Ok(())
+}
+
+fn sentence(model: &Model) -> fascine::Result<Request> {
     let ids = |value: i64| Tensor::new([1, 16], vec![value; 16]);
-    let sentence = model
+    model
         .request()
         .input("input_ids", ids(101)?)?
         .input("attention_mask", ids(1)?)?
         .input("token_type_ids", ids(0)?)?
-        .submit()?;
-    let (width, height) = (72u32, 24u32);
-    let picture = kernel
-        .request()
-        .output("image", DType::U32, [height as usize, width as usize])?
-        .param("width", width)?
-        .param("height", height)?
-        .param("limit", 200u32)?
-        .workgroups([(width * height).div_ceil(64), 1, 1])
-        .submit()?;
+        .submit()
+}
 
-    let picture = picture.wait()?;
-    for row in picture.output("image")?.as_slice::<u32>()?.chunks(width as usize) {
-        let shade = |steps: &u32| [' ', '.', ':', '+', '*', '#', '@'][((*steps).max(1).ilog2().min(6)) as usize];
+fn picture(kernel: &UserKernel) -> fascine::Result<Request> {
+    kernel
+        .request()
+        .output("image", DType::U32, [HEIGHT as usize, WIDTH as usize])?
+        .param("width", WIDTH)?
+        .param("height", HEIGHT)?
+        .param("limit", 200u32)?
+        .workgroups([(WIDTH * HEIGHT).div_ceil(64), 1, 1])
+        .submit()
+}
+
+fn show(image: &Tensor) -> fascine::Result<()> {
+    for row in image.as_slice::<u32>()?.chunks(WIDTH as usize) {
+        let shade = |&steps: &u32| [' ', '.', ':', '+', '*', '#', '@'][steps.max(1).ilog2().min(6) as usize];
         println!("{}", row.iter().map(shade).collect::<String>());
     }
-    let sentence = sentence.wait()?;
-    let embedding = sentence.output("sentence_embedding")?.as_slice::<f32>()?;
-    println!("embedding of {} values, the first {:?}", embedding.len(), &embedding[..4]);
-    println!("the picture shared {} waves with the model", picture.timing().shared_bundles);
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! The command line: what it prints, what it writes, and how it fails.
 #![cfg(feature = "cli")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

@@ -1,4 +1,6 @@
 //! The models of `tests/zoo` against onnxruntime's outputs: each alone, and all of them at once.
+#![cfg(feature = "cli")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::sync::OnceLock;
 use std::time::Duration;

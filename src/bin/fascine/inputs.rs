@@ -142,11 +142,11 @@ pub(crate) fn random(name: &str, dtype: DType, shape: &[usize], seed: u64) -> Re
     Tensor::from_data(shape, data)
 }
 
-fn fill<T>(name: &str, len: usize, mut element: impl FnMut() -> T) -> Result<Vec<T>> {
+fn fill<T>(name: &str, len: usize, element: impl FnMut() -> T) -> Result<Vec<T>> {
     let mut data = Vec::new();
     data.try_reserve_exact(len)
         .map_err(|_| Error::new(ErrorKind::Memory, format!("input '{name}': no host memory for {len} elements")))?;
-    data.extend(std::iter::repeat_with(|| element()).take(len));
+    data.extend(std::iter::repeat_with(element).take(len));
     Ok(data)
 }
 
