@@ -82,6 +82,9 @@ impl Engine {
 fn downloads(request: RequestId, active: &Active, downloads: &mut Vec<Download>) {
     for (index, output) in active.prepared.outputs().iter().enumerate() {
         let Source::Device(operand) = &output.source else { continue };
+        if output.shape.contains(&0) {
+            continue;
+        }
         let Place::Activation { region, offset } = operand.place else { continue };
         let region = &active.regions[usize::from(region)];
         downloads.push(Download {

@@ -36,6 +36,9 @@ pub(super) enum Step {
     Stopped,
 }
 
+/// A plan and the slots of the request's regions.
+type ResolvedKey = (u64, Vec<u8>);
+
 /// A request that has its memory and is known to the scheduler.
 struct Active {
     prepared: Prepared,
@@ -62,8 +65,8 @@ pub(super) struct Engine {
     inbox: Inbox,
     trace: Option<Trace>,
     models: BTreeMap<u64, Residency>,
-    /// By plan and the slots of the request's regions; the most recently made last.
-    resolved: VecDeque<((u64, Vec<u8>), Arc<Resolved>)>,
+    /// The most recently made last.
+    resolved: VecDeque<(ResolvedKey, Arc<Resolved>)>,
     active: BTreeMap<RequestId, Active>,
     /// Caller's identity to scheduler's, for cancelling.
     names: BTreeMap<u64, RequestId>,

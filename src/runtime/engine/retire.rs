@@ -125,6 +125,7 @@ fn outputs(prepared: &Prepared, downloads: Vec<Option<Vec<u8>>>) -> Result<Vec<(
         let tensor = match &output.source {
             Source::Constant(tensor) => tensor.clone(),
             Source::Input(index) => prepared.inputs[*index].clone(),
+            Source::Device(_) if output.shape.contains(&0) => Tensor::zeros(output.dtype, output.shape.clone())?,
             Source::Device(_) => {
                 let bytes =
                     bytes.ok_or_else(|| Error::internal(format!("output '{}' was not read back", output.name)))?;
