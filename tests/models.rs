@@ -1,5 +1,7 @@
 //! Models as an application uses them: inputs right and wrong, shapes that change, memory that comes free.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::sync::OnceLock;
 
 use fascine::graph::Graph;

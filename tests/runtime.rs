@@ -1,5 +1,7 @@
 //! The runtime as an application sees it: users' kernels, threads, cancelling, unloading, an app's own device.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 

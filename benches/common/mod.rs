@@ -1,6 +1,6 @@
 //! What the benchmarks share: medians and tables.
 
-#![allow(dead_code, reason = "each benchmark uses its own part")]
+#![allow(dead_code, unreachable_pub, reason = "each benchmark uses its own part")]
 
 /// The median; sorts in place.
 pub fn median(values: &mut [f64]) -> f64 {
