@@ -1,5 +1,7 @@
 //! Operators against reference values from onnxruntime: the cases of `tests/operators/*.json` on the plain path.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::collections::BTreeMap;
