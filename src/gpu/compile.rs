@@ -147,6 +147,11 @@ impl Compiler {
         }
     }
 
+    /// Forgets the merged sets that wait.
+    pub(super) fn forget_merged(&self) -> Vec<Arc<[ArmId]>> {
+        self.shared.lock().merged.drain(..).map(|(job, ..)| job.key).collect()
+    }
+
     /// What has been compiled since the last call.
     pub(super) fn finished(&self) -> impl Iterator<Item = Outcome> + '_ {
         self.outcomes.try_iter()

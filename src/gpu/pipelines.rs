@@ -83,6 +83,8 @@ pub struct PipelineStore {
     /// Goes up with every look, for "used longest ago".
     turn: u64,
     stats: PipelineStats,
+    /// Whether merged sets that are wanted get compiled.
+    merging: bool,
 }
 
 impl PipelineStore {
@@ -98,7 +100,18 @@ impl PipelineStore {
             failures: Vec::new(),
             turn: 0,
             stats: PipelineStats::default(),
+            merging: true,
         })
+    }
+
+    /// Whether merged sets that are wanted get compiled. Turned off, those that wait for a thread are forgotten.
+    pub fn set_merging(&mut self, merging: bool) {
+        self.merging = merging;
+        if !merging {
+            for key in self.compiler.forget_merged() {
+                self.sets.remove(&key);
+            }
+        }
     }
 
     /// A number for `arm`: the same arm has the same number.
@@ -287,6 +300,9 @@ impl Pipelines for PipelineStore {
     }
 
     fn want(&mut self, arms: &[ArmId]) {
+        if arms.len() > 1 && !self.merging {
+            return;
+        }
         match self.sets.get(arms) {
             Some(State::Queued) => self.compiler.want_again(arms),
             Some(_) => {}

@@ -8,7 +8,7 @@ use futures::channel::oneshot;
 use super::{Completion, Stats, closed};
 use crate::error::Result;
 use crate::plan::{ModelWeights, Plan, PlanOutput};
-use crate::schedule::{Class, Nanos};
+use crate::schedule::{self, Class, Nanos};
 use crate::tensor::Tensor;
 
 /// A message to the engine.
@@ -21,6 +21,10 @@ pub(super) enum Message {
     Unload(u64),
     /// Asks for counters.
     Stats(oneshot::Sender<Stats>),
+    /// Group dispatches by other rules, if nothing is in flight.
+    Schedule(Box<schedule::Options>, oneshot::Sender<Result<()>>),
+    /// Compile the merged pipelines that are wanted, or make do with those that are ready.
+    Merging(bool),
     /// Stop when the requests in flight are done.
     Shutdown,
 }

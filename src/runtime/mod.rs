@@ -166,9 +166,28 @@ impl Runtime {
         if driver.is_empty() || name.contains(driver.as_str()) { name.clone() } else { format!("{name}, {driver}") }
     }
 
-    /// How dispatches are grouped: what [`Options::schedule`] gave, or the default for the device.
+    /// How dispatches were grouped at the start: what [`Options::schedule`] gave, or the default for the device.
     pub fn schedule(&self) -> &schedule::Options {
         &self.shared.schedule
+    }
+
+    /// Groups dispatches by other rules from now on. What was learned of their durations is forgotten.
+    ///
+    /// # Errors
+    /// `Input` while requests are in flight; `Closed` if the engine has stopped.
+    pub fn set_schedule(&self, options: schedule::Options) -> Result<()> {
+        let (reply, answer) = futures::channel::oneshot::channel();
+        self.shared.port.send(Message::Schedule(Box::new(options), reply))?;
+        self.shared.driver.wait(answer)?.ok_or_else(closed)?
+    }
+
+    /// Whether merged pipelines that would pay are compiled in the background, as they are by default. Turned off, bundles
+    /// make do with the pipelines that are ready, and the host's cores are left to others.
+    ///
+    /// # Errors
+    /// `Closed` if the engine has stopped.
+    pub fn set_merging(&self, merging: bool) -> Result<()> {
+        self.shared.port.send(Message::Merging(merging))
     }
 
     /// GPU memory in use, as of now.

@@ -63,6 +63,8 @@ pub struct Options {
     pub cache_dir: Option<PathBuf>,
     /// Plans kept per model, one for each combination of input shapes.
     pub plan_cache: usize,
+    /// Threads that compile pipelines; 0 leaves a core of the host to others.
+    pub compile_threads: usize,
     /// How dispatches leave, with everything else as the device wants it.
     pub policy: Policy,
     /// How dispatches are grouped, in full, instead of `policy`; `None` takes the default for the device.
@@ -85,6 +87,7 @@ impl Default for Options {
             memory_cap: None,
             cache_dir: None,
             plan_cache: 16,
+            compile_threads: 0,
             policy: Policy::default(),
             schedule: None,
             clamp: Clamp::default(),
@@ -117,6 +120,7 @@ impl Options {
             memory_cap: self.memory_cap,
             cache_dir: self.cache_dir.clone(),
             clamp: self.clamp,
+            compile_threads: self.compile_threads,
             ..ExecutorOptions::default()
         }
     }

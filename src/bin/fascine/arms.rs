@@ -7,7 +7,7 @@ use fascine::gpu::AdapterOptions;
 use fascine::graph::Graph;
 use fascine::runtime::trace::{Trace, WaveRecord};
 use fascine::runtime::{Model, Options, Request, Runtime, Stats, Timing};
-use fascine::schedule::Policy;
+use fascine::schedule::{self, Policy};
 use fascine::tensor::Tensor;
 use indicatif::ProgressBar;
 use serde::Serialize;
@@ -89,45 +89,66 @@ pub(crate) fn name(policy: Policy) -> &'static str {
     }
 }
 
-/// Runs the workload on a fresh runtime: some passes to warm up, then one that counts.
-pub(crate) fn measure(
-    workload: &Workload,
-    policy: Policy,
-    adapter: &AdapterOptions,
-    timeline: Timeline,
-    progress: &ProgressBar,
-) -> Result<Measured> {
-    progress.set_message(format!("{}: loading", name(policy)));
-    let trace = (timeline == Timeline::Record).then(Trace::default);
-    let runtime =
-        Runtime::new(Options { adapter: adapter.clone(), policy, trace: trace.clone(), ..Options::default() })?;
-    let models = workload
-        .tenants
-        .iter()
-        .map(|tenant| runtime.load_graph(tenant.graph.clone()).map_err(|error| error.in_file(&tenant.label)))
-        .collect::<Result<Vec<Model>>>()?;
-    let dispatches = dispatches(workload, &models)?;
+/// A runtime with the models of a workload, for one arm after another.
+pub(crate) struct Bench {
+    runtime: Runtime,
+    models: Vec<Model>,
+    trace: Option<Trace>,
+    dispatches: usize,
+}
 
-    progress.set_message(format!("{}: warming up", name(policy)));
-    warm_up(&runtime, workload, &models)?;
-    if let Some(trace) = &trace {
-        trace.take();
+impl Bench {
+    pub(crate) fn new(workload: &Workload, adapter: &AdapterOptions, timeline: Timeline) -> Result<Self> {
+        let trace = (timeline == Timeline::Record).then(Trace::default);
+        let runtime = Runtime::new(Options {
+            adapter: adapter.clone(),
+            trace: trace.clone(),
+            // Nothing else runs here while pipelines are compiled.
+            compile_threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            ..Options::default()
+        })?;
+        let models = workload
+            .tenants
+            .iter()
+            .map(|tenant| runtime.load_graph(tenant.graph.clone()).map_err(|error| error.in_file(&tenant.label)))
+            .collect::<Result<Vec<Model>>>()?;
+        let dispatches = dispatches(workload, &models)?;
+        Ok(Bench { runtime, models, trace, dispatches })
     }
 
-    progress.set_message(format!("{}: measuring", name(policy)));
-    let before = runtime.stats()?;
-    let start = Instant::now();
-    let pass = pass(workload, &models)?;
-    let wall = start.elapsed();
-    let stats = runtime.stats()?;
-    progress.inc(1);
-    Ok(Measured {
-        report: report(policy, wall, dispatches, &pass.timings, &before, &stats),
-        timings: pass.timings,
-        outputs: pass.outputs,
-        waves: trace.map(|trace| trace.take()).unwrap_or_default(),
-        adapter: runtime.adapter(),
-    })
+    /// Runs the workload under one policy: some passes to warm up, for about as long as `warm` if that is given, then one
+    /// that counts.
+    pub(crate) fn measure(
+        &self,
+        workload: &Workload,
+        policy: Policy,
+        warm: Option<Duration>,
+        progress: &ProgressBar,
+    ) -> Result<Measured> {
+        let Bench { runtime, models, trace, dispatches } = self;
+        runtime.set_schedule(schedule::Options { policy, ..runtime.schedule().clone() })?;
+        progress.set_message(format!("{}: warming up", name(policy)));
+        warm_up(runtime, workload, models, warm)?;
+        if let Some(trace) = trace {
+            trace.take();
+        }
+
+        progress.set_message(format!("{}: measuring", name(policy)));
+        let before = runtime.stats()?;
+        let start = Instant::now();
+        let pass = pass(workload, models)?;
+        let wall = start.elapsed();
+        let after = runtime.stats()?;
+        runtime.set_merging(true)?;
+        progress.inc(1);
+        Ok(Measured {
+            report: report(policy, wall, *dispatches, &pass.timings, &before, &after),
+            timings: pass.timings,
+            outputs: pass.outputs,
+            waves: trace.as_ref().map(Trace::take).unwrap_or_default(),
+            adapter: runtime.adapter(),
+        })
+    }
 }
 
 fn dispatches(workload: &Workload, models: &[Model]) -> Result<usize> {
@@ -140,22 +161,28 @@ fn dispatches(workload: &Workload, models: &[Model]) -> Result<usize> {
 }
 
 /// Until a pass neither made nor asked for a pipeline. Bundles choose their pipelines by what is ready, so the sets that
-/// are wanted settle after a few passes.
-fn warm_up(runtime: &Runtime, workload: &Workload, models: &[Model]) -> Result<()> {
+/// are wanted settle after a few passes. When the time is up, those that wait are given up.
+fn warm_up(runtime: &Runtime, workload: &Workload, models: &[Model], limit: Option<Duration>) -> Result<()> {
+    let start = Instant::now();
+    let late = || limit.is_some_and(|limit| start.elapsed() >= limit);
     let mut last = None;
     for _ in 0..MAX_WARM_UP {
         pass(workload, models)?;
         let mut stats = runtime.stats()?;
         while stats.pipelines.compiling + stats.pipelines.waiting > 0 {
+            if late() {
+                runtime.set_merging(false)?;
+            }
             std::thread::sleep(Duration::from_millis(20));
             stats = runtime.stats()?;
         }
-        if last == Some(stats.pipelines.compiled) {
+        if late() || last == Some(stats.pipelines.compiled) {
             break;
         }
         last = Some(stats.pipelines.compiled);
     }
-    Ok(())
+    // Compiling beside the pass that counts would be measured with it.
+    runtime.set_merging(false)
 }
 
 struct Pass {

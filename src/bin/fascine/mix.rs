@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::Answer;
 use crate::args::{MixArgs, Mixed};
-use crate::arms::{self, ArmReport, Job, Measured, Tenant, Timeline, Workload};
+use crate::arms::{self, ArmReport, Bench, Job, Measured, Tenant, Timeline, Workload};
 use crate::inputs::{self, Dims};
 use crate::report;
 use crate::run::bar;
@@ -28,10 +28,9 @@ pub(crate) fn run(args: &MixArgs, json: bool) -> Result<Answer> {
     let adapter = args.device.options();
     let workload = workload(args, &adapter)?;
     let timeline = if args.report.is_some() { Timeline::Record } else { Timeline::Skip };
-    let mut measured: Vec<Measured> = Vec::with_capacity(policies.len());
-    for &policy in policies {
-        measured.push(arms::measure(&workload, policy, &adapter, timeline, &progress)?);
-    }
+    let bench = Bench::new(&workload, &adapter, timeline)?;
+    let measure = |&policy| bench.measure(&workload, policy, None, &progress);
+    let measured = policies.iter().map(measure).collect::<Result<Vec<Measured>>>()?;
     progress.finish_and_clear();
 
     let difference = measured[1..].iter().find_map(|arm| arms::difference(&workload, &measured[0], arm));

@@ -184,8 +184,21 @@ impl Engine {
                 // The caller may have stopped waiting.
                 let _ = reply.send(stats);
             }
+            Message::Schedule(options, reply) => {
+                // The caller may have stopped waiting.
+                let _ = reply.send(self.reschedule(*options));
+            }
+            Message::Merging(merging) => self.executor.pipelines().set_merging(merging),
             Message::Shutdown => self.closing = true,
         }
+    }
+
+    fn reschedule(&mut self, options: schedule::Options) -> Result<()> {
+        if !(self.active.is_empty() && self.waiting.is_empty() && self.in_flight.is_empty()) {
+            return Err(Error::input("the schedule cannot change while requests are in flight"));
+        }
+        self.scheduler = Scheduler::new(options);
+        Ok(())
     }
 
     fn cancel(&mut self, caller: u64) {
