@@ -257,3 +257,19 @@ fn a_kernel_that_reaches_outside_sees_only_its_own() {
         assert_eq!(after.wait().unwrap().output("y").unwrap().as_slice::<f32>().unwrap(), scaled(300, 6.0));
     }
 }
+
+#[test]
+fn the_schedule_changes_only_while_nothing_is_in_flight() {
+    let runtime = Runtime::new(Options { drive: Drive::Manual, ..Options::default() }).unwrap();
+    let kernel = runtime.load_kernel(SCALE).unwrap();
+    let one_pass =
+        fascine::schedule::Options { policy: fascine::schedule::Policy::OnePass, ..runtime.schedule().clone() };
+    runtime.set_merging(false).unwrap();
+    runtime.set_schedule(one_pass.clone()).unwrap();
+    let request = scale(&kernel, 100, 2.0).submit().unwrap();
+    assert_eq!(runtime.set_schedule(one_pass.clone()).unwrap_err().kind(), ErrorKind::Input);
+    assert_eq!(request.wait().unwrap().output("y").unwrap().as_slice::<f32>().unwrap(), scaled(100, 2.0));
+    runtime.set_schedule(one_pass).unwrap();
+    let done = scale(&kernel, 100, 3.0).submit().unwrap().wait().unwrap();
+    assert_eq!(done.output("y").unwrap().as_slice::<f32>().unwrap(), scaled(100, 3.0));
+}
