@@ -1,6 +1,6 @@
 //! ONNX files: bytes and external data → [`Graph`].
 //!
-//! rten-onnx decodes the messages. Before it sees a file, [`scan`] has checked every length, varint and nesting depth of
+//! rten-onnx decodes the messages. Before it sees a file, `scan` has checked every length, varint and nesting depth of
 //! the fields that it decodes, so that no file can make it hang, overflow or allocate more than the file's size warrants.
 //! What a file may say wrongly after that is checked here, and every failure is an [`Error`] with the file and the node or
 //! tensor concerned.

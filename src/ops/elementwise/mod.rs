@@ -1,4 +1,4 @@
-//! Elementwise operators: a line each in [`table`], run as a chain of steps by one kernel, and `fascine.Elementwise`, which
+//! Elementwise operators: a line each in `table`, run as a chain of steps by one kernel, and `fascine.Elementwise`, which
 //! carries a longer chain that the graph's rewrites have fused.
 
 use crate::error::{Error, Result};
