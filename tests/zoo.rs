@@ -5,6 +5,8 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use fascine::link::Clamp;
+use fascine::plan::lower::DeviceClass;
 use fascine::reference::{Case, Suite};
 use fascine::{LoadOptions, Model, Options, Request, Runtime, Tensor};
 
@@ -17,9 +19,13 @@ fn runtime() -> Runtime {
 }
 
 fn load(name: &str) -> (Suite, Model) {
+    load_on(&runtime(), name)
+}
+
+fn load_on(runtime: &Runtime, name: &str) -> (Suite, Model) {
     let suite = Suite::open(ZOO, name).unwrap();
     let options = LoadOptions { synthetic_weights: true, ..LoadOptions::default() };
-    let model = runtime().load_with(&suite.model, &options).unwrap();
+    let model = runtime.load_with(&suite.model, &options).unwrap();
     (suite, model)
 }
 
@@ -107,4 +113,27 @@ fn all_models_at_once_match_their_references_and_themselves_alone() {
     }
     let stats = runtime().stats().unwrap();
     assert!(stats.lanes > stats.waves, "nothing was bundled: {stats:?}");
+}
+
+/// The project's kernels run without clamps; with every index clamped they give the same bits, so none reaches outside.
+#[test]
+fn clamping_every_index_changes_no_bit() {
+    let clamped = Runtime::new(Options { clamp: Clamp::All, ..Options::default() }).unwrap();
+    for name in MODELS {
+        let (suite, plain) = load(name);
+        let (_, model) = load_on(&clamped, name);
+        let case = &suite.cases[0];
+        let plain = collect(name, case, submit(&plain, case, None));
+        assert!(bits(&collect(name, case, submit(&model, case, None))) == bits(&plain), "{name}: bits differ");
+    }
+}
+
+/// The variants for GPUs, which a CPU adapter runs as well, if slowly.
+#[test]
+fn variants_for_gpus_match_the_references() {
+    let runtime = Runtime::new(Options { class: Some(DeviceClass::Gpu), ..Options::default() }).unwrap();
+    for name in MODELS {
+        let (suite, model) = load_on(&runtime, name);
+        collect(name, &suite.cases[0], submit(&model, &suite.cases[0], None));
+    }
 }
