@@ -206,7 +206,7 @@ fn run(shared: &Shared, tools: &Tools, send: &mpsc::Sender<Outcome>) {
             Err(Error::internal(format!("compiling {} panicked: {text}", label(&job.arms))))
         });
         let took = start.elapsed();
-        tracing::debug!(arms = job.arms.len(), ?took, ok = result.is_ok(), "pipeline");
+        tracing::debug!(arms = job.arms.len(), name = label(&job.arms), ?took, ok = result.is_ok(), "pipeline");
         let compiled = result.is_ok();
         let sent = send.send(Outcome { key: job.key, result, took }).is_ok();
         let idle = {

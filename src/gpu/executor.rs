@@ -27,8 +27,8 @@ pub(super) const NAP: Duration = Duration::from_micros(200);
 /// How an executor is set up.
 #[derive(Clone, Default)]
 pub struct ExecutorOptions {
-    /// Limit on heap, weights and staging in bytes; none means what the device gives. Staging may pass it, so that work that has
-    /// its tensors can always run.
+    /// Limit on heap and weights in bytes; none means what the device gives. Staging comes on top, so that work that has its
+    /// tensors can always run, but beyond the limit none is kept for later.
     pub memory_cap: Option<u64>,
     /// Folder for compiled pipelines; none means that they are not kept.
     pub cache_dir: Option<PathBuf>,
@@ -96,8 +96,8 @@ impl Executor {
     pub fn new(gpu: Gpu, options: ExecutorOptions) -> Result<Self> {
         let ExecutorOptions { memory_cap, cache_dir, compile_threads, clamp, segment_bytes, notify } = options;
         let threads = match compile_threads {
-            // One core stays for the engine and the app.
-            0 => std::thread::available_parallelism().map_or(1, |n| n.get().saturating_sub(1).clamp(1, 4)),
+            // Nothing runs before its pipeline is there, so that even two cores do better with both at it.
+            0 => std::thread::available_parallelism().map_or(1, |n| n.get().clamp(1, 4)),
             n => n.min(64),
         };
         let cache = cache_dir.and_then(|folder| DiskCache::open(&gpu, &folder));
@@ -149,15 +149,15 @@ impl Executor {
     /// # Errors
     /// `Limit` if no segment can be that large, `Memory` if there is no room now; see [`Executor::fits_ever`].
     pub fn allocate(&mut self, bytes: u64) -> Result<Allocation> {
-        let staging = self.staging();
-        let allocation = self.memory.allocate(SlotKind::Heap, bytes, staging);
+        let allocation = self.memory.allocate(SlotKind::Heap, bytes);
+        self.relieve();
         self.groups.sync(&self.memory);
         allocation
     }
 
     /// Whether [`Executor::allocate`] could succeed once other heap memory is freed: whether waiting can help.
     pub fn fits_ever(&self, bytes: u64) -> bool {
-        self.memory.fits_ever(bytes, self.staging())
+        self.memory.fits_ever(bytes)
     }
 
     /// Gives back heap memory. Submissions that use it may still be in flight.
@@ -166,9 +166,20 @@ impl Executor {
         self.groups.sync(&self.memory);
     }
 
-    /// Releases every segment and slab that holds nothing.
+    /// Beyond the cap, staging that nothing uses goes.
+    pub(super) fn relieve(&mut self) {
+        let MemoryStats { heap_reserved, weights_reserved, staging, cap, .. } = self.memory();
+        if cap.is_some_and(|cap| heap_reserved + weights_reserved + staging > cap) {
+            self.uploads.trim();
+            self.read_backs.trim();
+        }
+    }
+
+    /// Releases every segment, slab and staging buffer that holds nothing.
     pub fn trim(&mut self) {
         self.memory.trim();
+        self.uploads.trim();
+        self.read_backs.trim();
         self.groups.sync(&self.memory);
     }
 
@@ -231,6 +242,7 @@ impl Executor {
         self.writer.clear();
         let mut tables = Vec::with_capacity(waves.len());
         for wave in waves {
+            wave.lanes.iter().try_for_each(|lane| self.store.check(lane))?;
             wave_arms(wave, &mut self.arms);
             let ready = self.store.pipeline(&self.arms)?;
             let unknown = |arm| Error::internal(format!("{arm:?} is not in the pipeline of its wave"));

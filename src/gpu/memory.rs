@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::alloc::{GRAIN, RangeAllocator, grains};
-use super::device::Caps;
+use super::device::{Caps, DeviceClass};
 use super::fault::scoped;
 use crate::error::{Error, ErrorKind, Result};
 use crate::link::{Slot, SlotKind};
@@ -25,6 +25,9 @@ use crate::link::{Slot, SlotKind};
 const HEAP_SLOTS: usize = 32;
 /// Guessed: one segment holds several requests of a mid-size vision model, so that arms seldom differ by segment.
 const FIRST_HEAP_SEGMENT: u64 = 128 << 20;
+/// On a CPU adapter the first use of a buffer sets all of it to zero, page by page: 128 MiB held up the first request by 200 to
+/// 500 ms (measured on llvmpipe).
+const FIRST_CPU_HEAP_SEGMENT: u64 = 32 << 20;
 /// Guessed: holds several small models without wasting much on one.
 const FIRST_SLAB: u64 = 32 << 20;
 
@@ -88,7 +91,7 @@ pub struct MemoryStats {
     pub slabs: usize,
     /// Bytes of upload, read-back and table buffers.
     pub staging: u64,
-    /// The limit on the reserved bytes and staging together.
+    /// The limit on the reserved bytes.
     pub cap: Option<u64>,
 }
 
@@ -106,6 +109,7 @@ pub(super) struct Memory {
     weights: BTreeMap<WeightsId, Vec<Allocation>>,
     next_weights: u64,
     max_segment: u64,
+    first_heap_segment: u64,
     cap: Option<u64>,
     /// Goes up whenever a slot gets another buffer or none.
     generation: u64,
@@ -120,7 +124,20 @@ impl Memory {
     pub(super) fn new(device: wgpu::Device, caps: &Caps, cap: Option<u64>, segment_bytes: Option<u64>) -> Self {
         let max_segment = caps.max_segment_bytes.min(segment_bytes.unwrap_or(u64::MAX)).max(GRAIN) / GRAIN * GRAIN;
         let segments = std::iter::repeat_with(|| None).take(caps.total_slots).collect();
-        Memory { device, segments, weights: BTreeMap::new(), next_weights: 0, max_segment, cap, generation: 0 }
+        let first_heap_segment = match caps.class {
+            DeviceClass::Cpu => FIRST_CPU_HEAP_SEGMENT,
+            _ => FIRST_HEAP_SEGMENT,
+        };
+        Memory {
+            device,
+            segments,
+            weights: BTreeMap::new(),
+            next_weights: 0,
+            max_segment,
+            first_heap_segment,
+            cap,
+            generation: 0,
+        }
     }
 
     pub(super) fn generation(&self) -> u64 {
@@ -153,18 +170,18 @@ impl Memory {
     }
 
     /// Whether a heap allocation of `bytes` could succeed if every other heap allocation were freed.
-    pub(super) fn fits_ever(&self, bytes: u64, staging: u64) -> bool {
+    pub(super) fn fits_ever(&self, bytes: u64) -> bool {
         let Some(bytes) = grains(bytes) else { return false };
-        let stats = self.stats(staging);
-        let room = self.cap.map_or(u64::MAX, |cap| cap.saturating_sub(stats.weights_reserved + staging));
+        let weights = self.stats(0).weights_reserved;
+        let room = self.cap.map_or(u64::MAX, |cap| cap.saturating_sub(weights));
         bytes <= self.max_segment.min(room)
     }
 
-    /// Takes `bytes` of a heap segment or a slab; `staging` counts against the cap.
+    /// Takes `bytes` of a heap segment or a slab.
     ///
     /// # Errors
     /// `Limit` if no segment can be that large, `Memory` if there is no room now.
-    pub(super) fn allocate(&mut self, kind: SlotKind, bytes: u64, staging: u64) -> Result<Allocation> {
+    pub(super) fn allocate(&mut self, kind: SlotKind, bytes: u64) -> Result<Allocation> {
         let what = match kind {
             SlotKind::Heap => "tensor memory",
             SlotKind::Slab => "weights",
@@ -180,22 +197,22 @@ impl Memory {
                 return Ok(Allocation { slot: Slot { index: index as u8, kind }, base, bytes: rounded });
             }
         }
-        let index = self.grow(kind, rounded, staging, what)?;
+        let index = self.grow(kind, rounded, what)?;
         let segment = self.segments[index].as_mut().expect("grow filled this slot");
         let base = segment.ranges.allocate(rounded).expect("grow made room");
         Ok(Allocation { slot: Slot { index: index as u8, kind }, base, bytes: rounded })
     }
 
-    fn grow(&mut self, kind: SlotKind, needed: u64, staging: u64, what: &str) -> Result<usize> {
-        if self.room(staging) < needed {
+    fn grow(&mut self, kind: SlotKind, needed: u64, what: &str) -> Result<usize> {
+        if self.room() < needed {
             self.trim();
         }
-        let room = self.room(staging);
+        let room = self.room();
         if room < needed {
-            let stats = self.stats(staging);
+            let stats = self.stats(0);
             let cap = self.cap.unwrap_or(u64::MAX);
             return Err(Error::memory(format!(
-                "no room for {needed} bytes of {what}: of the cap of {cap} bytes the heap holds {}, weights {}, staging {staging}",
+                "no room for {needed} bytes of {what}: of the cap of {cap} bytes the heap holds {}, weights {}",
                 stats.heap_reserved, stats.weights_reserved
             )));
         }
@@ -206,7 +223,7 @@ impl Memory {
             Error::memory(format!("no room for {needed} bytes of {what}: all memory slots of the device are taken"))
         })?;
         let first = match kind {
-            SlotKind::Heap => FIRST_HEAP_SEGMENT,
+            SlotKind::Heap => self.first_heap_segment,
             SlotKind::Slab => FIRST_SLAB,
         };
         let last = self.live().filter(|(i, _)| kind_of(*i) == kind).map(|(_, s)| s.ranges.capacity()).max();
@@ -234,9 +251,9 @@ impl Memory {
         scoped(&self.device, &format!("a buffer of {size} bytes"), || self.device.create_buffer(&descriptor))
     }
 
-    fn room(&self, staging: u64) -> u64 {
-        let stats = self.stats(staging);
-        self.cap.map_or(u64::MAX, |cap| cap.saturating_sub(stats.heap_reserved + stats.weights_reserved + staging))
+    fn room(&self) -> u64 {
+        let stats = self.stats(0);
+        self.cap.map_or(u64::MAX, |cap| cap.saturating_sub(stats.heap_reserved + stats.weights_reserved))
     }
 
     /// Gives back an allocation. An empty slab goes at once; one empty heap segment stays, for the next request.
@@ -280,7 +297,7 @@ impl Memory {
     ///
     /// # Errors
     /// As [`Memory::allocate`]; nothing stays allocated then.
-    pub(super) fn allocate_weights(&mut self, lengths: &[u64], staging: u64) -> Result<(WeightsId, Vec<WeightPlace>)> {
+    pub(super) fn allocate_weights(&mut self, lengths: &[u64]) -> Result<(WeightsId, Vec<WeightPlace>)> {
         let mut group: Vec<Allocation> = Vec::new();
         let mut places = Vec::with_capacity(lengths.len());
         let mut rest = lengths;
@@ -288,7 +305,7 @@ impl Memory {
             let (count, bytes) = self.run(rest);
             let (run, tail) = rest.split_at(count);
             rest = tail;
-            match self.allocate(SlotKind::Slab, bytes, staging) {
+            match self.allocate(SlotKind::Slab, bytes) {
                 Ok(allocation) => {
                     let mut base = allocation.base;
                     for &bytes in run {

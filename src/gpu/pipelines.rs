@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::compile::{Compiled, Compiler, Job, Tools};
 use super::device::Caps;
+use super::work::LaneWork;
 use crate::error::{Error, Result};
 use crate::kernel::Trust;
 use crate::link::Arm;
@@ -129,6 +130,15 @@ impl PipelineStore {
     /// The arm of that number.
     pub fn arm(&self, id: ArmId) -> Option<&Arm> {
         self.arms.get(id.0 as usize)
+    }
+
+    /// Whether the lane has what its arm's kernel reads from the table.
+    ///
+    /// # Errors
+    /// `Internal` for an unknown arm, `Input` for missing or surplus operands or parameters.
+    pub(super) fn check(&self, lane: &LaneWork) -> Result<()> {
+        let arm = self.arm(lane.arm).ok_or_else(|| Error::internal(format!("{:?} is not known", lane.arm)))?;
+        arm.check_record(lane.operands.len(), lane.params.len())
     }
 
     /// Counts.

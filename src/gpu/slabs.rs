@@ -24,8 +24,8 @@ impl Executor {
     pub fn upload_weights(&mut self, blobs: &[Arc<[u8]>]) -> Result<(WeightsId, Vec<WeightPlace>)> {
         self.gpu.fault.check()?;
         let lengths: Vec<u64> = blobs.iter().map(|blob| blob.len() as u64).collect();
-        let staging = self.staging();
-        let allocated = self.memory.allocate_weights(&lengths, staging);
+        let allocated = self.memory.allocate_weights(&lengths);
+        self.relieve();
         self.groups.sync(&self.memory);
         let (id, places) = allocated?;
         match self.send_weights(blobs, &places) {

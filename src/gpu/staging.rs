@@ -102,6 +102,14 @@ impl StagingPool {
         }
     }
 
+    /// Releases the buffers that nothing uses.
+    pub(super) fn trim(&mut self) {
+        self.collect();
+        for buffer in std::mem::take(&mut self.free) {
+            self.discard(&buffer);
+        }
+    }
+
     fn keep(&mut self, buffer: wgpu::Buffer) {
         self.free.push(buffer);
         while self.free.iter().map(wgpu::Buffer::size).sum::<u64>() > KEEP_BYTES {

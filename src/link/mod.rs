@@ -12,6 +12,7 @@ use crate::kernel::{Access, Kernel, Needs, Trust, Variant, validator};
 
 mod emit;
 mod entry;
+mod fold;
 mod relocate;
 mod specialise;
 mod splice;
@@ -171,23 +172,38 @@ impl Arm {
     /// # Errors
     /// `Input`, naming the kernel and what does not match.
     pub fn check(&self, lane: &table::LaneEntry<'_>) -> Result<()> {
-        let kernel = self.variant.kernel();
-        let refuse = |what: String| Err(Error::input(format!("kernel {}: {what}", kernel.name)));
-        let (operands, bindings) = (lane.operands.len(), kernel.bindings.len());
-        if operands != bindings {
-            return refuse(format!("{operands} tensors for {bindings} bindings"));
-        }
-        let words = kernel.params.as_ref().map_or(0, |params| params.size as usize / 4);
-        if lane.params.len() != words {
-            return refuse(format!("{} words of parameters where the kernel has {words}", lane.params.len()));
-        }
+        self.check_record(lane.operands.len(), lane.params.len())?;
         let [x, y, z] = lane.grid;
         let grid = x.checked_mul(y).and_then(|xy| xy.checked_mul(z));
         let end = lane.offset.checked_add(lane.count);
         match (grid, end) {
             (Some(grid), Some(end)) if end <= grid => Ok(()),
-            _ => refuse(format!("workgroups {} + {} of a grid of {:?}", lane.offset, lane.count, lane.grid)),
+            _ => Err(Error::input(format!(
+                "kernel {}: workgroups {} + {} of a grid of {:?}",
+                self.variant.kernel().name,
+                lane.offset,
+                lane.count,
+                lane.grid
+            ))),
         }
+    }
+
+    /// Whether a lane with that many operands and words of parameters fills the kernel's record.
+    ///
+    /// # Errors
+    /// As [`Arm::check`].
+    pub fn check_record(&self, operands: usize, params: usize) -> Result<()> {
+        let kernel = self.variant.kernel();
+        let refuse = |what: String| Err(Error::input(format!("kernel {}: {what}", kernel.name)));
+        let bindings = kernel.bindings.len();
+        if operands != bindings {
+            return refuse(format!("{operands} tensors for {bindings} bindings"));
+        }
+        let words = kernel.params.as_ref().map_or(0, |params| params.size as usize / 4);
+        if params != words {
+            return refuse(format!("{params} words of parameters where the kernel has {words}"));
+        }
+        Ok(())
     }
 }
 

@@ -7,6 +7,7 @@ use naga::proc::IndexableLength;
 use naga::valid::ModuleInfo;
 use naga::{ArraySize, Handle, Module, TypeInner};
 
+use super::fold::fold_branches;
 use crate::error::{Error, Result};
 use crate::kernel::{Kernel, Variant, validator};
 
@@ -44,6 +45,7 @@ pub(super) fn specialise(variant: &Variant) -> Result<Specialised> {
     let (module, _) = process_overrides(&kernel.module, &kernel.info, None, &constants)
         .map_err(|error| refuse(format!("overrides: {error}")))?;
     let mut module = module.into_owned();
+    fold_branches(&mut module);
     compact(&mut module, KeepUnused::No);
     let info = validator().validate_resolved_overrides(&module).map_err(|error| refuse(error.emit_to_string("")))?;
     let sizes = module.types.iter().map(|(_, ty)| array_size(&ty.inner, &module));

@@ -12,55 +12,54 @@ var<storage> slab_1_: array<vec4<u32>>;
 
 fn matrices_0_(lane: u32, group: u32, local_1: u32) {
     let _e5 = lanes[lane];
-    let i = (((group % _e5.z) * 64u) + local_1);
+    let _e11 = (((group % _e5.z) * 64u) + local_1);
     let _e15 = lanes[(lane + 3u)];
     let _e19 = lanes[(lane + 2u)];
     let items_base = _e19.x;
     let _e25 = (max((_e19.y / 112u), 1u) - 1u);
     let _e26 = (_e19.y >= 112u);
     let out_base = _e19.z;
-    if (i >= _e15.x) {
+    if (_e11 >= _e15.x) {
         return;
     }
-    let _e45 = (min(i, _e25) * 7u);
+    let _e45 = (min(_e11, _e25) * 7u);
     let _e49 = heap_0_[(items_base + _e45)];
     let _e57 = heap_0_[((items_base + _e45) + 1u)];
     let _e65 = heap_0_[((items_base + _e45) + 2u)];
-    let m = mat3x3<f32>(select(vec3<f32>(), bitcast<vec3<f32>>(_e49.xyz), _e26), select(vec3<f32>(), bitcast<vec3<f32>>(_e57.xyz), _e26), select(vec3<f32>(), bitcast<vec3<f32>>(_e65.xyz), _e26));
-    let column = (i % 3u);
-    let _e80 = heap_0_[(items_base + ((min(i, _e25) * 7u) + min(column, 2u)))];
-    let _e89 = min((i % 3u), 2u);
-    let _e97 = heap_0_[(((items_base + (min(i, _e25) * 7u)) + 2u) + (_e89 >> 2u))][(_e89 & 3u)];
+    let _e71 = (_e11 % 3u);
+    let _e80 = heap_0_[(items_base + ((min(_e11, _e25) * 7u) + min(_e71, 2u)))];
+    let _e89 = min((_e11 % 3u), 2u);
+    let _e97 = heap_0_[(((items_base + (min(_e11, _e25) * 7u)) + 2u) + (_e89 >> 2u))][(_e89 & 3u)];
     if (_e19.w >= 16u) {
-        let _e103 = bitcast<vec3<u32>>(((m[column] + select(vec3<f32>(), bitcast<vec3<f32>>(_e80.xyz), _e26)) + vec3(select(f32(), bitcast<f32>(_e97), _e26))));
-        let _e104 = (out_base + min(i, (max((_e19.w >> 4u), 1u) - 1u)));
+        let _e103 = bitcast<vec3<u32>>(((mat3x3<f32>(select(vec3<f32>(), bitcast<vec3<f32>>(_e49.xyz), _e26), select(vec3<f32>(), bitcast<vec3<f32>>(_e57.xyz), _e26), select(vec3<f32>(), bitcast<vec3<f32>>(_e65.xyz), _e26))[_e71] + select(vec3<f32>(), bitcast<vec3<f32>>(_e80.xyz), _e26)) + vec3(select(f32(), bitcast<f32>(_e97), _e26))));
+        let _e104 = (out_base + min(_e11, (max((_e19.w >> 4u), 1u) - 1u)));
         heap_0_[_e104].x = _e103.x;
         heap_0_[_e104].y = _e103.y;
         heap_0_[_e104].z = _e103.z;
     }
-    let _e115 = (min(i, _e25) * 7u);
-    let _e121 = heap_0_[((items_base + (min(i, _e25) * 7u)) + 4u)];
-    let _e130 = heap_0_[((items_base + (min(i, _e25) * 7u)) + 3u)];
+    let _e115 = (min(_e11, _e25) * 7u);
+    let _e121 = heap_0_[((items_base + (min(_e11, _e25) * 7u)) + 4u)];
+    let _e130 = heap_0_[((items_base + (min(_e11, _e25) * 7u)) + 3u)];
     let _e134 = mat2x4<f32>(select(vec4<f32>(), bitcast<vec4<f32>>(_e121), _e26), select(vec4<f32>(), bitcast<vec4<f32>>(_e130), _e26));
     if _e26 {
         heap_0_[((items_base + _e115) + 3u)] = bitcast<vec4<u32>>(_e134[0]);
         heap_0_[((items_base + _e115) + 4u)] = bitcast<vec4<u32>>(_e134[1]);
     }
-    let _e149 = (min((i & 3u), 3u) * 2u);
-    let _e155 = (min((3u - (i & 3u)), 3u) * 2u);
-    let _e160 = (((items_base + (min(i, _e25) * 7u)) + 5u) + (_e155 >> 2u));
+    let _e149 = (min((_e11 & 3u), 3u) * 2u);
+    let _e155 = (min((3u - (_e11 & 3u)), 3u) * 2u);
+    let _e160 = (((items_base + (min(_e11, _e25) * 7u)) + 5u) + (_e155 >> 2u));
     let _e161 = (_e155 & 3u);
     let _e164 = heap_0_[_e160][_e161];
     let _e168 = heap_0_[_e160][(_e161 + 1u)];
     if _e26 {
         let _e173 = bitcast<vec2<u32>>(select(vec2<f32>(), bitcast<vec2<f32>>(vec2<u32>(_e164, _e168)), _e26));
-        let _e177 = (((items_base + (min(i, _e25) * 7u)) + 5u) + (_e149 >> 2u));
+        let _e177 = (((items_base + (min(_e11, _e25) * 7u)) + 5u) + (_e149 >> 2u));
         let _e178 = (_e149 & 3u);
         heap_0_[_e177][_e178] = _e173.x;
         heap_0_[_e177][(_e178 + 1u)] = _e173.y;
     }
     if _e26 {
-        heap_0_[((items_base + (min(i, _e25) * 7u)) + 5u)].w = bitcast<u32>(4f);
+        heap_0_[((items_base + (min(_e11, _e25) * 7u)) + 5u)].w = bitcast<u32>(4f);
     }
     return;
 }
@@ -69,7 +68,7 @@ fn nested_1_(lane_1: u32, group_1: u32, local_2: u32) {
     var changed: Inner;
 
     let _e5 = lanes[lane_1];
-    let i_1 = (((group_1 % _e5.z) * 64u) + local_2);
+    let _e11 = (((group_1 % _e5.z) * 64u) + local_2);
     let _e15 = lanes[(lane_1 + 3u)];
     let _e20 = lanes[(lane_1 + 5u)];
     let _e24 = lanes[(lane_1 + 2u)];
@@ -78,10 +77,10 @@ fn nested_1_(lane_1: u32, group_1: u32, local_2: u32) {
     let _e33 = (max(_e31, 1u) - 1u);
     let _e35 = (_e24.y >= 60u);
     let out_base_1 = _e24.z;
-    if (i_1 >= _e15.x) {
+    if (_e11 >= _e15.x) {
         return;
     }
-    let _e54 = (min(i_1, _e33) * 7u);
+    let _e54 = (min(_e11, _e33) * 7u);
     let _e62 = heap_0_[((data_base + 2u) + (_e54 >> 2u))][(_e54 & 3u)];
     let _e66 = (_e54 + 1u);
     let _e72 = heap_0_[((data_base + 2u) + (_e66 >> 2u))][(_e66 & 3u)];
@@ -94,18 +93,18 @@ fn nested_1_(lane_1: u32, group_1: u32, local_2: u32) {
     let _e112 = heap_0_[((data_base + 3u) + (_e106 >> 2u))][(_e106 & 3u)];
     let _e118 = (_e54 + 2u);
     let _e124 = heap_0_[((data_base + 3u) + (_e118 >> 2u))][(_e118 & 3u)];
-    let inner = Inner(array<array<u32, 3>, 2>(array<u32, 3>(select(u32(), _e62, _e35), select(u32(), _e72, _e35), select(u32(), _e82, _e35)), array<u32, 3>(select(u32(), _e93, _e35), select(u32(), _e102, _e35), select(u32(), _e112, _e35))), select(u32(), _e124, _e35));
-    let _e128 = min(i_1, (max((_e24.w >> 2u), 1u) - 1u));
-    let _e142 = (((min(i_1, _e33) * 7u) + (min((1u - (i_1 & 1u)), 1u) * 3u)) + 2u);
+    let _e127 = Inner(array<array<u32, 3>, 2>(array<u32, 3>(select(u32(), _e62, _e35), select(u32(), _e72, _e35), select(u32(), _e82, _e35)), array<u32, 3>(select(u32(), _e93, _e35), select(u32(), _e102, _e35), select(u32(), _e112, _e35))), select(u32(), _e124, _e35));
+    let _e128 = min(_e11, (max((_e24.w >> 2u), 1u) - 1u));
+    let _e142 = (((min(_e11, _e33) * 7u) + (min((1u - (_e11 & 1u)), 1u) * 3u)) + 2u);
     let _e148 = heap_0_[((data_base + 2u) + (_e142 >> 2u))][(_e142 & 3u)];
-    let _e157 = min(((i_1 >> 1u) & 3u), 3u);
-    let _e166 = lanes[((((lane_1 + 3u) + min((i_1 & 1u), 1u)) + 1u) + (_e157 >> 2u))][(_e157 & 3u)];
+    let _e157 = min(((_e11 >> 1u) & 3u), 3u);
+    let _e166 = lanes[((((lane_1 + 3u) + min((_e11 & 1u), 1u)) + 1u) + (_e157 >> 2u))][(_e157 & 3u)];
     let _e171 = min(_e15.y, 2u);
     let _e178 = heap_0_[((data_base + 1u) + (_e171 >> 2u))][(_e171 & 3u)];
     if (_e24.w >= 4u) {
-        heap_0_[(out_base_1 + (_e128 >> 2u))][(_e128 & 3u)] = (((((inner.table[(i_1 & 1u)][(i_1 % 3u)] + select(u32(), _e148, _e35)) + _e31) + _e166) + _e20.y) + select(u32(), _e178, _e35));
+        heap_0_[(out_base_1 + (_e128 >> 2u))][(_e128 & 3u)] = (((((_e127.table[(_e11 & 1u)][(_e11 % 3u)] + select(u32(), _e148, _e35)) + _e31) + _e166) + _e20.y) + select(u32(), _e178, _e35));
     }
-    changed = inner;
+    changed = _e127;
     let _e192 = heap_0_[(data_base + 1u)].x;
     let _e198 = heap_0_[(data_base + 1u)].y;
     let _e204 = heap_0_[(data_base + 1u)].z;
@@ -113,7 +112,7 @@ fn nested_1_(lane_1: u32, group_1: u32, local_2: u32) {
     let _e209 = changed.last;
     let _e212 = heap_0_[data_base].x;
     changed.last = (_e209 + select(u32(), _e212, _e35));
-    let _e217 = (min(i_1, _e33) * 7u);
+    let _e217 = (min(_e11, _e33) * 7u);
     let _e218 = changed;
     if _e35 {
         heap_0_[((data_base + 2u) + (_e217 >> 2u))][(_e217 & 3u)] = _e218.table[0][0];

@@ -37,53 +37,51 @@ fn cube_0_(lane: u32, group: u32, local_1: u32) {
     if any((_e25 >= _e33.xyz)) {
         return;
     }
-    let at = ((((_e24 * _e33.y) + _e22) * _e33.x) + _e20);
-    heap_0_[(out_base + at)] = (vec4<u32>(_e25, local_1) + vec4<u32>((vec3<u32>((group % _e5.z), (_e27 % _e5.w), (_e27 / _e5.w)) * 100u), 7u));
+    heap_0_[(out_base + ((((_e24 * _e33.y) + _e22) * _e33.x) + _e20))] = (vec4<u32>(_e25, local_1) + vec4<u32>((vec3<u32>((group % _e5.z), (_e27 % _e5.w), (_e27 / _e5.w)) * 100u), 7u));
     return;
 }
 
 fn matrices_1_(lane_1: u32, group_1: u32, local_2: u32) {
     let _e5 = lanes[lane_1];
-    let i_2 = (((group_1 % _e5.z) * 64u) + local_2);
+    let _e11 = (((group_1 % _e5.z) * 64u) + local_2);
     let _e15 = lanes[(lane_1 + 3u)];
     let _e19 = lanes[(lane_1 + 2u)];
     let items_base = _e19.x;
     let out_base_1 = _e19.z;
-    if (i_2 >= _e15.x) {
+    if (_e11 >= _e15.x) {
         return;
     }
-    let _e32 = (i_2 * 7u);
+    let _e32 = (_e11 * 7u);
     let _e36 = heap_0_[(items_base + _e32)];
     let _e42 = heap_0_[((items_base + _e32) + 1u)];
     let _e48 = heap_0_[((items_base + _e32) + 2u)];
-    let m = mat3x3<f32>(bitcast<vec3<f32>>(_e36.xyz), bitcast<vec3<f32>>(_e42.xyz), bitcast<vec3<f32>>(_e48.xyz));
-    let column_2 = (i_2 % 3u);
-    let _e58 = heap_0_[(items_base + ((i_2 * 7u) + column_2))];
-    let _e63 = (i_2 % 3u);
-    let _e71 = heap_0_[(((items_base + (i_2 * 7u)) + 2u) + (_e63 >> 2u))][(_e63 & 3u)];
-    let _e75 = bitcast<vec3<u32>>(((m[column_2] + bitcast<vec3<f32>>(_e58.xyz)) + vec3(bitcast<f32>(_e71))));
-    let _e76 = (out_base_1 + i_2);
+    let _e52 = (_e11 % 3u);
+    let _e58 = heap_0_[(items_base + ((_e11 * 7u) + _e52))];
+    let _e63 = (_e11 % 3u);
+    let _e71 = heap_0_[(((items_base + (_e11 * 7u)) + 2u) + (_e63 >> 2u))][(_e63 & 3u)];
+    let _e75 = bitcast<vec3<u32>>(((mat3x3<f32>(bitcast<vec3<f32>>(_e36.xyz), bitcast<vec3<f32>>(_e42.xyz), bitcast<vec3<f32>>(_e48.xyz))[_e52] + bitcast<vec3<f32>>(_e58.xyz)) + vec3(bitcast<f32>(_e71))));
+    let _e76 = (out_base_1 + _e11);
     heap_0_[_e76].x = _e75.x;
     heap_0_[_e76].y = _e75.y;
     heap_0_[_e76].z = _e75.z;
-    let _e86 = (i_2 * 7u);
-    let _e91 = heap_0_[((items_base + (i_2 * 7u)) + 4u)];
-    let _e97 = heap_0_[((items_base + (i_2 * 7u)) + 3u)];
+    let _e86 = (_e11 * 7u);
+    let _e91 = heap_0_[((items_base + (_e11 * 7u)) + 4u)];
+    let _e97 = heap_0_[((items_base + (_e11 * 7u)) + 3u)];
     let _e99 = mat2x4<f32>(bitcast<vec4<f32>>(_e91), bitcast<vec4<f32>>(_e97));
     heap_0_[((items_base + _e86) + 3u)] = bitcast<vec4<u32>>(_e99[0]);
     heap_0_[((items_base + _e86) + 4u)] = bitcast<vec4<u32>>(_e99[1]);
-    let _e112 = ((i_2 & 3u) * 2u);
-    let _e116 = ((3u - (i_2 & 3u)) * 2u);
-    let _e121 = (((items_base + (i_2 * 7u)) + 5u) + (_e116 >> 2u));
+    let _e112 = ((_e11 & 3u) * 2u);
+    let _e116 = ((3u - (_e11 & 3u)) * 2u);
+    let _e121 = (((items_base + (_e11 * 7u)) + 5u) + (_e116 >> 2u));
     let _e122 = (_e116 & 3u);
     let _e125 = heap_0_[_e121][_e122];
     let _e129 = heap_0_[_e121][(_e122 + 1u)];
     let _e132 = bitcast<vec2<u32>>(bitcast<vec2<f32>>(vec2<u32>(_e125, _e129)));
-    let _e136 = (((items_base + (i_2 * 7u)) + 5u) + (_e112 >> 2u));
+    let _e136 = (((items_base + (_e11 * 7u)) + 5u) + (_e112 >> 2u));
     let _e137 = (_e112 & 3u);
     heap_0_[_e136][_e137] = _e132.x;
     heap_0_[_e136][(_e137 + 1u)] = _e132.y;
-    heap_0_[((items_base + (i_2 * 7u)) + 5u)].w = bitcast<u32>(4f);
+    heap_0_[((items_base + (_e11 * 7u)) + 5u)].w = bitcast<u32>(4f);
     return;
 }
 
@@ -91,16 +89,16 @@ fn nested_2_(lane_2: u32, group_2: u32, local_3: u32) {
     var changed: Inner;
 
     let _e5 = lanes[lane_2];
-    let i_3 = (((group_2 % _e5.z) * 64u) + local_3);
+    let _e11 = (((group_2 % _e5.z) * 64u) + local_3);
     let _e15 = lanes[(lane_2 + 3u)];
     let _e19 = lanes[(lane_2 + 5u)];
     let _e23 = lanes[(lane_2 + 2u)];
     let data_base = _e23.x;
     let out_base_2 = _e23.z;
-    if (i_3 >= _e15.x) {
+    if (_e11 >= _e15.x) {
         return;
     }
-    let _e43 = (i_3 * 7u);
+    let _e43 = (_e11 * 7u);
     let _e51 = heap_0_[((data_base + 2u) + (_e43 >> 2u))][(_e43 & 3u)];
     let _e53 = (_e43 + 1u);
     let _e59 = heap_0_[((data_base + 2u) + (_e53 >> 2u))][(_e53 & 3u)];
@@ -113,14 +111,14 @@ fn nested_2_(lane_2: u32, group_2: u32, local_3: u32) {
     let _e91 = heap_0_[((data_base + 3u) + (_e85 >> 2u))][(_e85 & 3u)];
     let _e95 = (_e43 + 2u);
     let _e101 = heap_0_[((data_base + 3u) + (_e95 >> 2u))][(_e95 & 3u)];
-    let inner = Inner(array<array<u32, 3>, 2>(array<u32, 3>(_e51, _e59, _e67), array<u32, 3>(_e76, _e83, _e91)), _e101);
-    let _e114 = (((i_3 * 7u) + ((1u - (i_3 & 1u)) * 3u)) + 2u);
+    let _e102 = Inner(array<array<u32, 3>, 2>(array<u32, 3>(_e51, _e59, _e67), array<u32, 3>(_e76, _e83, _e91)), _e101);
+    let _e114 = (((_e11 * 7u) + ((1u - (_e11 & 1u)) * 3u)) + 2u);
     let _e120 = heap_0_[((data_base + 2u) + (_e114 >> 2u))][(_e114 & 3u)];
-    let _e125 = ((i_3 >> 1u) & 3u);
-    let _e134 = lanes[((((lane_2 + 3u) + (i_3 & 1u)) + 1u) + (_e125 >> 2u))][(_e125 & 3u)];
+    let _e125 = ((_e11 >> 1u) & 3u);
+    let _e134 = lanes[((((lane_2 + 3u) + (_e11 & 1u)) + 1u) + (_e125 >> 2u))][(_e125 & 3u)];
     let _e145 = heap_0_[((data_base + 1u) + (_e15.y >> 2u))][(_e15.y & 3u)];
-    heap_0_[(out_base_2 + (i_3 >> 2u))][(i_3 & 3u)] = (((((inner.table[(i_3 & 1u)][(i_3 % 3u)] + _e120) + ((_e23.y - min(_e23.y, 32u)) / 28u)) + _e134) + _e19.y) + _e145);
-    changed = inner;
+    heap_0_[(out_base_2 + (_e11 >> 2u))][(_e11 & 3u)] = (((((_e102.table[(_e11 & 1u)][(_e11 % 3u)] + _e120) + ((_e23.y - min(_e23.y, 32u)) / 28u)) + _e134) + _e19.y) + _e145);
+    changed = _e102;
     let _e157 = heap_0_[(data_base + 1u)].x;
     let _e161 = heap_0_[(data_base + 1u)].y;
     let _e165 = heap_0_[(data_base + 1u)].z;
@@ -128,7 +126,7 @@ fn nested_2_(lane_2: u32, group_2: u32, local_3: u32) {
     let _e168 = changed.last;
     let _e171 = heap_0_[data_base].x;
     changed.last = (_e168 + _e171);
-    let _e173 = (i_3 * 7u);
+    let _e173 = (_e11 * 7u);
     let _e174 = changed;
     heap_0_[((data_base + 2u) + (_e173 >> 2u))][(_e173 & 3u)] = _e174.table[0][0];
     let _e186 = (_e173 + 1u);
@@ -288,23 +286,23 @@ fn stride_6_(lane_6: u32, group_6: u32, local_7: u32) {
     let out_base_4 = _e14.z;
     let _e22 = lanes[(lane_6 + 3u)];
     let a_base_2 = _e14.x;
-    let len = i32((_e14.w >> 2u));
+    let _e28 = i32((_e14.w >> 2u));
     i_1 = i32((((group_6 % _e5.z) * 64u) + local_7));
     loop {
         let _e30 = i_1;
-        if (_e30 < len) {
+        if (_e30 < _e28) {
         } else {
             break;
         }
         {
             let _e32 = i_1;
-            let origin = ((_e32 + bitcast<i32>(_e22.x)) % len);
+            let _e36 = ((_e32 + bitcast<i32>(_e22.x)) % _e28);
             let _e37 = i_1;
             switch (_e37 & 3i) {
                 case 0: {
                     let _e39 = i_1;
                     let _e40 = u32(_e39);
-                    let _e41 = u32(origin);
+                    let _e41 = u32(_e36);
                     let _e48 = slab_1_[(a_base_2 + (_e41 >> 2u))][(_e41 & 3u)];
                     let _e50 = i_1;
                     let _e52 = stride_6_factor(u32(_e50));
@@ -313,7 +311,7 @@ fn stride_6_(lane_6: u32, group_6: u32, local_7: u32) {
                 case 1, 2: {
                     let _e61 = i_1;
                     let _e62 = u32(_e61);
-                    let _e65 = u32(((len - 1i) - origin));
+                    let _e65 = u32(((_e28 - 1i) - _e36));
                     let _e71 = slab_1_[(a_base_2 + (_e65 >> 2u))][(_e65 & 3u)];
                     let _e73 = i_1;
                     let _e75 = stride_6_factor(u32(_e73));
@@ -323,7 +321,7 @@ fn stride_6_(lane_6: u32, group_6: u32, local_7: u32) {
                 default: {
                     let _e83 = i_1;
                     let _e84 = u32(_e83);
-                    heap_0_[(out_base_4 + (_e84 >> 2u))][(_e84 & 3u)] = bitcast<u32>(len);
+                    heap_0_[(out_base_4 + (_e84 >> 2u))][(_e84 & 3u)] = bitcast<u32>(_e28);
                 }
             }
             let _e91 = stride_6_steps;
@@ -363,22 +361,22 @@ fn transpose_7_(lane_9: u32, group_7: u32, local_8: u32) {
     let _e12 = (local_8 & 7u);
     let _e14 = (local_8 >> 3u);
     let _e19 = lanes[(lane_9 + 3u)];
-    let row_2 = ((((group_7 / _e5.z) % _e5.w) * 8u) + _e14);
-    let column_3 = (((group_7 % _e5.z) * 8u) + _e12);
-    if (row_2 < _e19.x) {
-        local_9 = (column_3 < _e19.y);
+    let _e27 = ((((group_7 / _e5.z) % _e5.w) * 8u) + _e14);
+    let _e29 = (((group_7 % _e5.z) * 8u) + _e12);
+    if (_e27 < _e19.x) {
+        local_9 = (_e29 < _e19.y);
     } else {
         local_9 = false;
     }
-    let inside = local_9;
-    if inside {
-        let _e37 = transpose_7_at(lane_9, row_2, column_3);
+    let _e34 = local_9;
+    if _e34 {
+        let _e37 = transpose_7_at(lane_9, _e27, _e29);
         shared_2_[_e14][_e12] = _e37;
     }
     workgroupBarrier();
-    if inside {
+    if _e34 {
         let _e40 = shared_2_[_e14][_e12];
-        transpose_7_put(lane_9, row_2, column_3, (_e40 + i32(((_e5.z * 1000u) + _e5.w))));
+        transpose_7_put(lane_9, _e27, _e29, (_e40 + i32(((_e5.z * 1000u) + _e5.w))));
         return;
     } else {
         return;
@@ -387,7 +385,7 @@ fn transpose_7_(lane_9: u32, group_7: u32, local_8: u32) {
 
 fn vectors_8_(lane_10: u32, group_8: u32, local_10: u32) {
     let _e5 = lanes[lane_10];
-    let i_4 = (((group_8 % _e5.z) * 64u) + local_10);
+    let _e11 = (((group_8 % _e5.z) * 64u) + local_10);
     let _e15 = lanes[(lane_10 + 4u)];
     let _e19 = lanes[(lane_10 + 2u)];
     let fours_base = _e19.x;
@@ -395,37 +393,36 @@ fn vectors_8_(lane_10: u32, group_8: u32, local_10: u32) {
     let _e27 = lanes[(lane_10 + 3u)];
     let threes_base = _e27.x;
     let out_base_6 = _e27.z;
-    if (i_4 >= _e15.x) {
+    if (_e11 >= _e15.x) {
         return;
     }
-    let _e39 = slab_1_[(fours_base + i_4)];
-    let v = bitcast<vec4<f32>>(_e39);
-    let _e41 = (i_4 * 2u);
+    let _e39 = slab_1_[(fours_base + _e11)];
+    let _e41 = (_e11 * 2u);
     let _e43 = (twos_base + (_e41 >> 2u));
     let _e44 = (_e41 & 3u);
     let _e48 = heap_0_[_e43][_e44];
     let _e52 = heap_0_[_e43][(_e44 + 1u)];
-    let pair = bitcast<vec2<i32>>(vec2<u32>(_e48, _e52));
-    let _e55 = (i_4 * 2u);
-    let _e59 = bitcast<vec2<u32>>((pair.yx + vec2<i32>(1i, -1i)));
+    let _e54 = bitcast<vec2<i32>>(vec2<u32>(_e48, _e52));
+    let _e55 = (_e11 * 2u);
+    let _e59 = bitcast<vec2<u32>>((_e54.yx + vec2<i32>(1i, -1i)));
     let _e61 = (twos_base + (_e55 >> 2u));
     let _e62 = (_e55 & 3u);
     heap_0_[_e61][_e62] = _e59.x;
     heap_0_[_e61][(_e62 + 1u)] = _e59.y;
-    let _e73 = heap_0_[(threes_base + i_4)].x;
-    heap_0_[(threes_base + i_4)].y = (_e73 + u32(pair.x));
-    let _e82 = heap_0_[(threes_base + i_4)];
-    let three = _e82.xyz;
-    let _e84 = three.zyx;
-    let _e85 = (threes_base + i_4);
+    let _e73 = heap_0_[(threes_base + _e11)].x;
+    heap_0_[(threes_base + _e11)].y = (_e73 + u32(_e54.x));
+    let _e82 = heap_0_[(threes_base + _e11)];
+    let _e83 = _e82.xyz;
+    let _e84 = _e83.zyx;
+    let _e85 = (threes_base + _e11);
     heap_0_[_e85].x = _e84.x;
     heap_0_[_e85].y = _e84.y;
     heap_0_[_e85].z = _e84.z;
-    heap_0_[(out_base_6 + i_4)] = bitcast<vec4<u32>>((v.wzyx * 2f));
-    let _e102 = u32((pair.x & 3i));
-    let _e103 = (i_4 & 3u);
-    let _e110 = slab_1_[((fours_base + i_4) + (_e103 >> 2u))][(_e103 & 3u)];
-    heap_0_[((out_base_6 + i_4) + (_e102 >> 2u))][(_e102 & 3u)] = bitcast<u32>((bitcast<f32>(_e110) + f32((three.y & 255u))));
+    heap_0_[(out_base_6 + _e11)] = bitcast<vec4<u32>>((bitcast<vec4<f32>>(_e39).wzyx * 2f));
+    let _e102 = u32((_e54.x & 3i));
+    let _e103 = (_e11 & 3u);
+    let _e110 = slab_1_[((fours_base + _e11) + (_e103 >> 2u))][(_e103 & 3u)];
+    heap_0_[((out_base_6 + _e11) + (_e102 >> 2u))][(_e102 & 3u)] = bitcast<u32>((bitcast<f32>(_e110) + f32((_e83.y & 255u))));
     return;
 }
 

@@ -45,23 +45,23 @@ fn stride_1_(lane_1: u32, group_1: u32, local_2: u32) {
     let out_base_1 = _e14.z;
     let _e22 = lanes[(lane_1 + 3u)];
     let a_base_1 = _e14.x;
-    let len = i32((_e14.w >> 2u));
+    let _e28 = i32((_e14.w >> 2u));
     i_1 = i32((((group_1 % _e5.z) * 64u) + local_2));
     loop {
         let _e30 = i_1;
-        if (_e30 < len) {
+        if (_e30 < _e28) {
         } else {
             break;
         }
         {
             let _e32 = i_1;
-            let origin = ((_e32 + bitcast<i32>(_e22.x)) % len);
+            let _e36 = ((_e32 + bitcast<i32>(_e22.x)) % _e28);
             let _e37 = i_1;
             switch (_e37 & 3i) {
                 case 0: {
                     let _e39 = i_1;
                     let _e40 = u32(_e39);
-                    let _e41 = u32(origin);
+                    let _e41 = u32(_e36);
                     let _e48 = slab_1_[(a_base_1 + (_e41 >> 2u))][(_e41 & 3u)];
                     let _e50 = i_1;
                     let _e52 = stride_1_factor(u32(_e50));
@@ -70,7 +70,7 @@ fn stride_1_(lane_1: u32, group_1: u32, local_2: u32) {
                 case 1, 2: {
                     let _e61 = i_1;
                     let _e62 = u32(_e61);
-                    let _e65 = u32(((len - 1i) - origin));
+                    let _e65 = u32(((_e28 - 1i) - _e36));
                     let _e71 = slab_1_[(a_base_1 + (_e65 >> 2u))][(_e65 & 3u)];
                     let _e73 = i_1;
                     let _e75 = stride_1_factor(u32(_e73));
@@ -80,7 +80,7 @@ fn stride_1_(lane_1: u32, group_1: u32, local_2: u32) {
                 default: {
                     let _e83 = i_1;
                     let _e84 = u32(_e83);
-                    heap_0_[(out_base_1 + (_e84 >> 2u))][(_e84 & 3u)] = bitcast<u32>(len);
+                    heap_0_[(out_base_1 + (_e84 >> 2u))][(_e84 & 3u)] = bitcast<u32>(_e28);
                 }
             }
             let _e91 = stride_1_steps;

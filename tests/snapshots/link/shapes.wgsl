@@ -20,8 +20,7 @@ fn cube_0_(lane: u32, group: u32, local_1: u32) {
     if any((_e25 >= _e33.xyz)) {
         return;
     }
-    let at = ((((_e24 * _e33.y) + _e22) * _e33.x) + _e20);
-    heap_0_[(out_base + at)] = (vec4<u32>(_e25, local_1) + vec4<u32>((vec3<u32>((group % _e5.z), (_e27 % _e5.w), (_e27 / _e5.w)) * 100u), 7u));
+    heap_0_[(out_base + ((((_e24 * _e33.y) + _e22) * _e33.x) + _e20))] = (vec4<u32>(_e25, local_1) + vec4<u32>((vec3<u32>((group % _e5.z), (_e27 % _e5.w), (_e27 / _e5.w)) * 100u), 7u));
     return;
 }
 
@@ -50,22 +49,22 @@ fn transpose_1_(lane_3: u32, group_1: u32, local_2: u32) {
     let _e12 = (local_2 & 7u);
     let _e14 = (local_2 >> 3u);
     let _e19 = lanes[(lane_3 + 3u)];
-    let row_2 = ((((group_1 / _e5.z) % _e5.w) * 8u) + _e14);
-    let column_2 = (((group_1 % _e5.z) * 8u) + _e12);
-    if (row_2 < _e19.x) {
-        local_3 = (column_2 < _e19.y);
+    let _e27 = ((((group_1 / _e5.z) % _e5.w) * 8u) + _e14);
+    let _e29 = (((group_1 % _e5.z) * 8u) + _e12);
+    if (_e27 < _e19.x) {
+        local_3 = (_e29 < _e19.y);
     } else {
         local_3 = false;
     }
-    let inside = local_3;
-    if inside {
-        let _e37 = transpose_1_at(lane_3, row_2, column_2);
+    let _e34 = local_3;
+    if _e34 {
+        let _e37 = transpose_1_at(lane_3, _e27, _e29);
         shared_0_[_e14][_e12] = _e37;
     }
     workgroupBarrier();
-    if inside {
+    if _e34 {
         let _e40 = shared_0_[_e14][_e12];
-        transpose_1_put(lane_3, row_2, column_2, (_e40 + i32(((_e5.z * 1000u) + _e5.w))));
+        transpose_1_put(lane_3, _e27, _e29, (_e40 + i32(((_e5.z * 1000u) + _e5.w))));
         return;
     } else {
         return;

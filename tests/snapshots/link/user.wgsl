@@ -38,36 +38,35 @@ fn wild_1_(lane_1: u32, group_1: u32, local_2: u32) {
     let cells_base = _e37.x;
     let _e43 = (max((_e37.y >> 5u), 1u) - 1u);
     let _e45 = (_e37.y >= 32u);
-    let i = ((((group_1 % _e5.z) * 64u) + local_2) * _e15.w);
-    let _e56 = min(u32((bitcast<i32>(_e15.y) - i32(i))), _e24);
-    let _e59 = min((_e15.x + i), _e30);
+    let _e50 = ((((group_1 % _e5.z) * 64u) + local_2) * _e15.w);
+    let _e56 = min(u32((bitcast<i32>(_e15.y) - i32(_e50))), _e24);
+    let _e59 = min((_e15.x + _e50), _e30);
     let _e66 = heap_0_[(source_base + (_e59 >> 2u))][(_e59 & 3u)];
     if _e25 {
         heap_0_[(out_base_1 + (_e56 >> 2u))][(_e56 & 3u)] = select(u32(), _e66, _e31);
     }
-    let _e77 = min(((_e15.x * 4u) + i), _e24);
-    let _e82 = min((u32(bitcast<i32>(_e15.y)) - i), _e30);
+    let _e77 = min(((_e15.x * 4u) + _e50), _e24);
+    let _e82 = min((u32(bitcast<i32>(_e15.y)) - _e50), _e30);
     let _e88 = heap_0_[(source_base + (_e82 >> 2u))][(_e82 & 3u)];
     if _e25 {
         heap_0_[(out_base_1 + (_e77 >> 2u))][(_e77 & 3u)] = (select(u32(), _e88, _e31) | 1u);
     }
-    let _e103 = min((_e15.z + i), 2u);
+    let _e103 = min((_e15.z + _e50), 2u);
     if _e45 {
-        heap_0_[((cells_base + (min((i + _e15.x), _e43) * 2u)) + (_e103 >> 2u))][(_e103 & 3u)] = 77u;
+        heap_0_[((cells_base + (min((_e50 + _e15.x), _e43) * 2u)) + (_e103 >> 2u))][(_e103 & 3u)] = 77u;
     }
-    let _e116 = min((_e15.z * i), 3u);
+    let _e116 = min((_e15.z * _e50), 3u);
     if _e45 {
-        heap_0_[(((cells_base + (min((i * _e15.x), _e43) * 2u)) + 1u) + (_e116 >> 2u))][(_e116 & 3u)] = 78u;
+        heap_0_[(((cells_base + (min((_e50 * _e15.x), _e43) * 2u)) + 1u) + (_e116 >> 2u))][(_e116 & 3u)] = 78u;
     }
     if _e45 {
         heap_0_[((cells_base + (min(u32(bitcast<i32>(_e15.y)), _e43) * 2u)) + 1u)] = vec4(79u);
     }
     let _e137 = min(_e15.z, 2u);
     let _e144 = heap_0_[((cells_base + (min(_e15.x, _e43) * 2u)) + (_e137 >> 2u))][(_e137 & 3u)];
-    let value = select(u32(), _e144, _e45);
-    let _e147 = min(i, _e24);
+    let _e147 = min(_e50, _e24);
     if _e25 {
-        heap_0_[(out_base_1 + (_e147 >> 2u))][(_e147 & 3u)] = value;
+        heap_0_[(out_base_1 + (_e147 >> 2u))][(_e147 & 3u)] = select(u32(), _e144, _e45);
     }
     return;
 }

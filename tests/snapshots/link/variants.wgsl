@@ -15,16 +15,8 @@ var<workgroup> shared_0_: array<f32, 64>;
 var<storage, read_write> heap_0_: array<vec4<u32>>;
 
 fn variant_0_apply(x: f32) -> f32 {
-    switch MODE {
-        case 0u: {
-            return (x * SCALE);
-        }
-        case 1u: {
-            return (max(x, 0f) + SCALE);
-        }
-        default: {
-            return exp((-(x) * x));
-        }
+    {
+        return (x * SCALE);
     }
 }
 
@@ -50,16 +42,8 @@ fn variant_0_(lane: u32, group: u32, local_1: u32) {
 }
 
 fn variant_1_apply(x_1: f32) -> f32 {
-    switch MODE_1 {
-        case 0u: {
-            return (x_1 * SCALE_1);
-        }
-        case 1u: {
-            return (max(x_1, 0f) + SCALE_1);
-        }
-        default: {
-            return exp((-(x_1) * x_1));
-        }
+    {
+        return (max(x_1, 0f) + SCALE_1);
     }
 }
 
@@ -85,16 +69,8 @@ fn variant_1_(lane_1: u32, group_1: u32, local_2: u32) {
 }
 
 fn variant_2_apply(x_2: f32) -> f32 {
-    switch MODE_2 {
-        case 0u: {
-            return (x_2 * SCALE_2);
-        }
-        case 1u: {
-            return (max(x_2, 0f) + SCALE_2);
-        }
-        default: {
-            return exp((-(x_2) * x_2));
-        }
+    {
+        return exp((-(x_2) * x_2));
     }
 }
 

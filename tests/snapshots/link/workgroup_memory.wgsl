@@ -25,16 +25,15 @@ fn atomics_0_(lane: u32, group: u32, local_1: u32) {
     workgroupBarrier();
     if (_e11 < _e19.x) {
         let _e51 = slab_1_[(a_base + (_e11 >> 2u))][(_e11 & 3u)];
-        let split = modf(bitcast<f32>(_e51));
+        let _e53 = modf(bitcast<f32>(_e51));
         let _e59 = slab_1_[(a_base + (_e11 >> 2u))][(_e11 & 3u)];
-        let power = frexp(bitcast<f32>(_e59));
         let _e62 = (_e11 * 2u);
-        let _e69 = bitcast<vec2<u32>>(vec2<f32>((split.fract + f32(power.exp)), split.whole));
+        let _e69 = bitcast<vec2<u32>>(vec2<f32>((_e53.fract + f32(frexp(bitcast<f32>(_e59)).exp)), _e53.whole));
         let _e71 = (parts_base + (_e62 >> 2u));
         let _e72 = (_e62 & 3u);
         heap_0_[_e71][_e72] = _e69.x;
         heap_0_[_e71][(_e72 + 1u)] = _e69.y;
-        let _e86 = atomicAdd((&shared_0_[(u32(abs(split.whole)) & 3u)]), 1u);
+        let _e86 = atomicAdd((&shared_0_[(u32(abs(_e53.whole)) & 3u)]), 1u);
     }
     workgroupBarrier();
     if (local_1 == 0u) {
@@ -136,22 +135,22 @@ fn transpose_2_(lane_4: u32, group_2: u32, local_3: u32) {
     let _e12 = (local_3 & 7u);
     let _e14 = (local_3 >> 3u);
     let _e19 = lanes[(lane_4 + 3u)];
-    let row_2 = ((((group_2 / _e5.z) % _e5.w) * 8u) + _e14);
-    let column_2 = (((group_2 % _e5.z) * 8u) + _e12);
-    if (row_2 < _e19.x) {
-        local_4 = (column_2 < _e19.y);
+    let _e27 = ((((group_2 / _e5.z) % _e5.w) * 8u) + _e14);
+    let _e29 = (((group_2 % _e5.z) * 8u) + _e12);
+    if (_e27 < _e19.x) {
+        local_4 = (_e29 < _e19.y);
     } else {
         local_4 = false;
     }
-    let inside = local_4;
-    if inside {
-        let _e37 = transpose_2_at(lane_4, row_2, column_2);
+    let _e34 = local_4;
+    if _e34 {
+        let _e37 = transpose_2_at(lane_4, _e27, _e29);
         shared_4_[_e14][_e12] = _e37;
     }
     workgroupBarrier();
-    if inside {
+    if _e34 {
         let _e40 = shared_4_[_e14][_e12];
-        transpose_2_put(lane_4, row_2, column_2, (_e40 + i32(((_e5.z * 1000u) + _e5.w))));
+        transpose_2_put(lane_4, _e27, _e29, (_e40 + i32(((_e5.z * 1000u) + _e5.w))));
         return;
     } else {
         return;
