@@ -185,6 +185,7 @@ macro_rules! families {
 }
 
 families! {
+    attention,
     batch_norm,
     conv,
     elementwise,
