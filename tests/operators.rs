@@ -187,6 +187,7 @@ macro_rules! families {
 }
 
 families! {
+    attention,
     batch_norm,
     conv,
     elementwise,

@@ -13,6 +13,8 @@ macro_rules! kernels {
 }
 
 kernels! {
+    "attention",
+    "attention_lanes",
     "cast",
     "conv_depthwise",
     "conv_lanes",

@@ -132,7 +132,7 @@ fn check_bias(inputs: &[Option<&Fact>], output: &[usize]) -> Result<()> {
 }
 
 /// The shape of a product by numpy's rules.
-fn matmul_shape(a: &[usize], b: &[usize]) -> Result<Vec<usize>> {
+pub(super) fn matmul_shape(a: &[usize], b: &[usize]) -> Result<Vec<usize>> {
     let wrong = || Error::shape(format!("{a:?} and {b:?} cannot be multiplied"));
     let (Some((&k, a_rest)), Some(&last)) = (a.split_last(), b.last()) else {
         return Err(wrong());

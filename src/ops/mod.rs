@@ -9,6 +9,7 @@ use crate::plan::lower::Lowering;
 use crate::tensor::{DType, Tensor};
 
 pub mod activation;
+mod attention;
 mod batch_norm;
 pub mod broadcast;
 mod conv;
@@ -94,6 +95,7 @@ type Entry = (&'static str, &'static str, &'static dyn Operator);
 
 /// Every family's table.
 const FAMILIES: &[&[Entry]] = &[
+    attention::TABLE,
     batch_norm::OPERATORS,
     conv::TABLE,
     layout::OPERATORS,

@@ -1,0 +1,142 @@
+// softmax(q k^T * scale + mask) v with a softmax that runs along the keys. A workgroup makes 4 rows of 64 columns: for 64
+// keys at a time, an invocation first scores one key, then adds to one column.
+
+// Whether there is a mask.
+override MASK: bool = false;
+// Whether rows of NaN are 0.
+override NAN_TO_ZERO: bool = false;
+
+struct Params {
+    scale: f32,
+    // Sizes: workgroups, query rows, keys, elements of a key, columns.
+    groups: u32,
+    rows: u32,
+    keys: u32,
+    depth: u32,
+    columns: u32,
+    // Distances in elements.
+    q_offset: u32,
+    q_row: u32,
+    q_depth: u32,
+    k_offset: u32,
+    k_key: u32,
+    k_depth: u32,
+    v_offset: u32,
+    v_key: u32,
+    v_column: u32,
+    mask_offset: u32,
+    mask_row: u32,
+    mask_key: u32,
+    output_row: u32,
+    pad: u32,
+    // Batch dimensions from the innermost outwards.
+    batch: vec4<u32>,
+    q_batch: vec4<u32>,
+    k_batch: vec4<u32>,
+    v_batch: vec4<u32>,
+    mask_batch: vec4<u32>,
+    output_batch: vec4<u32>,
+}
+
+@group(0) @binding(0) var<storage, read> q: array<f32>;
+@group(0) @binding(1) var<storage, read> k: array<f32>;
+@group(0) @binding(2) var<storage, read> v: array<f32>;
+@group(0) @binding(3) var<storage, read> mask: array<f32>;
+@group(0) @binding(4) var<storage, read_write> output: array<f32>;
+@group(0) @binding(5) var<uniform> params: Params;
+
+// For each key of the block the four rows' scores, later weights; and what is being joined.
+var<workgroup> weights: array<vec4<f32>, 64>;
+var<workgroup> part: array<vec4<f32>, 64>;
+
+const LOWEST: f32 = -3.4028234e38;
+
+fn exp_of(x: vec4<f32>) -> vec4<f32> {
+    let y = exp(max(x, vec4(-104.0)));
+    let is_nan = (bitcast<vec4<u32>>(x) & vec4(0x7fffffffu)) > vec4(0x7f800000u);
+    return select(select(y, vec4(0.0), x < vec4(-103.0)), x, is_nan);
+}
+
+fn dot_four(a: vec4<u32>, b: vec4<u32>) -> u32 {
+    let c = a * b;
+    return c.x + c.y + c.z + c.w;
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let p = params;
+    let linear = group.x + group.y * 32768u;
+    if linear >= p.groups {
+        return;
+    }
+    let row_blocks = (p.rows + 3u) / 4u;
+    let column_blocks = (p.columns + 63u) / 64u;
+    let row = linear % row_blocks * 4u;
+    let column = linear / row_blocks % column_blocks * 64u + local;
+    let batch = linear / row_blocks / column_blocks;
+    let index = vec4(
+        batch % p.batch.x,
+        batch / p.batch.x % p.batch.y,
+        batch / (p.batch.x * p.batch.y) % p.batch.z,
+        batch / (p.batch.x * p.batch.y * p.batch.z),
+    );
+    let rows = min(vec4(row) + vec4(0u, 1u, 2u, 3u), vec4(p.rows - 1u));
+    let q_at = p.q_offset + dot_four(index, p.q_batch) + rows * p.q_row;
+    let mask_at = p.mask_offset + dot_four(index, p.mask_batch) + rows * p.mask_row;
+    let k_base = p.k_offset + dot_four(index, p.k_batch);
+    let v_base = p.v_offset + dot_four(index, p.v_batch) + min(column, p.columns - 1u) * p.v_column;
+
+    var top = vec4(LOWEST);
+    var sum = vec4(0.0);
+    var acc = vec4(0.0);
+    for (var first = 0u; first < p.keys; first += 64u) {
+        let key = first + local;
+        var score = vec4(LOWEST);
+        if key < p.keys {
+            var product = vec4(0.0);
+            let k_at = k_base + key * p.k_key;
+            for (var d = 0u; d < p.depth; d++) {
+                let at = q_at + d * p.q_depth;
+                product = fma(vec4(q[at.x], q[at.y], q[at.z], q[at.w]), vec4(k[k_at + d * p.k_depth]), product);
+            }
+            score = product * p.scale;
+            if MASK {
+                let at = mask_at + key * p.mask_key;
+                score += vec4(mask[at.x], mask[at.y], mask[at.z], mask[at.w]);
+            }
+        }
+        workgroupBarrier();
+        part[local] = score;
+        for (var step = 32u; step > 0u; step /= 2u) {
+            workgroupBarrier();
+            if local < step {
+                part[local] = max(part[local], part[local + step]);
+            }
+        }
+        workgroupBarrier();
+        let next = max(top, part[0]);
+        let shrink = exp_of(top - next);
+        top = next;
+        weights[local] = exp_of(score - top);
+        workgroupBarrier();
+        sum *= shrink;
+        acc *= shrink;
+        for (var i = 0u; i < min(64u, p.keys - first); i++) {
+            let w = weights[i];
+            sum += w;
+            acc = fma(w, vec4(v[v_base + (first + i) * p.v_key]), acc);
+        }
+    }
+
+    if column < p.columns {
+        var result = acc / sum;
+        if NAN_TO_ZERO {
+            let is_nan = (bitcast<vec4<u32>>(sum) & vec4(0x7fffffffu)) > vec4(0x7f800000u);
+            result = select(result, vec4(0.0), is_nan | (sum == vec4(0.0)));
+        }
+        let at = dot_four(index, p.output_batch) + column;
+        for (var i = 0u; i < 4u && row + i < p.rows; i++) {
+            output[at + (row + i) * p.output_row] = result[i];
+        }
+    }
+}
