@@ -32,6 +32,12 @@ pub enum ErrorKind {
     Device,
     /// The request was cancelled.
     Cancelled,
+    /// The request was dropped, as it could no longer keep its deadline.
+    Dropped,
+    /// The request was refused when it came, as it was predicted to miss its deadline.
+    Rejected,
+    /// A later request with the same key took the request's place.
+    Superseded,
     /// The runtime is shut down.
     Closed,
     /// A broken invariant of fascine itself.

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::kernel::{Access, Binding, Kernel, Variant};
 use crate::link::{self, Arm, Clamp, Slot, SlotKind};
 use crate::plan::{Cost, Dispatch, ModelWeights, Operand, Place, Plan, PlanInput, PlanOutput, Source, repr};
-use crate::schedule::Class;
+use crate::schedule::{Admission, Class};
 use crate::tensor::{DType, Tensor};
 
 /// A kernel of the caller's own. It shares bundles with the models; its indices are clamped to its own tensors.
@@ -159,6 +159,20 @@ impl KernelRequest {
         self
     }
 
+    /// What becomes of the request if it cannot keep its deadline.
+    #[must_use]
+    pub fn admission(mut self, admission: Admission) -> Self {
+        self.schedule.admission = admission;
+        self
+    }
+
+    /// Latest wins: the request takes the place of an earlier one with the same key that has not begun.
+    #[must_use]
+    pub fn key(mut self, key: u64) -> Self {
+        self.schedule.key = Some(key);
+        self
+    }
+
     /// Hands the request to the engine.
     ///
     /// # Errors
@@ -206,6 +220,8 @@ impl KernelRequest {
             uploads,
             deadline: schedule.deadline.map(|deadline| after(submitted, deadline)),
             class: schedule.class,
+            admission: schedule.admission,
+            key: schedule.key,
             submitted,
             reply,
         };

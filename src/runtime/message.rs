@@ -8,7 +8,7 @@ use futures::channel::oneshot;
 use super::{Completion, Stats, closed};
 use crate::error::Result;
 use crate::plan::{ModelWeights, Plan, PlanOutput};
-use crate::schedule::{self, Class, Nanos};
+use crate::schedule::{self, Admission, Class, Nanos};
 use crate::tensor::Tensor;
 
 /// A message to the engine.
@@ -58,6 +58,8 @@ pub(super) struct Prepared {
     pub(super) uploads: Vec<InputBytes>,
     pub(super) deadline: Option<Nanos>,
     pub(super) class: Class,
+    pub(super) admission: Admission,
+    pub(super) key: Option<u64>,
     pub(super) submitted: Nanos,
     pub(super) reply: oneshot::Sender<Result<Completion>>,
 }

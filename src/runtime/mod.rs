@@ -4,6 +4,7 @@
 //! engine is a plain object advanced by [`Runtime::poll`]; by default a thread of its own does that.
 
 mod completion;
+mod costs;
 mod engine;
 mod kernel;
 mod message;
@@ -94,8 +95,11 @@ impl Runtime {
         let adapter = AdapterName { name: caps.name.clone(), driver: caps.driver.clone() };
         let (port, inbox) = message::channel();
         let schedule = options.scheduler(caps);
+        let costs = options.cache_dir.as_deref();
+        let costs = costs.map(|folder| costs::CostFile::open(folder, &adapter, &schedule.device));
         let executor = Executor::new(gpu, options.executor())?;
-        let engine = Engine::new(executor, schedule.clone(), options.clock.clone(), inbox, options.trace.clone());
+        let engine =
+            Engine::new(executor, schedule.clone(), options.clock.clone(), inbox, options.trace.clone(), costs);
         let driver = match options.drive {
             Drive::Thread => Driver::spawn(engine)?,
             Drive::Manual => Driver::manual(engine),
@@ -225,10 +229,51 @@ pub struct Stats {
     pub host_nanos: u64,
     /// Nanoseconds on the device, where it has timestamps.
     pub gpu_nanos: u64,
+    /// How requests ended.
+    pub outcomes: Outcomes,
+    /// Requests that came before each of their kernels was compiled; none in steady state.
+    pub blocked: u64,
+    /// How far the predicted durations of waves were off, of late.
+    pub prediction: schedule::PredictionError,
     /// GPU memory now.
     pub memory: MemoryStats,
     /// Pipelines and compiles.
     pub pipelines: PipelineStats,
+}
+
+/// How many requests ended in which way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Outcomes {
+    /// With results, in time or without a deadline.
+    pub completed: u64,
+    /// With results, late.
+    pub late: u64,
+    /// Dropped, as they could no longer keep their deadlines.
+    pub dropped: u64,
+    /// Refused when they came.
+    pub rejected: u64,
+    /// Replaced by a later one with the same key.
+    pub superseded: u64,
+    /// Cancelled.
+    pub cancelled: u64,
+    /// Failed.
+    pub failed: u64,
+}
+
+impl Outcomes {
+    fn add(&mut self, result: &Result<Completion>) {
+        let kind = result.as_ref().map(|completion| completion.timing().in_time).map_err(Error::kind);
+        *match kind {
+            Ok(Some(false)) => &mut self.late,
+            Ok(_) => &mut self.completed,
+            Err(ErrorKind::Dropped) => &mut self.dropped,
+            Err(ErrorKind::Rejected) => &mut self.rejected,
+            Err(ErrorKind::Superseded) => &mut self.superseded,
+            Err(ErrorKind::Cancelled) => &mut self.cancelled,
+            Err(_) => &mut self.failed,
+        } += 1;
+    }
 }
 
 impl Drop for Shared {

@@ -220,6 +220,8 @@ impl Model {
             uploads,
             deadline: when.deadline.map(|deadline| after(submitted, deadline)),
             class: when.class,
+            admission: when.admission,
+            key: when.key,
             submitted,
             reply,
         };

@@ -12,7 +12,7 @@ use super::message::Message;
 use super::model::Model;
 use super::{Completion, Shared, closed};
 use crate::error::Result;
-use crate::schedule::Class;
+use crate::schedule::{Admission, Class};
 use crate::tensor::Tensor;
 
 /// A request under construction. See [`Model::request`].
@@ -28,6 +28,8 @@ pub struct RequestBuilder {
 pub(super) struct When {
     pub(super) deadline: Option<Duration>,
     pub(super) class: Class,
+    pub(super) admission: Admission,
+    pub(super) key: Option<u64>,
 }
 
 impl RequestBuilder {
@@ -52,6 +54,21 @@ impl RequestBuilder {
     #[must_use]
     pub fn class(mut self, class: Class) -> Self {
         self.schedule.class = class;
+        self
+    }
+
+    /// What becomes of the request if it cannot keep its deadline: `Dropped` or `Rejected` as the error, or late results.
+    #[must_use]
+    pub fn admission(mut self, admission: Admission) -> Self {
+        self.schedule.admission = admission;
+        self
+    }
+
+    /// Latest wins: the request takes the place of an earlier one with the same key, of any model, that has not begun; that
+    /// one ends with `Superseded`.
+    #[must_use]
+    pub fn key(mut self, key: u64) -> Self {
+        self.schedule.key = Some(key);
         self
     }
 
@@ -83,7 +100,7 @@ impl Request {
     /// Waits for the results on this thread, without an executor.
     ///
     /// # Errors
-    /// Whatever ended the request: `Device`, `Memory`, `Closed`.
+    /// Whatever ended the request: `Dropped`, `Rejected`, `Superseded`, `Device`, `Memory`, `Closed`.
     pub fn wait(mut self) -> Result<Completion> {
         let answer = self.answer.take().ok_or_else(closed)?;
         self.shared.driver.wait(answer)?.unwrap_or_else(|| Err(closed()))

@@ -155,7 +155,7 @@ pub struct Submission {
 }
 
 /// How a request ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
 #[non_exhaustive]
 pub enum Outcome {
     /// Every dispatch ran, by the deadline if there was one.

@@ -4,6 +4,7 @@ use super::{Active, Engine, InFlight};
 use crate::error::{Error, Result};
 use crate::gpu::{Download, LaneWork, Upload, WaveWork, Work};
 use crate::plan::{Place, Source};
+use crate::runtime::trace::LevelRecord;
 use crate::schedule::{Nanos, RequestId, Submission};
 
 impl Engine {
@@ -25,7 +26,20 @@ impl Engine {
             self.stats.lanes += submission.waves.iter().map(|wave| wave.lanes.len() as u64).sum::<u64>();
             self.in_flight.insert(submission.id, InFlight { issued: now, waves: submission.waves });
             self.executor.submit(work)?;
+            self.note_levels(now);
             self.stats.host_nanos += self.clock.now().saturating_sub(now);
+        }
+    }
+
+    fn note_levels(&self, at: Nanos) {
+        if let Some(trace) = &self.trace {
+            let waves = self.in_flight.values().flat_map(|flight| &flight.waves);
+            trace.add_level(LevelRecord {
+                at,
+                requests: self.active.len() + self.waiting.len(),
+                lanes: waves.map(|wave| wave.lanes.len()).sum(),
+                heap_bytes: self.executor.memory().heap_used,
+            });
         }
     }
 

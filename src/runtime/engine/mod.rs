@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, TryRecvError};
 use std::time::Duration;
 
+use super::costs::CostFile;
 use super::message::{Inbox, Message, Prepared};
 use super::options::Clock;
 use super::resolve::{Residency, Resolved};
@@ -17,7 +18,7 @@ use super::trace::Trace;
 use super::{Completion, Stats, Timing, closed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::{Allocation, Executor};
-use crate::schedule::{self, Nanos, RequestId, Scheduler, SubmissionId};
+use crate::schedule::{self, Nanos, Outcome, RequestId, Scheduler, SubmissionId};
 
 /// How long the engine's thread sleeps while something is under way: at first, and at most.
 const NAP: (Duration, Duration) = (Duration::from_micros(20), Duration::from_micros(500));
@@ -64,6 +65,7 @@ pub(super) struct Engine {
     clock: Clock,
     inbox: Inbox,
     trace: Option<Trace>,
+    costs: Option<CostFile>,
     models: BTreeMap<u64, Residency>,
     /// The most recently made last.
     resolved: VecDeque<(ResolvedKey, Arc<Resolved>)>,
@@ -86,13 +88,19 @@ impl Engine {
         clock: Clock,
         inbox: Inbox,
         trace: Option<Trace>,
+        costs: Option<CostFile>,
     ) -> Self {
+        let mut scheduler = Scheduler::new(schedule);
+        if let Some(costs) = &costs {
+            scheduler.teach(&costs.fixed());
+        }
         Engine {
             executor,
-            scheduler: Scheduler::new(schedule),
+            scheduler,
             clock,
             inbox,
             trace,
+            costs,
             models: BTreeMap::new(),
             resolved: VecDeque::new(),
             active: BTreeMap::new(),
@@ -180,7 +188,12 @@ impl Engine {
             }
             Message::Stats(reply) => {
                 let pipelines = self.executor.pipelines().stats();
-                let stats = Stats { memory: self.executor.memory(), pipelines, ..self.stats.clone() };
+                let stats = Stats {
+                    memory: self.executor.memory(),
+                    pipelines,
+                    prediction: self.scheduler.prediction_error(),
+                    ..self.stats.clone()
+                };
                 // The caller may have stopped waiting.
                 let _ = reply.send(stats);
             }
@@ -204,7 +217,7 @@ impl Engine {
     fn cancel(&mut self, caller: u64) {
         if let Some(at) = self.waiting.iter().position(|prepared| prepared.id == caller) {
             if let Some(prepared) = self.waiting.remove(at) {
-                self.end(prepared, Err(cancelled()));
+                self.end(prepared, Err(ended(Outcome::Cancelled)));
             }
         } else if let Some(&id) = self.names.get(&caller) {
             let now = self.clock.now();
@@ -229,7 +242,7 @@ impl Engine {
                     let _ = std::mem::replace(&mut active.prepared.reply, futures::channel::oneshot::channel().0)
                         .send(Err(error.clone()));
                 }
-                self.scheduler.cancel(id, now);
+                self.scheduler.fail(id, now);
             }
         }
         self.take_ended();
@@ -240,6 +253,7 @@ impl Engine {
     fn end(&mut self, prepared: Prepared, result: Result<Completion>) {
         let model = prepared.plan.model;
         self.stats.requests += 1;
+        self.stats.outcomes.add(&result);
         self.reply(prepared, result);
         if let Some(residency) = self.models.get_mut(&model) {
             residency.active -= 1;
@@ -262,6 +276,23 @@ impl Engine {
         }
     }
 
+    /// Tells the scheduler what an earlier run learned of arms that are new in this one.
+    fn teach(&mut self) {
+        if let Some(costs) = &mut self.costs {
+            let store = self.executor.pipelines();
+            let learned = costs.recall(|id| store.arm(id));
+            self.scheduler.teach(&learned);
+        }
+    }
+
+    fn keep_costs(&mut self) {
+        if let Some(costs) = &mut self.costs {
+            let learned = self.scheduler.learned();
+            let store = self.executor.pipelines();
+            costs.save(&learned, |id| store.arm(id));
+        }
+    }
+
     /// The device is gone: everything that waits for it ends with the error.
     fn lose(&mut self, error: Error) {
         tracing::error!(%error, "the device is lost");
@@ -279,12 +310,22 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
+        self.keep_costs();
         for (_, active) in std::mem::take(&mut self.active) {
             self.reply(active.prepared, Err(closed()));
         }
     }
 }
 
-fn cancelled() -> Error {
-    Error::new(ErrorKind::Cancelled, "the request was cancelled")
+/// The error of a request that ended without results.
+fn ended(outcome: Outcome) -> Error {
+    let (kind, message) = match outcome {
+        Outcome::Dropped => (ErrorKind::Dropped, "the request was dropped, as it could no longer keep its deadline"),
+        Outcome::Rejected => (ErrorKind::Rejected, "the request was refused, as it was predicted to miss its deadline"),
+        Outcome::Superseded => (ErrorKind::Superseded, "a later request with the same key took the request's place"),
+        Outcome::Cancelled => (ErrorKind::Cancelled, "the request was cancelled"),
+        Outcome::Failed => (ErrorKind::Internal, "the scheduler could not take the request's plan"),
+        Outcome::Completed | Outcome::CompletedLate => (ErrorKind::Internal, "the request ended without results"),
+    };
+    Error::new(kind, message)
 }

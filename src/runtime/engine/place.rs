@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::{Active, Engine, RESOLVED_PLANS};
+use super::{Active, Engine, RESOLVED_PLANS, ended};
 use crate::error::{ErrorKind, Result};
 use crate::gpu::Allocation;
 use crate::runtime::Timing;
 use crate::runtime::message::Prepared;
 use crate::runtime::resolve::Resolved;
-use crate::schedule::{Outcome, Pipelines as _, RequestDesc};
+use crate::schedule::{Admission, Outcome, Pipelines as _, RequestDesc};
 
 impl Engine {
     pub(super) fn submit(&mut self, prepared: Prepared) {
@@ -16,6 +16,12 @@ impl Engine {
             return self.reply(prepared, Err(error.clone()));
         }
         self.models.entry(prepared.plan.model).or_default().active += 1;
+        if prepared.key.is_some()
+            && let Some(at) = self.waiting.iter().position(|earlier| earlier.key == prepared.key)
+            && let Some(earlier) = self.waiting.remove(at)
+        {
+            self.end(earlier, Err(ended(Outcome::Superseded)));
+        }
         // Those that wait go first, so that a stream of small requests cannot starve a large one.
         self.waiting.push_back(prepared);
         self.admit_waiting();
@@ -24,10 +30,18 @@ impl Engine {
     /// Places waiting requests as far as memory goes.
     pub(super) fn admit_waiting(&mut self) -> bool {
         let mut any = false;
+        let now = self.clock.now();
         while let Some(prepared) = self.waiting.pop_front() {
+            let late = prepared.deadline.is_some_and(|deadline| deadline < now);
+            if late && prepared.admission == Admission::DropLate {
+                any = true;
+                self.end(prepared, Err(ended(Outcome::Dropped)));
+                continue;
+            }
             match self.place(&prepared) {
                 Ok((regions, resolved)) => {
                     any = true;
+                    self.stats.blocked += u64::from(!self.compiled(&resolved));
                     self.start(prepared, regions, resolved);
                 }
                 // Someone else's memory will come free.
@@ -78,6 +92,7 @@ impl Engine {
                         self.executor.pipelines().want(&[arm]);
                     }
                 }
+                self.teach();
                 let resolved = Arc::new(resolved);
                 if self.resolved.len() >= RESOLVED_PLANS {
                     self.resolved.pop_front();
@@ -92,13 +107,21 @@ impl Engine {
         }
     }
 
+    /// Whether every kernel of a plan is compiled. Where all known ones are, nothing is looked up.
+    fn compiled(&mut self, resolved: &Resolved) -> bool {
+        let pipelines = self.executor.pipelines();
+        let stats = pipelines.stats();
+        stats.singles == stats.arms || resolved.desc.dispatches.iter().all(|dispatch| pipelines.ready(&[dispatch.arm]))
+    }
+
     fn start(&mut self, prepared: Prepared, regions: Vec<Allocation>, resolved: Arc<Resolved>) {
         let now = self.clock.now();
         let desc = RequestDesc {
             plan: resolved.desc.clone(),
             deadline: prepared.deadline,
             class: prepared.class,
-            ..RequestDesc::default()
+            admission: prepared.admission,
+            key: prepared.key,
         };
         let outputs = prepared.outputs().len();
         let active = Active {

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Active, Engine, InFlight, cancelled};
+use super::{Active, Engine, InFlight, ended};
 use crate::error::{Error, Result};
 use crate::gpu::Finished;
 use crate::plan::{Source, repr};
 use crate::runtime::Completion;
 use crate::runtime::message::Prepared;
-use crate::runtime::trace::{LaneRecord, WaveRecord};
+use crate::runtime::trace::{LaneRecord, RequestRecord, WaveRecord};
 use crate::schedule::{self, Ended, Nanos, Outcome, RequestId, SubmissionId};
 use crate::tensor::Tensor;
 
@@ -109,11 +109,23 @@ impl Engine {
         timing.queued = Duration::from_nanos(started.unwrap_or(at).saturating_sub(prepared.submitted));
         timing.total = Duration::from_nanos(at.saturating_sub(prepared.submitted));
         timing.in_time = prepared.deadline.map(|deadline| at <= deadline);
+        if let Some(trace) = &self.trace {
+            trace.add_request(RequestRecord {
+                request: prepared.id,
+                model: prepared.plan.model,
+                name: prepared.plan.name.clone(),
+                submitted: prepared.submitted,
+                started,
+                ended: at,
+                deadline: prepared.deadline,
+                outcome,
+            });
+        }
         let result = match outcome {
             Outcome::Completed | Outcome::CompletedLate => {
                 outputs(&prepared, downloads).map(|outputs| Completion { outputs, timing })
             }
-            _ => Err(cancelled()),
+            _ => Err(ended(outcome)),
         };
         self.end(prepared, result);
     }

@@ -1,0 +1,213 @@
+//! What the scheduler learned of durations, kept from run to run: a text file per adapter in the cache folder.
+//!
+//! Arms have no numbers that outlive a run, so they are known by kernel, overrides and kinds of slots. The ratios are
+//! relative to the device model's estimates, so that a file for other rates is of no use and is ignored.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use super::AdapterName;
+use crate::link::{Arm, SlotKind};
+use crate::schedule::{ArmId, DeviceModel, Learned};
+
+const TITLE: &str = "fascine costs 1";
+/// A larger file is foreign.
+const MAX_BYTES: u64 = 16 << 20;
+/// Arms that are kept; those with the names that sort last are left out. Guessed.
+const MAX_ARMS: usize = 16_384;
+
+/// By arm's name (empty for fixed costs) and size class: ratio and weight.
+type Ratios = BTreeMap<(String, u32), (f64, f64)>;
+
+/// The file and what it held.
+pub(super) struct CostFile {
+    path: PathBuf,
+    head: String,
+    ratios: Ratios,
+    /// Arms below this number have been taught.
+    taught: u32,
+}
+
+impl CostFile {
+    /// Reads the file of an adapter. One that is damaged, or of another adapter or device model, counts as empty.
+    pub(super) fn open(folder: &Path, adapter: &AdapterName, device: &DeviceModel) -> Self {
+        let AdapterName { name, driver } = adapter;
+        let key = hash(format!("{name}\n{driver}").as_bytes());
+        let path = folder.join(format!("costs_{key:016x}.txt"));
+        let head = format!("{TITLE}\n{name:?} {driver:?}\n{device:?}\n");
+        let ratios = match read(&path, &head) {
+            Ok(ratios) => ratios,
+            Err(error) => {
+                tracing::warn!(path = %path.display(), %error, "learned costs ignored");
+                Ratios::new()
+            }
+        };
+        CostFile { path, head, ratios, taught: 0 }
+    }
+
+    /// What is known of fixed costs.
+    pub(super) fn fixed(&self) -> Vec<Learned> {
+        self.known("").map(|(class, ratio, weight)| Learned { arm: None, class, ratio, weight }).collect()
+    }
+
+    /// What is known of arms that are new since the last call.
+    pub(super) fn recall<'a>(&mut self, arm: impl Fn(ArmId) -> Option<&'a Arm>) -> Vec<Learned> {
+        let mut learned = Vec::new();
+        while let Some(known) = arm(ArmId(self.taught)) {
+            let id = Some(ArmId(self.taught));
+            let of = |(class, ratio, weight)| Learned { arm: id, class, ratio, weight };
+            learned.extend(self.known(&name(known)).map(of));
+            self.taught += 1;
+        }
+        learned
+    }
+
+    /// Writes what was learned beside what was known. A failure costs only accuracy on the next run.
+    pub(super) fn save<'a>(&mut self, learned: &[Learned], arm: impl Fn(ArmId) -> Option<&'a Arm>) {
+        let mut latest = Ratios::new();
+        for &Learned { arm: id, class, ratio, weight } in learned {
+            let name = match id {
+                None => String::new(),
+                Some(id) => match arm(id) {
+                    Some(arm) => name(arm),
+                    None => continue,
+                },
+            };
+            // Of arms that differ in the slots' numbers only, the one that ran most speaks for all.
+            let entry = latest.entry((name, class)).or_insert((ratio, weight));
+            if weight > entry.1 {
+                *entry = (ratio, weight);
+            }
+        }
+        self.ratios.extend(latest.into_iter().filter(|(_, (_, weight))| *weight > 0.0));
+        if let Err(error) = write(&self.path, &self.head, &self.ratios) {
+            tracing::warn!(path = %self.path.display(), %error, "learned costs not saved");
+        }
+    }
+
+    fn known(&self, name: &str) -> impl Iterator<Item = (u32, f64, f64)> + '_ {
+        let range = (name.to_owned(), 0)..=(name.to_owned(), u32::MAX);
+        self.ratios.range(range).map(|((_, class), (ratio, weight))| (*class, *ratio, *weight))
+    }
+}
+
+/// Without blanks.
+fn name(arm: &Arm) -> String {
+    let kernel = arm.variant.kernel();
+    let mut name = kernel.name.replace(char::is_whitespace, "_");
+    // Kernels of the same name may differ between versions.
+    let _ = write!(name, "#{:016x}", hash(kernel.text.as_bytes()));
+    for (constant, value) in arm.variant.constants() {
+        let _ = write!(name, ",{constant}={value}");
+    }
+    name.push('/');
+    name.extend(arm.slots.iter().map(|slot| match slot.kind {
+        SlotKind::Heap => 'h',
+        SlotKind::Slab => 's',
+    }));
+    name
+}
+
+fn read(path: &Path, head: &str) -> io::Result<Ratios> {
+    let bad = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.len() > MAX_BYTES => return Err(bad("the file is too large")),
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Ratios::new()),
+        Err(error) => return Err(error),
+    }
+    let text = fs::read_to_string(path)?;
+    let (body, sum) = text.trim_end().rsplit_once('\n').ok_or_else(|| bad("the file is cut short"))?;
+    if sum != format!("{:016x}", hash(body.as_bytes())) {
+        return Err(bad("the checksum is wrong"));
+    }
+    let lines =
+        body.strip_prefix(head.trim_end()).ok_or_else(|| bad("the file is of another adapter or device model"))?;
+    let mut ratios = Ratios::new();
+    for line in lines.lines().filter(|line| !line.is_empty()) {
+        let mut words = line.split(' ');
+        let mut word = || words.next().ok_or_else(|| bad("a line is cut short"));
+        let (class, ratio, weight) = (word()?.parse(), word()?.parse(), word()?.parse());
+        let (Ok(class), Ok(ratio), Ok(weight)) = (class, ratio, weight) else { return Err(bad("a number is wrong")) };
+        ratios.insert((word()?.to_owned(), class), (ratio, weight));
+    }
+    Ok(ratios)
+}
+
+fn write(path: &Path, head: &str, ratios: &Ratios) -> io::Result<()> {
+    let mut text = head.to_owned();
+    for ((name, class), (ratio, weight)) in ratios.iter().take(MAX_ARMS) {
+        text.push_str(&format!("{class} {ratio} {weight} {name}\n"));
+    }
+    text.pop();
+    let sum = hash(text.as_bytes());
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    // Whoever reads meanwhile sees the old file or the new one.
+    let part = path.with_extension(format!("{}.part", std::process::id()));
+    let written = fs::File::create(&part).and_then(|mut file| {
+        writeln!(file, "{text}\n{sum:016x}")?;
+        file.sync_all()
+    });
+    written.and_then(|()| fs::rename(&part, path)).inspect_err(|_| {
+        // What is left of it harms nobody.
+        let _ = fs::remove_file(&part);
+    })
+}
+
+/// FNV-1a: tells damage from soundness, not malice.
+fn hash(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |h, &byte| (h ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::kernel::{Kernel, Variant};
+    use crate::link::Slot;
+
+    fn arm(index: u8, tile: f64) -> Arm {
+        let text = "override TILE: u32 = 1u;
+            @group(0) @binding(0) var<storage, read_write> y: array<u32>;
+            @compute @workgroup_size(64) fn main() { y[0] = TILE; }";
+        let kernel = Arc::new(Kernel::user(text).unwrap());
+        Arm { variant: Variant::new(kernel, [("TILE", tile)]), slots: vec![Slot { index, kind: SlotKind::Heap }] }
+    }
+
+    #[test]
+    fn what_was_learned_outlives_a_run_and_damage_does_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let adapter = AdapterName { name: "a \"b\"\nc".into(), driver: "d".into() };
+        let device = DeviceModel::for_parallelism(8);
+        let open = |device: &DeviceModel| CostFile::open(folder.path(), &adapter, device);
+        let arms = [arm(0, 2.0), arm(1, 2.0), arm(0, 4.0)];
+        let of = |id: Option<u32>, ratio, weight| Learned { arm: id.map(ArmId), class: 7, ratio, weight };
+        let learned = [of(Some(0), 1.5, 1.0), of(Some(1), 2.5, 3.0), of(Some(2), 0.5, 0.0), of(None, 3.0, 1.0)];
+        open(&device).save(&learned, |id| arms.get(id.0 as usize));
+
+        let mut again = open(&device);
+        assert_eq!(again.fixed(), [of(None, 3.0, 1.0)]);
+        // Numbers differ from run to run; slots' numbers make no difference, overrides do.
+        let others = [arm(5, 4.0), arm(3, 2.0)];
+        assert_eq!(again.recall(|id| others.get(id.0 as usize)), [of(Some(1), 2.5, 3.0)]);
+        assert_eq!(again.recall(|id| others.get(id.0 as usize)), []);
+
+        assert!(open(&DeviceModel::for_parallelism(9)).fixed().is_empty(), "other rates");
+        let path = again.path.clone();
+        let sound = fs::read(&path).unwrap();
+        for at in 0..sound.len() - 1 {
+            let mut damaged = sound.clone();
+            damaged[at] ^= 1;
+            fs::write(&path, damaged).unwrap();
+            assert!(open(&device).fixed().is_empty(), "byte {at}");
+        }
+        fs::write(&path, &sound[..sound.len() / 2]).unwrap();
+        assert!(open(&device).fixed().is_empty());
+    }
+}
