@@ -189,6 +189,7 @@ families! {
     batch_norm,
     conv,
     elementwise,
+    empty,
     layout,
     reduce,
 }
