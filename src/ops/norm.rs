@@ -104,6 +104,12 @@ fn axis_of(node: &Node, rank: usize) -> Result<usize> {
     }
 }
 
+#[cfg(test)]
+pub(super) const LAYOUTS: &[crate::ops::params::Layout] = &[
+    crate::ops::params::layout!("softmax", SoftmaxParams: rows, len, inner, infinity),
+    crate::ops::params::layout!("layer_norm", LayerNormParams: rows, len, epsilon, pad),
+];
+
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
 struct LayerNormParams {

@@ -29,6 +29,12 @@ struct InputParams {
     pad: [u32; 3],
 }
 
+#[cfg(test)]
+pub(super) const LAYOUTS: &[crate::ops::params::Layout] = &[
+    crate::ops::params::layout!("lstm_input", InputParams: len, inputs, gates, batch, directions, x_offset, x_time, x_batch, x_input, pad),
+    crate::ops::params::layout!("lstm_step", StepParams: len, size, batch, directions, step, steps, clip, reverse, y_time, y_direction, y_batch, infinity, state_offset, state_direction, state_batch),
+];
+
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
 struct StepParams {
