@@ -74,6 +74,10 @@ const PRODUCTS: &[(&str, usize, usize, usize)] = &[
     ("square 512", 512, 512, 512),
 ];
 
+/// A matrix product with constant left side: label, rows, depth, columns.
+const LEFT_PRODUCTS: &[(&str, usize, usize, usize)] =
+    &[("recurrent vector", 512, 512, 1), ("recurrent 4", 512, 512, 4)];
+
 struct Layer {
     label: &'static str,
     graph: Graph,
@@ -131,7 +135,12 @@ fn layers() -> Vec<Layer> {
         let flops = 2.0 * (rows * depth * columns) as f64;
         Layer { flops, ..layer(label, "MatMul", BTreeMap::new(), &[rows, depth], &[depth, columns]) }
     });
-    convs.chain(products).collect()
+    let left = LEFT_PRODUCTS.iter().map(|&(label, rows, depth, columns)| {
+        let mut layer = layer(label, "MatMul", BTreeMap::new(), &[depth, columns], &[rows, depth]);
+        layer.graph.nodes[0].inputs.reverse();
+        Layer { flops: 2.0 * (rows * depth * columns) as f64, ..layer }
+    });
+    convs.chain(products).chain(left).collect()
 }
 
 /// Seconds of one run, and of the first.

@@ -47,14 +47,14 @@ struct Params {
     // Dimensions from the innermost; strides per input likewise.
     size_low: vec4<u32>,
     size_high: vec4<u32>,
-    low0: vec4<u32>,
-    high0: vec4<u32>,
-    low1: vec4<u32>,
-    high1: vec4<u32>,
-    low2: vec4<u32>,
-    high2: vec4<u32>,
-    low3: vec4<u32>,
-    high3: vec4<u32>,
+    strides_low0: vec4<u32>,
+    strides_high0: vec4<u32>,
+    strides_low1: vec4<u32>,
+    strides_high1: vec4<u32>,
+    strides_low2: vec4<u32>,
+    strides_high2: vec4<u32>,
+    strides_low3: vec4<u32>,
+    strides_high3: vec4<u32>,
 }
 
 @group(0) @binding(0) var<storage, read> in0: array<vec4<u32>>;
@@ -109,12 +109,12 @@ fn fetch0(v: u32) -> vec4<u32> {
     if M0 == FLAT { return in0[v]; }
     let o = params.offset.x;
     if M0 == SCALAR { return vec4(in0[o >> 2u][o & 3u]); }
-    let i = o + locate(v * 4u, params.low0, params.high0);
+    let i = o + locate(v * 4u, params.strides_low0, params.strides_high0);
     if M0 == VECTOR { return in0[i >> 2u]; }
     if M0 == SPLAT { return vec4(in0[i >> 2u][i & 3u]); }
-    let j = o + locate(min(v * 4u + 1u, params.last), params.low0, params.high0);
-    let k = o + locate(min(v * 4u + 2u, params.last), params.low0, params.high0);
-    let l = o + locate(min(v * 4u + 3u, params.last), params.low0, params.high0);
+    let j = o + locate(min(v * 4u + 1u, params.last), params.strides_low0, params.strides_high0);
+    let k = o + locate(min(v * 4u + 2u, params.last), params.strides_low0, params.strides_high0);
+    let l = o + locate(min(v * 4u + 3u, params.last), params.strides_low0, params.strides_high0);
     return vec4(in0[i >> 2u][i & 3u], in0[j >> 2u][j & 3u], in0[k >> 2u][k & 3u], in0[l >> 2u][l & 3u]);
 }
 
@@ -122,12 +122,12 @@ fn fetch1(v: u32) -> vec4<u32> {
     if M1 == FLAT { return in1[v]; }
     let o = params.offset.y;
     if M1 == SCALAR { return vec4(in1[o >> 2u][o & 3u]); }
-    let i = o + locate(v * 4u, params.low1, params.high1);
+    let i = o + locate(v * 4u, params.strides_low1, params.strides_high1);
     if M1 == VECTOR { return in1[i >> 2u]; }
     if M1 == SPLAT { return vec4(in1[i >> 2u][i & 3u]); }
-    let j = o + locate(min(v * 4u + 1u, params.last), params.low1, params.high1);
-    let k = o + locate(min(v * 4u + 2u, params.last), params.low1, params.high1);
-    let l = o + locate(min(v * 4u + 3u, params.last), params.low1, params.high1);
+    let j = o + locate(min(v * 4u + 1u, params.last), params.strides_low1, params.strides_high1);
+    let k = o + locate(min(v * 4u + 2u, params.last), params.strides_low1, params.strides_high1);
+    let l = o + locate(min(v * 4u + 3u, params.last), params.strides_low1, params.strides_high1);
     return vec4(in1[i >> 2u][i & 3u], in1[j >> 2u][j & 3u], in1[k >> 2u][k & 3u], in1[l >> 2u][l & 3u]);
 }
 
@@ -135,12 +135,12 @@ fn fetch2(v: u32) -> vec4<u32> {
     if M2 == FLAT { return in2[v]; }
     let o = params.offset.z;
     if M2 == SCALAR { return vec4(in2[o >> 2u][o & 3u]); }
-    let i = o + locate(v * 4u, params.low2, params.high2);
+    let i = o + locate(v * 4u, params.strides_low2, params.strides_high2);
     if M2 == VECTOR { return in2[i >> 2u]; }
     if M2 == SPLAT { return vec4(in2[i >> 2u][i & 3u]); }
-    let j = o + locate(min(v * 4u + 1u, params.last), params.low2, params.high2);
-    let k = o + locate(min(v * 4u + 2u, params.last), params.low2, params.high2);
-    let l = o + locate(min(v * 4u + 3u, params.last), params.low2, params.high2);
+    let j = o + locate(min(v * 4u + 1u, params.last), params.strides_low2, params.strides_high2);
+    let k = o + locate(min(v * 4u + 2u, params.last), params.strides_low2, params.strides_high2);
+    let l = o + locate(min(v * 4u + 3u, params.last), params.strides_low2, params.strides_high2);
     return vec4(in2[i >> 2u][i & 3u], in2[j >> 2u][j & 3u], in2[k >> 2u][k & 3u], in2[l >> 2u][l & 3u]);
 }
 
@@ -148,12 +148,12 @@ fn fetch3(v: u32) -> vec4<u32> {
     if M3 == FLAT { return in3[v]; }
     let o = params.offset.w;
     if M3 == SCALAR { return vec4(in3[o >> 2u][o & 3u]); }
-    let i = o + locate(v * 4u, params.low3, params.high3);
+    let i = o + locate(v * 4u, params.strides_low3, params.strides_high3);
     if M3 == VECTOR { return in3[i >> 2u]; }
     if M3 == SPLAT { return vec4(in3[i >> 2u][i & 3u]); }
-    let j = o + locate(min(v * 4u + 1u, params.last), params.low3, params.high3);
-    let k = o + locate(min(v * 4u + 2u, params.last), params.low3, params.high3);
-    let l = o + locate(min(v * 4u + 3u, params.last), params.low3, params.high3);
+    let j = o + locate(min(v * 4u + 1u, params.last), params.strides_low3, params.strides_high3);
+    let k = o + locate(min(v * 4u + 2u, params.last), params.strides_low3, params.strides_high3);
+    let l = o + locate(min(v * 4u + 3u, params.last), params.strides_low3, params.strides_high3);
     return vec4(in3[i >> 2u][i & 3u], in3[j >> 2u][j & 3u], in3[k >> 2u][k & 3u], in3[l >> 2u][l & 3u]);
 }
 

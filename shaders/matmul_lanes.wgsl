@@ -36,6 +36,8 @@ override ACTIVATION: u32 = 0u;
 override RESIDUAL: bool = false;
 // Whether rows 8 to 15 of a tile are computed.
 override TALL: bool = true;
+// Whether there is one row: lanes then hold the same values of it, which need no broadcast.
+override SINGLE: bool = false;
 // Whether the columns come in fours.
 override WHOLE: bool = true;
 
@@ -131,45 +133,62 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var c1 = mat4x4<f32>();
     var c2 = mat4x4<f32>();
     var c3 = mat4x4<f32>();
-    for (var k = 0u; k < p.depth; k++) {
-        let a = left[near];
-        near++;
-        var h = vec4(0.0);
-        if TALL {
-            h = left[far];
-            far++;
+    if SINGLE {
+        var x = vec4(0.0);
+        var y = vec4(0.0);
+        var z = vec4(0.0);
+        var w = vec4(0.0);
+        for (var k = 0u; k < p.depth; k++) {
+            let a = left[near];
+            near++;
+            x = fma(vec4(a.x), right[right_at], x);
+            y = fma(vec4(a.y), right[right_at + p.right_row], y);
+            z = fma(vec4(a.z), right[right_at + 2u * p.right_row], z);
+            w = fma(vec4(a.w), right[right_at + 3u * p.right_row], w);
+            right_at += 4u * p.right_row;
         }
-        let bx = right[right_at];
-        right_at += p.right_row;
-        c0 = outer(c0, four(a.x, 0u), bx);
-        c1 = outer(c1, four(a.x, 4u), bx);
-        if TALL {
-            c2 = outer(c2, four(h.x, 0u), bx);
-            c3 = outer(c3, four(h.x, 4u), bx);
-        }
-        let by = right[right_at];
-        right_at += p.right_row;
-        c0 = outer(c0, four(a.y, 0u), by);
-        c1 = outer(c1, four(a.y, 4u), by);
-        if TALL {
-            c2 = outer(c2, four(h.y, 0u), by);
-            c3 = outer(c3, four(h.y, 4u), by);
-        }
-        let bz = right[right_at];
-        right_at += p.right_row;
-        c0 = outer(c0, four(a.z, 0u), bz);
-        c1 = outer(c1, four(a.z, 4u), bz);
-        if TALL {
-            c2 = outer(c2, four(h.z, 0u), bz);
-            c3 = outer(c3, four(h.z, 4u), bz);
-        }
-        let bw = right[right_at];
-        right_at += p.right_row;
-        c0 = outer(c0, four(a.w, 0u), bw);
-        c1 = outer(c1, four(a.w, 4u), bw);
-        if TALL {
-            c2 = outer(c2, four(h.w, 0u), bw);
-            c3 = outer(c3, four(h.w, 4u), bw);
+        c0[0] = (x + y) + (z + w);
+    } else {
+        for (var k = 0u; k < p.depth; k++) {
+            let a = left[near];
+            near++;
+            var h = vec4(0.0);
+            if TALL {
+                h = left[far];
+                far++;
+            }
+            let bx = right[right_at];
+            right_at += p.right_row;
+            c0 = outer(c0, four(a.x, 0u), bx);
+            c1 = outer(c1, four(a.x, 4u), bx);
+            if TALL {
+                c2 = outer(c2, four(h.x, 0u), bx);
+                c3 = outer(c3, four(h.x, 4u), bx);
+            }
+            let by = right[right_at];
+            right_at += p.right_row;
+            c0 = outer(c0, four(a.y, 0u), by);
+            c1 = outer(c1, four(a.y, 4u), by);
+            if TALL {
+                c2 = outer(c2, four(h.y, 0u), by);
+                c3 = outer(c3, four(h.y, 4u), by);
+            }
+            let bz = right[right_at];
+            right_at += p.right_row;
+            c0 = outer(c0, four(a.z, 0u), bz);
+            c1 = outer(c1, four(a.z, 4u), bz);
+            if TALL {
+                c2 = outer(c2, four(h.z, 0u), bz);
+                c3 = outer(c3, four(h.z, 4u), bz);
+            }
+            let bw = right[right_at];
+            right_at += p.right_row;
+            c0 = outer(c0, four(a.w, 0u), bw);
+            c1 = outer(c1, four(a.w, 4u), bw);
+            if TALL {
+                c2 = outer(c2, four(h.w, 0u), bw);
+                c3 = outer(c3, four(h.w, 4u), bw);
+            }
         }
     }
 

@@ -191,6 +191,7 @@ families! {
     batch_norm,
     conv,
     elementwise,
+    empty,
     layout,
     reduce,
 }

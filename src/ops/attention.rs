@@ -45,8 +45,19 @@ struct Params {
     mask_key: u32,
     output_row: u32,
     pad: u32,
-    batch: [[u32; 4]; 6],
+    batch: [u32; 4],
+    q_batch: [u32; 4],
+    k_batch: [u32; 4],
+    v_batch: [u32; 4],
+    mask_batch: [u32; 4],
+    output_batch: [u32; 4],
 }
+
+#[cfg(test)]
+pub(super) const LAYOUTS: &[crate::ops::params::Layout] = &[
+    crate::ops::params::layout!("attention", Params: scale, groups, rows, keys, depth, columns, q_offset, q_row, q_depth, k_offset, k_key, k_depth, v_offset, v_key, v_column, mask_offset, mask_row, mask_key, output_row, pad, batch, q_batch, k_batch, v_batch, mask_batch, output_batch),
+    crate::ops::params::layout!("attention_lanes", LanesParams: scale, groups, rows, keys, depth, columns, q_offset, q_row, k_offset, k_key, v_offset, v_key, mask_offset, mask_row, mask_key, output_row, batch, q_batch, k_batch, v_batch, mask_batch, output_batch),
+];
 
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
@@ -67,7 +78,12 @@ struct LanesParams {
     mask_row: u32,
     mask_key: u32,
     output_row: u32,
-    batch: [[u32; 4]; 6],
+    batch: [u32; 4],
+    q_batch: [u32; 4],
+    k_batch: [u32; 4],
+    v_batch: [u32; 4],
+    mask_batch: [u32; 4],
+    output_batch: [u32; 4],
 }
 
 /// The shape with its last two dimensions swapped.
@@ -221,13 +237,14 @@ impl Problem {
         let offset = |i: usize| self.views[i].offset;
         let lanes = cx.target().class == DeviceClass::Cpu && cx.target().subgroup_size == 8 && self.in_fours();
         let unit = if lanes { 4 } else { 1 };
-        let mut batch = [[0; 4]; 6];
-        batch[0] = words::<4>(&self.batch, 1)?;
+        let batch = words::<4>(&self.batch, 1)?;
+        let mut distances = [[0; 4]; 5];
         for (i, strides) in self.strides.iter().enumerate() {
             let unit = if i == 3 { 1 } else { unit };
             let strides: Vec<usize> = strides.iter().map(|stride| stride / unit).collect();
-            batch[i + 1] = words::<4>(&strides, 0)?;
+            distances[i] = words::<4>(&strides, 0)?;
         }
+        let [q_batch, k_batch, v_batch, mask_batch, output_batch] = distances;
         let cost = self.cost();
         if lanes {
             let groups = batches * rows.div_ceil(8) * columns.div_ceil(32);
@@ -249,6 +266,11 @@ impl Problem {
                 mask_key: word(mask_key)?,
                 output_row: word(self.output_row / 4)?,
                 batch,
+                q_batch,
+                k_batch,
+                v_batch,
+                mask_batch,
+                output_batch,
             };
             let (grid, params) = (linear_grid(groups.div_ceil(8) as u64)?, bytemuck::bytes_of(&params));
             return cx.emit(Emit {
@@ -283,6 +305,11 @@ impl Problem {
             output_row: word(self.output_row)?,
             pad: 0,
             batch,
+            q_batch,
+            k_batch,
+            v_batch,
+            mask_batch,
+            output_batch,
         };
         let (grid, params) = (linear_grid(groups as u64)?, bytemuck::bytes_of(&params));
         cx.emit(Emit { kernel: "attention", constants: &constants, grid, operands: &operands, params, cost })

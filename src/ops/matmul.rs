@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::graph::Node;
 use crate::plan::Cost;
 use crate::plan::lower::{BufferId, DeviceClass, Emit, Lowering, View, collapse, word, words};
+use crate::plan::repr::heap_bytes;
 use crate::tensor::{DType, Tensor, checked_len};
 
 use super::activation::Activation;
@@ -41,6 +42,9 @@ impl Operator for MatMul {
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        if let Some(columns) = few_columns(cx) {
+            return turned(cx, columns);
+        }
         let (mut a, mut b) = (cx.view(0)?, right(cx)?);
         // A vector on the left is a row, one on the right a column; the output lacks that dimension.
         if a.shape.len() == 1 {
@@ -54,7 +58,7 @@ impl Operator for MatMul {
         }
         let row = cx.input(0).is_some_and(|fact| fact.shape.len() == 1);
         let packable = cx.constant(1).is_some().then_some(Packing { transposed: false });
-        Product { a, b, row, column, scale: 1.0, bias_scale: 1.0, packable }.lower(cx)
+        Product { a, b, row, column, scale: 1.0, bias_scale: 1.0, packable, weight: 1 }.lower(cx)
     }
 }
 
@@ -97,7 +101,7 @@ impl Operator for Gemm {
         }
         let (scale, bias_scale) = factors(cx.node())?;
         let packable = cx.constant(1).is_some().then_some(Packing { transposed });
-        Product { a, b, row: false, column: false, scale, bias_scale, packable }.lower(cx)
+        Product { a, b, row: false, column: false, scale, bias_scale, packable, weight: 1 }.lower(cx)
     }
 }
 
@@ -169,6 +173,58 @@ fn right(cx: &mut Lowering<'_>) -> Result<View> {
     }
 }
 
+/// Most columns of a product with constant left weights for which it is made as the transpose of `b^T a^T`: the weights
+/// are then packed and read once, a vector of columns at a time.
+const FEW_COLUMNS: usize = 8;
+
+/// The columns of a plain product of constant weights `[M, K]` and few columns `[K, N]` or `[K]`.
+fn few_columns(cx: &Lowering<'_>) -> Option<usize> {
+    let left = cx.constant(0)?.shape();
+    let right = &cx.input(1)?.shape;
+    let columns = right.get(1).copied().unwrap_or(1);
+    let plain = left.len() == 2 && (1..=2).contains(&right.len()) && cx.constant(1).is_none();
+    let extras = (2..4).any(|i| cx.input(i).is_some());
+    (plain && !extras && !left.contains(&0) && (1..=FEW_COLUMNS).contains(&columns)).then_some(columns)
+}
+
+/// Emits the product with constant left weights as its transpose.
+fn turned(cx: &mut Lowering<'_>, columns: usize) -> Result<()> {
+    let (rows, depth) = match cx.constant(0).map(Tensor::shape) {
+        Some(&[rows, depth]) => (rows, depth),
+        _ => return Err(Error::internal("weights without two dimensions")),
+    };
+    let mut a = cx.view(1)?;
+    if a.shape.len() == 1 {
+        a.shape.push(1);
+        a.strides.push(0);
+    }
+    let mut a = a.permuted(&[1, 0]);
+    if columns > 1 && a.strides[1] != 1 {
+        a = cx.materialise(&a)?;
+    }
+    let b = View { strides: vec![1, depth], ..View::row_major(BufferId(u32::MAX), DType::F32, &[depth, rows]) };
+    let sizes = Sizes {
+        rows: columns,
+        columns: rows,
+        depth,
+        batch: vec![1],
+        a_batch: vec![0],
+        b_batch: vec![0],
+        a: [a.strides[0], a.strides[1]],
+        b: [1, depth],
+    };
+    let shape = cx.output_fact(0).shape.clone();
+    let buffer = cx.scratch(heap_bytes(&shape)?);
+    let strides = if shape.len() == 1 { vec![1] } else { vec![1, rows] };
+    cx.alias(0, View { strides, ..View::row_major(buffer, DType::F32, &shape) });
+    let bias = cx.constant_bytes(vec![0; 16])?;
+    let activation = Activation::of(cx.node())?;
+    let epilogue = Epilogue { bias, bias_strides: [0, 0], residual: None, output: buffer, activation };
+    let packable = Some(Packing { transposed: true });
+    Product { a, b, row: false, column: false, scale: 1.0, bias_scale: 1.0, packable, weight: 0 }
+        .emit_sizes(cx, &sizes, &epilogue)
+}
+
 /// How constant weights may be packed.
 struct Packing {
     /// Whether the weight is [columns, depth].
@@ -186,6 +242,8 @@ struct Product {
     scale: f32,
     bias_scale: f32,
     packable: Option<Packing>,
+    /// The input that holds the right side, where it is constant.
+    weight: usize,
 }
 
 /// Sizes and strides of a product's dimensions; batch dimensions from the innermost outwards.
@@ -232,11 +290,15 @@ impl Product {
         }
         let sizes = self.sizes(&full)?;
         let epilogue = self.epilogue(cx, &full)?;
+        self.emit_sizes(cx, &sizes, &epilogue)
+    }
+
+    fn emit_sizes(&self, cx: &mut Lowering<'_>, sizes: &Sizes, epilogue: &Epilogue) -> Result<()> {
         let lanes = cx.target().class == DeviceClass::Cpu && cx.target().subgroup_size == 8;
-        if lanes && self.try_lanes(cx, &sizes, &epilogue)? {
+        if lanes && self.try_lanes(cx, sizes, epilogue)? {
             return Ok(());
         }
-        self.tile(cx, &sizes, &epilogue)
+        self.tile(cx, sizes, epilogue)
     }
 
     fn sizes(&self, full: &[usize]) -> Result<Sizes> {
@@ -310,7 +372,7 @@ impl Product {
 
     fn right(&self, cx: &mut Lowering<'_>) -> Result<BufferId> {
         match self.packable {
-            Some(_) => Ok(cx.view(1)?.buffer),
+            Some(_) => Ok(cx.view(self.weight)?.buffer),
             None => Ok(self.b.buffer),
         }
     }
@@ -342,7 +404,7 @@ impl Product {
             Some(packing) if self.b.shape.len() == 2 => {
                 let (depth, columns) = (sizes.depth, sizes.columns);
                 let key = if packing.transposed { "matmul_lanes transposed" } else { "matmul_lanes" };
-                let right = cx.packed(1, key, |weight| pack(weight, packing, depth, columns))?;
+                let right = cx.packed(self.weight, key, |weight| pack(weight, packing, depth, columns))?;
                 (right, 0, depth * 8, 8, 8, 0)
             }
             _ if plain => (self.right(cx)?, self.b.offset / 4, 8, sizes.b[0] / 4, sizes.columns / 4, 8),
@@ -380,7 +442,8 @@ impl Product {
             params.extend(words::<4>(&list, fill)?);
         }
         let whole = sizes.columns.is_multiple_of(4);
-        let variant = [("TALL", f64::from(u8::from(tall))), ("WHOLE", f64::from(u8::from(whole)))];
+        let flag = |flag| f64::from(u8::from(flag));
+        let variant = [("TALL", flag(tall)), ("WHOLE", flag(whole)), ("SINGLE", flag(sizes.rows == 1))];
         let grid = linear_grid(tiles.div_ceil(8) as u64)?;
         self.emit(cx, "matmul_lanes", right, &variant, grid, &params, sizes, epilogue)?;
         Ok(true)

@@ -18,6 +18,8 @@ pub mod grid;
 mod layout;
 mod matmul;
 mod norm;
+#[cfg(test)]
+pub(crate) mod params;
 mod pool;
 mod reduce;
 mod rnn;

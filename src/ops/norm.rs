@@ -64,6 +64,10 @@ impl Operator for Softmax {
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        if cx.output_fact(0).shape.contains(&0) {
+            cx.output(0);
+            return Ok(());
+        }
         let source = cx.contiguous(0)?;
         let output = cx.output(0);
         let shape = &output.shape;
@@ -99,6 +103,12 @@ fn axis_of(node: &Node, rank: usize) -> Result<usize> {
         axis => axis_index(axis, rank),
     }
 }
+
+#[cfg(test)]
+pub(super) const LAYOUTS: &[crate::ops::params::Layout] = &[
+    crate::ops::params::layout!("softmax", SoftmaxParams: rows, len, inner, infinity),
+    crate::ops::params::layout!("layer_norm", LayerNormParams: rows, len, epsilon, pad),
+];
 
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
@@ -154,6 +164,18 @@ impl Operator for LayerNorm {
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        if cx.output_fact(0).shape.contains(&0) {
+            // The mean of nothing is not a number that a kernel could find.
+            if (1..=2).any(|i| cx.wants_output(i) && !cx.output_fact(i).shape.contains(&0)) {
+                return Err(Error::unsupported("statistics of rows without elements"));
+            }
+            for output in 0..=2 {
+                if output == 0 || cx.wants_output(output) {
+                    cx.output(output);
+                }
+            }
+            return Ok(());
+        }
         let source = cx.contiguous(0)?;
         let axis = Self::axis(cx.node(), source.shape.len())?;
         let normalised = source.shape[axis..].to_vec();

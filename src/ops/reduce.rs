@@ -38,6 +38,11 @@ pub(super) fn row_grid(rows: usize, lanes: u32) -> Result<[u32; 3]> {
     if lanes > 1 { linear_grid(rows as u64) } else { item_grid(rows as u64) }
 }
 
+#[cfg(test)]
+pub(super) const LAYOUTS: &[crate::ops::params::Layout] = &[
+    crate::ops::params::layout!("reduce", Params: rows, len, offset, select_last, infinity, pad, kept_size, kept_stride, size, stride),
+];
+
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
 struct Params {

@@ -29,6 +29,12 @@ struct InputParams {
     pad: [u32; 3],
 }
 
+#[cfg(test)]
+pub(super) const LAYOUTS: &[crate::ops::params::Layout] = &[
+    crate::ops::params::layout!("lstm_input", InputParams: len, inputs, gates, batch, directions, x_offset, x_time, x_batch, x_input, pad),
+    crate::ops::params::layout!("lstm_step", StepParams: len, size, batch, directions, step, steps, clip, reverse, y_time, y_direction, y_batch, infinity, state_offset, state_direction, state_batch),
+];
+
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
 struct StepParams {
@@ -171,8 +177,8 @@ impl Operator for Lstm {
         let facts: Vec<Option<Fact>> = (0..cx.inputs()).map(|k| cx.input(k).cloned()).collect();
         let facts: Vec<Option<&Fact>> = facts.iter().map(Option::as_ref).collect();
         let sizes = Sizes::new(cx.node(), &facts)?;
-        if sizes.steps == 0 {
-            return Err(Error::unsupported("an LSTM over no steps"));
+        if sizes.steps == 0 || sizes.state().contains(&0) {
+            return no_steps(cx, &sizes);
         }
         let gates = input_gates(cx, &sizes)?;
         let (y, state) = run_steps(cx, &sizes, gates)?;
@@ -186,6 +192,29 @@ impl Operator for Lstm {
         cx.alias(2, cells);
         Ok(())
     }
+}
+
+/// Without steps the final states are the initial ones, which are 0 where they are left out.
+fn no_steps(cx: &mut Lowering<'_>, sizes: &Sizes) -> Result<()> {
+    cx.output(0);
+    for (output, input) in [(1, 5), (2, 6)] {
+        if !cx.wants_output(output) {
+            continue;
+        }
+        let state = sizes.state();
+        let source = match cx.input(input) {
+            Some(_) => cx.view(input)?,
+            None => View {
+                strides: vec![0; state.len()],
+                ..View::row_major(cx.constant_bytes(vec![0; 16])?, DType::F32, &state)
+            },
+        };
+        let target = cx.output(output);
+        if !target.is_empty() {
+            cx.copy(&source, &target)?;
+        }
+    }
+    Ok(())
 }
 
 /// Weights of one direction after another, each transposed: state (or input) x gate.

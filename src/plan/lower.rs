@@ -251,6 +251,11 @@ impl<'a> Lowering<'a> {
     }
 }
 
+#[cfg(test)]
+pub(crate) const LAYOUTS: &[crate::ops::params::Layout] = &[
+    crate::ops::params::layout!("copy_strided", CopyParams: len, source_offset, target_offset, pad, size, source, target),
+];
+
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 struct CopyParams {

@@ -131,7 +131,20 @@ def gemm(name, a, b, c=None, const=True, **attrs):
     return case(f"gemm {name}", "Gemm", inputs, 13, attrs=attrs, rtol=1e-4, atol=1e-4)
 
 
+def left_weights(name, a, b):
+    seed = sum(map(ord, name))
+    return case(f"matmul {name}", "MatMul", [Const(floats(seed, *a)), floats(seed + 1, *b)], 13, rtol=1e-4, atol=1e-4)
+
+
 def matmul_cases():
+    yield left_weights("weights by a column", (64, 32), (32, 1))
+    yield left_weights("weights by a vector", (70, 36), (36,))
+    yield left_weights("weights by few columns", (33, 24), (24, 5))
+    yield left_weights("weights by eight columns", (40, 12), (12, 8))
+    yield left_weights("weights by nine columns", (40, 12), (12, 9))
+    yield left_weights("weights by a column, odd depth", (10, 7), (7, 1))
+    yield left_weights("weights by odd columns", (9, 11), (11, 3))
+    yield left_weights("weights by a batch of columns", (9, 8), (3, 8, 1))
     for const in [False, True]:
         kind = "constant" if const else "fed"
         yield matmul(f"2 x 2, {kind}", (12, 20), (20, 36), const)

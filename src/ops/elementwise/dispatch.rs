@@ -20,6 +20,10 @@ enum Mode {
     Strided = 4,
 }
 
+#[cfg(test)]
+pub(in crate::ops) const LAYOUTS: &[crate::ops::params::Layout] =
+    &[crate::ops::params::layout!("elementwise", Params: vectors, last, pad, offset, constants, size, strides)];
+
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
 struct Params {

@@ -1,6 +1,9 @@
 //! Elementwise operators: a line each in `table`, run as a chain of steps by one kernel, and `fascine.Elementwise`, which
 //! carries a longer chain that the graph's rewrites have fused.
 
+#[cfg(test)]
+pub(in crate::ops) use dispatch::LAYOUTS;
+
 use crate::error::{Error, Result};
 use crate::graph::Node;
 use crate::plan::lower::Lowering;

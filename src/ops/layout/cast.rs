@@ -16,6 +16,9 @@ use crate::tensor::{DType, Element, Tensor, TensorData, for_each_dtype};
 pub(super) struct Cast;
 
 /// The parameters of `shaders/cast.wgsl`.
+#[cfg(test)]
+pub(super) const LAYOUT: crate::ops::params::Layout = crate::ops::params::layout!("cast", CastParams: len);
+
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 pub(crate) struct CastParams {

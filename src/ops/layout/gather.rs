@@ -15,6 +15,10 @@ use crate::tensor::{DType, Tensor, checked_len};
 pub(super) struct Gather;
 
 /// The parameters of `shaders/gather.wgsl`.
+#[cfg(test)]
+pub(super) const LAYOUT: crate::ops::params::Layout =
+    crate::ops::params::layout!("gather", GatherParams: len, indices, axis, inner);
+
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 pub(crate) struct GatherParams {

@@ -128,3 +128,6 @@ fn sized(shape: Vec<usize>) -> Result<Vec<usize>> {
         _ => Err(Error::shape(format!("shape {shape:?} overflows"))),
     }
 }
+
+#[cfg(test)]
+pub(super) const LAYOUTS: &[crate::ops::params::Layout] = &[gather::LAYOUT, cast::LAYOUT];
