@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use fascine::error::Result;
 use fascine::gpu::AdapterOptions;
 use fascine::graph::Graph;
-use fascine::runtime::trace::{Trace, WaveRecord};
+use fascine::runtime::trace::{Records, Trace};
 use fascine::runtime::{Model, Options, Request, Runtime, Stats, Timing};
 use fascine::schedule::Policy;
 use fascine::tensor::Tensor;
@@ -69,7 +69,7 @@ pub(crate) struct Measured {
     /// Per job, in graph order.
     pub(crate) outputs: Vec<Vec<(String, Tensor)>>,
     /// Empty unless asked for.
-    pub(crate) waves: Vec<WaveRecord>,
+    pub(crate) records: Records,
     pub(crate) adapter: String,
 }
 
@@ -125,7 +125,7 @@ pub(crate) fn measure(
         report: report(policy, wall, dispatches, &pass.timings, &before, &stats),
         timings: pass.timings,
         outputs: pass.outputs,
-        waves: trace.map(|trace| trace.take()).unwrap_or_default(),
+        records: trace.map(|trace| trace.take_all()).unwrap_or_default(),
         adapter: runtime.adapter(),
     })
 }

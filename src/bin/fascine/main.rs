@@ -3,6 +3,7 @@
 mod args;
 mod arms;
 mod check;
+mod chrome;
 mod demo;
 mod devices;
 mod inputs;

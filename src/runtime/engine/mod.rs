@@ -25,6 +25,9 @@ const NAP: (Duration, Duration) = (Duration::from_micros(20), Duration::from_mic
 /// Resolved plans kept; each is a few kilobytes.
 const RESOLVED_PLANS: usize = 256;
 
+/// A plan, and the slots of a request's regions.
+type PlanKey = (u64, Vec<u8>);
+
 /// What a step did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
@@ -65,7 +68,7 @@ pub(super) struct Engine {
     costs: Option<CostFile>,
     models: BTreeMap<u64, Residency>,
     /// By plan and the slots of the request's regions; the most recently made last.
-    resolved: VecDeque<((u64, Vec<u8>), Arc<Resolved>)>,
+    resolved: VecDeque<(PlanKey, Arc<Resolved>)>,
     active: BTreeMap<RequestId, Active>,
     /// Caller's identity to scheduler's, for cancelling.
     names: BTreeMap<u64, RequestId>,
