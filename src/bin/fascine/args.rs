@@ -31,6 +31,8 @@ pub(crate) enum Command {
     Link(LinkArgs),
     /// Run four models of the repository with deadlines and compare them with their references
     Demo(DemoArgs),
+    /// Run the scheduler against a virtual device
+    Simulate(SimulateArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -139,6 +141,15 @@ pub(crate) struct DemoArgs {
     pub(crate) report: PathBuf,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct SimulateArgs {
+    /// The scenario, as in examples/scenarios
+    pub(crate) scenario: PathBuf,
+    /// Search the largest multiple of the scenario's rates at which 99 % are in time
+    #[arg(long)]
+    pub(crate) capacity: bool,
 }
 
 /// A model of `mix`.
