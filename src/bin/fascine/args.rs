@@ -31,6 +31,8 @@ pub(crate) enum Command {
     Link(LinkArgs),
     /// Run four models of the repository with deadlines and compare them with their references
     Demo(DemoArgs),
+    /// Run the scheduler against a virtual device
+    Simulate(SimulateArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -89,6 +91,9 @@ pub(crate) struct RunArgs {
     /// Seed of random inputs
     #[arg(long, value_name = "S", default_value_t = 0)]
     pub(crate) seed: u64,
+    /// Write a trace of all runs that Perfetto opens
+    #[arg(long, value_name = "FILE.json")]
+    pub(crate) trace: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
 }
@@ -109,6 +114,9 @@ pub(crate) struct MixArgs {
     /// Write a page with a timeline
     #[arg(long, value_name = "FILE.html")]
     pub(crate) report: Option<PathBuf>,
+    /// Write a trace of the last arm that Perfetto opens
+    #[arg(long, value_name = "FILE.json")]
+    pub(crate) trace: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
 }
@@ -133,6 +141,15 @@ pub(crate) struct DemoArgs {
     pub(crate) report: PathBuf,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct SimulateArgs {
+    /// The scenario, as in examples/scenarios
+    pub(crate) scenario: PathBuf,
+    /// Search the largest multiple of the scenario's rates at which 99 % are in time
+    #[arg(long)]
+    pub(crate) capacity: bool,
 }
 
 /// A model of `mix`.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use fascine::error::Result;
 use fascine::gpu::AdapterOptions;
 use fascine::graph::Graph;
-use fascine::runtime::trace::{Trace, WaveRecord};
+use fascine::runtime::trace::{Records, Trace};
 use fascine::runtime::{Model, Options, Request, Runtime, Stats, Timing};
 use fascine::schedule::{self, Policy};
 use fascine::tensor::Tensor;
@@ -69,7 +69,7 @@ pub(crate) struct Measured {
     /// Per job, in graph order.
     pub(crate) outputs: Vec<Vec<(String, Tensor)>>,
     /// Empty unless asked for.
-    pub(crate) waves: Vec<WaveRecord>,
+    pub(crate) records: Records,
     pub(crate) adapter: String,
 }
 
@@ -145,7 +145,7 @@ impl Bench {
             report: report(policy, wall, *dispatches, &pass.timings, &before, &after),
             timings: pass.timings,
             outputs: pass.outputs,
-            waves: trace.as_ref().map(Trace::take).unwrap_or_default(),
+            records: trace.as_ref().map(Trace::take_all).unwrap_or_default(),
             adapter: runtime.adapter(),
         })
     }

@@ -3,6 +3,7 @@
 mod args;
 mod arms;
 mod check;
+mod chrome;
 mod demo;
 mod devices;
 mod inputs;
@@ -10,6 +11,7 @@ mod link;
 mod mix;
 mod report;
 mod run;
+mod simulate;
 mod table;
 
 use std::io::Write;
@@ -56,6 +58,7 @@ fn main() -> ExitCode {
         Command::Mix(args) => mix::run(&args, json),
         Command::Link(args) => link::run(&args, json),
         Command::Demo(args) => demo::run(&args, json),
+        Command::Simulate(args) => simulate::run(&args, json),
     };
     let answer = result.unwrap_or_else(|error| Answer { error: Some(error), ..Answer::default() });
     let mut stdout = std::io::stdout().lock();

@@ -11,8 +11,8 @@ use crate::Answer;
 use crate::args::{MixArgs, Mixed};
 use crate::arms::{self, ArmReport, Bench, Job, Measured, Tenant, Timeline, Workload};
 use crate::inputs::{self, Dims};
-use crate::report;
 use crate::run::bar;
+use crate::{chrome, report};
 
 /// What `--json` prints.
 #[derive(Serialize)]
@@ -27,7 +27,7 @@ pub(crate) fn run(args: &MixArgs, json: bool) -> Result<Answer> {
     let progress = bar(policies.len() as u64, "loading");
     let adapter = args.device.options();
     let workload = workload(args, &adapter)?;
-    let timeline = if args.report.is_some() { Timeline::Record } else { Timeline::Skip };
+    let timeline = if args.report.is_some() || args.trace.is_some() { Timeline::Record } else { Timeline::Skip };
     let bench = Bench::new(&workload, &adapter, timeline)?;
     let measure = |&policy| bench.measure(&workload, policy, None, &progress);
     let measured = policies.iter().map(measure).collect::<Result<Vec<Measured>>>()?;
@@ -37,6 +37,9 @@ pub(crate) fn run(args: &MixArgs, json: bool) -> Result<Answer> {
     let error = difference.as_ref().map(|what| Error::new(ErrorKind::Internal, what.clone()));
     if let Some(path) = &args.report {
         report::write(path, "fascine mix", &workload, &measured)?;
+    }
+    if let (Some(path), Some(last)) = (&args.trace, measured.last()) {
+        chrome::write(path, &last.records)?;
     }
     let name = &measured[0].adapter;
     let answer = if json {
@@ -51,6 +54,9 @@ pub(crate) fn run(args: &MixArgs, json: bool) -> Result<Answer> {
             text += "\nthe outputs of all arms are equal to the bit\n";
         }
         if let Some(path) = &args.report {
+            text += &format!("\nwrote {}\n", path.display());
+        }
+        if let Some(path) = &args.trace {
             text += &format!("\nwrote {}\n", path.display());
         }
         Answer::text(text)

@@ -83,7 +83,7 @@ fn arm<'a>(workload: &Workload, measured: &'a Measured, texts: &mut Texts<'a>) -
         shared: timing.shared_bundles,
         bundles: timing.bundles,
     });
-    Arm { report: &measured.report, jobs: jobs.collect(), columns: waves(&measured.waves, texts) }
+    Arm { report: &measured.report, jobs: jobs.collect(), columns: waves(&measured.records.waves, texts) }
 }
 
 fn waves<'a>(records: &'a [WaveRecord], texts: &mut Texts<'a>) -> Vec<Wave> {

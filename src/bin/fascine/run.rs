@@ -7,6 +7,7 @@ use fascine::error::{Error, ErrorKind, Result};
 use fascine::npy;
 use fascine::onnx::LoadOptions;
 use fascine::reference;
+use fascine::runtime::trace::Trace;
 use fascine::runtime::{Completion, Model, Options, PlanSummary, Runtime};
 use fascine::tensor::Tensor;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -14,6 +15,7 @@ use serde::Serialize;
 
 use crate::Answer;
 use crate::args::RunArgs;
+use crate::chrome;
 use crate::inputs;
 use crate::table::{self, Align};
 
@@ -45,7 +47,9 @@ pub(crate) fn run(args: &RunArgs, json: bool) -> Result<Answer> {
     for (name, file) in &args.inputs {
         given.push((name.clone(), npy::read(file)?));
     }
-    let runtime = Runtime::new(Options { adapter: args.device.options(), ..Options::default() })?;
+    let trace = args.trace.is_some().then(Trace::default);
+    let options = Options { adapter: args.device.options(), trace: trace.clone(), ..Options::default() };
+    let runtime = Runtime::new(options)?;
     let progress = bar(args.repeat as u64, "loading");
     let options = LoadOptions { synthetic_weights: args.load.synthetic_weights, ..LoadOptions::default() };
     let model = runtime.load_with(&args.model, &options)?;
@@ -66,6 +70,9 @@ pub(crate) fn run(args: &RunArgs, json: bool) -> Result<Answer> {
         None => vec![None; completion.outputs().len()],
         Some(folder) => save(folder, &completion)?.into_iter().map(Some).collect(),
     };
+    if let (Some(path), Some(trace)) = (&args.trace, trace) {
+        chrome::write(path, &trace.take_all())?;
+    }
     let steady = if times.len() > 1 { &times[1..] } else { &times[..] };
     let report = Report {
         adapter: runtime.adapter(),

@@ -25,6 +25,9 @@ const NAP: (Duration, Duration) = (Duration::from_micros(20), Duration::from_mic
 /// Resolved plans kept; each is a few kilobytes.
 const RESOLVED_PLANS: usize = 256;
 
+/// A plan, and the slots of a request's regions.
+type PlanKey = (u64, Vec<u8>);
+
 /// What a step did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
@@ -36,9 +39,6 @@ pub(super) enum Step {
     /// Shut down, with nothing in flight.
     Stopped,
 }
-
-/// A plan and the slots of the request's regions.
-type ResolvedKey = (u64, Vec<u8>);
 
 /// A request that has its memory and is known to the scheduler.
 struct Active {
@@ -67,8 +67,8 @@ pub(super) struct Engine {
     trace: Option<Trace>,
     costs: Option<CostFile>,
     models: BTreeMap<u64, Residency>,
-    /// The most recently made last.
-    resolved: VecDeque<(ResolvedKey, Arc<Resolved>)>,
+    /// By plan and the slots of the request's regions; the most recently made last.
+    resolved: VecDeque<(PlanKey, Arc<Resolved>)>,
     active: BTreeMap<RequestId, Active>,
     /// Caller's identity to scheduler's, for cancelling.
     names: BTreeMap<u64, RequestId>,
