@@ -1,5 +1,6 @@
 //! `fascine simulate` on the repository's scenarios, and on files that are wrong.
 #![cfg(feature = "cli")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::process::{Command, Output};
 
