@@ -72,6 +72,7 @@ fn rewrites_fuse_what_exporters_decompose() {
         ("resnet18", "FuseEpilogue", 17 + 8),
         ("mobilenet_v2", "FoldBatchNorm", 52),
         ("mobilenet_v2", "FuseEpilogue", 35 + 10),
+        ("minilm", "FuseAttention", 6),
         ("minilm", "FuseGelu", 6),
         ("minilm", "FuseEpilogue", 6 * 6),
         ("lstm_vad", "FuseEpilogue", 3),

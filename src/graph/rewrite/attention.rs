@@ -1,6 +1,6 @@
 //! Scaled dot-product attention as exporters decompose it.
 
-use super::matcher::{Attempt, Matcher, input, is_f32, output, pair, rewrite, scalar, with_scalar};
+use super::matcher::{Attempt, Matcher, input, is_f32, output, pair, rewrite, same_shape, scalar, with_scalar};
 use super::{Outcome, Rewrite};
 use crate::graph::{Attr, Graph, Node, ValueId};
 use crate::ops::lookup;
@@ -100,6 +100,7 @@ fn attempt(graph: &Graph, matcher: &Matcher, index: usize) -> Option<Attempt> {
     // A mask that is larger than the scores would broadcast them.
     if let Some(mask) = mask
         && !broadcasts_into(graph, mask, product)
+        && !same_shape(graph, inner[0], product)
     {
         return Some(Attempt::Near("the mask does not provably broadcast into the scores"));
     }

@@ -34,7 +34,7 @@ pub(crate) struct File {
     pub(crate) streams: Vec<StreamFile>,
 }
 
-/// A device: what `fascine calibrate` writes, and how far it strays from that.
+/// A device, and how far it strays from what the scheduler is told.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct DeviceFile {
