@@ -36,6 +36,8 @@ struct Rider {
     pick: Pick,
     share: Share,
     gain: f64,
+    /// Keeps to pipelines of its own arm.
+    heavy: bool,
 }
 
 impl Core {
@@ -73,6 +75,7 @@ impl Core {
         self.shares.push(self.cost.share(&step.cost, load));
         if self.rules.lanes > 1 {
             let alone = self.cost.alone(load);
+            let heavy = self.cost.is_heavy(&step.cost, count);
             let mut longest = self.longest(leader, alone, room);
             self.fill((tier, arm), &mut queue, &mut wave, longest);
             self.taken.push((tier, arm, queue));
@@ -85,7 +88,9 @@ impl Core {
                     self.fill((other, arm), &mut queue, &mut wave, longest);
                     self.taken.push((other, arm, queue));
                 }
-                self.fill_others((other, arm), &mut wave, longest, pipelines);
+                if !heavy {
+                    self.fill_others((other, arm), &mut wave, longest, pipelines);
+                }
             }
         } else {
             self.taken.push((tier, arm, queue));
@@ -139,7 +144,8 @@ impl Core {
                 self.ready[tier.index()].drop_head(arm);
                 continue;
             }
-            let Some(Rider { gain, .. }) = self.rider(rank, (tier, arm), wave, longest) else {
+            let rider = self.rider(rank, (tier, arm), wave, longest).filter(|rider| !rider.heavy);
+            let Some(Rider { gain, .. }) = rider else {
                 at += 1;
                 continue;
             };
@@ -169,7 +175,8 @@ impl Core {
         let gain = self.cost.wave(wave) + alone - together;
         let pays = together <= longest && gain > 0.0 && gain >= self.options.min_gain * alone;
         let pick = Pick { tier, rank, arm, count };
-        pays.then(|| Rider { joined, pick, share: self.cost.share(&step.cost, load), gain })
+        let heavy = self.cost.is_heavy(&step.cost, count);
+        pays.then(|| Rider { joined, pick, share: self.cost.share(&step.cost, load), gain, heavy })
     }
 
     /// Notes the picked lanes as issued, and makes ready what waited for them.

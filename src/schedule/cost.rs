@@ -190,6 +190,12 @@ impl CostModel {
         self.fixed(1) + load.body()
     }
 
+    /// Whether `count` workgroups fill the device by themselves for longer than a wave's fixed cost: they then gain nothing
+    /// from kernels beside them, and lose by the registers and branches of a merged pipeline.
+    pub(super) fn is_heavy(&self, cost: &DispatchCost, count: u32) -> bool {
+        count >= self.device.parallelism && self.load(cost, count).body() > self.fixed(1)
+    }
+
     /// Predicted duration of a wave.
     pub(super) fn wave(&self, wave: &WaveLoad) -> f64 {
         self.fixed(wave.lanes) + wave.load.body()
