@@ -55,9 +55,12 @@ pub fn axis_indices(axes: &[i64], rank: usize) -> Result<Vec<usize>> {
 mod tests {
     use super::*;
 
+    /// Shapes, and what they broadcast to.
+    type Case = (&'static [&'static [usize]], Option<&'static [usize]>);
+
     #[test]
     fn shapes_broadcast_as_onnx_says() {
-        let cases: [(&[&[usize]], Option<&[usize]>); 6] = [
+        let cases: [Case; 6] = [
             (&[&[2, 1], &[3]], Some(&[2, 3])),
             (&[&[], &[4]], Some(&[4])),
             (&[&[1], &[0]], Some(&[0])),

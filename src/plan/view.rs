@@ -122,9 +122,12 @@ pub fn collapse(shape: &[usize], strides: &[&[usize]]) -> (Vec<usize>, Vec<Vec<u
 mod tests {
     use super::*;
 
+    /// A list of sizes or strides.
+    type Sizes = &'static [usize];
+
     #[test]
     fn neighbouring_dimensions_merge() {
-        let cases: [(&[usize], &[&[usize]], &[usize], &[&[usize]]); 5] = [
+        let cases: [(Sizes, &[Sizes], Sizes, &[Sizes]); 5] = [
             (&[2, 3, 4], &[&[12, 4, 1]], &[24], &[&[1]]),
             (&[2, 3, 4], &[&[12, 4, 1], &[0, 4, 1]], &[12, 2], &[&[1, 12], &[1, 0]]),
             (&[2, 1, 4], &[&[4, 9, 1]], &[8], &[&[1]]),
