@@ -1,5 +1,7 @@
 //! What becomes of requests with deadlines, on a clock that the test turns.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,5 +1,6 @@
 //! The trace that `--trace` writes: its schema, and one request's whole way in it.
 #![cfg(feature = "cli")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
