@@ -26,7 +26,7 @@ const HEAP_SLOTS: usize = 32;
 /// Guessed: one segment holds several requests of a mid-size vision model, so that arms seldom differ by segment.
 const FIRST_HEAP_SEGMENT: u64 = 128 << 20;
 /// On a CPU adapter the first use of a buffer sets all of it to zero, page by page: 128 MiB held up the first request by 200 to
-/// 500 ms (measured on llvmpipe).
+/// 500 ms on llvmpipe, beside other work and not isolated.
 const FIRST_CPU_HEAP_SEGMENT: u64 = 32 << 20;
 /// Guessed: holds several small models without wasting much on one.
 const FIRST_SLAB: u64 = 32 << 20;
