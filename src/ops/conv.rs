@@ -6,11 +6,12 @@ use crate::error::{Error, Result};
 use crate::graph::Node;
 use crate::plan::Cost;
 use crate::plan::lower::{BufferId, DeviceClass, Emit, Lowering, word};
+use crate::plan::params::by_name;
 use crate::tensor::{DType, Tensor, checked_len};
 
 use super::activation::Activation;
 use super::grid::{item_grid, linear_grid};
-use super::window::{self, Axis, Rounding, rows_and_columns};
+use super::window::{self, Axis, Rounding, rows_and_columns, window_sizes};
 use super::{Entry, Fact, Operator};
 
 /// The operators of this file.
@@ -171,18 +172,9 @@ impl Geometry {
         one(&self.rows) && one(&self.columns)
     }
 
-    /// Sizes and windows as the kernels' parameters end.
-    fn window_words(&self) -> Result<[u32; 12]> {
-        let (y, x) = (&self.rows, &self.columns);
-        let sizes = [
-            y.input, x.input, y.output, x.output, y.kernel, x.kernel, y.stride, x.stride, y.begin, x.begin, y.dilation,
-            x.dilation,
-        ];
-        let mut words = [0; 12];
-        for (to, from) in words.iter_mut().zip(sizes) {
-            *to = word(from)?;
-        }
-        Ok(words)
+    /// Sizes and windows by the names that the kernels' parameters have.
+    fn window(&self) -> [(&'static str, usize); 12] {
+        window_sizes(&self.rows, &self.columns)
     }
 }
 
@@ -204,13 +196,15 @@ impl Run {
         weight: BufferId,
         variant: Option<(&str, f64)>,
         grid: [u32; 3],
-        sizes: &[usize],
+        sizes: &[(&str, usize)],
     ) -> Result<()> {
-        let mut params = vec![self.activation.alpha.to_bits(), self.activation.beta.to_bits()];
-        for &size in sizes {
-            params.push(word(size)?);
+        let (alpha, beta) = (self.activation.alpha.to_bits(), self.activation.beta.to_bits());
+        let mut words = vec![("alpha", [alpha]), ("beta", [beta])];
+        for &(name, size) in sizes.iter().chain(&self.geometry.window()) {
+            words.push((name, [word(size)?]));
         }
-        params.extend(self.geometry.window_words()?);
+        let members: Vec<(&str, &[u32])> = words.iter().map(|(name, word)| (*name, word.as_slice())).collect();
+        let params = by_name(kernel, &members)?;
         let mut constants = vec![("ACTIVATION", self.activation.code)];
         constants.push(("RESIDUAL", f64::from(u8::from(self.residual.is_some()))));
         constants.extend(variant);
@@ -231,7 +225,14 @@ impl Run {
         let items = images * channels * rows.output * columns.output.div_ceil(4);
         let window = ("WINDOW", f64::from(u8::from(self.geometry.has_window())));
         let grid = item_grid(items as u64)?;
-        self.emit(cx, "conv_depthwise", weight, Some(window), grid, &[items, channels, group_out])
+        self.emit(
+            cx,
+            "conv_depthwise",
+            weight,
+            Some(window),
+            grid,
+            &[("items", items), ("channels", channels), ("multiplier", group_out)],
+        )
     }
 
     fn lanes(&self, cx: &mut Lowering<'_>) -> Result<()> {
@@ -252,7 +253,15 @@ impl Run {
         let tiles = g.images * blocks * g.groups * channel_tiles;
         // Whichever of weights and pixels is larger is read once.
         let blocks_first = g.group_out * g.depth() > g.group_in * g.rows.input * g.columns.input;
-        let sizes = [g.groups, tiles, channel_tiles, g.group_in, g.group_out, blocks, usize::from(blocks_first)];
+        let sizes = [
+            ("groups", g.groups),
+            ("tiles", tiles),
+            ("channel_tiles", channel_tiles),
+            ("channels_in", g.group_in),
+            ("channels_out", g.group_out),
+            ("pixel_blocks", blocks),
+            ("blocks_first", usize::from(blocks_first)),
+        ];
         let grid = linear_grid(tiles.div_ceil(8) as u64)?;
         self.emit(cx, "conv_lanes", weight, Some(("MODE", f64::from(mode))), grid, &sizes)
     }
@@ -261,7 +270,8 @@ impl Run {
         let g = &self.geometry;
         let weight = cx.contiguous(1)?.buffer;
         let tiles = g.images * g.groups * g.group_out.div_ceil(32) * g.pixels().div_ceil(32);
-        let sizes = [g.images, g.groups, g.group_in, g.group_out];
+        let sizes =
+            [("images", g.images), ("groups", g.groups), ("channels_in", g.group_in), ("channels_out", g.group_out)];
         self.emit(cx, "conv_tile", weight, None, linear_grid(tiles as u64)?, &sizes)
     }
 }

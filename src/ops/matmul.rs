@@ -1,11 +1,10 @@
 //! Matrix products: MatMul and Gemm, alone or with bias, residual and activation.
 
-use std::borrow::Cow;
-
 use crate::error::{Error, Result};
 use crate::graph::Node;
 use crate::plan::Cost;
 use crate::plan::lower::{BufferId, DeviceClass, Emit, Lowering, View, collapse, word, words};
+use crate::plan::params::by_name;
 use crate::plan::repr::heap_bytes;
 use crate::tensor::{DType, Tensor, checked_len};
 
@@ -412,35 +411,26 @@ impl Product {
         };
         let tall = sizes.rows > 8;
         let tiles = sizes.batches() * sizes.rows.div_ceil(if tall { 16 } else { 8 }) * sizes.columns.div_ceil(32);
-        let mut params = self.head(epilogue);
-        for size in [
-            tiles,
-            sizes.rows,
-            sizes.columns,
-            sizes.depth / 4,
-            self.a.offset / 4,
-            sizes.a[0] / 4,
-            offset,
-            step,
-            row,
-            width,
-            width_step,
-            epilogue.bias_strides[0],
-            epilogue.bias_strides[1],
-            0,
-            0,
-            0,
-        ] {
-            params.push(word(size)?);
-        }
         let quarter = |strides: &[usize]| strides.iter().map(|s| s / 4).collect::<Vec<_>>();
-        for (list, fill) in [
-            (Cow::Owned(quarter(&sizes.a_batch)), 0),
-            (Cow::Owned(quarter(&sizes.b_batch)), 0),
-            (Cow::Borrowed(&sizes.batch), 1),
-        ] {
-            params.extend(words::<4>(&list, fill)?);
-        }
+        let lists = [
+            ("left_batch", words::<4>(&quarter(&sizes.a_batch), 0)?),
+            ("right_batch", words::<4>(&quarter(&sizes.b_batch), 0)?),
+            ("batch", words::<4>(&sizes.batch, 1)?),
+        ];
+        let numbers = [
+            ("tiles", tiles),
+            ("rows", sizes.rows),
+            ("columns", sizes.columns),
+            ("depth", sizes.depth / 4),
+            ("left_offset", self.a.offset / 4),
+            ("left_row", sizes.a[0] / 4),
+            ("right_offset", offset),
+            ("right_tile", step),
+            ("right_row", row),
+            ("right_width", width),
+            ("right_step", width_step),
+        ];
+        let params = self.params("matmul_lanes", epilogue, &numbers, &lists)?;
         let whole = sizes.columns.is_multiple_of(4);
         let flag = |flag| f64::from(u8::from(flag));
         let variant = [("TALL", flag(tall)), ("WHOLE", flag(whole)), ("SINGLE", flag(sizes.rows == 1))];
@@ -450,26 +440,24 @@ impl Product {
     }
 
     fn tile(&self, cx: &mut Lowering<'_>, sizes: &Sizes, epilogue: &Epilogue) -> Result<()> {
-        let mut params = self.head(epilogue);
-        for size in [
-            sizes.rows,
-            sizes.columns,
-            sizes.depth,
-            sizes.batches(),
-            self.a.offset,
-            sizes.a[0],
-            sizes.a[1],
-            self.b.offset,
-            sizes.b[0],
-            sizes.b[1],
-            epilogue.bias_strides[0],
-            epilogue.bias_strides[1],
-        ] {
-            params.push(word(size)?);
-        }
-        for (list, fill) in [(&sizes.batch, 1), (&sizes.a_batch, 0), (&sizes.b_batch, 0)] {
-            params.extend(words::<8>(list, fill)?);
-        }
+        let lists = [
+            ("batch", words::<8>(&sizes.batch, 1)?),
+            ("left_batch", words::<8>(&sizes.a_batch, 0)?),
+            ("right_batch", words::<8>(&sizes.b_batch, 0)?),
+        ];
+        let numbers = [
+            ("rows", sizes.rows),
+            ("columns", sizes.columns),
+            ("depth", sizes.depth),
+            ("batches", sizes.batches()),
+            ("left_offset", self.a.offset),
+            ("left_row", sizes.a[0]),
+            ("left_column", sizes.a[1]),
+            ("right_offset", self.b.offset),
+            ("right_row", sizes.b[0]),
+            ("right_column", sizes.b[1]),
+        ];
+        let params = self.params("matmul_tile", epilogue, &numbers, &lists)?;
         let by_rows = |strides: [usize; 2]| f64::from(u8::from(strides[0] < strides[1]));
         let variant = [("LEFT_ROWS", by_rows(sizes.a)), ("RIGHT_ROWS", by_rows(sizes.b))];
         let tiles = sizes.batches() * sizes.rows.div_ceil(32) * sizes.columns.div_ceil(32);
@@ -477,8 +465,28 @@ impl Product {
         self.emit(cx, "matmul_tile", right, &variant, linear_grid(tiles as u64)?, &params, sizes, epilogue)
     }
 
-    fn head(&self, epilogue: &Epilogue) -> Vec<u32> {
-        [epilogue.activation.alpha, epilogue.activation.beta, self.scale, self.bias_scale].map(f32::to_bits).to_vec()
+    /// The parameters of a kernel: what both have, and its own numbers and lists.
+    fn params<const N: usize>(
+        &self,
+        kernel: &str,
+        epilogue: &Epilogue,
+        numbers: &[(&str, usize)],
+        lists: &[(&str, [u32; N])],
+    ) -> Result<Vec<u32>> {
+        let mut all = vec![
+            ("alpha", [epilogue.activation.alpha.to_bits()]),
+            ("beta", [epilogue.activation.beta.to_bits()]),
+            ("scale", [self.scale.to_bits()]),
+            ("bias_scale", [self.bias_scale.to_bits()]),
+            ("bias_row", [word(epilogue.bias_strides[0])?]),
+            ("bias_column", [word(epilogue.bias_strides[1])?]),
+        ];
+        for &(name, number) in numbers {
+            all.push((name, [word(number)?]));
+        }
+        let numbers = all.iter().map(|(name, number)| (*name, number.as_slice()));
+        let lists = lists.iter().map(|(name, list)| (*name, list.as_slice()));
+        by_name(kernel, &numbers.chain(lists).collect::<Vec<_>>())
     }
 
     #[allow(clippy::too_many_arguments)]

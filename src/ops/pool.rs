@@ -4,10 +4,11 @@ use crate::error::{Error, Result};
 use crate::graph::Node;
 use crate::plan::Cost;
 use crate::plan::lower::{Emit, Lowering, word};
+use crate::plan::params::by_name;
 use crate::tensor::{DType, checked_len};
 
 use super::grid::{item_grid, linear_grid};
-use super::window::{self, Axis, Rounding, rows_and_columns};
+use super::window::{self, Axis, Rounding, rows_and_columns, window_sizes};
 use super::{Entry, Fact, Operator};
 
 /// The operators of this file.
@@ -76,24 +77,16 @@ impl Operator for Pool {
         let input = cx.contiguous(0)?.buffer;
         let output = cx.output(0).buffer;
         let (y, x) = rows_and_columns(&axes);
-        let sizes = [
-            items,
-            y.input,
-            x.input,
-            y.output,
-            x.output,
-            y.kernel,
-            x.kernel,
-            y.stride,
-            x.stride,
-            y.begin,
-            x.begin,
-            y.dilation,
-            x.dilation,
-            y.begin + y.input + y.end,
-            x.begin + x.input + x.end,
+        let mut words = vec![
+            ("items", [word(items)?]),
+            ("padded_h", [word(y.begin + y.input + y.end)?]),
+            ("padded_w", [word(x.begin + x.input + x.end)?]),
         ];
-        let params = sizes.into_iter().map(word).collect::<Result<Vec<u32>>>()?;
+        for (name, size) in window_sizes(&y, &x) {
+            words.push((name, [word(size)?]));
+        }
+        let members: Vec<(&str, &[u32])> = words.iter().map(|(name, word)| (*name, word.as_slice())).collect();
+        let params = by_name("pool", &members)?;
         let constants = [
             ("AVERAGE", f64::from(u8::from(self.average))),
             ("COUNT_PADDING", f64::from(u8::from(self.average && include))),
@@ -146,7 +139,8 @@ impl Operator for GlobalPool {
         if planes == 0 {
             return Ok(());
         }
-        let params = [word(planes)?, word(input.len() / planes)?];
+        let size = word(input.len() / planes)?;
+        let params = by_name("pool_global", &[("planes", &[word(planes)?]), ("size", &[size])])?;
         cx.emit(Emit {
             kernel: "pool_global",
             constants: &[("AVERAGE", f64::from(u8::from(self.average)))],

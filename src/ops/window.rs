@@ -124,6 +124,24 @@ pub fn axes(node: &Node, input: &[usize], kernel: &[usize], rounding: Rounding) 
         .collect()
 }
 
+/// Sizes and windows of rows and columns by the names that kernels' parameters have.
+pub(crate) fn window_sizes(y: &Axis, x: &Axis) -> [(&'static str, usize); 12] {
+    [
+        ("in_h", y.input),
+        ("in_w", x.input),
+        ("out_h", y.output),
+        ("out_w", x.output),
+        ("kernel_h", y.kernel),
+        ("kernel_w", x.kernel),
+        ("stride_y", y.stride),
+        ("stride_x", x.stride),
+        ("pad_y", y.begin),
+        ("pad_x", x.begin),
+        ("dilation_y", y.dilation),
+        ("dilation_x", x.dilation),
+    ]
+}
+
 /// Rows and columns, where one axis is taken as columns.
 pub fn rows_and_columns(axes: &[Axis]) -> (Axis, Axis) {
     match *axes {

@@ -10,6 +10,7 @@ mod builder;
 mod deps;
 pub mod lower;
 mod memory;
+pub(crate) mod params;
 mod planner;
 pub mod repr;
 mod view;
