@@ -34,5 +34,5 @@ impl Random {
 
 /// How many random cases a property test runs.
 pub fn cases() -> u64 {
-    std::env::var("FASCINE_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(100)
+    std::env::var("FASCINE_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(400)
 }
