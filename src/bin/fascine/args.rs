@@ -33,6 +33,11 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Run the scheduler against a virtual device
     Simulate(SimulateArgs),
+    /// Measure what the adapter's dispatches cost, for `simulate` and `bench`
+    Calibrate(crate::calibrate::Args),
+    /// Run a scenario of the benchmarks, every arm beside the others
+    #[command(subcommand)]
+    Bench(crate::bench::Bench),
 }
 
 #[derive(Debug, clap::Args)]

@@ -2,6 +2,8 @@
 
 mod args;
 mod arms;
+mod bench;
+mod calibrate;
 mod check;
 mod chrome;
 mod demo;
@@ -59,6 +61,8 @@ fn main() -> ExitCode {
         Command::Link(args) => link::run(&args, json),
         Command::Demo(args) => demo::run(&args, json),
         Command::Simulate(args) => simulate::run(&args, json),
+        Command::Calibrate(args) => calibrate::run(&args, json),
+        Command::Bench(bench) => bench::run(&bench, json),
     };
     let answer = result.unwrap_or_else(|error| Answer { error: Some(error), ..Answer::default() });
     let mut stdout = std::io::stdout().lock();
