@@ -26,7 +26,7 @@ pub use options::{Clock, Drive, Options};
 pub use request::{Request, RequestBuilder};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::gpu::{Executor, Gpu, MemoryStats, PipelineStats};
+use crate::gpu::{Caps, Executor, Gpu, MemoryStats, PipelineStats};
 use crate::graph::Graph;
 use crate::onnx::{self, LoadOptions};
 use crate::plan::lower::Target;
@@ -50,6 +50,7 @@ pub(crate) struct Shared {
     clock: Clock,
     target: Target,
     adapter: AdapterName,
+    caps: Caps,
     schedule: schedule::Options,
     plan_cache: usize,
     memory_cap: Option<u64>,
@@ -95,6 +96,7 @@ impl Runtime {
         let adapter = AdapterName { name: caps.name.clone(), driver: caps.driver.clone() };
         let (port, inbox) = message::channel();
         let schedule = options.scheduler(caps);
+        let caps = caps.clone();
         let costs = options.cache_dir.as_deref();
         let costs = costs.map(|folder| costs::CostFile::open(folder, &adapter, &schedule.device));
         let executor = Executor::new(gpu, options.executor())?;
@@ -110,6 +112,7 @@ impl Runtime {
             clock: options.clock,
             target,
             adapter,
+            caps,
             schedule,
             plan_cache: options.plan_cache.max(1),
             memory_cap: options.memory_cap,
@@ -168,6 +171,11 @@ impl Runtime {
     pub fn adapter(&self) -> String {
         let AdapterName { name, driver } = &self.shared.adapter;
         if driver.is_empty() || name.contains(driver.as_str()) { name.clone() } else { format!("{name}, {driver}") }
+    }
+
+    /// What the device can do.
+    pub fn caps(&self) -> &Caps {
+        &self.shared.caps
     }
 
     /// How dispatches were grouped at the start: what [`Options::schedule`] gave, or the default for the device.

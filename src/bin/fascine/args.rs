@@ -210,7 +210,7 @@ fn parse_count(text: &str) -> Result<usize, String> {
     }
 }
 
-fn parse_dim(text: &str) -> Result<(String, usize), String> {
+pub(crate) fn parse_dim(text: &str) -> Result<(String, usize), String> {
     let (name, size) = text.split_once('=').ok_or("NAME=N is wanted")?;
     if name.is_empty() {
         return Err("the name is empty".into());
