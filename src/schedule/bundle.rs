@@ -13,6 +13,8 @@ use super::{Lane, Pipelines, RequestId, Wave};
 
 /// Candidates of one arm that may be passed over in a wave before the next arm is tried. Guessed.
 const PASSES: usize = 4;
+/// As [`PASSES`], of models that keep apart. Guessed.
+const APART: usize = 16;
 /// How much riders of a lower tier may stretch a wave while others of the leader's tier wait. Guessed.
 const CROWDED: f64 = 1.3;
 /// Weight of a wave in what bundling saves of late. Guessed.
@@ -44,6 +46,9 @@ impl Core {
     /// Forms the next wave and notes its lanes as issued; `shares` and `holders` then tell whose they are.
     pub(super) fn form(&mut self, pipelines: &mut dyn Pipelines, room: Room) -> Formed {
         let Some(leader) = self.leader(pipelines, room.only) else { return Formed::Nothing };
+        if !self.may_lead(leader, room) {
+            return Formed::Full;
+        }
         let Some(mut wave) = self.gather(leader, room, pipelines) else { return Formed::Full };
         if self.picks.len() == 1
             && let Some(other) = self.company(leader, pipelines)
@@ -114,10 +119,13 @@ impl Core {
 
     /// Adds riders of one arm.
     fn fill(&mut self, of: (Tier, ArmIndex), queue: &mut Queue, wave: &mut WaveLoad, longest: f64) {
-        while self.picks.len() < self.rules.lanes && self.passed.len() < PASSES {
+        let (mut passes, mut apart) = (0, 0);
+        while self.picks.len() < self.rules.lanes && passes < PASSES && apart < APART {
             let Some(Reverse(rank)) = queue.pop() else { break };
             let Some(rider) = self.rider(rank, of, wave, longest) else {
-                if self.live(rank).is_some() {
+                if let Some(request) = self.live(rank) {
+                    let shares = self.stragglers.may_share(request.plan.model, self.shares[0].model);
+                    *if shares { &mut passes } else { &mut apart } += 1;
                     self.passed.push(rank);
                 }
                 continue;
@@ -167,6 +175,9 @@ impl Core {
     /// The rest of a ready dispatch as one more lane, if that saves enough.
     fn rider(&self, rank: Rank, (tier, arm): (Tier, ArmIndex), wave: &WaveLoad, longest: f64) -> Option<Rider> {
         let request = self.live(rank)?;
+        if !self.stragglers.may_share(request.plan.model, self.shares[0].model) {
+            return None;
+        }
         let step = &request.plan.steps[rank.dispatch as usize];
         let count = step.workgroups - request.issued(rank.dispatch);
         let load = self.cost.load(&step.cost, count);

@@ -8,6 +8,7 @@ use super::ready::{ArmIndex, Queue, Rank, Ready};
 use super::request::Request;
 use super::sets::Sets;
 use super::slice::Slice;
+use super::straggler::Stragglers;
 use super::{Admission, ArmId, Class, Lane, Nanos, Options, Outcome, Pipelines};
 
 /// A lane chosen for a wave.
@@ -24,6 +25,7 @@ pub(super) struct Core {
     pub(super) options: Options,
     pub(super) rules: Rules,
     pub(super) cost: CostModel,
+    pub(super) stragglers: Stragglers,
     pub(super) arms: Arms,
     pub(super) sets: Sets,
     pub(super) account: Account,
@@ -64,6 +66,7 @@ impl Core {
             slice: Slice::new(rules.slice, rules.in_flight, &options.device),
             rules,
             cost: CostModel::new(options.device),
+            stragglers: Stragglers::default(),
             account: Account::new(options.parts, options.slice),
             options,
             arms: Arms::default(),
@@ -155,7 +158,7 @@ impl Core {
         }
         let start = self.start;
         let Some(request) = self.requests[rank.slot as usize].as_mut() else { return false };
-        if request.can_keep(rank.dispatch, start) {
+        if request.can_keep(rank.dispatch, start, request.scale(&self.cost)) {
             return false;
         }
         let (from, tier) = (Tier::DEADLINE, Tier::best_effort(request.desc.class));

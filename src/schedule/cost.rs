@@ -3,7 +3,8 @@
 //! A dispatch is a compute area and a memory area (the time the whole device would take for its operations, and for its
 //! bytes) in equal workgroups. A wave takes its fixed cost plus the largest of: the sum of compute areas, the sum of memory
 //! areas, and the longest single workgroup. Each arm, by size class, has a ratio of measured to estimated time, as has the
-//! fixed cost. A wave's error is laid on its parts by their share in the prediction.
+//! fixed cost. A wave's error is laid on its parts by their share in the prediction. Each model has a factor on top, which is
+//! 1 unless it straggles (`straggler`).
 
 use std::collections::HashMap;
 
@@ -23,6 +24,20 @@ const FIXED_RATIO: (f64, f64) = (1.0 / 32.0, 32.0);
 /// An arm and size class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct CostKey(u32);
+
+/// A model, numbered densely.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct ModelIndex(u32);
+
+impl ModelIndex {
+    pub(super) fn at(index: usize) -> Self {
+        ModelIndex(index as u32)
+    }
+
+    pub(super) fn index(self) -> usize {
+        self.0 as usize
+    }
+}
 
 /// The fixed cost of waves and lanes.
 const FIXED: CostKey = CostKey(0);
@@ -54,9 +69,17 @@ impl Load {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct DispatchCost {
     key: CostKey,
+    model: ModelIndex,
     compute: f64,
     memory: f64,
     workgroups: u32,
+}
+
+impl DispatchCost {
+    /// The same as a dispatch of a model.
+    pub(super) fn of(self, model: ModelIndex) -> Self {
+        DispatchCost { model, ..self }
+    }
 }
 
 /// The load of a wave as it fills.
@@ -71,6 +94,7 @@ pub(super) struct WaveLoad {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Share {
     key: CostKey,
+    pub(super) model: ModelIndex,
     /// Predicted time of the lane's work alone.
     pub(super) body: f64,
 }
@@ -99,6 +123,9 @@ pub(super) struct CostModel {
     device: DeviceModel,
     ratios: Vec<Ratio>,
     keys: HashMap<(ArmId, u32), CostKey>,
+    models: HashMap<u32, ModelIndex>,
+    /// By model: how many times as long its dispatches take as others' of the same arms. The first is of no model.
+    factors: Vec<f64>,
 }
 
 impl CostModel {
@@ -109,7 +136,31 @@ impl CostModel {
             bytes: if device.bytes.is_finite() { device.bytes.max(1.0) } else { 1e11 },
             ..device
         };
-        CostModel { device, ratios: vec![Ratio { value: 1.0, seen: 1.0 }], keys: HashMap::new() }
+        CostModel {
+            device,
+            ratios: vec![Ratio { value: 1.0, seen: 1.0 }],
+            keys: HashMap::new(),
+            models: HashMap::new(),
+            factors: vec![1.0],
+        }
+    }
+
+    /// The model of that number.
+    pub(super) fn model(&mut self, model: u32) -> ModelIndex {
+        let factors = &mut self.factors;
+        *self.models.entry(model).or_insert_with(|| {
+            factors.push(1.0);
+            ModelIndex(factors.len() as u32 - 1)
+        })
+    }
+
+    /// How many times as long a model's dispatches take as others'.
+    pub(super) fn factor(&self, model: ModelIndex) -> f64 {
+        self.factors[model.index()]
+    }
+
+    pub(super) fn set_factor(&mut self, model: ModelIndex, factor: f64) {
+        self.factors[model.index()] = factor;
     }
 
     /// All that was learned, in a fixed order.
@@ -151,12 +202,12 @@ impl CostModel {
         let class = (desc.flops.max(desc.bytes) / u64::from(desc.workgroups.max(1))).max(1).ilog2() / 2
             + 32 * (desc.workgroups.max(1).ilog2() / 2);
         let key = self.key(desc.arm, class);
-        DispatchCost { key, compute, memory, workgroups: desc.workgroups.max(1) }
+        DispatchCost { key, model: ModelIndex::default(), compute, memory, workgroups: desc.workgroups.max(1) }
     }
 
     /// The load of `count` workgroups of a dispatch.
     pub(super) fn load(&self, cost: &DispatchCost, count: u32) -> Load {
-        let ratio = self.ratio(cost.key);
+        let ratio = self.ratio(cost.key) * self.factor(cost.model);
         let part = ratio * f64::from(count) / f64::from(cost.workgroups);
         let longest = ratio * cost.compute.max(cost.memory) * f64::from(self.device.parallelism);
         Load { compute: cost.compute * part, memory: cost.memory * part, longest: longest / f64::from(cost.workgroups) }
@@ -176,7 +227,8 @@ impl CostModel {
     /// At least one round, and at least as much as takes no longer than the wave's fixed cost.
     pub(super) fn fit(&self, cost: &DispatchCost, left: u32, budget: f64) -> u32 {
         let round = self.device.parallelism;
-        let each = self.ratio(cost.key) * cost.compute.max(cost.memory) / f64::from(cost.workgroups);
+        let ratio = self.ratio(cost.key) * self.factor(cost.model);
+        let each = ratio * cost.compute.max(cost.memory) / f64::from(cost.workgroups);
         let fixed = self.fixed(1);
         let count = (budget - fixed).max(fixed) / each;
         if !count.is_finite() || count >= f64::from(left) {
@@ -207,7 +259,12 @@ impl CostModel {
     }
 
     pub(super) fn share(&self, cost: &DispatchCost, load: Load) -> Share {
-        Share { key: cost.key, body: load.body() }
+        Share { key: cost.key, model: cost.model, body: load.body() }
+    }
+
+    /// Whether a lane's prediction rests on measurements.
+    pub(super) fn is_known(&self, share: &Share) -> bool {
+        self.ratios[share.key.0 as usize].seen >= MEASURED
     }
 
     /// Learns from a wave that was predicted to take `predicted` and took `measured`.
@@ -244,7 +301,8 @@ impl CostModel {
         self.ratios[key.0 as usize].value
     }
 
-    fn fixed(&self, lanes: u32) -> f64 {
+    /// The fixed cost of a wave.
+    pub(super) fn fixed(&self, lanes: u32) -> f64 {
         let device = &self.device;
         self.ratio(FIXED) * (device.wave as f64 + device.lane as f64 * f64::from(lanes))
     }

@@ -2,6 +2,7 @@
 
 use super::Pipelines;
 use super::core::Core;
+use super::cost::ModelIndex;
 use super::options::{HoldBack, Scope, Split};
 use super::parts::Tier;
 use super::ready::{ArmIndex, Rank};
@@ -33,6 +34,8 @@ pub(super) struct Room {
     pub(super) empty: bool,
     /// The only request that may go.
     pub(super) only: Option<u64>,
+    /// The only model that may go: one that keeps apart, on a device without timestamps.
+    pub(super) model: Option<ModelIndex>,
 }
 
 impl Core {
@@ -56,6 +59,15 @@ impl Core {
             }
         }
         None
+    }
+
+    /// Whether a leader may go in this submission, as far as models keep apart.
+    pub(super) fn may_lead(&self, leader: Leader, room: Room) -> bool {
+        let Some(model) = self.live(leader.rank).map(|request| request.plan.model) else { return false };
+        match room.model {
+            Some(only) => only == model,
+            None => room.empty || !(self.stragglers.untimed() && self.stragglers.apart(model)),
+        }
     }
 
     /// How many workgroups of the leader go; `None` if the submission is to end before it.
@@ -86,7 +98,7 @@ impl Core {
         let deadline = request.and_then(|request| request.desc.deadline);
         let stretched = match (request, deadline.filter(|_| self.rules.ranking.knows_deadlines())) {
             (Some(request), Some(deadline)) => {
-                let path = request.path(leader.rank.dispatch).max(1.0);
+                let path = (request.path(leader.rank.dispatch) * request.scale(&self.cost)).max(1.0);
                 let time = deadline.saturating_sub(self.start) as f64;
                 alone * (1.0 + SPARE * (time / path - 1.0))
             }
@@ -101,7 +113,8 @@ impl Core {
         if self.rules.hold_back == HoldBack::No {
             return None;
         }
-        let other = self.bringer(leader, pipelines)?;
+        let model = self.live(leader.rank)?.plan.model;
+        let other = self.bringer(leader, pipelines).filter(|_| !self.stragglers.apart(model))?;
         let request = self.live(other.rank)?;
         let step = &request.plan.steps[other.rank.dispatch as usize];
         let wait = self.cost.alone(self.cost.load(&step.cost, step.workgroups));
@@ -120,8 +133,10 @@ impl Core {
         for tier in Tier::all() {
             for at in 0..LOOK {
                 let Some(&(rank, arm)) = self.ready[tier.index()].heads().get(at) else { break };
-                let leads =
-                    |core: &Core| core.live(rank).is_some_and(|request| request.leads_to(rank.dispatch, leader.arm));
+                let leads = |core: &Core| {
+                    let request = core.live(rank).filter(|request| !core.stragglers.apart(request.plan.model));
+                    request.is_some_and(|request| request.leads_to(rank.dispatch, leader.arm))
+                };
                 if arm != leader.arm && leads(self) && self.has_pipeline(arm, pipelines) {
                     return Some(Leader { tier, rank, arm });
                 }

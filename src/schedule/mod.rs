@@ -25,6 +25,7 @@ mod scheduler;
 mod sets;
 pub mod simulate;
 mod slice;
+mod straggler;
 
 pub use cost::Learned;
 pub use error::PredictionError;

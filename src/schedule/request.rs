@@ -61,6 +61,8 @@ pub(super) struct Request {
     pub(super) total: f64,
     /// Predicted time of the dispatches that are left, had each a wave of its own.
     pub(super) work: f64,
+    /// The factor of its model that these rest on.
+    factor: f64,
     unissued: u32,
     cells: Vec<Cell>,
 }
@@ -89,6 +91,7 @@ impl Request {
         }
         let total = cells.iter().map(|cell| cell.path).fold(0.0, f64::max);
         let unissued = cells.len() as u32;
+        let factor = cost.factor(plan.model);
         let ending = (unissued == 0).then_some(Outcome::Completed);
         Request {
             id,
@@ -102,6 +105,7 @@ impl Request {
             predictable: measured >= 0.5 * work,
             total,
             work,
+            factor,
             unissued,
             cells,
         }
@@ -130,14 +134,20 @@ impl Request {
         self.predictable.then_some(slack)
     }
 
+    /// How many times as long it takes as was predicted when it came, by its model's present factor.
+    pub(super) fn scale(&self, cost: &CostModel) -> f64 {
+        cost.factor(self.plan.model) / self.factor
+    }
+
     /// Whether nothing has been issued.
     pub(super) fn untouched(&self) -> bool {
         self.last.is_none()
     }
 
-    /// Whether it can still keep its deadline, if `dispatch` starts at `start` and nothing delays it.
-    pub(super) fn can_keep(&self, dispatch: u32, start: Nanos) -> bool {
-        let path = if self.predictable { (self.path(dispatch) * SURE) as Nanos } else { 0 };
+    /// Whether it can still keep its deadline, if `dispatch` starts at `start`, nothing delays it, and it takes `scale` times
+    /// as long as predicted when it came.
+    pub(super) fn can_keep(&self, dispatch: u32, start: Nanos, scale: f64) -> bool {
+        let path = if self.predictable { (self.path(dispatch) * scale * SURE) as Nanos } else { 0 };
         self.desc.deadline.is_none_or(|deadline| start.saturating_add(path) <= deadline)
     }
 

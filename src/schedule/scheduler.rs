@@ -10,6 +10,7 @@ use super::lead::Room;
 use super::options::{Options, Scope};
 use super::plan::Plans;
 use super::request::{Board, Request};
+use super::straggler::{UNSURE, Unit, Verdict};
 use super::{Ended, Nanos, Outcome, Pipelines, RequestDesc, RequestId, Submission, SubmissionId};
 
 /// What came of [`Scheduler::cancel`] and [`Scheduler::fail`].
@@ -55,6 +56,10 @@ pub struct Stats {
     pub cancelled: u64,
     /// Requests that failed.
     pub failed: u64,
+    /// Models that take far longer than predicted at present, and so get bundles of their own.
+    pub stragglers: u64,
+    /// How often a model became one.
+    pub straggled: u64,
 }
 
 #[derive(Debug)]
@@ -180,7 +185,7 @@ impl Scheduler {
         let id = SubmissionId(self.next_submission);
         let mut record = self.records.pop().unwrap_or_default();
         let mut waves = Vec::new();
-        let mut room = Room { budget: self.core.length, empty: true, only: None };
+        let mut room = Room { budget: self.core.length, empty: true, only: None, model: None };
         while waves.len() < self.core.rules.waves {
             let Formed::Wave(wave, predicted) = self.core.form(pipelines, room) else { break };
             self.hold(id, &mut record);
@@ -189,6 +194,10 @@ impl Scheduler {
             self.stats.lanes += wave.lanes.len() as u64;
             if self.core.rules.scope == Scope::OneRequest {
                 room.only = Some(wave.lanes[0].request.0);
+            }
+            let model = self.core.shares[0].model;
+            if self.core.stragglers.untimed() && self.core.stragglers.apart(model) {
+                room.model = Some(model);
             }
             room.budget -= predicted;
             room.empty = false;
@@ -219,7 +228,7 @@ impl Scheduler {
     pub fn retire(&mut self, id: SubmissionId, times: Option<&[Nanos]>, now: Nanos) -> Retired {
         let Some(at) = self.in_flight.iter().position(|flight| flight.id == id) else { return Retired::Unknown };
         let InFlight { issued, mut record, .. } = self.in_flight.remove(at);
-        self.learn(&record, times, now.saturating_sub(issued.max(self.last_retired)));
+        self.learn(&record, times, now.saturating_sub(issued.max(self.last_retired)), now);
         self.last_retired = self.last_retired.max(now);
         let left = self.in_flight.iter().flat_map(|flight| &flight.record.waves).map(|(_, predicted)| predicted);
         self.horizon = now.saturating_add(left.sum::<f64>() as Nanos);
@@ -288,7 +297,8 @@ impl Scheduler {
 
     /// Counts so far.
     pub fn stats(&self) -> Stats {
-        self.stats
+        let stragglers = &self.core.stragglers;
+        Stats { stragglers: stragglers.present, straggled: stragglers.ever, ..self.stats }
     }
 
     /// Gives back the memory of a submission, so that later ones need not allocate.
@@ -311,19 +321,28 @@ impl Scheduler {
         }
     }
 
-    fn learn(&mut self, record: &Record, times: Option<&[Nanos]>, interval: Nanos) {
-        let cost = &mut self.core.cost;
-        let total = record.waves.iter().map(|(_, predicted)| predicted).sum::<f64>() + cost.submission();
-        let error = interval as f64 / total.max(1.0);
+    fn learn(&mut self, record: &Record, times: Option<&[Nanos]>, interval: Nanos, now: Nanos) {
+        let Core { cost, stragglers, .. } = &mut self.core;
+        let Record { waves, shares, .. } = record;
+        let predicted = waves.iter().map(|(_, predicted)| predicted).sum::<f64>() + cost.submission();
+        let whole = Unit { waves, start: 0, shares, predicted, measured: interval as f64 };
+        let error = whole.measured / predicted.max(1.0);
+        stragglers.note_timed(times.is_some());
+        let together = times.is_none().then(|| stragglers.judge(&whole, cost, now));
         let mut start = 0;
-        for (wave, &(end, predicted)) in record.waves.iter().enumerate() {
+        for (index, &(end, predicted)) in waves.iter().enumerate() {
             let measured = match times {
-                Some(times) => times.get(wave).map(|&time| time as f64),
+                Some(times) => times.get(index).map(|&time| time as f64),
                 None => Some(predicted * error),
             };
             if let Some(measured) = measured {
                 self.errors.add(predicted, measured);
-                cost.learn(&record.shares[start..end], predicted, measured);
+                let unit = Unit { waves: &waves[index..=index], start, shares, predicted, measured };
+                match together.unwrap_or_else(|| stragglers.judge(&unit, cost, now)) {
+                    Verdict::Fine => cost.learn(&shares[start..end], predicted, measured),
+                    Verdict::Far => cost.learn(&shares[start..end], predicted, measured.min(predicted * UNSURE)),
+                    Verdict::Own => {}
+                }
             }
             start = end;
         }
