@@ -161,6 +161,11 @@ impl Core {
         if request.can_keep(rank.dispatch, start, request.scale(&self.cost)) {
             return false;
         }
+        // What was predicted when it came may be out of date.
+        request.predict(&self.cost);
+        if request.can_keep(rank.dispatch, start, 1.0) {
+            return false;
+        }
         let (from, tier) = (Tier::DEADLINE, Tier::best_effort(request.desc.class));
         self.ready[from.index()].drop_head(arm);
         if request.desc.admission == Admission::DropLate {

@@ -12,6 +12,9 @@ use super::{ArmId, DeviceModel, DispatchDesc, Nanos};
 
 /// Weight of a new measurement once a ratio has settled. Guessed.
 const SETTLED: f64 = 0.1;
+/// Weight of a measurement of at most half of what was predicted, so that what an early stall made of a ratio is soon forgotten.
+/// Guessed.
+const RELIEF: f64 = 0.5;
 /// Bounds of what one measurement may say, so that a stall does not ruin an estimate. Guessed.
 const ERROR: (f64, f64) = (1.0 / 16.0, 16.0);
 /// Shares of waves from which on a ratio counts as measured. Guessed.
@@ -292,7 +295,8 @@ impl CostModel {
     fn correct(&mut self, key: CostKey, share: f64, error: f64) {
         let ratio = &mut self.ratios[key.0 as usize];
         ratio.seen += share;
-        let weight = (share / ratio.seen).max(SETTLED * share);
+        let settled = if error <= 0.5 { RELIEF } else { SETTLED };
+        let weight = (share / ratio.seen).max(settled * share);
         let (least, most) = bounds(key);
         ratio.value = (ratio.value * (1.0 + weight * (error - 1.0))).clamp(least, most);
     }
@@ -402,6 +406,19 @@ mod tests {
         }
         model.learn(&[model.share(&cost, load)], 640_110.0, 1e15);
         assert!(model.alone(model.load(&cost, 64)) < 3.0 * 640_110.0);
+    }
+
+    #[test]
+    fn a_stall_at_first_is_soon_forgotten() {
+        let mut model = CostModel::new(DEVICE);
+        let cost = model.dispatch(&desc(64, 640_000, 0), ModelIndex::default());
+        let alone = |model: &CostModel| model.alone(model.load(&cost, 64));
+        for measured in [16.0 * 640_110.0, 640_110.0, 640_110.0, 640_110.0] {
+            let load = model.load(&cost, 64);
+            let predicted = alone(&model);
+            model.learn(&[model.share(&cost, load)], predicted, measured);
+        }
+        assert!(alone(&model) < 2.5 * 640_110.0, "{}", alone(&model));
     }
 
     #[test]

@@ -152,8 +152,8 @@ impl Scheduler {
             self.end_if_over(slot, now);
         }
         let core = &mut self.core;
-        if let Some(slack) = request.slack(now).filter(|_| core.rules.ranking.knows_deadlines()) {
-            core.slice.note(slack, now);
+        if core.rules.ranking.knows_deadlines() && request.predictable {
+            core.slice.note(request.desc.class, request.total as Nanos, request.slack(now), now);
         }
         if let Some(key) = key {
             self.keys.insert(key, id);
