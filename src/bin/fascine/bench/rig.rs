@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use fascine::error::Result;
-use fascine::gpu::Caps;
+use fascine::gpu::{Caps, HeapLayout};
 use fascine::runtime::trace::Trace;
 use fascine::runtime::{Clock, Options, Runtime};
 use fascine::schedule::{Admission, Class, Nanos};
@@ -45,12 +45,13 @@ pub(crate) struct Place {
 
 impl Rig {
     /// Opens the device, loads the models, and runs each alone once.
-    pub(crate) fn new(common: &Common, wanted: &[Wanted]) -> Result<Self> {
+    pub(crate) fn new(common: &Common, wanted: &[Wanted], heap: HeapLayout) -> Result<Self> {
         let (trace, clock) = (Trace::default(), Clock::default());
         let runtime = Runtime::new(Options {
             adapter: common.device.options(),
             trace: Some(trace.clone()),
             clock: clock.clone(),
+            heap,
             // Plans for every size of a batch.
             plan_cache: 64,
             // Nothing else runs here while pipelines are compiled.
@@ -78,18 +79,21 @@ impl Rig {
         self.runtime.set_schedule(arm.options(self.runtime.schedule()))
     }
 
+    /// Runs a load. The device is idle afterwards.
     pub(crate) fn drive(&mut self, streams: &[Stream], rules: Rules, until: Nanos) -> Result<Vec<Served>> {
-        let Rig { tenants, watch, clock, .. } = self;
-        load::drive(&Load { tenants, clock, streams, rules, until }, watch)
+        let Rig { runtime, tenants, watch, clock, .. } = self;
+        let before = runtime.stats()?.requests;
+        let driven = load::drive(&Load { tenants, clock, streams, rules, until }, watch)?;
+        while runtime.stats()?.requests < before + driven.sent {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(driven.served)
     }
 
     /// Runs the load until a pass neither made nor asked for a pipeline, or until the time is up. Then no pipeline is made
     /// until the next warm-up: compiling beside what is measured would be measured with it.
     pub(crate) fn warm_up(&mut self, streams: &[Stream], rules: Rules) -> Result<()> {
         self.runtime.set_merging(true)?;
-        if let Some(batching) = rules.batching {
-            self.warm_batches(batching)?;
-        }
         let start = Instant::now();
         let mut last = None;
         for _ in 0..MAX_WARM_UP {
@@ -117,7 +121,7 @@ impl Rig {
     }
 
     /// Runs a batch of every size, so that its plan and kernels are there.
-    fn warm_batches(&self, Batching { largest, .. }: Batching) -> Result<()> {
+    pub(crate) fn warm_batches(&self, largest: usize) -> Result<()> {
         for tenant in &self.tenants {
             let Some(axes) = &tenant.axes else { continue };
             for count in 2..=largest {
@@ -132,7 +136,7 @@ impl Rig {
     pub(crate) fn alone(&mut self) -> Result<Vec<Nanos>> {
         self.set(Arm::TimeOnly)?;
         let one = |rig: &mut Self, tenant: usize| {
-            let streams = [Stream { tenant, source: Source::Closed(1), deadline: None, class: Class::Normal }];
+            let streams = [Stream { tenant, source: Source::Open(vec![0]), deadline: None, class: Class::Normal }];
             // The first is not counted: it brings weights to the device.
             rig.drive(&streams, Rules::default(), 1)?;
             let start = Instant::now();

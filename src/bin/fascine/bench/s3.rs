@@ -2,6 +2,7 @@
 
 use clap::ValueEnum;
 use fascine::error::Result;
+use fascine::gpu::HeapLayout;
 use fascine::schedule::simulate::Arrivals;
 use fascine::schedule::{Admission, Class, Nanos};
 use indicatif::ProgressBar;
@@ -150,6 +151,7 @@ struct Measured {
 
 struct Scenario<'a> {
     args: &'a Args,
+    wanted: Vec<Wanted>,
     rig: Rig,
     /// By tenant.
     alone: Vec<Nanos>,
@@ -169,7 +171,9 @@ pub(crate) fn run(args: &Args, json: bool) -> Result<Answer> {
     for &arm in &arms {
         urgent_alone.extend(scenario.urgent_alone(&progress, arm)?);
         let batching = scenario.choose_batching(&progress, arm)?;
+        let shared = scenario.enter(&progress, arm)?;
         measured.push((arm, batching, scenario.measure(&progress, arm, batching)?));
+        scenario.leave(shared);
         progress.inc(1);
     }
     progress.finish_and_clear();
@@ -184,7 +188,7 @@ impl<'a> Scenario<'a> {
     fn new(args: &'a Args) -> Result<Self> {
         let mut wanted = vec![Wanted { name: args.urgent_model.clone(), copies: args.urgent.into() }];
         wanted.extend(args.best_effort.iter().cloned());
-        let mut rig = Rig::new(&args.common, &wanted)?;
+        let mut rig = Rig::new(&args.common, &wanted, HeapLayout::Shared)?;
         let alone = rig.alone()?;
         let each = alone[0].max(1) as f64;
         let rate = args.rate.unwrap_or(URGENT_SHARE * 1e9 / (each * f64::from(args.urgent)));
@@ -194,9 +198,27 @@ impl<'a> Scenario<'a> {
             until: args.common.nanos(SECONDS),
             runs: args.common.runs(RUNS),
             args,
+            wanted,
             rig,
             alone,
         })
+    }
+
+    /// Takes a runtime of its own for an arm that needs one; returns the one of the others.
+    fn enter(&mut self, progress: &ProgressBar, arm: Arm) -> Result<Option<Rig>> {
+        if arm.heap() == HeapLayout::Shared {
+            return Ok(None);
+        }
+        progress.set_message(format!("{}: loading and compiling", arm.name()));
+        let own = Rig::new(&self.args.common, &self.wanted, arm.heap())?;
+        Ok(Some(std::mem::replace(&mut self.rig, own)))
+    }
+
+    fn leave(&mut self, shared: Option<Rig>) {
+        if let Some(shared) = shared {
+            let own = std::mem::replace(&mut self.rig, shared);
+            self.rig.watch.adopt(own.watch);
+        }
     }
 
     fn urgent(&self, run: u32, until: Nanos) -> Vec<Stream> {
@@ -241,12 +263,15 @@ impl<'a> Scenario<'a> {
             return Ok(best.0);
         }
         self.rig.set(arm)?;
-        for (window, largest) in WINDOWS.iter().flat_map(|&window| LARGEST.map(|largest| (window, largest))) {
+        let largest = if self.args.common.short { &LARGEST[1..] } else { &LARGEST[..] };
+        self.rig.warm_batches(LARGEST[1])?;
+        for (&window, &largest) in
+            WINDOWS.iter().flat_map(|window| largest.iter().map(move |largest| (window, largest)))
+        {
             let batching = Batching { window: (shortest as f64 * window) as Nanos, largest };
             progress.set_message(format!("{}: trying {} ms, {largest}", arm.name(), millis(batching.window)));
             let rules = rules(arm, Admission::RunLate, batching);
             let until = (self.until / 2).max(1);
-            self.rig.warm_up(&self.streams(0, until), rules)?;
             let measured = self.once(0, until, rules)?;
             let score = (in_time(&measured.urgent, self.deadline), measured.work[0]);
             if score > best.1 {
@@ -314,7 +339,7 @@ impl<'a> Scenario<'a> {
                 in_time: in_time(&measured.urgent, self.deadline),
                 best_effort_per_s: median(&measured.per_s),
                 best_effort_work: own,
-                work_to_b2: None,
+                work_to_b2: work(Arm::SpaceOnly).map(|b2| own / b2),
                 work_to_b3: work(Arm::OnePass).map(|b3| own / b3),
                 worst_blocking_ms: measured.urgent.iter().filter_map(|served| served.blocked).max().map(millis),
                 longest_wait_ms: arm.knows_deadlines().then(|| millis(rig.runtime.schedule().longest_wait())),
