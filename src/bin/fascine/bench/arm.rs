@@ -57,6 +57,11 @@ impl Arm {
         if self == Arm::SpaceOnly { HeapLayout::Apart } else { HeapLayout::Shared }
     }
 
+    /// Whether it is what fascine is compared with.
+    pub(crate) fn is_baseline(self) -> bool {
+        matches!(self, Arm::TimeOnly | Arm::SpaceOnly | Arm::OnePass | Arm::Batching)
+    }
+
     /// Whether requests carry their deadlines and classes.
     pub(crate) fn knows_deadlines(self) -> bool {
         matches!(self, Arm::Deadlines | Arm::HoldBack)

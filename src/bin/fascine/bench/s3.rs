@@ -12,7 +12,7 @@ use super::Common;
 use super::arm::Arm;
 use super::batch::Batching;
 use super::load::{Rules, Served, Source, Stream};
-use super::rig::{Place, Rig, median, millis, quantile, rules};
+use super::rig::{BatchReport, PASS, Place, Rig, StreamReport, median, millis, quantile, rules};
 use super::tenants::Wanted;
 use crate::run::bar;
 use crate::table::{self, Align};
@@ -101,13 +101,6 @@ struct Alone {
 }
 
 #[derive(Serialize)]
-struct StreamReport {
-    model: String,
-    dispatches: usize,
-    alone_ms: f64,
-}
-
-#[derive(Serialize)]
 struct ArmReport {
     arm: &'static str,
     /// What the batching arm chose.
@@ -126,18 +119,6 @@ struct ArmReport {
     worst_blocking_ms: Option<f64>,
     /// For the arms that keep to a slice.
     longest_wait_ms: Option<f64>,
-}
-
-#[derive(Clone, Copy, Serialize)]
-pub(super) struct BatchReport {
-    pub(super) window_ms: f64,
-    pub(super) largest: usize,
-}
-
-impl BatchReport {
-    pub(super) fn of(batching: Batching) -> Self {
-        BatchReport { window_ms: millis(batching.window), largest: batching.largest }
-    }
 }
 
 /// The runs of an arm.
@@ -171,9 +152,10 @@ pub(crate) fn run(args: &Args, json: bool) -> Result<Answer> {
     for &arm in &arms {
         urgent_alone.extend(scenario.urgent_alone(&progress, arm)?);
         let batching = scenario.choose_batching(&progress, arm)?;
-        let shared = scenario.enter(&progress, arm)?;
+        progress.set_message(format!("{}: loading and compiling", arm.name()));
+        let shared = scenario.rig.enter(&args.common, &scenario.wanted, arm)?;
         measured.push((arm, batching, scenario.measure(&progress, arm, batching)?));
-        scenario.leave(shared);
+        scenario.rig.leave(shared);
         progress.inc(1);
     }
     progress.finish_and_clear();
@@ -202,23 +184,6 @@ impl<'a> Scenario<'a> {
             rig,
             alone,
         })
-    }
-
-    /// Takes a runtime of its own for an arm that needs one; returns the one of the others.
-    fn enter(&mut self, progress: &ProgressBar, arm: Arm) -> Result<Option<Rig>> {
-        if arm.heap() == HeapLayout::Shared {
-            return Ok(None);
-        }
-        progress.set_message(format!("{}: loading and compiling", arm.name()));
-        let own = Rig::new(&self.args.common, &self.wanted, arm.heap())?;
-        Ok(Some(std::mem::replace(&mut self.rig, own)))
-    }
-
-    fn leave(&mut self, shared: Option<Rig>) {
-        if let Some(shared) = shared {
-            let own = std::mem::replace(&mut self.rig, shared);
-            self.rig.watch.adopt(own.watch);
-        }
     }
 
     fn urgent(&self, run: u32, until: Nanos) -> Vec<Stream> {
@@ -285,7 +250,8 @@ impl<'a> Scenario<'a> {
         progress.set_message(format!("{}: warming up", arm.name()));
         self.rig.set(arm)?;
         let rules = rules(arm, Admission::RunLate, batching);
-        self.rig.warm_up(&self.streams(0, self.until), rules)?;
+        let pass = PASS.min(self.until);
+        self.rig.warm_up(&self.streams(0, pass), rules, pass)?;
         let mut all = Measured::default();
         for run in 0..self.runs {
             progress.set_message(format!("{}: run {} of {}", arm.name(), run + 1, self.runs));
@@ -346,7 +312,6 @@ impl<'a> Scenario<'a> {
             }
         };
         let urgent = usize::from(args.urgent);
-        let best_effort = rig.tenants.iter().zip(&self.alone).skip(urgent);
         Report {
             scenario: "s3",
             place: rig.place(),
@@ -361,13 +326,7 @@ impl<'a> Scenario<'a> {
                 deadline_ms: millis(self.deadline),
                 alone: Alone { requests: sorted.len(), p50_ms: millis(alone[0]), p99_ms: millis(alone[1]) },
             },
-            best_effort: best_effort
-                .map(|(tenant, &alone)| StreamReport {
-                    model: tenant.label.clone(),
-                    dispatches: tenant.summary.dispatches,
-                    alone_ms: millis(alone),
-                })
-                .collect(),
+            best_effort: StreamReport::of(&rig.tenants[urgent..], &self.alone[urgent..]),
             outstanding: args.outstanding,
             arms: measured.iter().map(arm).collect(),
         }
