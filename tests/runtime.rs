@@ -273,3 +273,33 @@ fn the_schedule_changes_only_while_nothing_is_in_flight() {
     let done = scale(&kernel, 100, 3.0).submit().unwrap().wait().unwrap();
     assert_eq!(done.output("y").unwrap().as_slice::<f32>().unwrap(), scaled(100, 3.0));
 }
+
+#[test]
+fn requests_on_buffers_of_their_own_give_the_same_and_share_pipelines() {
+    use fascine::gpu::HeapLayout;
+    use fascine::schedule::Policy;
+    let options = Options { heap: HeapLayout::Apart, policy: Policy::OnePass, ..Options::default() };
+    let runtime = Runtime::new(options).unwrap();
+    let kernel = runtime.load_kernel(SCALE).unwrap();
+    // More than there can be buffers at a time, of three sizes.
+    let requests: Vec<_> = (1..=80u32)
+        .map(|n| {
+            let (len, factor) = ([300, 5_000, 40_000][n as usize % 3], n as f32);
+            (len, factor, scale(&kernel, len, factor).submit().unwrap())
+        })
+        .collect();
+    for (len, factor, request) in requests {
+        let done = request.wait().unwrap();
+        assert_eq!(done.output("y").unwrap().as_slice::<f32>().unwrap(), scaled(len, factor));
+        assert_eq!(done.timing().lanes_shared, 0);
+    }
+    let stats = runtime.stats().unwrap();
+    assert_eq!((stats.pipelines.arms, stats.pipelines.compiled), (1, 1), "one kernel, whatever the buffers");
+    assert!((2..=32).contains(&stats.memory.heap_segments), "{:?}", stats.memory);
+    assert_eq!(stats.memory.heap_used, 0);
+
+    let bundled = fascine::schedule::Options { policy: Policy::Bundled, ..runtime.schedule().clone() };
+    assert_eq!(runtime.set_schedule(bundled).unwrap_err().kind(), ErrorKind::Input);
+    let bundled = Options { heap: HeapLayout::Apart, ..Options::default() };
+    assert_eq!(Runtime::new(bundled).map(|_| ()).unwrap_err().kind(), ErrorKind::Input);
+}

@@ -26,7 +26,7 @@ pub use options::{Clock, Drive, Options};
 pub use request::{Request, RequestBuilder};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::gpu::{Caps, Executor, Gpu, MemoryStats, PipelineStats};
+use crate::gpu::{Caps, Executor, Gpu, HeapLayout, MemoryStats, PipelineStats};
 use crate::graph::Graph;
 use crate::onnx::{self, LoadOptions};
 use crate::plan::lower::Target;
@@ -51,6 +51,7 @@ pub(crate) struct Shared {
     target: Target,
     adapter: AdapterName,
     caps: Caps,
+    heap: HeapLayout,
     schedule: schedule::Options,
     plan_cache: usize,
     memory_cap: Option<u64>,
@@ -68,7 +69,8 @@ impl Runtime {
     /// Opens an adapter and starts a runtime on it.
     ///
     /// # Errors
-    /// `NoAdapter` if none matches; `Device` if it cannot be opened; `Limit` if it lacks what fascine needs.
+    /// `NoAdapter` if none matches; `Device` if it cannot be opened; `Limit` if it lacks what fascine needs; `Input` for
+    /// bundles in a [`HeapLayout::Apart`] heap.
     pub fn new(options: Options) -> Result<Self> {
         let gpu = Gpu::open(&options.adapter)?;
         Self::start(gpu, options)
@@ -96,6 +98,7 @@ impl Runtime {
         let adapter = AdapterName { name: caps.name.clone(), driver: caps.driver.clone() };
         let (port, inbox) = message::channel();
         let schedule = options.scheduler(caps);
+        check_heap(options.heap, &schedule)?;
         let caps = caps.clone();
         let costs = options.cache_dir.as_deref();
         let costs = costs.map(|folder| costs::CostFile::open(folder, &adapter, &schedule.device));
@@ -113,6 +116,7 @@ impl Runtime {
             target,
             adapter,
             caps,
+            heap: options.heap,
             schedule,
             plan_cache: options.plan_cache.max(1),
             memory_cap: options.memory_cap,
@@ -186,8 +190,9 @@ impl Runtime {
     /// Groups dispatches by other rules from now on. What was learned of their durations is forgotten.
     ///
     /// # Errors
-    /// `Input` while requests are in flight; `Closed` if the engine has stopped.
+    /// `Input` while requests are in flight, or for bundles in a [`HeapLayout::Apart`] heap; `Closed` if the engine has stopped.
     pub fn set_schedule(&self, options: schedule::Options) -> Result<()> {
+        check_heap(self.shared.heap, &options)?;
         let (reply, answer) = futures::channel::oneshot::channel();
         self.shared.port.send(Message::Schedule(Box::new(options), reply))?;
         self.shared.driver.wait(answer)?.ok_or_else(closed)?
@@ -295,6 +300,15 @@ impl Shared {
     fn next_id(&self) -> u64 {
         self.next_id.fetch_add(1, Ordering::Relaxed)
     }
+}
+
+/// A wave binds the buffers of one request only, if each has its own.
+fn check_heap(heap: HeapLayout, schedule: &schedule::Options) -> Result<()> {
+    let bundles = schedule.policy == schedule::Policy::Bundled && schedule.max_lanes > 1;
+    if heap == HeapLayout::Apart && bundles {
+        return Err(Error::input("bundles need a shared heap; with buffers apart take another policy"));
+    }
+    Ok(())
 }
 
 pub(crate) fn closed() -> Error {

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::trace::Trace;
 use crate::gpu::adapter::DeviceType;
-use crate::gpu::{AdapterOptions, Caps, ExecutorOptions};
+use crate::gpu::{AdapterOptions, Caps, ExecutorOptions, HeapLayout};
 use crate::link::Clamp;
 use crate::plan::lower::{DeviceClass, Target};
 use crate::schedule::{self, Nanos, Policy};
@@ -69,6 +69,8 @@ pub struct Options {
     pub policy: Policy,
     /// How dispatches are grouped, in full, instead of `policy`; `None` takes the default for the device.
     pub schedule: Option<schedule::Options>,
+    /// How the heap is divided among requests; anything but the default is for benchmarks.
+    pub heap: HeapLayout,
     /// Whose kernels get their indices clamped.
     pub clamp: Clamp,
     /// Overrides the kernel variants that the device would get.
@@ -90,6 +92,7 @@ impl Default for Options {
             compile_threads: 0,
             policy: Policy::default(),
             schedule: None,
+            heap: HeapLayout::default(),
             clamp: Clamp::default(),
             class: None,
             trace: None,
@@ -121,6 +124,7 @@ impl Options {
             cache_dir: self.cache_dir.clone(),
             clamp: self.clamp,
             compile_threads: self.compile_threads,
+            heap: self.heap,
             ..ExecutorOptions::default()
         }
     }

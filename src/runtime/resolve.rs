@@ -76,7 +76,7 @@ impl Resolved {
     pub(super) fn new(
         plan: &SharedPlan,
         residency: &Residency,
-        regions: &[Allocation],
+        regions: &[Slot],
         executor: &mut Executor,
     ) -> Result<Self> {
         let mut dispatches = Vec::with_capacity(plan.plan.dispatches.len());
@@ -119,14 +119,14 @@ impl Resolved {
     }
 }
 
-fn address(operand: &Operand, residency: &Residency, regions: &[Allocation]) -> Result<(Slot, Address)> {
+fn address(operand: &Operand, residency: &Residency, regions: &[Slot]) -> Result<(Slot, Address)> {
     let bytes = operand.bytes;
     match operand.place {
         Place::Activation { region, offset } => {
-            let allocation = regions
+            let slot = *regions
                 .get(usize::from(region))
                 .ok_or_else(|| Error::internal(format!("the plan has no region {region}")))?;
-            Ok((allocation.slot(), Address::Region { region, offset, bytes }))
+            Ok((slot, Address::Region { region, offset, bytes }))
         }
         Place::Weight(id) => {
             let place = residency

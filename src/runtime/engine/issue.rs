@@ -2,7 +2,7 @@
 
 use super::{Active, Engine, InFlight};
 use crate::error::{Error, Result};
-use crate::gpu::{Download, LaneWork, Upload, WaveWork, Work};
+use crate::gpu::{Allocation, Download, HeapLayout, LaneWork, Upload, WaveWork, Work};
 use crate::plan::{Place, Source};
 use crate::runtime::trace::LevelRecord;
 use crate::schedule::{Nanos, RequestId, Submission};
@@ -53,8 +53,10 @@ impl Engine {
             downloads: Vec::new(),
         };
         work.waves.reserve(submission.waves.len());
+        let apart = self.executor.heap_layout() == HeapLayout::Apart;
         for wave in &submission.waves {
             let mut lanes = Vec::with_capacity(wave.lanes.len());
+            let mut heaps = Vec::new();
             for lane in &wave.lanes {
                 let active = self
                     .active
@@ -72,6 +74,9 @@ impl Engine {
                         });
                     }
                 }
+                if apart {
+                    heaps = active.regions.iter().map(Allocation::slot).collect();
+                }
                 let dispatch = lane.dispatch as usize;
                 lanes.push(LaneWork {
                     arm: lane.arm,
@@ -86,7 +91,7 @@ impl Engine {
                     downloads(lane.request, active, &mut work.downloads);
                 }
             }
-            work.waves.push(WaveWork { lanes });
+            work.waves.push(WaveWork { lanes, heaps });
         }
         Ok(work)
     }

@@ -76,12 +76,13 @@ impl Engine {
                 }
             }
         }
-        let key = (plan.id, regions.iter().map(|allocation| allocation.slot().index).collect::<Vec<u8>>());
+        let slots = self.executor.linked_slots(&regions);
+        let key = (plan.id, slots.iter().map(|slot| slot.index).collect::<Vec<u8>>());
         if let Some((_, resolved)) = self.resolved.iter().find(|(known, _)| *known == key) {
             return Ok((regions, resolved.clone()));
         }
         let residency = self.models.entry(plan.model).or_default();
-        match Resolved::new(plan, residency, &regions, &mut self.executor) {
+        match Resolved::new(plan, residency, &slots, &mut self.executor) {
             Ok(resolved) => {
                 // Every kernel is compiled ahead of its turn, not when the request gets there.
                 let mut arms: Vec<_> = resolved.desc.dispatches.iter().map(|dispatch| dispatch.arm).collect();

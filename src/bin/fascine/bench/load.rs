@@ -78,8 +78,17 @@ pub(crate) struct Load<'a> {
     pub(crate) clock: &'a Clock,
     pub(crate) streams: &'a [Stream],
     pub(crate) rules: Rules,
-    /// Closed streams go on until then, and until the open ones' requests are done, but not longer than twice.
+    /// Closed streams go on until then, and until the open ones' requests are done, but not longer than twice. What is left of
+    /// them then is cancelled.
     pub(crate) until: Nanos,
+}
+
+/// What came of a load.
+pub(crate) struct Driven {
+    /// In the order of their ends.
+    pub(crate) served: Vec<Served>,
+    /// Requests to the runtime.
+    pub(crate) sent: u64,
 }
 
 /// A request before it is joined with others or sent.
@@ -123,14 +132,15 @@ struct Run<'a> {
     flights: HashMap<u64, Flight>,
     /// Requests of open streams that are not done.
     open: usize,
+    requested: u64,
     served: Vec<Served>,
 }
 
-/// Runs a load to its end: every request has ended when it returns. Outputs are compared with the tenants'.
+/// Runs a load to its end. Outputs are compared with the tenants'.
 ///
 /// # Errors
 /// Any that ended a request, but those of admission; `Internal` for outputs that are not the model's.
-pub(crate) fn drive(load: &Load<'_>, watch: &mut Watch) -> Result<Vec<Served>> {
+pub(crate) fn drive(load: &Load<'_>, watch: &mut Watch) -> Result<Driven> {
     let mut arrivals: Vec<(Nanos, usize)> = Vec::new();
     for (index, stream) in load.streams.iter().enumerate() {
         if let Source::Open(times) = &stream.source {
@@ -145,6 +155,7 @@ pub(crate) fn drive(load: &Load<'_>, watch: &mut Watch) -> Result<Vec<Served>> {
         requests: FuturesUnordered::new(),
         flights: HashMap::new(),
         open: arrivals.len(),
+        requested: 0,
         served: Vec::with_capacity(arrivals.len()),
         load,
     };
@@ -169,8 +180,8 @@ pub(crate) fn drive(load: &Load<'_>, watch: &mut Watch) -> Result<Vec<Served>> {
             done.push(answer);
         }
         if done.is_empty() {
-            if run.is_over(next == arrivals.len()) {
-                return Ok(run.served);
+            if run.is_over() {
+                return Ok(Driven { served: run.served, sent: run.requested });
             }
             let arrival = arrivals.get(next).map(|(at, _)| run.start + at);
             let batch = load.rules.batching.and_then(|b| run.batchers.iter().filter_map(|q| q.next(b)).min());
@@ -187,8 +198,14 @@ pub(crate) fn drive(load: &Load<'_>, watch: &mut Watch) -> Result<Vec<Served>> {
 }
 
 impl Run<'_> {
-    fn is_over(&self, all_came: bool) -> bool {
-        all_came && self.flights.is_empty() && self.batchers.iter().all(Batcher::is_empty)
+    /// Whether closed streams still send.
+    fn goes_on(&self) -> bool {
+        let (elapsed, Load { until, .. }) = (self.load.clock.now() - self.start, self.load);
+        elapsed < *until || self.open > 0 && elapsed < until.saturating_mul(2)
+    }
+
+    fn is_over(&self) -> bool {
+        self.open == 0 && (self.flights.is_empty() || !self.goes_on())
     }
 
     /// A request of a stream comes.
@@ -238,6 +255,7 @@ impl Run<'_> {
         }
         let class = members.iter().map(|member| streams[member.stream].class).min().unwrap_or_default();
         let request = request.class(class).submit()?;
+        self.requested += 1;
         self.flights.insert(request.id(), Flight { members, tenant, submitted });
         self.requests.push(Box::pin(answer(request)));
         Ok(())
@@ -273,9 +291,7 @@ impl Run<'_> {
             match self.load.streams[stream].source {
                 Source::Open(_) => self.open -= 1,
                 Source::Closed(_) => {
-                    let Load { until, .. } = *self.load;
-                    let elapsed = now - self.start;
-                    if elapsed < until || self.open > 0 && elapsed < until.saturating_mul(2) {
+                    if self.goes_on() {
                         self.come(stream, now)?;
                     }
                 }

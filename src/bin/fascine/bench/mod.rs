@@ -6,6 +6,7 @@ mod load;
 mod rig;
 mod s3;
 mod s4;
+mod s4_report;
 mod s5;
 mod tenants;
 mod watch;
@@ -18,6 +19,9 @@ use fascine::error::Result;
 
 use crate::Answer;
 use crate::args::DeviceArgs;
+
+/// Seconds that an arm may take to warm up: short and full.
+const WARM_UP: [f64; 2] = [10.0, 120.0];
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Bench {
@@ -44,9 +48,9 @@ pub(crate) struct Common {
     /// Fewer and shorter runs, for a CPU adapter
     #[arg(long)]
     short: bool,
-    /// Seconds that an arm may take to warm up, until no pipeline is being made any more
-    #[arg(long, value_name = "S", default_value = "120", value_parser = parse_seconds)]
-    warm_up: f64,
+    /// Seconds that an arm may take to warm up, until no pipeline is being made any more; 120, or 10 if short
+    #[arg(long, value_name = "S", value_parser = parse_seconds)]
+    warm_up: Option<f64>,
     /// Seed of arrivals and inputs
     #[arg(long, value_name = "S", default_value_t = 0)]
     seed: u64,
@@ -80,7 +84,7 @@ impl Common {
     }
 
     fn warm_up(&self) -> Duration {
-        Duration::from_secs_f64(self.warm_up)
+        Duration::from_secs_f64(self.warm_up.unwrap_or(WARM_UP[usize::from(!self.short)]))
     }
 }
 

@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use fascine::error::Result;
-use fascine::gpu::Caps;
+use fascine::gpu::{Caps, HeapLayout};
 use fascine::runtime::trace::Trace;
 use fascine::runtime::{Clock, Options, Runtime};
-use fascine::schedule::{Admission, Class, Nanos};
+use fascine::schedule::{Admission, Class, Nanos, Policy};
 use serde::Serialize;
 
 use super::Common;
@@ -19,8 +19,8 @@ use crate::table;
 
 /// Passes before measuring: at most this many, until no pipeline is being made any more.
 const MAX_WARM_UP: usize = 12;
-/// A pass of the warm-up.
-const PASS: Nanos = 1_000_000_000;
+/// How long a pass of the warm-up takes.
+pub(crate) const PASS: Nanos = 1_000_000_000;
 /// A tenant runs alone for so long, and so often at least, before its time alone is taken.
 const ALONE: Duration = Duration::from_millis(400);
 const ALONE_RUNS: usize = 5;
@@ -43,14 +43,48 @@ pub(crate) struct Place {
     pub(crate) longest_wait_ms: f64,
 }
 
+/// A stream's model.
+#[derive(Serialize)]
+pub(crate) struct StreamReport {
+    pub(crate) model: String,
+    pub(crate) dispatches: usize,
+    pub(crate) alone_ms: f64,
+}
+
+impl StreamReport {
+    pub(crate) fn of(tenants: &[Tenant], alone: &[Nanos]) -> Vec<Self> {
+        let of = |(tenant, &alone): (&Tenant, &Nanos)| StreamReport {
+            model: tenant.label.clone(),
+            dispatches: tenant.summary.dispatches,
+            alone_ms: millis(alone),
+        };
+        tenants.iter().zip(alone).map(of).collect()
+    }
+}
+
+/// What the batching arm chose.
+#[derive(Clone, Copy, Serialize)]
+pub(crate) struct BatchReport {
+    pub(crate) window_ms: f64,
+    pub(crate) largest: usize,
+}
+
+impl BatchReport {
+    pub(crate) fn of(batching: Batching) -> Self {
+        BatchReport { window_ms: millis(batching.window), largest: batching.largest }
+    }
+}
+
 impl Rig {
     /// Opens the device, loads the models, and runs each alone once.
-    pub(crate) fn new(common: &Common, wanted: &[Wanted]) -> Result<Self> {
+    pub(crate) fn new(common: &Common, wanted: &[Wanted], heap: HeapLayout) -> Result<Self> {
         let (trace, clock) = (Trace::default(), Clock::default());
         let runtime = Runtime::new(Options {
             adapter: common.device.options(),
             trace: Some(trace.clone()),
             clock: clock.clone(),
+            heap,
+            policy: if heap == HeapLayout::Apart { Policy::OnePass } else { Policy::default() },
             // Plans for every size of a batch.
             plan_cache: 64,
             // Nothing else runs here while pipelines are compiled.
@@ -60,6 +94,23 @@ impl Rig {
         let mut tenants = tenants::load(&runtime, &common.zoo, wanted, &common.dims, common.seed)?;
         tenants.iter_mut().try_for_each(Tenant::learn_outputs)?;
         Ok(Rig { runtime, tenants, watch: Watch::new(trace), clock, limit: common.warm_up() })
+    }
+
+    /// Takes a runtime of its own for an arm that needs one; returns the one of the others, for [`Rig::leave`].
+    pub(crate) fn enter(&mut self, common: &Common, wanted: &[Wanted], arm: Arm) -> Result<Option<Rig>> {
+        if arm.heap() == HeapLayout::Shared {
+            return Ok(None);
+        }
+        let own = Rig::new(common, wanted, arm.heap())?;
+        Ok(Some(std::mem::replace(self, own)))
+    }
+
+    /// Goes back to the runtime of the others, with the trace that was kept.
+    pub(crate) fn leave(&mut self, shared: Option<Rig>) {
+        if let Some(shared) = shared {
+            let own = std::mem::replace(self, shared);
+            self.watch.adopt(own.watch);
+        }
     }
 
     pub(crate) fn place(&self) -> Place {
@@ -78,22 +129,25 @@ impl Rig {
         self.runtime.set_schedule(arm.options(self.runtime.schedule()))
     }
 
+    /// Runs a load. The device is idle afterwards.
     pub(crate) fn drive(&mut self, streams: &[Stream], rules: Rules, until: Nanos) -> Result<Vec<Served>> {
-        let Rig { tenants, watch, clock, .. } = self;
-        load::drive(&Load { tenants, clock, streams, rules, until }, watch)
+        let Rig { runtime, tenants, watch, clock, .. } = self;
+        let before = runtime.stats()?.requests;
+        let driven = load::drive(&Load { tenants, clock, streams, rules, until }, watch)?;
+        while runtime.stats()?.requests < before + driven.sent {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(driven.served)
     }
 
     /// Runs the load until a pass neither made nor asked for a pipeline, or until the time is up. Then no pipeline is made
     /// until the next warm-up: compiling beside what is measured would be measured with it.
-    pub(crate) fn warm_up(&mut self, streams: &[Stream], rules: Rules) -> Result<()> {
+    pub(crate) fn warm_up(&mut self, streams: &[Stream], rules: Rules, pass: Nanos) -> Result<()> {
         self.runtime.set_merging(true)?;
-        if let Some(batching) = rules.batching {
-            self.warm_batches(batching)?;
-        }
         let start = Instant::now();
         let mut last = None;
         for _ in 0..MAX_WARM_UP {
-            self.drive(streams, rules, PASS)?;
+            self.drive(streams, rules, pass)?;
             let compiled = self.settle(start)?;
             if start.elapsed() >= self.limit || last == Some(compiled) {
                 break;
@@ -117,7 +171,7 @@ impl Rig {
     }
 
     /// Runs a batch of every size, so that its plan and kernels are there.
-    fn warm_batches(&self, Batching { largest, .. }: Batching) -> Result<()> {
+    pub(crate) fn warm_batches(&self, largest: usize) -> Result<()> {
         for tenant in &self.tenants {
             let Some(axes) = &tenant.axes else { continue };
             for count in 2..=largest {
@@ -132,7 +186,7 @@ impl Rig {
     pub(crate) fn alone(&mut self) -> Result<Vec<Nanos>> {
         self.set(Arm::TimeOnly)?;
         let one = |rig: &mut Self, tenant: usize| {
-            let streams = [Stream { tenant, source: Source::Closed(1), deadline: None, class: Class::Normal }];
+            let streams = [Stream { tenant, source: Source::Open(vec![0]), deadline: None, class: Class::Normal }];
             // The first is not counted: it brings weights to the device.
             rig.drive(&streams, Rules::default(), 1)?;
             let start = Instant::now();

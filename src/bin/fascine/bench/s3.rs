@@ -2,6 +2,7 @@
 
 use clap::ValueEnum;
 use fascine::error::Result;
+use fascine::gpu::HeapLayout;
 use fascine::schedule::simulate::Arrivals;
 use fascine::schedule::{Admission, Class, Nanos};
 use indicatif::ProgressBar;
@@ -11,7 +12,7 @@ use super::Common;
 use super::arm::Arm;
 use super::batch::Batching;
 use super::load::{Rules, Served, Source, Stream};
-use super::rig::{Place, Rig, median, millis, quantile, rules};
+use super::rig::{BatchReport, PASS, Place, Rig, StreamReport, median, millis, quantile, rules};
 use super::tenants::Wanted;
 use crate::run::bar;
 use crate::table::{self, Align};
@@ -100,13 +101,6 @@ struct Alone {
 }
 
 #[derive(Serialize)]
-struct StreamReport {
-    model: String,
-    dispatches: usize,
-    alone_ms: f64,
-}
-
-#[derive(Serialize)]
 struct ArmReport {
     arm: &'static str,
     /// What the batching arm chose.
@@ -127,18 +121,6 @@ struct ArmReport {
     longest_wait_ms: Option<f64>,
 }
 
-#[derive(Clone, Copy, Serialize)]
-pub(super) struct BatchReport {
-    pub(super) window_ms: f64,
-    pub(super) largest: usize,
-}
-
-impl BatchReport {
-    pub(super) fn of(batching: Batching) -> Self {
-        BatchReport { window_ms: millis(batching.window), largest: batching.largest }
-    }
-}
-
 /// The runs of an arm.
 #[derive(Default)]
 struct Measured {
@@ -150,6 +132,7 @@ struct Measured {
 
 struct Scenario<'a> {
     args: &'a Args,
+    wanted: Vec<Wanted>,
     rig: Rig,
     /// By tenant.
     alone: Vec<Nanos>,
@@ -169,7 +152,10 @@ pub(crate) fn run(args: &Args, json: bool) -> Result<Answer> {
     for &arm in &arms {
         urgent_alone.extend(scenario.urgent_alone(&progress, arm)?);
         let batching = scenario.choose_batching(&progress, arm)?;
+        progress.set_message(format!("{}: loading and compiling", arm.name()));
+        let shared = scenario.rig.enter(&args.common, &scenario.wanted, arm)?;
         measured.push((arm, batching, scenario.measure(&progress, arm, batching)?));
+        scenario.rig.leave(shared);
         progress.inc(1);
     }
     progress.finish_and_clear();
@@ -184,7 +170,7 @@ impl<'a> Scenario<'a> {
     fn new(args: &'a Args) -> Result<Self> {
         let mut wanted = vec![Wanted { name: args.urgent_model.clone(), copies: args.urgent.into() }];
         wanted.extend(args.best_effort.iter().cloned());
-        let mut rig = Rig::new(&args.common, &wanted)?;
+        let mut rig = Rig::new(&args.common, &wanted, HeapLayout::Shared)?;
         let alone = rig.alone()?;
         let each = alone[0].max(1) as f64;
         let rate = args.rate.unwrap_or(URGENT_SHARE * 1e9 / (each * f64::from(args.urgent)));
@@ -194,6 +180,7 @@ impl<'a> Scenario<'a> {
             until: args.common.nanos(SECONDS),
             runs: args.common.runs(RUNS),
             args,
+            wanted,
             rig,
             alone,
         })
@@ -241,12 +228,15 @@ impl<'a> Scenario<'a> {
             return Ok(best.0);
         }
         self.rig.set(arm)?;
-        for (window, largest) in WINDOWS.iter().flat_map(|&window| LARGEST.map(|largest| (window, largest))) {
+        let largest = if self.args.common.short { &LARGEST[1..] } else { &LARGEST[..] };
+        self.rig.warm_batches(LARGEST[1])?;
+        for (&window, &largest) in
+            WINDOWS.iter().flat_map(|window| largest.iter().map(move |largest| (window, largest)))
+        {
             let batching = Batching { window: (shortest as f64 * window) as Nanos, largest };
             progress.set_message(format!("{}: trying {} ms, {largest}", arm.name(), millis(batching.window)));
             let rules = rules(arm, Admission::RunLate, batching);
             let until = (self.until / 2).max(1);
-            self.rig.warm_up(&self.streams(0, until), rules)?;
             let measured = self.once(0, until, rules)?;
             let score = (in_time(&measured.urgent, self.deadline), measured.work[0]);
             if score > best.1 {
@@ -260,7 +250,8 @@ impl<'a> Scenario<'a> {
         progress.set_message(format!("{}: warming up", arm.name()));
         self.rig.set(arm)?;
         let rules = rules(arm, Admission::RunLate, batching);
-        self.rig.warm_up(&self.streams(0, self.until), rules)?;
+        let pass = PASS.min(self.until);
+        self.rig.warm_up(&self.streams(0, pass), rules, pass)?;
         let mut all = Measured::default();
         for run in 0..self.runs {
             progress.set_message(format!("{}: run {} of {}", arm.name(), run + 1, self.runs));
@@ -314,14 +305,13 @@ impl<'a> Scenario<'a> {
                 in_time: in_time(&measured.urgent, self.deadline),
                 best_effort_per_s: median(&measured.per_s),
                 best_effort_work: own,
-                work_to_b2: None,
+                work_to_b2: work(Arm::SpaceOnly).map(|b2| own / b2),
                 work_to_b3: work(Arm::OnePass).map(|b3| own / b3),
                 worst_blocking_ms: measured.urgent.iter().filter_map(|served| served.blocked).max().map(millis),
                 longest_wait_ms: arm.knows_deadlines().then(|| millis(rig.runtime.schedule().longest_wait())),
             }
         };
         let urgent = usize::from(args.urgent);
-        let best_effort = rig.tenants.iter().zip(&self.alone).skip(urgent);
         Report {
             scenario: "s3",
             place: rig.place(),
@@ -336,13 +326,7 @@ impl<'a> Scenario<'a> {
                 deadline_ms: millis(self.deadline),
                 alone: Alone { requests: sorted.len(), p50_ms: millis(alone[0]), p99_ms: millis(alone[1]) },
             },
-            best_effort: best_effort
-                .map(|(tenant, &alone)| StreamReport {
-                    model: tenant.label.clone(),
-                    dispatches: tenant.summary.dispatches,
-                    alone_ms: millis(alone),
-                })
-                .collect(),
+            best_effort: StreamReport::of(&rig.tenants[urgent..], &self.alone[urgent..]),
             outstanding: args.outstanding,
             arms: measured.iter().map(arm).collect(),
         }

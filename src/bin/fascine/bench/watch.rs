@@ -72,6 +72,11 @@ impl Watch {
         self.starts.remove(&request)
     }
 
+    /// Takes over what another kept.
+    pub(crate) fn adopt(&mut self, other: Watch) {
+        self.kept = other.kept;
+    }
+
     /// What was kept.
     pub(crate) fn take_records(&mut self) -> Records {
         self.kept.take().unwrap_or_default()
