@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use fascine::schedule::log::{Event, Log, Recorder, ScheduleLog};
 use fascine::schedule::*;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -76,7 +77,8 @@ struct Scenario {
 }
 
 struct World {
-    scheduler: Scheduler,
+    scheduler: Recorder,
+    record: ScheduleLog,
     options: Options,
     shop: Shop,
     requests: BTreeMap<RequestId, Seen>,
@@ -90,8 +92,10 @@ struct World {
 
 impl World {
     fn new(options: Options, timed: bool) -> Self {
+        let record = ScheduleLog::default();
         World {
-            scheduler: Scheduler::new(options.clone()),
+            scheduler: Recorder::new(options.clone(), Some(record.clone())),
+            record,
             options,
             shop: Shop { sets: Vec::new(), wanted: Vec::new() },
             requests: BTreeMap::new(),
@@ -236,7 +240,7 @@ impl World {
     }
 }
 
-fn run(scenario: &Scenario) -> Vec<String> {
+fn run(scenario: &Scenario) -> World {
     let mut world = World::new(scenario.options.clone(), !scenario.seed.is_multiple_of(4));
     let mut dice = Dice(scenario.seed | 1);
     for _ in 0..scenario.events {
@@ -285,7 +289,7 @@ fn run(scenario: &Scenario) -> Vec<String> {
         }
     }
     assert!(!world.issue() && !world.scheduler.has_ready() && world.scheduler.in_flight() == 0);
-    world.log
+    world
 }
 
 fn plan() -> impl Strategy<Value = Arc<PlanDesc>> {
@@ -353,6 +357,32 @@ proptest! {
 
     #[test]
     fn the_same_events_give_the_same_decisions(scenario in scenario()) {
-        prop_assert_eq!(run(&scenario), run(&scenario));
+        prop_assert_eq!(run(&scenario).log, run(&scenario).log);
+    }
+
+    #[test]
+    fn a_log_gives_the_same_decisions_again(scenario in scenario(), at in any::<prop::sample::Index>()) {
+        let log = run(&scenario).record.log();
+        let text = serde_json::to_string(&log).unwrap();
+        let log: Log = serde_json::from_str(&text).unwrap();
+        let replayed = replay(&log).unwrap();
+        prop_assert_eq!(replayed.events, log.events.len());
+        prop_assert_eq!(replayed.ended, replayed.requests);
+        // Another result is noticed where it stands.
+        let at = at.index(log.events.len());
+        let mut other = log;
+        match &mut other.events[at] {
+            Event::Submit { request, .. } => request.0 += 1,
+            Event::Issue { submission: Some(submission), .. } => submission.waves[0].predicted += 1,
+            Event::Issue { asked, .. } => asked.push(log::Asked::Want(Vec::new())),
+            Event::Ended { ended } => ended[0].at += 1,
+            Event::Retire { retired, .. } => *retired = match *retired {
+                Retired::Done => Retired::Unknown,
+                Retired::Unknown => Retired::Done,
+            },
+            _ => return Ok(()),
+        }
+        let Err(Difference::Decision { event, .. }) = replay(&other) else { panic!("unnoticed at {at}") };
+        prop_assert_eq!(event, at);
     }
 }

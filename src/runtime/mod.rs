@@ -31,6 +31,7 @@ use crate::graph::Graph;
 use crate::onnx::{self, LoadOptions};
 use crate::plan::lower::Target;
 use crate::schedule;
+use crate::schedule::log::Recorder;
 use engine::Engine;
 use message::{Message, Port};
 use thread::Driver;
@@ -103,8 +104,8 @@ impl Runtime {
         let costs = options.cache_dir.as_deref();
         let costs = costs.map(|folder| costs::CostFile::open(folder, &adapter, &schedule.device));
         let executor = Executor::new(gpu, options.executor())?;
-        let engine =
-            Engine::new(executor, schedule.clone(), options.clock.clone(), inbox, options.trace.clone(), costs);
+        let scheduler = Recorder::new(schedule.clone(), options.schedule_log.clone());
+        let engine = Engine::new(executor, scheduler, options.clock.clone(), inbox, options.trace.clone(), costs);
         let driver = match options.drive {
             Drive::Thread => Driver::spawn(engine)?,
             Drive::Manual => Driver::manual(engine),
@@ -246,6 +247,10 @@ pub struct Stats {
     pub outcomes: Outcomes,
     /// Requests that came before each of their kernels was compiled; none in steady state.
     pub blocked: u64,
+    /// Models that take far longer than predicted at present, and so get bundles of their own.
+    pub stragglers: u64,
+    /// How often a model became one.
+    pub straggled: u64,
     /// How far the predicted durations of waves were off, of late.
     pub prediction: schedule::PredictionError,
     /// GPU memory now.

@@ -9,6 +9,7 @@ use crate::gpu::adapter::DeviceType;
 use crate::gpu::{AdapterOptions, Caps, ExecutorOptions, HeapLayout};
 use crate::link::Clamp;
 use crate::plan::lower::{DeviceClass, Target};
+use crate::schedule::log::ScheduleLog;
 use crate::schedule::{self, Nanos, Policy};
 
 /// Who advances the engine.
@@ -77,6 +78,9 @@ pub struct Options {
     pub class: Option<DeviceClass>,
     /// Where to record what ran with what.
     pub trace: Option<Trace>,
+    /// Where to record everything that the scheduler is told and decides, for
+    /// [`schedule::replay`]. A log is of one runtime, and grows as it works.
+    pub schedule_log: Option<ScheduleLog>,
     /// The clock that deadlines are measured on.
     pub clock: Clock,
 }
@@ -96,6 +100,7 @@ impl Default for Options {
             clamp: Clamp::default(),
             class: None,
             trace: None,
+            schedule_log: None,
             clock: Clock::default(),
         }
     }

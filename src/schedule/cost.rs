@@ -103,7 +103,7 @@ pub(super) struct Share {
 }
 
 /// What was learned of an arm's dispatches of a size class, to be kept from run to run on the same adapter.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Learned {
     /// The arm; `None` for the fixed costs of waves and lanes.
     pub arm: Option<ArmId>,

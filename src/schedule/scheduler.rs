@@ -14,7 +14,7 @@ use super::straggler::{UNSURE, Unit, Verdict};
 use super::{Ended, Nanos, Outcome, Pipelines, RequestDesc, RequestId, Submission, SubmissionId};
 
 /// What came of [`Scheduler::cancel`] and [`Scheduler::fail`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Cancelled {
     /// Nothing of it is in flight: it has ended.
     Ended,
@@ -25,7 +25,7 @@ pub enum Cancelled {
 }
 
 /// What came of [`Scheduler::retire`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Retired {
     /// It was in flight, and is no longer.
     Done,
@@ -268,6 +268,11 @@ impl Scheduler {
     /// Whether some dispatch could issue, given a pipeline and room in flight.
     pub fn has_ready(&self) -> bool {
         self.core.waiting.iter().any(|&waiting| waiting > 0)
+    }
+
+    /// Whether nothing could issue, whatever pipelines there are.
+    pub(super) fn is_idle(&self) -> bool {
+        !self.has_ready() || self.in_flight.len() >= self.core.rules.in_flight
     }
 
     /// Submissions in flight.

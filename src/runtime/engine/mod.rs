@@ -18,7 +18,8 @@ use super::trace::Trace;
 use super::{Completion, Stats, Timing, closed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::{Allocation, Executor};
-use crate::schedule::{self, Nanos, Outcome, RequestId, Scheduler, SubmissionId};
+use crate::schedule::log::Recorder;
+use crate::schedule::{self, Nanos, Outcome, RequestId, SubmissionId};
 
 /// How long the engine's thread sleeps while something is under way: at first, and at most.
 const NAP: (Duration, Duration) = (Duration::from_micros(20), Duration::from_micros(500));
@@ -61,7 +62,7 @@ struct InFlight {
 
 pub(super) struct Engine {
     executor: Executor,
-    scheduler: Scheduler,
+    scheduler: Recorder,
     clock: Clock,
     inbox: Inbox,
     trace: Option<Trace>,
@@ -84,13 +85,12 @@ pub(super) struct Engine {
 impl Engine {
     pub(super) fn new(
         executor: Executor,
-        schedule: schedule::Options,
+        mut scheduler: Recorder,
         clock: Clock,
         inbox: Inbox,
         trace: Option<Trace>,
         costs: Option<CostFile>,
     ) -> Self {
-        let mut scheduler = Scheduler::new(schedule);
         if let Some(costs) = &costs {
             scheduler.teach(&costs.fixed());
         }
@@ -188,9 +188,12 @@ impl Engine {
             }
             Message::Stats(reply) => {
                 let pipelines = self.executor.pipelines().stats();
+                let schedule::Stats { stragglers, straggled, .. } = self.scheduler.stats();
                 let stats = Stats {
                     memory: self.executor.memory(),
                     pipelines,
+                    stragglers,
+                    straggled,
                     prediction: self.scheduler.prediction_error(),
                     ..self.stats.clone()
                 };
@@ -210,7 +213,7 @@ impl Engine {
         if !(self.active.is_empty() && self.waiting.is_empty() && self.in_flight.is_empty()) {
             return Err(Error::input("the schedule cannot change while requests are in flight"));
         }
-        self.scheduler = Scheduler::new(options);
+        self.scheduler.restart(options);
         Ok(())
     }
 
