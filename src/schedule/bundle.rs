@@ -65,7 +65,8 @@ impl Core {
     /// Picks a leader and its riders; `None` if the leader does not fit.
     fn gather(&mut self, leader: Leader, room: Room, pipelines: &mut dyn Pipelines) -> Option<WaveLoad> {
         let Leader { tier, rank, arm } = leader;
-        let count = self.leading(rank, room)?;
+        let slot = self.slot(leader, room);
+        let count = self.leading(rank, slot)?;
         let step = self.live(rank)?.plan.steps[rank.dispatch as usize];
         self.shares.clear();
         self.set.clear();
@@ -81,7 +82,7 @@ impl Core {
         if self.rules.lanes > 1 {
             let alone = self.cost.alone(load);
             let heavy = self.cost.is_heavy(&step.cost, count);
-            let mut longest = self.longest(leader, alone, room);
+            let mut longest = self.longest(leader, alone, slot);
             self.fill((tier, arm), &mut queue, &mut wave, longest);
             self.taken.push((tier, arm, queue));
             for other in Tier::all() {

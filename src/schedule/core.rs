@@ -34,8 +34,6 @@ pub(super) struct Core {
     /// By tier, dispatches in the ready queues whose requests go on.
     pub(super) waiting: [usize; TIERS],
     pub(super) slice: Slice,
-    /// The length of the present submission.
-    pub(super) length: f64,
     /// When the next wave starts, by prediction.
     pub(super) start: Nanos,
     /// Predicted time of waves over that of their lanes apart, of late.
@@ -74,7 +72,6 @@ impl Core {
             ready: std::array::from_fn(|_| Ready::default()),
             requests: Vec::new(),
             waiting: [0; TIERS],
-            length: 0.0,
             start: 0,
             together: 1.0,
             shares: Vec::new(),
@@ -95,7 +92,7 @@ impl Core {
     /// for those of arms that are new, ahead of their turn.
     pub(super) fn begin(&mut self, now: Nanos, start: Nanos, pipelines: &mut dyn Pipelines) {
         self.start = start;
-        self.length = self.slice.now(now) as f64;
+        self.slice.turn(now);
         let known = self.single.len();
         self.single.clear();
         self.single.resize(self.arms.len(), None);

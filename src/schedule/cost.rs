@@ -33,6 +33,9 @@ pub(super) struct CostKey(u32);
 pub(super) struct ModelIndex(u32);
 
 impl ModelIndex {
+    /// No model's.
+    pub(super) const NONE: ModelIndex = ModelIndex(u32::MAX);
+
     pub(super) fn at(index: usize) -> Self {
         ModelIndex(index as u32)
     }

@@ -1,6 +1,6 @@
 //! Chooses a wave's leader, how much of it goes, and how far riders may stretch the wave.
 
-use super::Pipelines;
+use super::{Class, Pipelines};
 use super::core::Core;
 use super::cost::ModelIndex;
 use super::options::{HoldBack, Scope, Split};
@@ -28,8 +28,8 @@ pub(super) struct Leader {
 /// What is left of a submission.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Room {
-    /// Predicted nanoseconds left of the slice.
-    pub(super) budget: f64,
+    /// Predicted nanoseconds of its waves so far.
+    pub(super) used: f64,
     /// Whether the submission has no wave yet.
     pub(super) empty: bool,
     /// The only request that may go.
@@ -38,7 +38,24 @@ pub(super) struct Room {
     pub(super) model: Option<ModelIndex>,
 }
 
+/// The slice of a submission, and predicted nanoseconds left of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Slot {
+    slice: f64,
+    budget: f64,
+    empty: bool,
+}
+
 impl Core {
+    /// What is left for a wave that `leader` leads.
+    pub(super) fn slot(&self, leader: Leader, room: Room) -> Slot {
+        let request = self.live(leader.rank);
+        // What someone waits for need not make way for others of its model.
+        let own = request.filter(|request| leader.tier == Tier::DEADLINE || request.desc.class == Class::Interactive);
+        let slice = self.slice.length(own.map(|request| request.plan.model)) as f64;
+        Slot { slice, budget: slice - room.used, empty: room.empty }
+    }
+
     /// The first ready dispatch whose arm has a pipeline.
     pub(super) fn leader(&mut self, pipelines: &mut dyn Pipelines, only: Option<u64>) -> Option<Leader> {
         for tier in self.account.order() {
@@ -71,29 +88,28 @@ impl Core {
     }
 
     /// How many workgroups of the leader go; `None` if the submission is to end before it.
-    pub(super) fn leading(&self, rank: Rank, room: Room) -> Option<u32> {
+    pub(super) fn leading(&self, rank: Rank, Slot { slice, budget, empty }: Slot) -> Option<u32> {
         let request = self.live(rank)?;
         let step = &request.plan.steps[rank.dispatch as usize];
         let left = step.workgroups - request.issued(rank.dispatch);
         let whole = self.cost.alone(self.cost.load(&step.cost, left));
-        if whole <= room.budget {
+        if whole <= budget {
             return Some(left);
         }
-        let slice = self.length;
         if self.rules.split == Split::No {
-            return room.empty.then_some(left);
+            return empty.then_some(left);
         }
-        if !room.empty && (whole <= slice || room.budget < slice * PIECE) {
+        if !empty && (whole <= slice || budget < slice * PIECE) {
             return None;
         }
-        let count = self.cost.fit(&step.cost, left, room.budget);
-        let fits = room.empty || self.cost.alone(self.cost.load(&step.cost, count)) <= room.budget;
+        let count = self.cost.fit(&step.cost, left, budget);
+        let fits = empty || self.cost.alone(self.cost.load(&step.cost, count)) <= budget;
         fits.then_some(count)
     }
 
     /// The longest that a wave may take whose leader alone takes `alone`, so that riders do not cost the leader its
     /// deadline. What the leader leaves free of the device is theirs in any case.
-    pub(super) fn longest(&self, leader: Leader, alone: f64, room: Room) -> f64 {
+    pub(super) fn longest(&self, leader: Leader, alone: f64, Slot { budget, .. }: Slot) -> f64 {
         let request = self.live(leader.rank).filter(|_| leader.tier == Tier::DEADLINE);
         let deadline = request.and_then(|request| request.desc.deadline);
         let stretched = match (request, deadline.filter(|_| self.rules.ranking.knows_deadlines())) {
@@ -102,9 +118,9 @@ impl Core {
                 let time = deadline.saturating_sub(self.start) as f64;
                 alone * (1.0 + SPARE * (time / path - 1.0))
             }
-            _ => room.budget,
+            _ => budget,
         };
-        let most = if alone <= room.budget { room.budget } else { alone * TIGHT };
+        let most = if alone <= budget { budget } else { alone * TIGHT };
         stretched.max(alone * TIGHT).min(most)
     }
 

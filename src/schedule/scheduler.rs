@@ -153,7 +153,7 @@ impl Scheduler {
         }
         let core = &mut self.core;
         if core.rules.ranking.knows_deadlines() && request.predictable {
-            core.slice.note(request.desc.class, request.total as Nanos, request.slack(now), now);
+            core.slice.note(request.plan.model, request.desc.class, request.total as Nanos, request.slack(now), now);
         }
         if let Some(key) = key {
             self.keys.insert(key, id);
@@ -185,7 +185,7 @@ impl Scheduler {
         let id = SubmissionId(self.next_submission);
         let mut record = self.records.pop().unwrap_or_default();
         let mut waves = Vec::new();
-        let mut room = Room { budget: self.core.length, empty: true, only: None, model: None };
+        let mut room = Room { used: 0.0, empty: true, only: None, model: None };
         while waves.len() < self.core.rules.waves {
             let Formed::Wave(wave, predicted) = self.core.form(pipelines, room) else { break };
             self.hold(id, &mut record);
@@ -199,7 +199,7 @@ impl Scheduler {
             if self.core.stragglers.untimed() && self.core.stragglers.apart(model) {
                 room.model = Some(model);
             }
-            room.budget -= predicted;
+            room.used += predicted;
             room.empty = false;
             waves.push(wave);
         }
