@@ -3,20 +3,29 @@
 //! A dispatch is a compute area and a memory area (the time the whole device would take for its operations, and for its
 //! bytes) in equal workgroups. A wave takes its fixed cost plus the largest of: the sum of compute areas, the sum of memory
 //! areas, and the longest single workgroup. Each arm, by size class, has a ratio of measured to estimated time, as has the
-//! fixed cost. A wave's error is laid on its parts by their share in the prediction. Each model has a factor on top, which is
-//! 1 unless it straggles (`straggler`).
+//! fixed cost. Each model has a factor on top, which is 1 unless it straggles (`straggler`).
+//!
+//! Ratios are learned as by a Kalman filter without covariances: a wave's error is laid on its parts by how uncertain each of
+//! them is. So the fixed cost, which every wave tells of, soon keeps still, and what waves of several lanes take longer is
+//! laid on the lanes, however small the static estimate took them to be.
 
 use std::collections::HashMap;
 
 use super::{ArmId, DeviceModel, DispatchDesc, Nanos};
 
-/// Weight of a new measurement once a ratio has settled. Guessed.
-const SETTLED: f64 = 0.1;
-/// Weight of a measurement of at most half of what was predicted, so that what an early stall made of a ratio is soon forgotten.
+/// Spread of a measurement around a perfect prediction, as a part of it. Guessed: between a GPU's and a busy CPU's.
+const SPREAD: f64 = 0.2;
+/// How far a ratio may have drifted from one measurement to the next, as a part of it. Guessed; with [`SPREAD`] it gives a new
+/// measurement a tenth of the say once a ratio has settled.
+const DRIFT: f64 = 0.02;
+/// Uncertainty of a lane's time of which nothing is known: multiples of its estimate, or of a wave's fixed cost if that is more.
 /// Guessed.
-const RELIEF: f64 = 0.5;
-/// Bounds of what one measurement may say, so that a stall does not ruin an estimate. Guessed.
-const ERROR: (f64, f64) = (1.0 / 16.0, 16.0);
+const UNKNOWN: (f64, f64) = (2.0, 0.5);
+/// Standard deviations by which a measurement may be off. What is further off counts as that far, and makes its parts less
+/// certain, so that one stall does little and a change that stays is learned in a few waves. Guessed.
+const OFF: f64 = 3.0;
+/// By how much it makes them less certain, in variance. Guessed.
+const DOUBT: f64 = 2.0;
 /// Shares of waves from which on a ratio counts as measured. Guessed.
 const MEASURED: f64 = 1.0;
 /// Bounds of a ratio.
@@ -121,6 +130,8 @@ pub struct Learned {
 #[derive(Clone, Copy, Debug)]
 struct Ratio {
     value: f64,
+    /// Its uncertainty; `None` before the first measurement.
+    variance: Option<f64>,
     seen: f64,
 }
 
@@ -132,6 +143,8 @@ pub(super) struct CostModel {
     models: HashMap<u32, ModelIndex>,
     /// By model: how many times as long its dispatches take as others' of the same arms. The first is of no model.
     factors: Vec<f64>,
+    /// Of the wave that is learned from: nanoseconds of each ratio in it.
+    parts: Vec<(CostKey, f64)>,
 }
 
 impl CostModel {
@@ -144,10 +157,11 @@ impl CostModel {
         };
         CostModel {
             device,
-            ratios: vec![Ratio { value: 1.0, seen: 1.0 }],
+            ratios: vec![Ratio { value: 1.0, variance: None, seen: 1.0 }],
             keys: HashMap::new(),
             models: HashMap::new(),
             factors: vec![1.0],
+            parts: Vec::new(),
         }
     }
 
@@ -172,7 +186,7 @@ impl CostModel {
     /// All that was learned, in a fixed order.
     pub(super) fn learned(&self) -> Vec<Learned> {
         let of = |arm, class, CostKey(key): CostKey| {
-            let Ratio { value, seen } = self.ratios[key as usize];
+            let Ratio { value, seen, .. } = self.ratios[key as usize];
             Learned { arm, class, ratio: value, weight: seen }
         };
         let mut all: Vec<_> = self.keys.iter().map(|(&(arm, class), &key)| of(Some(arm), class, key)).collect();
@@ -189,14 +203,16 @@ impl CostModel {
             }
             let key = arm.map_or(FIXED, |arm| self.key(arm, class));
             let (least, most) = bounds(key);
-            self.ratios[key.0 as usize] = Ratio { value: ratio.clamp(least, most), seen: weight };
+            let value = ratio.clamp(least, most);
+            let variance = (weight >= MEASURED).then(|| (value * SPREAD).powi(2));
+            self.ratios[key.0 as usize] = Ratio { value, variance, seen: weight };
         }
     }
 
     fn key(&mut self, arm: ArmId, class: u32) -> CostKey {
         let ratios = &mut self.ratios;
         *self.keys.entry((arm, class)).or_insert_with(|| {
-            ratios.push(Ratio { value: 1.0, seen: 0.0 });
+            ratios.push(Ratio { value: 1.0, variance: None, seen: 0.0 });
             CostKey(ratios.len() as u32 - 1)
         })
     }
@@ -275,33 +291,50 @@ impl CostModel {
 
     /// Learns from a wave that was predicted to take `predicted` and took `measured`.
     pub(super) fn learn(&mut self, shares: &[Share], predicted: f64, measured: f64) {
-        if predicted <= 0.0 || shares.is_empty() {
+        if predicted <= 0.0 || !measured.is_finite() || shares.is_empty() {
             return;
         }
-        let error = (measured / predicted).clamp(ERROR.0, ERROR.1);
         let fixed = self.fixed(shares.len() as u32);
-        let total = fixed + shares.iter().map(|share| share.body).sum::<f64>();
-        if total <= 0.0 {
-            return;
-        }
-        self.correct(FIXED, fixed / total, error);
+        let bodies = shares.iter().map(|share| share.body).sum::<f64>();
+        // Lanes that fill what others leave free add less than their own time.
+        let overlap = if bodies > 0.0 { (predicted - fixed).clamp(0.0, bodies) / bodies } else { 0.0 };
+        let mut parts = std::mem::take(&mut self.parts);
+        parts.clear();
+        parts.push((FIXED, fixed));
         for share in shares {
-            self.correct(share.key, share.body / total, error);
+            let part = share.body * overlap;
+            match parts.iter_mut().rev().find(|(key, _)| *key == share.key) {
+                Some((_, sum)) => *sum += part,
+                None => parts.push((share.key, part)),
+            }
         }
+        parts.retain(|&(_, part)| part > 0.0);
+
+        let alone = self.fixed(1);
+        let doubt = |&(key, part): &(CostKey, f64)| {
+            let ratio = &self.ratios[key.0 as usize];
+            ratio.variance(part, alone) * (part / ratio.value).powi(2)
+        };
+        let variance = (SPREAD * predicted).powi(2) + parts.iter().map(doubt).sum::<f64>();
+        let (error, most) = (measured - predicted, OFF * variance.sqrt());
+        let off = error.abs() > most;
+        for &(key, part) in &parts {
+            let ratio = &mut self.ratios[key.0 as usize];
+            let before = ratio.variance(part, alone);
+            let slope = part / ratio.value;
+            let gain = before * slope / variance;
+            let (least, greatest) = bounds(key);
+            ratio.value = (ratio.value + gain * error.clamp(-most, most)).clamp(least, greatest);
+            let after = before * if off { DOUBT } else { 1.0 - gain * slope };
+            ratio.variance = Some(after + (DRIFT * ratio.value).powi(2));
+            ratio.seen += part / predicted;
+        }
+        self.parts = parts;
     }
 
     /// The fixed cost of a submission.
     pub(super) fn submission(&self) -> f64 {
         self.device.submission as f64
-    }
-
-    fn correct(&mut self, key: CostKey, share: f64, error: f64) {
-        let ratio = &mut self.ratios[key.0 as usize];
-        ratio.seen += share;
-        let settled = if error <= 0.5 { RELIEF } else { SETTLED };
-        let weight = (share / ratio.seen).max(settled * share);
-        let (least, most) = bounds(key);
-        ratio.value = (ratio.value * (1.0 + weight * (error - 1.0))).clamp(least, most);
     }
 
     fn ratio(&self, key: CostKey) -> f64 {
@@ -312,6 +345,14 @@ impl CostModel {
     pub(super) fn fixed(&self, lanes: u32) -> f64 {
         let device = &self.device;
         self.ratio(FIXED) * (device.wave as f64 + device.lane as f64 * f64::from(lanes))
+    }
+}
+
+impl Ratio {
+    /// Its variance, where it stands for `part` nanoseconds of a wave and a lane's fixed cost is `fixed`.
+    fn variance(&self, part: f64, fixed: f64) -> f64 {
+        let unknown = (UNKNOWN.0 * part).max(UNKNOWN.1 * fixed) * self.value / part;
+        self.variance.unwrap_or(f64::INFINITY).min(unknown.powi(2))
     }
 }
 
@@ -400,6 +441,46 @@ mod tests {
     }
 
     #[test]
+    fn lanes_that_were_thought_to_be_free_are_not() {
+        let mut model = CostModel::new(DEVICE);
+        let tiny = model.dispatch(&desc(4, 4, 0));
+        let wave = |model: &CostModel, lanes: usize| {
+            let load = model.load(&tiny, 4);
+            let wave = (0..lanes).fold(WaveLoad::default(), |wave, _| model.joined(&wave, load));
+            (vec![model.share(&tiny, load); lanes], model.wave(&wave))
+        };
+        // The truth: 70 ns, and 60 ns for each lane, of which the static estimate has 110 and 1.
+        for round in 0..200 {
+            let lanes = 1 + round % 4;
+            let (shares, predicted) = wave(&model, lanes);
+            model.learn(&shares, predicted, 70.0 + 60.0 * lanes as f64);
+        }
+        for lanes in [1, 4] {
+            let (_, predicted) = wave(&model, lanes);
+            let truth = 70.0 + 60.0 * lanes as f64;
+            assert!((predicted / truth - 1.0).abs() < 0.15, "{lanes}: {predicted} {truth}");
+        }
+    }
+
+    #[test]
+    fn a_change_that_stays_is_learned_soon() {
+        let mut model = CostModel::new(DEVICE);
+        let cost = model.dispatch(&desc(64, 640_000, 0));
+        let mut learn = |truth: f64, times: usize| {
+            for _ in 0..times {
+                let load = model.load(&cost, 64);
+                model.learn(&[model.share(&cost, load)], model.alone(load), truth);
+            }
+            model.alone(model.load(&cost, 64))
+        };
+        learn(640_000.0, 200);
+        for truth in [2_500_000.0, 160_000.0] {
+            let predicted = learn(truth, 20);
+            assert!((predicted / truth - 1.0).abs() < 0.2, "{predicted} {truth}");
+        }
+    }
+
+    #[test]
     fn an_outlier_moves_a_settled_ratio_little() {
         let mut model = CostModel::new(DEVICE);
         let cost = model.dispatch(&desc(64, 640_000, 0));
@@ -414,7 +495,7 @@ mod tests {
     #[test]
     fn a_stall_at_first_is_soon_forgotten() {
         let mut model = CostModel::new(DEVICE);
-        let cost = model.dispatch(&desc(64, 640_000, 0), ModelIndex::default());
+        let cost = model.dispatch(&desc(64, 640_000, 0));
         let alone = |model: &CostModel| model.alone(model.load(&cost, 64));
         for measured in [16.0 * 640_110.0, 640_110.0, 640_110.0, 640_110.0] {
             let load = model.load(&cost, 64);
