@@ -80,6 +80,9 @@ fn wrong_arguments_get_one_message() {
         (&["s3", "--urgent-model", "lstm_vad", "--dim", "nosuch=3"], "nosuch"),
         (&["s4", "--load", "0"], "--load"),
         (&["s4", "--k", "1,x"], "--k"),
+        (&["s4", "--cv", "1e9"], "--cv"),
+        (&["s4", "--zipf", "nan"], "--zipf"),
+        (&["s3", "--rate", "1e6", "--seconds", "80000"], "too many"),
         (&["s4", "--zoo", "nosuch"], "nosuch"),
     ] {
         let output = run(args);

@@ -136,6 +136,10 @@ impl<T> Batcher<T> {
         self.queue.push_back((now, member));
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
     /// A batch that is due, and is on the device from now on.
     pub(crate) fn due(&mut self, now: Nanos, batching: Batching) -> Option<Vec<T>> {
         let Batching { largest, .. } = batching;

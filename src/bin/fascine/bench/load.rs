@@ -23,6 +23,9 @@ use super::watch::Watch;
 /// The longest that the driver sleeps.
 const NAP: Duration = Duration::from_millis(50);
 
+/// Requests of open streams in a run.
+const MAX_ARRIVALS: f64 = 1e7;
+
 /// A source of requests to one tenant.
 #[derive(Clone, Debug)]
 pub(crate) struct Stream {
@@ -39,6 +42,19 @@ pub(crate) enum Source {
     Open(Vec<Nanos>),
     /// So many outstanding at any time.
     Closed(usize),
+}
+
+/// Refuses a load of more requests than a run can hold in mind.
+///
+/// # Errors
+/// `Input`.
+pub(crate) fn check_size(per_second: f64, until: Nanos) -> Result<()> {
+    let requests = per_second * until as f64 / 1e9;
+    if requests <= MAX_ARRIVALS {
+        return Ok(());
+    }
+    let what = format!("{requests:.0} requests in a run are too many; at most {MAX_ARRIVALS} can be kept");
+    Err(Error::new(ErrorKind::Input, what))
 }
 
 /// What the system under test is told, and what is done above it.
@@ -205,7 +221,8 @@ impl Run<'_> {
     }
 
     fn is_over(&self) -> bool {
-        self.open == 0 && (self.flights.is_empty() || !self.goes_on())
+        let idle = self.flights.is_empty() && self.batchers.iter().all(Batcher::is_empty);
+        self.open == 0 && (idle || !self.goes_on())
     }
 
     /// A request of a stream comes.

@@ -11,6 +11,7 @@ mod s5;
 mod tenants;
 mod watch;
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -89,14 +90,20 @@ impl Common {
 }
 
 fn parse_seconds(text: &str) -> std::result::Result<f64, String> {
-    let seconds: f64 = text.parse().map_err(|error| format!("{error}"))?;
-    if (0.01..=86_400.0).contains(&seconds) { Ok(seconds) } else { Err("0.01 to 86400 seconds".into()) }
+    parse_within(text, 0.01..=86_400.0)
 }
 
-/// A number within bounds, for arguments.
 fn parse_positive(text: &str) -> std::result::Result<f64, String> {
+    parse_within(text, 1e-3..=1e6)
+}
+
+fn parse_within(text: &str, range: RangeInclusive<f64>) -> std::result::Result<f64, String> {
     let number: f64 = text.parse().map_err(|error| format!("{error}"))?;
-    if (1e-3..=1e6).contains(&number) { Ok(number) } else { Err("0.001 to 1000000".into()) }
+    if range.contains(&number) {
+        Ok(number)
+    } else {
+        Err(format!("from {} to {} is possible", range.start(), range.end()))
+    }
 }
 
 pub(crate) fn run(bench: &Bench, json: bool) -> Result<Answer> {

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::Common;
 use super::arm::Arm;
 use super::batch::Batching;
-use super::load::{Rules, Served, Source, Stream};
+use super::load::{self, Rules, Served, Source, Stream};
 use super::rig::{BatchReport, PASS, Place, Rig, StreamReport, median, millis, quantile, rules};
 use super::tenants::Wanted;
 use crate::run::bar;
@@ -174,10 +174,12 @@ impl<'a> Scenario<'a> {
         let alone = rig.alone()?;
         let each = alone[0].max(1) as f64;
         let rate = args.rate.unwrap_or(URGENT_SHARE * 1e9 / (each * f64::from(args.urgent)));
+        let until = args.common.nanos(SECONDS);
+        load::check_size(rate * f64::from(args.urgent), until)?;
         Ok(Scenario {
             rate,
             deadline: (each * args.deadline_x) as Nanos,
-            until: args.common.nanos(SECONDS),
+            until,
             runs: args.common.runs(RUNS),
             args,
             wanted,

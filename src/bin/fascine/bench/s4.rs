@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::Common;
 use super::arm::Arm;
 use super::batch::Batching;
-use super::load::{Rules, Served, Source, Stream};
+use super::load::{self, Rules, Served, Source, Stream};
 use super::rig::{BatchReport, PASS, Place, Rig, StreamReport, millis, quantile, rules};
 use super::s4_report;
 use super::tenants::Wanted;
@@ -46,10 +46,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "K,..", value_delimiter = ',', value_parser = super::parse_positive)]
     k: Vec<f64>,
     /// Coefficient of variation of the gaps between arrivals: Gamma, or Poisson if it is 1
-    #[arg(long, value_name = "CV", default_value = "1", value_parser = super::parse_positive)]
+    #[arg(long, value_name = "CV", default_value = "1", value_parser = parse_cv)]
     cv: f64,
     /// Exponent of Zipf's law by which streams are asked; 0 asks all alike
-    #[arg(long, value_name = "S", default_value_t = 0.0)]
+    #[arg(long, value_name = "S", default_value = "0", value_parser = parse_zipf)]
     zipf: f64,
     /// What becomes of requests that cannot keep their deadlines, where these are known
     #[arg(long, value_enum, default_value_t = Admission::RunLate)]
@@ -170,7 +170,7 @@ impl<'a> Scenario<'a> {
     fn new(args: &'a Args) -> Result<Self> {
         let mut rig = Rig::new(&args.common, &args.models, HeapLayout::Shared)?;
         let alone = rig.alone()?;
-        let weights: Vec<f64> = (1..=alone.len()).map(|rank| (rank as f64).powf(-args.zipf.clamp(0.0, 10.0))).collect();
+        let weights: Vec<f64> = (1..=alone.len()).map(|rank| (rank as f64).powf(-args.zipf)).collect();
         let sum: f64 = weights.iter().sum();
         let or = |given: &[f64], [short, full]: [&[f64]; 2]| {
             let mut values = match given {
@@ -194,6 +194,8 @@ impl<'a> Scenario<'a> {
             alone,
         };
         scenario.capacity = scenario.measure_capacity()?;
+        let highest = scenario.loads.iter().copied().fold(TRIAL, f64::max);
+        load::check_size(highest * scenario.capacity, scenario.until)?;
         Ok(scenario)
     }
 
@@ -322,6 +324,14 @@ impl<'a> Scenario<'a> {
             arms,
         }
     }
+}
+
+fn parse_cv(text: &str) -> std::result::Result<f64, String> {
+    super::parse_within(text, 0.1..=16.0)
+}
+
+fn parse_zipf(text: &str) -> std::result::Result<f64, String> {
+    super::parse_within(text, 0.0..=10.0)
 }
 
 /// What an arm's points at a deadline come to; they are in order of load.
