@@ -159,6 +159,9 @@ mod tests {
             issued: 1_000_000 * submission,
             retired: 9_000_000,
             gpu: None,
+            on_device: None,
+            predicted: 2_000_000,
+            separate: 3_000_000,
             lanes,
         };
         let records = [wave(3, vec![lane(21, "b")]), wave(2, vec![lane(21, "a"), lane(17, "</script>")])];

@@ -20,7 +20,7 @@ impl Engine {
             && let Some(at) = self.waiting.iter().position(|earlier| earlier.key == prepared.key)
             && let Some(earlier) = self.waiting.remove(at)
         {
-            self.end(earlier, Err(ended(Outcome::Superseded)));
+            self.end_unplaced(earlier, Outcome::Superseded, ended(Outcome::Superseded));
         }
         // Those that wait go first, so that a stream of small requests cannot starve a large one.
         self.waiting.push_back(prepared);
@@ -35,7 +35,7 @@ impl Engine {
             let late = prepared.deadline.is_some_and(|deadline| deadline < now);
             if late && prepared.admission == Admission::DropLate {
                 any = true;
-                self.end(prepared, Err(ended(Outcome::Dropped)));
+                self.end_unplaced(prepared, Outcome::Dropped, ended(Outcome::Dropped));
                 continue;
             }
             match self.place(&prepared) {
@@ -51,7 +51,7 @@ impl Engine {
                 }
                 Err(error) => {
                     any = true;
-                    self.end(prepared, Err(error));
+                    self.end_unplaced(prepared, Outcome::Failed, error);
                 }
             }
         }
@@ -141,5 +141,6 @@ impl Engine {
         let id = self.scheduler.submit(desc, now);
         self.names.insert(caller, id);
         self.active.insert(id, active);
+        self.note_levels(now);
     }
 }
