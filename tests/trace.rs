@@ -144,7 +144,7 @@ fn one_request_is_seen_from_queue_to_read_back() {
     check_bundles(&checked);
     let pieces: Vec<&Value> = events.iter().filter(|event| event["ph"] == "X").collect();
     let stages: BTreeSet<&str> = pieces.iter().map(|event| event["cat"].as_str().unwrap()).collect();
-    assert_eq!(Vec::from_iter(stages), ["issued", "on GPU", "queued", "read back"]);
+    assert_eq!(Vec::from_iter(stages), ["bundle", "issued", "on GPU", "queued", "read back"]);
     let stage = |name| pieces.iter().filter(move |event| event["cat"] == name);
     let ends = |event: &Value| event["ts"].as_f64().unwrap() + event["dur"].as_f64().unwrap();
     let (queued, read) = (stage("queued").next().unwrap(), stage("read back").next().unwrap());

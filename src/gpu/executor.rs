@@ -204,6 +204,7 @@ impl Executor {
     /// `Internal` if a wave has no ready pipeline or breaks the rules of its fields, `Memory` if there is no room for staging,
     /// `Device` if the device failed. Nothing of the work has run then.
     pub fn submit(&mut self, work: Work) -> Result<()> {
+        let _span = tracing::trace_span!("submit", submission = work.id.0, waves = work.waves.len()).entered();
         self.gpu.fault.check()?;
         let waves = self.write_tables(&work.waves)?;
         let table_bytes = (self.writer.words().len() * 4) as u64;

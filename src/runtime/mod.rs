@@ -134,6 +134,7 @@ impl Runtime {
     /// As [`Runtime::load`].
     pub fn load_with(&self, path: impl AsRef<Path>, options: &LoadOptions) -> Result<Model> {
         let path = path.as_ref();
+        let _span = tracing::debug_span!("load", path = %path.display()).entered();
         let mut options = options.clone();
         if let Some(cap) = self.shared.memory_cap {
             options.max_weight_bytes = options.max_weight_bytes.min(cap);

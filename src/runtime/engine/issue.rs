@@ -21,10 +21,13 @@ impl Engine {
                 return Ok(self.take_ended() || any);
             };
             any = true;
+            let lanes = submission.waves.iter().map(|wave| wave.lanes.len()).sum::<usize>();
+            let _span =
+                tracing::trace_span!("issue", submission = submission.id.0, waves = submission.waves.len(), lanes).entered();
             let work = self.work(&submission, now)?;
             self.stats.submissions += 1;
             self.stats.waves += submission.waves.len() as u64;
-            self.stats.lanes += submission.waves.iter().map(|wave| wave.lanes.len() as u64).sum::<u64>();
+            self.stats.lanes += lanes as u64;
             self.in_flight.insert(submission.id, InFlight { issued: now, waves: submission.waves });
             self.executor.submit(work)?;
             self.note_levels(now);

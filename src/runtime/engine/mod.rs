@@ -74,6 +74,8 @@ pub(super) struct Engine {
     names: BTreeMap<u64, RequestId>,
     /// Requests that wait for memory, first come first served.
     waiting: VecDeque<Prepared>,
+    /// The first of them, once its waiting has been told.
+    stalled: Option<u64>,
     in_flight: BTreeMap<SubmissionId, InFlight>,
     stats: Stats,
     nap: Duration,
@@ -106,6 +108,7 @@ impl Engine {
             active: BTreeMap::new(),
             names: BTreeMap::new(),
             waiting: VecDeque::new(),
+            stalled: None,
             in_flight: BTreeMap::new(),
             stats: Stats::default(),
             nap: NAP.0,
@@ -156,10 +159,11 @@ impl Engine {
         }
     }
 
-    /// A short sleep on a caller's thread, for manual engines.
-    pub(super) fn nap(&mut self) {
-        std::thread::sleep(self.nap);
+    /// How long a caller's thread should sleep before it steps again, for manual engines.
+    pub(super) fn nap(&mut self) -> Duration {
+        let nap = self.nap;
         self.nap = (self.nap * 2).min(NAP.1);
+        nap
     }
 
     fn take_messages(&mut self) -> bool {
@@ -311,7 +315,7 @@ impl Engine {
 
     /// The device is gone: everything that waits for it ends with the error.
     fn lose(&mut self, error: Error) {
-        tracing::error!(%error, "the device is lost");
+        tracing::error!(%error, active = self.active.len(), waiting = self.waiting.len(), "the device is lost");
         self.lost = Some(error.clone());
         self.in_flight.clear();
         self.names.clear();

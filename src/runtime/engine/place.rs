@@ -41,11 +41,15 @@ impl Engine {
             match self.place(&prepared) {
                 Ok((regions, resolved)) => {
                     any = true;
+                    tracing::trace!(parent: &prepared.span, "placed");
                     self.stats.blocked += u64::from(!self.compiled(&resolved));
                     self.start(prepared, regions, resolved);
                 }
                 // Someone else's memory will come free.
                 Err(error) if error.kind() == ErrorKind::Memory && self.may_fit_later(&prepared) => {
+                    if self.stalled.replace(prepared.id) != Some(prepared.id) {
+                        tracing::debug!(parent: &prepared.span, %error, waiting = self.waiting.len(), "waits for memory");
+                    }
                     self.waiting.push_front(prepared);
                     return any;
                 }

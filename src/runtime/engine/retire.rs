@@ -30,6 +30,7 @@ impl Engine {
         let now = self.clock.now();
         let gpu_nanos = finished.gpu_nanos();
         let Finished { id, wave_nanos, span, downloads } = finished;
+        let _span = tracing::trace_span!("retire", submission = id.0, gpu_nanos).entered();
         for (tag, bytes) in downloads {
             let (request, output) = (RequestId(tag >> 16), (tag & 0xffff) as usize);
             if let Some(active) = self.active.get_mut(&request) {
@@ -119,6 +120,8 @@ impl Engine {
         timing.queued = Duration::from_nanos(started.unwrap_or(at).saturating_sub(prepared.submitted));
         timing.total = Duration::from_nanos(at.saturating_sub(prepared.submitted));
         timing.in_time = prepared.deadline.map(|deadline| at <= deadline);
+        prepared.span.record("waves", timing.bundles);
+        prepared.span.record("lanes", timing.lanes);
         self.record(&prepared, started, at, outcome);
         let result = match outcome {
             Outcome::Completed | Outcome::CompletedLate => {
@@ -129,8 +132,11 @@ impl Engine {
         self.end(prepared, result);
     }
 
-    /// Notes in the trace how a request ended.
+    /// Notes in the request's span and in the trace how a request ended.
     pub(super) fn record(&self, prepared: &Prepared, started: Option<Nanos>, ended: Nanos, outcome: Outcome) {
+        let total_us = ended.saturating_sub(prepared.submitted) / 1_000;
+        prepared.span.record("total_us", total_us);
+        prepared.span.record("outcome", tracing::field::debug(outcome));
         if let Some(trace) = &self.trace {
             trace.add_request(RequestRecord {
                 request: prepared.id,
