@@ -56,7 +56,9 @@ fn check(events: &[Value]) -> Checked {
             "M" => {
                 let value = match name.as_str() {
                     "process_name" => checked.processes.insert(pid, event["args"]["name"].as_str().unwrap().to_owned()),
-                    "thread_name" => checked.threads.insert((pid, tid), event["args"]["name"].as_str().unwrap().to_owned()),
+                    "thread_name" => {
+                        checked.threads.insert((pid, tid), event["args"]["name"].as_str().unwrap().to_owned())
+                    }
                     "process_sort_index" | "thread_sort_index" => {
                         assert!(event["args"]["sort_index"].is_u64(), "{event}");
                         None
@@ -117,13 +119,15 @@ fn check_bundles(checked: &Checked) -> Vec<&Piece> {
         }
         let [(_, start, from), (_, end, to)] = &steps[..] else { panic!("{steps:?}") };
         assert_eq!((*to, end), (track, start));
-        let (.., args) = checked.pieces[from].iter().find(|(at, _, _, args)| at == start && args["bundle"].is_u64()).unwrap();
+        let (.., args) =
+            checked.pieces[from].iter().find(|(at, _, _, args)| at == start && args["bundle"].is_u64()).unwrap();
         assert_eq!(checked.threads[from].split(' ').take(2).collect::<Vec<_>>(), ["on", "GPU"]);
         riders.entry(args["bundle"].as_u64().unwrap() as usize).or_default().insert(args["request"].as_u64().unwrap());
     }
     for (at, (start, end, _, args)) in bundles.iter().enumerate() {
         assert_eq!(args["bundle"], at);
-        let requests: BTreeSet<u64> = args["requests"].as_array().unwrap().iter().map(|id| id.as_u64().unwrap()).collect();
+        let requests: BTreeSet<u64> =
+            args["requests"].as_array().unwrap().iter().map(|id| id.as_u64().unwrap()).collect();
         assert_eq!(riders[&at], requests, "{args}");
         assert!(args["lanes"].as_array().unwrap().len() >= requests.len());
         let number = |key: &str| args[key].as_f64().unwrap();

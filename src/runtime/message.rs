@@ -70,7 +70,16 @@ pub(super) struct Prepared {
 
 /// The span of a request.
 pub(super) fn span(request: u64, model: u64, name: &str) -> Span {
-    tracing::debug_span!("request", request, model, name, outcome = Empty, waves = Empty, lanes = Empty, total_us = Empty)
+    tracing::debug_span!(
+        "request",
+        request,
+        model,
+        name,
+        outcome = Empty,
+        waves = Empty,
+        lanes = Empty,
+        total_us = Empty
+    )
 }
 
 impl Prepared {

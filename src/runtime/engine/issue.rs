@@ -23,7 +23,8 @@ impl Engine {
             any = true;
             let lanes = submission.waves.iter().map(|wave| wave.lanes.len()).sum::<usize>();
             let _span =
-                tracing::trace_span!("issue", submission = submission.id.0, waves = submission.waves.len(), lanes).entered();
+                tracing::trace_span!("issue", submission = submission.id.0, waves = submission.waves.len(), lanes)
+                    .entered();
             let work = self.work(&submission, now)?;
             self.stats.submissions += 1;
             self.stats.waves += submission.waves.len() as u64;
