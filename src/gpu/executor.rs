@@ -15,7 +15,7 @@ use super::memory::{Allocation, HeapLayout, Memory, MemoryStats};
 use super::pipelines::PipelineStore;
 use super::staging::{Direction, Filler, StagingPool, words_up};
 use super::tables::{TableBuffers, TableWriter, WaveTable};
-use super::timing::{Timer, Timers};
+use super::timing::{Timer, Timers, Times};
 use super::work::{Download, Finished, Upload, WaveWork, Work};
 use crate::error::{Error, Result};
 use crate::link::{Arm, Clamp, Slot, SlotKind};
@@ -223,6 +223,7 @@ impl Executor {
     /// `Internal` if a wave has no ready pipeline or breaks the rules of its fields, `Memory` if there is no room for staging,
     /// `Device` if the device failed. Nothing of the work has run then.
     pub fn submit(&mut self, work: Work) -> Result<()> {
+        let _span = tracing::trace_span!("submit", submission = work.id.0, waves = work.waves.len()).entered();
         self.gpu.fault.check()?;
         let waves = self.write_tables(&work.waves)?;
         let table_bytes = (self.writer.words().len() * 4) as u64;
@@ -413,7 +414,7 @@ impl Executor {
     fn read(&mut self, entry: InFlight) -> Result<Finished> {
         let InFlight { id, read_back, timer, downloads, .. } = entry;
         let mut finished =
-            Finished { id, wave_nanos: None, gpu_nanos: None, downloads: Vec::with_capacity(downloads.len()) };
+            Finished { id, wave_nanos: None, span: None, downloads: Vec::with_capacity(downloads.len()) };
         let Some(buffer) = read_back else { return Ok(finished) };
         let timer_bytes = timer.as_ref().map_or(0, Timer::bytes);
         let total = timer_bytes + downloads.iter().map(|d| words_up(d.bytes)).sum::<u64>();
@@ -424,7 +425,8 @@ impl Executor {
             let (ticks, mut rest) = view.split_at(timer_bytes as usize);
             if let Some(timer) = timer {
                 let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(ticks);
-                (finished.wave_nanos, finished.gpu_nanos) = self.timers.finish(timer, &ticks);
+                let Times { waves, span } = self.timers.finish(timer, &ticks);
+                (finished.wave_nanos, finished.span) = (waves, span);
             }
             for download in downloads {
                 let (bytes, tail) = rest.split_at(words_up(download.bytes) as usize);

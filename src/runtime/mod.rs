@@ -25,6 +25,8 @@ pub use model::{InputInfo, Model, OutputInfo, PlanSummary};
 pub use options::{Clock, Drive, Options};
 pub use request::{Request, RequestBuilder};
 
+use serde::Serialize;
+
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::{Caps, Executor, Gpu, HeapLayout, MemoryStats, PipelineStats};
 use crate::graph::Graph;
@@ -140,6 +142,7 @@ impl Runtime {
     /// As [`Runtime::load`].
     pub fn load_with(&self, path: impl AsRef<Path>, options: &LoadOptions) -> Result<Model> {
         let path = path.as_ref();
+        let _span = tracing::debug_span!("load", path = %path.display()).entered();
         let mut options = options.clone();
         if let Some(cap) = self.shared.memory_cap {
             options.max_weight_bytes = options.max_weight_bytes.min(cap);
@@ -227,10 +230,12 @@ impl Runtime {
     }
 }
 
-/// Counters of a runtime since its start.
-#[derive(Clone, Debug, Default)]
+/// Counters of a runtime since its start, and what is under way now.
+#[derive(Clone, Debug, Default, Serialize)]
 #[non_exhaustive]
 pub struct Stats {
+    /// What is under way.
+    pub now: Now,
     /// Requests that ended, however they did.
     pub requests: u64,
     /// Submissions to the queue.
@@ -239,6 +244,8 @@ pub struct Stats {
     pub waves: u64,
     /// Lanes; over waves this is the mean number of lanes.
     pub lanes: u64,
+    /// Waves that carried lanes of more than one request.
+    pub shared_waves: u64,
     /// Nanoseconds on the host spent issuing and submitting.
     pub host_nanos: u64,
     /// Nanoseconds on the device, where it has timestamps.
@@ -259,8 +266,28 @@ pub struct Stats {
     pub pipelines: PipelineStats,
 }
 
+/// What is under way in a runtime.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Now {
+    /// Requests that have come and not ended.
+    pub requests: usize,
+    /// Those of them of which nothing has been issued: the depth of the queue.
+    pub queued: usize,
+    /// Those of the queued that wait for memory.
+    pub waiting_for_memory: usize,
+    /// Models and kernels with memory on the device or requests.
+    pub models: usize,
+    /// Submissions on the device.
+    pub submissions: usize,
+    /// Waves on the device.
+    pub waves: usize,
+    /// Lanes on the device.
+    pub lanes: usize,
+}
+
 /// How many requests ended in which way.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Outcomes {
     /// With results, in time or without a deadline.

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::channel::oneshot;
 
-use super::message::{InputBytes, Message, Prepared, SharedPlan};
+use super::message::{self, InputBytes, Message, Prepared, SharedPlan};
 use super::request::{Request, RequestBuilder, When};
 use super::{Completion, Shared};
 use crate::error::{Error, Result};
@@ -92,8 +92,12 @@ impl PlanCache {
 
 impl Model {
     pub(super) fn new(shared: Arc<Shared>, mut graph: Graph) -> Result<Self> {
-        crate::graph::infer::infer(&mut graph)?;
-        crate::graph::rewrite::optimise(&mut graph);
+        {
+            let _span = tracing::debug_span!("optimise", name = graph.name, nodes = graph.nodes.len()).entered();
+            crate::graph::infer::infer(&mut graph)?;
+            crate::graph::rewrite::optimise(&mut graph);
+            tracing::debug!(nodes = graph.nodes.len(), "optimised");
+        }
         for &id in &graph.inputs {
             let value = graph.value(id);
             if value.dtype.is_none() {
@@ -165,7 +169,9 @@ impl Model {
         if let Some(plan) = plans.get(shapes) {
             return Ok(plan);
         }
+        let _span = tracing::debug_span!("plan", model = id, name = &**name, ?shapes).entered();
         let plan = plan::plan(graph, shapes, weights, &shared.target)?;
+        tracing::debug!(dispatches = plan.dispatches.len(), bytes = plan.regions.iter().sum::<u64>(), "planned");
         let plan = Arc::new(SharedPlan {
             id: shared.next_id(),
             model: *id,
@@ -209,10 +215,12 @@ impl Model {
             inputs.push(tensor);
         }
         let shapes: Vec<Vec<usize>> = inputs.iter().map(|tensor| tensor.shape().to_vec()).collect();
+        let id = shared.next_id();
+        let span = message::span(id, self.inner.id, &self.inner.name);
+        let _entered = span.clone().entered();
         let plan = self.shared_plan(&shapes)?;
         let uploads = uploads(&plan.plan, &inputs)?;
         let (reply, answer) = oneshot::channel::<Result<Completion>>();
-        let id = shared.next_id();
         let prepared = Prepared {
             id,
             plan,
@@ -223,6 +231,7 @@ impl Model {
             admission: when.admission,
             key: when.key,
             submitted,
+            span,
             reply,
         };
         shared.port.send(Message::Submit(Box::new(prepared)))?;

@@ -4,6 +4,7 @@ use super::{Active, Engine, InFlight};
 use crate::error::{Error, Result};
 use crate::gpu::{Allocation, Download, HeapLayout, LaneWork, Upload, WaveWork, Work};
 use crate::plan::{Place, Source};
+use crate::runtime::Now;
 use crate::runtime::trace::LevelRecord;
 use crate::schedule::{Nanos, RequestId, Submission};
 
@@ -16,14 +17,18 @@ impl Engine {
         loop {
             let now = self.clock.now();
             let Some(submission) = self.scheduler.issue(now, self.executor.pipelines()) else {
-                self.take_ended();
-                return Ok(any);
+                // What ended may have left memory to others.
+                return Ok(self.take_ended() || any);
             };
             any = true;
+            let lanes = submission.waves.iter().map(|wave| wave.lanes.len()).sum::<usize>();
+            let _span =
+                tracing::trace_span!("issue", submission = submission.id.0, waves = submission.waves.len(), lanes)
+                    .entered();
             let work = self.work(&submission, now)?;
             self.stats.submissions += 1;
             self.stats.waves += submission.waves.len() as u64;
-            self.stats.lanes += submission.waves.iter().map(|wave| wave.lanes.len() as u64).sum::<u64>();
+            self.stats.lanes += lanes as u64;
             self.in_flight.insert(submission.id, InFlight { issued: now, waves: submission.waves });
             self.executor.submit(work)?;
             self.note_levels(now);
@@ -31,15 +36,10 @@ impl Engine {
         }
     }
 
-    fn note_levels(&self, at: Nanos) {
+    pub(super) fn note_levels(&self, at: Nanos) {
         if let Some(trace) = &self.trace {
-            let waves = self.in_flight.values().flat_map(|flight| &flight.waves);
-            trace.add_level(LevelRecord {
-                at,
-                requests: self.active.len() + self.waiting.len(),
-                lanes: waves.map(|wave| wave.lanes.len()).sum(),
-                heap_bytes: self.executor.memory().heap_used,
-            });
+            let Now { requests, queued, lanes, .. } = self.now();
+            trace.add_level(LevelRecord { at, requests, queued, lanes, heap_bytes: self.executor.memory().heap_used });
         }
     }
 

@@ -15,7 +15,7 @@ use super::message::{Inbox, Message, Prepared};
 use super::options::Clock;
 use super::resolve::{Residency, Resolved};
 use super::trace::Trace;
-use super::{Completion, Stats, Timing, closed};
+use super::{Completion, Now, Stats, Timing, closed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::{Allocation, Executor};
 use crate::schedule::log::Recorder;
@@ -75,6 +75,8 @@ pub(super) struct Engine {
     names: BTreeMap<u64, RequestId>,
     /// Requests that wait for memory, first come first served.
     waiting: VecDeque<Prepared>,
+    /// The first of them, once its waiting has been told.
+    stalled: Option<u64>,
     in_flight: BTreeMap<SubmissionId, InFlight>,
     stats: Stats,
     nap: Duration,
@@ -106,6 +108,7 @@ impl Engine {
             active: BTreeMap::new(),
             names: BTreeMap::new(),
             waiting: VecDeque::new(),
+            stalled: None,
             in_flight: BTreeMap::new(),
             stats: Stats::default(),
             nap: NAP.0,
@@ -141,7 +144,8 @@ impl Engine {
 
     /// Sleeps until a message comes, or for a moment if the device or a compiler is at work.
     pub(super) fn sleep(&mut self) {
-        let received = if self.active.is_empty() && self.in_flight.is_empty() && !self.closing {
+        let idle = self.active.is_empty() && self.waiting.is_empty() && self.in_flight.is_empty() && !self.closing;
+        let received = if idle {
             self.inbox.recv().map_err(|_| RecvTimeoutError::Disconnected)
         } else {
             let nap = self.nap;
@@ -155,10 +159,11 @@ impl Engine {
         }
     }
 
-    /// A short sleep on a caller's thread, for manual engines.
-    pub(super) fn nap(&mut self) {
-        std::thread::sleep(self.nap);
+    /// How long a caller's thread should sleep before it steps again, for manual engines.
+    pub(super) fn nap(&mut self) -> Duration {
+        let nap = self.nap;
         self.nap = (self.nap * 2).min(NAP.1);
+        nap
     }
 
     fn take_messages(&mut self) -> bool {
@@ -187,18 +192,8 @@ impl Engine {
                 self.free_if_unused(model);
             }
             Message::Stats(reply) => {
-                let pipelines = self.executor.pipelines().stats();
-                let schedule::Stats { stragglers, straggled, .. } = self.scheduler.stats();
-                let stats = Stats {
-                    memory: self.executor.memory(),
-                    pipelines,
-                    stragglers,
-                    straggled,
-                    prediction: self.scheduler.prediction_error(),
-                    ..self.stats.clone()
-                };
                 // The caller may have stopped waiting.
-                let _ = reply.send(stats);
+                let _ = reply.send(self.stats());
             }
             Message::Schedule(options, reply) => {
                 // The caller may have stopped waiting.
@@ -206,6 +201,29 @@ impl Engine {
             }
             Message::Merging(merging) => self.executor.pipelines().set_merging(merging),
             Message::Shutdown => self.closing = true,
+        }
+    }
+
+    fn stats(&mut self) -> Stats {
+        let pipelines = self.executor.pipelines().stats();
+        let memory = self.executor.memory();
+        let prediction = self.scheduler.prediction_error();
+        let schedule::Stats { stragglers, straggled, .. } = self.scheduler.stats();
+        Stats { now: self.now(), memory, pipelines, prediction, stragglers, straggled, ..self.stats.clone() }
+    }
+
+    /// What is under way.
+    pub(super) fn now(&self) -> Now {
+        let unstarted = self.active.values().filter(|active| active.started.is_none()).count();
+        let waves = || self.in_flight.values().flat_map(|flight| &flight.waves);
+        Now {
+            requests: self.active.len() + self.waiting.len(),
+            queued: unstarted + self.waiting.len(),
+            waiting_for_memory: self.waiting.len(),
+            models: self.models.len(),
+            submissions: self.in_flight.len(),
+            waves: waves().count(),
+            lanes: waves().map(|wave| wave.lanes.len()).sum(),
         }
     }
 
@@ -220,7 +238,7 @@ impl Engine {
     fn cancel(&mut self, caller: u64) {
         if let Some(at) = self.waiting.iter().position(|prepared| prepared.id == caller) {
             if let Some(prepared) = self.waiting.remove(at) {
-                self.end(prepared, Err(ended(Outcome::Cancelled)));
+                self.end_unplaced(prepared, Outcome::Cancelled, ended(Outcome::Cancelled));
             }
         } else if let Some(&id) = self.names.get(&caller) {
             let now = self.clock.now();
@@ -298,15 +316,17 @@ impl Engine {
 
     /// The device is gone: everything that waits for it ends with the error.
     fn lose(&mut self, error: Error) {
-        tracing::error!(%error, "the device is lost");
+        tracing::error!(%error, active = self.active.len(), waiting = self.waiting.len(), "the device is lost");
         self.lost = Some(error.clone());
         self.in_flight.clear();
         self.names.clear();
+        let now = self.clock.now();
         for (_, active) in std::mem::take(&mut self.active) {
+            self.record(&active.prepared, active.started, now, Outcome::Failed);
             self.end(active.prepared, Err(error.clone()));
         }
         for prepared in std::mem::take(&mut self.waiting) {
-            self.end(prepared, Err(error.clone()));
+            self.end_unplaced(prepared, Outcome::Failed, error.clone());
         }
     }
 }

@@ -20,7 +20,7 @@ impl Engine {
             && let Some(at) = self.waiting.iter().position(|earlier| earlier.key == prepared.key)
             && let Some(earlier) = self.waiting.remove(at)
         {
-            self.end(earlier, Err(ended(Outcome::Superseded)));
+            self.end_unplaced(earlier, Outcome::Superseded, ended(Outcome::Superseded));
         }
         // Those that wait go first, so that a stream of small requests cannot starve a large one.
         self.waiting.push_back(prepared);
@@ -35,23 +35,27 @@ impl Engine {
             let late = prepared.deadline.is_some_and(|deadline| deadline < now);
             if late && prepared.admission == Admission::DropLate {
                 any = true;
-                self.end(prepared, Err(ended(Outcome::Dropped)));
+                self.end_unplaced(prepared, Outcome::Dropped, ended(Outcome::Dropped));
                 continue;
             }
             match self.place(&prepared) {
                 Ok((regions, resolved)) => {
                     any = true;
+                    tracing::trace!(parent: &prepared.span, "placed");
                     self.stats.blocked += u64::from(!self.compiled(&resolved));
                     self.start(prepared, regions, resolved);
                 }
                 // Someone else's memory will come free.
                 Err(error) if error.kind() == ErrorKind::Memory && self.may_fit_later(&prepared) => {
+                    if self.stalled.replace(prepared.id) != Some(prepared.id) {
+                        tracing::debug!(parent: &prepared.span, %error, waiting = self.waiting.len(), "waits for memory");
+                    }
                     self.waiting.push_front(prepared);
                     return any;
                 }
                 Err(error) => {
                     any = true;
-                    self.end(prepared, Err(error));
+                    self.end_unplaced(prepared, Outcome::Failed, error);
                 }
             }
         }
@@ -142,5 +146,6 @@ impl Engine {
         let id = self.scheduler.submit(desc, now);
         self.names.insert(caller, id);
         self.active.insert(id, active);
+        self.note_levels(now);
     }
 }
