@@ -67,6 +67,9 @@ pub struct PlanSummary {
     pub flops: u64,
 }
 
+/// Read-backs are told apart by 16 bits, and one stands for the report.
+const MAX_OUTPUTS: usize = 0xffff;
+
 /// Plans by input shapes, the most recently used last.
 struct PlanCache {
     capacity: usize,
@@ -99,6 +102,12 @@ impl Model {
             if value.dtype.is_none() {
                 return Err(Error::invalid_model(format!("input '{}' has no element type", value.name)));
             }
+        }
+        if graph.outputs.len() > MAX_OUTPUTS {
+            return Err(Error::limit(format!(
+                "{} outputs; at most {MAX_OUTPUTS} can be read back",
+                graph.outputs.len()
+            )));
         }
         let inner = Inner {
             id: shared.next_id(),

@@ -25,6 +25,9 @@ const NAP: (Duration, Duration) = (Duration::from_micros(20), Duration::from_mic
 /// Resolved plans kept; each is a few kilobytes.
 const RESOLVED_PLANS: usize = 256;
 
+/// The number that a read-back of the report has in place of an output's.
+const REPORT: u64 = 0xffff;
+
 /// A plan, and the slots of a request's regions.
 type PlanKey = (u64, Vec<u8>);
 
@@ -50,6 +53,8 @@ struct Active {
     uploaded: bool,
     started: Option<Nanos>,
     downloads: Vec<Option<Vec<u8>>>,
+    /// What the dispatches reported, once it is read back.
+    report: Option<Vec<u8>>,
     timing: Timing,
 }
 

@@ -131,6 +131,7 @@ impl Engine {
             uploaded: false,
             started: None,
             downloads: vec![None; outputs],
+            report: None,
             timing: Timing::default(),
             prepared,
         };

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Active, Engine, InFlight, ended};
+use super::{Active, Engine, InFlight, REPORT, ended};
 use crate::error::{Error, Result};
 use crate::gpu::Finished;
 use crate::plan::{Source, repr};
@@ -30,9 +30,12 @@ impl Engine {
         let now = self.clock.now();
         let Finished { id, wave_nanos, gpu_nanos, downloads } = finished;
         for (tag, bytes) in downloads {
-            let (request, output) = (RequestId(tag >> 16), (tag & 0xffff) as usize);
+            let (request, output) = (RequestId(tag >> 16), tag & 0xffff);
             if let Some(active) = self.active.get_mut(&request) {
-                active.downloads[output] = Some(bytes);
+                match output {
+                    REPORT => active.report = Some(bytes),
+                    output => active.downloads[output as usize] = Some(bytes),
+                }
             }
         }
         self.stats.gpu_nanos += gpu_nanos.unwrap_or(0);
@@ -103,8 +106,17 @@ impl Engine {
     }
 
     pub(super) fn finish(&mut self, active: Active, outcome: Outcome, at: Nanos) {
-        let Active { prepared, resolved: _, regions, remaining: _, uploaded: _, started, downloads, mut timing } =
-            active;
+        let Active {
+            prepared,
+            resolved: _,
+            regions,
+            remaining: _,
+            uploaded: _,
+            started,
+            downloads,
+            report,
+            mut timing,
+        } = active;
         regions.into_iter().for_each(|allocation| self.executor.free(allocation));
         timing.queued = Duration::from_nanos(started.unwrap_or(at).saturating_sub(prepared.submitted));
         timing.total = Duration::from_nanos(at.saturating_sub(prepared.submitted));
@@ -123,7 +135,7 @@ impl Engine {
         }
         let result = match outcome {
             Outcome::Completed | Outcome::CompletedLate => {
-                outputs(&prepared, downloads).map(|outputs| Completion { outputs, timing })
+                outputs(&prepared, downloads, report).map(|outputs| Completion { outputs, timing })
             }
             _ => Err(ended(outcome)),
         };
@@ -131,7 +143,14 @@ impl Engine {
     }
 }
 
-fn outputs(prepared: &Prepared, downloads: Vec<Option<Vec<u8>>>) -> Result<Vec<(String, Tensor)>> {
+fn outputs(
+    prepared: &Prepared,
+    downloads: Vec<Option<Vec<u8>>>,
+    report: Option<Vec<u8>>,
+) -> Result<Vec<(String, Tensor)>> {
+    if let (Some(checks), Some(report)) = (&prepared.plan.plan.checks, report) {
+        checks.judge(&report)?;
+    }
     let mut outputs = Vec::with_capacity(downloads.len());
     for (output, bytes) in prepared.outputs().iter().zip(downloads) {
         let tensor = match &output.source {
