@@ -326,3 +326,81 @@ fn at(error: Error, node: &Node, builder: &Builder) -> Error {
     });
     error.with_shapes(inputs).at_node(&node.name, node.operator())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::{Attr, Dim, Value, ValueId};
+    use crate::plan::lower::DeviceClass;
+    use crate::tensor::DType;
+
+    /// `op` of each of three inputs of this shape, or the inputs themselves, joined along `axis`; then Neg of the whole.
+    fn joined(shape: &[usize], axis: i64, op: Option<&str>) -> Plan {
+        let mut graph = Graph::default();
+        let value = |name: String, known: bool| Value {
+            name,
+            dtype: known.then_some(DType::F32),
+            shape: known.then(|| shape.iter().map(|&size| Dim::Known(size)).collect()),
+            constant: None,
+        };
+        let mut emit = |graph: &mut Graph, op: &str, inputs: Vec<Option<ValueId>>, attrs: &[(&str, i64)]| {
+            let output = graph.add_value(value(format!("{op}{}", graph.values.len()), false));
+            let attrs = attrs.iter().map(|&(name, value)| (name.to_owned(), Attr::Int(value))).collect();
+            let (name, op, outputs) = (format!("{op}{}", graph.nodes.len()), op.to_owned(), vec![Some(output)]);
+            graph.nodes.push(Node { name, op, opset: 13, inputs, outputs, attrs, ..Node::default() });
+            output
+        };
+        let mut parts = Vec::new();
+        for part in 0..3 {
+            let input = graph.add_value(value(format!("x{part}"), true));
+            graph.inputs.push(input);
+            parts.push(Some(op.map_or(input, |op| emit(&mut graph, op, vec![Some(input)], &[]))));
+        }
+        let whole = emit(&mut graph, "Concat", parts, &[("axis", axis)]);
+        let output = emit(&mut graph, "Neg", vec![Some(whole)], &[]);
+        graph.outputs.push(output);
+        let shapes = vec![shape.to_vec(); 3];
+        let target = Target { class: DeviceClass::Cpu, parallelism: 2, max_binding_bytes: 1 << 20, subgroup_size: 8 };
+        plan(&graph, &shapes, &Arc::default(), &target).unwrap()
+    }
+
+    fn kernels(plan: &Plan) -> Vec<&str> {
+        plan.dispatches.iter().map(|dispatch| dispatch.variant.kernel().name.as_str()).collect()
+    }
+
+    #[test]
+    fn parts_of_a_concat_do_not_wait_for_each_other() {
+        // In one piece, and computed: where they belong. Strided, or given: by copies. All three at once.
+        for (shape, axis, op, want) in [
+            (&[1, 4, 5][..], 1, Some("Exp"), vec!["elementwise"; 4]),
+            (&[2, 4, 5], 1, Some("Exp"), [["elementwise"; 3], ["copy_strided"; 3]].concat()),
+            (&[2, 4], 1, None, vec!["copy_strided"; 3]),
+            (&[1, 3, 1], 1, Some("Exp"), [["elementwise"; 3], ["copy_strided"; 3]].concat()),
+        ] {
+            let plan = joined(shape, axis, op);
+            let got = kernels(&plan);
+            assert_eq!(got[..want.len().min(got.len())], want[..], "{shape:?}");
+            let last = plan.dispatches.last().unwrap();
+            assert_eq!(last.deps.len(), 3, "{shape:?}: {:?}", last.deps);
+            for &part in &last.deps {
+                let deps = &plan.dispatches[part as usize].deps;
+                assert!(deps.iter().all(|dep| !last.deps.contains(dep)), "{shape:?}: {part} waits for {deps:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_part_that_is_read_elsewhere_stays_whole() {
+        // 12 elements: no part needs filling up, so that each lies in the whole and is still a tensor of its own.
+        let plan = joined(&[1, 4, 3], 1, Some("Exp"));
+        assert_eq!(kernels(&plan), ["elementwise"; 4]);
+        let written: Vec<Operand> = plan.dispatches[..3].iter().map(|dispatch| dispatch.operands[4]).collect();
+        let whole = plan.dispatches[3].operands[0];
+        let start = |operand: Operand| match operand.place {
+            Place::Activation { offset, .. } => offset,
+            Place::Weight(_) => panic!("an activation is wanted"),
+        };
+        let offsets: Vec<u64> = written.iter().map(|&part| start(part) - start(whole)).collect();
+        assert_eq!((offsets, whole.bytes), (vec![0, 48, 96], 144));
+    }
+}

@@ -37,7 +37,7 @@ impl Engine {
             let waves = self.in_flight.values().flat_map(|flight| &flight.waves);
             trace.add_level(LevelRecord {
                 at,
-                requests: self.active.len() + self.waiting.len(),
+                requests: self.active.len() + self.waiting.len() + self.loading.len(),
                 lanes: waves.map(|wave| wave.lanes.len()).sum(),
                 heap_bytes: self.executor.memory().heap_used,
             });

@@ -2,6 +2,7 @@
 //! requests, lets the scheduler issue, and hands out what came back.
 
 mod issue;
+mod load;
 mod place;
 mod retire;
 
@@ -79,6 +80,8 @@ pub(super) struct Engine {
     names: BTreeMap<u64, RequestId>,
     /// Requests that wait for memory, first come first served.
     waiting: VecDeque<Prepared>,
+    /// Requests that wait for their model's weights.
+    loading: VecDeque<Prepared>,
     in_flight: BTreeMap<SubmissionId, InFlight>,
     stats: Stats,
     nap: Duration,
@@ -111,6 +114,7 @@ impl Engine {
             active: BTreeMap::new(),
             names: BTreeMap::new(),
             waiting: VecDeque::new(),
+            loading: VecDeque::new(),
             in_flight: BTreeMap::new(),
             stats: Stats::default(),
             nap: NAP.0,
@@ -126,12 +130,20 @@ impl Engine {
 
     /// Advances as far as one round goes without waiting.
     pub(super) fn step(&mut self) -> Step {
+        let start = self.clock.now();
+        let step = self.advance();
+        self.stats.longest_step_nanos = self.stats.longest_step_nanos.max(self.clock.now().saturating_sub(start));
+        step
+    }
+
+    fn advance(&mut self) -> Step {
         let mut progress = self.take_messages();
         match self.collect() {
             Ok(collected) => progress |= collected,
             Err(error) => self.lose(error),
         }
         progress |= self.fail_uncompilable();
+        progress |= self.load();
         progress |= self.admit_waiting();
         match self.issue() {
             Ok(issued) => progress |= issued,
@@ -141,12 +153,18 @@ impl Engine {
             self.nap = NAP.0;
             return Step::Progress;
         }
-        if self.closing && self.active.is_empty() && self.waiting.is_empty() { Step::Stopped } else { Step::Idle }
+        if self.closing && self.idle() { Step::Stopped } else { Step::Idle }
+    }
+
+    /// Whether no request is under way.
+    fn idle(&self) -> bool {
+        self.active.is_empty() && self.waiting.is_empty() && self.loading.is_empty()
     }
 
     /// Sleeps until a message comes, or for a moment if the device or a compiler is at work.
     pub(super) fn sleep(&mut self) {
-        let received = if self.active.is_empty() && self.in_flight.is_empty() && !self.closing {
+        let nothing = self.active.is_empty() && self.loading.is_empty() && self.in_flight.is_empty();
+        let received = if nothing && !self.closing {
             self.inbox.recv().map_err(|_| RecvTimeoutError::Disconnected)
         } else {
             let nap = self.nap;
@@ -197,6 +215,7 @@ impl Engine {
                     memory: self.executor.memory(),
                     pipelines,
                     prediction: self.scheduler.prediction_error(),
+                    loading: self.loading.len(),
                     ..self.stats.clone()
                 };
                 // The caller may have stopped waiting.
@@ -212,7 +231,7 @@ impl Engine {
     }
 
     fn reschedule(&mut self, options: schedule::Options) -> Result<()> {
-        if !(self.active.is_empty() && self.waiting.is_empty() && self.in_flight.is_empty()) {
+        if !(self.idle() && self.in_flight.is_empty()) {
             return Err(Error::input("the schedule cannot change while requests are in flight"));
         }
         self.scheduler = Scheduler::new(options);
@@ -220,10 +239,8 @@ impl Engine {
     }
 
     fn cancel(&mut self, caller: u64) {
-        if let Some(at) = self.waiting.iter().position(|prepared| prepared.id == caller) {
-            if let Some(prepared) = self.waiting.remove(at) {
-                self.end(prepared, Err(ended(Outcome::Cancelled)));
-            }
+        if let Some(prepared) = self.take_unplaced(|prepared| prepared.id == caller) {
+            self.end(prepared, Err(ended(Outcome::Cancelled)));
         } else if let Some(&id) = self.names.get(&caller) {
             let now = self.clock.now();
             self.scheduler.cancel(id, now);
@@ -307,7 +324,7 @@ impl Engine {
         for (_, active) in std::mem::take(&mut self.active) {
             self.end(active.prepared, Err(error.clone()));
         }
-        for prepared in std::mem::take(&mut self.waiting) {
+        for prepared in std::mem::take(&mut self.waiting).into_iter().chain(std::mem::take(&mut self.loading)) {
             self.end(prepared, Err(error.clone()));
         }
     }

@@ -7,7 +7,7 @@ use crate::error::{ErrorKind, Result};
 use crate::gpu::Allocation;
 use crate::runtime::Timing;
 use crate::runtime::message::Prepared;
-use crate::runtime::resolve::Resolved;
+use crate::runtime::resolve::{Resolved, Weights};
 use crate::schedule::{Admission, Outcome, Pipelines as _, RequestDesc};
 
 impl Engine {
@@ -17,8 +17,7 @@ impl Engine {
         }
         self.models.entry(prepared.plan.model).or_default().active += 1;
         if prepared.key.is_some()
-            && let Some(at) = self.waiting.iter().position(|earlier| earlier.key == prepared.key)
-            && let Some(earlier) = self.waiting.remove(at)
+            && let Some(earlier) = self.take_unplaced(|earlier| earlier.key == prepared.key)
         {
             self.end(earlier, Err(ended(Outcome::Superseded)));
         }
@@ -39,7 +38,11 @@ impl Engine {
                 continue;
             }
             match self.place(&prepared) {
-                Ok((regions, resolved)) => {
+                Ok(None) => {
+                    any = true;
+                    self.loading.push_back(prepared);
+                }
+                Ok(Some((regions, resolved))) => {
                     any = true;
                     self.stats.blocked += u64::from(!self.compiled(&resolved));
                     self.start(prepared, regions, resolved);
@@ -59,13 +62,17 @@ impl Engine {
     }
 
     fn may_fit_later(&self, prepared: &Prepared) -> bool {
-        !self.active.is_empty() && prepared.plan.plan.regions.iter().all(|&bytes| self.executor.fits_ever(bytes))
+        let others = !self.active.is_empty() || !self.loading.is_empty();
+        others && prepared.plan.plan.regions.iter().all(|&bytes| self.executor.fits_ever(bytes))
     }
 
-    fn place(&mut self, prepared: &Prepared) -> Result<(Vec<Allocation>, Arc<Resolved>)> {
+    /// Memory and arms; `None` if the weights are not there yet.
+    fn place(&mut self, prepared: &Prepared) -> Result<Option<(Vec<Allocation>, Arc<Resolved>)>> {
         let plan = &prepared.plan;
         let residency = self.models.entry(plan.model).or_default();
-        residency.ensure(&mut self.executor, plan)?;
+        if residency.ensure(&mut self.executor, plan)? == Weights::Loading {
+            return Ok(None);
+        }
         let mut regions = Vec::with_capacity(plan.plan.regions.len());
         for &bytes in &plan.plan.regions {
             match self.executor.allocate(bytes) {
@@ -78,7 +85,7 @@ impl Engine {
         }
         let key = (plan.id, regions.iter().map(|allocation| allocation.slot().index).collect::<Vec<u8>>());
         if let Some((_, resolved)) = self.resolved.iter().find(|(known, _)| *known == key) {
-            return Ok((regions, resolved.clone()));
+            return Ok(Some((regions, resolved.clone())));
         }
         let residency = self.models.entry(plan.model).or_default();
         match Resolved::new(plan, residency, &regions, &mut self.executor) {
@@ -98,7 +105,7 @@ impl Engine {
                     self.resolved.pop_front();
                 }
                 self.resolved.push_back((key, resolved.clone()));
-                Ok((regions, resolved))
+                Ok(Some((regions, resolved)))
             }
             Err(error) => {
                 regions.into_iter().for_each(|allocation| self.executor.free(allocation));
