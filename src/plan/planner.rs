@@ -343,7 +343,7 @@ mod tests {
             shape: known.then(|| shape.iter().map(|&size| Dim::Known(size)).collect()),
             constant: None,
         };
-        let mut emit = |graph: &mut Graph, op: &str, inputs: Vec<Option<ValueId>>, attrs: &[(&str, i64)]| {
+        let emit = |graph: &mut Graph, op: &str, inputs: Vec<Option<ValueId>>, attrs: &[(&str, i64)]| {
             let output = graph.add_value(value(format!("{op}{}", graph.values.len()), false));
             let attrs = attrs.iter().map(|&(name, value)| (name.to_owned(), Attr::Int(value))).collect();
             let (name, op, outputs) = (format!("{op}{}", graph.nodes.len()), op.to_owned(), vec![Some(output)]);
