@@ -43,4 +43,5 @@ pub use device::{Caps, DeviceClass, Gpu, Timestamps};
 pub use executor::{Executor, ExecutorOptions};
 pub use memory::{Allocation, HeapLayout, MemoryStats, WeightPlace, WeightsId};
 pub use pipelines::{PipelineStats, PipelineStore};
+pub use slabs::WeightLoad;
 pub use work::{Clear, Download, Finished, LaneWork, Upload, WaveWork, Work};

@@ -7,15 +7,18 @@ use crate::tensor::{DType, Tensor};
 
 pub mod bind;
 mod builder;
+mod checks;
 mod deps;
 pub mod lower;
 mod memory;
 pub(crate) mod params;
 mod planner;
 pub mod repr;
+mod span;
 mod view;
 mod weights;
 
+pub use checks::{Check, Checks};
 pub use planner::plan;
 pub use view::{collapse, row_major};
 pub use weights::ModelWeights;
@@ -130,4 +133,6 @@ pub struct Plan {
     pub inputs: Vec<PlanInput>,
     /// In graph order.
     pub outputs: Vec<PlanOutput>,
+    /// What the device reports, if anything can go wrong there.
+    pub checks: Option<Checks>,
 }

@@ -258,6 +258,10 @@ pub struct Stats {
     pub stragglers: u64,
     /// How often a model became one.
     pub straggled: u64,
+    /// Requests that wait for their model's weights, which go to the device piece by piece.
+    pub loading: usize,
+    /// The longest that the engine worked without looking up, in nanoseconds.
+    pub longest_step_nanos: u64,
     /// How far the predicted durations of waves were off, of late.
     pub prediction: schedule::PredictionError,
     /// GPU memory now.

@@ -9,7 +9,7 @@ use super::request::{Request, RequestBuilder, When};
 use super::{Completion, Shared};
 use crate::error::{Error, Result};
 use crate::graph::{Dim, Graph};
-use crate::plan::{self, ModelWeights, Place, Plan, repr};
+use crate::plan::{self, Cost, ModelWeights, Place, Plan, repr};
 use crate::tensor::{DType, Tensor};
 
 /// A model, loaded and checked. Cheap to clone; its memory is freed when the last clone and the last request are gone.
@@ -67,6 +67,9 @@ pub struct PlanSummary {
     pub flops: u64,
 }
 
+/// Read-backs are told apart by 16 bits, and one stands for the report.
+const MAX_OUTPUTS: usize = 0xffff;
+
 /// Plans by input shapes, the most recently used last.
 struct PlanCache {
     capacity: usize,
@@ -103,6 +106,12 @@ impl Model {
             if value.dtype.is_none() {
                 return Err(Error::invalid_model(format!("input '{}' has no element type", value.name)));
             }
+        }
+        if graph.outputs.len() > MAX_OUTPUTS {
+            return Err(Error::limit(format!(
+                "{} outputs; at most {MAX_OUTPUTS} can be read back",
+                graph.outputs.len()
+            )));
         }
         let inner = Inner {
             id: shared.next_id(),
@@ -161,6 +170,14 @@ impl Model {
     pub fn plan(&self, shapes: &[Vec<usize>]) -> Result<PlanSummary> {
         let shared = self.shared_plan(shapes)?;
         Ok(summary(&shared.plan, &self.inner.weights))
+    }
+
+    /// Plans for the given input shapes (in graph order) and says what each dispatch of the plan costs.
+    ///
+    /// # Errors
+    /// As [`Model::plan`].
+    pub fn costs(&self, shapes: &[Vec<usize>]) -> Result<Vec<Cost>> {
+        Ok(self.shared_plan(shapes)?.plan.dispatches.iter().map(|dispatch| dispatch.cost).collect())
     }
 
     fn shared_plan(&self, shapes: &[Vec<usize>]) -> Result<Arc<SharedPlan>> {

@@ -1,11 +1,11 @@
 //! Chooses a wave's leader, how much of it goes, and how far riders may stretch the wave.
 
-use super::{Class, Pipelines};
 use super::core::Core;
 use super::cost::ModelIndex;
 use super::options::{HoldBack, Scope, Split};
 use super::parts::Tier;
 use super::ready::{ArmIndex, Rank};
+use super::{Class, Pipelines};
 
 /// The least part of a slice that a piece of a long dispatch fills behind other waves. Guessed.
 const PIECE: f64 = 0.25;

@@ -1,9 +1,10 @@
 //! From the scheduler's decisions to work for the device.
 
-use super::{Active, Engine, InFlight};
+use super::{Active, Engine, InFlight, REPORT};
 use crate::error::{Error, Result};
-use crate::gpu::{Allocation, Download, HeapLayout, LaneWork, Upload, WaveWork, Work};
-use crate::plan::{Place, Source};
+use crate::gpu::{Allocation, Clear, Download, HeapLayout, LaneWork, Upload, WaveWork, Work};
+use crate::link::Slot;
+use crate::plan::{Operand, Place, Source};
 use crate::runtime::Now;
 use crate::runtime::trace::LevelRecord;
 use crate::schedule::{Nanos, RequestId, Submission};
@@ -65,6 +66,7 @@ impl Engine {
                 if !active.uploaded {
                     active.uploaded = true;
                     active.started = Some(now);
+                    work.clears.extend(report(active).map(|(slot, offset, bytes)| Clear { slot, offset, bytes }));
                     for input in &active.prepared.uploads {
                         let region = &active.regions[usize::from(input.region)];
                         work.uploads.push(Upload {
@@ -97,8 +99,19 @@ impl Engine {
     }
 }
 
+/// Where the request's dispatches report what went wrong, if they can: slot, offset, bytes.
+fn report(active: &Active) -> Option<(Slot, u64, u64)> {
+    let Operand { place, bytes } = active.prepared.plan.plan.checks.as_ref()?.report;
+    let Place::Activation { region, offset } = place else { return None };
+    let region = &active.regions[usize::from(region)];
+    Some((region.slot(), region.base() + offset, bytes))
+}
+
 /// The read-backs of a request whose last workgroups are being issued.
 fn downloads(request: RequestId, active: &Active, downloads: &mut Vec<Download>) {
+    if let Some((slot, offset, bytes)) = report(active) {
+        downloads.push(Download { slot, offset, bytes, tag: (request.0 << 16) | REPORT });
+    }
     for (index, output) in active.prepared.outputs().iter().enumerate() {
         let Source::Device(operand) = &output.source else { continue };
         if output.shape.contains(&0) {

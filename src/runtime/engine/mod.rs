@@ -2,6 +2,7 @@
 //! requests, lets the scheduler issue, and hands out what came back.
 
 mod issue;
+mod load;
 mod place;
 mod retire;
 
@@ -25,6 +26,9 @@ use crate::schedule::{self, Nanos, Outcome, RequestId, SubmissionId};
 const NAP: (Duration, Duration) = (Duration::from_micros(20), Duration::from_micros(500));
 /// Resolved plans kept; each is a few kilobytes.
 const RESOLVED_PLANS: usize = 256;
+
+/// The number that a read-back of the report has in place of an output's.
+const REPORT: u64 = 0xffff;
 
 /// A plan, and the slots of a request's regions.
 type PlanKey = (u64, Vec<u8>);
@@ -51,6 +55,8 @@ struct Active {
     uploaded: bool,
     started: Option<Nanos>,
     downloads: Vec<Option<Vec<u8>>>,
+    /// What the dispatches reported, once it is read back.
+    report: Option<Vec<u8>>,
     timing: Timing,
 }
 
@@ -77,6 +83,8 @@ pub(super) struct Engine {
     waiting: VecDeque<Prepared>,
     /// The first of them, once its waiting has been told.
     stalled: Option<u64>,
+    /// Requests that wait for their model's weights.
+    loading: VecDeque<Prepared>,
     in_flight: BTreeMap<SubmissionId, InFlight>,
     stats: Stats,
     nap: Duration,
@@ -109,6 +117,7 @@ impl Engine {
             names: BTreeMap::new(),
             waiting: VecDeque::new(),
             stalled: None,
+            loading: VecDeque::new(),
             in_flight: BTreeMap::new(),
             stats: Stats::default(),
             nap: NAP.0,
@@ -124,12 +133,20 @@ impl Engine {
 
     /// Advances as far as one round goes without waiting.
     pub(super) fn step(&mut self) -> Step {
+        let start = self.clock.now();
+        let step = self.advance();
+        self.stats.longest_step_nanos = self.stats.longest_step_nanos.max(self.clock.now().saturating_sub(start));
+        step
+    }
+
+    fn advance(&mut self) -> Step {
         let mut progress = self.take_messages();
         match self.collect() {
             Ok(collected) => progress |= collected,
             Err(error) => self.lose(error),
         }
         progress |= self.fail_uncompilable();
+        progress |= self.load();
         progress |= self.admit_waiting();
         match self.issue() {
             Ok(issued) => progress |= issued,
@@ -139,13 +156,18 @@ impl Engine {
             self.nap = NAP.0;
             return Step::Progress;
         }
-        if self.closing && self.active.is_empty() && self.waiting.is_empty() { Step::Stopped } else { Step::Idle }
+        if self.closing && self.idle() { Step::Stopped } else { Step::Idle }
+    }
+
+    /// Whether no request is under way.
+    fn idle(&self) -> bool {
+        self.active.is_empty() && self.waiting.is_empty() && self.loading.is_empty()
     }
 
     /// Sleeps until a message comes, or for a moment if the device or a compiler is at work.
     pub(super) fn sleep(&mut self) {
-        let idle = self.active.is_empty() && self.waiting.is_empty() && self.in_flight.is_empty() && !self.closing;
-        let received = if idle {
+        let nothing = self.idle() && self.in_flight.is_empty() && !self.closing;
+        let received = if nothing {
             self.inbox.recv().map_err(|_| RecvTimeoutError::Disconnected)
         } else {
             let nap = self.nap;
@@ -209,7 +231,16 @@ impl Engine {
         let memory = self.executor.memory();
         let prediction = self.scheduler.prediction_error();
         let schedule::Stats { stragglers, straggled, .. } = self.scheduler.stats();
-        Stats { now: self.now(), memory, pipelines, prediction, stragglers, straggled, ..self.stats.clone() }
+        Stats {
+            now: self.now(),
+            memory,
+            pipelines,
+            prediction,
+            stragglers,
+            straggled,
+            loading: self.loading.len(),
+            ..self.stats.clone()
+        }
     }
 
     /// What is under way.
@@ -217,8 +248,8 @@ impl Engine {
         let unstarted = self.active.values().filter(|active| active.started.is_none()).count();
         let waves = || self.in_flight.values().flat_map(|flight| &flight.waves);
         Now {
-            requests: self.active.len() + self.waiting.len(),
-            queued: unstarted + self.waiting.len(),
+            requests: self.active.len() + self.waiting.len() + self.loading.len(),
+            queued: unstarted + self.waiting.len() + self.loading.len(),
             waiting_for_memory: self.waiting.len(),
             models: self.models.len(),
             submissions: self.in_flight.len(),
@@ -228,7 +259,7 @@ impl Engine {
     }
 
     fn reschedule(&mut self, options: schedule::Options) -> Result<()> {
-        if !(self.active.is_empty() && self.waiting.is_empty() && self.in_flight.is_empty()) {
+        if !(self.idle() && self.in_flight.is_empty()) {
             return Err(Error::input("the schedule cannot change while requests are in flight"));
         }
         self.scheduler.restart(options);
@@ -236,10 +267,8 @@ impl Engine {
     }
 
     fn cancel(&mut self, caller: u64) {
-        if let Some(at) = self.waiting.iter().position(|prepared| prepared.id == caller) {
-            if let Some(prepared) = self.waiting.remove(at) {
-                self.end_unplaced(prepared, Outcome::Cancelled, ended(Outcome::Cancelled));
-            }
+        if let Some(prepared) = self.take_unplaced(|prepared| prepared.id == caller) {
+            self.end_unplaced(prepared, Outcome::Cancelled, ended(Outcome::Cancelled));
         } else if let Some(&id) = self.names.get(&caller) {
             let now = self.clock.now();
             self.scheduler.cancel(id, now);
@@ -325,7 +354,7 @@ impl Engine {
             self.record(&active.prepared, active.started, now, Outcome::Failed);
             self.end(active.prepared, Err(error.clone()));
         }
-        for prepared in std::mem::take(&mut self.waiting) {
+        for prepared in std::mem::take(&mut self.waiting).into_iter().chain(std::mem::take(&mut self.loading)) {
             self.end_unplaced(prepared, Outcome::Failed, error.clone());
         }
     }

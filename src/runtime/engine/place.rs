@@ -7,7 +7,7 @@ use crate::error::{ErrorKind, Result};
 use crate::gpu::Allocation;
 use crate::runtime::Timing;
 use crate::runtime::message::Prepared;
-use crate::runtime::resolve::Resolved;
+use crate::runtime::resolve::{Resolved, Weights};
 use crate::schedule::{Admission, Outcome, Pipelines as _, RequestDesc};
 
 impl Engine {
@@ -17,8 +17,7 @@ impl Engine {
         }
         self.models.entry(prepared.plan.model).or_default().active += 1;
         if prepared.key.is_some()
-            && let Some(at) = self.waiting.iter().position(|earlier| earlier.key == prepared.key)
-            && let Some(earlier) = self.waiting.remove(at)
+            && let Some(earlier) = self.take_unplaced(|earlier| earlier.key == prepared.key)
         {
             self.end_unplaced(earlier, Outcome::Superseded, ended(Outcome::Superseded));
         }
@@ -39,7 +38,11 @@ impl Engine {
                 continue;
             }
             match self.place(&prepared) {
-                Ok((regions, resolved)) => {
+                Ok(None) => {
+                    any = true;
+                    self.loading.push_back(prepared);
+                }
+                Ok(Some((regions, resolved))) => {
                     any = true;
                     tracing::trace!(parent: &prepared.span, "placed");
                     self.stats.blocked += u64::from(!self.compiled(&resolved));
@@ -63,13 +66,17 @@ impl Engine {
     }
 
     fn may_fit_later(&self, prepared: &Prepared) -> bool {
-        !self.active.is_empty() && prepared.plan.plan.regions.iter().all(|&bytes| self.executor.fits_ever(bytes))
+        let others = !self.active.is_empty() || !self.loading.is_empty();
+        others && prepared.plan.plan.regions.iter().all(|&bytes| self.executor.fits_ever(bytes))
     }
 
-    fn place(&mut self, prepared: &Prepared) -> Result<(Vec<Allocation>, Arc<Resolved>)> {
+    /// Memory and arms; `None` if the weights are not there yet.
+    fn place(&mut self, prepared: &Prepared) -> Result<Option<(Vec<Allocation>, Arc<Resolved>)>> {
         let plan = &prepared.plan;
         let residency = self.models.entry(plan.model).or_default();
-        residency.ensure(&mut self.executor, plan)?;
+        if residency.ensure(&mut self.executor, plan)? == Weights::Loading {
+            return Ok(None);
+        }
         let mut regions = Vec::with_capacity(plan.plan.regions.len());
         for &bytes in &plan.plan.regions {
             match self.executor.allocate(bytes) {
@@ -83,7 +90,7 @@ impl Engine {
         let slots = self.executor.linked_slots(&regions);
         let key = (plan.id, slots.iter().map(|slot| slot.index).collect::<Vec<u8>>());
         if let Some((_, resolved)) = self.resolved.iter().find(|(known, _)| *known == key) {
-            return Ok((regions, resolved.clone()));
+            return Ok(Some((regions, resolved.clone())));
         }
         let residency = self.models.entry(plan.model).or_default();
         match Resolved::new(plan, residency, &slots, &mut self.executor) {
@@ -103,7 +110,7 @@ impl Engine {
                     self.resolved.pop_front();
                 }
                 self.resolved.push_back((key, resolved.clone()));
-                Ok((regions, resolved))
+                Ok(Some((regions, resolved)))
             }
             Err(error) => {
                 regions.into_iter().for_each(|allocation| self.executor.free(allocation));
@@ -136,6 +143,7 @@ impl Engine {
             uploaded: false,
             started: None,
             downloads: vec![None; outputs],
+            report: None,
             timing: Timing::default(),
             prepared,
         };

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Active, Engine, InFlight, ended};
+use super::{Active, Engine, InFlight, REPORT, ended};
 use crate::error::{Error, Result};
 use crate::gpu::Finished;
 use crate::plan::{Source, repr};
@@ -32,9 +32,12 @@ impl Engine {
         let Finished { id, wave_nanos, span, downloads } = finished;
         let _span = tracing::trace_span!("retire", submission = id.0, gpu_nanos).entered();
         for (tag, bytes) in downloads {
-            let (request, output) = (RequestId(tag >> 16), (tag & 0xffff) as usize);
+            let (request, output) = (RequestId(tag >> 16), tag & 0xffff);
             if let Some(active) = self.active.get_mut(&request) {
-                active.downloads[output] = Some(bytes);
+                match output {
+                    REPORT => active.report = Some(bytes),
+                    output => active.downloads[output as usize] = Some(bytes),
+                }
             }
         }
         self.stats.gpu_nanos += gpu_nanos.unwrap_or(0);
@@ -114,8 +117,17 @@ impl Engine {
     }
 
     pub(super) fn finish(&mut self, active: Active, outcome: Outcome, at: Nanos) {
-        let Active { prepared, resolved: _, regions, remaining: _, uploaded: _, started, downloads, mut timing } =
-            active;
+        let Active {
+            prepared,
+            resolved: _,
+            regions,
+            remaining: _,
+            uploaded: _,
+            started,
+            downloads,
+            report,
+            mut timing,
+        } = active;
         regions.into_iter().for_each(|allocation| self.executor.free(allocation));
         timing.queued = Duration::from_nanos(started.unwrap_or(at).saturating_sub(prepared.submitted));
         timing.total = Duration::from_nanos(at.saturating_sub(prepared.submitted));
@@ -125,7 +137,7 @@ impl Engine {
         self.record(&prepared, started, at, outcome);
         let result = match outcome {
             Outcome::Completed | Outcome::CompletedLate => {
-                outputs(&prepared, downloads).map(|outputs| Completion { outputs, timing })
+                outputs(&prepared, downloads, report).map(|outputs| Completion { outputs, timing })
             }
             _ => Err(ended(outcome)),
         };
@@ -159,7 +171,14 @@ impl Engine {
     }
 }
 
-fn outputs(prepared: &Prepared, downloads: Vec<Option<Vec<u8>>>) -> Result<Vec<(String, Tensor)>> {
+fn outputs(
+    prepared: &Prepared,
+    downloads: Vec<Option<Vec<u8>>>,
+    report: Option<Vec<u8>>,
+) -> Result<Vec<(String, Tensor)>> {
+    if let (Some(checks), Some(report)) = (&prepared.plan.plan.checks, report) {
+        checks.judge(&report)?;
+    }
     let mut outputs = Vec::with_capacity(downloads.len());
     for (output, bytes) in prepared.outputs().iter().zip(downloads) {
         let tensor = match &output.source {
