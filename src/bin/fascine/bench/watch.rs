@@ -100,7 +100,16 @@ mod tests {
             count: 1,
         };
         let [issued, retired, gpu] = times;
-        WaveRecord { submission, issued, retired, gpu: Some(gpu), lanes: requests.iter().map(lane).collect() }
+        WaveRecord {
+            submission,
+            issued,
+            retired,
+            gpu: Some(gpu),
+            on_device: None,
+            predicted: gpu,
+            separate: gpu,
+            lanes: requests.iter().map(lane).collect(),
+        }
     }
 
     #[test]
