@@ -373,10 +373,11 @@ fn best_effort_gets_its_part_beside_a_flood_of_deadlines() {
 fn riders_do_not_cost_a_leader_its_deadline() {
     let urgent = chain(&[(0, 8, 30_000_000)]);
     let (fitting, spilling) = (chain(&[(0, 160, 14_000_000)]), chain(&[(0, 160, 60_000_000)]));
-    for (stretch, rider, lanes) in [(1, &fitting, 3), (1, &spilling, 1), (40, &spilling, 3)] {
+    for (stretch, rider, lanes) in [(1.0, &fitting, 1), (1.02, &fitting, 3), (1.02, &spilling, 1), (40.0, &spilling, 3)]
+    {
         let mut scheduler = Scheduler::new(options(Policy::Bundled));
         let (now, duration) = train(&mut scheduler, &urgent);
-        let deadline = Some(now + duration * stretch);
+        let deadline = Some(now + (duration as f64 * stretch) as Nanos);
         scheduler.submit(RequestDesc { plan: urgent.clone(), deadline, ..RequestDesc::default() }, now);
         for _ in 0..2 {
             scheduler.submit(RequestDesc { plan: rider.clone(), ..RequestDesc::default() }, now);

@@ -200,7 +200,7 @@ impl Core {
         let waiting = self.waiting.map(|waiting| waiting > 0);
         let mut used = [0.0; TIERS];
         let mut lanes = self.spare.pop().unwrap_or_default();
-        lanes.reserve_exact(self.picks.len());
+        lanes.reserve(self.picks.len());
         self.holders.clear();
         let mut picks = std::mem::take(&mut self.picks);
         for (&Pick { tier, rank, arm, count }, share) in picks.iter().zip(&self.shares) {

@@ -110,6 +110,21 @@ impl Core {
         }
     }
 
+    /// How much longer the submission may become, for the requests that end with the wave formed last to be in time: they
+    /// have ended once all of it has. Those that are late already do not count, and what someone waits for ends at once.
+    pub(super) fn until_due(&self) -> f64 {
+        let start = self.start;
+        let due = |&slot: &u32| {
+            let request = self.requests[slot as usize].as_ref()?;
+            let ending = request.ending == Some(Outcome::Completed) && self.rules.ranking.knows_deadlines();
+            match request.desc.class {
+                Class::Interactive if ending => Some(0),
+                _ => request.desc.deadline.filter(|_| ending)?.checked_sub(start),
+            }
+        };
+        self.holders.iter().filter_map(due).min().map_or(f64::INFINITY, |due| due as f64)
+    }
+
     /// Puts a dispatch that waits for no other into the ready queues.
     pub(super) fn make_ready(&mut self, slot: u32, dispatch: u32) {
         let Some(request) = &mut self.requests[slot as usize] else { return };

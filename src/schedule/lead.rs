@@ -5,11 +5,12 @@ use super::cost::ModelIndex;
 use super::options::{HoldBack, Scope, Split};
 use super::parts::Tier;
 use super::ready::{ArmIndex, Rank};
+use super::request::Request;
 use super::{Class, Pipelines};
 
 /// The least part of a slice that a piece of a long dispatch fills behind other waves. Guessed.
 const PIECE: f64 = 0.25;
-/// How much riders may stretch a wave whose leader has no time to spare. Guessed.
+/// How much riders may stretch any wave, short of costing its leader the deadline. Guessed.
 const TIGHT: f64 = 1.02;
 /// The part of the time to spare that riders may use up. Set by simulation: more delays the urgent, less wastes the device.
 const SPARE: f64 = 0.15;
@@ -30,6 +31,8 @@ pub(super) struct Leader {
 pub(super) struct Room {
     /// Predicted nanoseconds of its waves so far.
     pub(super) used: f64,
+    /// Predicted nanoseconds until it has to end for the deadlines of what ends with it.
+    pub(super) due: f64,
     /// Whether the submission has no wave yet.
     pub(super) empty: bool,
     /// The only request that may go.
@@ -53,17 +56,30 @@ impl Core {
         // What someone waits for need not make way for others of its model.
         let own = request.filter(|request| leader.tier == Tier::DEADLINE || request.desc.class == Class::Interactive);
         let slice = self.slice.length(own.map(|request| request.plan.model)) as f64;
-        Slot { slice, budget: slice - room.used, empty: room.empty }
+        Slot { slice, budget: (slice - room.used).min(room.due), empty: room.empty }
     }
 
     /// The first ready dispatch whose arm has a pipeline.
     pub(super) fn leader(&mut self, pipelines: &mut dyn Pipelines, only: Option<u64>) -> Option<Leader> {
+        loop {
+            let mut moved = false;
+            let found = self.leader_of(pipelines, only, &mut moved);
+            // What was moved behind may be in a tier that had its turn already.
+            if found.is_some() || !moved {
+                return found;
+            }
+        }
+    }
+
+    /// As [`Core::leader`], in one pass; `moved` tells whether it put something into another tier.
+    fn leader_of(&mut self, pipelines: &mut dyn Pipelines, only: Option<u64>, moved: &mut bool) -> Option<Leader> {
         for tier in self.account.order() {
             let mut at = 0;
             while let Some(&(rank, arm)) = self.ready[tier.index()].heads().get(at) {
                 if self.live(rank).is_none() {
                     self.ready[tier.index()].drop_head(arm);
                 } else if tier == Tier::DEADLINE && self.gives_up(rank, arm) {
+                    *moved = true;
                 } else if only.is_some_and(|only| only != rank.request) {
                     return None;
                 } else if self.has_pipeline(arm, pipelines) {
@@ -96,6 +112,9 @@ impl Core {
         if whole <= budget {
             return Some(left);
         }
+        if self.hurts_to_split(request, rank.dispatch, left, whole, slice) {
+            return empty.then_some(left);
+        }
         if self.rules.split == Split::No {
             return empty.then_some(left);
         }
@@ -107,21 +126,39 @@ impl Core {
         fits.then_some(count)
     }
 
+    /// Whether a dispatch that fits a slice, though not one shortened for others' sake, would cost its own request the
+    /// deadline if it were divided: pieces have fixed costs, and their last rounds do not fill the device.
+    fn hurts_to_split(&self, request: &Request, dispatch: u32, left: u32, whole: f64, slice: f64) -> bool {
+        let Some(deadline) = request.desc.deadline.filter(|_| request.tier == Tier::DEADLINE) else { return false };
+        if whole > self.rules.slice as f64 || !self.rules.ranking.knows_deadlines() {
+            return false;
+        }
+        let cost = &request.plan.steps[dispatch as usize].cost;
+        let count = self.cost.fit(cost, left, slice);
+        let alone = |count: u32| self.cost.alone(self.cost.load(cost, count));
+        let (pieces, rest) = (left / count.max(1), left % count.max(1));
+        let divided = f64::from(pieces) * alone(count) + if rest > 0 { alone(rest) } else { 0.0 };
+        let time = deadline.saturating_sub(self.start) as f64;
+        let path = request.path(dispatch) * request.scale(&self.cost);
+        path <= time && path - whole + divided > time
+    }
+
     /// The longest that a wave may take whose leader alone takes `alone`, so that riders do not cost the leader its
     /// deadline. What the leader leaves free of the device is theirs in any case.
     pub(super) fn longest(&self, leader: Leader, alone: f64, Slot { budget, .. }: Slot) -> f64 {
         let request = self.live(leader.rank).filter(|_| leader.tier == Tier::DEADLINE);
         let deadline = request.and_then(|request| request.desc.deadline);
+        let tight = alone * TIGHT;
         let stretched = match (request, deadline.filter(|_| self.rules.ranking.knows_deadlines())) {
             (Some(request), Some(deadline)) => {
                 let path = (request.path(leader.rank.dispatch) * request.scale(&self.cost)).max(1.0);
                 let time = deadline.saturating_sub(self.start) as f64;
-                alone * (1.0 + SPARE * (time / path - 1.0))
+                let spare = time - path;
+                if spare < 0.0 { tight } else { (alone * (1.0 + SPARE * spare / path)).max(tight.min(alone + spare)) }
             }
-            _ => budget,
+            _ => budget.max(tight),
         };
-        let most = if alone <= budget { budget } else { alone * TIGHT };
-        stretched.max(alone * TIGHT).min(most)
+        stretched.min(if alone <= budget { budget } else { tight })
     }
 
     /// For a leader that would leave alone: the dispatch to go before it, so that it leaves with others of its arm.

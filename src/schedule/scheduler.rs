@@ -11,7 +11,7 @@ use super::options::{Options, Scope};
 use super::plan::Plans;
 use super::request::{Board, Request};
 use super::straggler::{UNSURE, Unit, Verdict};
-use super::{Ended, Nanos, Outcome, Pipelines, RequestDesc, RequestId, Submission, SubmissionId};
+use super::{Ended, Nanos, Outcome, Pipelines, RequestDesc, RequestId, Submission, SubmissionId, Wave};
 
 /// What came of [`Scheduler::cancel`] and [`Scheduler::fail`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -91,6 +91,8 @@ pub struct Scheduler {
     boards: Vec<Board>,
     in_flight: Vec<InFlight>,
     records: Vec<Record>,
+    /// Submissions' memory, to be used again.
+    spare: Vec<Vec<Wave>>,
     ended: Vec<Ended>,
     next_request: u64,
     next_submission: u64,
@@ -113,6 +115,7 @@ impl Scheduler {
             boards: Vec::new(),
             in_flight: Vec::new(),
             records: Vec::new(),
+            spare: Vec::new(),
             ended: Vec::new(),
             next_request: 0,
             next_submission: 0,
@@ -184,8 +187,8 @@ impl Scheduler {
         self.core.begin(now, now.max(self.horizon), pipelines);
         let id = SubmissionId(self.next_submission);
         let mut record = self.records.pop().unwrap_or_default();
-        let mut waves = Vec::new();
-        let mut room = Room { used: 0.0, empty: true, only: None, model: None };
+        let mut waves = self.spare.pop().unwrap_or_default();
+        let mut room = Room { used: 0.0, due: f64::INFINITY, empty: true, only: None, model: None };
         while waves.len() < self.core.rules.waves {
             let Formed::Wave(wave, predicted) = self.core.form(pipelines, room) else { break };
             self.hold(id, &mut record);
@@ -200,6 +203,7 @@ impl Scheduler {
                 room.model = Some(model);
             }
             room.used += predicted;
+            room.due = (room.due - predicted).min(self.core.until_due());
             room.empty = false;
             waves.push(wave);
         }
@@ -214,6 +218,7 @@ impl Scheduler {
         }
         if waves.is_empty() {
             self.records.push(record);
+            self.spare.push(waves);
             return None;
         }
         self.horizon = self.core.start;
@@ -258,6 +263,11 @@ impl Scheduler {
     /// The requests that ended since this was last called, in order.
     pub fn take_ended(&mut self) -> Vec<Ended> {
         std::mem::take(&mut self.ended)
+    }
+
+    /// As [`Scheduler::take_ended`], into memory of the caller's.
+    pub fn drain_ended(&mut self, into: &mut Vec<Ended>) {
+        into.append(&mut self.ended);
     }
 
     /// Requests that have not ended.
@@ -308,10 +318,12 @@ impl Scheduler {
 
     /// Gives back the memory of a submission, so that later ones need not allocate.
     pub fn recycle(&mut self, submission: Submission) {
-        for mut wave in submission.waves {
+        let mut waves = submission.waves;
+        for mut wave in waves.drain(..) {
             wave.lanes.clear();
             self.core.spare.push(wave.lanes);
         }
+        self.spare.push(waves);
     }
 
     /// Notes that submission `id` holds the requests of the wave formed last.
