@@ -91,6 +91,8 @@ impl Rig {
             compile_threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             ..Options::default()
         })?;
+        // Merged pipelines are made for the arms that want them, in their warm-up.
+        runtime.set_merging(false)?;
         let mut tenants = tenants::load(&runtime, &common.zoo, wanted, &common.dims, common.seed)?;
         tenants.iter_mut().try_for_each(Tenant::learn_outputs)?;
         Ok(Rig { runtime, tenants, watch: Watch::new(trace), clock, limit: common.warm_up() })
@@ -140,8 +142,9 @@ impl Rig {
         Ok(driven.served)
     }
 
-    /// Runs the load until a pass neither made nor asked for a pipeline, or until the time is up. Then no pipeline is made
-    /// until the next warm-up: compiling beside what is measured would be measured with it.
+    /// Runs the load until a pass neither made nor asked for a pipeline, or until the time is up; a compile that is under way
+    /// then is waited for. After that no pipeline is made until the next warm-up: compiling beside what is measured would be
+    /// measured with it.
     pub(crate) fn warm_up(&mut self, streams: &[Stream], rules: Rules, pass: Nanos) -> Result<()> {
         self.runtime.set_merging(true)?;
         let start = Instant::now();
