@@ -410,3 +410,26 @@ fn predictions_say_how_far_they_are_off() {
     let exact = scheduler.prediction_error();
     assert!(exact.p95 <= 0.051 && exact.waves == 40, "{exact:?}");
 }
+
+#[test]
+fn what_complements_a_wave_rides_before_more_of_the_same() {
+    let plan = |arm, flops, bytes| {
+        let dispatch = DispatchDesc { arm: ArmId(arm), workgroups: 12, flops, bytes, deps: Vec::new() };
+        Arc::new(PlanDesc { model: 0, dispatches: vec![dispatch] })
+    };
+    let (compute, memory) = (|arm| plan(arm, 20_000_000, 0), |arm| plan(arm, 0, 2_000_000));
+    // The first leads; of two that follow, the second complements it if it is near enough in order.
+    for (leader, second, third, apart, rider) in [
+        (compute(0), compute(1), memory(2), 0, 2),
+        (memory(0), memory(1), compute(2), 0, 2),
+        (compute(0), memory(1), compute(2), 0, 1),
+        (compute(0), compute(1), memory(2), 50_000_000, 1),
+    ] {
+        let mut scheduler = Scheduler::new(Options { max_lanes: 2, ..options(Policy::Bundled) });
+        for (plan, deadline) in [(&leader, 90_000_000), (&second, 90_000_001), (&third, 90_000_002 + apart)] {
+            submit(&mut scheduler, plan, Some(deadline));
+        }
+        let submission = scheduler.issue(0, &mut Shop::any()).unwrap();
+        assert_eq!(lanes(&submission)[0], [(0, 0), (rider, 0)], "{submission:?}");
+    }
+}

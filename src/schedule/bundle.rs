@@ -15,6 +15,10 @@ use super::{Lane, Pipelines, RequestId, Wave};
 const PASSES: usize = 4;
 /// As [`PASSES`], of models that keep apart. Guessed.
 const APART: usize = 16;
+/// Heads of other arms that are looked at for the one that fits best. Guessed: each costs a prediction.
+const PAIRS: usize = 4;
+/// How much more of its time a dispatch has to save to go before its turn. Guessed.
+const CLEARLY: f64 = 1.1;
 /// How much riders of a lower tier may stretch a wave while others of the leader's tier wait. Guessed.
 const CROWDED: f64 = 1.3;
 /// Weight of a wave in what bundling saves of late. Guessed.
@@ -38,6 +42,8 @@ struct Rider {
     pick: Pick,
     share: Share,
     gain: f64,
+    /// Its time as a wave of its own.
+    alone: f64,
     /// Keeps to pipelines of its own arm.
     heavy: bool,
 }
@@ -138,7 +144,8 @@ impl Core {
         queue.extend(self.passed.drain(..).map(Reverse));
     }
 
-    /// Adds riders of other arms than the leader's, where there is a pipeline for all.
+    /// Adds riders of other arms than the leader's, where there is a pipeline for all. Of those next in order that stand
+    /// alike, the one that saves most of its own time goes first: what is bound by memory beside what is bound by arithmetic.
     fn fill_others(
         &mut self,
         (tier, leader): (Tier, ArmIndex),
@@ -147,15 +154,10 @@ impl Core {
         pipelines: &mut dyn Pipelines,
     ) {
         let mut at = 0;
-        while self.picks.len() < self.rules.lanes {
-            let Some(&(rank, arm)) = self.ready[tier.index()].heads().get(at) else { break };
-            if self.live(rank).is_none() {
-                self.ready[tier.index()].drop_head(arm);
-                continue;
-            }
-            let rider = self.rider(rank, (tier, arm), wave, longest).filter(|rider| !rider.heavy);
-            let Some(Rider { gain, .. }) = rider else {
-                at += 1;
+        self.refused.clear();
+        while self.picks.len() < self.rules.lanes && at < self.ready[tier.index()].heads().len() {
+            let Some((arm, gain)) = self.best_of(at, (tier, leader), wave, longest) else {
+                at += PAIRS;
                 continue;
             };
             if !self.has_pipeline_with(arm, pipelines) {
@@ -164,13 +166,42 @@ impl Core {
                 if compatible(leader, arm) {
                     let _: Joined = self.sets.miss((leader, arm), gain, self.options.max_arms, compatible);
                 }
-                at += 1;
+                self.refused.push(arm);
                 continue;
             }
             let mut queue = self.ready[tier.index()].take(arm);
             self.fill((tier, arm), &mut queue, wave, longest);
             self.taken.push((tier, arm, queue));
         }
+    }
+
+    /// Of the heads from `at` on that stand alike, the arm whose dispatch saves the most of its own time, and what it saves.
+    fn best_of(&mut self, at: usize, of: (Tier, ArmIndex), wave: &WaveLoad, longest: f64) -> Option<(ArmIndex, f64)> {
+        let alike = self.rules.slice;
+        let mut first: Option<Rank> = None;
+        let mut best: Option<(f64, ArmIndex, f64)> = None;
+        let mut next = at;
+        while next < at + PAIRS {
+            let Some(&(rank, arm)) = self.ready[of.0.index()].heads().get(next) else { break };
+            if self.live(rank).is_none() {
+                self.ready[of.0.index()].drop_head(arm);
+                continue;
+            }
+            next += 1;
+            // Those refused are of this window or of one before.
+            if self.refused.iter().rev().take(PAIRS).any(|&refused| refused == arm) {
+                continue;
+            }
+            let Some(rider) = self.rider(rank, of, wave, longest).filter(|rider| !rider.heavy) else { continue };
+            if first.get_or_insert(rank).urgency.saturating_add(alike) < rank.urgency {
+                break;
+            }
+            let saved = rider.gain / rider.alone;
+            if best.is_none_or(|(most, ..)| saved > most * CLEARLY) {
+                best = Some((saved, arm, rider.gain));
+            }
+        }
+        best.map(|(_, arm, gain)| (arm, gain))
     }
 
     /// The rest of a ready dispatch as one more lane, if that saves enough.
@@ -188,7 +219,7 @@ impl Core {
         let pays = together <= longest && gain > 0.0 && gain >= self.options.min_gain * alone;
         let pick = Pick { tier, rank, arm, count };
         let heavy = self.cost.is_heavy(&step.cost, count);
-        pays.then(|| Rider { joined, pick, share: self.cost.share(&step.cost, load), gain, heavy })
+        pays.then(|| Rider { joined, pick, share: self.cost.share(&step.cost, load), gain, alone, heavy })
     }
 
     /// Notes the picked lanes as issued, and makes ready what waited for them.

@@ -49,6 +49,8 @@ pub(super) struct Core {
     pub(super) picks: Vec<Pick>,
     pub(super) taken: Vec<(Tier, ArmIndex, Queue)>,
     pub(super) passed: Vec<Rank>,
+    /// Arms that the wave that is being formed has no pipeline with.
+    pub(super) refused: Vec<ArmIndex>,
     pub(super) released: Vec<u32>,
     /// The arms of the wave that is being formed, sorted.
     pub(super) set: Vec<ArmId>,
@@ -81,6 +83,7 @@ impl Core {
             picks: Vec::new(),
             taken: Vec::new(),
             passed: Vec::new(),
+            refused: Vec::new(),
             released: Vec::new(),
             set: Vec::new(),
             single: Vec::new(),
