@@ -182,9 +182,9 @@ mod tests {
                     let dep = dep as usize;
                     assert!(dep < later && collide(&touches[dep], &touches[later]), "{dep} {later} {touches:?}");
                     assert!(!reached[later][dep], "implied by another: {dep} {later} {touches:?}");
-                    for earlier in 0..=dep {
-                        reached[later][earlier] |= earlier == dep || reached[dep][earlier];
-                    }
+                    let implied = reached[dep].clone();
+                    reached[later].iter_mut().zip(implied).for_each(|(to, from)| *to |= from);
+                    reached[later][dep] = true;
                 }
                 for earlier in 0..later {
                     let ordered = reached[later][earlier];

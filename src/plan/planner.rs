@@ -390,8 +390,8 @@ mod tests {
     }
 
     #[test]
-    fn a_part_that_is_read_elsewhere_stays_whole() {
-        // 12 elements: no part needs filling up, so that each lies in the whole and is still a tensor of its own.
+    fn parts_lie_one_after_another_in_the_whole() {
+        // 12 elements: no part needs filling up.
         let plan = joined(&[1, 4, 3], 1, Some("Exp"));
         assert_eq!(kernels(&plan), ["elementwise"; 4]);
         let written: Vec<Operand> = plan.dispatches[..3].iter().map(|dispatch| dispatch.operands[4]).collect();

@@ -83,8 +83,9 @@ impl Operator for Concat {
             let offset = start * output.strides[at];
             // A part in one piece is computed where it belongs, if nothing else has a claim on its place.
             let in_one_piece = output.shape[..at].iter().all(|&size| size == 1);
-            let empty = source.shape.contains(&0);
-            if !empty && !(in_one_piece && cx.place_within(&source, output.buffer, offset as u64 * 4)) {
+            let done =
+                source.shape.contains(&0) || in_one_piece && cx.place_within(&source, output.buffer, offset as u64 * 4);
+            if !done {
                 let target = View { offset, shape: source.shape.clone(), ..output.clone() };
                 cx.copy(&source, &target)?;
             }
