@@ -159,6 +159,14 @@ impl Model {
         Ok(summary(&shared.plan, &self.inner.weights))
     }
 
+    /// Plans for the given input shapes (in graph order) and returns the plan's dispatches, for instance to cost them.
+    ///
+    /// # Errors
+    /// As [`Model::plan`].
+    pub fn dispatches(&self, shapes: &[Vec<usize>]) -> Result<Vec<plan::Dispatch>> {
+        Ok(self.shared_plan(shapes)?.plan.dispatches.clone())
+    }
+
     fn shared_plan(&self, shapes: &[Vec<usize>]) -> Result<Arc<SharedPlan>> {
         let Inner { id, name, shared, graph, weights, plans } = &*self.inner;
         let mut plans = plans.lock().unwrap_or_else(PoisonError::into_inner);

@@ -2,7 +2,9 @@
 
 mod s3;
 mod s4;
+mod s4_simulated;
 mod s5;
+mod virtual_zoo;
 
 use clap::Subcommand;
 use fascine::error::Result;
