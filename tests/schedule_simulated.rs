@@ -45,7 +45,16 @@ fn options(policy: Policy) -> Options {
 
 fn run(options: Options, streams: Vec<Stream>, time: Nanos) -> Report {
     let device = VirtualDevice { compile: 20_000_000, ..VirtualDevice::new(DEVICE) };
-    simulate(&Scenario { seed: 7, warm_up: 2 * SECOND, duration: 2 * SECOND + time, device, options, streams, front: Front::Direct, losses: Vec::new() })
+    simulate(&Scenario {
+        seed: 7,
+        warm_up: 2 * SECOND,
+        duration: 2 * SECOND + time,
+        device,
+        options,
+        streams,
+        front: Front::Direct,
+        losses: Vec::new(),
+    })
 }
 
 /// Open-loop streams of all plans at `rate` each, with deadlines of three times their time alone.
@@ -128,7 +137,16 @@ fn predictions_become_good_with_and_without_timestamps() {
         let device = VirtualDevice { timestamps, skew: 0.6, compile: 20_000_000, ..VirtualDevice::new(DEVICE) };
         let streams = vec![Stream::new(network(0, 30, 20.0), Arrivals::Poisson { rate: 100.0 }, None)];
         let options = options(Policy::Bundled);
-        let report = simulate(&Scenario { seed: 1, warm_up: 0, duration: 5 * SECOND, device, options, streams, front: Front::Direct, losses: Vec::new() });
+        let report = simulate(&Scenario {
+            seed: 1,
+            warm_up: 0,
+            duration: 5 * SECOND,
+            device,
+            options,
+            streams,
+            front: Front::Direct,
+            losses: Vec::new(),
+        });
         assert!(report.error.median <= bound, "{timestamps}: {:?}", report.error);
     }
 }
@@ -158,7 +176,16 @@ fn others_recover_from_a_straggler() {
     let device = VirtualDevice { compile: 20_000_000, ..VirtualDevice::new(DEVICE) };
     let (warm_up, duration) = (from + SECOND, from + 2 * SECOND);
     let options = options(Policy::Bundled);
-    let report = simulate(&Scenario { seed: 7, warm_up, duration, device, options, streams, front: Front::Direct, losses: Vec::new() });
+    let report = simulate(&Scenario {
+        seed: 7,
+        warm_up,
+        duration,
+        device,
+        options,
+        streams,
+        front: Front::Direct,
+        losses: Vec::new(),
+    });
     let attained = report.streams[1..].iter().map(|stream| stream.attainment()).fold(1.0, f64::min);
     assert!(attained > 0.95, "{attained}");
 }

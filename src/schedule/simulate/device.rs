@@ -41,32 +41,35 @@ impl Device {
 
     /// The true costs of a plan's dispatches.
     pub(super) fn costs(&mut self, plan: &PlanDesc, factors: &[f64]) -> Vec<DispatchCost> {
-        plan.dispatches.iter().zip(factors).map(|(dispatch, &factor)| self.cost.dispatch(dispatch).scaled(factor)).collect()
+        plan.dispatches
+            .iter()
+            .zip(factors)
+            .map(|(dispatch, &factor)| self.cost.dispatch(dispatch).scaled(factor))
+            .collect()
     }
 
     /// The duration of a wave.
     pub(super) fn duration<'a>(&mut self, wave: &Wave, lookup: impl Fn(&Lane) -> Truth<'a>) -> Nanos {
         let mut load = WaveLoad::default();
-        let slowest = self.join(&mut load, wave, lookup);
-        (self.cost.wave(&load) * slowest * self.dice.log_normal(self.spec.noise)) as Nanos
+        self.join(&mut load, wave, lookup);
+        (self.cost.wave(&load) * self.dice.log_normal(self.spec.noise)) as Nanos
     }
 
     /// The duration of waves without barriers between them: one wave's fixed cost, and the largest of what their
     /// dispatches cost to issue one after the other and what they take at the same time.
     pub(super) fn overlapped<'a>(&mut self, waves: &[Wave], lookup: impl Fn(&Lane) -> Truth<'a>) -> Nanos {
         let mut load = WaveLoad::default();
-        let slowest = waves.iter().fold(1.0f64, |slowest, wave| slowest.max(self.join(&mut load, wave, &lookup)));
-        let body = self.cost.body(&load) * slowest;
+        waves.iter().for_each(|wave| self.join(&mut load, wave, &lookup));
+        let body = self.cost.body(&load);
         let issue = (self.spec.dispatch * waves.len() as u64) as f64;
         let fixed = self.spec.model.wave as f64;
         ((fixed + body.max(issue)) * self.dice.log_normal(self.spec.noise)) as Nanos
     }
 
-    fn join<'a>(&self, load: &mut WaveLoad, wave: &Wave, lookup: impl Fn(&Lane) -> Truth<'a>) -> f64 {
-        wave.lanes.iter().fold(1.0, |slowest, lane| {
+    fn join<'a>(&self, load: &mut WaveLoad, wave: &Wave, lookup: impl Fn(&Lane) -> Truth<'a>) {
+        for lane in &wave.lanes {
             let (cost, factor) = lookup(lane);
-            *load = self.cost.joined(load, self.cost.load(cost, lane.count));
-            slowest.max(factor)
-        })
+            *load = self.cost.joined(load, self.cost.load(&cost.scaled(factor), lane.count));
+        }
     }
 }

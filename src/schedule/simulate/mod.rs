@@ -49,7 +49,15 @@ const DISPATCH: Nanos = 4;
 impl VirtualDevice {
     /// A device like `model`, somewhat unlike its prediction.
     pub fn new(model: DeviceModel) -> Self {
-        VirtualDevice { model, skew: 0.3, noise: 0.05, compile: 300_000_000, timestamps: true, notice: NOTICE, dispatch: model.wave / DISPATCH }
+        VirtualDevice {
+            model,
+            skew: 0.3,
+            noise: 0.05,
+            compile: 300_000_000,
+            timestamps: true,
+            notice: NOTICE,
+            dispatch: model.wave / DISPATCH,
+        }
     }
 }
 

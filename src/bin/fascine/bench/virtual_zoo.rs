@@ -62,7 +62,9 @@ impl Virtual {
         let calibration = place.calibration.as_deref().map(Calibration::read).transpose()?;
         let device = file.build(calibration.as_ref())?;
         let (label, models) = match calibration {
-            Some(Calibration { adapter, models, .. }) if !models.is_empty() => (format!("{adapter} as calibrated"), models),
+            Some(Calibration { adapter, models, .. }) if !models.is_empty() => {
+                (format!("{adapter} as calibrated"), models)
+            }
             known => {
                 let models = MEMBERS.iter().map(|member| planned(&place.zoo, member, device.model.parallelism));
                 let name = known.map_or_else(|| "a default GPU".to_owned(), |known| known.adapter);
@@ -122,7 +124,8 @@ fn planned(zoo: &Path, member: &Member, parallelism: u32) -> Result<ModelTable> 
         Dim::Known(size) => Ok(*size),
         Dim::Symbol(symbol) => {
             let known = member.dims.iter().find(|(name, _)| name == symbol).map(|(_, size)| *size);
-            known.ok_or_else(|| Error::new(ErrorKind::Shape, format!("dimension '{symbol}' has no size")).in_file(&path))
+            known
+                .ok_or_else(|| Error::new(ErrorKind::Shape, format!("dimension '{symbol}' has no size")).in_file(&path))
         }
     };
     let shape = |&id| graph.value(id).shape.iter().flatten().map(size).collect::<Result<Vec<usize>>>();
@@ -152,7 +155,10 @@ pub(crate) fn spread<T: Send>(count: usize, job: impl Fn(usize) -> T + Sync) -> 
             }
         };
         let handles: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        handles.into_iter().flat_map(|handle| handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+        handles
+            .into_iter()
+            .flat_map(|handle| handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
     });
     results.sort_by_key(|(at, _)| *at);
     results.into_iter().map(|(_, result)| result).collect()

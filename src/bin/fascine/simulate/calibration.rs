@@ -131,7 +131,8 @@ mod tests {
 
     #[test]
     fn kernels_are_shared_between_models_and_mistakes_are_named() {
-        let text = "adapter = 'a'\nparallelism = 1\nflops = 1.0\nbytes = 1.0\nwave_ns = 1\nlane_ns = 1\nsubmission_ns = 1
+        let text =
+            "adapter = 'a'\nparallelism = 1\nflops = 1.0\nbytes = 1.0\nwave_ns = 1\nlane_ns = 1\nsubmission_ns = 1
             [[model]]\nname = 'm'\ndispatches = [
                 { kernel = 'k', workgroups = 2, flops = 3, bytes = 4, weights = 1, nanos = 7 },
                 { kernel = 'l', workgroups = 2, flops = 3, bytes = 4, deps = [0], nanos = 8 },

@@ -339,9 +339,8 @@ impl StreamFile {
             return Ok(Stream::new(self.plan(model, device)?, Arrivals::Closed { outstanding: 0 }, None));
         };
         let known = calibration.and_then(|known| known.models.iter().find(|known| known.name == *name));
-        let known = known.ok_or_else(|| {
-            wrong(&format!("stream '{}': the calibration file has no model '{name}'", self.name))
-        })?;
+        let known = known
+            .ok_or_else(|| wrong(&format!("stream '{}': the calibration file has no model '{name}'", self.name)))?;
         known.stream(model, arms)
     }
 
