@@ -105,7 +105,7 @@ fn the_benchmarks_run_on_a_calibrated_device() {
     assert_eq!(s4["simulated"], true);
     let [row, _] = &s4["capacity_99"].as_array().unwrap()[..] else { panic!("{s4}") };
     let load: Vec<f64> = row["load"].as_array().unwrap().iter().map(|load| load.as_f64().unwrap()).collect();
-    assert!(load.len() == 8 && load[5] > load[0] && load[5] < 2.0, "{row}");
+    assert!(load.len() == 10 && load[5] > load[0] && load[5] < 2.0, "{row}");
     let goodput = &s4["goodput"].as_array().unwrap()[5];
     assert_eq!(goodput["by_load"].as_array().unwrap().len(), 14);
     assert!(goodput["held"].as_f64().unwrap() > 0.5, "{goodput}");

@@ -60,7 +60,8 @@ fn run(clients: &[Client]) -> Vec<f64> {
     runtime.set_merging(false).unwrap();
 
     let times = |(at, client): (usize, &Client)| {
-        (0..(SECONDS * client.rate) as u32).map(move |count| (f64::from(count) / client.rate, at))
+        let rate = client.rate;
+        (0..(SECONDS * rate) as u32).map(move |count| (f64::from(count) / rate, at))
     };
     let mut arrivals: Vec<(f64, usize)> = clients.iter().enumerate().flat_map(times).collect();
     arrivals.sort_by(|a, b| a.0.total_cmp(&b.0));

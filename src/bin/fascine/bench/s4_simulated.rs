@@ -106,7 +106,7 @@ const DEADLINES: Arm =
     Arm { name: "O2 + deadlines", order: Order::EarliestDeadline, admission: Admission::DropLate, ..BUNDLED };
 
 /// Arms of one name are variants of which the best counts.
-const ARMS: [Arm; 10] = [
+const ARMS: [Arm; 12] = [
     baseline("B1 time-only", Policy::TimeOnly, Front::Direct),
     baseline("B2 space-only", Policy::OnePass, Front::SpaceOnly),
     baseline("B3 one-pass", Policy::OnePass, Front::Direct),
@@ -117,8 +117,10 @@ const ARMS: [Arm; 10] = [
     DEADLINES,
     Arm { name: "O3 + hold-back", hold_back: HoldBack::Yes, ..DEADLINES },
     Arm { name: "O2, 64 kernels", max_arms: Some(64), ..DEADLINES },
+    Arm { name: "O2, rejecting", admission: Admission::RejectPredictedMiss, ..DEADLINES },
+    Arm { name: "O2, both", max_arms: Some(64), admission: Admission::RejectPredictedMiss, ..DEADLINES },
 ];
-const NAMES: [&str; 8] = [
+const NAMES: [&str; 10] = [
     "B1 time-only",
     "B2 space-only",
     "B3 one-pass",
@@ -127,6 +129,8 @@ const NAMES: [&str; 8] = [
     "O2 + deadlines",
     "O3 + hold-back",
     "O2, 64 kernels",
+    "O2, rejecting",
+    "O2, both",
 ];
 /// Of the names, the first so many are baselines, and this is the full system as it is by default.
 const BASELINES: usize = 4;
@@ -410,6 +414,6 @@ mod tests {
     fn every_arm_has_a_column_and_the_best_variant_counts() {
         assert!(ARMS.iter().all(|arm| NAMES.contains(&arm.name)));
         let all: Vec<f64> = (0..ARMS.len()).map(|at| if at == 4 { 9.0 } else { 1.0 }).collect();
-        assert_eq!(best(&all), [1.0, 1.0, 1.0, 9.0, 1.0, 1.0, 1.0, 1.0]);
+        assert_eq!(best(&all), [1.0, 1.0, 1.0, 9.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]);
     }
 }
