@@ -70,7 +70,8 @@ fn popularity_traces_and_mistakes() {
 fn calibration(folder: &std::path::Path) -> String {
     let dispatch = |kernel: &str, deps: &str, nanos: u32| {
         format!(
-            "{{ kernel = '{kernel}', workgroups = 2, flops = 1000000, bytes = 1000, weights = 800, deps = {deps}, nanos = {nanos} }}"
+            "{{ kernel = '{kernel}', workgroups = 2, flops = {}, bytes = 1000, weights = 800, deps = {deps}, nanos = {nanos} }}",
+            nanos / 4
         )
     };
     let model = |name: &str, nanos: u32| {
@@ -103,12 +104,14 @@ fn the_benchmarks_run_on_a_calibrated_device() {
     };
     let s4 = json(&["s4", "--simulated", "--simulated-short", "--simulated-requests", "200"]);
     assert_eq!(s4["simulated"], true);
-    let [row, _] = &s4["capacity_99"].as_array().unwrap()[..] else { panic!("{s4}") };
-    let load: Vec<f64> = row["load"].as_array().unwrap().iter().map(|load| load.as_f64().unwrap()).collect();
-    assert!(load.len() == 10 && load[5] > load[0] && load[5] < 2.0, "{row}");
-    let goodput = &s4["goodput"].as_array().unwrap()[5];
-    assert_eq!(goodput["by_load"].as_array().unwrap().len(), 14);
-    assert!(goodput["held"].as_f64().unwrap() > 0.5, "{goodput}");
+    assert_eq!(s4["capacity_99"].as_array().unwrap().len(), 2);
+    let goodput = |arm: usize| {
+        let by_load = s4["goodput"][arm]["by_load"].as_array().unwrap();
+        assert_eq!(by_load.len(), 14);
+        by_load[13].as_f64().unwrap()
+    };
+    // Under overload, first come first served completes hardly anything in time.
+    assert!(goodput(5) > 2.0 * goodput(0), "{} {}", goodput(5), goodput(0));
 
     let s5 = json(&["s5", "--model", "short", "--tenants", "2,6", "--requests", "200"]);
     let [few, many] = &s5["tenants"].as_array().unwrap()[..] else { panic!("{s5}") };

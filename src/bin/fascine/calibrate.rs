@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use fascine::error::{Error, ErrorKind, Result};
 use fascine::onnx::LoadOptions;
 use fascine::runtime::trace::Trace;
-use fascine::runtime::{Drive, Model, Options, Runtime};
+use fascine::runtime::{Model, Options, Runtime};
 use fascine::schedule::{self, Nanos, Policy};
 use fascine::tensor::Tensor;
 
@@ -43,13 +43,7 @@ pub(crate) fn run(args: &Args, json: bool) -> Result<Answer> {
     let progress = bar(probes::STEPS + args.models.len() as u64, "opening the adapter");
     let dims = inputs::dims(&args.load.dims)?;
     let trace = Trace::default();
-    let options = Options {
-        adapter: args.device.options(),
-        // Requests that are submitted together are to be seen together.
-        drive: Drive::Manual,
-        trace: Some(trace.clone()),
-        ..Options::default()
-    };
+    let options = Options { adapter: args.device.options(), trace: Some(trace.clone()), ..Options::default() };
     let runtime = Runtime::new(options)?;
     let mut calibration = probes::device(&runtime, &trace, args.runs as usize, &progress)?;
     under(&runtime, Policy::TimeOnly)?;

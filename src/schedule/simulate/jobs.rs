@@ -15,6 +15,8 @@ pub(super) struct Job {
     pub(super) members: Vec<Nanos>,
     /// Whether anything of it has been issued.
     pub(super) started: bool,
+    /// Whether the device was lost with it. One that is wholly issued has completed, for all that the scheduler knows.
+    pub(super) lost: bool,
 }
 
 /// By request. The scheduler numbers them one after the other, so that a ring does.
@@ -64,7 +66,7 @@ mod tests {
     #[test]
     fn ids_go_round() {
         let mut jobs = Jobs::default();
-        let job = |stream| Job { stream, costs: 0, arrived: 0, members: Vec::new(), started: stream == 3 };
+        let job = |stream| Job { stream, costs: 0, arrived: 0, members: Vec::new(), started: stream == 3, lost: false };
         for id in 0..5 {
             jobs.insert(RequestId(id), job(id as usize));
         }

@@ -169,7 +169,10 @@ impl<'a> World<'a> {
                 key: latest_wins.then_some(stream as u64),
             };
             let id = self.scheduler.submit(desc, now);
-            self.jobs.insert(id, Job { stream, costs: stream, arrived: now, members: Vec::new(), started: false });
+            self.jobs.insert(
+                id,
+                Job { stream, costs: stream, arrived: now, members: Vec::new(), started: false, lost: false },
+            );
             self.collect(now);
         }
         self.arrange(stream, now);
@@ -198,7 +201,8 @@ impl<'a> World<'a> {
                 entry
             });
             let id = self.scheduler.submit(RequestDesc { plan, ..RequestDesc::default() }, now);
-            self.jobs.insert(id, Job { stream, costs, arrived: now, members: batch.arrivals, started: false });
+            self.jobs
+                .insert(id, Job { stream, costs, arrived: now, members: batch.arrivals, started: false, lost: false });
             self.collect(now);
         }
     }
@@ -278,6 +282,9 @@ impl<'a> World<'a> {
     /// The device is gone: what has begun fails, and there are no pipelines when it is back.
     fn lose(&mut self, loss: usize, now: Nanos) {
         for id in self.jobs.started() {
+            if let Some(job) = self.jobs.get_mut(id) {
+                job.lost = true;
+            }
             self.scheduler.fail(id, now);
         }
         while let Some(Flight { submission, .. }) = self.flights.pop_front() {
@@ -295,14 +302,15 @@ impl<'a> World<'a> {
 
     fn collect(&mut self, now: Nanos) {
         for ended in self.scheduler.take_ended() {
-            let Some(Job { stream, arrived, members, .. }) = self.jobs.remove(ended.request) else { continue };
+            let Some(Job { stream, arrived, members, lost, .. }) = self.jobs.remove(ended.request) else { continue };
+            let outcome = if lost { Outcome::Failed } else { ended.outcome };
             if members.is_empty() {
-                self.end(stream, arrived, ended.outcome, ended.at);
+                self.end(stream, arrived, outcome, ended.at);
             }
             for arrived in members {
                 let late = self.scenario.streams[stream].deadline.is_some_and(|deadline| ended.at > arrived + deadline);
-                let completed = ended.outcome == Outcome::Completed;
-                let outcome = if late && completed { Outcome::CompletedLate } else { ended.outcome };
+                let completed = outcome == Outcome::Completed;
+                let outcome = if late && completed { Outcome::CompletedLate } else { outcome };
                 self.end(stream, arrived, outcome, ended.at);
             }
             debug_assert!(ended.at <= now, "requests end when the scheduler is told so");
