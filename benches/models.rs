@@ -74,8 +74,8 @@ fn main() -> Result<()> {
         let mut times = (0..RUNS).map(|_| run()).collect::<Result<Vec<f64>>>()?;
         let steady = median(&mut times);
         let flops = model.plan(&shapes)?.flops as f64;
-        let costs = model.costs(&shapes)?;
-        let least: f64 = costs.iter().map(|cost| floor.seconds(cost.flops as f64, cost.bytes as f64) * 1e3).sum();
+        let dispatches = model.dispatches(&shapes)?;
+        let least: f64 = dispatches.iter().map(|d| floor.seconds(d.cost.flops as f64, d.cost.bytes as f64) * 1e3).sum();
         let or_dash = |value: Option<f64>, digits: usize| value.map_or("-".into(), |value| format!("{value:.digits$}"));
         table.row([
             name.into(),

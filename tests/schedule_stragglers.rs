@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use fascine::schedule::simulate::{Arrivals, Scenario, Straggle, Stream, VirtualDevice, simulate};
+use fascine::schedule::simulate::{Arrivals, Front, Scenario, Straggle, Stream, VirtualDevice, simulate};
 use fascine::schedule::*;
 
 const SECOND: Nanos = 1_000_000_000;
@@ -44,7 +44,16 @@ fn victims(tenants: u32, factor: Option<f64>, timestamps: bool) -> (f64, f64) {
     let streams = (0..tenants).map(stream).collect();
     let (warm_up, duration) = (from + SECOND, from + 4 * SECOND);
     let options = Options::for_parallelism(128);
-    let report = simulate(&Scenario { seed: 7, warm_up, duration, device, options, streams });
+    let report = simulate(&Scenario {
+        seed: 7,
+        warm_up,
+        duration,
+        device,
+        options,
+        front: Front::Direct,
+        losses: Vec::new(),
+        streams,
+    });
     let victims = &report.streams[1..];
     let (in_time, all) = victims.iter().fold((0, 0), |(i, a), stream| (i + stream.in_time, a + stream.arrived));
     (victims.iter().map(|stream| stream.attainment()).fold(1.0, f64::min), in_time as f64 / all as f64)

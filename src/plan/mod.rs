@@ -83,6 +83,12 @@ impl Dispatch {
     pub fn workgroups(&self) -> u32 {
         self.grid.iter().product()
     }
+
+    /// The bytes of weights among those that it moves; at most [`Cost::bytes`].
+    pub fn weight_bytes(&self) -> u64 {
+        let weights = self.operands.iter().filter(|operand| matches!(operand.place, Place::Weight(_)));
+        weights.map(|operand| operand.bytes).fold(0, u64::saturating_add).min(self.cost.bytes)
+    }
 }
 
 /// An input of a plan.

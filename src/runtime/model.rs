@@ -9,7 +9,7 @@ use super::request::{Request, RequestBuilder, When};
 use super::{Completion, Shared};
 use crate::error::{Error, Result};
 use crate::graph::{Dim, Graph};
-use crate::plan::{self, Cost, ModelWeights, Place, Plan, repr};
+use crate::plan::{self, ModelWeights, Place, Plan, repr};
 use crate::tensor::{DType, Tensor};
 
 /// A model, loaded and checked. Cheap to clone; its memory is freed when the last clone and the last request are gone.
@@ -172,12 +172,12 @@ impl Model {
         Ok(summary(&shared.plan, &self.inner.weights))
     }
 
-    /// Plans for the given input shapes (in graph order) and says what each dispatch of the plan costs.
+    /// Plans for the given input shapes (in graph order) and returns the plan's dispatches, for instance to cost them.
     ///
     /// # Errors
     /// As [`Model::plan`].
-    pub fn costs(&self, shapes: &[Vec<usize>]) -> Result<Vec<Cost>> {
-        Ok(self.shared_plan(shapes)?.plan.dispatches.iter().map(|dispatch| dispatch.cost).collect())
+    pub fn dispatches(&self, shapes: &[Vec<usize>]) -> Result<Vec<plan::Dispatch>> {
+        Ok(self.shared_plan(shapes)?.plan.dispatches.clone())
     }
 
     fn shared_plan(&self, shapes: &[Vec<usize>]) -> Result<Arc<SharedPlan>> {

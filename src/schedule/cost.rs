@@ -235,11 +235,6 @@ impl CostModel {
         Load { compute: cost.compute * part, memory: cost.memory * part, longest: longest / f64::from(cost.workgroups) }
     }
 
-    /// Takes a ratio for granted.
-    pub(super) fn assume(&mut self, cost: &DispatchCost, ratio: f64) {
-        self.ratios[cost.key.0 as usize].value = ratio;
-    }
-
     /// Whether the estimate of a dispatch rests on measurements.
     pub(super) fn is_measured(&self, cost: &DispatchCost) -> bool {
         self.ratios[cost.key.0 as usize].seen >= MEASURED
@@ -273,6 +268,11 @@ impl CostModel {
     /// Predicted duration of a wave.
     pub(super) fn wave(&self, wave: &WaveLoad) -> f64 {
         self.fixed(wave.lanes) + wave.load.body()
+    }
+
+    /// Predicted duration of a wave without its fixed cost.
+    pub(super) fn body(&self, wave: &WaveLoad) -> f64 {
+        wave.load.body()
     }
 
     /// The wave with one more lane.
@@ -358,6 +358,13 @@ impl Ratio {
 
 fn bounds(key: CostKey) -> (f64, f64) {
     if key == FIXED { FIXED_RATIO } else { RATIO }
+}
+
+impl DispatchCost {
+    /// One that takes `factor` times as long.
+    pub(super) fn scaled(self, factor: f64) -> Self {
+        DispatchCost { compute: self.compute * factor, memory: self.memory * factor, ..self }
+    }
 }
 
 impl WaveLoad {

@@ -7,8 +7,10 @@ mod rig;
 mod s3;
 mod s4;
 mod s4_report;
+mod s4_simulated;
 mod s5;
 mod tenants;
+mod virtual_zoo;
 mod watch;
 
 use std::ops::RangeInclusive;

@@ -13,8 +13,8 @@ use super::arm::Arm;
 use super::batch::Batching;
 use super::load::{self, Rules, Served, Source, Stream};
 use super::rig::{BatchReport, PASS, Place, Rig, StreamReport, millis, quantile, rules};
-use super::s4_report;
 use super::tenants::Wanted;
+use super::{s4_report, s4_simulated};
 use crate::run::bar;
 use crate::{Answer, chrome};
 
@@ -56,6 +56,8 @@ pub(crate) struct Args {
     admission: Admission,
     #[command(flatten)]
     common: Common,
+    #[command(flatten)]
+    simulated: s4_simulated::Simulated,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, ValueEnum)]
@@ -146,6 +148,9 @@ struct Scenario<'a> {
 }
 
 pub(crate) fn run(args: &Args, json: bool) -> Result<Answer> {
+    if args.simulated.simulated {
+        return s4_simulated::run(&args.simulated, &args.common, json);
+    }
     let arms = args.common.arms();
     let progress = bar(arms.len() as u64 + 1, "loading and compiling");
     let mut scenario = Scenario::new(args)?;
