@@ -177,7 +177,7 @@ fn a_lost_device_fails_what_has_begun_and_comes_back_cold() {
     assert!((1..20).contains(&lost.total.failed), "only what had begun: {}", lost.total.failed);
     let latency = |part| lost.streams[0].latency(part);
     assert!(latency(1.0) > lasts - SECOND / 50 && latency(0.5) < lasts / 2, "those that came meanwhile waited");
-    assert!(lost.cold >= 90 && lost.compiled >= sound.compiled + 10, "{} {}", lost.cold, lost.compiled);
+    assert!(lost.cold >= 90 && lost.compiled > sound.compiled + 5, "{} {}", lost.cold, lost.compiled);
 }
 
 #[test]
