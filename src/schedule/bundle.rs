@@ -216,7 +216,10 @@ impl Core {
         let joined = self.cost.joined(wave, load);
         let (together, alone) = (self.cost.wave(&joined), self.cost.alone(load));
         let gain = self.cost.wave(wave) + alone - together;
-        let pays = together <= longest && gain > 0.0 && gain >= self.options.min_gain * alone;
+        // More of the same costs no pipeline, and keeps requests in step.
+        let same = self.set.binary_search(&self.arms.id(arm)).is_ok();
+        let least = if same { 0.0 } else { self.options.min_gain * alone };
+        let pays = together <= longest && gain > 0.0 && gain >= least;
         let pick = Pick { tier, rank, arm, count };
         let heavy = self.cost.is_heavy(&step.cost, count);
         pays.then(|| Rider { joined, pick, share: self.cost.share(&step.cost, load), gain, alone, heavy })
@@ -228,6 +231,7 @@ impl Core {
             self.ready[tier.index()].put_back(arm, queue);
         }
         let predicted = self.cost.wave(wave);
+        self.cost.close(wave, &mut self.shares);
         let waiting = self.waiting.map(|waiting| waiting > 0);
         let mut used = [0.0; TIERS];
         let mut lanes = self.spare.pop().unwrap_or_default();

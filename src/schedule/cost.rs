@@ -112,6 +112,8 @@ pub(super) struct Share {
     pub(super) model: ModelIndex,
     /// Predicted time of the lane's work alone.
     pub(super) body: f64,
+    /// What the lane adds to its wave if every ratio and factor is 1.
+    unit: f64,
 }
 
 /// What was learned of an arm's dispatches of a size class, to be kept from run to run on the same adapter.
@@ -281,7 +283,8 @@ impl CostModel {
     }
 
     pub(super) fn share(&self, cost: &DispatchCost, load: Load) -> Share {
-        Share { key: cost.key, model: cost.model, body: load.body() }
+        let body = load.body();
+        Share { key: cost.key, model: cost.model, body, unit: body / self.scale(cost.key, cost.model) }
     }
 
     /// Whether a lane's prediction rests on measurements.
@@ -289,20 +292,32 @@ impl CostModel {
         self.ratios[share.key.0 as usize].seen >= MEASURED
     }
 
-    /// Learns from a wave that was predicted to take `predicted` and took `measured`.
-    pub(super) fn learn(&mut self, shares: &[Share], predicted: f64, measured: f64) {
+    /// Lays on the lanes of a wave what they add to it: those that fill what others leave free add less than their own time.
+    pub(super) fn close(&self, wave: &WaveLoad, shares: &mut [Share]) {
+        let bodies = shares.iter().map(|share| share.body).sum::<f64>();
+        let overlap = if bodies > 0.0 { (wave.load.body() / bodies).min(1.0) } else { 0.0 };
+        shares.iter_mut().for_each(|share| share.unit *= overlap);
+    }
+
+    /// The duration of a wave by what is known now.
+    pub(super) fn predict(&self, shares: &[Share]) -> f64 {
+        let part = |share: &Share| share.unit * self.scale(share.key, share.model);
+        self.fixed(shares.len() as u32) + shares.iter().map(part).sum::<f64>()
+    }
+
+    /// Learns from a wave that took `measured`. Many waves of a submission rest on the same prediction: what counts is how far
+    /// off the present one is, or the same error would be corrected again and again.
+    pub(super) fn learn(&mut self, shares: &[Share], measured: f64) {
+        let predicted = self.predict(shares);
         if predicted <= 0.0 || !measured.is_finite() || shares.is_empty() {
             return;
         }
         let fixed = self.fixed(shares.len() as u32);
-        let bodies = shares.iter().map(|share| share.body).sum::<f64>();
-        // Lanes that fill what others leave free add less than their own time.
-        let overlap = if bodies > 0.0 { (predicted - fixed).clamp(0.0, bodies) / bodies } else { 0.0 };
         let mut parts = std::mem::take(&mut self.parts);
         parts.clear();
         parts.push((FIXED, fixed));
         for share in shares {
-            let part = share.body * overlap;
+            let part = share.unit * self.scale(share.key, share.model);
             match parts.iter_mut().rev().find(|(key, _)| *key == share.key) {
                 Some((_, sum)) => *sum += part,
                 None => parts.push((share.key, part)),
@@ -335,6 +350,11 @@ impl CostModel {
     /// The fixed cost of a submission.
     pub(super) fn submission(&self) -> f64 {
         self.device.submission as f64
+    }
+
+    /// How many times its static estimate a lane of a model takes.
+    fn scale(&self, key: CostKey, model: ModelIndex) -> f64 {
+        self.ratio(key) * self.factor(model)
     }
 
     fn ratio(&self, key: CostKey) -> f64 {
@@ -441,7 +461,7 @@ mod tests {
         let load = |model: &CostModel| model.load(&slow, 64);
         for _ in 0..60 {
             let load = load(&model);
-            model.learn(&[model.share(&slow, load)], model.alone(load), 3.0 * 640_110.0);
+            model.learn(&[model.share(&slow, load)], 3.0 * 640_110.0);
         }
         let predicted = model.alone(load(&model));
         assert!((predicted / (3.0 * 640_110.0) - 1.0).abs() < 0.02, "{predicted}");
@@ -454,13 +474,15 @@ mod tests {
         let wave = |model: &CostModel, lanes: usize| {
             let load = model.load(&tiny, 4);
             let wave = (0..lanes).fold(WaveLoad::default(), |wave, _| model.joined(&wave, load));
-            (vec![model.share(&tiny, load); lanes], model.wave(&wave))
+            let mut shares = vec![model.share(&tiny, load); lanes];
+            model.close(&wave, &mut shares);
+            (shares, model.wave(&wave))
         };
         // The truth: 70 ns, and 60 ns for each lane, of which the static estimate has 110 and 1.
         for round in 0..200 {
             let lanes = 1 + round % 4;
-            let (shares, predicted) = wave(&model, lanes);
-            model.learn(&shares, predicted, 70.0 + 60.0 * lanes as f64);
+            let (shares, _) = wave(&model, lanes);
+            model.learn(&shares, 70.0 + 60.0 * lanes as f64);
         }
         for lanes in [1, 4] {
             let (_, predicted) = wave(&model, lanes);
@@ -470,13 +492,27 @@ mod tests {
     }
 
     #[test]
+    fn one_prediction_of_many_waves_is_corrected_once() {
+        let mut model = CostModel::new(DEVICE);
+        let cost = model.dispatch(&desc(64, 640_000, 0));
+        let load = model.load(&cost, 64);
+        let share = model.share(&cost, load);
+        for _ in 0..60 {
+            model.learn(&[share], 200_000.0);
+        }
+        let predicted = model.alone(model.load(&cost, 64));
+        assert!((predicted / 200_000.0 - 1.0).abs() < 0.05, "{predicted}");
+        assert!(model.fixed(1) > 20.0, "{}", model.fixed(1));
+    }
+
+    #[test]
     fn a_change_that_stays_is_learned_soon() {
         let mut model = CostModel::new(DEVICE);
         let cost = model.dispatch(&desc(64, 640_000, 0));
         let mut learn = |truth: f64, times: usize| {
             for _ in 0..times {
                 let load = model.load(&cost, 64);
-                model.learn(&[model.share(&cost, load)], model.alone(load), truth);
+                model.learn(&[model.share(&cost, load)], truth);
             }
             model.alone(model.load(&cost, 64))
         };
@@ -493,9 +529,9 @@ mod tests {
         let cost = model.dispatch(&desc(64, 640_000, 0));
         let load = model.load(&cost, 64);
         for _ in 0..100 {
-            model.learn(&[model.share(&cost, load)], 640_110.0, 640_110.0);
+            model.learn(&[model.share(&cost, load)], 640_110.0);
         }
-        model.learn(&[model.share(&cost, load)], 640_110.0, 1e15);
+        model.learn(&[model.share(&cost, load)], 1e15);
         assert!(model.alone(model.load(&cost, 64)) < 3.0 * 640_110.0);
     }
 
@@ -506,8 +542,7 @@ mod tests {
         let alone = |model: &CostModel| model.alone(model.load(&cost, 64));
         for measured in [16.0 * 640_110.0, 640_110.0, 640_110.0, 640_110.0] {
             let load = model.load(&cost, 64);
-            let predicted = alone(&model);
-            model.learn(&[model.share(&cost, load)], predicted, measured);
+            model.learn(&[model.share(&cost, load)], measured);
         }
         assert!(alone(&model) < 2.5 * 640_110.0, "{}", alone(&model));
     }
@@ -518,7 +553,7 @@ mod tests {
         let slow = model.dispatch(&desc(64, 640_000, 0));
         for _ in 0..20 {
             let load = model.load(&slow, 64);
-            model.learn(&[model.share(&slow, load)], model.alone(load), 5e6);
+            model.learn(&[model.share(&slow, load)], 5e6);
         }
         let mut other = CostModel::new(DEVICE);
         let nonsense = Learned { arm: None, class: 0, ratio: f64::NAN, weight: 1.0 };

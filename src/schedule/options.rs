@@ -124,7 +124,7 @@ pub struct Options {
     pub max_waves: usize,
     /// Arms of a set of pipelines to ask for.
     pub max_arms: usize,
-    /// Part of a lane's separate duration that it must save to join a wave. Guessed.
+    /// Part of a lane's separate duration that it must save to join a wave of other kernels. Guessed.
     pub min_gain: f64,
     /// Predicted time that must have been lost for want of a set of pipelines before it is asked for. Guessed.
     pub want_after: Nanos,

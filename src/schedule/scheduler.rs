@@ -233,7 +233,7 @@ impl Scheduler {
     pub fn retire(&mut self, id: SubmissionId, times: Option<&[Nanos]>, now: Nanos) -> Retired {
         let Some(at) = self.in_flight.iter().position(|flight| flight.id == id) else { return Retired::Unknown };
         let InFlight { issued, mut record, .. } = self.in_flight.remove(at);
-        self.learn(&record, times, now.saturating_sub(issued.max(self.last_retired)), now);
+        self.learn(&mut record, times, now.saturating_sub(issued.max(self.last_retired)), now);
         self.last_retired = self.last_retired.max(now);
         let left = self.in_flight.iter().flat_map(|flight| &flight.record.waves).map(|(_, predicted)| predicted);
         self.horizon = now.saturating_add(left.sum::<f64>() as Nanos);
@@ -338,26 +338,33 @@ impl Scheduler {
         }
     }
 
-    fn learn(&mut self, record: &Record, times: Option<&[Nanos]>, interval: Nanos, now: Nanos) {
+    fn learn(&mut self, record: &mut Record, times: Option<&[Nanos]>, interval: Nanos, now: Nanos) {
         let Core { cost, stragglers, .. } = &mut self.core;
         let Record { waves, shares, .. } = record;
         let predicted = waves.iter().map(|(_, predicted)| predicted).sum::<f64>() + cost.submission();
-        let whole = Unit { waves, start: 0, shares, predicted, measured: interval as f64 };
-        let error = whole.measured / predicted.max(1.0);
+        let error = interval as f64 / predicted.max(1.0);
+        let measured = |index: usize, predicted: f64| match times {
+            Some(times) => times.get(index).map(|&time| time as f64),
+            None => Some(predicted * error),
+        };
+        for (index, &(_, predicted)) in waves.iter().enumerate() {
+            if let Some(measured) = measured(index, predicted) {
+                self.errors.add(predicted, measured);
+            }
+        }
         stragglers.note_timed(times.is_some());
+        let whole = Unit { waves, start: 0, shares, predicted, measured: interval as f64 };
         let together = times.is_none().then(|| stragglers.judge(&whole, cost, now));
         let mut start = 0;
-        for (index, &(end, predicted)) in waves.iter().enumerate() {
-            let measured = match times {
-                Some(times) => times.get(index).map(|&time| time as f64),
-                None => Some(predicted * error),
-            };
-            if let Some(measured) = measured {
-                self.errors.add(predicted, measured);
-                let unit = Unit { waves: &waves[index..=index], start, shares, predicted, measured };
+        for (index, wave) in waves.iter_mut().enumerate() {
+            let end = wave.0;
+            if let Some(measured) = measured(index, wave.1) {
+                // What earlier waves of this submission taught counts for this one.
+                wave.1 = cost.predict(&shares[start..end]);
+                let unit = Unit { waves: std::slice::from_ref(wave), start, shares, predicted: wave.1, measured };
                 match together.unwrap_or_else(|| stragglers.judge(&unit, cost, now)) {
-                    Verdict::Fine => cost.learn(&shares[start..end], predicted, measured),
-                    Verdict::Far => cost.learn(&shares[start..end], predicted, measured.min(predicted * UNSURE)),
+                    Verdict::Fine => cost.learn(&shares[start..end], measured),
+                    Verdict::Far => cost.learn(&shares[start..end], measured.min(wave.1 * UNSURE)),
                     Verdict::Own => {}
                 }
             }
