@@ -42,6 +42,7 @@ fn options(policy: Policy) -> Options {
 /// A plan of a chain of dispatches (arm, workgroups, flops).
 fn chain(dispatches: &[(u32, u32, u64)]) -> Arc<PlanDesc> {
     let dispatches = dispatches.iter().enumerate().map(|(index, &(arm, workgroups, flops))| DispatchDesc {
+        gather: None,
         arm: ArmId(arm),
         workgroups,
         flops,
@@ -236,7 +237,7 @@ fn extreme_numbers_neither_panic_nor_hang() {
     let options = Options { device, slice: 0, in_flight: 0, max_lanes: 0, max_waves: 0, ..Options::default() };
     let mut scheduler = Scheduler::new(options);
     let dispatch =
-        |workgroups, flops, bytes| DispatchDesc { arm: ArmId(u32::MAX), workgroups, flops, bytes, deps: vec![] };
+        |workgroups, flops, bytes| DispatchDesc { arm: ArmId(u32::MAX), workgroups, flops, bytes, deps: vec![], gather: None };
     let dispatches = vec![dispatch(3, u64::MAX, u64::MAX), dispatch(u32::MAX, 0, 0), dispatch(1, 0, u64::MAX)];
     let plan = Arc::new(PlanDesc { model: 0, dispatches });
     submit(&mut scheduler, &plan, Some(0));

@@ -298,7 +298,8 @@ fn plan() -> impl Strategy<Value = Arc<PlanDesc>> {
                 _ => deps.iter().map(|dep| dep.index(index) as u32).collect(),
             };
             deps.sort_unstable();
-            DispatchDesc { arm: ArmId(arm), workgroups: 1 << groups, flops: 1 << flops, bytes: 1 << bytes, deps }
+            let (arm, workgroups) = (ArmId(arm), 1 << groups);
+            DispatchDesc { arm, workgroups, flops: 1 << flops, bytes: 1 << bytes, deps, gather: None }
         });
         Arc::new(PlanDesc { model, dispatches: dispatches.collect() })
     })

@@ -12,7 +12,7 @@ use super::lower::{BufferId, Target};
 use super::repr::GRANULE;
 use super::view::View;
 use super::weights::{ModelWeights, WeightSource};
-use super::{Cost, WeightId};
+use super::{Cost, Gather, WeightId};
 
 /// Where a buffer will lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +36,8 @@ pub(super) struct Pending {
     pub(super) operands: Vec<BufferId>,
     pub(super) params: Vec<u32>,
     pub(super) cost: Cost,
+    /// Whether all of its own operands lie in one region is not known yet.
+    pub(super) gather: Option<Gather>,
 }
 
 pub(super) struct Builder {

@@ -225,6 +225,8 @@ pub struct Stats {
     pub waves: u64,
     /// Lanes; over waves this is the mean number of lanes.
     pub lanes: u64,
+    /// Lanes issued that ran as one with others of the same plan.
+    pub gathered: u64,
     /// Nanoseconds on the host spent issuing and submitting.
     pub host_nanos: u64,
     /// Nanoseconds on the device, where it has timestamps.

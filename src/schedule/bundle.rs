@@ -8,7 +8,6 @@ use super::lead::{Leader, Room};
 use super::parts::{TIERS, Tier};
 use super::ready::{ArmIndex, Queue, Rank};
 use super::request::Progress;
-use super::sets::Joined;
 use super::{Lane, Pipelines, RequestId, Wave};
 
 /// Candidates of one arm that may be passed over in a wave before the next arm is tried. Guessed.
@@ -64,20 +63,24 @@ impl Core {
         let step = self.live(rank)?.plan.steps[rank.dispatch as usize];
         self.shares.clear();
         self.set.clear();
-        self.set.push(self.arms.id(arm));
         let mut queue = self.ready[tier.index()].take(arm);
         if queue.peek() == Some(&Reverse(rank)) {
             queue.pop();
         }
         let load = self.cost.load(&step.cost, count);
-        let mut wave = self.cost.joined(&WaveLoad::default(), load);
-        self.picks.push(Pick { tier, rank, arm, count });
-        self.shares.push(self.cost.share(&step.cost, load));
+        let alone = self.cost.alone(load);
+        let mut longest = self.longest(leader, alone, room);
+        let mut wave = WaveLoad::default();
+        let whole = self.live(rank).is_some_and(|request| request.issued(rank.dispatch) + count == step.workgroups);
+        if !(whole && self.gathered((tier, rank), &mut wave, longest, pipelines)) {
+            wave = self.cost.joined(&wave, load);
+            self.set.push(self.arms.id(arm));
+            self.pick(Pick { tier, rank, arm, runs: arm, count, gathered: 1 });
+            self.shares.push(self.cost.share(&step.cost, load));
+        }
         if self.rules.lanes > 1 {
-            let alone = self.cost.alone(load);
             let heavy = self.cost.is_heavy(&step.cost, count);
-            let mut longest = self.longest(leader, alone, room);
-            self.fill((tier, arm), &mut queue, &mut wave, longest);
+            self.fill((tier, arm), &mut queue, &mut wave, longest, pipelines);
             self.taken.push((tier, arm, queue));
             for other in Tier::all() {
                 if other > tier && self.others_wait(tier) {
@@ -85,7 +88,7 @@ impl Core {
                 }
                 if other != tier {
                     let mut queue = self.ready[other.index()].take(arm);
-                    self.fill((other, arm), &mut queue, &mut wave, longest);
+                    self.fill((other, arm), &mut queue, &mut wave, longest, pipelines);
                     self.taken.push((other, arm, queue));
                 }
                 if !heavy {
@@ -96,6 +99,13 @@ impl Core {
             self.taken.push((tier, arm, queue));
         }
         Some(wave)
+    }
+
+    fn pick(&mut self, pick: Pick) {
+        if let Some(request) = self.requests[pick.rank.slot as usize].as_mut() {
+            request.pick(pick.rank.dispatch);
+        }
+        self.picks.push(pick);
     }
 
     /// Whether dispatches of a tier are ready that are not picked.
@@ -109,21 +119,34 @@ impl Core {
             self.ready[tier.index()].put_back(arm, queue);
         }
         self.picks.clear();
+        if let Some(request) = self.requests[leader.rank.slot as usize].as_mut() {
+            request.unpick(leader.rank.dispatch);
+        }
         self.ready[leader.tier.index()].push(leader.arm, leader.rank);
     }
 
     /// Adds riders of one arm.
-    fn fill(&mut self, of: (Tier, ArmIndex), queue: &mut Queue, wave: &mut WaveLoad, longest: f64) {
+    fn fill(
+        &mut self,
+        of: (Tier, ArmIndex),
+        queue: &mut Queue,
+        wave: &mut WaveLoad,
+        longest: f64,
+        pipelines: &mut dyn Pipelines,
+    ) {
         while self.picks.len() < self.rules.lanes && self.passed.len() < PASSES {
             let Some(Reverse(rank)) = queue.pop() else { break };
-            let Some(rider) = self.rider(rank, of, wave, longest) else {
-                if self.live(rank).is_some() {
-                    self.passed.push(rank);
-                }
+            // One in this wave already goes whole: its entry is of no more use.
+            if self.open(rank).is_none() || self.gathered((of.0, rank), wave, longest, pipelines) {
+                continue;
+            }
+            let rider = self.rider(rank, of, wave, longest);
+            let Some(rider) = rider.filter(|rider| self.allows(of.1, rider.gain, pipelines)) else {
+                self.passed.push(rank);
                 continue;
             };
             *wave = rider.joined;
-            self.picks.push(rider.pick);
+            self.pick(rider.pick);
             self.shares.push(rider.share);
         }
         queue.extend(self.passed.drain(..).map(Reverse));
@@ -140,7 +163,7 @@ impl Core {
         let mut at = 0;
         while self.picks.len() < self.rules.lanes {
             let Some(&(rank, arm)) = self.ready[tier.index()].heads().get(at) else { break };
-            if self.live(rank).is_none() {
+            if self.open(rank).is_none() {
                 self.ready[tier.index()].drop_head(arm);
                 continue;
             }
@@ -149,17 +172,12 @@ impl Core {
                 at += 1;
                 continue;
             };
-            if !self.has_pipeline_with(arm, pipelines) {
-                let arms = &self.arms;
-                let compatible = |a, b| pipelines.compatible(arms.id(a), arms.id(b));
-                if compatible(leader, arm) {
-                    let _: Joined = self.sets.miss((leader, arm), gain, self.options.max_arms, compatible);
-                }
+            if !self.allows(arm, gain, pipelines) {
                 at += 1;
                 continue;
             }
             let mut queue = self.ready[tier.index()].take(arm);
-            self.fill((tier, arm), &mut queue, wave, longest);
+            self.fill((tier, arm), &mut queue, wave, longest, pipelines);
             self.taken.push((tier, arm, queue));
         }
     }
@@ -174,7 +192,7 @@ impl Core {
         let (together, alone) = (self.cost.wave(&joined), self.cost.alone(load));
         let gain = self.cost.wave(wave) + alone - together;
         let pays = together <= longest && gain > 0.0 && gain >= self.options.min_gain * alone;
-        let pick = Pick { tier, rank, arm, count };
+        let pick = Pick { tier, rank, arm, runs: arm, count, gathered: 1 };
         let heavy = self.cost.is_heavy(&step.cost, count);
         pays.then(|| Rider { joined, pick, share: self.cost.share(&step.cost, load), gain, heavy })
     }
@@ -191,17 +209,23 @@ impl Core {
         lanes.reserve_exact(self.picks.len());
         self.holders.clear();
         let mut picks = std::mem::take(&mut self.picks);
-        for (&Pick { tier, rank, arm, count }, share) in picks.iter().zip(&self.shares) {
-            used[tier.index()] += share.body;
+        let mut shares = self.shares.iter();
+        let mut each = 0.0;
+        for &Pick { tier, rank, arm: _, runs, count, gathered } in &picks {
+            if gathered > 0 {
+                each = shares.next().map_or(0.0, |share| share.body) / f64::from(gathered);
+            }
+            used[tier.index()] += each;
             self.holders.push(rank.slot);
             let request = self.requests[rank.slot as usize].as_ref().expect("a picked lane's request goes on");
             let first = request.issued(rank.dispatch);
             lanes.push(Lane {
                 request: RequestId(rank.request),
                 dispatch: rank.dispatch,
-                arm: self.arms.id(arm),
+                arm: self.arms.id(runs),
                 first,
                 count,
+                gathered,
             });
         }
         for pick in picks.drain(..) {
@@ -216,7 +240,7 @@ impl Core {
     }
 
     /// Notes a lane as issued.
-    fn issued(&mut self, Pick { tier, rank, arm, count }: Pick) {
+    fn issued(&mut self, Pick { tier, rank, arm, count, .. }: Pick) {
         let Some(request) = self.requests[rank.slot as usize].as_mut() else { return };
         match request.issue(rank.dispatch, count) {
             Progress::Partial => self.ready[tier.index()].push(arm, rank),

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use super::{ArmId, DeviceModel, DispatchDesc, Nanos};
+use super::{ArmId, DeviceModel, DispatchDesc, GatherDesc, Nanos};
 
 /// Weight of a new measurement once a ratio has settled. Guessed.
 const SETTLED: f64 = 0.1;
@@ -57,6 +57,15 @@ pub(super) struct DispatchCost {
     compute: f64,
     memory: f64,
     workgroups: u32,
+}
+
+/// What a dispatch costs by the static estimate when several requests run it as one lane.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct GatherCost {
+    key: CostKey,
+    /// Of one request: where nothing was measured yet, its ratio counts.
+    single: DispatchCost,
+    shared: f64,
 }
 
 /// The load of a wave as it fills.
@@ -154,6 +163,25 @@ impl CostModel {
         DispatchCost { key, compute, memory, workgroups: desc.workgroups.max(1) }
     }
 
+    /// The static estimate of a dispatch run for several requests.
+    pub(super) fn gather(&mut self, desc: &DispatchDesc, gather: &GatherDesc) -> GatherCost {
+        let single = self.dispatch(desc);
+        let key = self.dispatch(&DispatchDesc { arm: gather.arm, deps: Vec::new(), ..*desc }).key;
+        let shared = gather.shared.min(desc.bytes) as f64 * 1e9 / self.device.bytes;
+        GatherCost { key, single, shared }
+    }
+
+    /// The dispatch as it runs for so many requests: the arithmetic of all, and what they share moved once.
+    pub(super) fn gathered(&mut self, cost: &GatherCost, requests: u32) -> DispatchCost {
+        let GatherCost { key, single, shared } = *cost;
+        if self.ratios[key.0 as usize].seen == 0.0 {
+            self.ratios[key.0 as usize].value = self.ratio(single.key);
+        }
+        let requests = f64::from(requests);
+        let memory = shared + requests * (single.memory - shared);
+        DispatchCost { key, compute: requests * single.compute, memory, ..single }
+    }
+
     /// The load of `count` workgroups of a dispatch.
     pub(super) fn load(&self, cost: &DispatchCost, count: u32) -> Load {
         let ratio = self.ratio(cost.key);
@@ -204,6 +232,12 @@ impl CostModel {
     /// The wave with one more lane.
     pub(super) fn joined(&self, wave: &WaveLoad, load: Load) -> WaveLoad {
         WaveLoad { load: wave.load.plus(load), lanes: wave.lanes + 1, separate: wave.separate + self.alone(load) }
+    }
+
+    /// The wave with one more lane that does the work of so many, each of which would have been `single`.
+    pub(super) fn joined_by(&self, wave: &WaveLoad, load: Load, requests: u32, single: Load) -> WaveLoad {
+        let separate = wave.separate + f64::from(requests) * self.alone(single);
+        WaveLoad { load: wave.load.plus(load), lanes: wave.lanes + 1, separate }
     }
 
     pub(super) fn share(&self, cost: &DispatchCost, load: Load) -> Share {
@@ -273,7 +307,7 @@ mod tests {
         DeviceModel { parallelism: 4, flops: 1e9, bytes: 1e9, wave: 100, lane: 10, submission: 0 };
 
     fn desc(workgroups: u32, flops: u64, bytes: u64) -> DispatchDesc {
-        DispatchDesc { arm: ArmId(1), workgroups, flops, bytes, deps: Vec::new() }
+        DispatchDesc { arm: ArmId(1), workgroups, flops, bytes, deps: Vec::new(), gather: None }
     }
 
     #[test]

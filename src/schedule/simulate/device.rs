@@ -4,8 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::VirtualDevice;
 use super::dice::Dice;
-use crate::schedule::cost::{CostModel, DispatchCost, WaveLoad};
+use crate::schedule::cost::{CostModel, DispatchCost, GatherCost, WaveLoad};
 use crate::schedule::{ArmId, Nanos, Pipelines, PlanDesc, Wave};
+
+/// What a dispatch truly costs, alone and as one lane for several requests.
+pub(super) type TrueCost = (DispatchCost, Option<GatherCost>);
 
 #[derive(Debug)]
 pub(super) struct Device {
@@ -21,13 +24,14 @@ impl Device {
     }
 
     /// The true costs of a plan's dispatches.
-    pub(super) fn costs(&mut self, plan: &PlanDesc) -> Vec<DispatchCost> {
+    pub(super) fn costs(&mut self, plan: &PlanDesc) -> Vec<TrueCost> {
         let (spec, dice) = (self.spec, &mut self.dice);
         let mut cost = |dispatch| {
             let cost = self.cost.dispatch(dispatch);
             let factor = *self.factors.entry(dispatch.arm).or_insert_with(|| dice.log_normal(spec.skew));
             self.cost.assume(&cost, factor);
-            cost
+            let gather = dispatch.gather.map(|gather| self.cost.gather(dispatch, &gather));
+            (cost, gather)
         };
         plan.dispatches.iter().map(&mut cost).collect()
     }
@@ -36,14 +40,19 @@ impl Device {
     pub(super) fn duration<'a>(
         &mut self,
         wave: &Wave,
-        lookup: impl Fn(&crate::schedule::Lane) -> (&'a DispatchCost, f64),
+        lookup: impl Fn(&crate::schedule::Lane) -> (&'a TrueCost, f64),
     ) -> Nanos {
         let mut load = WaveLoad::default();
         let mut slowest = 1.0f64;
-        for lane in &wave.lanes {
-            let (cost, factor) = lookup(lane);
-            slowest = slowest.max(factor);
-            load = self.cost.joined(&load, self.cost.load(cost, lane.count));
+        for run in wave.runs() {
+            let (&(alone, gather), _) = lookup(&run[0]);
+            slowest = run.iter().map(|lane| lookup(lane).1).fold(slowest, f64::max);
+            // Nothing is learned here, so that gathered lanes keep the factor of single ones.
+            let cost = match gather.filter(|_| run.len() > 1) {
+                Some(gather) => self.cost.gathered(&gather, run.len() as u32),
+                None => alone,
+            };
+            load = self.cost.joined(&load, self.cost.load(&cost, run[0].count));
         }
         (self.cost.wave(&load) * slowest * self.dice.log_normal(self.spec.noise)) as Nanos
     }

@@ -3,11 +3,10 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 
-use super::device::{Compiler, Device};
+use super::device::{Compiler, Device, TrueCost};
 use super::dice::Dice;
 use super::report::{Report, StreamReport};
 use super::{Scenario, Stream};
-use crate::schedule::cost::DispatchCost;
 use crate::schedule::{Nanos, RequestDesc, RequestId, Scheduler, Submission};
 
 /// From the end of a submission on the device until the host knows, and from the host to an idle device. Guessed.
@@ -32,7 +31,7 @@ struct World<'a> {
     compiler: Compiler,
     dice: Vec<Dice>,
     /// By stream, then dispatch.
-    costs: Vec<Vec<DispatchCost>>,
+    costs: Vec<Vec<TrueCost>>,
     arrived: Vec<usize>,
     /// Stream and time of arrival.
     requests: BTreeMap<RequestId, (usize, Nanos)>,
