@@ -316,10 +316,11 @@ fn bytes(request: fascine::Request) -> Vec<Vec<u8>> {
 }
 
 /// Rounds of eight requests at once until some ran together: pipelines for that are compiled once there was company.
-fn eight(name: &str) {
+fn eight(name: &str, shorten: impl Fn(&Tensor) -> Tensor) {
     let runtime = Runtime::new(Options::default()).unwrap();
     let (suite, model) = load(&runtime, name);
-    let case = &suite.cases[0];
+    let inputs = suite.cases[0].inputs.iter().map(|(name, tensor)| (name.clone(), shorten(tensor))).collect();
+    let case = &Case { name: suite.cases[0].name.clone(), inputs, outputs: Vec::new() };
     let alone = bytes(submit(&model, case));
     let start = Instant::now();
     let mut rounds = 0;
@@ -337,12 +338,13 @@ fn eight(name: &str) {
 
 #[test]
 fn eight_requests_of_lstm_vad_are_each_as_alone() {
-    eight("lstm_vad");
+    eight("lstm_vad", Tensor::clone);
 }
 
 #[test]
 fn eight_requests_of_minilm_are_each_as_alone() {
-    eight("minilm");
+    // Four tokens: more fill a tile of rows by themselves, and there is nothing to gain.
+    eight("minilm", |ids| Tensor::new([1, 4], ids.as_slice::<i64>().unwrap()[..4].to_vec()).unwrap());
 }
 
 #[test]

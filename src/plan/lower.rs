@@ -11,9 +11,9 @@ use crate::ops::grid::item_grid;
 use crate::tensor::Tensor;
 
 use super::builder::{Builder, Pending, Storage};
-use super::{Cost, Gather};
 use super::repr::{heap_bytes, to_heap};
 pub(crate) use super::view::collapse;
+use super::{Cost, Gather};
 
 pub use super::view::View;
 

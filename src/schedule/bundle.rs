@@ -92,7 +92,7 @@ impl Core {
                     self.taken.push((other, arm, queue));
                 }
                 if !heavy {
-                    self.fill_others((other, arm), &mut wave, longest, pipelines);
+                    self.fill_others(other, &mut wave, longest, pipelines);
                 }
             }
         } else {
@@ -153,13 +153,7 @@ impl Core {
     }
 
     /// Adds riders of other arms than the leader's, where there is a pipeline for all.
-    fn fill_others(
-        &mut self,
-        (tier, leader): (Tier, ArmIndex),
-        wave: &mut WaveLoad,
-        longest: f64,
-        pipelines: &mut dyn Pipelines,
-    ) {
+    fn fill_others(&mut self, tier: Tier, wave: &mut WaveLoad, longest: f64, pipelines: &mut dyn Pipelines) {
         let mut at = 0;
         while self.picks.len() < self.rules.lanes {
             let Some(&(rank, arm)) = self.ready[tier.index()].heads().get(at) else { break };

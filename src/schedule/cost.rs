@@ -343,6 +343,31 @@ mod tests {
     }
 
     #[test]
+    fn what_requests_share_is_moved_once() {
+        let mut model = CostModel::new(DEVICE);
+        let gather = GatherDesc { arm: ArmId(2), width: 8, shared: 9_000 };
+        let desc = DispatchDesc { gather: Some(gather), ..desc(64, 2_000, 10_000) };
+        let single = model.dispatch(&desc);
+        model.assume(&single, 2.0);
+        let cost = model.gather(&desc, &gather);
+        // At first by the single dispatch's ratio, then by its own.
+        for (requests, expected) in [(2, 2.0 * 11_000.0), (8, 2.0 * 17_000.0)] {
+            let together = model.gathered(&cost, requests);
+            assert_eq!(model.alone(model.load(&together, 64)), 110.0 + expected, "{requests} requests");
+        }
+        for _ in 0..60 {
+            let together = model.gathered(&cost, 4);
+            let load = model.load(&together, 64);
+            model.learn(&[model.share(&together, load)], model.alone(load), 40_000.0);
+        }
+        let together = model.gathered(&cost, 4);
+        let learned = model.alone(model.load(&together, 64));
+        assert!((learned / 40_000.0 - 1.0).abs() < 0.02, "{learned}");
+        let alone = model.alone(model.load(&single, 64));
+        assert!((alone / 20_110.0 - 1.0).abs() < 0.05, "the single dispatch keeps its own: {alone}");
+    }
+
+    #[test]
     fn fits_whole_rounds_and_at_least_one() {
         let mut model = CostModel::new(DEVICE);
         let cost = model.dispatch(&desc(64, 64_000, 0));

@@ -98,9 +98,9 @@ impl PlanInfo {
             arm: arms.index(dispatch.arm, false),
             workgroups: dispatch.workgroups,
             cost: cost.dispatch(dispatch),
-            crowd: dispatch.gather.map(|gather| {
-                crowds.add(arms.index(gather.arm, true), &gather, cost.gather(dispatch, &gather))
-            }),
+            crowd: dispatch
+                .gather
+                .map(|gather| crowds.add(arms.index(gather.arm, true), &gather, cost.gather(dispatch, &gather))),
             waits: dispatch.deps.len() as u32,
             successors: (starts[index], ends[index]),
         });
@@ -174,7 +174,14 @@ pub(super) mod tests {
     pub(in super::super) fn plan(deps: &[&[u32]]) -> Arc<PlanDesc> {
         let dispatches = deps
             .iter()
-            .map(|deps| DispatchDesc { arm: ArmId(7), workgroups: 4, flops: 1, bytes: 1, deps: deps.to_vec(), gather: None })
+            .map(|deps| DispatchDesc {
+                arm: ArmId(7),
+                workgroups: 4,
+                flops: 1,
+                bytes: 1,
+                deps: deps.to_vec(),
+                gather: None,
+            })
             .collect();
         Arc::new(PlanDesc { model: 0, dispatches })
     }

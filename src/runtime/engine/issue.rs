@@ -101,7 +101,8 @@ impl Engine {
         let mut params = members[0].resolved.params[dispatch].clone();
         let mut furthest = 0;
         if members.len() > 1 {
-            let gather = planned.gather.as_ref().ok_or_else(|| Error::internal("a dispatch that cannot be gathered"))?;
+            let gather =
+                planned.gather.as_ref().ok_or_else(|| Error::internal("a dispatch that cannot be gathered"))?;
             let base = |active: &Active| active.regions[usize::from(gather.region)].base();
             members.sort_by_key(|active| base(active));
             let mut words = params.to_vec();
