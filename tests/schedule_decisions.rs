@@ -421,7 +421,7 @@ fn predictions_say_how_far_they_are_off() {
 
 /// A dispatch on arm 3 that moves a megabyte of weights and some of its own; on arm 30 for up to four requests.
 fn weighty(shared: u64, flops: u64, workgroups: u32) -> Arc<PlanDesc> {
-    let gather = Some(GatherDesc { arm: ArmId(30), width: 4, shared });
+    let gather = Some(GatherDesc { arm: ArmId(30), least: 2, width: 4, shared });
     let dispatch = DispatchDesc { arm: ArmId(3), workgroups, flops, bytes: 1_050_000, deps: vec![], gather };
     Arc::new(PlanDesc { model: 0, dispatches: vec![dispatch] })
 }
@@ -520,4 +520,9 @@ fn what_does_not_pay_is_not_gathered() {
     assert_eq!(gathered(&plan, Options { coalesce: Coalesce::No, ..options(Policy::Bundled) }), 0);
     assert_eq!(gathered(&plan, Options { max_lanes: 2, ..options(Policy::Bundled) }), 4);
     assert_eq!(gathered(&plan, options(Policy::OnePass)), 0);
+    let mut few = (*plan).clone();
+    for (least, expected) in [(4, 4), (5, 0)] {
+        few.dispatches[0].gather = Some(GatherDesc { arm: ArmId(30), least, width: 8, shared: 1_000_000 });
+        assert_eq!(gathered(&Arc::new(few.clone()), options(Policy::Bundled)), expected, "{least} at least");
+    }
 }

@@ -170,7 +170,10 @@ impl World {
             return assert_eq!(dispatch.arm, run[0].arm);
         }
         let gather = dispatch.gather.unwrap();
-        assert!(self.options.coalesce == Coalesce::Yes && run.len() <= gather.width as usize, "{run:?}");
+        assert!(
+            self.options.coalesce == Coalesce::Yes && (gather.least..=gather.width).contains(&run[0].gathered),
+            "{run:?}"
+        );
         for (at, lane) in run.iter().enumerate() {
             let same = (lane.dispatch, lane.arm, lane.first, lane.count);
             assert_eq!(same, (run[0].dispatch, gather.arm, run[0].first, run[0].count));
@@ -310,7 +313,7 @@ fn run(scenario: &Scenario) -> Vec<String> {
 
 fn plan() -> impl Strategy<Value = Arc<PlanDesc>> {
     let deps = prop::collection::vec(any::<prop::sample::Index>(), 0..3);
-    let gather = prop::option::of((2u32..9, 0u64..1 << 30));
+    let gather = prop::option::of((2u32..4, 0u32..6, 0u64..1 << 30));
     let dispatch = (0..ARMS, 0u32..11, 0u64..34, 0u64..30, deps, gather);
     (0u32..4, prop::collection::vec(dispatch, 0..12)).prop_map(|(model, dispatches)| {
         let dispatches =
@@ -320,7 +323,10 @@ fn plan() -> impl Strategy<Value = Arc<PlanDesc>> {
                     _ => deps.iter().map(|dep| dep.index(index) as u32).collect(),
                 };
                 deps.sort_unstable();
-                let gather = gather.map(|(width, shared)| GatherDesc { arm: ArmId(GATHERED + arm), width, shared });
+                let gather = gather.map(|(least, more, shared)| {
+                    let (arm, width) = (ArmId(GATHERED + arm), least + more);
+                    GatherDesc { arm, least, width, shared }
+                });
                 let (arm, workgroups) = (ArmId(arm), 1 << groups);
                 DispatchDesc { arm, workgroups, flops: 1 << flops, bytes: 1 << bytes, deps, gather }
             });

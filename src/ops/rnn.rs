@@ -57,7 +57,8 @@ struct StepParams {
     gather: [u32; 4],
 }
 
-/// Requests that a dispatch may compute at once: the kernels hold a value of each in a `vec4`.
+/// Requests that a dispatch may compute at once: the kernels hold a value of each in a `vec4`. Measured on llvmpipe: for
+/// two of them it takes as long as two dispatches beside each other, for four two thirds of the time.
 const GATHERED: u32 = 4;
 
 /// Inputs: X, W, R, B, sequence_lens, initial_h, initial_c, P; outputs: Y, Y_h, Y_c.
@@ -278,7 +279,7 @@ fn input_gates(cx: &mut Lowering<'_>, sizes: &Sizes) -> Result<BufferId> {
             bytes: 4 * (x.len() + len + directions * 4 * hidden * inputs) as u64,
         },
     };
-    cx.emit_gathered(emit, GatherBy { width: GATHERED, constants: &[], own: &[0, 3] })?;
+    cx.emit_gathered(emit, GatherBy { least: 3, width: GATHERED, constants: &[], own: &[0, 3] })?;
     Ok(gates)
 }
 
@@ -345,7 +346,7 @@ fn run_steps(cx: &mut Lowering<'_>, sizes: &Sizes, gates: BufferId) -> Result<(V
                 bytes: 4 * (len * 8 + directions * 4 * hidden * hidden) as u64,
             },
         };
-        cx.emit_gathered(emit, GatherBy { width: GATHERED, constants: &[], own: &own })?;
+        cx.emit_gathered(emit, GatherBy { least: 3, width: GATHERED, constants: &[], own: &own })?;
     }
     Ok((y, state))
 }

@@ -64,6 +64,8 @@ pub struct Emit<'a> {
 /// How a dispatch may be run for several requests at once: by its kernel with the override `GATHER`.
 #[derive(Debug)]
 pub struct GatherBy<'a> {
+    /// The fewest requests for which it takes less time than apart; at least two.
+    pub least: u32,
     /// The most requests, not more than the kernel's parameter `gather` has words.
     pub width: u32,
     /// Override values other than the dispatch's own.
@@ -274,7 +276,7 @@ impl<'a> Lowering<'a> {
         let kernel = pending.variant.kernel().clone();
         let field = kernel.params.iter().flat_map(|params| &params.fields).find(|field| field.name == "gather");
         let word = match field {
-            Some(field) if by.width >= 2 && field.size / 4 >= by.width => field.offset / 4,
+            Some(field) if (2..=by.width).contains(&by.least) && field.size / 4 >= by.width => field.offset / 4,
             _ => return Err(Error::internal(format!("kernel {} cannot gather {} requests", kernel.name, by.width))),
         };
         let mut shared = 0;
@@ -289,7 +291,14 @@ impl<'a> Lowering<'a> {
         let kept = constants.iter().filter(|(name, _)| !by.constants.iter().any(|(other, _)| other == name));
         let constants = kept.chain(by.constants).copied().chain([("GATHER", 1.0)]);
         let shared = shared.min(pending.cost.bytes);
-        let gather = Gather { variant: Variant::new(kernel, constants), width: by.width, word, region: 0, shared };
+        let gather = Gather {
+            variant: Variant::new(kernel, constants),
+            least: by.least,
+            width: by.width,
+            word,
+            region: 0,
+            shared,
+        };
         self.builder.dispatches[before].gather = Some(gather);
         Ok(())
     }

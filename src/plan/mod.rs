@@ -62,6 +62,8 @@ pub struct Gather {
     /// The variant that does. It gives each request the bits that [`Dispatch::variant`] gives, workgroup by workgroup, and
     /// has the same bindings and parameters.
     pub variant: Variant,
+    /// The fewest requests for which it takes less time than apart; at least two.
+    pub least: u32,
     /// The most requests.
     pub width: u32,
     /// The first of `width` parameter words: the number of requests, then how far the memory of each further one lies

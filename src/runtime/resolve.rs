@@ -94,6 +94,7 @@ impl Resolved {
             operands.push(addresses);
             let gather = dispatch.gather.as_ref().map(|gather| GatherDesc {
                 arm: executor.intern(Arm { variant: gather.variant.clone(), slots: slots.clone() }),
+                least: gather.least,
                 width: gather.width,
                 shared: gather.shared,
             });

@@ -345,7 +345,7 @@ mod tests {
     #[test]
     fn what_requests_share_is_moved_once() {
         let mut model = CostModel::new(DEVICE);
-        let gather = GatherDesc { arm: ArmId(2), width: 8, shared: 9_000 };
+        let gather = GatherDesc { arm: ArmId(2), least: 2, width: 8, shared: 9_000 };
         let desc = DispatchDesc { gather: Some(gather), ..desc(64, 2_000, 10_000) };
         let single = model.dispatch(&desc);
         model.assume(&single, 2.0);

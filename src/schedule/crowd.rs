@@ -17,6 +17,7 @@ pub(super) type Place = (Tier, Rank);
 #[derive(Debug)]
 struct Crowd {
     arm: ArmIndex,
+    least: usize,
     width: usize,
     cost: GatherCost,
     /// Of requests that stand before the dispatch, the first to go last. Some may have gone on, or ended.
@@ -32,7 +33,7 @@ pub(super) struct Crowds {
 
 impl Crowds {
     pub(super) fn add(&mut self, arm: ArmIndex, desc: &GatherDesc, cost: GatherCost) -> CrowdIndex {
-        let crowd = Crowd { arm, width: desc.width as usize, cost, waiting: Vec::new() };
+        let crowd = Crowd { arm, least: desc.least as usize, width: desc.width as usize, cost, waiting: Vec::new() };
         match self.free.pop() {
             Some(index) => {
                 self.crowds[index as usize] = crowd;
@@ -144,8 +145,8 @@ impl Core {
         longest: f64,
         pipelines: &mut dyn Pipelines,
     ) -> usize {
-        let Crowd { arm, cost, .. } = &self.crowds.crowds[crowd as usize];
-        let (arm, cost) = (*arm, *cost);
+        let Crowd { arm, cost, least, .. } = &self.crowds.crowds[crowd as usize];
+        let (arm, cost, least) = (*arm, *cost, *least);
         if self.lacks_pipeline(arm) {
             return 0;
         }
@@ -157,7 +158,7 @@ impl Core {
         let before = if self.picks.is_empty() { 0.0 } else { self.cost.wave(wave) };
         let mut members = mates.len();
         let gain = loop {
-            if members < 2 {
+            if members < least {
                 return 0;
             }
             let load = {

@@ -64,6 +64,8 @@ pub enum Class {
 pub struct GatherDesc {
     /// What runs: as many workgroups as for one request, each doing the work of all.
     pub arm: ArmId,
+    /// The fewest requests, at least two.
+    pub least: u32,
     /// The most requests.
     pub width: u32,
     /// The part of [`DispatchDesc::bytes`] that is moved once for all.

@@ -70,7 +70,7 @@ impl PlanInfo {
         let dispatches = &desc.dispatches;
         let well_formed = dispatches.iter().enumerate().all(|(index, dispatch)| {
             dispatch.workgroups > 0
-                && dispatch.gather.is_none_or(|gather| gather.width > 1)
+                && dispatch.gather.is_none_or(|gather| (2..=gather.width).contains(&gather.least))
                 && dispatch.deps.iter().all(|&dep| (dep as usize) < index)
         });
         if !well_formed || u32::try_from(dispatches.iter().map(|d| d.deps.len() + 1).sum::<usize>()).is_err() {
