@@ -75,7 +75,7 @@ impl Bench {
             // Each waits for the one before.
             "B0" => {
                 for lane in all {
-                    self.submit(vec![WaveWork { lanes: vec![lane] }])?;
+                    self.submit(vec![WaveWork { lanes: vec![lane], ..Default::default() }])?;
                     self.drain(0)?;
                 }
             }
@@ -83,14 +83,16 @@ impl Bench {
             "B1" => {
                 for lane in all {
                     self.drain(1)?;
-                    self.submit(vec![WaveWork { lanes: vec![lane] }])?;
+                    self.submit(vec![WaveWork { lanes: vec![lane], ..Default::default() }])?;
                 }
             }
             "B3" => {
-                self.submit(all.into_iter().map(|lane| WaveWork { lanes: vec![lane] }).collect())?;
+                self.submit(
+                    all.into_iter().map(|lane| WaveWork { lanes: vec![lane], ..Default::default() }).collect(),
+                )?;
             }
             _ => {
-                self.submit(vec![WaveWork { lanes: all }])?;
+                self.submit(vec![WaveWork { lanes: all, ..Default::default() }])?;
             }
         }
         self.drain(0)?;
@@ -99,7 +101,10 @@ impl Bench {
 
     fn host(&mut self, waves: usize, lanes: usize) -> fascine::Result<Duration> {
         let work = (0..waves)
-            .map(|wave| WaveWork { lanes: (0..lanes).map(|lane| self.lane((wave * lanes + lane) % 120)).collect() })
+            .map(|wave| WaveWork {
+                lanes: (0..lanes).map(|lane| self.lane((wave * lanes + lane) % 120)).collect(),
+                ..Default::default()
+            })
             .collect();
         let spent = self.submit(work)?;
         self.drain(0)?;

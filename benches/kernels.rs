@@ -1,38 +1,17 @@
 //! Kernels against the floor of the adapter: GFLOP/s of layers of the zoo's models beside a kernel that only multiplies
-//! and adds, and GB/s beside one that only copies. Each layer is a model of one node; times are the device's where it has
+//! and adds (the floor also tells of one that only copies). Each layer is a model of one node; times are the device's where it has
 //! timestamps. `kernels NAME` runs the layers whose label contains NAME.
 
 mod common;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use common::{Table, arguments, median};
+use common::floor::{Floor, time};
+use common::{Table, arguments};
 use fascine::graph::{Attr, Dim, Graph, Node, Value};
-use fascine::{Completion, DType, Options, Runtime, Tensor};
+use fascine::{DType, Options, Runtime, Tensor};
 
 const RUNS: usize = 9;
-
-/// 3072 multiply-adds of four-vectors for each invocation.
-const PEAK: &str = "
-@group(0) @binding(0) var<storage, read_write> out: array<vec4<f32>>;
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let x = out[id.x];
-    var a = x; var b = x + 1.0; var c = x + 2.0;
-    for (var i = 0u; i < 1024u; i++) {
-        a = fma(a, x, b); b = fma(b, x, c); c = fma(c, x, a);
-    }
-    out[id.x] = a + b + c;
-}";
-
-const COPY: &str = "
-@group(0) @binding(0) var<storage, read> source: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read_write> out: array<vec4<f32>>;
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    out[id.x] = source[id.x];
-}";
 
 /// A convolution: label, channels in, size of the square input, channels out, kernel, stride, padding, groups.
 type Conv = (&'static str, usize, usize, usize, usize, usize, usize, usize);
@@ -143,46 +122,26 @@ fn layers() -> Vec<Layer> {
     convs.chain(products).chain(left).collect()
 }
 
-/// Seconds of one run, and of the first.
-fn time(mut run: impl FnMut() -> fascine::Result<Completion>) -> fascine::Result<(f64, f64)> {
-    let seconds = |done: &Completion| done.timing().gpu.unwrap_or(done.timing().total).as_secs_f64();
-    let first = run()?.timing().total;
-    let mut times = Vec::new();
-    for _ in 0..RUNS {
-        times.push(seconds(&run()?));
-    }
-    Ok((median(&mut times), Duration::as_secs_f64(&first)))
-}
-
 fn main() -> fascine::Result<()> {
     let only = arguments().into_iter().next().unwrap_or_default();
     let runtime = Runtime::new(Options::default())?;
     println!("## Kernels\n\nAdapter: {}. Median of {RUNS} runs.\n", runtime.adapter());
 
-    let words = 1 << 20;
-    let peak = runtime.load_kernel(PEAK)?;
-    let (fma, _) =
-        time(|| peak.request().tensor("out", values(&[4096 * 4], 1))?.workgroups([64, 1, 1]).submit()?.wait())?;
-    let copy = runtime.load_kernel(COPY)?;
-    let (bytes, _) = time(|| {
-        let request = copy.request().tensor("source", values(&[words * 4], 1))?;
-        request.output("out", DType::F32, [words * 4])?.workgroups([words as u32 / 64, 1, 1]).submit()?.wait()
-    })?;
-    let peak = 2.0 * 3.0 * 1024.0 * 4096.0 * 4.0 / fma / 1e9;
-    println!("Floor: {peak:.1} GFLOP/s, copies at {:.1} GB/s.\n", 32.0 * words as f64 / bytes / 1e9);
+    let floor = Floor::measure(&runtime)?;
+    println!("Floor: {floor}.\n");
 
     let mut table = Table::new(["layer", "MFLOP", "ms", "GFLOP/s", "of peak", "first ms"]);
     for layer in layers().into_iter().filter(|layer| layer.label.contains(&only)) {
         let model = runtime.load_graph(layer.graph)?;
         let input = values(&layer.input, 3);
-        let (seconds, first) = time(|| model.request().input("x", input.clone())?.submit()?.wait())?;
+        let (seconds, first) = time(RUNS, || model.request().input("x", input.clone())?.submit()?.wait())?;
         let rate = layer.flops / seconds / 1e9;
         table.row([
             layer.label.to_owned(),
             format!("{:.1}", layer.flops / 1e6),
             format!("{:.3}", seconds * 1e3),
             format!("{rate:.1}"),
-            format!("{:.0} %", 100.0 * rate / peak),
+            format!("{:.0} %", 100.0 * rate * 1e9 / floor.flops),
             format!("{:.0}", first * 1e3),
         ]);
     }

@@ -1,5 +1,5 @@
-//! Single models, batch 1: time to the first result, steady median, and the floor of this adapter (the measured peak of
-//! fused multiply-adds, in `cargo bench --bench kernels`, gives the rate; pass it as `--peak GFLOP/s`).
+//! Single models, batch 1: time to the first result, steady median, and the floor of this adapter: for each dispatch the
+//! larger of its operations at the measured peak of multiply-adds and its bytes at the measured rate of copies, added up.
 //!
 //! Set `MESA_SHADER_CACHE_DISABLE=true` for cold first results on Mesa.
 
@@ -7,6 +7,7 @@ mod common;
 
 use std::time::Instant;
 
+use common::floor::Floor;
 use common::{Table, arguments, median};
 use fascine::{DType, LoadOptions, Model, Options, Result, Runtime, Tensor};
 
@@ -37,23 +38,25 @@ fn inputs(model: &Model, sizes: &[(&str, usize)]) -> Result<(Vec<(String, Tensor
 
 fn main() -> Result<()> {
     let arguments = arguments();
-    let at = arguments.iter().position(|argument| argument == "--peak");
-    let peak: Option<f64> = at.and_then(|at| arguments.get(at + 1)).and_then(|value| value.parse().ok());
+    let only = arguments.first().map_or("", String::as_str);
     println!("## Single models, batch 1, f32\n");
-    println!("Adapter: {}. Median of {RUNS} runs after the first, wall time.\n", {
-        Runtime::new(Options::default())?.adapter()
-    });
+    let floor = {
+        let runtime = Runtime::new(Options::default())?;
+        println!("Adapter: {}. Median of {RUNS} runs after the first, wall time.\n", runtime.adapter());
+        Floor::measure(&runtime)?
+    };
+    println!("Floor: {floor}.\n");
     let mut table = Table::new([
         "model",
         "first ms",
         "median ms",
         "GFLOP/s",
         "floor ms",
-        "of the floor",
+        "floor / ours",
         "best peer ms",
         "peer / ours",
     ]);
-    for &(name, sizes, peer) in MODELS {
+    for &(name, sizes, peer) in MODELS.iter().filter(|(name, _, _)| name.contains(only)) {
         let runtime = Runtime::new(Options::default())?;
         let options = LoadOptions { synthetic_weights: true, ..LoadOptions::default() };
         let model = runtime.load_with(format!("tests/zoo/{name}.onnx"), &options)?;
@@ -71,15 +74,16 @@ fn main() -> Result<()> {
         let mut times = (0..RUNS).map(|_| run()).collect::<Result<Vec<f64>>>()?;
         let steady = median(&mut times);
         let flops = model.plan(&shapes)?.flops as f64;
-        let floor = peak.map(|peak| flops / peak / 1e6);
+        let dispatches = model.dispatches(&shapes)?;
+        let least: f64 = dispatches.iter().map(|d| floor.seconds(d.cost.flops as f64, d.cost.bytes as f64) * 1e3).sum();
         let or_dash = |value: Option<f64>, digits: usize| value.map_or("-".into(), |value| format!("{value:.digits$}"));
         table.row([
             name.into(),
             format!("{first:.0}"),
             format!("{steady:.1}"),
             format!("{:.1}", flops / steady / 1e6),
-            or_dash(floor, 1),
-            or_dash(floor.map(|floor| floor / steady), 2),
+            format!("{least:.2}"),
+            format!("{:.2}", least / steady),
             or_dash(peer, 0),
             or_dash(peer.map(|peer| peer / steady), 2),
         ]);

@@ -1,8 +1,10 @@
-//! The scheduler's own cost: nanoseconds per lane by number of tenants, with a request of each always outstanding.
+//! The scheduler's own cost: nanoseconds per lane by number of tenants, with a request of each always outstanding. Then the
+//! simulator's speed: a million requests.
 
 use std::sync::Arc;
 use std::time::Instant;
 
+use fascine::schedule::simulate::{Arrivals, Front, Scenario, Stream, VirtualDevice, simulate};
 use fascine::schedule::{
     ArmId, DeviceModel, DispatchDesc, Nanos, Options, Order, Pipelines, PlanDesc, Policy, RequestDesc, Scheduler,
 };
@@ -64,6 +66,32 @@ fn measure(policy: Policy, tenants: u32, lanes: u64) -> (f64, f64) {
     (start.elapsed().as_nanos() as f64 / stats.lanes as f64, stats.lanes as f64 / stats.waves as f64)
 }
 
+/// A million requests of six dispatches each, to eight models at most of what the device can do.
+fn million() {
+    let device = DeviceModel::for_parallelism(256);
+    let plan = |model| {
+        let mut plan = (*plan(model)).clone();
+        plan.dispatches.truncate(6);
+        Arc::new(plan)
+    };
+    let stream = |model| Stream::new(plan(model), Arrivals::Poisson { rate: 1_000.0 }, Some(2_000_000));
+    let scenario = Scenario {
+        seed: 1,
+        warm_up: 0,
+        duration: 125_000_000_000,
+        device: VirtualDevice::new(device),
+        options: Options { device, ..Options::default() },
+        front: Front::Direct,
+        losses: Vec::new(),
+        streams: (0..8).map(stream).collect(),
+    };
+    let start = Instant::now();
+    let report = simulate(&scenario);
+    let [_, waves, lanes] = report.issued;
+    let (seconds, requests) = (start.elapsed().as_secs_f64(), report.total.arrived);
+    println!("\n{requests} simulated requests, {lanes} lanes in {waves} waves: {seconds:.1} s");
+}
+
 fn main() {
     println!("{:<10} {:>8} {:>12} {:>12}", "policy", "tenants", "ns/lane", "lanes/wave");
     for policy in [Policy::TimeOnly, Policy::OnePass, Policy::Bundled] {
@@ -72,4 +100,5 @@ fn main() {
             println!("{:<10} {tenants:>8} {nanos:>12.0} {width:>12.1}", format!("{policy:?}"));
         }
     }
+    million();
 }

@@ -4,6 +4,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 . scripts/setup-build.sh
+# No components: the arguments are the demo's.
+# shellcheck disable=SC2119
 setup_build
 scripts/setup-vulkan.sh
 cargo build --release --locked --bin fascine

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # To be sourced. Makes sure that cargo and a linker are there, and the rustup components given.
 
 setup_build() {

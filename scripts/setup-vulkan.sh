@@ -7,6 +7,8 @@ icd_dirs=(/usr/share/vulkan/icd.d /etc/vulkan/icd.d /usr/local/share/vulkan/icd.
 
 say() { printf 'setup-vulkan: %s\n' "$*"; }
 
+# Where Debian keeps ldconfig, which is not on everyone's path.
+PATH=$PATH:/usr/sbin:/sbin
 have_loader() { ldconfig -p 2>/dev/null | grep -q 'libvulkan\.so\.1'; }
 
 # A driver for real hardware: any installed ICD that is not lavapipe, with a GPU's device node to talk to.
@@ -107,5 +109,8 @@ if [ "${candidate:-0}" -lt 24 ]; then
   target=(-t "${suite}-backports")
 fi
 as_root apt-get install -q -y --no-install-recommends "${target[@]}" libvulkan1 mesa-vulkan-drivers
-have_loader && have_lavapipe || { say "the installation left no Vulkan driver" >&2; exit 1; }
+if ! have_loader || ! have_lavapipe; then
+  say "the installation left no Vulkan driver" >&2
+  exit 1
+fi
 say "installed Mesa $(mesa_major)"

@@ -20,6 +20,8 @@ pub enum ErrorKind {
     Shape,
     /// A request's inputs or arguments are wrong.
     Input,
+    /// A value that the device computed leaves the range in which it can compute.
+    Overflow,
     /// A kernel does not parse, validate or relocate.
     Kernel,
     /// Something does not fit into the memory cap.

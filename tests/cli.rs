@@ -98,6 +98,58 @@ fn check_without_sizes_names_the_open_dimensions() {
     assert!(text(&["check", VAD, "--synthetic-weights"]).contains("--dim samples=N"));
 }
 
+/// A model of these nodes, each from `x` (f32[2]) to an output of its own.
+fn model(nodes: &[(&str, &str)]) -> Vec<u8> {
+    use rten_onnx::onnx::{
+        DataType, Dimension, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorShapeProto, TypeProto,
+        TypeProtoTensor, ValueInfoProto,
+    };
+    let some = |text: &str| Some(text.to_owned());
+    let info = |name: &str| {
+        let dim = vec![Dimension { dim_value: Some(2), dim_param: None }];
+        let tensor = TypeProtoTensor { elem_type: Some(DataType::FLOAT), shape: Some(TensorShapeProto { dim }) };
+        ValueInfoProto { name: some(name), r#type: Some(TypeProto { tensor_type: Some(tensor), sequence: None }) }
+    };
+    let node = |&(name, op): &(&str, &str)| NodeProto {
+        name: some(name),
+        op_type: some(op),
+        input: vec!["x".to_owned()],
+        output: vec![format!("{name}_out")],
+        ..NodeProto::default()
+    };
+    let graph = GraphProto {
+        node: nodes.iter().map(node).collect(),
+        input: vec![info("x")],
+        output: nodes.iter().map(|(name, _)| info(&format!("{name}_out"))).collect(),
+        ..GraphProto::default()
+    };
+    let opset_import = vec![OperatorSetIdProto { domain: some(""), version: Some(17) }];
+    ModelProto { ir_version: Some(8), opset_import, graph: Some(graph), ..ModelProto::default() }.write_buf().unwrap()
+}
+
+#[test]
+fn every_node_without_support_is_listed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("strange.onnx");
+    std::fs::write(&path, model(&[("first", "Nonesuch"), ("fine", "Relu"), ("second", "Einsum")])).unwrap();
+    let path = path.to_str().unwrap();
+    fails(&["check", path], &["strange.onnx", "2 nodes"]);
+    for command in ["run", "mix"] {
+        fails(&[command, path], &["strange.onnx", "first", "Nonesuch"]);
+    }
+    let output = run(&["check", path]);
+    let text = stdout(&output) + &stderr(&output);
+    for word in ["first", "Nonesuch", "second", "Einsum", "17", "f32[2]"] {
+        assert!(text.contains(word), "no {word} in {text}");
+    }
+    let output = run(&["check", path, "--json"]);
+    assert_eq!(output.status.code(), Some(2));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let unsupported = report["unsupported"].as_array().unwrap();
+    assert_eq!(unsupported.len(), 2, "{report}");
+    assert_eq!(report["runs"], false);
+}
+
 #[test]
 fn run_writes_outputs_of_their_true_type() {
     let folder = tempfile::tempdir().unwrap();

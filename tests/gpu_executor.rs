@@ -77,7 +77,7 @@ fn a_users_kernel_shares_a_wave_and_stays_in_its_tensors() {
             id: SubmissionId(3),
             clears: vec![],
             uploads: vec![Upload { slot: memory.slot(), offset: memory.base(), bytes }],
-            waves: vec![WaveWork { lanes: vec![lane(wild, 2, &[]), lane(copy, 0, &[256])] }],
+            waves: vec![WaveWork { lanes: vec![lane(wild, 2, &[]), lane(copy, 0, &[256])], ..Default::default() }],
             downloads: vec![Download { slot: memory.slot(), offset: memory.base(), bytes: 4096, tag: 8 }],
         };
         executor.submit(work).unwrap();

@@ -5,6 +5,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use fascine::graph::{Dim, Graph, Node, Value};
 use fascine::runtime::{Drive, KernelRequest};
 use fascine::{DType, ErrorKind, Options, Runtime, Tensor, UserKernel};
 
@@ -272,4 +273,95 @@ fn the_schedule_changes_only_while_nothing_is_in_flight() {
     runtime.set_schedule(one_pass).unwrap();
     let done = scale(&kernel, 100, 3.0).submit().unwrap().wait().unwrap();
     assert_eq!(done.output("y").unwrap().as_slice::<f32>().unwrap(), scaled(100, 3.0));
+}
+
+#[test]
+fn requests_on_buffers_of_their_own_give_the_same_and_share_pipelines() {
+    use fascine::gpu::HeapLayout;
+    use fascine::schedule::Policy;
+    let options = Options { heap: HeapLayout::Apart, policy: Policy::OnePass, ..Options::default() };
+    let runtime = Runtime::new(options).unwrap();
+    let kernel = runtime.load_kernel(SCALE).unwrap();
+    // More than there can be buffers at a time, of three sizes.
+    let requests: Vec<_> = (1..=80u32)
+        .map(|n| {
+            let (len, factor) = ([300, 5_000, 40_000][n as usize % 3], n as f32);
+            (len, factor, scale(&kernel, len, factor).submit().unwrap())
+        })
+        .collect();
+    for (len, factor, request) in requests {
+        let done = request.wait().unwrap();
+        assert_eq!(done.output("y").unwrap().as_slice::<f32>().unwrap(), scaled(len, factor));
+        assert_eq!(done.timing().lanes_shared, 0);
+    }
+    let stats = runtime.stats().unwrap();
+    assert_eq!((stats.pipelines.arms, stats.pipelines.compiled), (1, 1), "one kernel, whatever the buffers");
+    assert!((2..=32).contains(&stats.memory.heap_segments), "{:?}", stats.memory);
+    assert_eq!(stats.memory.heap_used, 0);
+
+    let bundled = fascine::schedule::Options { policy: Policy::Bundled, ..runtime.schedule().clone() };
+    assert_eq!(runtime.set_schedule(bundled).unwrap_err().kind(), ErrorKind::Input);
+    let bundled = Options { heap: HeapLayout::Apart, ..Options::default() };
+    assert_eq!(Runtime::new(bundled).map(|_| ()).unwrap_err().kind(), ErrorKind::Input);
+}
+
+/// Rows of a constant table of `rows` times 1024 numbers; row `k` holds `k`.
+fn table(rows: usize) -> Graph {
+    let mut graph = Graph { name: "table".into(), ..Graph::default() };
+    let data = (0..rows * 1024).map(|at| (at / 1024) as f32).collect();
+    let data = graph.add_constant("data", Tensor::new([rows, 1024], data).unwrap());
+    let shape = Some(vec![Dim::Known(1)]);
+    let index = graph.add_value(Value { name: "row".into(), dtype: Some(DType::I64), shape, constant: None });
+    let output = graph.add_value(Value { name: "y".into(), ..Value::default() });
+    graph.inputs.push(index);
+    graph.outputs.push(output);
+    graph.nodes.push(Node {
+        name: "rows".into(),
+        op: "Gather".into(),
+        opset: 13,
+        inputs: vec![Some(data), Some(index)],
+        outputs: vec![Some(output)],
+        ..Node::default()
+    });
+    graph
+}
+
+#[test]
+fn a_large_model_loads_while_others_run() {
+    let runtime = Runtime::new(Options::default()).unwrap();
+    let kernel = runtime.load_kernel(SCALE).unwrap();
+    let stream = || scale(&kernel, 256, 2.0).submit().unwrap().wait().unwrap();
+    stream();
+    // 100 MiB of weights, in pieces.
+    let model = runtime.load_graph(table(25 << 10)).unwrap();
+    let row = |row: i64| model.request().input("row", Tensor::new([1], vec![row]).unwrap()).unwrap().submit().unwrap();
+    let large = row(20_000);
+    let mut between = 0;
+    while runtime.stats().unwrap().loading == 1 {
+        let done = stream();
+        assert_eq!(done.output("y").unwrap().as_slice::<f32>().unwrap(), scaled(256, 2.0));
+        between += 1;
+    }
+    let done = large.wait().unwrap();
+    assert_eq!(done.output("y").unwrap().as_slice::<f32>().unwrap(), [20_000.0; 1024]);
+    let stats = runtime.stats().unwrap();
+    println!("{between} requests while 100 MiB were loaded; longest step {} us", stats.longest_step_nanos / 1000);
+    assert!(between >= 5, "only {between} requests ran while the weights were loaded");
+    // The last handle goes while another's load is under way, and a request is dropped that waits for it.
+    let other = runtime.load_graph(table(25 << 10)).unwrap();
+    drop(other.request().input("row", Tensor::new([1], vec![1i64]).unwrap()).unwrap().submit().unwrap());
+    let kept = other.request().input("row", Tensor::new([1], vec![7i64]).unwrap()).unwrap().submit().unwrap();
+    drop(other);
+    assert_eq!(kept.wait().unwrap().output("y").unwrap().as_slice::<f32>().unwrap(), [7.0; 1024]);
+    drop(row(1));
+    drop(model);
+    // What was issued before the drop comes back first.
+    for _ in 0..500 {
+        let memory = runtime.memory().unwrap();
+        if (memory.heap_used, memory.weights_used) == (0, 0) {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("{:?}", runtime.memory().unwrap());
 }

@@ -81,7 +81,7 @@ fn a_late_request_runs_or_is_dropped_as_asked() {
     assert_eq!((outcomes.completed, outcomes.late, outcomes.dropped, outcomes.failed), (1, 1, 1, 0));
     assert_eq!((stats.requests, stats.blocked), (3, 1), "one came before the kernel was compiled, and waited for it");
     let traced: Vec<_> = fixture.trace.take_all().requests.iter().map(|request| request.outcome).collect();
-    assert_eq!(traced, [Outcome::CompletedLate, Outcome::Completed]);
+    assert_eq!(traced, [Outcome::Dropped, Outcome::CompletedLate, Outcome::Completed]);
 }
 
 #[test]

@@ -382,10 +382,11 @@ fn best_effort_gets_its_part_beside_a_flood_of_deadlines() {
 fn riders_do_not_cost_a_leader_its_deadline() {
     let urgent = chain(&[(0, 8, 30_000_000)]);
     let (fitting, spilling) = (chain(&[(0, 160, 14_000_000)]), chain(&[(0, 160, 60_000_000)]));
-    for (stretch, rider, lanes) in [(1, &fitting, 3), (1, &spilling, 1), (40, &spilling, 3)] {
+    for (stretch, rider, lanes) in [(1.0, &fitting, 1), (1.02, &fitting, 3), (1.02, &spilling, 1), (40.0, &spilling, 3)]
+    {
         let mut scheduler = Scheduler::new(options(Policy::Bundled));
         let (now, duration) = train(&mut scheduler, &urgent);
-        let deadline = Some(now + duration * stretch);
+        let deadline = Some(now + (duration as f64 * stretch) as Nanos);
         scheduler.submit(RequestDesc { plan: urgent.clone(), deadline, ..RequestDesc::default() }, now);
         for _ in 0..2 {
             scheduler.submit(RequestDesc { plan: rider.clone(), ..RequestDesc::default() }, now);
@@ -524,5 +525,28 @@ fn what_does_not_pay_is_not_gathered() {
     for (least, expected) in [(4, 4), (5, 0)] {
         few.dispatches[0].gather = Some(GatherDesc { arm: ArmId(30), least, width: 8, shared: 1_000_000 });
         assert_eq!(gathered(&Arc::new(few.clone()), options(Policy::Bundled)), expected, "{least} at least");
+    }
+}
+
+#[test]
+fn what_complements_a_wave_rides_before_more_of_the_same() {
+    let plan = |arm, flops, bytes| {
+        let dispatch = DispatchDesc { arm: ArmId(arm), workgroups: 12, flops, bytes, deps: Vec::new(), gather: None };
+        Arc::new(PlanDesc { model: 0, dispatches: vec![dispatch] })
+    };
+    let (compute, memory) = (|arm| plan(arm, 20_000_000, 0), |arm| plan(arm, 0, 2_000_000));
+    // The first leads; of two that follow, the second complements it if it is near enough in order.
+    for (leader, second, third, apart, rider) in [
+        (compute(0), compute(1), memory(2), 0, 2),
+        (memory(0), memory(1), compute(2), 0, 2),
+        (compute(0), memory(1), compute(2), 0, 1),
+        (compute(0), compute(1), memory(2), 50_000_000, 1),
+    ] {
+        let mut scheduler = Scheduler::new(Options { max_lanes: 2, ..options(Policy::Bundled) });
+        for (plan, deadline) in [(&leader, 90_000_000), (&second, 90_000_001), (&third, 90_000_002 + apart)] {
+            submit(&mut scheduler, plan, Some(deadline));
+        }
+        let submission = scheduler.issue(0, &mut Shop::any()).unwrap();
+        assert_eq!(lanes(&submission)[0], [(0, 0), (rider, 0)], "{submission:?}");
     }
 }

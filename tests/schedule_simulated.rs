@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use fascine::schedule::simulate::{Arrivals, Report, Scenario, Straggle, Stream, VirtualDevice, simulate};
+use fascine::schedule::simulate::{
+    Arrivals, Front, Loss, Report, Scenario, Straggle, Stream, VirtualDevice, WINDOW, simulate,
+};
 use fascine::schedule::{
     Admission, ArmId, DeviceModel, DispatchDesc, HoldBack, Nanos, Options, Order, PlanDesc, Policy,
 };
@@ -46,7 +48,16 @@ fn options(policy: Policy) -> Options {
 
 fn run(options: Options, streams: Vec<Stream>, time: Nanos) -> Report {
     let device = VirtualDevice { compile: 20_000_000, ..VirtualDevice::new(DEVICE) };
-    simulate(&Scenario { seed: 7, warm_up: 2 * SECOND, duration: 2 * SECOND + time, device, options, streams })
+    simulate(&Scenario {
+        seed: 7,
+        warm_up: 2 * SECOND,
+        duration: 2 * SECOND + time,
+        device,
+        options,
+        streams,
+        front: Front::Direct,
+        losses: Vec::new(),
+    })
 }
 
 /// Open-loop streams of all plans at `rate` each, with deadlines of three times their time alone.
@@ -129,9 +140,117 @@ fn predictions_become_good_with_and_without_timestamps() {
         let device = VirtualDevice { timestamps, skew: 0.6, compile: 20_000_000, ..VirtualDevice::new(DEVICE) };
         let streams = vec![Stream::new(network(0, 30, 20.0), Arrivals::Poisson { rate: 100.0 }, None)];
         let options = options(Policy::Bundled);
-        let report = simulate(&Scenario { seed: 1, warm_up: 0, duration: 5 * SECOND, device, options, streams });
+        let report = simulate(&Scenario {
+            seed: 1,
+            warm_up: 0,
+            duration: 5 * SECOND,
+            device,
+            options,
+            streams,
+            front: Front::Direct,
+            losses: Vec::new(),
+        });
         assert!(report.error.median <= bound, "{timestamps}: {:?}", report.error);
     }
+}
+
+#[test]
+fn a_lost_device_fails_what_has_begun_and_comes_back_cold() {
+    let stream = Stream::new(network(0, 30, 20.0), Arrivals::Poisson { rate: 500.0 }, Some(SECOND));
+    // Something is always on the device.
+    let busy = Stream::new(network(1, 30, 20.0), Arrivals::Closed { outstanding: 1 }, None);
+    let scenario = |losses| Scenario {
+        seed: 1,
+        warm_up: SECOND,
+        duration: 3 * SECOND,
+        device: VirtualDevice { compile: 5_000_000, ..VirtualDevice::new(DEVICE) },
+        options: options(Policy::Bundled),
+        front: Front::Direct,
+        losses,
+        streams: vec![stream.clone(), busy.clone()],
+    };
+    let sound = simulate(&scenario(Vec::new()));
+    assert_eq!((sound.total.failed, sound.cold), (0, 0));
+    let lasts = SECOND / 5;
+    let lost = simulate(&scenario(vec![Loss { at: 2 * SECOND, lasts }]));
+    assert_eq!(lost.streams[0].arrived, sound.streams[0].arrived);
+    assert_eq!(lost.total.completed + lost.total.failed, lost.total.arrived);
+    assert!((1..20).contains(&lost.total.failed), "only what had begun: {}", lost.total.failed);
+    let latency = |part| lost.streams[0].latency(part);
+    assert!(latency(1.0) > lasts - SECOND / 50 && latency(0.5) < lasts / 2, "those that came meanwhile waited");
+    assert!(lost.cold >= 90 && lost.compiled > sound.compiled + 5, "{} {}", lost.cold, lost.compiled);
+}
+
+#[test]
+fn tenants_come_and_go() {
+    let tenant = |from, until| Stream {
+        from,
+        until,
+        ..Stream::new(network(0, 10, 20.0), Arrivals::Poisson { rate: 200.0 }, None)
+    };
+    let streams = vec![tenant(0, Nanos::MAX), tenant(2 * SECOND, 3 * SECOND), tenant(9 * SECOND, Nanos::MAX)];
+    let report = run(options(Policy::Bundled), streams, 4 * SECOND);
+    let arrived = |at: usize| report.streams[at].arrived as i64;
+    assert!((arrived(0) - 800).abs() < 120 && (arrived(1) - 200).abs() < 60, "{} {}", arrived(0), arrived(1));
+    assert_eq!(arrived(2), 0);
+    let early = report.streams[1].windows.iter().take((2 * SECOND / WINDOW) as usize).all(|window| window[0] == 0);
+    assert!(early && report.streams[1].windows.len() as u64 <= 3 * SECOND / WINDOW + 1);
+}
+
+#[test]
+fn baselines_are_stronger_than_their_names() {
+    let stream = |plan: Arc<PlanDesc>| {
+        let times: Arc<[Nanos]> = std::iter::once(0).chain(std::iter::repeat_n(2 * SECOND, 200)).collect();
+        let weights = plan.dispatches.iter().map(|dispatch| dispatch.bytes / 2).collect();
+        Stream { weights: Some(weights), ..Stream::new(plan, Arrivals::Trace(times), None) }
+    };
+    let go = |policy, front| {
+        let device = VirtualDevice { compile: 20_000_000, ..VirtualDevice::new(DEVICE) };
+        let streams = vec![stream(network(0, 20, 20.0)), stream(network(1, 30, 15.0))];
+        let (options, losses) = (options(policy), Vec::new());
+        let duration = 3 * SECOND;
+        let report =
+            simulate(&Scenario { seed: 7, warm_up: SECOND, duration, device, options, streams, front, losses });
+        assert_eq!(report.total.completed, 400, "{front:?}");
+        report.total.latency(1.0)
+    };
+    let (time_only, one_pass) = (go(Policy::TimeOnly, Front::Direct), go(Policy::OnePass, Front::Direct));
+    let space_only = go(Policy::OnePass, Front::SpaceOnly);
+    let batched = go(Policy::TimeOnly, Front::Batching { window: 0, most: 16 });
+    assert!(space_only * 2 < one_pass, "{space_only} {one_pass}");
+    assert!(batched * 2 < time_only, "{batched} {time_only}");
+}
+
+#[test]
+fn measured_times_are_what_dispatches_take() {
+    let plan = network(0, 4, 20.0);
+    let stream = |measured: Option<Arc<[Nanos]>>| Stream {
+        measured,
+        ..Stream::new(plan.clone(), Arrivals::Periodic { rate: 20.0 }, None)
+    };
+    let go = |stream| {
+        let device = VirtualDevice { noise: 0.0, compile: 1_000_000, ..VirtualDevice::new(DEVICE) };
+        let (options, streams) = (options(Policy::TimeOnly), vec![stream]);
+        let losses = Vec::new();
+        let duration = 2 * SECOND;
+        simulate(&Scenario {
+            seed: 1,
+            warm_up: SECOND,
+            duration,
+            device,
+            options,
+            streams,
+            front: Front::Direct,
+            losses,
+        })
+        .total
+        .latency(0.5)
+    };
+    let measured = [50_000, 200_000, 7_000, 90_000];
+    let expected = measured.iter().sum::<Nanos>() + DEVICE.submission + 40_000;
+    let latency = go(stream(Some(measured.into())));
+    assert!(latency.abs_diff(expected) < 10, "{latency} {expected}");
+    assert!(go(stream(None)) < expected / 2);
 }
 
 #[test]
@@ -159,7 +278,16 @@ fn others_recover_from_a_straggler() {
     let device = VirtualDevice { compile: 20_000_000, ..VirtualDevice::new(DEVICE) };
     let (warm_up, duration) = (from + SECOND, from + 2 * SECOND);
     let options = options(Policy::Bundled);
-    let report = simulate(&Scenario { seed: 7, warm_up, duration, device, options, streams });
+    let report = simulate(&Scenario {
+        seed: 7,
+        warm_up,
+        duration,
+        device,
+        options,
+        streams,
+        front: Front::Direct,
+        losses: Vec::new(),
+    });
     let attained = report.streams[1..].iter().map(|stream| stream.attainment()).fold(1.0, f64::min);
     assert!(attained > 0.95, "{attained}");
 }

@@ -18,9 +18,10 @@ fn report(args: &[&str]) -> Value {
 
 #[test]
 fn the_examples_run_and_repeat() {
-    for (file, streams) in [("examples/scenarios/mixed.toml", 8), ("examples/scenarios/camera.toml", 5)] {
-        let first = report(&[file]);
-        assert_eq!(first, report(&[file]), "{file}");
+    for (file, streams) in [("mixed", 8), ("camera", 5), ("tenants", 16), ("batching", 8)] {
+        let path = format!("examples/scenarios/{file}.toml");
+        let first = report(&[&path]);
+        assert_eq!(first, report(&[&path]), "{file}");
         assert_eq!(first["streams"].as_array().unwrap().len(), streams, "{file}");
         assert!(first["requests"].as_u64().unwrap() > 500 && first["simulated"] == true, "{file}");
     }
@@ -58,6 +59,98 @@ fn popularity_traces_and_mistakes() {
         (format!("duration_s = 1.0\n{}", stream("{ process = 'trace', file = 'none' }")), "none"),
         (format!("duration_s = 1.0\n{poisson}deadline_ms = 1.0\ndeadline_x = 2.0\n"), "not both"),
         (format!("duration_s = 1.0\n{poisson}[device]\nflops = 0.0\n"), "rates"),
+    ] {
+        let output = go(&text);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(2) && stderr.contains(word), "{text}: {stderr}");
+    }
+}
+
+/// Two models of long dispatches on a small device, so that a run takes few of them.
+fn calibration(folder: &std::path::Path) -> String {
+    let dispatch = |kernel: &str, deps: &str, nanos: u32| {
+        format!(
+            "{{ kernel = '{kernel}', workgroups = 2, flops = {}, bytes = 1000, weights = 800, deps = {deps}, nanos = {nanos} }}",
+            nanos / 4
+        )
+    };
+    let model = |name: &str, nanos: u32| {
+        let dispatches =
+            [dispatch("a", "[]", nanos), dispatch("b", "[0]", nanos), dispatch("a", "[1]", nanos)].join(", ");
+        format!("[[model]]\nname = '{name}'\nweight_bytes = 2048\nheap_bytes = 1024\ndispatches = [{dispatches}]\n")
+    };
+    let text = format!(
+        "adapter = 'none'\nparallelism = 8\nflops = 1e9\nbytes = 1e9\nwave_ns = 6000\nlane_ns = 100\nsubmission_ns = 15000\n{}{}",
+        model("long", 3_000_000),
+        model("short", 600_000)
+    );
+    let path = folder.join("device.toml");
+    std::fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+fn bench(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_fascine")).arg("bench").args(args).output().unwrap()
+}
+
+#[test]
+fn the_benchmarks_run_on_a_calibrated_device() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = calibration(folder.path());
+    let json = |args: &[&str]| -> Value {
+        let output = bench(&[args, &["--calibration", &file, "--json"]].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let s4 = json(&["s4", "--simulated", "--short", "--requests", "200"]);
+    assert_eq!(s4["simulated"], true);
+    assert_eq!(s4["capacity_99"].as_array().unwrap().len(), 2);
+    let goodput = |arm: usize| {
+        let by_load = s4["goodput"][arm]["by_load"].as_array().unwrap();
+        assert_eq!(by_load.len(), 14);
+        by_load[13].as_f64().unwrap()
+    };
+    // Under overload, first come first served completes hardly anything in time.
+    assert!(goodput(5) > 2.0 * goodput(0), "{} {}", goodput(5), goodput(0));
+
+    let s5 = json(&["s5", "--model", "short", "--tenants", "2,6", "--requests", "200"]);
+    let [few, many] = &s5["tenants"].as_array().unwrap()[..] else { panic!("{s5}") };
+    assert!(few["blocked_ms"].as_f64().unwrap() > 0.0 && few["cold_requests"].as_u64().unwrap() > 0, "{few}");
+    assert!(many["gap"].as_f64().unwrap() >= 1.0 && many["host_us_per_lane"].as_f64().unwrap() > 0.0, "{many}");
+    assert_eq!((many["tenants"].as_u64(), many["weight_bytes"].as_u64()), (Some(6), Some(2048)));
+
+    for (args, word) in [
+        (vec!["s5", "--model", "none", "--calibration", &file], "long, short"),
+        (vec!["s5", "--load", "0", "--calibration", &file], "--load"),
+        (vec!["s5", "--tenants", "0"], "tenants"),
+        (vec!["s5", "--zoo", "nowhere"], "--zoo"),
+    ] {
+        let output = bench(&args);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(2) && stderr.contains(word), "{args:?}: {stderr}");
+    }
+}
+
+#[test]
+fn streams_replay_models_of_a_calibration_file() {
+    let folder = tempfile::tempdir().unwrap();
+    calibration(folder.path());
+    let path = folder.path().join("s.toml");
+    let go = |text: &str| {
+        std::fs::write(&path, format!("duration_s = 5.0\n[device]\ncalibration = 'device.toml'\nnoise = 0.0\n{text}"))
+            .unwrap();
+        simulate(&[path.to_str().unwrap(), "--json"])
+    };
+    let stream = |model: &str| {
+        format!("[[stream]]\nname = 's'\nmodel = '{model}'\narrivals = {{ process = 'periodic', rate = 10.0 }}\n")
+    };
+    let json: Value = serde_json::from_slice(&go(&stream("short")).stdout).unwrap();
+    let p50 = json["streams"][0]["latency_ms"][0].as_f64().unwrap();
+    assert!((1.8..2.0).contains(&p50), "three dispatches of 0.6 ms: {p50}");
+    for (text, word) in [
+        (stream("none"), "no model 'none'"),
+        (stream("short") + "from_s = -1.0\n", "times"),
+        (stream("short") + "[[loss]]\nat_s = -1.0\nlasts_s = 1.0\n", "loss"),
     ] {
         let output = go(&text);
         let stderr = String::from_utf8_lossy(&output.stderr);

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each benchmark uses its own part")]
 
+pub mod floor;
+
 /// The median; sorts in place.
 pub fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);

@@ -103,7 +103,7 @@ fn list(backends: wgpu::Backends) -> Vec<wgpu::Adapter> {
 
 fn report(index: usize, adapter: &wgpu::Adapter) -> AdapterReport {
     let caps = Caps::of(&adapter.get_info(), &adapter.limits(), adapter.features());
-    let unfit = unfit(&adapter.get_downlevel_capabilities(), &adapter.limits());
+    let unfit = unfit(adapter.get_info().backend, &adapter.get_downlevel_capabilities(), &adapter.limits());
     AdapterReport { index, missing: missing(&caps), unfit, caps }
 }
 
@@ -124,7 +124,15 @@ fn missing(caps: &Caps) -> Vec<String> {
 }
 
 /// Why fascine cannot run on an adapter or device with these.
-pub(super) fn unfit(downlevel: &wgpu::DownlevelCapabilities, limits: &wgpu::Limits) -> Option<String> {
+pub(super) fn unfit(
+    backend: wgpu::Backend,
+    downlevel: &wgpu::DownlevelCapabilities,
+    limits: &wgpu::Limits,
+) -> Option<String> {
+    if backend == wgpu::Backend::Gl {
+        // wgpu panics where one thread waits for the context longer than 6 s (1 s on Windows), which compiling takes.
+        return Some("OpenGL cannot compile beside running work; Vulkan, Metal and DirectX 12 can".to_owned());
+    }
     if !downlevel.flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS) {
         return Some("no compute shaders".to_owned());
     }
@@ -249,8 +257,10 @@ mod tests {
     #[test]
     fn default_limits_are_fit_and_downlevel_ones_are_not() {
         let downlevel = wgpu::DownlevelCapabilities::default();
-        assert_eq!(unfit(&downlevel, &wgpu::Limits::default()), None);
-        let none = unfit(&downlevel, &wgpu::Limits::downlevel_webgl2_defaults()).unwrap();
+        assert_eq!(unfit(wgpu::Backend::Vulkan, &downlevel, &wgpu::Limits::default()), None);
+        let gl = unfit(wgpu::Backend::Gl, &downlevel, &wgpu::Limits::default()).unwrap();
+        assert!(gl.contains("OpenGL"), "{gl}");
+        let none = unfit(wgpu::Backend::Vulkan, &downlevel, &wgpu::Limits::downlevel_webgl2_defaults()).unwrap();
         assert!(none.contains("max_storage_buffers_per_shader_stage is 0"), "{none}");
     }
 }

@@ -199,6 +199,7 @@ fn run(shared: &Shared, tools: &Tools, send: &mpsc::Sender<Outcome>) {
     let mut warmer = None;
     while let Some(job) = next(shared) {
         let start = Instant::now();
+        let _span = tracing::debug_span!("compile", arms = job.arms.len(), name = label(&job.arms)).entered();
         // A driver or front end that panics on one set of kernels must not take the others down.
         let result = catch_unwind(AssertUnwindSafe(|| compile(tools, &job, &mut warmer))).unwrap_or_else(|panic| {
             let text = panic.downcast_ref::<String>().map(String::as_str);
@@ -206,7 +207,7 @@ fn run(shared: &Shared, tools: &Tools, send: &mpsc::Sender<Outcome>) {
             Err(Error::internal(format!("compiling {} panicked: {text}", label(&job.arms))))
         });
         let took = start.elapsed();
-        tracing::debug!(arms = job.arms.len(), name = label(&job.arms), ?took, ok = result.is_ok(), "pipeline");
+        tracing::debug!(?took, ok = result.is_ok(), "compiled");
         let compiled = result.is_ok();
         let sent = send.send(Outcome { key: job.key, result, took }).is_ok();
         let idle = {
@@ -234,7 +235,7 @@ fn label(arms: &[Arm]) -> String {
 }
 
 fn compile(tools: &Tools, job: &Job, warmer: &mut Option<Warmer>) -> Result<Compiled> {
-    let linked = link(&job.arms, tools.clamp)?;
+    let linked = tracing::debug_span!("link").in_scope(|| link(&job.arms, tools.clamp))?;
     let name = label(&job.arms);
     let caps = tools.gpu.caps();
     let limits = [
@@ -254,11 +255,13 @@ fn compile(tools: &Tools, job: &Job, warmer: &mut Option<Warmer>) -> Result<Comp
             Some(warmer) => Ok(warmer),
             None => Warmer::new(&tools.gpu).map(|new| warmer.insert(new)),
         };
-        if let Err(error) = warm.and_then(|warmer| warmer.warm(&name, &linked)) {
+        let span = tracing::debug_span!("warm_up");
+        if let Err(error) = span.in_scope(|| warm.and_then(|warmer| warmer.warm(&name, &linked))) {
             tracing::debug!(%error, name, "not warmed up");
         }
     }
-    create(&tools.gpu.device, tools.cache.as_ref(), &name, &linked)
+    let span = tracing::debug_span!("create_pipeline");
+    span.in_scope(|| create(&tools.gpu.device, tools.cache.as_ref(), &name, &linked))
 }
 
 fn create(device: &wgpu::Device, cache: Option<&DiskCache>, name: &str, linked: &Linked) -> Result<Compiled> {

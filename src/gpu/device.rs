@@ -161,7 +161,7 @@ impl Gpu {
     }
 
     fn assemble(adapter: wgpu::Adapter, device: wgpu::Device, queue: wgpu::Queue, shared: bool) -> Result<Gpu> {
-        if let Some(why) = unfit(&adapter.get_downlevel_capabilities(), &device.limits()) {
+        if let Some(why) = unfit(adapter.get_info().backend, &adapter.get_downlevel_capabilities(), &device.limits()) {
             return Err(Error::limit(why));
         }
         let caps = Caps::of(&adapter.get_info(), &device.limits(), device.features());

@@ -11,14 +11,14 @@ use super::cache::DiskCache;
 use super::compile::{Notify, Tools};
 use super::device::{Caps, Gpu};
 use super::fault::scoped;
-use super::memory::{Allocation, Memory, MemoryStats};
+use super::memory::{Allocation, HeapLayout, Memory, MemoryStats};
 use super::pipelines::PipelineStore;
 use super::staging::{Direction, Filler, StagingPool, words_up};
 use super::tables::{TableBuffers, TableWriter, WaveTable};
-use super::timing::{Timer, Timers};
+use super::timing::{Timer, Timers, Times};
 use super::work::{Download, Finished, Upload, WaveWork, Work};
 use crate::error::{Error, Result};
-use crate::link::{Arm, Clamp, SlotKind};
+use crate::link::{Arm, Clamp, Slot, SlotKind};
 use crate::schedule::{ArmId, SubmissionId};
 
 /// How long a thread sleeps between polls where it must not block on the device.
@@ -38,19 +38,22 @@ pub struct ExecutorOptions {
     pub clamp: Clamp,
     /// Bound on a segment's bytes below the device's own: lets tests have many segments.
     pub segment_bytes: Option<u64>,
+    /// How the heap is divided.
+    pub heap: HeapLayout,
     /// Called from a compile thread when a pipeline is ready or has failed; must not block.
     pub notify: Option<Arc<dyn Fn() + Send + Sync>>,
 }
 
 impl fmt::Debug for ExecutorOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { memory_cap, cache_dir, compile_threads, clamp, segment_bytes, notify } = self;
+        let Self { memory_cap, cache_dir, compile_threads, clamp, segment_bytes, heap, notify } = self;
         f.debug_struct("ExecutorOptions")
             .field("memory_cap", memory_cap)
             .field("cache_dir", cache_dir)
             .field("compile_threads", compile_threads)
             .field("clamp", clamp)
             .field("segment_bytes", segment_bytes)
+            .field("heap", heap)
             .field("notify", &notify.is_some())
             .finish()
     }
@@ -94,7 +97,7 @@ impl Executor {
     /// # Errors
     /// `Io` if no thread can be started, `Device` if the device is lost.
     pub fn new(gpu: Gpu, options: ExecutorOptions) -> Result<Self> {
-        let ExecutorOptions { memory_cap, cache_dir, compile_threads, clamp, segment_bytes, notify } = options;
+        let ExecutorOptions { memory_cap, cache_dir, compile_threads, clamp, segment_bytes, heap, notify } = options;
         let threads = match compile_threads {
             // Nothing runs before its pipeline is there, so that even two cores do better with both at it.
             0 => std::thread::available_parallelism().map_or(1, |n| n.get().clamp(1, 4)),
@@ -108,7 +111,7 @@ impl Executor {
         let device = &gpu.device;
         let groups = scoped(device, "bind groups", || BindGroups::new(device.clone()))?;
         Ok(Executor {
-            memory: Memory::new(device.clone(), gpu.caps(), memory_cap, segment_bytes),
+            memory: Memory::new(device.clone(), gpu.caps(), memory_cap, segment_bytes, heap),
             groups,
             tables: TableBuffers::new(device.clone()),
             writer: TableWriter::default(),
@@ -153,6 +156,22 @@ impl Executor {
         self.relieve();
         self.groups.sync(&self.memory);
         allocation
+    }
+
+    /// The slots by which shaders are to know a request's allocations. In a [`HeapLayout::Apart`] heap, where each has a
+    /// segment of its own, these are 0, 1 and so on for every request, so that all share their pipelines, and
+    /// [`WaveWork::heaps`] says which segments they stand for.
+    pub fn linked_slots(&self, allocations: &[Allocation]) -> Vec<Slot> {
+        let slot = |(index, allocation): (usize, &Allocation)| match self.memory.layout() {
+            HeapLayout::Shared => allocation.slot(),
+            HeapLayout::Apart => Slot { index: index as u8, kind: SlotKind::Heap },
+        };
+        allocations.iter().enumerate().map(slot).collect()
+    }
+
+    /// How the heap is divided.
+    pub fn heap_layout(&self) -> HeapLayout {
+        self.memory.layout()
     }
 
     /// Whether [`Executor::allocate`] could succeed once other heap memory is freed: whether waiting can help.
@@ -204,6 +223,7 @@ impl Executor {
     /// `Internal` if a wave has no ready pipeline or breaks the rules of its fields, `Memory` if there is no room for staging,
     /// `Device` if the device failed. Nothing of the work has run then.
     pub fn submit(&mut self, work: Work) -> Result<()> {
+        let _span = tracing::trace_span!("submit", submission = work.id.0, waves = work.waves.len()).entered();
         self.gpu.fault.check()?;
         let waves = self.write_tables(&work.waves)?;
         let table_bytes = (self.writer.words().len() * 4) as u64;
@@ -310,7 +330,7 @@ impl Executor {
                     wave_arms(wave, arms);
                     let compiled = &store.pipeline(arms)?.compiled;
                     pass.set_pipeline(&compiled.pipeline);
-                    let group = groups.get(&compiled.layout, &compiled.slots, memory, tables, table);
+                    let group = groups.get(&compiled.layout, &compiled.slots, &wave.heaps, memory, tables, table);
                     pass.set_bind_group(0, group, &[place.offset]);
                     if let Some(timer) = timer {
                         timer.mark(&mut pass, index);
@@ -394,7 +414,7 @@ impl Executor {
     fn read(&mut self, entry: InFlight) -> Result<Finished> {
         let InFlight { id, read_back, timer, downloads, .. } = entry;
         let mut finished =
-            Finished { id, wave_nanos: None, gpu_nanos: None, downloads: Vec::with_capacity(downloads.len()) };
+            Finished { id, wave_nanos: None, span: None, downloads: Vec::with_capacity(downloads.len()) };
         let Some(buffer) = read_back else { return Ok(finished) };
         let timer_bytes = timer.as_ref().map_or(0, Timer::bytes);
         let total = timer_bytes + downloads.iter().map(|d| words_up(d.bytes)).sum::<u64>();
@@ -405,7 +425,8 @@ impl Executor {
             let (ticks, mut rest) = view.split_at(timer_bytes as usize);
             if let Some(timer) = timer {
                 let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(ticks);
-                (finished.wave_nanos, finished.gpu_nanos) = self.timers.finish(timer, &ticks);
+                let Times { waves, span } = self.timers.finish(timer, &ticks);
+                (finished.wave_nanos, finished.span) = (waves, span);
             }
             for download in downloads {
                 let (bytes, tail) = rest.split_at(words_up(download.bytes) as usize);

@@ -95,6 +95,17 @@ pub struct MemoryStats {
     pub cap: Option<u64>,
 }
 
+/// How the heap is divided among allocations.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum HeapLayout {
+    /// Allocations share segments, so that dispatches of any requests can share a wave.
+    #[default]
+    Shared,
+    /// Every allocation is a buffer of its own, so that wgpu puts no barrier between dispatches of different requests. A
+    /// baseline for benchmarks: a wave cannot hold lanes of several requests, and at most 32 allocations live at a time.
+    Apart,
+}
+
 #[derive(Debug)]
 struct Segment {
     buffer: wgpu::Buffer,
@@ -111,6 +122,7 @@ pub(super) struct Memory {
     max_segment: u64,
     first_heap_segment: u64,
     cap: Option<u64>,
+    layout: HeapLayout,
     /// Goes up whenever a slot gets another buffer or none.
     generation: u64,
 }
@@ -121,7 +133,13 @@ fn kind_of(index: usize) -> SlotKind {
 
 impl Memory {
     /// `segment_bytes` bounds segments below the device's limit.
-    pub(super) fn new(device: wgpu::Device, caps: &Caps, cap: Option<u64>, segment_bytes: Option<u64>) -> Self {
+    pub(super) fn new(
+        device: wgpu::Device,
+        caps: &Caps,
+        cap: Option<u64>,
+        segment_bytes: Option<u64>,
+        layout: HeapLayout,
+    ) -> Self {
         let max_segment = caps.max_segment_bytes.min(segment_bytes.unwrap_or(u64::MAX)).max(GRAIN) / GRAIN * GRAIN;
         let segments = std::iter::repeat_with(|| None).take(caps.total_slots).collect();
         let first_heap_segment = match caps.class {
@@ -136,12 +154,17 @@ impl Memory {
             max_segment,
             first_heap_segment,
             cap,
+            layout,
             generation: 0,
         }
     }
 
     pub(super) fn generation(&self) -> u64 {
         self.generation
+    }
+
+    pub(super) fn layout(&self) -> HeapLayout {
+        self.layout
     }
 
     pub(super) fn buffer(&self, slot: Slot) -> Option<&wgpu::Buffer> {
@@ -192,6 +215,9 @@ impl Memory {
                 "{what} of {bytes} bytes in one piece exceeds the device's buffer limit of {limit} bytes"
             ))
         })?;
+        if kind == SlotKind::Heap && self.layout == HeapLayout::Apart {
+            return self.allocate_apart(rounded, what);
+        }
         for (index, segment) in self.segments.iter_mut().enumerate().filter(|(index, _)| kind_of(*index) == kind) {
             if let Some(base) = segment.as_mut().and_then(|segment| segment.ranges.allocate(rounded)) {
                 return Ok(Allocation { slot: Slot { index: index as u8, kind }, base, bytes: rounded });
@@ -201,6 +227,27 @@ impl Memory {
         let segment = self.segments[index].as_mut().expect("grow filled this slot");
         let base = segment.ranges.allocate(rounded).expect("grow made room");
         Ok(Allocation { slot: Slot { index: index as u8, kind }, base, bytes: rounded })
+    }
+
+    /// Takes the smallest empty segment that holds `bytes`, or makes one.
+    fn allocate_apart(&mut self, bytes: u64, what: &str) -> Result<Allocation> {
+        let kind = SlotKind::Heap;
+        let empty = self.live().filter(|(index, segment)| kind_of(*index) == kind && segment.ranges.is_empty());
+        let mut empty: Vec<(u64, usize)> = empty.map(|(index, segment)| (segment.ranges.capacity(), index)).collect();
+        empty.sort_unstable();
+        let index = match empty.iter().find(|(capacity, _)| *capacity >= bytes) {
+            Some(&(_, index)) => index,
+            None => {
+                let full = self.live().filter(|(index, _)| kind_of(*index) == kind).count() == HEAP_SLOTS;
+                if let Some(&(_, index)) = empty.first().filter(|_| full) {
+                    self.release(index);
+                }
+                self.grow(kind, bytes, what)?
+            }
+        };
+        let segment = self.segments[index].as_mut().expect("a live segment, or one that grow made");
+        let base = segment.ranges.allocate(bytes).expect("it is empty and large enough");
+        Ok(Allocation { slot: Slot { index: index as u8, kind }, base, bytes })
     }
 
     fn grow(&mut self, kind: SlotKind, needed: u64, what: &str) -> Result<usize> {
@@ -229,7 +276,10 @@ impl Memory {
         let last = self.live().filter(|(i, _)| kind_of(*i) == kind).map(|(_, s)| s.ranges.capacity()).max();
         let wanted = last.map_or(first, |last| last.saturating_mul(2));
         // Half of the room stays for the other kind.
-        let size = wanted.min(self.max_segment).min(room / 2 / GRAIN * GRAIN).max(needed);
+        let size = match (kind, self.layout) {
+            (SlotKind::Heap, HeapLayout::Apart) => needed,
+            _ => wanted.min(self.max_segment).min(room / 2 / GRAIN * GRAIN).max(needed),
+        };
         let (buffer, size) = match self.create(kind, index, size) {
             Ok(buffer) => (buffer, size),
             Err(error) if error.kind() == ErrorKind::Memory && size > needed => {
@@ -267,6 +317,7 @@ impl Memory {
         }
         match slot.kind {
             SlotKind::Slab => self.release(index),
+            SlotKind::Heap if self.layout == HeapLayout::Apart => {}
             SlotKind::Heap => {
                 let mut empty: Vec<usize> = self.empty_segments().filter(|&i| kind_of(i) == SlotKind::Heap).collect();
                 for index in empty.drain(1..) {

@@ -9,32 +9,96 @@ use super::staging::{Filler, words_up};
 use crate::error::Result;
 use crate::link::Slot;
 
-/// Weights go up in pieces of these bytes.
-const PIECE_BYTES: u64 = 8 << 20;
+/// Weights go up in pieces of these bytes: on llvmpipe one takes the host well under a millisecond. Guessed.
+const PIECE_BYTES: u64 = 1 << 20;
 /// Bytes of weights in flight before a load waits for the device.
-const PIECES_IN_FLIGHT: u64 = 64 << 20;
+const BYTES_IN_FLIGHT: u64 = 16 << 20;
+
+/// Weights that have their places, and go up piece by piece.
+#[derive(Debug)]
+pub struct WeightLoad {
+    id: WeightsId,
+    blobs: Vec<Arc<[u8]>>,
+    places: Vec<WeightPlace>,
+    /// What comes next: a blob, and bytes of it that are on their way.
+    next: (usize, usize),
+}
+
+impl WeightLoad {
+    /// What to free.
+    pub fn id(&self) -> WeightsId {
+        self.id
+    }
+
+    /// Where the weights lie.
+    pub fn places(&self) -> &[WeightPlace] {
+        &self.places
+    }
+
+    /// Whether every piece is on its way: later submissions see the weights.
+    pub fn done(&self) -> bool {
+        self.next.0 == self.blobs.len()
+    }
+}
 
 impl Executor {
-    /// Puts weights into slabs: into one if they fit, else into several. Later submissions see them.
-    ///
-    /// A load waits for the device when too many of its bytes are on their way; on a shared device it only polls and sleeps.
+    /// Takes places for weights: in one slab if they fit, else in several.
     ///
     /// # Errors
     /// `Limit` if one weight exceeds a slab, `Memory` if there is no room, `Device` if the device failed.
-    pub fn upload_weights(&mut self, blobs: &[Arc<[u8]>]) -> Result<(WeightsId, Vec<WeightPlace>)> {
+    pub fn begin_weights(&mut self, blobs: Vec<Arc<[u8]>>) -> Result<WeightLoad> {
         self.gpu.fault.check()?;
         let lengths: Vec<u64> = blobs.iter().map(|blob| blob.len() as u64).collect();
         let allocated = self.memory.allocate_weights(&lengths);
         self.relieve();
         self.groups.sync(&self.memory);
         let (id, places) = allocated?;
-        match self.send_weights(blobs, &places) {
-            Ok(()) => Ok((id, places)),
-            Err(error) => {
-                self.free_weights(id);
-                Err(error)
+        Ok(WeightLoad { id, blobs, places, next: (0, 0) })
+    }
+
+    /// Sends the next piece of a load, unless too much is on its way already. Never waits; gives whether it sent one.
+    ///
+    /// # Errors
+    /// `Memory` if there is no room for staging, `Device` if the device failed. The weights are then to be freed.
+    pub fn continue_weights(&mut self, load: &mut WeightLoad) -> Result<bool> {
+        self.uploads.collect();
+        if load.done() || self.uploads.busy() > BYTES_IN_FLIGHT {
+            return Ok(false);
+        }
+        // (slot, offset, bytes) of the runs of one piece.
+        let mut batch: Vec<(Slot, u64, &[u8])> = Vec::new();
+        let mut room = PIECE_BYTES as usize;
+        let (mut index, mut start) = load.next;
+        while room >= 4 && index < load.blobs.len() {
+            let rest = &load.blobs[index][start..];
+            let run = &rest[..rest.len().min(room)];
+            let WeightPlace { slot, base, bytes: _ } = load.places[index];
+            batch.push((slot, base + start as u64, run));
+            room -= (words_up(run.len() as u64) as usize).min(room);
+            (index, start) = if run.len() == rest.len() { (index + 1, 0) } else { (index, start + run.len()) };
+        }
+        self.send_batch(&batch)?;
+        load.next = (index, start);
+        Ok(true)
+    }
+
+    /// Puts weights into slabs at once. Later submissions see them.
+    ///
+    /// It waits for the device when too many bytes are on their way; on a shared device it only polls and sleeps.
+    ///
+    /// # Errors
+    /// As [`Executor::begin_weights`] and [`Executor::continue_weights`].
+    pub fn upload_weights(&mut self, blobs: &[Arc<[u8]>]) -> Result<(WeightsId, Vec<WeightPlace>)> {
+        let mut load = self.begin_weights(blobs.to_vec())?;
+        while !load.done() {
+            let sent =
+                self.continue_weights(&mut load).and_then(|sent| if sent { Ok(()) } else { self.await_uploads() });
+            if let Err(error) = sent {
+                self.free_weights(load.id);
+                return Err(error);
             }
         }
+        Ok((load.id, load.places))
     }
 
     /// Frees weights. Submissions that use them may still be in flight.
@@ -43,41 +107,19 @@ impl Executor {
         self.groups.sync(&self.memory);
     }
 
-    fn send_weights(&mut self, blobs: &[Arc<[u8]>], places: &[WeightPlace]) -> Result<()> {
-        // (slot, offset, bytes) of one piece.
-        let mut batch: Vec<(Slot, u64, &[u8])> = Vec::new();
-        let mut room = PIECE_BYTES;
-        for (blob, place) in blobs.iter().zip(places) {
-            let mut offset = place.base;
-            let mut rest: &[u8] = blob;
-            while !rest.is_empty() {
-                let (piece, tail) = rest.split_at(rest.len().min(room as usize));
-                batch.push((place.slot, offset, piece));
-                offset += piece.len() as u64;
-                rest = tail;
-                room -= words_up(piece.len() as u64).min(room);
-                if room < 4 {
-                    self.send_batch(&batch)?;
-                    batch.clear();
-                    room = PIECE_BYTES;
-                }
-            }
+    fn await_uploads(&mut self) -> Result<()> {
+        let how = if self.gpu.shared { wgpu::PollType::Poll } else { wgpu::PollType::wait_indefinitely() };
+        self.gpu.fault.poll(&self.gpu.device, how)?;
+        if self.gpu.shared {
+            std::thread::sleep(NAP);
         }
-        self.send_batch(&batch)
+        Ok(())
     }
 
     fn send_batch(&mut self, batch: &[(Slot, u64, &[u8])]) -> Result<()> {
         let total: u64 = batch.iter().map(|(_, _, bytes)| words_up(bytes.len() as u64)).sum();
         if total == 0 {
             return Ok(());
-        }
-        while self.uploads.busy() > PIECES_IN_FLIGHT {
-            let how = if self.gpu.shared { wgpu::PollType::Poll } else { wgpu::PollType::wait_indefinitely() };
-            self.gpu.fault.poll(&self.gpu.device, how)?;
-            self.uploads.collect();
-            if self.gpu.shared {
-                std::thread::sleep(NAP);
-            }
         }
         let buffer = self.uploads.take(total)?;
         let mut filler = Filler::new(&buffer, total).inspect_err(|_| self.uploads.discard(&buffer))?;

@@ -184,7 +184,7 @@ mod tests {
             lane([2, 3, 1], 0, 6, &[(0, 64), (256, 32)], &[11, 12, 13]),
             lane([9, 1, 1], 4, 5, &[(4096, 16)], &[21, 22, 23, 24, 25]),
         ];
-        let wave = WaveWork { lanes };
+        let wave = WaveWork { lanes, ..Default::default() };
         writer.push(&wave, 32, |_| Ok(0)).unwrap();
         let first_length = writer.words().len();
         let table = writer.push(&wave, 256, |_| Ok(1)).unwrap();
@@ -216,11 +216,12 @@ mod tests {
         ];
         for lane in cases {
             let text = format!("{lane:?}");
-            let result = TableWriter::default().push(&WaveWork { lanes: vec![lane] }, 256, |_| Ok(0));
+            let result =
+                TableWriter::default().push(&WaveWork { lanes: vec![lane], ..Default::default() }, 256, |_| Ok(0));
             assert_eq!(result.unwrap_err().kind(), crate::error::ErrorKind::Internal, "{text}");
         }
         let big = lane([65_535, 65_535, 1], 0, 65_535 * 65_535, &[], &[]);
-        let two = WaveWork { lanes: vec![big.clone(), big] };
+        let two = WaveWork { lanes: vec![big.clone(), big], ..Default::default() };
         let error = TableWriter::default().push(&two, 256, |_| Ok(0)).unwrap_err();
         assert_eq!(error.kind(), crate::error::ErrorKind::Limit);
     }

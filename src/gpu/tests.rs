@@ -27,8 +27,8 @@ fn waves_run_in_order_and_lanes_keep_to_their_ranges() {
     let mut tail = head.clone();
     (tail.first, tail.count) = (7, 9);
     let waves = vec![
-        WaveWork { lanes: vec![lane(twice, a.base(), b.base(), 1000, 1), tail, head] },
-        WaveWork { lanes: vec![lane(thrice, b.base(), a.base(), 1000, 0)] },
+        WaveWork { lanes: vec![lane(twice, a.base(), b.base(), 1000, 1), tail, head], ..Default::default() },
+        WaveWork { lanes: vec![lane(thrice, b.base(), a.base(), 1000, 0)], ..Default::default() },
     ];
     let downloads = vec![download(&a, 4000, 10), download(&b, 4000, 11), download(&c, 4000, 12)];
     executor.submit(Work { uploads: vec![upload(&a, &input)], waves, downloads, ..work(7) }).unwrap();
@@ -55,7 +55,7 @@ fn more_workgroups_than_one_side_takes() {
     let b = executor.allocate(words_in * 4).unwrap();
     let arm = executor.intern(affine(1, a.slot(), b.slot()));
     prepare(&mut executor, &[arm]);
-    let waves = vec![WaveWork { lanes: vec![lane(arm, a.base(), b.base(), words_in as u32, 9)] }];
+    let waves = vec![WaveWork { lanes: vec![lane(arm, a.base(), b.base(), words_in as u32, 9)], ..Default::default() }];
     let clears = vec![Clear { slot: a.slot(), offset: a.base(), bytes: words_in * 4 }];
     executor.submit(Work { clears, waves, downloads: vec![download(&b, words_in * 4, 0)], ..work(0) }).unwrap();
     let finished = drain(&mut executor).pop().unwrap();
@@ -75,8 +75,10 @@ fn small_segments_make_many_slots_and_empty_ones_go() {
     let second = executor.intern(affine(2, heap(1), heap(2)));
     prepare(&mut executor, &[first]);
     prepare(&mut executor, &[second]);
-    let waves =
-        vec![WaveWork { lanes: vec![lane(first, 0, 0, 250, 1)] }, WaveWork { lanes: vec![lane(second, 0, 0, 250, 1)] }];
+    let waves = vec![
+        WaveWork { lanes: vec![lane(first, 0, 0, 250, 1)], ..Default::default() },
+        WaveWork { lanes: vec![lane(second, 0, 0, 250, 1)], ..Default::default() },
+    ];
     let uploads = vec![upload(&allocations[0], &[5; 250])];
     executor.submit(Work { uploads, waves, downloads: vec![download(&allocations[2], 1000, 0)], ..work(0) }).unwrap();
     // Freed while in flight: the device still finishes with it.
@@ -113,7 +115,8 @@ fn weights_lie_in_one_slab_if_they_fit_else_in_several() {
         let words_in = (place.bytes.min(400) / 4) as u32;
         let arm = executor.intern(affine(1, place.slot, out.slot()));
         prepare(&mut executor, &[arm]);
-        let waves = vec![WaveWork { lanes: vec![lane(arm, place.base, out.base(), words_in, 0)] }];
+        let waves =
+            vec![WaveWork { lanes: vec![lane(arm, place.base, out.base(), words_in, 0)], ..Default::default() }];
         let downloads = vec![download(&out, u64::from(words_in) * 4, 0)];
         executor.submit(Work { waves, downloads, ..work(0) }).unwrap();
         let finished = drain(&mut executor).pop().unwrap();
@@ -197,7 +200,7 @@ fn pipelines_are_wanted_found_by_superset_and_fail_alone() {
     assert_eq!((failures[0].0, failures[0].1.kind()), (bad, ErrorKind::Kernel));
     assert!(executor.pipelines().failure(bad).is_some() && executor.pipelines().failure(other).is_none());
 
-    let waves = vec![WaveWork { lanes: vec![lane(other, memory.base(), memory.base(), 64, 0)] }];
+    let waves = vec![WaveWork { lanes: vec![lane(other, memory.base(), memory.base(), 64, 0)], ..Default::default() }];
     let error = executor.submit(Work { waves, ..work(0) }).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Internal);
     assert_eq!(executor.in_flight(), 0);
@@ -233,7 +236,7 @@ fn run_once(executor: &mut Executor, factor: u32) -> Finished {
     let memory = executor.allocate(256).unwrap();
     let arm = single(executor, affine(factor, memory.slot(), memory.slot()));
     let at = memory.base();
-    let waves = (0..2).map(|_| WaveWork { lanes: vec![lane(arm, at, at, 64, 1)] }).collect();
+    let waves = (0..2).map(|_| WaveWork { lanes: vec![lane(arm, at, at, 64, 1)], ..Default::default() }).collect();
     let uploads = vec![upload(&memory, &[10; 64])];
     executor.submit(Work { uploads, waves, downloads: vec![download(&memory, 256, 0)], ..work(1) }).unwrap();
     executor.free(memory);
@@ -249,7 +252,7 @@ fn a_device_with_default_limits_and_no_features_works() {
     assert_eq!((caps.max_slots, caps.timestamps, caps.pipeline_cache), (7, Timestamps::None, false));
     assert_eq!(caps.max_segment_bytes, 128 << 20);
     let finished = run_once(&mut executor, 3);
-    assert_eq!((finished.wave_nanos, finished.gpu_nanos), (None, None));
+    assert_eq!((finished.wave_nanos, finished.span), (None, None));
 }
 
 #[test]
@@ -266,7 +269,7 @@ fn timestamps_come_per_wave_or_per_submission() {
         let start = Instant::now();
         let finished = run_once(&mut executor, 2);
         let most = start.elapsed().as_nanos() as u64;
-        let total = finished.gpu_nanos.unwrap();
+        let total = finished.gpu_nanos().unwrap();
         assert!(total > 0 && total <= most, "{total} of {most} ns");
         match executor.caps().timestamps {
             Timestamps::Wave => {
@@ -301,7 +304,9 @@ fn neither_poll_nor_wait_blocks_on_a_shared_device() {
     let memory = executor.allocate(words_in * 4).unwrap();
     let arm = single(&mut executor, affine(3, memory.slot(), memory.slot()));
     let at = memory.base();
-    let waves = (0..20).map(|_| WaveWork { lanes: vec![lane(arm, at, at, words_in as u32, 1)] }).collect();
+    let waves = (0..20)
+        .map(|_| WaveWork { lanes: vec![lane(arm, at, at, words_in as u32, 1)], ..Default::default() })
+        .collect();
     let start = Instant::now();
     executor.submit(Work { waves, ..work(1) }).unwrap();
     let mut polls = 0;

@@ -33,14 +33,25 @@ pub(super) struct Timers {
     grade: Timestamps,
     /// Nanoseconds of one tick.
     period: f64,
+    /// The first tick ever read: what follows is told relative to it, in nanoseconds that a float holds exactly.
+    origin: Option<u64>,
     free: Vec<TimerSet>,
     created: usize,
+}
+
+/// What the ticks of one submission mean.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Times {
+    /// Each wave's nanoseconds, if they were told apart.
+    pub(super) waves: Option<Vec<u64>>,
+    /// When the first wave began and the last ended, in nanoseconds on the device's clock.
+    pub(super) span: Option<[u64; 2]>,
 }
 
 impl Timers {
     pub(super) fn new(device: wgpu::Device, queue: &wgpu::Queue, grade: Timestamps) -> Self {
         let period = if grade == Timestamps::None { 1.0 } else { f64::from(queue.get_timestamp_period()) };
-        Timers { device, grade, period, free: Vec::new(), created: 0 }
+        Timers { device, grade, period, origin: None, free: Vec::new(), created: 0 }
     }
 
     /// A timer for a submission of `waves`, if the device can tell its time.
@@ -77,13 +88,20 @@ impl Timers {
         Ok(set)
     }
 
-    /// Takes a timer back and says what its resolved ticks mean: each wave's nanoseconds if they were told apart, and all waves'.
-    pub(super) fn finish(&mut self, timer: Timer, ticks: &[u64]) -> (Option<Vec<u64>>, Option<u64>) {
-        let nanos = |from: u64, to: u64| (to.saturating_sub(from) as f64 * self.period) as u64;
-        let each = timer.each.then(|| ticks.windows(2).map(|pair| nanos(pair[0], pair[1])).collect());
-        let all = ticks.first().zip(ticks.last()).map(|(&first, &last)| nanos(first, last));
+    /// Takes a timer back and says what its resolved ticks mean.
+    pub(super) fn finish(&mut self, timer: Timer, ticks: &[u64]) -> Times {
+        let each = timer.each;
         self.free.push(timer.set);
-        (each, all)
+        self.read(each, ticks)
+    }
+
+    fn read(&mut self, each: bool, ticks: &[u64]) -> Times {
+        let nanos = |from: u64, to: u64| (to.saturating_sub(from) as f64 * self.period) as u64;
+        let waves = each.then(|| ticks.windows(2).map(|pair| nanos(pair[0], pair[1])).collect());
+        let (Some(&first), Some(&last)) = (ticks.first(), ticks.last()) else { return Times { waves, span: None } };
+        let origin = *self.origin.get_or_insert(first);
+        let start = nanos(origin, first);
+        Times { waves, span: Some([start, start + nanos(first, last)]) }
     }
 }
 

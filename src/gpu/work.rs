@@ -60,6 +60,9 @@ pub struct Download {
 pub struct WaveWork {
     /// At least one. Their arms must be [ready](crate::schedule::Pipelines::ready) together.
     pub lanes: Vec<LaneWork>,
+    /// The segments that stand for the linked heap slots 0, 1 and so on; empty if those are the segments. See
+    /// [`Executor::linked_slots`](super::Executor::linked_slots).
+    pub heaps: Vec<Slot>,
 }
 
 /// Part of a wave: a run of workgroups of one kernel on one request's tensors.
@@ -86,8 +89,16 @@ pub struct Finished {
     pub id: SubmissionId,
     /// How long each wave took, where the device can tell.
     pub wave_nanos: Option<Vec<u64>>,
-    /// How long the waves took together, where the device can tell.
-    pub gpu_nanos: Option<u64>,
+    /// When the first wave began and the last ended, where the device can tell: nanoseconds on its own clock, which has
+    /// nothing to do with the host's.
+    pub span: Option<[u64; 2]>,
     /// The tag and bytes of each download, in order.
     pub downloads: Vec<(u64, Vec<u8>)>,
+}
+
+impl Finished {
+    /// How long the waves took together, in nanoseconds, where the device can tell.
+    pub fn gpu_nanos(&self) -> Option<u64> {
+        self.span.map(|[start, end]| end.saturating_sub(start))
+    }
 }

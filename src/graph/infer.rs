@@ -32,46 +32,58 @@ const DEPTH: u32 = 12;
 /// `Unsupported` or `InvalidModel` if operators are unknown or reject their node; the message lists all such nodes with
 /// operator, opset, types and shapes.
 pub fn infer(graph: &mut Graph) -> Result<()> {
+    let objections = objections(graph);
+    let Some(first) = objections.first() else { return Ok(()) };
+    let message = match &objections[..] {
+        [only] => format!("{} [{}]", only.error.message(), only.describe(graph)),
+        all => all.iter().fold(format!("{} nodes cannot be run:", all.len()), |mut message, one| {
+            let Objection { node, error, .. } = one;
+            let name = &graph.nodes[*node].name;
+            write!(message, "\n  '{name}': {} [{}]", error.message(), one.describe(graph))
+                .expect("writing to a string");
+            message
+        }),
+    };
+    let kind = match &objections[..] {
+        [only] => only.error.kind(),
+        all if all.iter().all(|one| one.error.kind() == ErrorKind::Unsupported) => ErrorKind::Unsupported,
+        _ => ErrorKind::InvalidModel,
+    };
+    let node = &graph.nodes[first.node];
+    Err(Error::new(kind, message).at_node(&node.name, node.operator()))
+}
+
+/// A node that cannot be run.
+#[derive(Clone, Debug)]
+pub struct Objection {
+    /// Its index in the graph.
+    pub node: usize,
+    /// Type and shape of each input, as far as they are known; `-` for one left out.
+    pub inputs: Vec<String>,
+    /// Why.
+    pub error: Error,
+}
+
+impl Objection {
+    /// Operator, opset, input types and shapes.
+    fn describe(&self, graph: &Graph) -> String {
+        let node = &graph.nodes[self.node];
+        format!("{} of opset {}, inputs: {}", node.operator(), node.opset, self.inputs.join(", "))
+    }
+}
+
+/// As [`infer`], but gives every node that cannot be run.
+pub fn objections(graph: &mut Graph) -> Vec<Objection> {
     let mut inference = Inference::new(graph);
-    let mut failures: Vec<(Error, String)> = Vec::new();
+    let mut objections = Vec::new();
     for index in 0..graph.nodes.len() {
         let node = graph.nodes[index].clone();
-        match inference.node(graph, &node) {
-            Ok(()) => {}
-            Err(error) => failures.push((error, describe(graph, &node))),
+        if let Err(error) = inference.node(graph, &node) {
+            let input = |id: &Option<_>| id.map_or("-".into(), |id| signature(graph.value(id)));
+            objections.push(Objection { node: index, inputs: node.inputs.iter().map(input).collect(), error });
         }
     }
-    match failures.len() {
-        0 => Ok(()),
-        1 => {
-            let (error, description) = failures.remove(0);
-            Err(Error::new(error.kind(), format!("{} [{description}]", error.message()))
-                .at_node(error.node().unwrap_or_default(), error.operator().unwrap_or_default()))
-        }
-        count => Err(all(&failures, count)),
-    }
-}
-
-fn all(failures: &[(Error, String)], count: usize) -> Error {
-    let mut message = format!("{count} nodes cannot be run:");
-    for (error, description) in failures {
-        let node = error.node().unwrap_or_default();
-        write!(message, "\n  '{node}': {} [{description}]", error.message()).expect("writing to a string");
-    }
-    let kind = if failures.iter().all(|(error, _)| error.kind() == ErrorKind::Unsupported) {
-        ErrorKind::Unsupported
-    } else {
-        ErrorKind::InvalidModel
-    };
-    let (first, _) = &failures[0];
-    Error::new(kind, message).at_node(first.node().unwrap_or_default(), first.operator().unwrap_or_default())
-}
-
-/// Operator, opset, input types and shapes of a node.
-fn describe(graph: &Graph, node: &Node) -> String {
-    let inputs: Vec<String> =
-        node.inputs.iter().map(|id| id.map_or("-".into(), |id| signature(graph.value(id)))).collect();
-    format!("{} of opset {}, inputs: {}", node.operator(), node.opset, inputs.join(", "))
+    objections
 }
 
 fn signature(value: &Value) -> String {

@@ -23,6 +23,7 @@ kernels! {
     "copy_strided",
     "elementwise",
     "gather",
+    "integer",
     "layer_norm",
     "lstm_input",
     "lstm_step",
@@ -31,6 +32,7 @@ kernels! {
     "pool",
     "pool_global",
     "reduce",
+    "reduce_integer",
     "softmax",
 }
 

@@ -58,6 +58,7 @@ pub fn load(path: impl AsRef<Path>, options: &LoadOptions) -> Result<Graph> {
 }
 
 fn load_file(path: &Path, options: &LoadOptions) -> Result<Graph> {
+    let _span = tracing::debug_span!("parse", path = %path.display()).entered();
     let io = |error: std::io::Error| Error::io(&error, path);
     let mut file = File::open(path).map_err(io)?;
     let metadata = file.metadata().map_err(io)?;

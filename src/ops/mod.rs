@@ -15,6 +15,7 @@ pub mod broadcast;
 mod conv;
 pub mod elementwise;
 pub mod grid;
+mod integer;
 mod layout;
 mod matmul;
 mod norm;

@@ -67,6 +67,7 @@ fn parameter_structs_are_those_of_the_kernels() {
     let tables = [
         super::attention::LAYOUTS,
         super::elementwise::LAYOUTS,
+        super::integer::LAYOUTS,
         super::layout::LAYOUTS,
         super::norm::LAYOUTS,
         super::reduce::LAYOUTS,

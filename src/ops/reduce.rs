@@ -10,6 +10,7 @@ use crate::tensor::{DType, checked_len};
 
 use super::broadcast::{axis_index, axis_indices};
 use super::grid::{item_grid, linear_grid};
+use super::integer::OVERFLOW;
 use super::{Entry, Fact, Operator};
 
 pub(super) static OPERATORS: &[Entry] = &[
@@ -41,6 +42,7 @@ pub(super) fn row_grid(rows: usize, lanes: u32) -> Result<[u32; 3]> {
 #[cfg(test)]
 pub(super) const LAYOUTS: &[crate::ops::params::Layout] = &[
     crate::ops::params::layout!("reduce", Params: rows, len, offset, select_last, infinity, pad, kept_size, kept_stride, size, stride),
+    crate::ops::params::layout!("reduce_integer", IntegerParams: rows, len, offset, pad, kept_size, kept_stride, size, stride),
 ];
 
 #[repr(C)]
@@ -52,6 +54,20 @@ struct Params {
     select_last: u32,
     infinity: u32,
     pad: [u32; 3],
+    kept_size: [u32; 8],
+    kept_stride: [u32; 8],
+    size: [u32; 8],
+    stride: [u32; 8],
+}
+
+/// As [`Params`], for `reduce_integer`.
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct IntegerParams {
+    rows: u32,
+    len: u32,
+    offset: u32,
+    pad: u32,
     kept_size: [u32; 8],
     kept_stride: [u32; 8],
     size: [u32; 8],
@@ -200,6 +216,20 @@ fn reduce(cx: &mut Lowering<'_>, op: u32, axes: &[usize], empty: Option<f32>) ->
         stride: words(&stride[0], 0)?,
     };
     let lanes = lanes(cx.target(), rows, len);
+    // Sums, products and norms of i64 may leave the range; the largest, the smallest and positions do not.
+    if view.dtype == DType::I64 && matches!(op, 0 | 1 | 4..8) {
+        let Params { rows, len, offset, kept_size, kept_stride, size, stride, .. } = params;
+        let params = IntegerParams { rows, len, offset, pad: 0, kept_size, kept_stride, size, stride };
+        let report = cx.check(OVERFLOW);
+        return cx.emit(Emit {
+            kernel: "reduce_integer",
+            constants: &[("OP", f64::from(op)), ("LANES", f64::from(lanes))],
+            grid: row_grid(output.len(), lanes)?,
+            operands: &[view.buffer, output.buffer, report],
+            params: bytemuck::bytes_of(&params),
+            cost: Cost { flops: view.len() as u64, bytes: 4 * (view.len() + output.len()) as u64 },
+        });
+    }
     cx.emit(Emit {
         kernel: "reduce",
         constants: &[

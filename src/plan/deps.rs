@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::kernel::Access;
 
+use super::Dispatch;
 use super::memory::Ancestry;
-use super::{Dispatch, Place};
 
 /// Plans with more dispatches than this keep dependencies that follow from others.
 const MAX_REDUCED: usize = 8192;
@@ -18,9 +18,18 @@ struct Segment {
     readers: Vec<u32>,
 }
 
-/// Who touched which bytes of a region last.
+/// Bytes of a region that a dispatch touches.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Touch {
+    pub(super) region: u16,
+    pub(super) start: u64,
+    pub(super) end: u64,
+    pub(super) access: Access,
+}
+
+/// Who touched which bytes of a region (or of a buffer) last.
 #[derive(Debug, Default)]
-struct Region {
+pub(super) struct Region {
     segments: BTreeMap<u64, Segment>,
 }
 
@@ -37,7 +46,11 @@ impl Region {
         }
     }
 
-    fn touch(&mut self, start: u64, end: u64, dispatch: u32, access: Access, deps: &mut Vec<u32>) {
+    /// Adds to `deps` who must have finished before `dispatch` touches these bytes, and remembers that it does.
+    pub(super) fn touch(&mut self, start: u64, end: u64, dispatch: u32, access: Access, deps: &mut Vec<u32>) {
+        if start >= end {
+            return;
+        }
         self.split(start);
         self.split(end);
         let mut at = start;
@@ -69,20 +82,17 @@ impl Region {
     }
 }
 
-/// Fills in [`Dispatch::deps`]: producers of what is read, readers and writers of what is overwritten, without those that
-/// another one implies.
-pub(super) fn find_deps(dispatches: &mut [Dispatch]) {
+/// Fills in [`Dispatch::deps`] from what each dispatch touches: producers of what is read, readers and writers of what is
+/// overwritten, without those that another one implies.
+pub(super) fn find_deps(dispatches: &mut [Dispatch], touches: &[Vec<Touch>]) {
     let mut regions: BTreeMap<u16, Region> = BTreeMap::new();
     let mut ancestry = (dispatches.len() <= MAX_REDUCED).then(|| Ancestry::new(dispatches.len()));
-    for (index, dispatch) in dispatches.iter_mut().enumerate() {
+    for (index, (dispatch, touches)) in dispatches.iter_mut().zip(touches).enumerate() {
         let index = index as u32;
         let mut deps = Vec::new();
-        let kernel = dispatch.variant.kernel().clone();
-        for (operand, binding) in dispatch.operands.iter().zip(&kernel.bindings) {
-            if let Place::Activation { region, offset } = operand.place {
-                let region = regions.entry(region).or_default();
-                region.touch(offset, offset + operand.bytes, index, binding.access, &mut deps);
-            }
+        for touch in touches {
+            let region = regions.entry(touch.region).or_default();
+            region.touch(touch.start, touch.end, index, touch.access, &mut deps);
         }
         deps.sort_unstable();
         deps.dedup();
@@ -124,5 +134,64 @@ mod tests {
         assert_eq!(touch(0, 50, 4, Access::Read), [0]);
         assert_eq!(touch(0, 300, 5, Access::ReadWrite), [0, 1, 2, 3, 4]);
         assert_eq!(touch(0, 1, 6, Access::Read), [5]);
+    }
+    /// Against every pair of touched words: dispatches that collide are ordered, others only through those that do.
+    #[test]
+    fn every_hazard_has_an_edge_and_nothing_else_has() {
+        let mut state = 99u32;
+        let mut random = move |n: u32| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) % n
+        };
+        let kernel = crate::kernel::library::get("copy");
+        for _ in 0..400 {
+            let count = 2 + random(14) as usize;
+            let touches: Vec<Vec<Touch>> = (0..count)
+                .map(|_| {
+                    (0..1 + random(4))
+                        .map(|_| {
+                            let start = u64::from(random(24));
+                            let access = if random(2) == 0 { Access::Read } else { Access::ReadWrite };
+                            Touch { region: random(2) as u16, start, end: start + u64::from(random(9)), access }
+                        })
+                        .collect()
+                })
+                .collect();
+            let dispatch = Dispatch {
+                label: "".into(),
+                variant: crate::kernel::Variant::new(kernel.clone(), []),
+                grid: [1; 3],
+                operands: Vec::new(),
+                params: Vec::new(),
+                deps: Vec::new(),
+                cost: crate::plan::Cost::default(),
+                gather: None,
+            };
+            let mut dispatches = vec![dispatch; count];
+            find_deps(&mut dispatches, &touches);
+            let collide = |a: &Vec<Touch>, b: &Vec<Touch>| {
+                a.iter().any(|a| {
+                    b.iter().any(|b| {
+                        let written = a.access == Access::ReadWrite || b.access == Access::ReadWrite;
+                        written && a.region == b.region && (a.start..a.end).any(|byte| b.start <= byte && byte < b.end)
+                    })
+                })
+            };
+            let mut reached = vec![vec![false; count]; count];
+            for later in 0..count {
+                for &dep in &dispatches[later].deps {
+                    let dep = dep as usize;
+                    assert!(dep < later && collide(&touches[dep], &touches[later]), "{dep} {later} {touches:?}");
+                    assert!(!reached[later][dep], "implied by another: {dep} {later} {touches:?}");
+                    let implied = reached[dep].clone();
+                    reached[later].iter_mut().zip(implied).for_each(|(to, from)| *to |= from);
+                    reached[later][dep] = true;
+                }
+                for earlier in 0..later {
+                    let ordered = reached[later][earlier];
+                    assert!(ordered || !collide(&touches[earlier], &touches[later]), "{earlier} {later} {touches:?}");
+                }
+            }
+        }
     }
 }

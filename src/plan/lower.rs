@@ -12,8 +12,9 @@ use crate::tensor::Tensor;
 
 use super::builder::{Builder, Pending, Storage};
 use super::repr::{heap_bytes, to_heap};
+use super::span::spans;
 pub(crate) use super::view::collapse;
-use super::{Cost, Gather};
+use super::{Check, Cost, Gather};
 
 pub use super::view::View;
 
@@ -223,7 +224,24 @@ impl<'a> Lowering<'a> {
             operands: &[source.buffer, target.buffer],
             params: bytemuck::bytes_of(&params),
             cost: Cost { flops: 0, bytes: len * 8 },
-        })
+        })?;
+        if let Some(copy) = self.builder.dispatches.last_mut().filter(|_| len > 0) {
+            copy.spans = vec![Some(spans(source)), Some(spans(target))];
+        }
+        Ok(())
+    }
+
+    /// Lays `view` into `parent`, from byte `offset` on, so that its producer writes there and no copy is needed. Gives
+    /// whether that is possible: the view must be all of a buffer that lies nowhere else.
+    pub fn place_within(&mut self, view: &View, parent: BufferId, offset: u64) -> bool {
+        self.builder.place_within(view, parent, offset)
+    }
+
+    /// A binding in which the node's kernel reports that `what` happened (a phrase): it stores 1 into the first word. The
+    /// request then ends with an error of kind `Overflow` that names the node.
+    pub fn check(&mut self, what: &'static str) -> BufferId {
+        let (node, operator) = (self.node.name.clone(), self.node.operator());
+        self.builder.check(Check { node, operator, what })
     }
 
     /// Emits a dispatch. Dependencies follow from the operands: which the kernel writes is reflected. A grid without
@@ -257,6 +275,7 @@ impl<'a> Lowering<'a> {
             variant: Variant::new(kernel, constants.iter().copied()),
             grid,
             operands: operands.to_vec(),
+            spans: vec![None; operands.len()],
             params: params.chunks_exact(4).map(|c| u32::from_ne_bytes([c[0], c[1], c[2], c[3]])).collect(),
             cost,
             gather: None,
@@ -281,10 +300,11 @@ impl<'a> Lowering<'a> {
         };
         let mut shared = 0;
         for (position, &buffer) in pending.operands.iter().enumerate() {
-            let buffer = self.builder.buffer(buffer);
-            match (by.own.contains(&position), buffer.storage) {
+            let bytes = self.builder.buffer(buffer).bytes;
+            let (root, _) = self.builder.root(buffer);
+            match (by.own.contains(&position), self.builder.buffer(root).storage) {
                 (true, Storage::Activation) => {}
-                (false, Storage::Weight(_)) => shared += buffer.bytes,
+                (false, Storage::Weight(_)) => shared += bytes,
                 _ => return Ok(()),
             }
         }

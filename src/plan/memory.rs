@@ -5,9 +5,9 @@
 //! much more memory does the order of the dispatches decide.
 
 use crate::error::{Error, Result};
-use crate::kernel::Access;
 
 use super::Place;
+use super::deps::{Region, Touch};
 use super::lower::Target;
 
 /// What offsets are multiples of: the largest alignment that devices ask of storage bindings.
@@ -23,8 +23,10 @@ const CHEAP: u64 = 1 << 20;
 #[derive(Clone, Debug)]
 pub(super) struct Use {
     bytes: u64,
-    /// Who touches it, in order; whether they write.
-    touches: Vec<(u32, bool)>,
+    /// Who touches it, in order, each once.
+    dispatches: Vec<u32>,
+    /// Who touches which bytes of it, in order.
+    touches: Vec<(u32, Touch)>,
     /// Filled before the first dispatch.
     pub(super) from_start: bool,
     /// Read after the last dispatch.
@@ -33,11 +35,15 @@ pub(super) struct Use {
 
 impl Use {
     pub(super) fn new(bytes: u64) -> Self {
-        Use { bytes, touches: Vec::new(), from_start: false, to_end: false }
+        Use { bytes, dispatches: Vec::new(), touches: Vec::new(), from_start: false, to_end: false }
     }
 
-    pub(super) fn touch(&mut self, dispatch: u32, access: Access) {
-        self.touches.push((dispatch, access == Access::ReadWrite));
+    /// `touch` counts from the buffer's start. Dispatches come in order.
+    pub(super) fn touch(&mut self, dispatch: u32, touch: Touch) {
+        if self.dispatches.last() != Some(&dispatch) {
+            self.dispatches.push(dispatch);
+        }
+        self.touches.push((dispatch, touch));
     }
 }
 
@@ -82,17 +88,17 @@ impl Ancestry {
 /// # Errors
 /// `Limit` if a buffer exceeds the binding limit; `Memory` if there are too many regions.
 pub(super) fn lay_out(uses: &[Option<Use>], dispatches: usize, target: &Target) -> Result<Layout> {
-    let ordered = place(uses, target, |a, b| match (a.touches.last(), b.touches.first()) {
-        (Some(last), Some(first)) => last.0 < first.0,
+    let ordered = place(uses, target, |a, b| match (a.dispatches.last(), b.dispatches.first()) {
+        (Some(last), Some(first)) => last < first,
         _ => false,
     })?;
     if dispatches > MAX_ANCESTRY {
         return Ok(ordered);
     }
     let ancestry = ancestry(uses, dispatches);
-    let concurrent = place(uses, target, |a, b| match b.touches.first() {
-        Some(&(first, _)) if !a.touches.is_empty() => a.touches.iter().all(|&(d, _)| ancestry.has(first, d)),
-        _ => false,
+    let concurrent = place(uses, target, |a, b| {
+        let follows = |later: &u32| a.dispatches.iter().all(|&earlier| ancestry.has(*later, earlier));
+        !a.dispatches.is_empty() && !b.dispatches.is_empty() && b.dispatches.iter().all(follows)
     })?;
     let total = |layout: &Layout| layout.regions.iter().sum::<u64>();
     let affordable = total(&ordered).saturating_add(total(&ordered) / 2).saturating_add(CHEAP);
@@ -102,17 +108,11 @@ pub(super) fn lay_out(uses: &[Option<Use>], dispatches: usize, target: &Target) 
 fn ancestry(uses: &[Option<Use>], dispatches: usize) -> Ancestry {
     let mut edges: Vec<Vec<u32>> = vec![Vec::new(); dispatches];
     for slot in uses.iter().flatten() {
-        let mut writer: Option<u32> = None;
-        let mut readers: Vec<u32> = Vec::new();
-        for &(dispatch, writes) in &slot.touches {
+        let mut history = Region::default();
+        for &(dispatch, Touch { region: _, start, end, access }) in &slot.touches {
             let edges = &mut edges[dispatch as usize];
-            edges.extend(writer.filter(|&w| w != dispatch));
-            if writes {
-                edges.extend(readers.drain(..).filter(|&r| r != dispatch));
-                writer = Some(dispatch);
-            } else {
-                readers.push(dispatch);
-            }
+            history.touch(start, end, dispatch, access, edges);
+            edges.retain(|&earlier| earlier != dispatch);
         }
     }
     let mut ancestry = Ancestry::new(dispatches);
@@ -170,6 +170,7 @@ fn place(uses: &[Option<Use>], target: &Target, may_follow: impl Fn(&Use, &Use) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::Access;
     use crate::plan::lower::DeviceClass;
 
     fn target(limit: u64) -> Target {
@@ -177,7 +178,12 @@ mod tests {
     }
 
     fn slot(bytes: u64, touches: &[(u32, bool)]) -> Option<Use> {
-        Some(Use { bytes, touches: touches.to_vec(), from_start: false, to_end: false })
+        let mut slot = Use::new(bytes);
+        for &(dispatch, writes) in touches {
+            let access = if writes { Access::ReadWrite } else { Access::Read };
+            slot.touch(dispatch, Touch { region: 0, start: 0, end: bytes, access });
+        }
+        Some(slot)
     }
 
     /// A chain: dispatch d reads buffer d and writes buffer d + 1.

@@ -7,15 +7,18 @@ use crate::tensor::{DType, Tensor};
 
 pub mod bind;
 mod builder;
+mod checks;
 mod deps;
 pub mod lower;
 mod memory;
 pub(crate) mod params;
 mod planner;
 pub mod repr;
+mod span;
 mod view;
 mod weights;
 
+pub use checks::{Check, Checks};
 pub use planner::plan;
 pub use view::{collapse, row_major};
 pub use weights::ModelWeights;
@@ -101,6 +104,12 @@ impl Dispatch {
     pub fn workgroups(&self) -> u32 {
         self.grid.iter().product()
     }
+
+    /// The bytes of weights among those that it moves; at most [`Cost::bytes`].
+    pub fn weight_bytes(&self) -> u64 {
+        let weights = self.operands.iter().filter(|operand| matches!(operand.place, Place::Weight(_)));
+        weights.map(|operand| operand.bytes).fold(0, u64::saturating_add).min(self.cost.bytes)
+    }
 }
 
 /// An input of a plan.
@@ -151,4 +160,6 @@ pub struct Plan {
     pub inputs: Vec<PlanInput>,
     /// In graph order.
     pub outputs: Vec<PlanOutput>,
+    /// What the device reports, if anything can go wrong there.
+    pub checks: Option<Checks>,
 }

@@ -4,18 +4,18 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node};
-use crate::kernel::Access;
 use crate::ops::{Fact, Operator, lookup};
 use crate::tensor::checked_len;
 
 use super::bind::check_shapes;
-use super::builder::{Builder, Storage};
-use super::lower::{Lowering, Target};
+use super::builder::{Buffer, Builder, Storage};
+use super::deps::Touch;
+use super::lower::{BufferId, Lowering, Target};
 use super::memory::{Layout, Use};
 use super::repr::{check_dtype, heap_bytes};
 use super::view::View;
 use super::weights::ModelWeights;
-use super::{Dispatch, Gather, Operand, Place, Plan, PlanInput, PlanOutput, Source, deps, memory};
+use super::{Checks, Dispatch, Gather, Operand, Place, Plan, PlanInput, PlanOutput, Source, deps, memory};
 
 /// The most elements that a node may yield when it is computed on the host while planning. Guessed: shapes, index tables
 /// and masks are smaller, and what is larger is better computed on the device.
@@ -38,6 +38,9 @@ pub fn plan(graph: &Graph, shapes: &[Vec<usize>], weights: &Arc<ModelWeights>, t
         fixed: graph.values.iter().map(|value| value.constant.is_some()).collect(),
         buffers: Vec::new(),
         dispatches: Vec::new(),
+        fed: Vec::new(),
+        checks: Vec::new(),
+        report: None,
         label: Arc::from(""),
     };
     let node_facts = find_facts(graph, shapes, &mut builder)?;
@@ -48,6 +51,7 @@ pub fn plan(graph: &Graph, shapes: &[Vec<usize>], weights: &Arc<ModelWeights>, t
             check_dtype(fact.dtype).map_err(|error| named(error, &graph.value(id).name))?;
             let bytes = heap_bytes(&fact.shape).map_err(|error| named(error, &graph.value(id).name))?;
             let buffer = builder.activation(bytes);
+            builder.fed.push(buffer);
             builder.views[id.0 as usize] = Some(View::row_major(buffer, fact.dtype, &fact.shape));
         }
     }
@@ -183,44 +187,34 @@ fn finish(graph: &Graph, mut builder: Builder) -> Result<Plan> {
         };
         outputs.push(view);
     }
-    let accesses = accesses(&builder);
     let input_views: Vec<Option<View>> = graph.inputs.iter().map(|id| builder.views[id.0 as usize].clone()).collect();
-    let mut uses: Vec<Option<Use>> = vec![None; builder.buffers.len()];
-    let activation = |buffer: super::lower::BufferId| {
-        let buffer_info = builder.buffer(buffer);
-        (buffer_info.storage == Storage::Activation).then_some(buffer_info.bytes)
-    };
-    for (dispatch, operands) in accesses.iter().enumerate() {
-        for &(buffer, access) in operands {
-            if let Some(bytes) = activation(buffer) {
-                let slot = uses[buffer.0 as usize].get_or_insert_with(|| Use::new(bytes));
-                slot.touch(dispatch as u32, access);
-            }
-        }
-    }
+    let mut uses = find_uses(&builder);
     for view in input_views.iter().flatten() {
         if let Some(slot) = &mut uses[view.buffer.0 as usize] {
             slot.from_start = true;
         }
     }
-    for (view, id) in outputs.iter().zip(&graph.outputs) {
-        let Some(view) = view else { continue };
-        if let Some(bytes) = activation(view.buffer) {
-            let slot = uses[view.buffer.0 as usize].get_or_insert_with(|| Use::new(bytes));
-            slot.to_end = true;
+    let kept = outputs.iter().flatten().map(|view| view.buffer).chain(builder.report);
+    for (buffer, _) in kept.map(|buffer| builder.root(buffer)) {
+        let Buffer { storage, bytes } = builder.buffer(buffer);
+        if storage == Storage::Activation {
             // An empty or unwritten buffer has a place too; an input that is only passed on must be uploaded to it.
-            slot.from_start |= input_views.iter().flatten().any(|input| input.buffer == view.buffer);
-            debug_assert!(builder.needed[id.0 as usize]);
+            let slot = uses[buffer.0 as usize].get_or_insert_with(|| Use::new(bytes));
+            slot.to_end = true;
+            slot.from_start |= builder.fed.contains(&buffer) || builder.report == Some(buffer);
         }
     }
-    let Layout { places, regions } = memory::lay_out(&uses, accesses.len(), &builder.target)?;
-    let operand = |buffer: super::lower::BufferId| -> Option<Operand> {
-        let info = builder.buffer(buffer);
-        let place = match info.storage {
+    let Layout { places, regions } = memory::lay_out(&uses, builder.dispatches.len(), &builder.target)?;
+    let operand = |buffer: BufferId| -> Option<Operand> {
+        let (root, offset) = builder.root(buffer);
+        let place = match builder.buffer(root).storage {
             Storage::Weight(id) => Place::Weight(id),
-            Storage::Activation => places[buffer.0 as usize]?,
+            Storage::Activation | Storage::Window { .. } => match places[root.0 as usize]? {
+                Place::Activation { region, offset: start } => Place::Activation { region, offset: start + offset },
+                weight @ Place::Weight(_) => weight,
+            },
         };
-        Some(Operand { place, bytes: info.bytes })
+        Some(Operand { place, bytes: builder.buffer(buffer).bytes })
     };
     let mut dispatches = Vec::with_capacity(builder.dispatches.len());
     for pending in &builder.dispatches {
@@ -242,7 +236,15 @@ fn finish(graph: &Graph, mut builder: Builder) -> Result<Plan> {
             operands,
         });
     }
-    deps::find_deps(&mut dispatches);
+    let address = |(root, touch): (BufferId, Touch)| match places[root.0 as usize]? {
+        Place::Activation { region, offset } => {
+            Some(Touch { region, start: offset + touch.start, end: offset + touch.end, ..touch })
+        }
+        Place::Weight(_) => None,
+    };
+    let touches: Vec<Vec<Touch>> =
+        builder.dispatches.iter().map(|d| builder.touches(d).into_iter().filter_map(address).collect()).collect();
+    deps::find_deps(&mut dispatches, &touches);
     let inputs = (graph.inputs.iter().zip(&input_views))
         .map(|(&id, view)| {
             let fact = fact_of(&builder, id.0);
@@ -266,7 +268,10 @@ fn finish(graph: &Graph, mut builder: Builder) -> Result<Plan> {
         let name = graph.value(id).name.clone();
         plan_outputs.push(PlanOutput { name, dtype: fact.dtype, shape: fact.shape.clone(), source });
     }
-    Ok(Plan { dispatches, regions, inputs, outputs: plan_outputs })
+    let report = builder.report.map(|buffer| operand(buffer).ok_or_else(|| Error::internal("a report has no place")));
+    let report = report.transpose()?;
+    let checks = report.map(|report| Checks { report, list: std::mem::take(&mut builder.checks) });
+    Ok(Plan { dispatches, regions, inputs, outputs: plan_outputs, checks })
 }
 
 /// Gathering, where all that is the request's own lies in one region.
@@ -281,7 +286,7 @@ fn gather_in(gather: Option<&Gather>, operands: &[Operand]) -> Option<Gather> {
 
 /// The view itself, or a copy of it where it does not lie as an output must.
 fn read_back(view: View, label: &str, builder: &mut Builder) -> Result<View> {
-    let is_activation = builder.buffer(view.buffer).storage == Storage::Activation;
+    let is_activation = !matches!(builder.buffer(view.buffer).storage, Storage::Weight(_));
     if is_activation && view.is_row_major() && (view.offset * 4).is_multiple_of(16) {
         return Ok(view);
     }
@@ -292,11 +297,16 @@ fn read_back(view: View, label: &str, builder: &mut Builder) -> Result<View> {
     Ok(copy)
 }
 
-/// Which buffers each dispatch names, and how.
-fn accesses(builder: &Builder) -> Vec<Vec<(super::lower::BufferId, Access)>> {
-    (builder.dispatches.iter())
-        .map(|d| d.operands.iter().copied().zip(d.variant.kernel().bindings.iter().map(|b| b.access)).collect())
-        .collect()
+/// How dispatches use each activation, by buffer.
+fn find_uses(builder: &Builder) -> Vec<Option<Use>> {
+    let mut uses: Vec<Option<Use>> = vec![None; builder.buffers.len()];
+    for (dispatch, pending) in builder.dispatches.iter().enumerate() {
+        for (root, touch) in builder.touches(pending) {
+            let slot = uses[root.0 as usize].get_or_insert_with(|| Use::new(builder.buffer(root).bytes));
+            slot.touch(dispatch as u32, touch);
+        }
+    }
+    uses
 }
 
 fn window(whole: Operand, view: &View) -> Result<Operand> {
@@ -326,4 +336,82 @@ fn at(error: Error, node: &Node, builder: &Builder) -> Error {
         fact.map_or_else(|| "none".to_owned(), |fact| format!("{}{:?}", fact.dtype, fact.shape))
     });
     error.with_shapes(inputs).at_node(&node.name, node.operator())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::{Attr, Dim, Value, ValueId};
+    use crate::plan::lower::DeviceClass;
+    use crate::tensor::DType;
+
+    /// `op` of each of three inputs of this shape, or the inputs themselves, joined along `axis`; then Neg of the whole.
+    fn joined(shape: &[usize], axis: i64, op: Option<&str>) -> Plan {
+        let mut graph = Graph::default();
+        let value = |name: String, known: bool| Value {
+            name,
+            dtype: known.then_some(DType::F32),
+            shape: known.then(|| shape.iter().map(|&size| Dim::Known(size)).collect()),
+            constant: None,
+        };
+        let emit = |graph: &mut Graph, op: &str, inputs: Vec<Option<ValueId>>, attrs: &[(&str, i64)]| {
+            let output = graph.add_value(value(format!("{op}{}", graph.values.len()), false));
+            let attrs = attrs.iter().map(|&(name, value)| (name.to_owned(), Attr::Int(value))).collect();
+            let (name, op, outputs) = (format!("{op}{}", graph.nodes.len()), op.to_owned(), vec![Some(output)]);
+            graph.nodes.push(Node { name, op, opset: 13, inputs, outputs, attrs, ..Node::default() });
+            output
+        };
+        let mut parts = Vec::new();
+        for part in 0..3 {
+            let input = graph.add_value(value(format!("x{part}"), true));
+            graph.inputs.push(input);
+            parts.push(Some(op.map_or(input, |op| emit(&mut graph, op, vec![Some(input)], &[]))));
+        }
+        let whole = emit(&mut graph, "Concat", parts, &[("axis", axis)]);
+        let output = emit(&mut graph, "Neg", vec![Some(whole)], &[]);
+        graph.outputs.push(output);
+        let shapes = vec![shape.to_vec(); 3];
+        let target = Target { class: DeviceClass::Cpu, parallelism: 2, max_binding_bytes: 1 << 20, subgroup_size: 8 };
+        plan(&graph, &shapes, &Arc::default(), &target).unwrap()
+    }
+
+    fn kernels(plan: &Plan) -> Vec<&str> {
+        plan.dispatches.iter().map(|dispatch| dispatch.variant.kernel().name.as_str()).collect()
+    }
+
+    #[test]
+    fn parts_of_a_concat_do_not_wait_for_each_other() {
+        // In one piece, and computed: where they belong. Strided, or given: by copies. All three at once.
+        for (shape, axis, op, want) in [
+            (&[1, 4, 5][..], 1, Some("Exp"), vec!["elementwise"; 4]),
+            (&[2, 4, 5], 1, Some("Exp"), [["elementwise"; 3], ["copy_strided"; 3]].concat()),
+            (&[2, 4], 1, None, vec!["copy_strided"; 3]),
+            (&[1, 3, 1], 1, Some("Exp"), [["elementwise"; 3], ["copy_strided"; 3]].concat()),
+        ] {
+            let plan = joined(shape, axis, op);
+            let got = kernels(&plan);
+            assert_eq!(got[..want.len().min(got.len())], want[..], "{shape:?}");
+            let last = plan.dispatches.last().unwrap();
+            assert_eq!(last.deps.len(), 3, "{shape:?}: {:?}", last.deps);
+            for &part in &last.deps {
+                let deps = &plan.dispatches[part as usize].deps;
+                assert!(deps.iter().all(|dep| !last.deps.contains(dep)), "{shape:?}: {part} waits for {deps:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn parts_lie_one_after_another_in_the_whole() {
+        // 12 elements: no part needs filling up.
+        let plan = joined(&[1, 4, 3], 1, Some("Exp"));
+        assert_eq!(kernels(&plan), ["elementwise"; 4]);
+        let written: Vec<Operand> = plan.dispatches[..3].iter().map(|dispatch| dispatch.operands[4]).collect();
+        let whole = plan.dispatches[3].operands[0];
+        let start = |operand: Operand| match operand.place {
+            Place::Activation { offset, .. } => offset,
+            Place::Weight(_) => panic!("an activation is wanted"),
+        };
+        let offsets: Vec<u64> = written.iter().map(|&part| start(part) - start(whole)).collect();
+        assert_eq!((offsets, whole.bytes), (vec![0, 48, 96], 144));
+    }
 }

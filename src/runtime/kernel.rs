@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::channel::oneshot;
 
-use super::message::{Message, Prepared, SharedPlan};
+use super::message::{self, Message, Prepared, SharedPlan};
 use super::model::{after, uploads};
 use super::request::{Request, When};
 use super::{Completion, Shared};
@@ -38,6 +38,7 @@ impl Drop for Guard {
 
 impl UserKernel {
     pub(super) fn new(shared: Arc<Shared>, text: &str) -> Result<Self> {
+        let _span = tracing::debug_span!("load_kernel").entered();
         let kernel = Arc::new(Kernel::user(text)?);
         // Whatever the linker would refuse later, it refuses here.
         let slots = vec![Slot { index: 0, kind: SlotKind::Heap }; kernel.bindings.len()];
@@ -206,6 +207,7 @@ impl KernelRequest {
         let uploads = uploads(&plan, &inputs)?;
         let (reply, answer) = oneshot::channel::<Result<Completion>>();
         let id = shared.next_id();
+        let span = message::span(id, guard.id, &kernel.name);
         let plan = SharedPlan {
             id: shared.next_id(),
             model: guard.id,
@@ -223,6 +225,7 @@ impl KernelRequest {
             admission: schedule.admission,
             key: schedule.key,
             submitted,
+            span,
             reply,
         };
         shared.port.send(Message::Submit(Box::new(prepared)))?;

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 
 use futures::channel::oneshot;
+use tracing::Span;
+use tracing::field::Empty;
 
 use super::{Completion, Stats, closed};
 use crate::error::Result;
@@ -61,7 +63,23 @@ pub(super) struct Prepared {
     pub(super) admission: Admission,
     pub(super) key: Option<u64>,
     pub(super) submitted: Nanos,
+    /// From the request's coming to its end, whatever threads it passes.
+    pub(super) span: Span,
     pub(super) reply: oneshot::Sender<Result<Completion>>,
+}
+
+/// The span of a request.
+pub(super) fn span(request: u64, model: u64, name: &str) -> Span {
+    tracing::debug_span!(
+        "request",
+        request,
+        model,
+        name,
+        outcome = Empty,
+        waves = Empty,
+        lanes = Empty,
+        total_us = Empty
+    )
 }
 
 impl Prepared {

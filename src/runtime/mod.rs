@@ -25,12 +25,15 @@ pub use model::{InputInfo, Model, OutputInfo, PlanSummary};
 pub use options::{Clock, Drive, Options};
 pub use request::{Request, RequestBuilder};
 
+use serde::Serialize;
+
 use crate::error::{Error, ErrorKind, Result};
-use crate::gpu::{Executor, Gpu, MemoryStats, PipelineStats};
+use crate::gpu::{Caps, Executor, Gpu, HeapLayout, MemoryStats, PipelineStats};
 use crate::graph::Graph;
 use crate::onnx::{self, LoadOptions};
 use crate::plan::lower::Target;
 use crate::schedule;
+use crate::schedule::log::Recorder;
 use engine::Engine;
 use message::{Message, Port};
 use thread::Driver;
@@ -50,6 +53,8 @@ pub(crate) struct Shared {
     clock: Clock,
     target: Target,
     adapter: AdapterName,
+    caps: Caps,
+    heap: HeapLayout,
     schedule: schedule::Options,
     plan_cache: usize,
     memory_cap: Option<u64>,
@@ -67,7 +72,8 @@ impl Runtime {
     /// Opens an adapter and starts a runtime on it.
     ///
     /// # Errors
-    /// `NoAdapter` if none matches; `Device` if it cannot be opened; `Limit` if it lacks what fascine needs.
+    /// `NoAdapter` if none matches; `Device` if it cannot be opened; `Limit` if it lacks what fascine needs; `Input` for
+    /// bundles in a [`HeapLayout::Apart`] heap.
     pub fn new(options: Options) -> Result<Self> {
         let gpu = Gpu::open(&options.adapter)?;
         Self::start(gpu, options)
@@ -95,11 +101,13 @@ impl Runtime {
         let adapter = AdapterName { name: caps.name.clone(), driver: caps.driver.clone() };
         let (port, inbox) = message::channel();
         let schedule = options.scheduler(caps);
+        check_heap(options.heap, &schedule)?;
+        let caps = caps.clone();
         let costs = options.cache_dir.as_deref();
         let costs = costs.map(|folder| costs::CostFile::open(folder, &adapter, &schedule.device));
         let executor = Executor::new(gpu, options.executor())?;
-        let engine =
-            Engine::new(executor, schedule.clone(), options.clock.clone(), inbox, options.trace.clone(), costs);
+        let scheduler = Recorder::new(schedule.clone(), options.schedule_log.clone());
+        let engine = Engine::new(executor, scheduler, options.clock.clone(), inbox, options.trace.clone(), costs);
         let driver = match options.drive {
             Drive::Thread => Driver::spawn(engine)?,
             Drive::Manual => Driver::manual(engine),
@@ -110,6 +118,8 @@ impl Runtime {
             clock: options.clock,
             target,
             adapter,
+            caps,
+            heap: options.heap,
             schedule,
             plan_cache: options.plan_cache.max(1),
             memory_cap: options.memory_cap,
@@ -132,6 +142,7 @@ impl Runtime {
     /// As [`Runtime::load`].
     pub fn load_with(&self, path: impl AsRef<Path>, options: &LoadOptions) -> Result<Model> {
         let path = path.as_ref();
+        let _span = tracing::debug_span!("load", path = %path.display()).entered();
         let mut options = options.clone();
         if let Some(cap) = self.shared.memory_cap {
             options.max_weight_bytes = options.max_weight_bytes.min(cap);
@@ -170,6 +181,11 @@ impl Runtime {
         if driver.is_empty() || name.contains(driver.as_str()) { name.clone() } else { format!("{name}, {driver}") }
     }
 
+    /// What the device can do.
+    pub fn caps(&self) -> &Caps {
+        &self.shared.caps
+    }
+
     /// How dispatches were grouped at the start: what [`Options::schedule`] gave, or the default for the device.
     pub fn schedule(&self) -> &schedule::Options {
         &self.shared.schedule
@@ -178,8 +194,9 @@ impl Runtime {
     /// Groups dispatches by other rules from now on. What was learned of their durations is forgotten.
     ///
     /// # Errors
-    /// `Input` while requests are in flight; `Closed` if the engine has stopped.
+    /// `Input` while requests are in flight, or for bundles in a [`HeapLayout::Apart`] heap; `Closed` if the engine has stopped.
     pub fn set_schedule(&self, options: schedule::Options) -> Result<()> {
+        check_heap(self.shared.heap, &options)?;
         let (reply, answer) = futures::channel::oneshot::channel();
         self.shared.port.send(Message::Schedule(Box::new(options), reply))?;
         self.shared.driver.wait(answer)?.ok_or_else(closed)?
@@ -213,10 +230,12 @@ impl Runtime {
     }
 }
 
-/// Counters of a runtime since its start.
-#[derive(Clone, Debug, Default)]
+/// Counters of a runtime since its start, and what is under way now.
+#[derive(Clone, Debug, Default, Serialize)]
 #[non_exhaustive]
 pub struct Stats {
+    /// What is under way.
+    pub now: Now,
     /// Requests that ended, however they did.
     pub requests: u64,
     /// Submissions to the queue.
@@ -227,6 +246,8 @@ pub struct Stats {
     pub lanes: u64,
     /// Lanes issued that ran as one with others of the same plan.
     pub gathered: u64,
+    /// Waves that carried lanes of more than one request.
+    pub shared_waves: u64,
     /// Nanoseconds on the host spent issuing and submitting.
     pub host_nanos: u64,
     /// Nanoseconds on the device, where it has timestamps.
@@ -235,6 +256,14 @@ pub struct Stats {
     pub outcomes: Outcomes,
     /// Requests that came before each of their kernels was compiled; none in steady state.
     pub blocked: u64,
+    /// Models that take far longer than predicted at present, and so get bundles of their own.
+    pub stragglers: u64,
+    /// How often a model became one.
+    pub straggled: u64,
+    /// Requests that wait for their model's weights, which go to the device piece by piece.
+    pub loading: usize,
+    /// The longest that the engine worked without looking up, in nanoseconds.
+    pub longest_step_nanos: u64,
     /// How far the predicted durations of waves were off, of late.
     pub prediction: schedule::PredictionError,
     /// GPU memory now.
@@ -243,8 +272,28 @@ pub struct Stats {
     pub pipelines: PipelineStats,
 }
 
+/// What is under way in a runtime.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Now {
+    /// Requests that have come and not ended.
+    pub requests: usize,
+    /// Those of them of which nothing has been issued: the depth of the queue.
+    pub queued: usize,
+    /// Those of the queued that wait for memory.
+    pub waiting_for_memory: usize,
+    /// Models and kernels with memory on the device or requests.
+    pub models: usize,
+    /// Submissions on the device.
+    pub submissions: usize,
+    /// Waves on the device.
+    pub waves: usize,
+    /// Lanes on the device.
+    pub lanes: usize,
+}
+
 /// How many requests ended in which way.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Outcomes {
     /// With results, in time or without a deadline.
@@ -289,6 +338,15 @@ impl Shared {
     fn next_id(&self) -> u64 {
         self.next_id.fetch_add(1, Ordering::Relaxed)
     }
+}
+
+/// A wave binds the buffers of one request only, if each has its own.
+fn check_heap(heap: HeapLayout, schedule: &schedule::Options) -> Result<()> {
+    let bundles = schedule.policy == schedule::Policy::Bundled && schedule.max_lanes > 1;
+    if heap == HeapLayout::Apart && bundles {
+        return Err(Error::input("bundles need a shared heap; with buffers apart take another policy"));
+    }
+    Ok(())
 }
 
 pub(crate) fn closed() -> Error {

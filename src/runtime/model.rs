@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::channel::oneshot;
 
-use super::message::{InputBytes, Message, Prepared, SharedPlan};
+use super::message::{self, InputBytes, Message, Prepared, SharedPlan};
 use super::request::{Request, RequestBuilder, When};
 use super::{Completion, Shared};
 use crate::error::{Error, Result};
@@ -67,6 +67,9 @@ pub struct PlanSummary {
     pub flops: u64,
 }
 
+/// Read-backs are told apart by 16 bits, and one stands for the report.
+const MAX_OUTPUTS: usize = 0xffff;
+
 /// Plans by input shapes, the most recently used last.
 struct PlanCache {
     capacity: usize,
@@ -92,13 +95,23 @@ impl PlanCache {
 
 impl Model {
     pub(super) fn new(shared: Arc<Shared>, mut graph: Graph) -> Result<Self> {
-        crate::graph::infer::infer(&mut graph)?;
-        crate::graph::rewrite::optimise(&mut graph);
+        {
+            let _span = tracing::debug_span!("optimise", name = graph.name, nodes = graph.nodes.len()).entered();
+            crate::graph::infer::infer(&mut graph)?;
+            crate::graph::rewrite::optimise(&mut graph);
+            tracing::debug!(nodes = graph.nodes.len(), "optimised");
+        }
         for &id in &graph.inputs {
             let value = graph.value(id);
             if value.dtype.is_none() {
                 return Err(Error::invalid_model(format!("input '{}' has no element type", value.name)));
             }
+        }
+        if graph.outputs.len() > MAX_OUTPUTS {
+            return Err(Error::limit(format!(
+                "{} outputs; at most {MAX_OUTPUTS} can be read back",
+                graph.outputs.len()
+            )));
         }
         let inner = Inner {
             id: shared.next_id(),
@@ -159,13 +172,23 @@ impl Model {
         Ok(summary(&shared.plan, &self.inner.weights))
     }
 
+    /// Plans for the given input shapes (in graph order) and returns the plan's dispatches, for instance to cost them.
+    ///
+    /// # Errors
+    /// As [`Model::plan`].
+    pub fn dispatches(&self, shapes: &[Vec<usize>]) -> Result<Vec<plan::Dispatch>> {
+        Ok(self.shared_plan(shapes)?.plan.dispatches.clone())
+    }
+
     fn shared_plan(&self, shapes: &[Vec<usize>]) -> Result<Arc<SharedPlan>> {
         let Inner { id, name, shared, graph, weights, plans } = &*self.inner;
         let mut plans = plans.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(plan) = plans.get(shapes) {
             return Ok(plan);
         }
+        let _span = tracing::debug_span!("plan", model = id, name = &**name, ?shapes).entered();
         let plan = plan::plan(graph, shapes, weights, &shared.target)?;
+        tracing::debug!(dispatches = plan.dispatches.len(), bytes = plan.regions.iter().sum::<u64>(), "planned");
         let plan = Arc::new(SharedPlan {
             id: shared.next_id(),
             model: *id,
@@ -209,10 +232,12 @@ impl Model {
             inputs.push(tensor);
         }
         let shapes: Vec<Vec<usize>> = inputs.iter().map(|tensor| tensor.shape().to_vec()).collect();
+        let id = shared.next_id();
+        let span = message::span(id, self.inner.id, &self.inner.name);
+        let _entered = span.clone().entered();
         let plan = self.shared_plan(&shapes)?;
         let uploads = uploads(&plan.plan, &inputs)?;
         let (reply, answer) = oneshot::channel::<Result<Completion>>();
-        let id = shared.next_id();
         let prepared = Prepared {
             id,
             plan,
@@ -223,6 +248,7 @@ impl Model {
             admission: when.admission,
             key: when.key,
             submitted,
+            span,
             reply,
         };
         shared.port.send(Message::Submit(Box::new(prepared)))?;

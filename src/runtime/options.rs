@@ -6,9 +6,10 @@ use std::time::Instant;
 
 use super::trace::Trace;
 use crate::gpu::adapter::DeviceType;
-use crate::gpu::{AdapterOptions, Caps, ExecutorOptions};
+use crate::gpu::{AdapterOptions, Caps, ExecutorOptions, HeapLayout};
 use crate::link::Clamp;
 use crate::plan::lower::{DeviceClass, Target};
+use crate::schedule::log::ScheduleLog;
 use crate::schedule::{self, Nanos, Policy};
 
 /// Who advances the engine.
@@ -69,12 +70,17 @@ pub struct Options {
     pub policy: Policy,
     /// How dispatches are grouped, in full, instead of `policy`; `None` takes the default for the device.
     pub schedule: Option<schedule::Options>,
+    /// How the heap is divided among requests; anything but the default is for benchmarks.
+    pub heap: HeapLayout,
     /// Whose kernels get their indices clamped.
     pub clamp: Clamp,
     /// Overrides the kernel variants that the device would get.
     pub class: Option<DeviceClass>,
     /// Where to record what ran with what.
     pub trace: Option<Trace>,
+    /// Where to record everything that the scheduler is told and decides, for
+    /// [`schedule::replay`]. A log is of one runtime, and grows as it works.
+    pub schedule_log: Option<ScheduleLog>,
     /// The clock that deadlines are measured on.
     pub clock: Clock,
 }
@@ -90,9 +96,11 @@ impl Default for Options {
             compile_threads: 0,
             policy: Policy::default(),
             schedule: None,
+            heap: HeapLayout::default(),
             clamp: Clamp::default(),
             class: None,
             trace: None,
+            schedule_log: None,
             clock: Clock::default(),
         }
     }
@@ -121,6 +129,7 @@ impl Options {
             cache_dir: self.cache_dir.clone(),
             clamp: self.clamp,
             compile_threads: self.compile_threads,
+            heap: self.heap,
             ..ExecutorOptions::default()
         }
     }

@@ -97,6 +97,11 @@ impl Request {
         Request { id, shared, answer: Some(answer) }
     }
 
+    /// Its number, unique in its runtime: what [`trace::RequestRecord::request`](super::trace::RequestRecord::request) names.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
     /// Waits for the results on this thread, without an executor.
     ///
     /// # Errors

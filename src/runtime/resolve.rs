@@ -1,13 +1,13 @@
 //! Binding a plan to memory: plan operands to slots and byte addresses, kernel variants to arms.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::message::SharedPlan;
 use crate::error::{Error, Result};
-use crate::gpu::{Allocation, Executor, WeightPlace, WeightsId};
+use crate::gpu::{Allocation, Executor, WeightLoad, WeightPlace, WeightsId};
 use crate::link::{Arm, Slot};
-use crate::plan::{Operand, Place, WeightId};
+use crate::plan::{ModelWeights, Operand, Place, WeightId};
 use crate::schedule::{ArmId, DispatchDesc, GatherDesc, PlanDesc};
 
 /// A model's weights on the device.
@@ -15,15 +15,32 @@ use crate::schedule::{ArmId, DispatchDesc, GatherDesc, PlanDesc};
 pub(super) struct Residency {
     places: BTreeMap<WeightId, WeightPlace>,
     groups: Vec<WeightsId>,
+    /// On their way, first come first served.
+    loads: VecDeque<Load>,
     /// Requests in flight; the weights stay while there are any.
     pub(super) active: usize,
     /// Whether the model's last handle is gone.
     pub(super) unloaded: bool,
 }
 
+/// Weights on their way to the device.
+struct Load {
+    ids: Vec<WeightId>,
+    weights: Arc<ModelWeights>,
+    pieces: WeightLoad,
+}
+
+/// Whether the weights of a plan are on the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(super) enum Weights {
+    Ready,
+    Loading,
+}
+
 impl Residency {
-    /// Uploads the weights of `plan` that are not on the device yet.
-    pub(super) fn ensure(&mut self, executor: &mut Executor, plan: &SharedPlan) -> Result<()> {
+    /// Begins to load the weights of `plan` that are not on the device yet.
+    pub(super) fn ensure(&mut self, executor: &mut Executor, plan: &SharedPlan) -> Result<Weights> {
         let mut missing: Vec<WeightId> = plan
             .plan
             .dispatches
@@ -37,20 +54,48 @@ impl Residency {
         missing.sort();
         missing.dedup();
         if missing.is_empty() {
-            return Ok(());
+            return Ok(Weights::Ready);
         }
-        let blobs = missing
-            .iter()
-            .map(|&id| plan.weights.bytes(id).ok_or_else(|| Error::internal(format!("weight {} has no bytes", id.0))))
-            .collect::<Result<Vec<Arc<[u8]>>>>()?;
-        let (group, places) = executor.upload_weights(&blobs)?;
-        missing.iter().for_each(|&id| plan.weights.release(id));
-        self.groups.push(group);
-        self.places.extend(missing.into_iter().zip(places));
-        Ok(())
+        missing.retain(|id| !self.loads.iter().any(|load| load.ids.contains(id)));
+        if !missing.is_empty() {
+            let blobs = missing
+                .iter()
+                .map(|&id| {
+                    plan.weights.bytes(id).ok_or_else(|| Error::internal(format!("weight {} has no bytes", id.0)))
+                })
+                .collect::<Result<Vec<Arc<[u8]>>>>()?;
+            let pieces = executor.begin_weights(blobs)?;
+            self.loads.push_back(Load { ids: missing, weights: plan.weights.clone(), pieces });
+        }
+        Ok(Weights::Loading)
     }
 
-    pub(super) fn free(self, executor: &mut Executor) {
+    /// Whether weights are on their way.
+    pub(super) fn loading(&self) -> bool {
+        !self.loads.is_empty()
+    }
+
+    /// Sends one piece of what is on its way; gives whether it did.
+    pub(super) fn load(&mut self, executor: &mut Executor) -> Result<bool> {
+        let Some(load) = self.loads.front_mut() else { return Ok(false) };
+        let sent = executor.continue_weights(&mut load.pieces)?;
+        if load.pieces.done()
+            && let Some(Load { ids, weights, pieces }) = self.loads.pop_front()
+        {
+            ids.iter().for_each(|&id| weights.release(id));
+            self.groups.push(pieces.id());
+            self.places.extend(ids.into_iter().zip(pieces.places().iter().copied()));
+        }
+        Ok(sent)
+    }
+
+    /// Gives up what is on its way.
+    pub(super) fn stop_loading(&mut self, executor: &mut Executor) {
+        self.loads.drain(..).for_each(|load| executor.free_weights(load.pieces.id()));
+    }
+
+    pub(super) fn free(mut self, executor: &mut Executor) {
+        self.stop_loading(executor);
         for group in self.groups {
             executor.free_weights(group);
         }
@@ -78,7 +123,7 @@ impl Resolved {
     pub(super) fn new(
         plan: &SharedPlan,
         residency: &Residency,
-        regions: &[Allocation],
+        regions: &[Slot],
         executor: &mut Executor,
     ) -> Result<Self> {
         let mut dispatches = Vec::with_capacity(plan.plan.dispatches.len());
@@ -132,14 +177,14 @@ impl Resolved {
     }
 }
 
-fn address(operand: &Operand, residency: &Residency, regions: &[Allocation]) -> Result<(Slot, Address)> {
+fn address(operand: &Operand, residency: &Residency, regions: &[Slot]) -> Result<(Slot, Address)> {
     let bytes = operand.bytes;
     match operand.place {
         Place::Activation { region, offset } => {
-            let allocation = regions
+            let slot = *regions
                 .get(usize::from(region))
                 .ok_or_else(|| Error::internal(format!("the plan has no region {region}")))?;
-            Ok((allocation.slot(), Address::Region { region, offset, bytes }))
+            Ok((slot, Address::Region { region, offset, bytes }))
         }
         Place::Weight(id) => {
             let place = residency

@@ -58,7 +58,12 @@ impl Driver {
                 let mut engine = engine.lock().unwrap_or_else(PoisonError::into_inner);
                 match engine.step() {
                     Step::Progress => {}
-                    Step::Idle => engine.nap(),
+                    Step::Idle => {
+                        let nap = engine.nap();
+                        // Others may step meanwhile.
+                        drop(engine);
+                        std::thread::sleep(nap);
+                    }
                     Step::Stopped => return Ok(None),
                 }
             },

@@ -16,7 +16,7 @@ impl Core {
         let ahead = |(slot, other): (usize, &Option<Request>)| {
             let other = other.as_ref().filter(|other| other.tier == Tier::DEADLINE && other.ending.is_none())?;
             let urgent = other.desc.deadline.is_some_and(|other| other <= deadline);
-            (urgent && replaced != Some(slot as u32)).then_some(other.work)
+            (urgent && replaced != Some(slot as u32)).then_some(other.work * other.scale(&self.cost))
         };
         let ahead: f64 = self.requests.iter().enumerate().filter_map(ahead).sum();
         let needed = ahead * self.together + request.total;

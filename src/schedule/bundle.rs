@@ -12,6 +12,12 @@ use super::{Lane, Pipelines, RequestId, Wave};
 
 /// Candidates of one arm that may be passed over in a wave before the next arm is tried. Guessed.
 const PASSES: usize = 4;
+/// As [`PASSES`], of models that keep apart. Guessed.
+const APART: usize = 16;
+/// Heads of other arms that are looked at for the one that fits best. Guessed: each costs a prediction.
+const PAIRS: usize = 4;
+/// How much more of its time a dispatch has to save to go before its turn. Guessed.
+const CLEARLY: f64 = 1.1;
 /// How much riders of a lower tier may stretch a wave while others of the leader's tier wait. Guessed.
 const CROWDED: f64 = 1.3;
 /// Weight of a wave in what bundling saves of late. Guessed.
@@ -35,6 +41,8 @@ struct Rider {
     pick: Pick,
     share: Share,
     gain: f64,
+    /// Its time as a wave of its own.
+    alone: f64,
     /// Keeps to pipelines of its own arm.
     heavy: bool,
 }
@@ -43,6 +51,9 @@ impl Core {
     /// Forms the next wave and notes its lanes as issued; `shares` and `holders` then tell whose they are.
     pub(super) fn form(&mut self, pipelines: &mut dyn Pipelines, room: Room) -> Formed {
         let Some(leader) = self.leader(pipelines, room.only) else { return Formed::Nothing };
+        if !self.may_lead(leader, room) {
+            return Formed::Full;
+        }
         let Some(mut wave) = self.gather(leader, room, pipelines) else { return Formed::Full };
         if self.picks.len() == 1
             && let Some(other) = self.company(leader, pipelines)
@@ -59,7 +70,8 @@ impl Core {
     /// Picks a leader and its riders; `None` if the leader does not fit.
     fn gather(&mut self, leader: Leader, room: Room, pipelines: &mut dyn Pipelines) -> Option<WaveLoad> {
         let Leader { tier, rank, arm } = leader;
-        let count = self.leading(rank, room)?;
+        let slot = self.slot(leader, room);
+        let count = self.leading(rank, slot)?;
         let step = self.live(rank)?.plan.steps[rank.dispatch as usize];
         self.shares.clear();
         self.set.clear();
@@ -69,7 +81,7 @@ impl Core {
         }
         let load = self.cost.load(&step.cost, count);
         let alone = self.cost.alone(load);
-        let mut longest = self.longest(leader, alone, room);
+        let mut longest = self.longest(leader, alone, slot);
         let mut wave = WaveLoad::default();
         let whole = self.live(rank).is_some_and(|request| request.issued(rank.dispatch) + count == step.workgroups);
         if !(whole && self.gathered((tier, rank), &mut wave, longest, pipelines)) {
@@ -134,14 +146,22 @@ impl Core {
         longest: f64,
         pipelines: &mut dyn Pipelines,
     ) {
-        while self.picks.len() < self.rules.lanes && self.passed.len() < PASSES {
+        let (mut passes, mut apart) = (0, 0);
+        while self.picks.len() < self.rules.lanes && passes < PASSES && apart < APART {
             let Some(Reverse(rank)) = queue.pop() else { break };
             // One in this wave already goes whole: its entry is of no more use.
-            if self.open(rank).is_none() || self.gathered((of.0, rank), wave, longest, pipelines) {
+            let Some(request) = self.open(rank) else { continue };
+            if !self.stragglers.may_share(request.plan.model, self.shares[0].model) {
+                apart += 1;
+                self.passed.push(rank);
+                continue;
+            }
+            if self.gathered((of.0, rank), wave, longest, pipelines) {
                 continue;
             }
             let rider = self.rider(rank, of, wave, longest);
             let Some(rider) = rider.filter(|rider| self.allows(of.1, rider.gain, pipelines)) else {
+                passes += 1;
                 self.passed.push(rank);
                 continue;
             };
@@ -152,22 +172,18 @@ impl Core {
         queue.extend(self.passed.drain(..).map(Reverse));
     }
 
-    /// Adds riders of other arms than the leader's, where there is a pipeline for all.
+    /// Adds riders of other arms than the leader's, where there is a pipeline for all. Of those next in order that stand
+    /// alike, the one that saves most of its own time goes first: what is bound by memory beside what is bound by arithmetic.
     fn fill_others(&mut self, tier: Tier, wave: &mut WaveLoad, longest: f64, pipelines: &mut dyn Pipelines) {
         let mut at = 0;
-        while self.picks.len() < self.rules.lanes {
-            let Some(&(rank, arm)) = self.ready[tier.index()].heads().get(at) else { break };
-            if self.open(rank).is_none() {
-                self.ready[tier.index()].drop_head(arm);
-                continue;
-            }
-            let rider = self.rider(rank, (tier, arm), wave, longest).filter(|rider| !rider.heavy);
-            let Some(Rider { gain, .. }) = rider else {
-                at += 1;
+        self.refused.clear();
+        while self.picks.len() < self.rules.lanes && at < self.ready[tier.index()].heads().len() {
+            let Some((arm, gain)) = self.best_of(at, tier, wave, longest) else {
+                at += PAIRS;
                 continue;
             };
             if !self.allows(arm, gain, pipelines) {
-                at += 1;
+                self.refused.push(arm);
                 continue;
             }
             let mut queue = self.ready[tier.index()].take(arm);
@@ -176,9 +192,43 @@ impl Core {
         }
     }
 
+    /// Of the heads from `at` on that stand alike, the arm whose dispatch saves the most of its own time, and what it saves.
+    fn best_of(&mut self, at: usize, tier: Tier, wave: &WaveLoad, longest: f64) -> Option<(ArmIndex, f64)> {
+        let alike = self.rules.slice;
+        let mut first: Option<Rank> = None;
+        let mut best: Option<(f64, ArmIndex, f64)> = None;
+        let mut next = at;
+        while next < at + PAIRS {
+            let Some(&(rank, arm)) = self.ready[tier.index()].heads().get(next) else { break };
+            if self.open(rank).is_none() {
+                self.ready[tier.index()].drop_head(arm);
+                continue;
+            }
+            next += 1;
+            // Those refused are of this window or of one before.
+            if self.refused.iter().rev().take(PAIRS).any(|&refused| refused == arm) {
+                continue;
+            }
+            let Some(rider) = self.rider(rank, (tier, arm), wave, longest).filter(|rider| !rider.heavy) else {
+                continue;
+            };
+            if first.get_or_insert(rank).urgency.saturating_add(alike) < rank.urgency {
+                break;
+            }
+            let saved = rider.gain / rider.alone;
+            if best.is_none_or(|(most, ..)| saved > most * CLEARLY) {
+                best = Some((saved, arm, rider.gain));
+            }
+        }
+        best.map(|(_, arm, gain)| (arm, gain))
+    }
+
     /// The rest of a ready dispatch as one more lane, if that saves enough.
     fn rider(&self, rank: Rank, (tier, arm): (Tier, ArmIndex), wave: &WaveLoad, longest: f64) -> Option<Rider> {
-        let request = self.live(rank)?;
+        let request = self.open(rank)?;
+        if !self.stragglers.may_share(request.plan.model, self.shares[0].model) {
+            return None;
+        }
         let step = &request.plan.steps[rank.dispatch as usize];
         let count = step.workgroups - request.issued(rank.dispatch);
         let load = self.cost.load(&step.cost, count);
@@ -188,7 +238,7 @@ impl Core {
         let pays = together <= longest && gain > 0.0 && gain >= self.options.min_gain * alone;
         let pick = Pick { tier, rank, arm, runs: arm, count, gathered: 1 };
         let heavy = self.cost.is_heavy(&step.cost, count);
-        pays.then(|| Rider { joined, pick, share: self.cost.share(&step.cost, load), gain, heavy })
+        pays.then(|| Rider { joined, pick, share: self.cost.share(&step.cost, load), gain, alone, heavy })
     }
 
     /// Notes the picked lanes as issued, and makes ready what waited for them.
@@ -200,7 +250,7 @@ impl Core {
         let waiting = self.waiting.map(|waiting| waiting > 0);
         let mut used = [0.0; TIERS];
         let mut lanes = self.spare.pop().unwrap_or_default();
-        lanes.reserve_exact(self.picks.len());
+        lanes.reserve(self.picks.len());
         self.holders.clear();
         let mut picks = std::mem::take(&mut self.picks);
         let mut shares = self.shares.iter();

@@ -9,6 +9,7 @@ use super::ready::{ArmIndex, Queue, Rank, Ready};
 use super::request::Request;
 use super::sets::Sets;
 use super::slice::Slice;
+use super::straggler::Stragglers;
 use super::{Admission, ArmId, Class, Lane, Nanos, Options, Outcome, Pipelines};
 
 /// A lane chosen for a wave.
@@ -30,6 +31,7 @@ pub(super) struct Core {
     pub(super) options: Options,
     pub(super) rules: Rules,
     pub(super) cost: CostModel,
+    pub(super) stragglers: Stragglers,
     pub(super) arms: Arms,
     pub(super) sets: Sets,
     pub(super) crowds: Crowds,
@@ -39,8 +41,6 @@ pub(super) struct Core {
     /// By tier, dispatches in the ready queues whose requests go on.
     pub(super) waiting: [usize; TIERS],
     pub(super) slice: Slice,
-    /// The length of the present submission.
-    pub(super) length: f64,
     /// When the next wave starts, by prediction.
     pub(super) start: Nanos,
     /// Predicted time of waves over that of their lanes apart, of late.
@@ -58,6 +58,8 @@ pub(super) struct Core {
     pub(super) passed: Vec<Rank>,
     /// Those who may run a dispatch together.
     pub(super) mates: Vec<Place>,
+    /// Arms that the wave that is being formed has no pipeline with.
+    pub(super) refused: Vec<ArmIndex>,
     pub(super) released: Vec<u32>,
     /// The arms of the wave that is being formed, sorted.
     pub(super) set: Vec<ArmId>,
@@ -73,6 +75,7 @@ impl Core {
             slice: Slice::new(rules.slice, rules.in_flight, &options.device),
             rules,
             cost: CostModel::new(options.device),
+            stragglers: Stragglers::default(),
             account: Account::new(options.parts, options.slice),
             options,
             arms: Arms::default(),
@@ -81,7 +84,6 @@ impl Core {
             ready: std::array::from_fn(|_| Ready::default()),
             requests: Vec::new(),
             waiting: [0; TIERS],
-            length: 0.0,
             start: 0,
             together: 1.0,
             shares: Vec::new(),
@@ -92,6 +94,7 @@ impl Core {
             taken: Vec::new(),
             passed: Vec::new(),
             mates: Vec::new(),
+            refused: Vec::new(),
             released: Vec::new(),
             set: Vec::new(),
             single: Vec::new(),
@@ -103,7 +106,7 @@ impl Core {
     /// for those of arms that are new, ahead of their turn.
     pub(super) fn begin(&mut self, now: Nanos, start: Nanos, pipelines: &mut dyn Pipelines) {
         self.start = start;
-        self.length = self.slice.now(now) as f64;
+        self.slice.turn(now);
         let known = self.single.len();
         self.single.clear();
         self.single.resize(self.arms.len(), None);
@@ -121,6 +124,21 @@ impl Core {
         } else {
             Tier::DEADLINE
         }
+    }
+
+    /// How much longer the submission may become, for the requests that end with the wave formed last to be in time: they
+    /// have ended once all of it has. Those that are late already do not count, and what someone waits for ends at once.
+    pub(super) fn until_due(&self) -> f64 {
+        let start = self.start;
+        let due = |&slot: &u32| {
+            let request = self.requests[slot as usize].as_ref()?;
+            let ending = request.ending == Some(Outcome::Completed) && self.rules.ranking.knows_deadlines();
+            match request.desc.class {
+                Class::Interactive if ending => Some(0),
+                _ => request.desc.deadline.filter(|_| ending)?.checked_sub(start),
+            }
+        };
+        self.holders.iter().filter_map(due).min().map_or(f64::INFINITY, |due| due as f64)
     }
 
     /// Puts a dispatch that waits for no other into the ready queues.
@@ -178,7 +196,12 @@ impl Core {
         }
         let start = self.start;
         let Some(request) = self.requests[rank.slot as usize].as_mut() else { return false };
-        if request.can_keep(rank.dispatch, start) {
+        if request.can_keep(rank.dispatch, start, request.scale(&self.cost)) {
+            return false;
+        }
+        // What was predicted when it came may be out of date.
+        request.predict(&self.cost);
+        if request.can_keep(rank.dispatch, start, 1.0) {
             return false;
         }
         let (from, tier) = (Tier::DEADLINE, Tier::best_effort(request.desc.class));

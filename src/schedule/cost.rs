@@ -3,16 +3,29 @@
 //! A dispatch is a compute area and a memory area (the time the whole device would take for its operations, and for its
 //! bytes) in equal workgroups. A wave takes its fixed cost plus the largest of: the sum of compute areas, the sum of memory
 //! areas, and the longest single workgroup. Each arm, by size class, has a ratio of measured to estimated time, as has the
-//! fixed cost. A wave's error is laid on its parts by their share in the prediction.
+//! fixed cost. Each model has a factor on top, which is 1 unless it straggles (`straggler`).
+//!
+//! Ratios are learned as by a Kalman filter without covariances: a wave's error is laid on its parts by how uncertain each of
+//! them is. So the fixed cost, which every wave tells of, soon keeps still, and what waves of several lanes take longer is
+//! laid on the lanes, however small the static estimate took them to be.
 
 use std::collections::HashMap;
 
 use super::{ArmId, DeviceModel, DispatchDesc, GatherDesc, Nanos};
 
-/// Weight of a new measurement once a ratio has settled. Guessed.
-const SETTLED: f64 = 0.1;
-/// Bounds of what one measurement may say, so that a stall does not ruin an estimate. Guessed.
-const ERROR: (f64, f64) = (1.0 / 16.0, 16.0);
+/// Spread of a measurement around a perfect prediction, as a part of it. Guessed: between a GPU's and a busy CPU's.
+const SPREAD: f64 = 0.2;
+/// How far a ratio may have drifted from one measurement to the next, as a part of it. Guessed; with [`SPREAD`] it gives a new
+/// measurement a tenth of the say once a ratio has settled.
+const DRIFT: f64 = 0.02;
+/// Uncertainty of a lane's time of which nothing is known: multiples of its estimate, or of a wave's fixed cost if that is more.
+/// Guessed.
+const UNKNOWN: (f64, f64) = (2.0, 0.5);
+/// Standard deviations by which a measurement may be off. What is further off counts as that far, and makes its parts less
+/// certain, so that one stall does little and a change that stays is learned in a few waves. Guessed.
+const OFF: f64 = 3.0;
+/// By how much it makes them less certain, in variance. Guessed.
+const DOUBT: f64 = 2.0;
 /// Shares of waves from which on a ratio counts as measured. Guessed.
 const MEASURED: f64 = 1.0;
 /// Bounds of a ratio.
@@ -23,6 +36,23 @@ const FIXED_RATIO: (f64, f64) = (1.0 / 32.0, 32.0);
 /// An arm and size class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct CostKey(u32);
+
+/// A model, numbered densely.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct ModelIndex(u32);
+
+impl ModelIndex {
+    /// No model's.
+    pub(super) const NONE: ModelIndex = ModelIndex(u32::MAX);
+
+    pub(super) fn at(index: usize) -> Self {
+        ModelIndex(index as u32)
+    }
+
+    pub(super) fn index(self) -> usize {
+        self.0 as usize
+    }
+}
 
 /// The fixed cost of waves and lanes.
 const FIXED: CostKey = CostKey(0);
@@ -54,9 +84,17 @@ impl Load {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct DispatchCost {
     key: CostKey,
+    model: ModelIndex,
     compute: f64,
     memory: f64,
     workgroups: u32,
+}
+
+impl DispatchCost {
+    /// The same as a dispatch of a model.
+    pub(super) fn of(self, model: ModelIndex) -> Self {
+        DispatchCost { model, ..self }
+    }
 }
 
 /// What a dispatch costs by the static estimate when several requests run it as one lane.
@@ -66,6 +104,18 @@ pub(super) struct GatherCost {
     /// Of one request: where nothing was measured yet, its ratio counts.
     single: DispatchCost,
     shared: f64,
+}
+
+impl GatherCost {
+    /// The same as a dispatch of a model.
+    pub(super) fn of(self, model: ModelIndex) -> Self {
+        GatherCost { single: self.single.of(model), ..self }
+    }
+
+    /// One that takes `factor` times as long.
+    pub(super) fn scaled(self, factor: f64) -> Self {
+        GatherCost { single: self.single.scaled(factor), shared: self.shared * factor, ..self }
+    }
 }
 
 /// The load of a wave as it fills.
@@ -80,12 +130,13 @@ pub(super) struct WaveLoad {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Share {
     key: CostKey,
+    pub(super) model: ModelIndex,
     /// Predicted time of the lane's work alone.
     pub(super) body: f64,
 }
 
 /// What was learned of an arm's dispatches of a size class, to be kept from run to run on the same adapter.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Learned {
     /// The arm; `None` for the fixed costs of waves and lanes.
     pub arm: Option<ArmId>,
@@ -100,6 +151,8 @@ pub struct Learned {
 #[derive(Clone, Copy, Debug)]
 struct Ratio {
     value: f64,
+    /// Its uncertainty; `None` before the first measurement.
+    variance: Option<f64>,
     seen: f64,
 }
 
@@ -108,6 +161,11 @@ pub(super) struct CostModel {
     device: DeviceModel,
     ratios: Vec<Ratio>,
     keys: HashMap<(ArmId, u32), CostKey>,
+    models: HashMap<u32, ModelIndex>,
+    /// By model: how many times as long its dispatches take as others' of the same arms. The first is of no model.
+    factors: Vec<f64>,
+    /// Of the wave that is learned from: nanoseconds of each ratio in it.
+    parts: Vec<(CostKey, f64)>,
 }
 
 impl CostModel {
@@ -118,13 +176,38 @@ impl CostModel {
             bytes: if device.bytes.is_finite() { device.bytes.max(1.0) } else { 1e11 },
             ..device
         };
-        CostModel { device, ratios: vec![Ratio { value: 1.0, seen: 1.0 }], keys: HashMap::new() }
+        CostModel {
+            device,
+            ratios: vec![Ratio { value: 1.0, variance: None, seen: 1.0 }],
+            keys: HashMap::new(),
+            models: HashMap::new(),
+            factors: vec![1.0],
+            parts: Vec::new(),
+        }
+    }
+
+    /// The model of that number.
+    pub(super) fn model(&mut self, model: u32) -> ModelIndex {
+        let factors = &mut self.factors;
+        *self.models.entry(model).or_insert_with(|| {
+            factors.push(1.0);
+            ModelIndex(factors.len() as u32 - 1)
+        })
+    }
+
+    /// How many times as long a model's dispatches take as others'.
+    pub(super) fn factor(&self, model: ModelIndex) -> f64 {
+        self.factors[model.index()]
+    }
+
+    pub(super) fn set_factor(&mut self, model: ModelIndex, factor: f64) {
+        self.factors[model.index()] = factor;
     }
 
     /// All that was learned, in a fixed order.
     pub(super) fn learned(&self) -> Vec<Learned> {
         let of = |arm, class, CostKey(key): CostKey| {
-            let Ratio { value, seen } = self.ratios[key as usize];
+            let Ratio { value, seen, .. } = self.ratios[key as usize];
             Learned { arm, class, ratio: value, weight: seen }
         };
         let mut all: Vec<_> = self.keys.iter().map(|(&(arm, class), &key)| of(Some(arm), class, key)).collect();
@@ -141,14 +224,16 @@ impl CostModel {
             }
             let key = arm.map_or(FIXED, |arm| self.key(arm, class));
             let (least, most) = bounds(key);
-            self.ratios[key.0 as usize] = Ratio { value: ratio.clamp(least, most), seen: weight };
+            let value = ratio.clamp(least, most);
+            let variance = (weight >= MEASURED).then(|| (value * SPREAD).powi(2));
+            self.ratios[key.0 as usize] = Ratio { value, variance, seen: weight };
         }
     }
 
     fn key(&mut self, arm: ArmId, class: u32) -> CostKey {
         let ratios = &mut self.ratios;
         *self.keys.entry((arm, class)).or_insert_with(|| {
-            ratios.push(Ratio { value: 1.0, seen: 0.0 });
+            ratios.push(Ratio { value: 1.0, variance: None, seen: 0.0 });
             CostKey(ratios.len() as u32 - 1)
         })
     }
@@ -160,7 +245,7 @@ impl CostModel {
         let class = (desc.flops.max(desc.bytes) / u64::from(desc.workgroups.max(1))).max(1).ilog2() / 2
             + 32 * (desc.workgroups.max(1).ilog2() / 2);
         let key = self.key(desc.arm, class);
-        DispatchCost { key, compute, memory, workgroups: desc.workgroups.max(1) }
+        DispatchCost { key, model: ModelIndex::default(), compute, memory, workgroups: desc.workgroups.max(1) }
     }
 
     /// The static estimate of a dispatch run for several requests.
@@ -175,7 +260,8 @@ impl CostModel {
     pub(super) fn gathered(&mut self, cost: &GatherCost, requests: u32) -> DispatchCost {
         let GatherCost { key, single, shared } = *cost;
         if self.ratios[key.0 as usize].seen == 0.0 {
-            self.ratios[key.0 as usize].value = self.ratio(single.key);
+            let value = self.ratio(single.key);
+            self.ratios[key.0 as usize] = Ratio { value, variance: None, seen: 0.0 };
         }
         let requests = f64::from(requests);
         let memory = shared + requests * (single.memory - shared);
@@ -184,15 +270,10 @@ impl CostModel {
 
     /// The load of `count` workgroups of a dispatch.
     pub(super) fn load(&self, cost: &DispatchCost, count: u32) -> Load {
-        let ratio = self.ratio(cost.key);
+        let ratio = self.ratio(cost.key) * self.factor(cost.model);
         let part = ratio * f64::from(count) / f64::from(cost.workgroups);
         let longest = ratio * cost.compute.max(cost.memory) * f64::from(self.device.parallelism);
         Load { compute: cost.compute * part, memory: cost.memory * part, longest: longest / f64::from(cost.workgroups) }
-    }
-
-    /// Takes a ratio for granted.
-    pub(super) fn assume(&mut self, cost: &DispatchCost, ratio: f64) {
-        self.ratios[cost.key.0 as usize].value = ratio;
     }
 
     /// Whether the estimate of a dispatch rests on measurements.
@@ -204,7 +285,8 @@ impl CostModel {
     /// At least one round, and at least as much as takes no longer than the wave's fixed cost.
     pub(super) fn fit(&self, cost: &DispatchCost, left: u32, budget: f64) -> u32 {
         let round = self.device.parallelism;
-        let each = self.ratio(cost.key) * cost.compute.max(cost.memory) / f64::from(cost.workgroups);
+        let ratio = self.ratio(cost.key) * self.factor(cost.model);
+        let each = ratio * cost.compute.max(cost.memory) / f64::from(cost.workgroups);
         let fixed = self.fixed(1);
         let count = (budget - fixed).max(fixed) / each;
         if !count.is_finite() || count >= f64::from(left) {
@@ -229,6 +311,11 @@ impl CostModel {
         self.fixed(wave.lanes) + wave.load.body()
     }
 
+    /// Predicted duration of a wave without its fixed cost.
+    pub(super) fn body(&self, wave: &WaveLoad) -> f64 {
+        wave.load.body()
+    }
+
     /// The wave with one more lane.
     pub(super) fn joined(&self, wave: &WaveLoad, load: Load) -> WaveLoad {
         WaveLoad { load: wave.load.plus(load), lanes: wave.lanes + 1, separate: wave.separate + self.alone(load) }
@@ -241,24 +328,55 @@ impl CostModel {
     }
 
     pub(super) fn share(&self, cost: &DispatchCost, load: Load) -> Share {
-        Share { key: cost.key, body: load.body() }
+        Share { key: cost.key, model: cost.model, body: load.body() }
+    }
+
+    /// Whether a lane's prediction rests on measurements.
+    pub(super) fn is_known(&self, share: &Share) -> bool {
+        self.ratios[share.key.0 as usize].seen >= MEASURED
     }
 
     /// Learns from a wave that was predicted to take `predicted` and took `measured`.
     pub(super) fn learn(&mut self, shares: &[Share], predicted: f64, measured: f64) {
-        if predicted <= 0.0 || shares.is_empty() {
+        if predicted <= 0.0 || !measured.is_finite() || shares.is_empty() {
             return;
         }
-        let error = (measured / predicted).clamp(ERROR.0, ERROR.1);
         let fixed = self.fixed(shares.len() as u32);
-        let total = fixed + shares.iter().map(|share| share.body).sum::<f64>();
-        if total <= 0.0 {
-            return;
-        }
-        self.correct(FIXED, fixed / total, error);
+        let bodies = shares.iter().map(|share| share.body).sum::<f64>();
+        // Lanes that fill what others leave free add less than their own time.
+        let overlap = if bodies > 0.0 { (predicted - fixed).clamp(0.0, bodies) / bodies } else { 0.0 };
+        let mut parts = std::mem::take(&mut self.parts);
+        parts.clear();
+        parts.push((FIXED, fixed));
         for share in shares {
-            self.correct(share.key, share.body / total, error);
+            let part = share.body * overlap;
+            match parts.iter_mut().rev().find(|(key, _)| *key == share.key) {
+                Some((_, sum)) => *sum += part,
+                None => parts.push((share.key, part)),
+            }
         }
+        parts.retain(|&(_, part)| part > 0.0);
+
+        let alone = self.fixed(1);
+        let doubt = |&(key, part): &(CostKey, f64)| {
+            let ratio = &self.ratios[key.0 as usize];
+            ratio.variance(part, alone) * (part / ratio.value).powi(2)
+        };
+        let variance = (SPREAD * predicted).powi(2) + parts.iter().map(doubt).sum::<f64>();
+        let (error, most) = (measured - predicted, OFF * variance.sqrt());
+        let off = error.abs() > most;
+        for &(key, part) in &parts {
+            let ratio = &mut self.ratios[key.0 as usize];
+            let before = ratio.variance(part, alone);
+            let slope = part / ratio.value;
+            let gain = before * slope / variance;
+            let (least, greatest) = bounds(key);
+            ratio.value = (ratio.value + gain * error.clamp(-most, most)).clamp(least, greatest);
+            let after = before * if off { DOUBT } else { 1.0 - gain * slope };
+            ratio.variance = Some(after + (DRIFT * ratio.value).powi(2));
+            ratio.seen += part / predicted;
+        }
+        self.parts = parts;
     }
 
     /// The fixed cost of a submission.
@@ -266,26 +384,34 @@ impl CostModel {
         self.device.submission as f64
     }
 
-    fn correct(&mut self, key: CostKey, share: f64, error: f64) {
-        let ratio = &mut self.ratios[key.0 as usize];
-        ratio.seen += share;
-        let weight = (share / ratio.seen).max(SETTLED * share);
-        let (least, most) = bounds(key);
-        ratio.value = (ratio.value * (1.0 + weight * (error - 1.0))).clamp(least, most);
-    }
-
     fn ratio(&self, key: CostKey) -> f64 {
         self.ratios[key.0 as usize].value
     }
 
-    fn fixed(&self, lanes: u32) -> f64 {
+    /// The fixed cost of a wave.
+    pub(super) fn fixed(&self, lanes: u32) -> f64 {
         let device = &self.device;
         self.ratio(FIXED) * (device.wave as f64 + device.lane as f64 * f64::from(lanes))
     }
 }
 
+impl Ratio {
+    /// Its variance, where it stands for `part` nanoseconds of a wave and a lane's fixed cost is `fixed`.
+    fn variance(&self, part: f64, fixed: f64) -> f64 {
+        let unknown = (UNKNOWN.0 * part).max(UNKNOWN.1 * fixed) * self.value / part;
+        self.variance.unwrap_or(f64::INFINITY).min(unknown.powi(2))
+    }
+}
+
 fn bounds(key: CostKey) -> (f64, f64) {
     if key == FIXED { FIXED_RATIO } else { RATIO }
+}
+
+impl DispatchCost {
+    /// One that takes `factor` times as long.
+    pub(super) fn scaled(self, factor: f64) -> Self {
+        DispatchCost { compute: self.compute * factor, memory: self.memory * factor, ..self }
+    }
 }
 
 impl WaveLoad {
@@ -348,7 +474,7 @@ mod tests {
         let gather = GatherDesc { arm: ArmId(2), least: 2, width: 8, shared: 9_000 };
         let desc = DispatchDesc { gather: Some(gather), ..desc(64, 2_000, 10_000) };
         let single = model.dispatch(&desc);
-        model.assume(&single, 2.0);
+        model.ratios[single.key.0 as usize].value = 2.0;
         let cost = model.gather(&desc, &gather);
         // At first by the single dispatch's ratio, then by its own.
         for (requests, expected) in [(2, 2.0 * 11_000.0), (8, 2.0 * 17_000.0)] {
@@ -394,6 +520,46 @@ mod tests {
     }
 
     #[test]
+    fn lanes_that_were_thought_to_be_free_are_not() {
+        let mut model = CostModel::new(DEVICE);
+        let tiny = model.dispatch(&desc(4, 4, 0));
+        let wave = |model: &CostModel, lanes: usize| {
+            let load = model.load(&tiny, 4);
+            let wave = (0..lanes).fold(WaveLoad::default(), |wave, _| model.joined(&wave, load));
+            (vec![model.share(&tiny, load); lanes], model.wave(&wave))
+        };
+        // The truth: 70 ns, and 60 ns for each lane, of which the static estimate has 110 and 1.
+        for round in 0..200 {
+            let lanes = 1 + round % 4;
+            let (shares, predicted) = wave(&model, lanes);
+            model.learn(&shares, predicted, 70.0 + 60.0 * lanes as f64);
+        }
+        for lanes in [1, 4] {
+            let (_, predicted) = wave(&model, lanes);
+            let truth = 70.0 + 60.0 * lanes as f64;
+            assert!((predicted / truth - 1.0).abs() < 0.15, "{lanes}: {predicted} {truth}");
+        }
+    }
+
+    #[test]
+    fn a_change_that_stays_is_learned_soon() {
+        let mut model = CostModel::new(DEVICE);
+        let cost = model.dispatch(&desc(64, 640_000, 0));
+        let mut learn = |truth: f64, times: usize| {
+            for _ in 0..times {
+                let load = model.load(&cost, 64);
+                model.learn(&[model.share(&cost, load)], model.alone(load), truth);
+            }
+            model.alone(model.load(&cost, 64))
+        };
+        learn(640_000.0, 200);
+        for truth in [2_500_000.0, 160_000.0] {
+            let predicted = learn(truth, 20);
+            assert!((predicted / truth - 1.0).abs() < 0.2, "{predicted} {truth}");
+        }
+    }
+
+    #[test]
     fn an_outlier_moves_a_settled_ratio_little() {
         let mut model = CostModel::new(DEVICE);
         let cost = model.dispatch(&desc(64, 640_000, 0));
@@ -403,6 +569,19 @@ mod tests {
         }
         model.learn(&[model.share(&cost, load)], 640_110.0, 1e15);
         assert!(model.alone(model.load(&cost, 64)) < 3.0 * 640_110.0);
+    }
+
+    #[test]
+    fn a_stall_at_first_is_soon_forgotten() {
+        let mut model = CostModel::new(DEVICE);
+        let cost = model.dispatch(&desc(64, 640_000, 0));
+        let alone = |model: &CostModel| model.alone(model.load(&cost, 64));
+        for measured in [16.0 * 640_110.0, 640_110.0, 640_110.0, 640_110.0] {
+            let load = model.load(&cost, 64);
+            let predicted = alone(&model);
+            model.learn(&[model.share(&cost, load)], predicted, measured);
+        }
+        assert!(alone(&model) < 2.5 * 640_110.0, "{}", alone(&model));
     }
 
     #[test]

@@ -7,7 +7,7 @@ const WIDTH: f64 = 0.05;
 const FADE: u32 = 4_096;
 
 /// Relative errors of the predicted durations of waves, of late: |measured - predicted| / measured.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
 pub struct PredictionError {
     /// Half are no greater, to a twentieth.
     pub median: f64,

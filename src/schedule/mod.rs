@@ -10,6 +10,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 mod admit;
 mod bundle;
 mod core;
@@ -17,38 +19,42 @@ mod cost;
 mod crowd;
 mod error;
 mod lead;
+pub mod log;
 mod options;
 mod parts;
 mod plan;
 mod ready;
+mod replay;
 mod request;
 mod scheduler;
 mod sets;
 pub mod simulate;
 mod slice;
+mod straggler;
 
 pub use cost::Learned;
 pub use error::PredictionError;
 pub use options::{Coalesce, DeviceModel, HoldBack, Options, Order, Parts, Policy};
+pub use replay::{Difference, Replayed, replay};
 pub use scheduler::{Cancelled, Retired, Scheduler, Stats};
 
 /// Nanoseconds on the caller's clock.
 pub type Nanos = u64;
 
 /// An arm of merged shaders (a kernel variant with memory slots), interned by the caller.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ArmId(pub u32);
 
 /// A request, unique for the scheduler's life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct RequestId(pub u64);
 
 /// A submission, unique for the scheduler's life and ascending in order of issue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SubmissionId(pub u64);
 
 /// How a request ranks beside others.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Class {
     /// Someone waits for it.
     Interactive,
@@ -60,7 +66,7 @@ pub enum Class {
 }
 
 /// How requests of one plan run a dispatch as one lane: weights are then read once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GatherDesc {
     /// What runs: as many workgroups as for one request, each doing the work of all.
     pub arm: ArmId,
@@ -73,7 +79,7 @@ pub struct GatherDesc {
 }
 
 /// A dispatch as the scheduler sees it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DispatchDesc {
     /// What runs.
     pub arm: ArmId,
@@ -90,7 +96,7 @@ pub struct DispatchDesc {
 }
 
 /// What the scheduler knows of a request's plan. Shared by all requests of the plan with the same memory slots.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanDesc {
     /// The model that it belongs to, for fairness and statistics.
     pub model: u32,
@@ -99,7 +105,7 @@ pub struct PlanDesc {
 }
 
 /// What becomes of a request that cannot keep its deadline.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Admission {
     /// It runs none the less, behind those that can keep theirs, as best effort of its class.
     #[default]
@@ -126,7 +132,7 @@ pub struct RequestDesc {
 }
 
 /// A run of workgroups of one dispatch of one request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lane {
     /// Whose.
     pub request: RequestId,
@@ -143,7 +149,7 @@ pub struct Lane {
 }
 
 /// A bundle in issue order: lanes that run at the same time in one dispatch.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Wave {
     /// At least one.
     pub lanes: Vec<Lane>,
@@ -169,7 +175,7 @@ impl Wave {
 }
 
 /// Waves that go to the device together.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Submission {
     /// Its name, for [`Scheduler::retire`].
     pub id: SubmissionId,
@@ -178,7 +184,7 @@ pub struct Submission {
 }
 
 /// How a request ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Outcome {
     /// Every dispatch ran, by the deadline if there was one.
@@ -198,7 +204,7 @@ pub enum Outcome {
 }
 
 /// A request that ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ended {
     /// Which.
     pub request: RequestId,

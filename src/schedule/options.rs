@@ -1,9 +1,11 @@
 //! What a scheduler is told when it is made.
 
+use serde::{Deserialize, Serialize};
+
 use super::Nanos;
 
 /// How dispatches leave: the arms of the benchmarks, on one code path.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Policy {
     /// Every dispatch is a submission of its own, one in flight.
     SubmitEach,
@@ -17,7 +19,7 @@ pub enum Policy {
 }
 
 /// Which ready dispatch goes first under [`Policy::Bundled`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Order {
     /// First come, first served.
     Arrival,
@@ -32,7 +34,7 @@ pub enum Order {
 }
 
 /// Whether a dispatch may wait for company.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum HoldBack {
     /// Whatever is ready goes.
     #[default]
@@ -43,7 +45,7 @@ pub enum HoldBack {
 }
 
 /// Whether requests of one plan that stand before the same dispatch run it as one lane.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Coalesce {
     /// Each runs its own.
     No,
@@ -56,7 +58,7 @@ pub enum Coalesce {
 ///
 /// Work that is late under [`Admission::RunLate`](super::Admission::RunLate) counts with its class. The oldest request of a
 /// class with part `p` leads a wave at the latest after `2 * slice / p` of device time.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Parts {
     /// Of [`Class::Interactive`](super::Class::Interactive).
     pub interactive: f64,
@@ -73,7 +75,7 @@ impl Default for Parts {
 }
 
 /// What the device can do, as far as predictions need it. Measured durations correct it as they come.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DeviceModel {
     /// Workgroups that run at the same time.
     pub parallelism: u32,
@@ -112,7 +114,7 @@ impl DeviceModel {
 }
 
 /// Options of a [`Scheduler`](super::Scheduler). Counts of zero are taken as one.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Options {
     /// How dispatches leave.
     pub policy: Policy,

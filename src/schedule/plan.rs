@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::cost::{CostModel, DispatchCost};
+use super::cost::{CostModel, DispatchCost, ModelIndex};
 use super::crowd::{CrowdIndex, Crowds};
 use super::ready::ArmIndex;
 use super::{ArmId, PlanDesc};
@@ -28,6 +28,7 @@ pub(super) struct Step {
 pub(super) struct PlanInfo {
     /// Held, so that no other plan takes its address.
     desc: Arc<PlanDesc>,
+    pub(super) model: ModelIndex,
     pub(super) steps: Vec<Step>,
     successors: Vec<u32>,
 }
@@ -94,17 +95,19 @@ impl PlanInfo {
                 successors[*start as usize] = index as u32;
             }
         }
+        let model = cost.model(desc.model);
         let steps = dispatches.iter().enumerate().map(|(index, dispatch)| Step {
             arm: arms.index(dispatch.arm, false),
             workgroups: dispatch.workgroups,
-            cost: cost.dispatch(dispatch),
-            crowd: dispatch
-                .gather
-                .map(|gather| crowds.add(arms.index(gather.arm, true), &gather, cost.gather(dispatch, &gather))),
+            cost: cost.dispatch(dispatch).of(model),
+            crowd: dispatch.gather.map(|gather| {
+                let together = cost.gather(dispatch, &gather).of(model);
+                crowds.add(arms.index(gather.arm, true), &gather, together)
+            }),
             waits: dispatch.deps.len() as u32,
             successors: (starts[index], ends[index]),
         });
-        Some(PlanInfo { desc: desc.clone(), steps: steps.collect(), successors })
+        Some(PlanInfo { desc: desc.clone(), model, steps: steps.collect(), successors })
     }
 }
 

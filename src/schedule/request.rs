@@ -63,6 +63,8 @@ pub(super) struct Request {
     pub(super) total: f64,
     /// Predicted time of the dispatches that are left, had each a wave of its own.
     pub(super) work: f64,
+    /// The factor of its model that these rest on.
+    factor: f64,
     unissued: u32,
     cells: Vec<Cell>,
 }
@@ -78,21 +80,11 @@ impl Request {
         Board(mut cells): Board,
     ) -> Self {
         cells.clear();
-        let (mut work, mut measured) = (0.0, 0.0);
-        cells.extend(plan.steps.iter().map(|step| {
-            let alone = cost.alone(cost.load(&step.cost, step.workgroups));
-            work += alone;
-            measured += if cost.is_measured(&step.cost) { alone } else { 0.0 };
-            Cell { waits: step.waits, issued: 0, alone, path: alone, held: false, picked: false }
-        }));
-        for dispatch in (0..cells.len()).rev() {
-            let after = plan.successors(dispatch as u32).iter().map(|&next| cells[next as usize].path);
-            cells[dispatch].path += after.fold(0.0, f64::max);
-        }
-        let total = cells.iter().map(|cell| cell.path).fold(0.0, f64::max);
+        let cell = |waits| Cell { waits, issued: 0, alone: 0.0, path: 0.0, held: false, picked: false };
+        cells.extend(plan.steps.iter().map(|step| cell(step.waits)));
         let unissued = cells.len() as u32;
         let ending = (unissued == 0).then_some(Outcome::Completed);
-        Request {
+        let mut request = Request {
             id,
             desc,
             plan,
@@ -101,12 +93,36 @@ impl Request {
             ready: [0; TIERS],
             in_flight: 0,
             last: None,
-            predictable: measured >= 0.5 * work,
-            total,
-            work,
+            predictable: false,
+            total: 0.0,
+            work: 0.0,
+            factor: 1.0,
             unissued,
             cells,
+        };
+        request.predict(cost);
+        request.total = request.cells.iter().map(|cell| cell.path).fold(0.0, f64::max);
+        request
+    }
+
+    /// Predicts what is left by what is known now.
+    pub(super) fn predict(&mut self, cost: &CostModel) {
+        let (mut work, mut measured) = (0.0, 0.0);
+        for dispatch in (0..self.cells.len()).rev() {
+            let step = &self.plan.steps[dispatch];
+            let alone = cost.alone(cost.load(&step.cost, step.workgroups));
+            let after = self.plan.successors(dispatch as u32).iter().map(|&next| self.cells[next as usize].path);
+            let path = alone + after.fold(0.0, f64::max);
+            let cell = &mut self.cells[dispatch];
+            (cell.alone, cell.path) = (alone, path);
+            if cell.issued < step.workgroups {
+                work += alone;
+                measured += if cost.is_measured(&step.cost) { alone } else { 0.0 };
+            }
         }
+        self.work = work;
+        self.predictable = measured >= 0.5 * work;
+        self.factor = cost.factor(self.plan.model);
     }
 
     /// Whether `dispatch` waits for no other.
@@ -128,8 +144,12 @@ impl Request {
 
     /// The time to spare before its deadline, if it has one that it can keep by prediction.
     pub(super) fn slack(&self, now: Nanos) -> Option<Nanos> {
-        let slack = self.desc.deadline?.checked_sub(now)?.checked_sub(self.total as Nanos)?;
-        self.predictable.then_some(slack)
+        self.desc.deadline?.checked_sub(now)?.checked_sub(self.total as Nanos)
+    }
+
+    /// How many times as long it takes as was predicted when it came, by its model's present factor.
+    pub(super) fn scale(&self, cost: &CostModel) -> f64 {
+        cost.factor(self.plan.model) / self.factor
     }
 
     /// Whether nothing has been issued.
@@ -137,9 +157,10 @@ impl Request {
         self.last.is_none()
     }
 
-    /// Whether it can still keep its deadline, if `dispatch` starts at `start` and nothing delays it.
-    pub(super) fn can_keep(&self, dispatch: u32, start: Nanos) -> bool {
-        let path = if self.predictable { (self.path(dispatch) * SURE) as Nanos } else { 0 };
+    /// Whether it can still keep its deadline, if `dispatch` starts at `start`, nothing delays it, and it takes `scale` times
+    /// as long as predicted when it came.
+    pub(super) fn can_keep(&self, dispatch: u32, start: Nanos, scale: f64) -> bool {
+        let path = if self.predictable { (self.path(dispatch) * scale * SURE) as Nanos } else { 0 };
         self.desc.deadline.is_none_or(|deadline| start.saturating_add(path) <= deadline)
     }
 

@@ -10,10 +10,11 @@ use super::lead::Room;
 use super::options::{Options, Scope};
 use super::plan::Plans;
 use super::request::{Board, Request};
-use super::{Ended, Nanos, Outcome, Pipelines, RequestDesc, RequestId, Submission, SubmissionId};
+use super::straggler::{UNSURE, Unit, Verdict};
+use super::{Ended, Nanos, Outcome, Pipelines, RequestDesc, RequestId, Submission, SubmissionId, Wave};
 
 /// What came of [`Scheduler::cancel`] and [`Scheduler::fail`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Cancelled {
     /// Nothing of it is in flight: it has ended.
     Ended,
@@ -24,7 +25,7 @@ pub enum Cancelled {
 }
 
 /// What came of [`Scheduler::retire`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Retired {
     /// It was in flight, and is no longer.
     Done,
@@ -57,6 +58,10 @@ pub struct Stats {
     pub cancelled: u64,
     /// Requests that failed.
     pub failed: u64,
+    /// Models that take far longer than predicted at present, and so get bundles of their own.
+    pub stragglers: u64,
+    /// How often a model became one.
+    pub straggled: u64,
 }
 
 #[derive(Debug)]
@@ -88,6 +93,8 @@ pub struct Scheduler {
     boards: Vec<Board>,
     in_flight: Vec<InFlight>,
     records: Vec<Record>,
+    /// Submissions' memory, to be used again.
+    spare: Vec<Vec<Wave>>,
     ended: Vec<Ended>,
     next_request: u64,
     next_submission: u64,
@@ -110,6 +117,7 @@ impl Scheduler {
             boards: Vec::new(),
             in_flight: Vec::new(),
             records: Vec::new(),
+            spare: Vec::new(),
             ended: Vec::new(),
             next_request: 0,
             next_submission: 0,
@@ -149,8 +157,8 @@ impl Scheduler {
             self.end_if_over(slot, now);
         }
         let core = &mut self.core;
-        if let Some(slack) = request.slack(now).filter(|_| core.rules.ranking.knows_deadlines()) {
-            core.slice.note(slack, now);
+        if core.rules.ranking.knows_deadlines() && request.predictable {
+            core.slice.note(request.plan.model, request.desc.class, request.total as Nanos, request.slack(now), now);
         }
         if let Some(key) = key {
             self.keys.insert(key, id);
@@ -181,8 +189,8 @@ impl Scheduler {
         self.core.begin(now, now.max(self.horizon), pipelines);
         let id = SubmissionId(self.next_submission);
         let mut record = self.records.pop().unwrap_or_default();
-        let mut waves = Vec::new();
-        let mut room = Room { budget: self.core.length, empty: true, only: None };
+        let mut waves = self.spare.pop().unwrap_or_default();
+        let mut room = Room { used: 0.0, due: f64::INFINITY, empty: true, only: None, model: None };
         while waves.len() < self.core.rules.waves {
             let Formed::Wave(wave, predicted) = self.core.form(pipelines, room) else { break };
             self.hold(id, &mut record);
@@ -193,7 +201,12 @@ impl Scheduler {
             if self.core.rules.scope == Scope::OneRequest {
                 room.only = Some(wave.lanes[0].request.0);
             }
-            room.budget -= predicted;
+            let model = self.core.shares[0].model;
+            if self.core.stragglers.untimed() && self.core.stragglers.apart(model) {
+                room.model = Some(model);
+            }
+            room.used += predicted;
+            room.due = (room.due - predicted).min(self.core.until_due());
             room.empty = false;
             waves.push(wave);
         }
@@ -208,6 +221,7 @@ impl Scheduler {
         }
         if waves.is_empty() {
             self.records.push(record);
+            self.spare.push(waves);
             return None;
         }
         self.horizon = self.core.start;
@@ -222,7 +236,7 @@ impl Scheduler {
     pub fn retire(&mut self, id: SubmissionId, times: Option<&[Nanos]>, now: Nanos) -> Retired {
         let Some(at) = self.in_flight.iter().position(|flight| flight.id == id) else { return Retired::Unknown };
         let InFlight { issued, mut record, .. } = self.in_flight.remove(at);
-        self.learn(&record, times, now.saturating_sub(issued.max(self.last_retired)));
+        self.learn(&record, times, now.saturating_sub(issued.max(self.last_retired)), now);
         self.last_retired = self.last_retired.max(now);
         let left = self.in_flight.iter().flat_map(|flight| &flight.record.waves).map(|(_, predicted)| predicted);
         self.horizon = now.saturating_add(left.sum::<f64>() as Nanos);
@@ -254,6 +268,11 @@ impl Scheduler {
         std::mem::take(&mut self.ended)
     }
 
+    /// As [`Scheduler::take_ended`], into memory of the caller's.
+    pub fn drain_ended(&mut self, into: &mut Vec<Ended>) {
+        into.append(&mut self.ended);
+    }
+
     /// Requests that have not ended.
     pub fn outstanding(&self) -> usize {
         self.slots.len()
@@ -262,6 +281,11 @@ impl Scheduler {
     /// Whether some dispatch could issue, given a pipeline and room in flight.
     pub fn has_ready(&self) -> bool {
         self.core.waiting.iter().any(|&waiting| waiting > 0)
+    }
+
+    /// Whether nothing could issue, whatever pipelines there are.
+    pub(super) fn is_idle(&self) -> bool {
+        !self.has_ready() || self.in_flight.len() >= self.core.rules.in_flight
     }
 
     /// Submissions in flight.
@@ -291,15 +315,18 @@ impl Scheduler {
 
     /// Counts so far.
     pub fn stats(&self) -> Stats {
-        self.stats
+        let stragglers = &self.core.stragglers;
+        Stats { stragglers: stragglers.present, straggled: stragglers.ever, ..self.stats }
     }
 
     /// Gives back the memory of a submission, so that later ones need not allocate.
     pub fn recycle(&mut self, submission: Submission) {
-        for mut wave in submission.waves {
+        let mut waves = submission.waves;
+        for mut wave in waves.drain(..) {
             wave.lanes.clear();
             self.core.spare.push(wave.lanes);
         }
+        self.spare.push(waves);
     }
 
     /// Notes that submission `id` holds the requests of the wave formed last.
@@ -314,19 +341,28 @@ impl Scheduler {
         }
     }
 
-    fn learn(&mut self, record: &Record, times: Option<&[Nanos]>, interval: Nanos) {
-        let cost = &mut self.core.cost;
-        let total = record.waves.iter().map(|(_, predicted)| predicted).sum::<f64>() + cost.submission();
-        let error = interval as f64 / total.max(1.0);
+    fn learn(&mut self, record: &Record, times: Option<&[Nanos]>, interval: Nanos, now: Nanos) {
+        let Core { cost, stragglers, .. } = &mut self.core;
+        let Record { waves, shares, .. } = record;
+        let predicted = waves.iter().map(|(_, predicted)| predicted).sum::<f64>() + cost.submission();
+        let whole = Unit { waves, start: 0, shares, predicted, measured: interval as f64 };
+        let error = whole.measured / predicted.max(1.0);
+        stragglers.note_timed(times.is_some());
+        let together = times.is_none().then(|| stragglers.judge(&whole, cost, now));
         let mut start = 0;
-        for (wave, &(end, predicted)) in record.waves.iter().enumerate() {
+        for (index, &(end, predicted)) in waves.iter().enumerate() {
             let measured = match times {
-                Some(times) => times.get(wave).map(|&time| time as f64),
+                Some(times) => times.get(index).map(|&time| time as f64),
                 None => Some(predicted * error),
             };
             if let Some(measured) = measured {
                 self.errors.add(predicted, measured);
-                cost.learn(&record.shares[start..end], predicted, measured);
+                let unit = Unit { waves: &waves[index..=index], start, shares, predicted, measured };
+                match together.unwrap_or_else(|| stragglers.judge(&unit, cost, now)) {
+                    Verdict::Fine => cost.learn(&shares[start..end], predicted, measured),
+                    Verdict::Far => cost.learn(&shares[start..end], predicted, measured.min(predicted * UNSURE)),
+                    Verdict::Own => {}
+                }
             }
             start = end;
         }

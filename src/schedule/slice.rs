@@ -1,47 +1,85 @@
-//! How long a submission may be: the configured slice, or less while requests come that leave less slack.
+//! How long a submission may be: the configured slice, or less while requests come that leave less slack, or that someone
+//! waits for and that are short themselves. What a model's own requests want does not shorten their own submissions.
 
-use super::{DeviceModel, Nanos};
+use super::cost::ModelIndex;
+use super::{Class, DeviceModel, Nanos};
 
 /// How long the least slack is remembered: one to two of these. Guessed.
 const MEMORY: Nanos = 500_000_000;
 /// Fixed costs that a shortened slice holds at least, so that they do not eat it up. Guessed.
 const FIXED_COSTS: Nanos = 4;
 
+/// The part of its own time that a request of [`Class::Interactive`] may wait for submissions in flight. Guessed: a fifth is
+/// hardly felt, and shorter slices cost throughput.
+const FELT: f64 = 0.2;
+
 #[derive(Debug)]
 pub(super) struct Slice {
     longest: Nanos,
     shortest: Nanos,
-    /// Parts into which slack is divided: the submissions in flight, and the request's own.
-    parts: Nanos,
-    /// The least slack of the present period, and of that before.
-    least: [Nanos; 2],
+    in_flight: Nanos,
+    /// What was wanted in the present period, and in that before.
+    wanted: [Wanted; 2],
     period: Nanos,
+}
+
+/// The shortest slice that was wanted, by which model, and the shortest that another wanted.
+#[derive(Clone, Copy, Debug)]
+struct Wanted {
+    least: Nanos,
+    by: ModelIndex,
+    others: Nanos,
+}
+
+impl Wanted {
+    const NOTHING: Wanted = Wanted { least: Nanos::MAX, by: ModelIndex::NONE, others: Nanos::MAX };
+
+    fn add(&mut self, slice: Nanos, by: ModelIndex) {
+        if self.by == by {
+            self.least = self.least.min(slice);
+        } else if slice < self.least {
+            *self = Wanted { least: slice, by, others: self.least };
+        } else {
+            self.others = self.others.min(slice);
+        }
+    }
+
+    fn but_for(&self, model: Option<ModelIndex>) -> Nanos {
+        if model == Some(self.by) { self.others } else { self.least }
+    }
 }
 
 impl Slice {
     pub(super) fn new(longest: Nanos, in_flight: usize, device: &DeviceModel) -> Self {
         let shortest = device.wave.saturating_add(device.submission).saturating_mul(FIXED_COSTS).min(longest);
-        Slice { longest, shortest, parts: in_flight as Nanos + 1, least: [Nanos::MAX; 2], period: 0 }
+        Slice { longest, shortest, in_flight: in_flight.max(1) as Nanos, wanted: [Wanted::NOTHING; 2], period: 0 }
     }
 
-    /// Notes that a request came that leaves so much slack.
-    pub(super) fn note(&mut self, slack: Nanos, now: Nanos) {
+    /// Notes that a request of `model` and `class` came that takes `total` by itself and leaves so much slack, if it has a
+    /// deadline.
+    pub(super) fn note(&mut self, model: ModelIndex, class: Class, total: Nanos, slack: Option<Nanos>, now: Nanos) {
         self.turn(now);
-        self.least[0] = self.least[0].min(slack);
+        // Slack is divided between the submissions in flight and the request's own.
+        let by_slack = slack.map_or(Nanos::MAX, |slack| slack / (self.in_flight + 1));
+        let by_class = match class {
+            Class::Interactive => (total as f64 * FELT) as Nanos / self.in_flight,
+            Class::Normal | Class::Background => Nanos::MAX,
+        };
+        self.wanted[0].add(by_slack.min(by_class), model);
     }
 
-    /// The longest predicted duration of a submission now.
-    pub(super) fn now(&mut self, now: Nanos) -> Nanos {
-        self.turn(now);
-        let least = self.least[0].min(self.least[1]);
-        (least / self.parts).clamp(self.shortest, self.longest)
+    /// The longest predicted duration of a submission, not counting what `model` wanted.
+    pub(super) fn length(&self, model: Option<ModelIndex>) -> Nanos {
+        let wanted = self.wanted[0].but_for(model).min(self.wanted[1].but_for(model));
+        wanted.clamp(self.shortest, self.longest)
     }
 
-    fn turn(&mut self, now: Nanos) {
+    /// Notes the time: what was wanted long ago is forgotten.
+    pub(super) fn turn(&mut self, now: Nanos) {
         let period = now / MEMORY;
         if period > self.period {
-            let before = if period == self.period + 1 { self.least[0] } else { Nanos::MAX };
-            self.least = [Nanos::MAX, before];
+            let before = if period == self.period + 1 { self.wanted[0] } else { Wanted::NOTHING };
+            self.wanted = [Wanted::NOTHING, before];
             self.period = period;
         }
     }
@@ -51,18 +89,38 @@ impl Slice {
 mod tests {
     use super::*;
 
+    fn slice() -> Slice {
+        Slice::new(2_000, 2, &DeviceModel { wave: 10, submission: 15, ..DeviceModel::for_parallelism(1) })
+    }
+
+    fn at(slice: &mut Slice, now: Nanos) -> Nanos {
+        slice.turn(now);
+        slice.length(None)
+    }
+
     #[test]
     fn follows_the_least_slack_for_a_while() {
-        let mut slice =
-            Slice::new(2_000, 2, &DeviceModel { wave: 10, submission: 15, ..DeviceModel::for_parallelism(1) });
-        assert_eq!(slice.now(0), 2_000);
-        slice.note(1_500, 10);
-        slice.note(9_000, 20);
+        let mut slice = slice();
+        let model = ModelIndex::at(0);
+        assert_eq!(at(&mut slice, 0), 2_000);
+        slice.note(model, Class::Normal, 50, Some(1_500), 10);
+        slice.note(model, Class::Normal, 50, Some(9_000), 20);
         for (now, expected) in [(30, 500), (MEMORY + 1, 500), (2 * MEMORY + 1, 2_000)] {
-            assert_eq!(slice.now(now), expected, "at {now}");
+            assert_eq!(at(&mut slice, now), expected, "at {now}");
         }
-        slice.note(3, 3 * MEMORY);
-        assert_eq!(slice.now(3 * MEMORY), 100, "not all of it fixed costs");
-        assert_eq!(slice.now(9 * MEMORY), 2_000);
+        slice.note(model, Class::Normal, 50, Some(3), 3 * MEMORY);
+        assert_eq!(at(&mut slice, 3 * MEMORY), 100, "not all of it fixed costs");
+        slice.note(model, Class::Interactive, 8_000, Some(9_000), 6 * MEMORY);
+        assert_eq!(at(&mut slice, 6 * MEMORY), 800, "a fifth of its own time in two submissions");
+    }
+
+    #[test]
+    fn nobody_shortens_his_own() {
+        let mut slice = slice();
+        let [a, b, c] = [0, 1, 2].map(ModelIndex::at);
+        for (model, slack) in [(a, 1_500), (b, 900), (a, 1_200), (c, 3_000)] {
+            slice.note(model, Class::Normal, 50, Some(slack), 10);
+        }
+        assert_eq!([Some(a), Some(b), Some(c), None].map(|model| slice.length(model)), [300, 400, 300, 300]);
     }
 }

@@ -60,6 +60,12 @@ impl Direct {
         for dispatch in &plan.dispatches {
             self.dispatch(dispatch, &regions, weights, &mut slabs);
         }
+        if let Some(checks) = &plan.checks {
+            let Place::Activation { region, offset } = checks.report.place else {
+                panic!("a report among the weights")
+            };
+            checks.judge(&self.read(&regions[usize::from(region)], offset, checks.report.bytes))?;
+        }
         (plan.outputs.iter())
             .map(|output| match &output.source {
                 Source::Constant(value) => Ok(value.clone()),

@@ -1,6 +1,7 @@
 //! The arguments.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use fascine::gpu::{AdapterOptions, Select};
@@ -15,6 +16,10 @@ pub(crate) struct Args {
     /// Print JSON instead of tables
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    /// Tell on stderr what happens inside: error, warn, info, debug, trace, or levels of modules such as
+    /// `fascine::gpu=trace,warn`. The variable FASCINE_LOG does the same
+    #[arg(long, global = true, value_name = "LEVEL")]
+    pub(crate) log: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -116,6 +121,9 @@ pub(crate) struct MixArgs {
     pub(crate) arm: ArmChoice,
     #[command(flatten)]
     pub(crate) load: ModelArgs,
+    /// Ask for each answer within this many milliseconds from its request
+    #[arg(long, value_name = "MS", value_parser = parse_deadline)]
+    pub(crate) deadline: Option<Duration>,
     /// Write a page with a timeline
     #[arg(long, value_name = "FILE.html")]
     pub(crate) report: Option<PathBuf>,
@@ -144,6 +152,9 @@ pub(crate) struct DemoArgs {
     /// The page with the timeline
     #[arg(long, value_name = "FILE.html", default_value = "out/demo.html")]
     pub(crate) report: PathBuf,
+    /// Write a trace of the last arm that Perfetto opens
+    #[arg(long, value_name = "FILE.json")]
+    pub(crate) trace: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
 }
@@ -210,7 +221,12 @@ fn parse_count(text: &str) -> Result<usize, String> {
     }
 }
 
-fn parse_dim(text: &str) -> Result<(String, usize), String> {
+fn parse_deadline(text: &str) -> Result<Duration, String> {
+    let millis: f64 = text.parse().map_err(|error| format!("{error}"))?;
+    Duration::try_from_secs_f64(millis * 1e-3).map_err(|error| format!("{error}"))
+}
+
+pub(crate) fn parse_dim(text: &str) -> Result<(String, usize), String> {
     let (name, size) = text.split_once('=').ok_or("NAME=N is wanted")?;
     if name.is_empty() {
         return Err("the name is empty".into());
@@ -262,6 +278,10 @@ mod tests {
         assert_eq!(parse_input("x=a=b.npy").unwrap(), ("x".into(), "a=b.npy".into()));
         assert!(parse_input("x").is_err());
         assert!(parse_count("0").is_err());
+        assert_eq!(parse_deadline("1.5"), Ok(Duration::from_micros(1500)));
+        for text in ["-1", "nan", "1e99", "ms", ""] {
+            assert!(parse_deadline(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use fascine::error::{Error, Result};
-use fascine::graph::{Dim, Graph, Node};
+use fascine::graph::{Dim, Graph, infer};
 use fascine::onnx::{self, LoadOptions};
-use fascine::ops;
 use fascine::runtime::{Model, Options, PlanSummary, Runtime};
 use serde::Serialize;
 
@@ -69,6 +68,8 @@ struct Unsupported {
     node: String,
     operator: String,
     opset: i64,
+    /// Type and shape of each.
+    inputs: Vec<String>,
     reason: String,
 }
 
@@ -149,30 +150,21 @@ fn ports(graph: &Graph, ids: &[fascine::graph::ValueId]) -> Vec<Port> {
 }
 
 fn operators(graph: &Graph) -> (Vec<Operator>, Vec<Unsupported>) {
-    let mut unsupported = Vec::new();
+    let objections = infer::objections(&mut graph.clone());
     let mut counts: BTreeMap<String, (usize, bool)> = BTreeMap::new();
     for node in &graph.nodes {
-        let reason = objection(node);
-        let entry = counts.entry(node.operator()).or_insert((0, true));
-        entry.0 += 1;
-        entry.1 &= reason.is_none();
-        unsupported.extend(reason.map(|reason| Unsupported {
-            node: node.name.clone(),
-            operator: node.operator(),
-            opset: node.opset,
-            reason,
-        }));
+        counts.entry(node.operator()).or_insert((0, true)).0 += 1;
+    }
+    let mut unsupported = Vec::with_capacity(objections.len());
+    for infer::Objection { node, inputs, error } in objections {
+        let node = &graph.nodes[node];
+        counts.entry(node.operator()).or_insert((0, true)).1 = false;
+        let (name, operator, reason) = (node.name.clone(), node.operator(), error.message().to_owned());
+        unsupported.push(Unsupported { node: name, operator, opset: node.opset, inputs, reason });
     }
     let operators =
         counts.into_iter().map(|(operator, (nodes, supported))| Operator { operator, nodes, supported }).collect();
     (operators, unsupported)
-}
-
-fn objection(node: &Node) -> Option<String> {
-    match ops::lookup(&node.domain, &node.op) {
-        None => Some("there is no such operator here".to_owned()),
-        Some(operator) => operator.check(node).err().map(|error| error.message().to_owned()),
-    }
 }
 
 fn text(report: &Report) -> String {
@@ -202,12 +194,13 @@ fn text(report: &Report) -> String {
         let rows: Vec<Vec<String>> = report
             .unsupported
             .iter()
-            .map(|Unsupported { node, operator, opset, reason }| {
-                vec![node.clone(), operator.clone(), opset.to_string(), reason.clone()]
+            .map(|Unsupported { node, operator, opset, inputs, reason }| {
+                vec![node.clone(), operator.clone(), opset.to_string(), inputs.join(", "), reason.clone()]
             })
             .collect();
         text.push('\n');
-        let header = [("unsupported node", Left), ("operator", Left), ("opset", Right), ("why", Left)];
+        let header =
+            [("unsupported node", Left), ("operator", Left), ("opset", Right), ("inputs", Left), ("why", Left)];
         text += &table::render(&header, &rows);
     }
     text.push('\n');

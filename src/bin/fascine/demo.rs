@@ -12,9 +12,9 @@ use serde::Serialize;
 use crate::Answer;
 use crate::args::{ArmChoice, DemoArgs};
 use crate::arms::{self, ArmReport, Bench, Job, Measured, Tenant, Timeline, Workload};
-use crate::report;
 use crate::run::{bar, millis};
 use crate::table::{self, Align};
+use crate::{chrome, report};
 
 /// What a model is asked in the demo.
 struct Part {
@@ -90,6 +90,9 @@ pub(crate) fn run(args: &DemoArgs, json: bool) -> Result<Answer> {
     progress.finish_and_clear();
 
     report::write(&args.report, "fascine demo", &workload, &measured)?;
+    if let (Some(path), Some(last)) = (&args.trace, measured.last()) {
+        chrome::write(path, &last.records)?;
+    }
     let deviations = check(&workload, &cases, &measured)?;
     if let Some(difference) = measured[1..].iter().find_map(|arm| arms::difference(&workload, &measured[0], arm)) {
         return Err(Error::new(ErrorKind::Internal, difference));

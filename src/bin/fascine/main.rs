@@ -10,6 +10,7 @@ mod demo;
 mod devices;
 mod inputs;
 mod link;
+mod log;
 mod mix;
 mod report;
 mod run;
@@ -53,7 +54,7 @@ fn main() -> ExitCode {
         }
     };
     let json = args.json;
-    let result = match args.command {
+    let result = log::start(args.log.as_deref()).and_then(|()| match args.command {
         Command::Devices => devices::run(json),
         Command::Check(args) => check::run(&args, json),
         Command::Run(args) => run::run(&args, json),
@@ -63,7 +64,7 @@ fn main() -> ExitCode {
         Command::Simulate(args) => simulate::run(&args, json),
         Command::Calibrate(args) => calibrate::run(&args, json),
         Command::Bench(bench) => bench::run(&bench, json),
-    };
+    });
     let answer = result.unwrap_or_else(|error| Answer { error: Some(error), ..Answer::default() });
     let mut stdout = std::io::stdout().lock();
     if let Err(error) = stdout.write_all(&answer.stdout).and_then(|()| stdout.flush())

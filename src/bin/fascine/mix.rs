@@ -97,7 +97,7 @@ fn workload(args: &MixArgs, adapter: &AdapterOptions) -> Result<Workload> {
                 .iter()
                 .zip(shapes)
                 .map(|(input, shape)| Ok((input.name.clone(), inputs::random(&input.name, input.dtype, shape, seed)?)));
-            jobs.push(Job { tenant, inputs: tensors.collect::<Result<_>>()?, deadline: None });
+            jobs.push(Job { tenant, inputs: tensors.collect::<Result<_>>()?, deadline: args.deadline });
         }
     }
     Ok(Workload { tenants, jobs })

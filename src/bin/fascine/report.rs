@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use fascine::error::{Error, ErrorKind, Result};
-use fascine::runtime::trace::{LaneRecord, WaveRecord};
+use fascine::runtime::trace::{LaneRecord, Records, WaveRecord};
 use serde::Serialize;
 
 use crate::arms::{ArmReport, Measured, Workload};
@@ -37,6 +37,10 @@ struct JobRow {
     total_ms: f64,
     deadline_ms: Option<f64>,
     in_time: Option<bool>,
+    /// When it was due, from the timeline's start.
+    due_ms: Option<f64>,
+    /// By how much it missed its deadline.
+    late_ms: Option<f64>,
     shared: u32,
     bundles: u32,
 }
@@ -47,7 +51,11 @@ struct Wave {
     submission: u64,
     issued_ms: f64,
     retired_ms: f64,
+    /// When it ended on the device, or where that is not known, when the host knew.
+    ended_ms: f64,
     gpu_ms: Option<f64>,
+    predicted_ms: f64,
+    separate_ms: f64,
     lanes: Vec<(usize, usize, usize, u32, u32)>,
 }
 
@@ -75,37 +83,65 @@ fn render(title: &str, workload: &Workload, arms: &[Measured]) -> String {
 }
 
 fn arm<'a>(workload: &Workload, measured: &'a Measured, texts: &mut Texts<'a>) -> Arm<'a> {
-    let jobs = workload.jobs.iter().zip(&measured.timings).map(|(job, timing)| JobRow {
-        row: job.tenant,
-        total_ms: millis(timing.total),
-        deadline_ms: job.deadline.map(millis),
-        in_time: timing.in_time,
-        shared: timing.shared_bundles,
-        bundles: timing.bundles,
+    let Measured { records, timings, report, .. } = measured;
+    let ids = ids(records);
+    let start = start(records);
+    let mut due = vec![None; ids.len()];
+    for request in &records.requests {
+        let at = ids.binary_search(&request.request).expect("the numbers are those of these requests");
+        due[at] = request.deadline.map(|deadline| (since(start, deadline), request.ended.saturating_sub(deadline)));
+    }
+    let jobs = workload.jobs.iter().zip(timings).enumerate().map(|(at, (job, timing))| {
+        let due = due.get(at).copied().flatten();
+        JobRow {
+            row: job.tenant,
+            total_ms: millis(timing.total),
+            deadline_ms: job.deadline.map(millis),
+            in_time: timing.in_time,
+            due_ms: due.map(|(at, _)| at),
+            late_ms: due.filter(|_| timing.in_time == Some(false)).map(|(_, late)| round_ms(late)),
+            shared: timing.shared_bundles,
+            bundles: timing.bundles,
+        }
     });
-    Arm { report: &measured.report, jobs: jobs.collect(), columns: waves(&measured.records.waves, texts) }
+    Arm { report, jobs: jobs.collect(), columns: waves(&records.waves, &ids, start, texts) }
 }
 
-fn waves<'a>(records: &'a [WaveRecord], texts: &mut Texts<'a>) -> Vec<Wave> {
-    // Requests get ascending numbers as they are submitted, so that their order is that of the jobs.
-    let mut requests: Vec<u64> = records.iter().flat_map(|wave| &wave.lanes).map(|lane| lane.request).collect();
-    requests.sort_unstable();
-    requests.dedup();
+/// The requests. They get ascending numbers as they are submitted, so that their order is that of the jobs.
+fn ids(records: &Records) -> Vec<u64> {
+    let lanes = records.waves.iter().flat_map(|wave| &wave.lanes).map(|lane| lane.request);
+    let mut ids: Vec<u64> = records.requests.iter().map(|request| request.request).chain(lanes).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
+
+fn start(records: &Records) -> u64 {
+    let issued = records.waves.iter().map(|wave| wave.issued);
+    records.requests.iter().map(|request| request.submitted).chain(issued).min().unwrap_or(0)
+}
+
+fn since(start: u64, at: u64) -> f64 {
+    round_ms(at.saturating_sub(start))
+}
+
+fn waves<'a>(records: &'a [WaveRecord], ids: &[u64], start: u64, texts: &mut Texts<'a>) -> Vec<Wave> {
     let mut waves: Vec<&WaveRecord> = records.iter().collect();
     waves.sort_by_key(|wave| wave.submission);
-    let start = waves.iter().map(|wave| wave.issued).min().unwrap_or(0);
-    let since = |at: u64| round_ms(at.saturating_sub(start));
     let mut lane = |lane: &'a LaneRecord| {
-        let job = requests.binary_search(&lane.request).unwrap_or(0);
+        let job = ids.binary_search(&lane.request).unwrap_or(0);
         (job, texts.number(&lane.label), texts.number(&lane.kernel), lane.first, lane.count)
     };
     waves
         .into_iter()
         .map(|wave| Wave {
             submission: wave.submission,
-            issued_ms: since(wave.issued),
-            retired_ms: since(wave.retired),
+            issued_ms: since(start, wave.issued),
+            retired_ms: since(start, wave.retired),
+            ended_ms: since(start, wave.on_device.map_or(wave.retired, |on| on.ended)),
             gpu_ms: wave.gpu.map(round_ms),
+            predicted_ms: round_ms(wave.predicted),
+            separate_ms: round_ms(wave.separate),
             lanes: wave.lanes.iter().map(&mut lane).collect(),
         })
         .collect()
@@ -159,11 +195,15 @@ mod tests {
             issued: 1_000_000 * submission,
             retired: 9_000_000,
             gpu: None,
+            on_device: None,
+            predicted: 2_000_000,
+            separate: 3_000_000,
             lanes,
         };
-        let records = [wave(3, vec![lane(21, "b")]), wave(2, vec![lane(21, "a"), lane(17, "</script>")])];
+        let mut records = Records::default();
+        records.waves = vec![wave(3, vec![lane(21, "b")]), wave(2, vec![lane(21, "a"), lane(17, "</script>")])];
         let mut texts = Texts::default();
-        let waves = waves(&records, &mut texts);
+        let waves = waves(&records.waves, &ids(&records), start(&records), &mut texts);
         assert_eq!(waves[0].lanes, [(1, 0, 1, 0, 4), (0, 2, 1, 0, 4)]);
         assert_eq!((waves[1].submission, waves[1].issued_ms, waves[1].retired_ms), (3, 1.0, 7.0));
         assert_eq!(texts.list, ["a", "gemm", "</script>", "b"]);

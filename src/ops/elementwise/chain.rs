@@ -25,9 +25,14 @@ pub(super) struct Chain {
     pub(super) result: Option<DType>,
 }
 
-/// The number that a tensor of one element holds.
+/// The number that a tensor of one element holds, if a step can take it as it is. An i64 that does not fit the device's 32
+/// bits cannot: as a tensor on the device it is refused.
 pub(super) fn scalar(tensor: &Tensor) -> Option<Scalar> {
-    (tensor.len() == 1).then(|| element(tensor.data(), 0))
+    let value = (tensor.len() == 1).then(|| element(tensor.data(), 0))?;
+    match value {
+        Scalar::I(x) if tensor.dtype() == DType::I64 && i32::try_from(x).is_err() => None,
+        value => Some(value),
+    }
 }
 
 pub(super) fn element(data: &TensorData, index: usize) -> Scalar {

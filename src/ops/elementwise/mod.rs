@@ -6,10 +6,11 @@ pub(in crate::ops) use dispatch::LAYOUTS;
 
 use crate::error::{Error, Result};
 use crate::graph::Node;
-use crate::plan::lower::Lowering;
+use crate::plan::lower::{Lowering, View};
 use crate::tensor::{DType, Tensor, TensorData, checked_len};
 
 use super::broadcast::broadcast_shapes;
+use super::integer::{IntegerOp, emit_integer};
 use super::{Fact, Operator};
 
 mod chain;
@@ -43,7 +44,8 @@ pub fn program_of(node: &Node, inputs: &[Option<(DType, Option<&Tensor>)>]) -> O
         return Some((Program::from_node(node).ok()?, (0..node.inputs.len()).collect()));
     }
     let row = ROWS.iter().find(|row| node.domain.is_empty() && row.name == node.op)?;
-    if inputs.len() > MAX_INPUTS || row.name == "Mean" {
+    let checked = inputs.first().copied().flatten().and_then(|(dtype, _)| IntegerOp::of(row.name, dtype));
+    if inputs.len() > MAX_INPUTS || row.name == "Mean" || checked.is_some() {
         return None;
     }
     let inputs = inputs.iter().map(|input| {
@@ -108,6 +110,10 @@ impl Operator for Row {
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        let first = cx.input(0).map(|fact| fact.dtype);
+        if let Some(op) = first.and_then(|dtype| IntegerOp::of(self.name, dtype)) {
+            return lower_checked(cx, op);
+        }
         if self.max_inputs == VARIADIC && (cx.inputs() > MAX_INPUTS || self.name == "Mean") {
             return self.lower_in_groups(cx);
         }
@@ -125,7 +131,7 @@ impl Row {
     fn lower_in_groups(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let count = cx.inputs();
         let output = cx.output(0);
-        let mut done: Option<crate::plan::lower::View> = None;
+        let mut done: Option<View> = None;
         let mut next = 0;
         while next < count {
             let mut views: Vec<_> = done.take().into_iter().collect();
@@ -147,13 +153,52 @@ impl Row {
                 output.clone()
             } else {
                 let bytes = crate::plan::repr::heap_bytes(&output.shape)?;
-                crate::plan::lower::View::row_major(cx.scratch(bytes), output.dtype, &output.shape)
+                View::row_major(cx.scratch(bytes), output.dtype, &output.shape)
             };
             emit_program(cx, &program, &views, &target)?;
             done = Some(target);
         }
         Ok(())
     }
+}
+
+/// On i64, one operation after another, each with its result's range checked.
+fn lower_checked(cx: &mut Lowering<'_>, op: IntegerOp) -> Result<()> {
+    let first = cx.view(0)?;
+    let output = cx.output(0);
+    let count = cx.inputs();
+    if op == IntegerOp::Pow && cx.input(1).is_some_and(|fact| fact.dtype == DType::F32) {
+        let exponent = cx.view(1)?;
+        let bytes = crate::plan::repr::heap_bytes(&output.shape)?;
+        let power = View::row_major(cx.scratch(bytes), DType::F32, &output.shape);
+        let steps = vec![
+            Step { code: Code::IntToFloatW, args: vec![Ref::Input(0)] },
+            Step { code: Code::PowF, args: vec![Ref::Step(0), Ref::Input(1)] },
+        ];
+        let program = Program { inputs: 2, steps, constants: Vec::new(), dtype: DType::F32 };
+        emit_program(cx, &program, &[first, exponent], &power)?;
+        return emit_integer(cx, IntegerOp::FromF32, &power, &power, &output);
+    }
+    if count == 1 {
+        // A sum of one is that one.
+        return match op {
+            IntegerOp::Neg | IntegerOp::Abs => emit_integer(cx, op, &first, &first, &output),
+            _ => cx.copy(&first, &output),
+        };
+    }
+    let mut done = first;
+    for k in 1..count {
+        let next = cx.view(k)?;
+        let target = if k + 1 == count {
+            output.clone()
+        } else {
+            let bytes = crate::plan::repr::heap_bytes(&output.shape)?;
+            View::row_major(cx.scratch(bytes), output.dtype, &output.shape)
+        };
+        emit_integer(cx, op, &done, &next, &target)?;
+        done = target;
+    }
+    Ok(())
 }
 
 /// `fascine.Elementwise`: a chain given by attributes.

@@ -132,6 +132,7 @@ fn pow(c: &mut Chain, _: &Node) -> Result<Ref> {
             let exponent = c.convert(exponent, to, DType::F32)?;
             c.step(PowF, &[base, exponent])
         }
+        // On the device an i64 base takes another way, which checks the result's range.
         (DType::I32 | DType::I64, DType::F32) => {
             let from = c.dtype(0)?;
             let base = c.convert(base, from, DType::F32)?;

@@ -8,6 +8,7 @@ use super::{arity, dtype, required};
 use crate::error::{Error, Result};
 use crate::graph::Node;
 use crate::ops::grid::item_grid;
+use crate::ops::integer::{IntegerOp, emit_integer};
 use crate::ops::{Fact, Operator};
 use crate::plan::Cost;
 use crate::plan::lower::{Emit, Lowering, View, word};
@@ -164,10 +165,14 @@ impl Operator for Cast {
         let to = target(cx.node())?;
         let view = cx.view(0)?;
         let from = view.dtype;
-        if (from, to) == (DType::U32, DType::I64) {
-            return Err(Error::unsupported(
-                "a cast of u32 to i64, which the device holds in 32 bits, is not supported",
-            ));
+        let checked = match (from, to) {
+            (DType::F32, DType::I64) => Some(IntegerOp::FromF32),
+            (DType::U32, DType::I64) => Some(IntegerOp::FromU32),
+            _ => None,
+        };
+        if let Some(op) = checked {
+            let output = cx.output(0);
+            return emit_integer(cx, op, &view, &view, &output);
         }
         let (source, result) = (Word::of(from)?, Word::of(to)?);
         let widens = bits(to) >= bits(from) && (source == result || source == Word::Unsigned && bits(from) < 32);

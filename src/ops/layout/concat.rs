@@ -80,8 +80,13 @@ impl Operator for Concat {
         let mut start = 0;
         for i in 0..cx.inputs() {
             let source = cx.view(i)?;
-            if !source.shape.contains(&0) {
-                let target = View { offset: start * output.strides[at], shape: source.shape.clone(), ..output.clone() };
+            let offset = start * output.strides[at];
+            // A part in one piece is computed where it belongs, if nothing else has a claim on its place.
+            let in_one_piece = output.shape[..at].iter().all(|&size| size == 1);
+            let done =
+                source.shape.contains(&0) || in_one_piece && cx.place_within(&source, output.buffer, offset as u64 * 4);
+            if !done {
+                let target = View { offset, shape: source.shape.clone(), ..output.clone() };
                 cx.copy(&source, &target)?;
             }
             start += source.shape[at];

@@ -1,9 +1,11 @@
 //! From the scheduler's decisions to work for the device.
 
-use super::{Active, Engine, InFlight};
+use super::{Active, Engine, InFlight, REPORT};
 use crate::error::{Error, Result};
-use crate::gpu::{Download, LaneWork, Upload, WaveWork, Work};
+use crate::gpu::{Allocation, Clear, Download, HeapLayout, LaneWork, Upload, WaveWork, Work};
+use crate::link::Slot;
 use crate::plan::{Operand, Place, Source};
+use crate::runtime::Now;
 use crate::runtime::trace::LevelRecord;
 use crate::schedule::{Lane, Nanos, RequestId, Submission};
 
@@ -16,16 +18,20 @@ impl Engine {
         loop {
             let now = self.clock.now();
             let Some(submission) = self.scheduler.issue(now, self.executor.pipelines()) else {
-                self.take_ended();
-                return Ok(any);
+                // What ended may have left memory to others.
+                return Ok(self.take_ended() || any);
             };
             any = true;
+            let lanes = submission.waves.iter().map(|wave| wave.lanes.len()).sum::<usize>();
+            let _span =
+                tracing::trace_span!("issue", submission = submission.id.0, waves = submission.waves.len(), lanes)
+                    .entered();
             let work = self.work(&submission, now)?;
             self.stats.submissions += 1;
             self.stats.waves += submission.waves.len() as u64;
+            self.stats.lanes += lanes as u64;
             let lanes = submission.waves.iter().flat_map(|wave| &wave.lanes);
             self.stats.gathered += lanes.filter(|lane| lane.gathered != 1).count() as u64;
-            self.stats.lanes += submission.waves.iter().map(|wave| wave.lanes.len() as u64).sum::<u64>();
             self.in_flight.insert(submission.id, InFlight { issued: now, waves: submission.waves });
             self.executor.submit(work)?;
             self.note_levels(now);
@@ -33,15 +39,10 @@ impl Engine {
         }
     }
 
-    fn note_levels(&self, at: Nanos) {
+    pub(super) fn note_levels(&self, at: Nanos) {
         if let Some(trace) = &self.trace {
-            let waves = self.in_flight.values().flat_map(|flight| &flight.waves);
-            trace.add_level(LevelRecord {
-                at,
-                requests: self.active.len() + self.waiting.len(),
-                lanes: waves.map(|wave| wave.lanes.len()).sum(),
-                heap_bytes: self.executor.memory().heap_used,
-            });
+            let Now { requests, queued, lanes, .. } = self.now();
+            trace.add_level(LevelRecord { at, requests, queued, lanes, heap_bytes: self.executor.memory().heap_used });
         }
     }
 
@@ -55,11 +56,13 @@ impl Engine {
             downloads: Vec::new(),
         };
         work.waves.reserve(submission.waves.len());
+        let apart = self.executor.heap_layout() == HeapLayout::Apart;
         for wave in &submission.waves {
             let mut lanes = Vec::with_capacity(wave.lanes.len());
             for run in wave.runs() {
                 lanes.push(self.lane(run)?);
             }
+            let mut heaps = Vec::new();
             for lane in &wave.lanes {
                 let active = self
                     .active
@@ -68,6 +71,7 @@ impl Engine {
                 if !active.uploaded {
                     active.uploaded = true;
                     active.started = Some(now);
+                    work.clears.extend(report(active).map(|(slot, offset, bytes)| Clear { slot, offset, bytes }));
                     for input in &active.prepared.uploads {
                         let region = &active.regions[usize::from(input.region)];
                         work.uploads.push(Upload {
@@ -77,12 +81,15 @@ impl Engine {
                         });
                     }
                 }
+                if apart {
+                    heaps = active.regions.iter().map(Allocation::slot).collect();
+                }
                 active.remaining -= u64::from(lane.count);
                 if active.remaining == 0 {
                     downloads(lane.request, active, &mut work.downloads);
                 }
             }
-            work.waves.push(WaveWork { lanes });
+            work.waves.push(WaveWork { lanes, heaps });
         }
         Ok(work)
     }
@@ -130,8 +137,19 @@ impl Engine {
     }
 }
 
+/// Where the request's dispatches report what went wrong, if they can: slot, offset, bytes.
+fn report(active: &Active) -> Option<(Slot, u64, u64)> {
+    let Operand { place, bytes } = active.prepared.plan.plan.checks.as_ref()?.report;
+    let Place::Activation { region, offset } = place else { return None };
+    let region = &active.regions[usize::from(region)];
+    Some((region.slot(), region.base() + offset, bytes))
+}
+
 /// The read-backs of a request whose last workgroups are being issued.
 fn downloads(request: RequestId, active: &Active, downloads: &mut Vec<Download>) {
+    if let Some((slot, offset, bytes)) = report(active) {
+        downloads.push(Download { slot, offset, bytes, tag: (request.0 << 16) | REPORT });
+    }
     for (index, output) in active.prepared.outputs().iter().enumerate() {
         let Source::Device(operand) = &output.source else { continue };
         if output.shape.contains(&0) {

@@ -2,6 +2,7 @@
 //! requests, lets the scheduler issue, and hands out what came back.
 
 mod issue;
+mod load;
 mod place;
 mod retire;
 
@@ -15,15 +16,19 @@ use super::message::{Inbox, Message, Prepared};
 use super::options::Clock;
 use super::resolve::{Residency, Resolved};
 use super::trace::Trace;
-use super::{Completion, Stats, Timing, closed};
+use super::{Completion, Now, Stats, Timing, closed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::{Allocation, Executor};
-use crate::schedule::{self, Nanos, Outcome, RequestId, Scheduler, SubmissionId};
+use crate::schedule::log::Recorder;
+use crate::schedule::{self, Nanos, Outcome, RequestId, SubmissionId};
 
 /// How long the engine's thread sleeps while something is under way: at first, and at most.
 const NAP: (Duration, Duration) = (Duration::from_micros(20), Duration::from_micros(500));
 /// Resolved plans kept; each is a few kilobytes.
 const RESOLVED_PLANS: usize = 256;
+
+/// The number that a read-back of the report has in place of an output's.
+const REPORT: u64 = 0xffff;
 
 /// A plan, and the slots of a request's regions.
 type PlanKey = (u64, Vec<u8>);
@@ -50,6 +55,8 @@ struct Active {
     uploaded: bool,
     started: Option<Nanos>,
     downloads: Vec<Option<Vec<u8>>>,
+    /// What the dispatches reported, once it is read back.
+    report: Option<Vec<u8>>,
     timing: Timing,
 }
 
@@ -61,7 +68,7 @@ struct InFlight {
 
 pub(super) struct Engine {
     executor: Executor,
-    scheduler: Scheduler,
+    scheduler: Recorder,
     clock: Clock,
     inbox: Inbox,
     trace: Option<Trace>,
@@ -74,6 +81,10 @@ pub(super) struct Engine {
     names: BTreeMap<u64, RequestId>,
     /// Requests that wait for memory, first come first served.
     waiting: VecDeque<Prepared>,
+    /// The first of them, once its waiting has been told.
+    stalled: Option<u64>,
+    /// Requests that wait for their model's weights.
+    loading: VecDeque<Prepared>,
     in_flight: BTreeMap<SubmissionId, InFlight>,
     stats: Stats,
     nap: Duration,
@@ -84,13 +95,12 @@ pub(super) struct Engine {
 impl Engine {
     pub(super) fn new(
         executor: Executor,
-        schedule: schedule::Options,
+        mut scheduler: Recorder,
         clock: Clock,
         inbox: Inbox,
         trace: Option<Trace>,
         costs: Option<CostFile>,
     ) -> Self {
-        let mut scheduler = Scheduler::new(schedule);
         if let Some(costs) = &costs {
             scheduler.teach(&costs.fixed());
         }
@@ -106,6 +116,8 @@ impl Engine {
             active: BTreeMap::new(),
             names: BTreeMap::new(),
             waiting: VecDeque::new(),
+            stalled: None,
+            loading: VecDeque::new(),
             in_flight: BTreeMap::new(),
             stats: Stats::default(),
             nap: NAP.0,
@@ -121,12 +133,20 @@ impl Engine {
 
     /// Advances as far as one round goes without waiting.
     pub(super) fn step(&mut self) -> Step {
+        let start = self.clock.now();
+        let step = self.advance();
+        self.stats.longest_step_nanos = self.stats.longest_step_nanos.max(self.clock.now().saturating_sub(start));
+        step
+    }
+
+    fn advance(&mut self) -> Step {
         let mut progress = self.take_messages();
         match self.collect() {
             Ok(collected) => progress |= collected,
             Err(error) => self.lose(error),
         }
         progress |= self.fail_uncompilable();
+        progress |= self.load();
         progress |= self.admit_waiting();
         match self.issue() {
             Ok(issued) => progress |= issued,
@@ -136,12 +156,18 @@ impl Engine {
             self.nap = NAP.0;
             return Step::Progress;
         }
-        if self.closing && self.active.is_empty() && self.waiting.is_empty() { Step::Stopped } else { Step::Idle }
+        if self.closing && self.idle() { Step::Stopped } else { Step::Idle }
+    }
+
+    /// Whether no request is under way.
+    fn idle(&self) -> bool {
+        self.active.is_empty() && self.waiting.is_empty() && self.loading.is_empty()
     }
 
     /// Sleeps until a message comes, or for a moment if the device or a compiler is at work.
     pub(super) fn sleep(&mut self) {
-        let received = if self.active.is_empty() && self.in_flight.is_empty() && !self.closing {
+        let nothing = self.idle() && self.in_flight.is_empty() && !self.closing;
+        let received = if nothing {
             self.inbox.recv().map_err(|_| RecvTimeoutError::Disconnected)
         } else {
             let nap = self.nap;
@@ -155,10 +181,11 @@ impl Engine {
         }
     }
 
-    /// A short sleep on a caller's thread, for manual engines.
-    pub(super) fn nap(&mut self) {
-        std::thread::sleep(self.nap);
+    /// How long a caller's thread should sleep before it steps again, for manual engines.
+    pub(super) fn nap(&mut self) -> Duration {
+        let nap = self.nap;
         self.nap = (self.nap * 2).min(NAP.1);
+        nap
     }
 
     fn take_messages(&mut self) -> bool {
@@ -187,15 +214,8 @@ impl Engine {
                 self.free_if_unused(model);
             }
             Message::Stats(reply) => {
-                let pipelines = self.executor.pipelines().stats();
-                let stats = Stats {
-                    memory: self.executor.memory(),
-                    pipelines,
-                    prediction: self.scheduler.prediction_error(),
-                    ..self.stats.clone()
-                };
                 // The caller may have stopped waiting.
-                let _ = reply.send(stats);
+                let _ = reply.send(self.stats());
             }
             Message::Schedule(options, reply) => {
                 // The caller may have stopped waiting.
@@ -206,19 +226,49 @@ impl Engine {
         }
     }
 
+    fn stats(&mut self) -> Stats {
+        let pipelines = self.executor.pipelines().stats();
+        let memory = self.executor.memory();
+        let prediction = self.scheduler.prediction_error();
+        let schedule::Stats { stragglers, straggled, .. } = self.scheduler.stats();
+        Stats {
+            now: self.now(),
+            memory,
+            pipelines,
+            prediction,
+            stragglers,
+            straggled,
+            loading: self.loading.len(),
+            ..self.stats.clone()
+        }
+    }
+
+    /// What is under way.
+    pub(super) fn now(&self) -> Now {
+        let unstarted = self.active.values().filter(|active| active.started.is_none()).count();
+        let waves = || self.in_flight.values().flat_map(|flight| &flight.waves);
+        Now {
+            requests: self.active.len() + self.waiting.len() + self.loading.len(),
+            queued: unstarted + self.waiting.len() + self.loading.len(),
+            waiting_for_memory: self.waiting.len(),
+            models: self.models.len(),
+            submissions: self.in_flight.len(),
+            waves: waves().count(),
+            lanes: waves().map(|wave| wave.lanes.len()).sum(),
+        }
+    }
+
     fn reschedule(&mut self, options: schedule::Options) -> Result<()> {
-        if !(self.active.is_empty() && self.waiting.is_empty() && self.in_flight.is_empty()) {
+        if !(self.idle() && self.in_flight.is_empty()) {
             return Err(Error::input("the schedule cannot change while requests are in flight"));
         }
-        self.scheduler = Scheduler::new(options);
+        self.scheduler.restart(options);
         Ok(())
     }
 
     fn cancel(&mut self, caller: u64) {
-        if let Some(at) = self.waiting.iter().position(|prepared| prepared.id == caller) {
-            if let Some(prepared) = self.waiting.remove(at) {
-                self.end(prepared, Err(ended(Outcome::Cancelled)));
-            }
+        if let Some(prepared) = self.take_unplaced(|prepared| prepared.id == caller) {
+            self.end_unplaced(prepared, Outcome::Cancelled, ended(Outcome::Cancelled));
         } else if let Some(&id) = self.names.get(&caller) {
             let now = self.clock.now();
             self.scheduler.cancel(id, now);
@@ -295,15 +345,17 @@ impl Engine {
 
     /// The device is gone: everything that waits for it ends with the error.
     fn lose(&mut self, error: Error) {
-        tracing::error!(%error, "the device is lost");
+        tracing::error!(%error, active = self.active.len(), waiting = self.waiting.len(), "the device is lost");
         self.lost = Some(error.clone());
         self.in_flight.clear();
         self.names.clear();
+        let now = self.clock.now();
         for (_, active) in std::mem::take(&mut self.active) {
+            self.record(&active.prepared, active.started, now, Outcome::Failed);
             self.end(active.prepared, Err(error.clone()));
         }
-        for prepared in std::mem::take(&mut self.waiting) {
-            self.end(prepared, Err(error.clone()));
+        for prepared in std::mem::take(&mut self.waiting).into_iter().chain(std::mem::take(&mut self.loading)) {
+            self.end_unplaced(prepared, Outcome::Failed, error.clone());
         }
     }
 }

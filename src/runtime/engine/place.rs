@@ -7,7 +7,7 @@ use crate::error::{ErrorKind, Result};
 use crate::gpu::Allocation;
 use crate::runtime::Timing;
 use crate::runtime::message::Prepared;
-use crate::runtime::resolve::Resolved;
+use crate::runtime::resolve::{Resolved, Weights};
 use crate::schedule::{Admission, Outcome, Pipelines as _, RequestDesc};
 
 impl Engine {
@@ -17,10 +17,9 @@ impl Engine {
         }
         self.models.entry(prepared.plan.model).or_default().active += 1;
         if prepared.key.is_some()
-            && let Some(at) = self.waiting.iter().position(|earlier| earlier.key == prepared.key)
-            && let Some(earlier) = self.waiting.remove(at)
+            && let Some(earlier) = self.take_unplaced(|earlier| earlier.key == prepared.key)
         {
-            self.end(earlier, Err(ended(Outcome::Superseded)));
+            self.end_unplaced(earlier, Outcome::Superseded, ended(Outcome::Superseded));
         }
         // Those that wait go first, so that a stream of small requests cannot starve a large one.
         self.waiting.push_back(prepared);
@@ -35,23 +34,31 @@ impl Engine {
             let late = prepared.deadline.is_some_and(|deadline| deadline < now);
             if late && prepared.admission == Admission::DropLate {
                 any = true;
-                self.end(prepared, Err(ended(Outcome::Dropped)));
+                self.end_unplaced(prepared, Outcome::Dropped, ended(Outcome::Dropped));
                 continue;
             }
             match self.place(&prepared) {
-                Ok((regions, resolved)) => {
+                Ok(None) => {
                     any = true;
+                    self.loading.push_back(prepared);
+                }
+                Ok(Some((regions, resolved))) => {
+                    any = true;
+                    tracing::trace!(parent: &prepared.span, "placed");
                     self.stats.blocked += u64::from(!self.compiled(&resolved));
                     self.start(prepared, regions, resolved);
                 }
                 // Someone else's memory will come free.
                 Err(error) if error.kind() == ErrorKind::Memory && self.may_fit_later(&prepared) => {
+                    if self.stalled.replace(prepared.id) != Some(prepared.id) {
+                        tracing::debug!(parent: &prepared.span, %error, waiting = self.waiting.len(), "waits for memory");
+                    }
                     self.waiting.push_front(prepared);
                     return any;
                 }
                 Err(error) => {
                     any = true;
-                    self.end(prepared, Err(error));
+                    self.end_unplaced(prepared, Outcome::Failed, error);
                 }
             }
         }
@@ -59,13 +66,17 @@ impl Engine {
     }
 
     fn may_fit_later(&self, prepared: &Prepared) -> bool {
-        !self.active.is_empty() && prepared.plan.plan.regions.iter().all(|&bytes| self.executor.fits_ever(bytes))
+        let others = !self.active.is_empty() || !self.loading.is_empty();
+        others && prepared.plan.plan.regions.iter().all(|&bytes| self.executor.fits_ever(bytes))
     }
 
-    fn place(&mut self, prepared: &Prepared) -> Result<(Vec<Allocation>, Arc<Resolved>)> {
+    /// Memory and arms; `None` if the weights are not there yet.
+    fn place(&mut self, prepared: &Prepared) -> Result<Option<(Vec<Allocation>, Arc<Resolved>)>> {
         let plan = &prepared.plan;
         let residency = self.models.entry(plan.model).or_default();
-        residency.ensure(&mut self.executor, plan)?;
+        if residency.ensure(&mut self.executor, plan)? == Weights::Loading {
+            return Ok(None);
+        }
         let mut regions = Vec::with_capacity(plan.plan.regions.len());
         for &bytes in &plan.plan.regions {
             match self.executor.allocate(bytes) {
@@ -76,12 +87,13 @@ impl Engine {
                 }
             }
         }
-        let key = (plan.id, regions.iter().map(|allocation| allocation.slot().index).collect::<Vec<u8>>());
+        let slots = self.executor.linked_slots(&regions);
+        let key = (plan.id, slots.iter().map(|slot| slot.index).collect::<Vec<u8>>());
         if let Some((_, resolved)) = self.resolved.iter().find(|(known, _)| *known == key) {
-            return Ok((regions, resolved.clone()));
+            return Ok(Some((regions, resolved.clone())));
         }
         let residency = self.models.entry(plan.model).or_default();
-        match Resolved::new(plan, residency, &regions, &mut self.executor) {
+        match Resolved::new(plan, residency, &slots, &mut self.executor) {
             Ok(resolved) => {
                 // Every kernel is compiled ahead of its turn, not when the request gets there.
                 for &arm in &resolved.arms {
@@ -95,7 +107,7 @@ impl Engine {
                     self.resolved.pop_front();
                 }
                 self.resolved.push_back((key, resolved.clone()));
-                Ok((regions, resolved))
+                Ok(Some((regions, resolved)))
             }
             Err(error) => {
                 regions.into_iter().for_each(|allocation| self.executor.free(allocation));
@@ -129,6 +141,7 @@ impl Engine {
             uploaded: false,
             started: None,
             downloads: vec![None; outputs],
+            report: None,
             timing: Timing::default(),
             prepared,
         };
@@ -139,5 +152,6 @@ impl Engine {
         let id = self.scheduler.submit(desc, now);
         self.names.insert(caller, id);
         self.active.insert(id, active);
+        self.note_levels(now);
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Active, Engine, InFlight, ended};
+use super::{Active, Engine, InFlight, REPORT, ended};
 use crate::error::{Error, Result};
 use crate::gpu::Finished;
 use crate::plan::{Source, repr};
@@ -28,11 +28,16 @@ impl Engine {
 
     fn retire(&mut self, finished: Finished) {
         let now = self.clock.now();
-        let Finished { id, wave_nanos, gpu_nanos, downloads } = finished;
+        let gpu_nanos = finished.gpu_nanos();
+        let Finished { id, wave_nanos, span, downloads } = finished;
+        let _span = tracing::trace_span!("retire", submission = id.0, gpu_nanos).entered();
         for (tag, bytes) in downloads {
-            let (request, output) = (RequestId(tag >> 16), (tag & 0xffff) as usize);
+            let (request, output) = (RequestId(tag >> 16), tag & 0xffff);
             if let Some(active) = self.active.get_mut(&request) {
-                active.downloads[output] = Some(bytes);
+                match output {
+                    REPORT => active.report = Some(bytes),
+                    output => active.downloads[output as usize] = Some(bytes),
+                }
             }
         }
         self.stats.gpu_nanos += gpu_nanos.unwrap_or(0);
@@ -42,11 +47,12 @@ impl Engine {
                 self.account(wave, gpu);
             }
             if let Some(trace) = &self.trace {
-                trace.extend(self.records(id, &flight, wave_nanos.as_deref(), now));
+                trace.extend(self.records(id, &flight, wave_nanos.as_deref(), now), span);
             }
         }
         self.scheduler.retire(id, wave_nanos.as_deref(), now);
         self.take_ended();
+        self.note_levels(now);
     }
 
     /// Adds a wave to the timing of the requests that had lanes in it.
@@ -56,6 +62,7 @@ impl Engine {
         for lane in &wave.lanes {
             *own.entry(lane.request).or_default() += 1;
         }
+        self.stats.shared_waves += u64::from(own.len() > 1);
         for (request, lanes) in own {
             let Some(active) = self.active.get_mut(&request) else { continue };
             let timing = &mut active.timing;
@@ -88,27 +95,60 @@ impl Engine {
             issued: flight.issued,
             retired,
             gpu: nanos.and_then(|nanos| nanos.get(index).copied()),
+            on_device: None,
+            predicted: wave.predicted,
+            separate: wave.separate,
             lanes: wave.lanes.iter().filter_map(lane_record).collect(),
         };
         flight.waves.iter().enumerate().map(wave_record).collect()
     }
 
-    pub(super) fn take_ended(&mut self) {
+    /// Finishes the requests that ended. Whether there were any.
+    pub(super) fn take_ended(&mut self) -> bool {
+        let mut any = false;
         for Ended { request, outcome, at } in self.scheduler.take_ended() {
             if let Some(active) = self.active.remove(&request) {
+                any = true;
                 self.names.remove(&active.prepared.id);
                 self.finish(active, outcome, at);
             }
         }
+        any
     }
 
     pub(super) fn finish(&mut self, active: Active, outcome: Outcome, at: Nanos) {
-        let Active { prepared, resolved: _, regions, remaining: _, uploaded: _, started, downloads, mut timing } =
-            active;
+        let Active {
+            prepared,
+            resolved: _,
+            regions,
+            remaining: _,
+            uploaded: _,
+            started,
+            downloads,
+            report,
+            mut timing,
+        } = active;
         regions.into_iter().for_each(|allocation| self.executor.free(allocation));
         timing.queued = Duration::from_nanos(started.unwrap_or(at).saturating_sub(prepared.submitted));
         timing.total = Duration::from_nanos(at.saturating_sub(prepared.submitted));
         timing.in_time = prepared.deadline.map(|deadline| at <= deadline);
+        prepared.span.record("waves", timing.bundles);
+        prepared.span.record("lanes", timing.lanes);
+        self.record(&prepared, started, at, outcome);
+        let result = match outcome {
+            Outcome::Completed | Outcome::CompletedLate => {
+                outputs(&prepared, downloads, report).map(|outputs| Completion { outputs, timing })
+            }
+            _ => Err(ended(outcome)),
+        };
+        self.end(prepared, result);
+    }
+
+    /// Notes in the request's span and in the trace how a request ended.
+    pub(super) fn record(&self, prepared: &Prepared, started: Option<Nanos>, ended: Nanos, outcome: Outcome) {
+        let total_us = ended.saturating_sub(prepared.submitted) / 1_000;
+        prepared.span.record("total_us", total_us);
+        prepared.span.record("outcome", tracing::field::debug(outcome));
         if let Some(trace) = &self.trace {
             trace.add_request(RequestRecord {
                 request: prepared.id,
@@ -116,22 +156,29 @@ impl Engine {
                 name: prepared.plan.name.clone(),
                 submitted: prepared.submitted,
                 started,
-                ended: at,
+                ended,
                 deadline: prepared.deadline,
                 outcome,
             });
         }
-        let result = match outcome {
-            Outcome::Completed | Outcome::CompletedLate => {
-                outputs(&prepared, downloads).map(|outputs| Completion { outputs, timing })
-            }
-            _ => Err(ended(outcome)),
-        };
-        self.end(prepared, result);
+    }
+
+    /// Ends a request that the scheduler does not know of.
+    pub(super) fn end_unplaced(&mut self, prepared: Prepared, outcome: Outcome, error: Error) {
+        let now = self.clock.now();
+        self.record(&prepared, None, now, outcome);
+        self.end(prepared, Err(error));
     }
 }
 
-fn outputs(prepared: &Prepared, downloads: Vec<Option<Vec<u8>>>) -> Result<Vec<(String, Tensor)>> {
+fn outputs(
+    prepared: &Prepared,
+    downloads: Vec<Option<Vec<u8>>>,
+    report: Option<Vec<u8>>,
+) -> Result<Vec<(String, Tensor)>> {
+    if let (Some(checks), Some(report)) = (&prepared.plan.plan.checks, report) {
+        checks.judge(&report)?;
+    }
     let mut outputs = Vec::with_capacity(downloads.len());
     for (output, bytes) in prepared.outputs().iter().zip(downloads) {
         let tensor = match &output.source {

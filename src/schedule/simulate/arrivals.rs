@@ -54,6 +54,19 @@ impl Arrivals {
         }
     }
 
+    /// The times of the arrivals before `until`, in order; the same seed gives the same. Of a closed process those at the start.
+    pub fn times(&self, seed: u64, until: Nanos) -> Vec<Nanos> {
+        let mut dice = Dice::new(seed);
+        let mut times: Vec<Nanos> = Vec::new();
+        while let Some(at) = self.next(times.last().copied().unwrap_or(0), times.len(), &mut dice) {
+            if at >= until {
+                break;
+            }
+            times.push(at);
+        }
+        times
+    }
+
     /// The time of arrival number `count` (from 0), given that of the one before; `None` if there is none, or if it comes
     /// when another ends.
     pub(super) fn next(&self, last: Nanos, count: usize, dice: &mut Dice) -> Option<Nanos> {
@@ -72,6 +85,26 @@ impl Arrivals {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_are_in_order_and_follow_the_seed() {
+        for arrivals in [
+            Arrivals::Poisson { rate: 100.0 },
+            Arrivals::Gamma { rate: 100.0, cv: 4.0 },
+            Arrivals::LogNormal { rate: 100.0, sigma: 1.0 },
+            Arrivals::Periodic { rate: 100.0 },
+        ] {
+            let times = arrivals.times(7, 10_000_000_000);
+            assert!(
+                times.is_sorted() && times.len() > 100 && times.iter().all(|&at| at < 10_000_000_000),
+                "{arrivals:?}"
+            );
+            assert_eq!(times, arrivals.times(7, 10_000_000_000), "{arrivals:?}");
+            assert_ne!(times, arrivals.times(8, 10_000_000_000), "{arrivals:?}");
+        }
+        assert_eq!(Arrivals::Closed { outstanding: 3 }.times(0, 1), [0, 0, 0]);
+        assert_eq!(Arrivals::Trace([1, 5, 9].into()).times(0, 9), [1, 5]);
+    }
 
     #[test]
     fn rates_are_kept() {

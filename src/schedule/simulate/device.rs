@@ -1,11 +1,11 @@
-//! The virtual device: how long waves take, and when pipelines are ready.
+//! The virtual device: how long waves take.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeMap;
 
 use super::VirtualDevice;
 use super::dice::Dice;
 use crate::schedule::cost::{CostModel, DispatchCost, GatherCost, WaveLoad};
-use crate::schedule::{ArmId, Nanos, Pipelines, PlanDesc, Wave};
+use crate::schedule::{ArmId, DispatchDesc, Lane, Nanos, PlanDesc, Wave};
 
 /// What a dispatch truly costs, alone and as one lane for several requests.
 pub(super) type TrueCost = (DispatchCost, Option<GatherCost>);
@@ -18,102 +18,68 @@ pub(super) struct Device {
     dice: Dice,
 }
 
+/// A lane's true cost, and how many times as long it takes for the time being.
+pub(super) type Truth<'a> = (&'a TrueCost, f64);
+
 impl Device {
     pub(super) fn new(spec: VirtualDevice, seed: u64) -> Self {
         Device { spec, cost: CostModel::new(spec.model), factors: BTreeMap::new(), dice: Dice::new(seed) }
     }
 
-    /// The true costs of a plan's dispatches.
-    pub(super) fn costs(&mut self, plan: &PlanDesc) -> Vec<TrueCost> {
+    /// How many times as long as estimated each dispatch of a plan takes: so that it takes the measured time alone where
+    /// there is one, otherwise by a hidden factor of its kernel.
+    pub(super) fn factors(&mut self, plan: &PlanDesc, measured: Option<&[Nanos]>) -> Vec<f64> {
         let (spec, dice) = (self.spec, &mut self.dice);
-        let mut cost = |dispatch| {
-            let cost = self.cost.dispatch(dispatch);
-            let factor = *self.factors.entry(dispatch.arm).or_insert_with(|| dice.log_normal(spec.skew));
-            self.cost.assume(&cost, factor);
-            let gather = dispatch.gather.map(|gather| self.cost.gather(dispatch, &gather));
-            (cost, gather)
+        let mut factor = |(index, dispatch)| match measured.and_then(|measured| measured.get(index)) {
+            Some(&measured) => {
+                let cost = self.cost.dispatch(dispatch);
+                let alone = self.cost.alone(self.cost.load(&cost, dispatch.workgroups));
+                let fixed = self.cost.alone(Default::default());
+                ((measured as f64 - fixed) / (alone - fixed).max(1.0)).max(0.0)
+            }
+            None => *self.factors.entry(dispatch.arm).or_insert_with(|| dice.log_normal(spec.skew)),
         };
-        plan.dispatches.iter().map(&mut cost).collect()
+        plan.dispatches.iter().enumerate().map(&mut factor).collect()
     }
 
-    /// The duration of a wave; `lookup` gives each lane's true cost and how many times as long it takes.
-    pub(super) fn duration<'a>(
-        &mut self,
-        wave: &Wave,
-        lookup: impl Fn(&crate::schedule::Lane) -> (&'a TrueCost, f64),
-    ) -> Nanos {
+    /// The true costs of a plan's dispatches.
+    pub(super) fn costs(&mut self, plan: &PlanDesc, factors: &[f64]) -> Vec<TrueCost> {
+        let cost = |(dispatch, &factor): (&DispatchDesc, &f64)| {
+            let gather = dispatch.gather.map(|gather| self.cost.gather(dispatch, &gather).scaled(factor));
+            (self.cost.dispatch(dispatch).scaled(factor), gather)
+        };
+        plan.dispatches.iter().zip(factors).map(cost).collect()
+    }
+
+    /// The duration of a wave.
+    pub(super) fn duration<'a>(&mut self, wave: &Wave, lookup: impl Fn(&Lane) -> Truth<'a>) -> Nanos {
         let mut load = WaveLoad::default();
-        let mut slowest = 1.0f64;
+        self.join(&mut load, wave, lookup);
+        (self.cost.wave(&load) * self.dice.log_normal(self.spec.noise)) as Nanos
+    }
+
+    /// The duration of waves without barriers between them: one wave's fixed cost, and the largest of what their
+    /// dispatches cost to issue one after the other and what they take at the same time.
+    pub(super) fn overlapped<'a>(&mut self, waves: &[Wave], lookup: impl Fn(&Lane) -> Truth<'a>) -> Nanos {
+        let mut load = WaveLoad::default();
+        waves.iter().for_each(|wave| self.join(&mut load, wave, &lookup));
+        let body = self.cost.body(&load);
+        let issue = (self.spec.dispatch * waves.len() as u64) as f64;
+        let fixed = self.spec.model.wave as f64;
+        ((fixed + body.max(issue)) * self.dice.log_normal(self.spec.noise)) as Nanos
+    }
+
+    fn join<'a>(&mut self, load: &mut WaveLoad, wave: &Wave, lookup: impl Fn(&Lane) -> Truth<'a>) {
         for run in wave.runs() {
             let (&(alone, gather), _) = lookup(&run[0]);
-            slowest = run.iter().map(|lane| lookup(lane).1).fold(slowest, f64::max);
+            // Members may come from streams of which only some straggle; the slowest holds up all.
+            let factor = run.iter().map(|lane| lookup(lane).1).fold(0.0, f64::max);
             // Nothing is learned here, so that gathered lanes keep the factor of single ones.
             let cost = match gather.filter(|_| run.len() > 1) {
                 Some(gather) => self.cost.gathered(&gather, run.len() as u32),
                 None => alone,
             };
-            load = self.cost.joined(&load, self.cost.load(&cost, run[0].count));
+            *load = self.cost.joined(load, self.cost.load(&cost.scaled(factor), run[0].count));
         }
-        (self.cost.wave(&load) * slowest * self.dice.log_normal(self.spec.noise)) as Nanos
-    }
-}
-
-/// Pipelines that take time to compile, one after the other, those of single arms first.
-#[derive(Debug)]
-pub(super) struct Compiler {
-    ready: Vec<BTreeSet<ArmId>>,
-    waiting: VecDeque<Vec<ArmId>>,
-    /// What is being compiled, and when it is done.
-    current: Option<(Vec<ArmId>, Nanos)>,
-    each: Nanos,
-    now: Nanos,
-    pub(super) compiled: u64,
-}
-
-impl Compiler {
-    pub(super) fn new(each: Nanos) -> Self {
-        Compiler { ready: Vec::new(), waiting: VecDeque::new(), current: None, each, now: 0, compiled: 0 }
-    }
-
-    /// When the next compilation ends.
-    pub(super) fn next(&self) -> Option<Nanos> {
-        self.current.as_ref().map(|(_, at)| *at)
-    }
-
-    pub(super) fn advance(&mut self, now: Nanos) {
-        self.now = now;
-        if let Some((set, _)) = self.current.take_if(|(_, at)| *at <= now) {
-            let set: BTreeSet<_> = set.into_iter().collect();
-            self.ready.retain(|older| !older.is_subset(&set));
-            self.ready.push(set);
-            self.compiled += 1;
-            self.begin();
-        }
-    }
-
-    fn begin(&mut self) {
-        if self.current.is_none() {
-            let next = self.waiting.iter().position(|set| set.len() == 1).unwrap_or(0);
-            let set = self.waiting.remove(next);
-            self.current = set.map(|set| (set.clone(), self.now + self.each * set.len() as Nanos));
-        }
-    }
-}
-
-impl Pipelines for Compiler {
-    fn ready(&mut self, arms: &[ArmId]) -> bool {
-        self.ready.iter().any(|set| arms.iter().all(|arm| set.contains(arm)))
-    }
-
-    fn want(&mut self, arms: &[ArmId]) {
-        let current = self.current.as_ref().is_some_and(|(set, _)| set == arms);
-        if !current && !self.ready(arms) && !self.waiting.iter().any(|set| set == arms) {
-            self.waiting.push_back(arms.to_vec());
-            self.begin();
-        }
-    }
-
-    fn compatible(&self, _: ArmId, _: ArmId) -> bool {
-        true
     }
 }

@@ -6,13 +6,16 @@
 //! has to learn them.
 
 mod arrivals;
+mod batch;
+mod compiler;
 mod device;
 mod dice;
+mod jobs;
 mod report;
 mod run;
 
 pub use arrivals::Arrivals;
-pub use report::{Report, StreamReport};
+pub use report::{Report, StreamReport, WINDOW};
 pub use run::simulate;
 
 use std::sync::Arc;
@@ -32,13 +35,59 @@ pub struct VirtualDevice {
     pub compile: Nanos,
     /// Whether waves are timed on the device; otherwise only ends of submissions are known.
     pub timestamps: bool,
+    /// From the end of a submission on the device until the host knows, and from the host to an idle device.
+    pub notice: Nanos,
+    /// Cost of a dispatch that follows another without a barrier; only [`Front::SpaceOnly`] has such.
+    pub dispatch: Nanos,
 }
+
+/// From the end of a submission until the host knows. Guessed.
+const NOTICE: Nanos = 20_000;
+/// The part of a wave's fixed cost that a dispatch without a barrier costs. Guessed.
+const DISPATCH: Nanos = 4;
 
 impl VirtualDevice {
     /// A device like `model`, somewhat unlike its prediction.
     pub fn new(model: DeviceModel) -> Self {
-        VirtualDevice { model, skew: 0.3, noise: 0.05, compile: 300_000_000, timestamps: true }
+        VirtualDevice {
+            model,
+            skew: 0.3,
+            noise: 0.05,
+            compile: 300_000_000,
+            timestamps: true,
+            notice: NOTICE,
+            dispatch: model.wave / DISPATCH,
+        }
     }
+}
+
+/// What stands between the streams and the device besides the scheduler: the baselines that are no policies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Front {
+    /// Nothing.
+    #[default]
+    Direct,
+    /// B2, space-only: dispatches of a submission that do not depend on each other overlap on the device, as dispatches
+    /// without a barrier between them do, each at a cost of its own. For [`Policy::OnePass`](super::Policy::OnePass).
+    SpaceOnly,
+    /// B4: requests of a stream go as batches, as those of a server with a dynamic batcher. For
+    /// [`Policy::TimeOnly`](super::Policy::TimeOnly). Streams' classes, admission and latest-wins do not apply; requests
+    /// whose deadlines have passed when their batch is made are refused.
+    Batching {
+        /// How long the first request of a batch waits for others at most.
+        window: Nanos,
+        /// Requests of a batch.
+        most: u32,
+    },
+}
+
+/// The device is gone for a while: what has begun fails, what waits goes on waiting, and every pipeline is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// When.
+    pub at: Nanos,
+    /// For how long.
+    pub lasts: Nanos,
 }
 
 /// A time during which a stream's dispatches take longer than they should.
@@ -69,6 +118,14 @@ pub struct Stream {
     pub latest_wins: bool,
     /// A fault.
     pub straggle: Option<Straggle>,
+    /// When the tenant comes: no requests before.
+    pub from: Nanos,
+    /// When it goes: no requests after.
+    pub until: Nanos,
+    /// By dispatch, its true duration as a wave of its own, in place of the estimate and hidden factors.
+    pub measured: Option<Arc<[Nanos]>>,
+    /// By dispatch, the bytes of weights among those that it moves: a batch moves them once.
+    pub weights: Option<Arc<[u64]>>,
 }
 
 impl Stream {
@@ -82,6 +139,10 @@ impl Stream {
             admission: Admission::RunLate,
             latest_wins: false,
             straggle: None,
+            from: 0,
+            until: Nanos::MAX,
+            measured: None,
+            weights: None,
         }
     }
 }
@@ -99,6 +160,10 @@ pub struct Scenario {
     pub device: VirtualDevice,
     /// The scheduler's options.
     pub options: Options,
+    /// What stands before the scheduler.
+    pub front: Front,
+    /// Losses of the device.
+    pub losses: Vec<Loss>,
     /// Who asks.
     pub streams: Vec<Stream>,
 }

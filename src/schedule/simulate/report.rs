@@ -13,19 +13,33 @@ pub struct StreamReport {
     pub completed: u64,
     /// Requests that were dropped, rejected or superseded.
     pub refused: u64,
+    /// Requests that failed with the device.
+    pub failed: u64,
     /// From arrival to end of those that completed, sorted.
     pub latencies: Vec<Nanos>,
+    /// By [`WINDOW`] of the time of arrival: those that came, and those of them that were in time.
+    pub windows: Vec<[u32; 2]>,
 }
 
+/// The length of a window of [`StreamReport::windows`].
+pub const WINDOW: Nanos = 50_000_000;
+
 impl StreamReport {
-    pub(super) fn add(&mut self, outcome: Outcome, latency: Nanos) {
+    pub(super) fn add(&mut self, outcome: Outcome, arrived: Nanos, latency: Nanos) {
         self.arrived += 1;
+        let window = (arrived / WINDOW) as usize;
+        if self.windows.len() <= window {
+            self.windows.resize(window + 1, [0; 2]);
+        }
+        self.windows[window][0] += 1;
+        self.windows[window][1] += u32::from(outcome == Outcome::Completed);
         match outcome {
             Outcome::Completed | Outcome::CompletedLate => {
                 self.completed += 1;
                 self.in_time += u64::from(outcome == Outcome::Completed);
                 self.latencies.push(latency);
             }
+            Outcome::Failed => self.failed += 1,
             _ => self.refused += 1,
         }
     }
@@ -57,6 +71,12 @@ pub struct Report {
     pub issued: [u64; 3],
     /// Pipelines compiled.
     pub compiled: u64,
+    /// Sets of several kernels that the scheduler asked for, and how many of them had a pipeline.
+    pub lookups: [u64; 2],
+    /// Requests that came before each of their kernels was compiled.
+    pub cold: u64,
+    /// Time during which the device idled though something was ready, for want of pipelines.
+    pub blocked: Nanos,
     /// How far predictions were off at the end.
     pub error: PredictionError,
 }
@@ -69,6 +89,13 @@ impl Report {
             self.total.in_time += stream.in_time;
             self.total.completed += stream.completed;
             self.total.refused += stream.refused;
+            self.total.failed += stream.failed;
+            if self.total.windows.len() < stream.windows.len() {
+                self.total.windows.resize(stream.windows.len(), [0; 2]);
+            }
+            for (total, window) in self.total.windows.iter_mut().zip(&stream.windows) {
+                *total = [total[0] + window[0], total[1] + window[1]];
+            }
             self.total.latencies.extend_from_slice(&stream.latencies);
         }
         self.total.latencies.sort_unstable();

@@ -1,12 +1,326 @@
-//! `fascine bench s5`.
+//! `fascine bench s5`: many tenants on a virtual device.
 
-use fascine::error::Result;
+mod host;
 
+use std::path::PathBuf;
+
+use fascine::error::{Error, ErrorKind, Result};
+use fascine::schedule::simulate::{
+    Arrivals, Report as Simulated, Scenario, Straggle, Stream, VirtualDevice, WINDOW, simulate,
+};
+use fascine::schedule::{Admission, Nanos};
+use serde::Serialize;
+
+use super::virtual_zoo::{Virtual, spread};
 use crate::Answer;
+use crate::run::bar;
+use crate::simulate::calibration::ModelTable;
+use crate::simulate::gap;
+use crate::table::{self, Align};
+
+const SECOND: Nanos = 1_000_000_000;
+/// Time to compile a kernel on the virtual device where the cache is cold. Guessed: a small kernel on a desktop's driver.
+const COMPILE: Nanos = 20_000_000;
+/// Before what counts, where compiling does not.
+const WARM_UP: Nanos = SECOND;
+/// Deadlines in medians alone.
+const TIMES: f64 = 5.0;
+/// How many times as long the straggler's dispatches take, from when, and for how long.
+const SLOW: f64 = 8.0;
+const SLOW_FROM: Nanos = 3 * SECOND;
+const SLOW_FOR: Nanos = 3 * SECOND;
+/// Victims are back while in each window this part of those that came in it is in time.
+const BACK: f64 = 0.95;
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// The folder of the models whose plans the virtual device runs
+    #[arg(long, value_name = "DIR", default_value = "tests/zoo")]
+    zoo: PathBuf,
+    /// A file of `fascine calibrate`: its device and models in place of the default GPU and the zoo
+    #[arg(long, value_name = "FILE.toml")]
+    calibration: Option<PathBuf>,
+    /// Numbers of tenants
+    #[arg(long, value_delimiter = ',', default_value = "8,16,32,64,128", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    tenants: Vec<u32>,
+    /// The model that each tenant runs, with weights of its own
+    #[arg(long, default_value = "squeezenet1_1")]
+    model: String,
+    /// What all tenants ask for, as a part of the rate at which a backlog of their requests is worked off
+    #[arg(long, default_value_t = 0.2)]
+    load: f64,
+    /// Requests of each tenant behind its p99
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(10..))]
+    requests: u32,
+    /// Seed
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
 
-pub(crate) fn run(_args: &Args, _json: bool) -> Result<Answer> {
-    Ok(Answer::default())
+/// What `--json` prints. All but the host's cost is simulated.
+#[derive(Serialize)]
+struct Report {
+    simulated: bool,
+    device: String,
+    model: String,
+    alone_ms: f64,
+    load: f64,
+    requests_per_s: f64,
+    seed: u64,
+    tenants: Vec<Row>,
+}
+
+#[derive(Serialize)]
+struct Row {
+    tenants: u32,
+    /// With a cold cache: how long the device idled for want of pipelines, requests that came before their kernels were
+    /// compiled, and the part of wanted sets that had a pipeline.
+    blocked_ms: f64,
+    cold_requests: u64,
+    compiled: u64,
+    hit_rate: f64,
+    /// Warm: over the tenants that stay throughout.
+    attainment: f64,
+    p99_ms: [f64; 2],
+    gap: f64,
+    /// From the straggler's first slow dispatch until the others are back in deadline; none if they are not while it lasts.
+    recovery_ms: Option<f64>,
+    /// While it is slow: the others' requests in time.
+    victims_in_time: f64,
+    /// On the device.
+    weight_bytes: u64,
+    heap_bytes: u64,
+    /// Measured on this host, not simulated.
+    host_us_per_lane: f64,
+}
+
+pub(crate) fn run(args: &Args, json: bool) -> Result<Answer> {
+    if !(args.load > 0.0 && args.load <= 10.0) {
+        return Err(Error::new(ErrorKind::Input, "--load is above 0 and at most 10"));
+    }
+    let progress = bar(4 * args.tenants.len() as u64, "planning");
+    let mut place = Virtual::open(&args.zoo, args.calibration.as_deref())?;
+    let model = place.models.iter().position(|model| model.name == args.model).ok_or_else(|| {
+        let known: Vec<&str> = place.models.iter().map(|model| model.name.as_str()).collect();
+        Error::new(ErrorKind::Input, format!("there is no model '{}'; there are {}", args.model, known.join(", ")))
+    })?;
+    let alone = place.alone(model, args.seed)?;
+    let tenant = place.models[model].stream(0, &mut place.arms)?;
+    let sweep = Sweep {
+        base: place.scenario(args.seed),
+        deadline: (alone as f64 * TIMES) as Nanos,
+        rate: args.load * backlog(&place, &tenant, args.seed),
+        tenant,
+        requests: args.requests,
+    };
+    progress.set_message("simulating");
+    let simulated = spread(3 * args.tenants.len(), |at| {
+        let tenants = args.tenants[at / 3];
+        let report = match at % 3 {
+            0 => simulate(&sweep.cold(tenants)),
+            1 => simulate(&sweep.warm(tenants)),
+            _ => simulate(&sweep.straggling(tenants)),
+        };
+        progress.inc(1);
+        report
+    });
+    // The host's cost is measured when nothing else runs.
+    progress.set_message("measuring the scheduler");
+    let table = &place.models[model];
+    let rows = args.tenants.iter().zip(simulated.chunks(3)).map(|(&tenants, reports)| {
+        let host = host::micros_per_lane(&sweep.tenant, tenants, &sweep.base.options);
+        progress.inc(1);
+        row(tenants, table, reports, host)
+    });
+    let report = Report {
+        simulated: true,
+        tenants: rows.collect(),
+        device: place.label.clone(),
+        model: args.model.clone(),
+        alone_ms: alone as f64 / 1e6,
+        load: args.load,
+        requests_per_s: sweep.rate,
+        seed: args.seed,
+    };
+    progress.finish_and_clear();
+    Ok(if json { Answer::json(&report) } else { Answer::text(text(&report)) })
+}
+
+/// Requests a second with which the scheduler works off a backlog of one tenant a request.
+fn backlog(place: &Virtual, tenant: &Stream, seed: u64) -> f64 {
+    const REQUESTS: usize = 1_000;
+    let times = std::iter::once(0).chain(std::iter::repeat_n(WARM_UP, REQUESTS)).collect();
+    let stream = Stream { arrivals: Arrivals::Trace(times), ..tenant.clone() };
+    let scenario = Scenario { warm_up: WARM_UP, duration: Nanos::MAX, streams: vec![stream], ..place.scenario(seed) };
+    simulate(&scenario).throughput()
+}
+
+struct Sweep {
+    base: Scenario,
+    /// Without arrivals and deadline.
+    tenant: Stream,
+    deadline: Nanos,
+    /// Requests a second of all tenants.
+    rate: f64,
+    requests: u32,
+}
+
+impl Sweep {
+    /// Tenants that share the rate. Every other one is there for half the time only: the first of these from the start, the
+    /// last until the end.
+    fn streams(&self, tenants: u32, duration: Nanos) -> Vec<Stream> {
+        let rate = self.rate / f64::from(tenants);
+        let half = duration / 2;
+        let stream = |tenant: u32| {
+            let from = if tenant % 2 == 1 { half / u64::from(tenants) * u64::from(tenant) } else { 0 };
+            let until = if tenant % 2 == 1 { from + half } else { Nanos::MAX };
+            let mut plan = (*self.tenant.plan).clone();
+            plan.model = tenant;
+            Stream {
+                plan: plan.into(),
+                arrivals: Arrivals::Poisson { rate },
+                deadline: Some(self.deadline),
+                admission: Admission::RunLate,
+                from,
+                until,
+                ..self.tenant.clone()
+            }
+        };
+        (0..tenants).map(stream).collect()
+    }
+
+    fn cold(&self, tenants: u32) -> Scenario {
+        let duration = 5 * SECOND;
+        let device = VirtualDevice { compile: COMPILE, ..self.base.device };
+        Scenario { device, duration, streams: self.streams(tenants, duration), ..self.base.clone() }
+    }
+
+    fn warm(&self, tenants: u32) -> Scenario {
+        let time = f64::from(self.requests) * f64::from(tenants) / self.rate;
+        let duration = WARM_UP + (time * 1e9) as Nanos;
+        Scenario { warm_up: WARM_UP, duration, streams: self.streams(tenants, duration), ..self.base.clone() }
+    }
+
+    /// As warm, but with one more tenant, which becomes slow for a while.
+    fn straggling(&self, tenants: u32) -> Scenario {
+        let duration = SLOW_FROM + SLOW_FOR + 2 * SECOND;
+        let mut streams = self.streams(tenants, duration);
+        streams.push(Stream {
+            arrivals: Arrivals::Poisson { rate: self.rate / f64::from(tenants) },
+            deadline: Some(self.deadline),
+            straggle: Some(Straggle { from: SLOW_FROM, until: SLOW_FROM + SLOW_FOR, factor: SLOW }),
+            ..self.tenant.clone()
+        });
+        Scenario { warm_up: WARM_UP, duration, streams, ..self.base.clone() }
+    }
+}
+
+fn row(tenants: u32, table: &ModelTable, reports: &[Simulated], host_us_per_lane: f64) -> Row {
+    let [cold, warm, straggling] = reports else { unreachable!("three runs for each number of tenants") };
+    let p99: Vec<f64> = warm.streams.iter().step_by(2).map(|stream| stream.latency(0.99) as f64 / 1e6).collect();
+    let (least, most) = p99.iter().fold((f64::MAX, 0.0f64), |(least, most), &p99| (least.min(p99), most.max(p99)));
+    let victims = windows(straggling, tenants as usize);
+    let slow = &victims[(SLOW_FROM / WINDOW) as usize..][..(SLOW_FOR / WINDOW) as usize];
+    let [arrived, in_time] = slow.iter().fold([0, 0], |sum, window| [sum[0] + window[0], sum[1] + window[1]]);
+    Row {
+        tenants,
+        blocked_ms: cold.blocked as f64 / 1e6,
+        cold_requests: cold.cold,
+        compiled: cold.compiled,
+        hit_rate: cold.lookups[1] as f64 / cold.lookups[0].max(1) as f64,
+        attainment: warm.total.attainment(),
+        p99_ms: [least, most],
+        gap: gap(&p99),
+        recovery_ms: recovery(slow),
+        victims_in_time: f64::from(in_time) / f64::from(arrived.max(1)),
+        weight_bytes: table.weight_bytes,
+        heap_bytes: table.heap_bytes,
+        host_us_per_lane,
+    }
+}
+
+/// By window of arrival, what came and was in time of the first `count` streams.
+fn windows(report: &Simulated, count: usize) -> Vec<[u32; 2]> {
+    let mut all = vec![[0, 0]; ((SLOW_FROM + SLOW_FOR) / WINDOW) as usize];
+    for stream in &report.streams[..count] {
+        for (all, window) in all.iter_mut().zip(&stream.windows) {
+            *all = [all[0] + window[0], all[1] + window[1]];
+        }
+    }
+    all
+}
+
+/// Until the end of the last window in which too few were in time; none if that is the last of all.
+fn recovery(windows: &[[u32; 2]]) -> Option<f64> {
+    let bad = windows.iter().rposition(|[arrived, in_time]| f64::from(*in_time) < BACK * f64::from(*arrived));
+    let windows = match bad {
+        None => 0,
+        Some(last) if last + 1 == windows.len() => return None,
+        Some(last) => last + 1,
+    };
+    Some(windows as f64 * WINDOW as f64 / 1e6)
+}
+
+fn text(report: &Report) -> String {
+    use Align::Right;
+    let mut text = format!("simulated, but for the host's cost: no device ran anything\n{}\n", report.device);
+    text += &format!(
+        "{} with weights of its own for each tenant, {:.3} ms alone, deadlines of {TIMES} times that\n",
+        report.model, report.alone_ms
+    );
+    text += &format!(
+        "{:.0} requests/s in all ({} of what a backlog is worked off with); every other tenant is there half the time\n",
+        report.requests_per_s, report.load
+    );
+    if let Some(row) = report.tenants.first() {
+        let (weights, heap) = (table::bytes(row.weight_bytes), table::bytes(row.heap_bytes));
+        text += &format!("on the device: {weights} of weights a tenant, {heap} a request that has begun\n");
+    }
+    text += &format!("seed {}\n\n", report.seed);
+    let header = [
+        ("tenants", Right),
+        ("cold: blocked ms", Right),
+        ("cold requests", Right),
+        ("compiled", Right),
+        ("hits", Right),
+        ("warm: in time", Right),
+        ("p99 ms", Right),
+        ("slowest / fastest", Right),
+        ("straggler: others in time", Right),
+        ("back after ms", Right),
+        ("host us/lane", Right),
+    ];
+    let percent = |part: f64| format!("{:.1} %", part * 100.0);
+    let row = |row: &Row| {
+        vec![
+            row.tenants.to_string(),
+            table::millis(row.blocked_ms),
+            row.cold_requests.to_string(),
+            row.compiled.to_string(),
+            percent(row.hit_rate),
+            percent(row.attainment),
+            format!("{} to {}", table::millis(row.p99_ms[0]), table::millis(row.p99_ms[1])),
+            format!("{:.2}", row.gap),
+            percent(row.victims_in_time),
+            row.recovery_ms.map_or_else(|| "not".to_owned(), |ms| format!("{ms:.0}")),
+            format!("{:.2}", row.host_us_per_lane),
+        ]
+    };
+    text += &table::render(&header, &report.tenants.iter().map(row).collect::<Vec<_>>());
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recovery_is_after_the_last_bad_window() {
+        let good = [20, 20];
+        let bad = [20, 18];
+        let ms = WINDOW as f64 / 1e6;
+        assert_eq!(recovery(&[good, good]), Some(0.0));
+        assert_eq!(recovery(&[bad, good, bad, good, [0, 0]]), Some(3.0 * ms));
+        assert_eq!(recovery(&[good, bad]), None);
+    }
 }

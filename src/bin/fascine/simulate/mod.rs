@@ -1,8 +1,12 @@
 //! `fascine simulate`.
 
+pub(crate) mod calibration;
+pub(crate) mod device;
 pub(crate) mod scenario;
 
-use fascine::error::Result;
+use std::path::Path;
+
+use fascine::error::{Error, ErrorKind, Result};
 use fascine::schedule::Nanos;
 use fascine::schedule::simulate::{Report, Scenario, StreamReport, simulate};
 use serde::Serialize;
@@ -31,6 +35,9 @@ struct Summary {
     busy: f64,
     lanes_per_wave: f64,
     pipelines_compiled: u64,
+    /// Milliseconds that the device idled for want of pipelines, and requests that came before their kernels were there.
+    blocked_ms: f64,
+    cold_requests: u64,
     prediction_error: [f64; 2],
     fairness: f64,
     fastest_to_slowest: f64,
@@ -44,7 +51,9 @@ struct Row {
     name: String,
     arrived: u64,
     refused: u64,
+    failed: u64,
     attainment: f64,
+    goodput_per_s: f64,
     latency_ms: [f64; 3],
     slowdown: [f64; 2],
 }
@@ -80,6 +89,8 @@ fn summary(setup: &Setup, report: &Report, capacity_99: Option<f64>) -> Summary 
         name: name.clone(),
         arrived: stream.arrived,
         refused: stream.refused,
+        failed: stream.failed,
+        goodput_per_s: stream.in_time as f64 * 1e9 / report.span.max(1) as f64,
         attainment: stream.attainment(),
         latency_ms: latencies(stream),
         slowdown: [0.5, 0.99].map(|part| stream.latency(part) as f64 / alone.max(1) as f64),
@@ -97,6 +108,8 @@ fn summary(setup: &Setup, report: &Report, capacity_99: Option<f64>) -> Summary 
         busy: report.busy,
         lanes_per_wave: lanes as f64 / waves.max(1) as f64,
         pipelines_compiled: report.compiled,
+        blocked_ms: report.blocked as f64 / 1e6,
+        cold_requests: report.cold,
         prediction_error: [report.error.median, report.error.p95],
         fairness: jain(&slowdowns),
         fastest_to_slowest: gap(&slowdowns),
@@ -136,6 +149,8 @@ fn text(summary: &Summary) -> String {
         ("device busy", percent(summary.busy)),
         ("lanes per wave", format!("{:.2}", summary.lanes_per_wave)),
         ("pipelines compiled", summary.pipelines_compiled.to_string()),
+        ("requests before their pipelines", summary.cold_requests.to_string()),
+        ("device idle for want of pipelines", format!("{} ms", table::millis(summary.blocked_ms))),
         ("prediction error, median and p95", format!("{median}, {p95}")),
         ("fairness of p99 slowdowns (Jain)", format!("{:.3}", summary.fairness)),
         ("slowest to fastest p99 slowdown", format!("{:.2}", summary.fastest_to_slowest)),
@@ -149,7 +164,9 @@ fn text(summary: &Summary) -> String {
         ("stream", Left),
         ("requests", Right),
         ("refused", Right),
+        ("failed", Right),
         ("in time", Right),
+        ("goodput/s", Right),
         ("p50 ms", Right),
         ("p99 ms", Right),
         ("p99.9 ms", Right),
@@ -158,7 +175,8 @@ fn text(summary: &Summary) -> String {
     ];
     let row = |row: &Row| {
         let mut cells =
-            vec![row.name.clone(), row.arrived.to_string(), row.refused.to_string(), percent(row.attainment)];
+            vec![row.name.clone(), row.arrived.to_string(), row.refused.to_string(), row.failed.to_string()];
+        cells.extend([percent(row.attainment), format!("{:.1}", row.goodput_per_s)]);
         cells.extend(row.latency_ms.map(table::millis));
         cells.extend(row.slowdown.map(|slowdown| format!("{slowdown:.2}")));
         cells
@@ -168,6 +186,22 @@ fn text(summary: &Summary) -> String {
         text += &format!("and {} more\n", summary.streams.len() - SHOWN);
     }
     text
+}
+
+fn text_of(path: &Path) -> Result<String> {
+    std::fs::read_to_string(path).map_err(|error| Error::new(ErrorKind::Io, error.to_string()).in_file(path))
+}
+
+fn parse<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
+    toml::from_str(&text_of(path)?).map_err(|error| wrong(error.to_string().trim()).in_file(path))
+}
+
+fn wrong(what: &str) -> Error {
+    Error::new(ErrorKind::Input, what)
+}
+
+fn seconds(time: f64) -> Nanos {
+    (time * 1e9) as Nanos
 }
 
 #[cfg(test)]

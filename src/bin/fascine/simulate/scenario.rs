@@ -3,12 +3,16 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use fascine::error::{Error, ErrorKind, Result};
-use fascine::schedule::simulate::{Arrivals, Scenario, Straggle, Stream, VirtualDevice, simulate};
+use fascine::error::Result;
+use fascine::schedule::simulate::{Arrivals, Front, Loss, Scenario, Straggle, Stream, simulate};
 use fascine::schedule::{
     Admission, ArmId, Class, DeviceModel, DispatchDesc, HoldBack, Nanos, Options, Order, PlanDesc, Policy,
 };
 use serde::Deserialize;
+
+use super::calibration::{Arms, Calibration};
+use super::device::DeviceFile;
+use super::{parse, seconds, text_of, wrong};
 
 /// Streams in all: more than this is a slip of the pen.
 const MAX_STREAMS: usize = 10_000;
@@ -30,57 +34,19 @@ pub(crate) struct File {
     pub(crate) device: DeviceFile,
     #[serde(default)]
     pub(crate) scheduler: SchedulerFile,
+    /// Times at which the device is gone.
+    #[serde(default, rename = "loss")]
+    pub(crate) losses: Vec<LossFile>,
     #[serde(rename = "stream")]
     pub(crate) streams: Vec<StreamFile>,
 }
 
-/// A device, and how far it strays from what the scheduler is told.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct DeviceFile {
-    /// A calibration file, relative to the scenario's, in place of the six figures below.
-    pub(crate) calibration: Option<String>,
-    pub(crate) parallelism: u32,
-    pub(crate) flops: f64,
-    pub(crate) bytes: f64,
-    pub(crate) wave_ns: u64,
-    pub(crate) lane_ns: u64,
-    pub(crate) submission_ns: u64,
-    pub(crate) skew: f64,
-    pub(crate) noise: f64,
-    pub(crate) compile_ms: f64,
-    pub(crate) timestamps: bool,
-}
-
-impl Default for DeviceFile {
-    fn default() -> Self {
-        // The size of a GPU in a desktop. Guessed.
-        DeviceFile {
-            calibration: None,
-            parallelism: 128,
-            flops: 8e12,
-            bytes: 400e9,
-            wave_ns: 6_000,
-            lane_ns: 100,
-            submission_ns: 15_000,
-            skew: 0.3,
-            noise: 0.05,
-            compile_ms: 20.0,
-            timestamps: true,
-        }
-    }
-}
-
-/// The figures of a calibration file.
-#[derive(Clone, Debug, Deserialize, serde::Serialize)]
-pub(crate) struct Calibration {
-    pub(crate) adapter: String,
-    pub(crate) parallelism: u32,
-    pub(crate) flops: f64,
-    pub(crate) bytes: f64,
-    pub(crate) wave_ns: u64,
-    pub(crate) lane_ns: u64,
-    pub(crate) submission_ns: u64,
+/// The device is gone, and comes back without pipelines.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LossFile {
+    pub(crate) at_s: f64,
+    pub(crate) lasts_s: f64,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -91,7 +57,13 @@ pub(crate) struct SchedulerFile {
     pub(crate) hold_back: bool,
     pub(crate) slice_us: Option<u64>,
     pub(crate) in_flight: Option<usize>,
+    /// Of `policy = "batching"`: how long a batch waits for more at most, and how many it may hold.
+    pub(crate) batch_window_us: u64,
+    pub(crate) batch_most: Option<u32>,
 }
+
+/// Requests of a batch where the scenario does not say.
+const BATCH: u32 = 16;
 
 macro_rules! names {
     ($($(#[$doc:meta])* $name:ident => $target:ident { $first:ident $(, $variant:ident)* })*) => {
@@ -117,8 +89,37 @@ macro_rules! names {
     };
 }
 
+/// A policy of the scheduler, or a baseline that is none.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum PolicyName {
+    #[default]
+    Bundled,
+    SubmitEach,
+    TimeOnly,
+    OnePass,
+    SpaceOnly,
+    Batching,
+}
+
+impl SchedulerFile {
+    fn policy(&self) -> (Policy, Front) {
+        let batch = Front::Batching {
+            window: self.batch_window_us.saturating_mul(1_000),
+            most: self.batch_most.unwrap_or(BATCH).max(1),
+        };
+        match self.policy {
+            PolicyName::Bundled => (Policy::Bundled, Front::Direct),
+            PolicyName::SubmitEach => (Policy::SubmitEach, Front::Direct),
+            PolicyName::TimeOnly => (Policy::TimeOnly, Front::Direct),
+            PolicyName::OnePass => (Policy::OnePass, Front::Direct),
+            PolicyName::SpaceOnly => (Policy::OnePass, Front::SpaceOnly),
+            PolicyName::Batching => (Policy::TimeOnly, batch),
+        }
+    }
+}
+
 names! {
-    PolicyName => Policy { Bundled, SubmitEach, TimeOnly, OnePass }
     OrderName => Order { EarliestDeadline, LeastSlack, Arrival }
     ClassName => Class { Normal, Interactive, Background }
     AdmissionName => Admission { RunLate, DropLate, RejectPredictedMiss }
@@ -131,10 +132,15 @@ pub(crate) struct StreamFile {
     pub(crate) name: String,
     #[serde(default = "one_of")]
     pub(crate) count: usize,
+    /// A model of the calibration file, in place of a made-up chain.
+    pub(crate) model: Option<String>,
     /// A chain of so many dispatches, each of so many microseconds alone.
+    #[serde(default)]
     pub(crate) dispatches: u32,
+    #[serde(default)]
     pub(crate) micros: f64,
     /// Workgroups of each; they fill that part of the device.
+    #[serde(default)]
     pub(crate) workgroups: u32,
     /// Bytes over what the device could move in the time of a dispatch.
     #[serde(default = "memory")]
@@ -150,6 +156,13 @@ pub(crate) struct StreamFile {
     #[serde(default)]
     pub(crate) latest_wins: bool,
     pub(crate) straggle: Option<StraggleFile>,
+    /// When the tenant comes, and when it goes.
+    #[serde(default)]
+    pub(crate) from_s: f64,
+    pub(crate) until_s: Option<f64>,
+    /// Each further copy comes and goes so much later.
+    #[serde(default)]
+    pub(crate) stagger_s: f64,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -218,10 +231,12 @@ impl Setup {
         if times.iter().any(|time| !(0.0..=1e6).contains(time)) || file.duration_s == 0.0 {
             return Err(wrong("times are from 0 to 1e6 s, the duration above 0"));
         }
-        let device = file.device.build(folder)?;
+        let calibration = file.device.calibration(folder)?;
+        let device = file.device.build(calibration.as_ref())?;
         let mut options = Options { device: device.model, ..Options::for_parallelism(device.model.parallelism) };
-        let SchedulerFile { policy, order, hold_back, slice_us, in_flight } = file.scheduler;
-        (options.policy, options.order) = (policy.into(), order.into());
+        let (policy, front) = file.scheduler.policy();
+        let SchedulerFile { order, hold_back, slice_us, in_flight, .. } = file.scheduler;
+        (options.policy, options.order) = (policy, order.into());
         options.hold_back = if hold_back { HoldBack::Yes } else { HoldBack::No };
         options.slice = slice_us.map_or(options.slice, |slice| slice.saturating_mul(1_000));
         options.in_flight = in_flight.unwrap_or(options.in_flight);
@@ -241,14 +256,22 @@ impl Setup {
                 duration: seconds(file.warm_up_s + file.duration_s),
                 device,
                 options,
+                front,
+                losses: file.losses.iter().map(LossFile::build).collect::<Result<_>>()?,
                 streams: Vec::new(),
             },
         };
+        let mut arms = Arms::default();
         for stream in &file.streams {
-            let plan = stream.plan(0, &device.model)?;
-            let alone = setup.alone(plan);
+            let mut build = |model| stream.build(model, &device.model, calibration.as_ref(), &mut arms);
+            let alone = setup.alone(build(0)?);
+            let times = [stream.from_s, stream.stagger_s, stream.until_s.unwrap_or(0.0)];
+            if times.iter().any(|time| !(0.0..=1e6).contains(time)) {
+                return Err(wrong(&format!("stream '{}': times are from 0 to 1e6 s", stream.name)));
+            }
             for copy in 0..stream.count {
                 let at = setup.names.len();
+                let later = stream.stagger_s * copy as f64;
                 let arrivals = stream.arrivals.build(folder)?.scaled(weights[at] / mean);
                 let deadline = match (stream.deadline_ms, stream.deadline_x) {
                     (Some(_), Some(_)) => return Err(wrong("a stream has deadline_ms or deadline_x, not both")),
@@ -265,7 +288,11 @@ impl Setup {
                         until: seconds(slow.until_s),
                         factor: slow.factor,
                     }),
-                    ..Stream::new(stream.plan(at as u32, &device.model)?, arrivals, deadline)
+                    from: seconds(stream.from_s + later),
+                    until: stream.until_s.map_or(Nanos::MAX, |until| seconds(until + later)),
+                    arrivals,
+                    deadline,
+                    ..build(at as u32)?
                 });
                 let name = &stream.name;
                 setup.names.push(if stream.count == 1 { name.clone() } else { format!("{name} #{copy}") });
@@ -275,42 +302,48 @@ impl Setup {
         Ok(setup)
     }
 
-    /// The median of a plan that has the device for itself.
-    fn alone(&self, plan: Arc<PlanDesc>) -> Nanos {
-        let mut scenario = self.scenario.clone();
-        scenario.streams = vec![Stream::new(plan, Arrivals::Closed { outstanding: 1 }, None)];
-        (scenario.warm_up, scenario.duration) = (1_000_000_000, 2_000_000_000);
-        simulate(&scenario).total.latency(0.5)
+    /// The median of a stream that has the device for itself.
+    fn alone(&self, stream: Stream) -> Nanos {
+        alone(&self.scenario, stream)
     }
 }
 
-impl DeviceFile {
-    fn build(&self, folder: &Path) -> Result<VirtualDevice> {
-        let mut device = self.clone();
-        if let Some(file) = &self.calibration {
-            let known: Calibration = parse(&folder.join(file))?;
-            device.parallelism = known.parallelism;
-            (device.flops, device.bytes) = (known.flops, known.bytes);
-            (device.wave_ns, device.lane_ns, device.submission_ns) =
-                (known.wave_ns, known.lane_ns, known.submission_ns);
+/// The median latency of a stream's requests, one at a time, on the scenario's device without anything else.
+pub(crate) fn alone(scenario: &Scenario, stream: Stream) -> Nanos {
+    let mut scenario = scenario.clone();
+    (scenario.front, scenario.losses) = (Front::Direct, Vec::new());
+    scenario.streams = vec![Stream { arrivals: Arrivals::Closed { outstanding: 1 }, deadline: None, ..stream }];
+    (scenario.warm_up, scenario.duration) = (1_000_000_000, 2_000_000_000);
+    simulate(&scenario).total.latency(0.5)
+}
+
+impl LossFile {
+    fn build(&self) -> Result<Loss> {
+        if ![self.at_s, self.lasts_s].iter().all(|time| (0.0..=1e6).contains(time)) {
+            return Err(wrong("a loss's times are from 0 to 1e6 s"));
         }
-        let DeviceFile { parallelism, flops, bytes, skew, noise, compile_ms, .. } = device;
-        let positive = parallelism > 0 && flops > 0.0 && bytes > 0.0 && flops.is_finite() && bytes.is_finite();
-        if !positive
-            || !(0.0..=3.0).contains(&skew)
-            || !(0.0..=3.0).contains(&noise)
-            || !(0.0..=1e6).contains(&compile_ms)
-        {
-            return Err(wrong("the device's rates are above 0, its skew and noise from 0 to 3"));
-        }
-        let (wave, lane, submission) = (device.wave_ns, device.lane_ns, device.submission_ns);
-        let model = DeviceModel { parallelism, flops, bytes, wave, lane, submission };
-        let compile = seconds(compile_ms / 1e3);
-        Ok(VirtualDevice { model, skew, noise, compile, timestamps: device.timestamps })
+        Ok(Loss { at: seconds(self.at_s), lasts: seconds(self.lasts_s) })
     }
 }
 
 impl StreamFile {
+    /// A stream of its plans, without arrivals and deadline.
+    fn build(
+        &self,
+        model: u32,
+        device: &DeviceModel,
+        calibration: Option<&Calibration>,
+        arms: &mut Arms,
+    ) -> Result<Stream> {
+        let Some(name) = &self.model else {
+            return Ok(Stream::new(self.plan(model, device)?, Arrivals::Closed { outstanding: 0 }, None));
+        };
+        let known = calibration.and_then(|known| known.models.iter().find(|known| known.name == *name));
+        let known = known
+            .ok_or_else(|| wrong(&format!("stream '{}': the calibration file has no model '{name}'", self.name)))?;
+        known.stream(model, arms)
+    }
+
     fn plan(&self, model: u32, device: &DeviceModel) -> Result<Arc<PlanDesc>> {
         let sound = (1..=MAX_DISPATCHES).contains(&self.dispatches)
             && self.workgroups > 0
@@ -318,7 +351,7 @@ impl StreamFile {
             && (0.0..=1.0).contains(&self.memory);
         if !sound {
             return Err(wrong(&format!(
-                "stream '{}': dispatches, micros, workgroups or memory out of range",
+                "stream '{}': it has no model, and dispatches, micros, workgroups or memory are missing or out of range",
                 self.name
             )));
         }
@@ -353,7 +386,7 @@ impl ArrivalsFile {
                 let time = |line: &str| {
                     line.trim().parse().map(seconds).map_err(|_| wrong("a line is no number").in_file(&path))
                 };
-                let text = text(&path)?;
+                let text = text_of(&path)?;
                 let times = text.lines().filter(|line| !line.trim().is_empty()).map(time);
                 let times = times.collect::<Result<Vec<Nanos>>>()?;
                 if !times.is_sorted() {
@@ -363,20 +396,4 @@ impl ArrivalsFile {
             }
         })
     }
-}
-
-fn text(path: &Path) -> Result<String> {
-    std::fs::read_to_string(path).map_err(|error| Error::new(ErrorKind::Io, error.to_string()).in_file(path))
-}
-
-fn parse<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
-    toml::from_str(&text(path)?).map_err(|error| wrong(error.to_string().trim()).in_file(path))
-}
-
-fn wrong(what: &str) -> Error {
-    Error::new(ErrorKind::Input, what)
-}
-
-fn seconds(time: f64) -> Nanos {
-    (time * 1e9) as Nanos
 }

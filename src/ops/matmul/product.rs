@@ -1,263 +1,48 @@
-//! Matrix products: MatMul and Gemm, alone or with bias, residual and activation.
+//! The dispatch of a product: sizes and strides, what comes after the sum, the kernel that suits the device.
 
 use crate::error::{Error, Result};
-use crate::graph::Node;
 use crate::plan::Cost;
 use crate::plan::lower::{BufferId, DeviceClass, Emit, GatherBy, Lowering, View, collapse, word, words};
 use crate::plan::params::by_name;
-use crate::plan::repr::heap_bytes;
-use crate::tensor::{DType, Tensor, checked_len};
+use crate::tensor::{Tensor, checked_len};
 
-use super::activation::Activation;
-use super::grid::linear_grid;
-use super::{Entry, Fact, Operator, given};
-
-/// The operators of this file.
-pub(super) const TABLE: &[Entry] =
-    &[("", "MatMul", &MatMul), ("fascine", "MatMul", &MatMul), ("", "Gemm", &Gemm), ("fascine", "Gemm", &Gemm)];
-
-/// Inputs a, b, and for the fused operator bias? and residual?. The bias broadcasts to the output.
-struct MatMul;
-
-/// Inputs a, b, c?, and for the fused operator residual?. The fused operator's own factors are `scale` and `bias_scale`,
-/// because `alpha` and `beta` are the activation's.
-struct Gemm;
-
-impl Operator for MatMul {
-    fn check(&self, node: &Node) -> Result<()> {
-        check_inputs(node, 2)?;
-        Activation::of(node).map(|_| ())
-    }
-
-    fn dtypes(&self, _: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
-        super::only_f32(inputs)
-    }
-
-    fn shapes(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<usize>>> {
-        let (a, b) = (&given(inputs, 0)?.shape, &given(inputs, 1)?.shape);
-        let output = matmul_shape(a, b)?;
-        check_bias(inputs, &output)?;
-        Ok(vec![output])
-    }
-
-    fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
-        if let Some(columns) = few_columns(cx) {
-            return turned(cx, columns);
-        }
-        let (mut a, mut b) = (cx.view(0)?, right(cx)?);
-        // A vector on the left is a row, one on the right a column; the output lacks that dimension.
-        if a.shape.len() == 1 {
-            a.shape.insert(0, 1);
-            a.strides.insert(0, 0);
-        }
-        let column = b.shape.len() == 1;
-        if column {
-            b.shape.push(1);
-            b.strides.push(0);
-        }
-        let row = cx.input(0).is_some_and(|fact| fact.shape.len() == 1);
-        let packable = cx.constant(1).is_some().then_some(Packing { transposed: false });
-        Product { a, b, row, column, scale: 1.0, bias_scale: 1.0, packable, weight: 1 }.lower(cx)
-    }
-}
-
-impl Operator for Gemm {
-    fn check(&self, node: &Node) -> Result<()> {
-        check_inputs(node, 3)?;
-        for name in ["transA", "transB"] {
-            node.int(name, 0)?;
-        }
-        factors(node)?;
-        Activation::of(node).map(|_| ())
-    }
-
-    fn dtypes(&self, _: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
-        super::only_f32(inputs)
-    }
-
-    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<usize>>> {
-        let (a, b) = (&given(inputs, 0)?.shape, &given(inputs, 1)?.shape);
-        let (&[a0, a1], &[b0, b1]) = (a.as_slice(), b.as_slice()) else {
-            return Err(Error::shape(format!("Gemm needs matrices, not {a:?} and {b:?}")));
-        };
-        let (m, k) = if node.int("transA", 0)? == 0 { (a0, a1) } else { (a1, a0) };
-        let (l, n) = if node.int("transB", 0)? == 0 { (b0, b1) } else { (b1, b0) };
-        if k != l {
-            return Err(Error::shape(format!("Gemm of {a:?} and {b:?}: depths {k} and {l} differ")));
-        }
-        check_bias(inputs, &[m, n])?;
-        Ok(vec![vec![m, n]])
-    }
-
-    fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
-        let (mut a, mut b) = (cx.view(0)?, right(cx)?);
-        if cx.node().int("transA", 0)? != 0 {
-            a = a.permuted(&[1, 0]);
-        }
-        let transposed = cx.node().int("transB", 0)? != 0;
-        if transposed {
-            b = b.permuted(&[1, 0]);
-        }
-        let (scale, bias_scale) = factors(cx.node())?;
-        let packable = cx.constant(1).is_some().then_some(Packing { transposed });
-        Product { a, b, row: false, column: false, scale, bias_scale, packable, weight: 1 }.lower(cx)
-    }
-}
-
-fn check_inputs(node: &Node, most: usize) -> Result<()> {
-    let most = if node.domain == "fascine" { 4 } else { most };
-    if !(2..=most).contains(&node.inputs.len()) {
-        return Err(Error::invalid_model(format!("{} inputs", node.inputs.len())));
-    }
-    Ok(())
-}
-
-/// The factors of product and bias.
-fn factors(node: &Node) -> Result<(f32, f32)> {
-    match node.domain.as_str() {
-        "fascine" => Ok((node.float("scale", 1.0)?, node.float("bias_scale", 1.0)?)),
-        _ => Ok((node.float("alpha", 1.0)?, node.float("beta", 1.0)?)),
-    }
-}
-
-fn check_bias(inputs: &[Option<&Fact>], output: &[usize]) -> Result<()> {
-    let shape = |i: usize| inputs.get(i).copied().flatten().map(|fact| fact.shape.as_slice());
-    let fits = |bias: &[usize]| {
-        bias.len() <= output.len() && bias.iter().rev().zip(output.iter().rev()).all(|(&b, &o)| b == o || b == 1)
-    };
-    if let Some(bias) = shape(2).filter(|bias| !fits(bias)) {
-        return Err(Error::shape(format!("the bias {bias:?} does not broadcast to {output:?}")));
-    }
-    match shape(3).filter(|&residual| residual != output) {
-        Some(residual) => Err(Error::shape(format!("the residual {residual:?} is not of shape {output:?}"))),
-        None => Ok(()),
-    }
-}
-
-/// The shape of a product by numpy's rules.
-pub(super) fn matmul_shape(a: &[usize], b: &[usize]) -> Result<Vec<usize>> {
-    let wrong = || Error::shape(format!("{a:?} and {b:?} cannot be multiplied"));
-    let (Some((&k, a_rest)), Some(&last)) = (a.split_last(), b.last()) else {
-        return Err(wrong());
-    };
-    let (l, b_batch) = if b.len() == 1 { (last, &b[..0]) } else { (b[b.len() - 2], &b[..b.len() - 2]) };
-    if k != l {
-        return Err(wrong());
-    }
-    let (a_batch, m) = match a_rest.split_last() {
-        Some((&m, batch)) => (batch, Some(m)),
-        None => (a_rest, None),
-    };
-    let rank = a_batch.len().max(b_batch.len());
-    let size = |batch: &[usize], i: usize| (i + batch.len()).checked_sub(rank).map_or(1, |i| batch[i]);
-    let mut shape = (0..rank)
-        .map(|i| match (size(a_batch, i), size(b_batch, i)) {
-            (x, y) if x == y || y == 1 => Ok(x),
-            (1, y) => Ok(y),
-            _ => Err(wrong()),
-        })
-        .collect::<Result<Vec<usize>>>()?;
-    shape.extend(m);
-    if b.len() > 1 {
-        shape.push(last);
-    }
-    Ok(shape)
-}
-
-/// The right side; a constant without its buffer, which [`Product::right`] gives where it is wanted unpacked.
-fn right(cx: &mut Lowering<'_>) -> Result<View> {
-    match cx.constant(1).map(|tensor| (tensor.dtype(), tensor.shape().to_vec())) {
-        Some((dtype, shape)) => Ok(View::row_major(BufferId(u32::MAX), dtype, &shape)),
-        None => cx.view(1),
-    }
-}
-
-/// Most columns of a product with constant left weights for which it is made as the transpose of `b^T a^T`: the weights
-/// are then packed and read once, a vector of columns at a time.
-const FEW_COLUMNS: usize = 8;
-
-/// The columns of a plain product of constant weights `[M, K]` and few columns `[K, N]` or `[K]`.
-fn few_columns(cx: &Lowering<'_>) -> Option<usize> {
-    let left = cx.constant(0)?.shape();
-    let right = &cx.input(1)?.shape;
-    let columns = right.get(1).copied().unwrap_or(1);
-    let plain = left.len() == 2 && (1..=2).contains(&right.len()) && cx.constant(1).is_none();
-    let extras = (2..4).any(|i| cx.input(i).is_some());
-    (plain && !extras && !left.contains(&0) && (1..=FEW_COLUMNS).contains(&columns)).then_some(columns)
-}
-
-/// Emits the product with constant left weights as its transpose.
-fn turned(cx: &mut Lowering<'_>, columns: usize) -> Result<()> {
-    let (rows, depth) = match cx.constant(0).map(Tensor::shape) {
-        Some(&[rows, depth]) => (rows, depth),
-        _ => return Err(Error::internal("weights without two dimensions")),
-    };
-    let mut a = cx.view(1)?;
-    if a.shape.len() == 1 {
-        a.shape.push(1);
-        a.strides.push(0);
-    }
-    let mut a = a.permuted(&[1, 0]);
-    if columns > 1 && a.strides[1] != 1 {
-        a = cx.materialise(&a)?;
-    }
-    let b = View { strides: vec![1, depth], ..View::row_major(BufferId(u32::MAX), DType::F32, &[depth, rows]) };
-    let sizes = Sizes {
-        rows: columns,
-        columns: rows,
-        depth,
-        batch: vec![1],
-        a_batch: vec![0],
-        b_batch: vec![0],
-        a: [a.strides[0], a.strides[1]],
-        b: [1, depth],
-    };
-    let shape = cx.output_fact(0).shape.clone();
-    let buffer = cx.scratch(heap_bytes(&shape)?);
-    let strides = if shape.len() == 1 { vec![1] } else { vec![1, rows] };
-    cx.alias(0, View { strides, ..View::row_major(buffer, DType::F32, &shape) });
-    let bias = cx.constant_bytes(vec![0; 16])?;
-    let activation = Activation::of(cx.node())?;
-    let epilogue = Epilogue { bias, bias_strides: [0, 0], residual: None, output: buffer, activation };
-    let packable = Some(Packing { transposed: true });
-    Product { a, b, row: false, column: false, scale: 1.0, bias_scale: 1.0, packable, weight: 0 }
-        .emit_sizes(cx, &sizes, &epilogue)
-}
+use crate::ops::activation::Activation;
+use crate::ops::grid::linear_grid;
 
 /// Most requests whose rows are gathered: the words of the kernels' parameter `gather`.
 const GATHERED: usize = 8;
 
 /// How constant weights may be packed.
-struct Packing {
+pub(super) struct Packing {
     /// Whether the weight is [columns, depth].
-    transposed: bool,
+    pub(super) transposed: bool,
 }
 
 /// A product to emit: both sides with at least two dimensions.
-struct Product {
-    a: View,
-    b: View,
+pub(super) struct Product {
+    pub(super) a: View,
+    pub(super) b: View,
     /// Whether the output lacks the rows' dimension.
-    row: bool,
+    pub(super) row: bool,
     /// Whether the output lacks the columns' dimension.
-    column: bool,
-    scale: f32,
-    bias_scale: f32,
-    packable: Option<Packing>,
+    pub(super) column: bool,
+    pub(super) scale: f32,
+    pub(super) bias_scale: f32,
+    pub(super) packable: Option<Packing>,
     /// The input that holds the right side, where it is constant.
-    weight: usize,
+    pub(super) weight: usize,
 }
 
 /// Sizes and strides of a product's dimensions; batch dimensions from the innermost outwards.
-struct Sizes {
-    rows: usize,
-    columns: usize,
-    depth: usize,
-    batch: Vec<usize>,
-    a_batch: Vec<usize>,
-    b_batch: Vec<usize>,
-    a: [usize; 2],
-    b: [usize; 2],
+pub(super) struct Sizes {
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+    pub(super) depth: usize,
+    pub(super) batch: Vec<usize>,
+    pub(super) a_batch: Vec<usize>,
+    pub(super) b_batch: Vec<usize>,
+    pub(super) a: [usize; 2],
+    pub(super) b: [usize; 2],
 }
 
 impl Sizes {
@@ -267,17 +52,17 @@ impl Sizes {
 }
 
 /// What comes after the sum.
-struct Epilogue {
-    bias: BufferId,
+pub(super) struct Epilogue {
+    pub(super) bias: BufferId,
     /// Elements from row to row and from column to column.
-    bias_strides: [usize; 2],
-    residual: Option<BufferId>,
-    output: BufferId,
-    activation: Activation,
+    pub(super) bias_strides: [usize; 2],
+    pub(super) residual: Option<BufferId>,
+    pub(super) output: BufferId,
+    pub(super) activation: Activation,
 }
 
 impl Product {
-    fn lower(self, cx: &mut Lowering<'_>) -> Result<()> {
+    pub(super) fn lower(self, cx: &mut Lowering<'_>) -> Result<()> {
         let shape = cx.output_fact(0).shape.clone();
         if checked_len(&shape) == Some(0) {
             cx.output(0);
@@ -295,7 +80,7 @@ impl Product {
         self.emit_sizes(cx, &sizes, &epilogue)
     }
 
-    fn emit_sizes(&self, cx: &mut Lowering<'_>, sizes: &Sizes, epilogue: &Epilogue) -> Result<()> {
+    pub(super) fn emit_sizes(&self, cx: &mut Lowering<'_>, sizes: &Sizes, epilogue: &Epilogue) -> Result<()> {
         let lanes = cx.target().class == DeviceClass::Cpu && cx.target().subgroup_size == 8;
         if lanes && self.try_lanes(cx, sizes, epilogue)? {
             return Ok(());

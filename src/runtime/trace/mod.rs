@@ -1,10 +1,13 @@
-//! A record of what ran with what, for timelines.
+//! A record of what ran with what, and when, for timelines.
+
+mod align;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 
 use crate::schedule::{Nanos, Outcome};
+use align::{Aligner, Flight};
 
 /// A lane as it ran.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -34,10 +37,32 @@ pub struct WaveRecord {
     pub issued: Nanos,
     /// When the host learned that the submission was done.
     pub retired: Nanos,
-    /// Nanoseconds on the device, where it has timestamps.
+    /// Nanoseconds on the device, where it tells waves apart.
     pub gpu: Option<Nanos>,
+    /// When it was on the device, where the device has timestamps that fit the host's clock.
+    pub on_device: Option<OnDevice>,
+    /// Predicted nanoseconds.
+    pub predicted: Nanos,
+    /// Predicted nanoseconds had each lane been a wave of its own.
+    pub separate: Nanos,
     /// What ran.
     pub lanes: Vec<LaneRecord>,
+}
+
+/// A stretch of time on the device, brought to the runtime's clock.
+///
+/// The device has a clock of its own. Each submission bounds the difference between the two: its first wave began after the
+/// host issued it, its last ended before the host knew. The bounds of all submissions together, each loosened by the time
+/// between them times the drift that two clocks may have (100 parts in a million), leave an interval; its middle is taken.
+/// Of a device that times whole submissions only ([`WaveRecord::gpu`] is `None`), waves share the time as was predicted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct OnDevice {
+    /// When the wave began, on the runtime's clock.
+    pub began: Nanos,
+    /// When it ended.
+    pub ended: Nanos,
+    /// Both may be off by as much, in the same direction.
+    pub within: Nanos,
 }
 
 /// A request from its coming to its end.
@@ -61,13 +86,15 @@ pub struct RequestRecord {
     pub outcome: Outcome,
 }
 
-/// Levels when a submission was issued.
+/// Levels when something came, was issued, retired or ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct LevelRecord {
     /// When, on the runtime's clock.
     pub at: Nanos,
     /// Requests that have come and not ended.
     pub requests: usize,
+    /// Those of them of which nothing has been issued.
+    pub queued: usize,
     /// Lanes on the device.
     pub lanes: usize,
     /// Bytes of requests' memory in use on the device.
@@ -80,7 +107,7 @@ pub struct LevelRecord {
 pub struct Records {
     /// In order of issue within a submission and of retirement between them.
     pub waves: Vec<WaveRecord>,
-    /// In order of their ends. Those that ended while they waited for memory are not among them.
+    /// In order of their ends.
     pub requests: Vec<RequestRecord>,
     /// In order of time.
     pub levels: Vec<LevelRecord>,
@@ -88,7 +115,15 @@ pub struct Records {
 
 /// Collects [`Records`]. Cheap to clone; give one to [`Options::trace`](super::Options::trace).
 #[derive(Clone, Debug, Default)]
-pub struct Trace(Arc<Mutex<Records>>);
+pub struct Trace(Arc<Mutex<Collected>>);
+
+#[derive(Debug, Default)]
+struct Collected {
+    records: Records,
+    /// Of each submission that the device timed, in the order in which their waves are recorded.
+    flights: Vec<Flight>,
+    aligner: Aligner,
+}
 
 impl Trace {
     /// Takes what was recorded so far, and returns the waves.
@@ -98,22 +133,32 @@ impl Trace {
 
     /// Takes what was recorded so far.
     pub fn take_all(&self) -> Records {
-        std::mem::take(&mut *self.records())
+        let mut collected = self.collected();
+        let Collected { records, flights, aligner } = &mut *collected;
+        let mut records = std::mem::take(records);
+        aligner.place(&mut records.waves, std::mem::take(flights));
+        records
     }
 
-    pub(super) fn extend(&self, waves: impl IntoIterator<Item = WaveRecord>) {
-        self.records().waves.extend(waves);
+    /// Adds the waves of a submission, with when the first began and the last ended on the device's clock.
+    pub(super) fn extend(&self, waves: Vec<WaveRecord>, span: Option<[Nanos; 2]>) {
+        let mut collected = self.collected();
+        if let (Some(device), Some(WaveRecord { submission, issued, retired, .. })) = (span, waves.first()) {
+            let flight = Flight { submission: *submission, host: [*issued, *retired], device };
+            collected.flights.push(flight);
+        }
+        collected.records.waves.extend(waves);
     }
 
     pub(super) fn add_request(&self, request: RequestRecord) {
-        self.records().requests.push(request);
+        self.collected().records.requests.push(request);
     }
 
     pub(super) fn add_level(&self, level: LevelRecord) {
-        self.records().levels.push(level);
+        self.collected().records.levels.push(level);
     }
 
-    fn records(&self) -> MutexGuard<'_, Records> {
+    fn collected(&self) -> MutexGuard<'_, Collected> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,0 +1,153 @@
+//! Calibration files: what `fascine calibrate` measured on an adapter.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use fascine::error::Result;
+use fascine::plan::Dispatch;
+use fascine::schedule::simulate::{Arrivals, Stream};
+use fascine::schedule::{ArmId, DispatchDesc, Nanos, PlanDesc};
+use serde::{Deserialize, Serialize};
+
+use super::{parse, wrong};
+
+/// The device's figures, and models as they ran on it alone.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Calibration {
+    pub(crate) adapter: String,
+    /// Workgroups that run at the same time.
+    pub(crate) parallelism: u32,
+    /// Per second.
+    pub(crate) flops: f64,
+    pub(crate) bytes: f64,
+    pub(crate) wave_ns: u64,
+    pub(crate) lane_ns: u64,
+    pub(crate) submission_ns: u64,
+    pub(crate) notice_ns: Option<u64>,
+    #[serde(default, rename = "model")]
+    pub(crate) models: Vec<ModelTable>,
+}
+
+/// A model's plan at some input shapes.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ModelTable {
+    pub(crate) name: String,
+    /// On the device, once a tenant.
+    #[serde(default)]
+    pub(crate) weight_bytes: u64,
+    /// On the device, for each request that has begun.
+    #[serde(default)]
+    pub(crate) heap_bytes: u64,
+    /// In the plan's order.
+    pub(crate) dispatches: Vec<DispatchRow>,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DispatchRow {
+    /// The kernel variant: those that are alike share pipelines.
+    pub(crate) kernel: String,
+    pub(crate) workgroups: u32,
+    pub(crate) flops: u64,
+    pub(crate) bytes: u64,
+    /// Those of weights among `bytes`.
+    #[serde(default)]
+    pub(crate) weights: u64,
+    /// Indices of earlier dispatches.
+    #[serde(default)]
+    pub(crate) deps: Vec<u32>,
+    /// Median duration as a wave of its own, where it was measured.
+    pub(crate) nanos: Option<Nanos>,
+}
+
+/// Kernels by name, numbered in the order in which they come.
+#[derive(Debug, Default)]
+pub(crate) struct Arms(BTreeMap<String, ArmId>);
+
+impl Arms {
+    fn id(&mut self, kernel: &str) -> ArmId {
+        let next = ArmId(self.0.len() as u32);
+        *self.0.entry(kernel.to_owned()).or_insert(next)
+    }
+}
+
+impl Calibration {
+    pub(crate) fn read(path: &Path) -> Result<Self> {
+        parse(path)
+    }
+}
+
+impl ModelTable {
+    pub(crate) fn new(name: String, dispatches: &[Dispatch], nanos: &[Nanos]) -> Self {
+        let row = |(index, dispatch): (usize, &Dispatch)| DispatchRow {
+            kernel: kernel(dispatch),
+            workgroups: dispatch.workgroups(),
+            flops: dispatch.cost.flops,
+            bytes: dispatch.cost.bytes,
+            weights: dispatch.weight_bytes(),
+            deps: dispatch.deps.clone(),
+            nanos: nanos.get(index).copied(),
+        };
+        let dispatches = dispatches.iter().enumerate().map(row).collect();
+        ModelTable { name, weight_bytes: 0, heap_bytes: 0, dispatches }
+    }
+
+    /// A tenant of this model, without arrivals and deadline.
+    pub(crate) fn stream(&self, model: u32, arms: &mut Arms) -> Result<Stream> {
+        let mut dispatches = Vec::with_capacity(self.dispatches.len());
+        for (index, row) in self.dispatches.iter().enumerate() {
+            if row.workgroups == 0 || row.deps.iter().any(|&dep| dep as usize >= index) {
+                return Err(wrong(&format!("model '{}': dispatch {index} is malformed", self.name)));
+            }
+            let &DispatchRow { workgroups, flops, bytes, .. } = row;
+            let arm = arms.id(&row.kernel);
+            dispatches.push(DispatchDesc { arm, workgroups, flops, bytes, deps: row.deps.clone(), gather: None });
+        }
+        let plan = PlanDesc { model, dispatches };
+        let measured: Option<Vec<Nanos>> = self.dispatches.iter().map(|row| row.nanos).collect();
+        Ok(Stream {
+            measured: measured.map(Into::into),
+            weights: Some(self.dispatches.iter().map(|row| row.weights).collect()),
+            ..Stream::new(plan.into(), Arrivals::Closed { outstanding: 0 }, None)
+        })
+    }
+}
+
+/// The kernel's name and overrides.
+fn kernel(dispatch: &Dispatch) -> String {
+    let mut name = dispatch.variant.kernel().name.clone();
+    for (constant, value) in dispatch.variant.constants() {
+        write!(name, ",{constant}={value}").expect("a String takes everything");
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernels_are_shared_between_models_and_mistakes_are_named() {
+        let text =
+            "adapter = 'a'\nparallelism = 1\nflops = 1.0\nbytes = 1.0\nwave_ns = 1\nlane_ns = 1\nsubmission_ns = 1
+            [[model]]\nname = 'm'\ndispatches = [
+                { kernel = 'k', workgroups = 2, flops = 3, bytes = 4, weights = 1, nanos = 7 },
+                { kernel = 'l', workgroups = 2, flops = 3, bytes = 4, deps = [0], nanos = 8 },
+            ]";
+        let known: Calibration = toml::from_str(text).unwrap();
+        let mut arms = Arms::default();
+        let [a, b] = [0, 1].map(|model| known.models[0].stream(model, &mut arms).unwrap());
+        assert_eq!(a.plan.dispatches[1].arm, b.plan.dispatches[1].arm);
+        assert_eq!((a.plan.model, b.plan.model), (0, 1));
+        assert_eq!((a.measured.unwrap().to_vec(), a.weights.unwrap().to_vec()), (vec![7, 8], vec![1, 0]));
+        let again: Calibration = toml::from_str(&toml::to_string(&known).unwrap()).unwrap();
+        assert_eq!(again.models[0].dispatches.len(), 2);
+
+        let mut wrong = known.models[0].clone();
+        wrong.dispatches[1].deps = vec![1];
+        assert!(wrong.stream(0, &mut arms).unwrap_err().to_string().contains("dispatch 1"));
+    }
+}

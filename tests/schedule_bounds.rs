@@ -1,0 +1,290 @@
+//! How long anyone waits, on a device that takes exactly as long as predicted: the urgent, every class of best effort, and a
+//! single tenant beside plain earliest-deadline-first without bundles.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use fascine::schedule::*;
+use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
+
+const DEVICE: DeviceModel =
+    DeviceModel { parallelism: 8, flops: 1e12, bytes: 1e11, wave: 1_000, lane: 50, submission: 0 };
+const MILLI: Nanos = 1_000_000;
+
+struct All;
+
+impl Pipelines for All {
+    fn ready(&mut self, _: &[ArmId]) -> bool {
+        true
+    }
+    fn want(&mut self, _: &[ArmId]) {}
+    fn compatible(&self, _: ArmId, _: ArmId) -> bool {
+        true
+    }
+}
+
+/// A scheduler and a device that runs submissions in order.
+struct World {
+    scheduler: Scheduler,
+    now: Nanos,
+    free_at: Nanos,
+    flights: VecDeque<(Submission, Vec<Nanos>, Nanos)>,
+    plans: BTreeMap<RequestId, Arc<PlanDesc>>,
+    /// A model that takes so many times as long.
+    slow: Option<(u32, u64)>,
+    /// When the first and the last lane so far of each request began on the device.
+    began: BTreeMap<RequestId, (Nanos, Nanos)>,
+    ended: BTreeMap<RequestId, Ended>,
+}
+
+impl World {
+    fn new(options: Options) -> Self {
+        World {
+            scheduler: Scheduler::new(options),
+            now: 0,
+            free_at: 0,
+            flights: VecDeque::new(),
+            plans: BTreeMap::new(),
+            slow: None,
+            began: BTreeMap::new(),
+            ended: BTreeMap::new(),
+        }
+    }
+
+    fn submit(&mut self, desc: RequestDesc) -> RequestId {
+        let plan = desc.plan.clone();
+        let id = self.scheduler.submit(desc, self.now);
+        self.plans.insert(id, plan);
+        id
+    }
+
+    /// The true duration of a wave.
+    fn time(&self, wave: &Wave) -> Nanos {
+        let mut loads = [0.0, 0.0, 0.0f64];
+        let mut factor = 1;
+        for lane in &wave.lanes {
+            let plan = &self.plans[&lane.request];
+            factor = factor.max(self.slow.filter(|&(model, _)| model == plan.model).map_or(1, |(_, factor)| factor));
+            let [compute, memory, longest] = load(&plan.dispatches[lane.dispatch as usize], lane.count);
+            loads = [loads[0] + compute, loads[1] + memory, loads[2].max(longest)];
+        }
+        let fixed = DEVICE.wave + DEVICE.lane * wave.lanes.len() as Nanos;
+        (fixed as f64 + loads.into_iter().fold(0.0, f64::max)).ceil() as Nanos * factor
+    }
+
+    fn issue(&mut self) {
+        while let Some(submission) = self.scheduler.issue(self.now, &mut All) {
+            let mut at = self.now.max(self.free_at);
+            let mut times = Vec::new();
+            for wave in &submission.waves {
+                for lane in &wave.lanes {
+                    self.began.entry(lane.request).or_insert((at, at)).1 = at;
+                }
+                times.push(self.time(wave));
+                at += times.last().unwrap();
+            }
+            self.free_at = at;
+            self.flights.push_back((submission, times, at));
+        }
+    }
+
+    /// Lets time pass.
+    fn advance(&mut self, to: Nanos) {
+        self.issue();
+        while let Some((submission, times, at)) = self.flights.pop_front_if(|(_, _, at)| *at <= to) {
+            self.now = at;
+            assert_eq!(self.scheduler.retire(submission.id, Some(&times), at), Retired::Done);
+            self.scheduler.recycle(submission);
+            self.ended.extend(self.scheduler.take_ended().into_iter().map(|ended| (ended.request, ended)));
+            self.issue();
+        }
+        self.now = to;
+    }
+
+    fn finish(&mut self) {
+        self.issue();
+        while let Some(&(_, _, at)) = self.flights.front() {
+            self.advance(at);
+        }
+        assert_eq!(self.scheduler.outstanding(), 0);
+    }
+}
+
+/// Nanoseconds of `count` workgroups: of the whole device's arithmetic and memory, and the longest workgroup.
+fn load(dispatch: &DispatchDesc, count: u32) -> [f64; 3] {
+    let compute = dispatch.flops as f64 * 1e9 / DEVICE.flops;
+    let memory = dispatch.bytes as f64 * 1e9 / DEVICE.bytes;
+    let part = f64::from(count) / f64::from(dispatch.workgroups);
+    let longest = compute.max(memory) * f64::from(DEVICE.parallelism) / f64::from(dispatch.workgroups);
+    [compute * part, memory * part, longest]
+}
+
+/// Plans whose dispatches can be cut into pieces of less than 0.2 ms.
+fn plan(model: u32) -> impl Strategy<Value = Arc<PlanDesc>> {
+    let dispatch = (0u32..5, 1u32..100, 1u64..20, any::<bool>(), any::<prop::sample::Index>());
+    prop::collection::vec(dispatch, 1..10).prop_map(move |dispatches| {
+        let dispatches = dispatches.into_iter().enumerate().map(|(index, (arm, workgroups, micros, memory, dep))| {
+            let work = u64::from(workgroups) * micros;
+            DispatchDesc {
+                arm: ArmId(arm),
+                workgroups,
+                // A workgroup alone has an eighth of the device.
+                flops: work * 1_000_000 / 8,
+                bytes: if memory { work * 100_000 / 8 } else { 0 },
+                deps: (0..index).take(1).map(|_| dep.index(index) as u32).collect(),
+                gather: None,
+            }
+        });
+        Arc::new(PlanDesc { model, dispatches: dispatches.collect() })
+    })
+}
+
+fn options() -> impl Strategy<Value = Options> {
+    let hold_back = prop_oneof![Just(HoldBack::No), Just(HoldBack::Yes)];
+    (hold_back, 500_000u64..3_000_000, 1usize..4, 2usize..40).prop_map(|(hold_back, slice, in_flight, max_lanes)| {
+        Options { hold_back, slice, in_flight, max_lanes, device: DEVICE, ..Options::default() }
+    })
+}
+
+const CLASSES: [Class; 3] = [Class::Interactive, Class::Normal, Class::Background];
+
+/// How many random cases each property is tried on.
+fn cases() -> u32 {
+    std::env::var("FASCINE_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(300)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: cases(),
+        rng_seed: RngSeed::Fixed(0x00fa_5c1e),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn the_urgent_wait_no_longer_than_is_stated(
+        options in options(),
+        plans in prop::collection::vec(plan(1), 1..4),
+        load in prop::collection::vec((any::<prop::sample::Index>(), 0u64..2 * MILLI, 0usize..4), 1..40),
+        urgent in plan(2),
+        at in 0u64..20 * MILLI,
+    ) {
+        let bound = options.longest_wait();
+        let mut world = World::new(options.clone());
+        let mut classes = [false; 3];
+        let mut submit = |world: &mut World, (plan, _, class): (prop::sample::Index, Nanos, usize)| {
+            let deadline = (class == 3).then_some(world.now + 200 * MILLI);
+            classes[class.min(2)] |= deadline.is_none();
+            let plan = plans[plan.index(plans.len())].clone();
+            world.submit(RequestDesc { plan, deadline, class: CLASSES[class.min(2)], ..RequestDesc::default() });
+        };
+        for &load in &load {
+            let next = world.now + load.1;
+            if next > at {
+                break;
+            }
+            world.advance(next);
+            submit(&mut world, load);
+        }
+        world.advance(at);
+        let id = world.submit(RequestDesc { plan: urgent, deadline: Some(at + 150 * MILLI), ..RequestDesc::default() });
+        world.finish();
+        // What best effort is owed goes first: no more than a slice and a half for each class that waits.
+        let owed = classes.iter().filter(|&&waits| waits).count() as Nanos * options.slice * 3 / 2;
+        let waited = world.began[&id].0 - at;
+        prop_assert!(waited <= bound + owed + 1_000, "{waited} > {bound} + {owed}");
+    }
+
+    #[test]
+    fn no_class_starves(
+        options in options(),
+        plans in prop::collection::vec(plan(1), 1..4),
+        victim in plan(2),
+        slow in prop::option::of(2u64..10),
+    ) {
+        let (slice, in_flight) = (options.slice, options.in_flight as Nanos);
+        let Parts { interactive, normal, background } = options.parts;
+        let mut world = World::new(options);
+        world.slow = slow.map(|factor| (1, factor));
+        let waiting = CLASSES.map(|class| {
+            world.submit(RequestDesc { plan: victim.clone(), class, ..RequestDesc::default() })
+        });
+        // A flood with deadlines that can be kept for ever, always more than the device can take.
+        let mut turn = 0;
+        let began = |world: &World| waiting.iter().all(|id| world.began.contains_key(id));
+        while !began(&world) && world.now < 3_000 * MILLI {
+            while world.scheduler.outstanding() < 12 + waiting.len() {
+                let deadline = Some(world.now + 1_000_000 * MILLI);
+                let plan = plans[turn % plans.len()].clone();
+                turn += 1;
+                world.submit(RequestDesc { plan, deadline, ..RequestDesc::default() });
+            }
+            let next = world.now + slice / 4;
+            world.advance(next);
+        }
+        for (id, part) in waiting.iter().zip([interactive, normal, background]) {
+            // Until it is known how long they take, waves are that much longer.
+            let bound = (2.0 * slice as f64 / part) as Nanos + slice * (in_flight + 4) * slow.unwrap_or(1);
+            let began = world.began.get(id).map(|began| began.0);
+            prop_assert!(began.is_some_and(|began| began <= bound), "{began:?} > {bound} for a part of {part}");
+        }
+    }
+
+    #[test]
+    fn a_single_tenant_keeps_what_plain_edf_keeps_with_a_fifth_to_spare(
+        options in options(),
+        plan in plan(1),
+        gaps in prop::collection::vec(prop_oneof![Just(0u64), 0u64..200], 1..40),
+        load in 20u64..200,
+        stretch in 100u64..400,
+        slice in 300_000u64..600_000,
+    ) {
+        // With less time to spare than the submissions in flight take, slices are shortened, at the others' expense.
+        let options = Options { slice, ..options };
+        let spare = slice * (options.in_flight as Nanos + 1);
+        let alone = edf(&plan, &[(0, Nanos::MAX)])[0];
+        let mut now = 0;
+        let requests: Vec<(Nanos, Nanos)> = gaps.iter().map(|gap| {
+            now += gap * alone / load;
+            (now, now + alone * stretch / 100 + spare)
+        }).collect();
+        let reference = edf(&plan, &requests);
+        let mut world = World::new(options);
+        let ids: Vec<_> = requests.iter().map(|&(at, deadline)| {
+            world.advance(at);
+            world.submit(RequestDesc { plan: plan.clone(), deadline: Some(deadline), ..RequestDesc::default() })
+        }).collect();
+        world.finish();
+        for (index, (id, &(at, deadline))) in ids.iter().zip(&requests).enumerate() {
+            let (theirs, ours) = (reference[index], world.ended[id].at);
+            // Riders use up part of the time that others have to spare.
+            let margin = (deadline - at) / 5;
+            prop_assert!(
+                theirs + margin > deadline || ours <= deadline, "request {index} of {at}: {ours} > {deadline} >= {theirs}");
+        }
+    }
+}
+
+/// When requests of one plan, each with its arrival and deadline, end under earliest deadline first: one dispatch at a time,
+/// whole, the earliest deadline's first ready one.
+fn edf(plan: &PlanDesc, requests: &[(Nanos, Nanos)]) -> Vec<Nanos> {
+    let time = |dispatch: &DispatchDesc| {
+        let body = load(dispatch, dispatch.workgroups).into_iter().fold(0.0, f64::max);
+        ((DEVICE.wave + DEVICE.lane) as f64 + body).ceil() as Nanos
+    };
+    let mut left: Vec<usize> = vec![0; requests.len()];
+    let mut ends = vec![0; requests.len()];
+    let mut now = 0;
+    loop {
+        let open = (0..requests.len()).filter(|&index| left[index] < plan.dispatches.len());
+        let Some(next) = open.clone().map(|index| requests[index].0).min() else { return ends };
+        now = now.max(next);
+        let come = open.filter(|&index| requests[index].0 <= now);
+        let Some(first) = come.min_by_key(|&index| (requests[index].1, index)) else { return ends };
+        now += time(&plan.dispatches[left[first]]);
+        left[first] += 1;
+        ends[first] = now;
+    }
+}
