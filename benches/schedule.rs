@@ -24,6 +24,7 @@ impl Pipelines for All {
 /// Sixty small dispatches over a dozen kernels, as a small convolutional network.
 fn plan(model: u32) -> Arc<PlanDesc> {
     let dispatches = (0..60u32).map(|index| DispatchDesc {
+        gather: None,
         arm: ArmId((index * 7 + model) % 12),
         workgroups: 1 + index % 16,
         flops: 2_000_000,

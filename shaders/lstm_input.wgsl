@@ -1,6 +1,8 @@
 // The part of an LSTM's gates that does not depend on its state, for all steps: gates[t, d, b, :] = x[t, b, :] W_d + bias_d.
 
 override BIAS: bool = true;
+// Whether the gates of up to four requests are computed.
+override GATHER: bool = false;
 
 struct Params {
     // Results.
@@ -17,6 +19,8 @@ struct Params {
     pad0: u32,
     pad1: u32,
     pad2: u32,
+    // With GATHER: the number of requests, then how far the tensors of each further one lie from the first's, in vec4.
+    gather: vec4<u32>,
 }
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
@@ -45,10 +49,25 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let at = d * 2u * params.gates + gate;
         sum = bias[at] + bias[at + params.gates];
     }
-    for (var k = 0u; k < params.inputs; k++) {
-        sum = fma(x[from_], weights[w], sum);
-        from_ += params.x_input;
-        w += params.gates;
+    if GATHER {
+        let away = 4u * params.gather;
+        var sums = vec4(sum);
+        for (var k = 0u; k < params.inputs; k++) {
+            let inputs = vec4(x[from_], x[from_ + away.y], x[from_ + away.z], x[from_ + away.w]);
+            sums = fma(inputs, vec4(weights[w]), sums);
+            from_ += params.x_input;
+            w += params.gates;
+        }
+        result[index] = sums.x;
+        for (var request = 1u; request < params.gather.x; request++) {
+            result[index + away[request]] = sums[request];
+        }
+    } else {
+        for (var k = 0u; k < params.inputs; k++) {
+            sum = fma(x[from_], weights[w], sum);
+            from_ += params.x_input;
+            w += params.gates;
+        }
+        result[index] = sum;
     }
-    result[index] = sum;
 }

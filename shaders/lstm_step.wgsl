@@ -6,6 +6,8 @@ override FIRST: bool = false;
 override HIDDEN: bool = false;
 override CELL: bool = false;
 override CLIP: bool = false;
+// Whether the step is made for up to four requests.
+override GATHER: bool = false;
 
 struct Params {
     // Elements: directions x batch x hidden size.
@@ -27,6 +29,8 @@ struct Params {
     state_offset: vec4<u32>,
     state_direction: vec4<u32>,
     state_batch: vec4<u32>,
+    // With GATHER: the number of requests, then how far the tensors of each further one lie from the first's, in vec4.
+    gather: vec4<u32>,
 }
 
 // time x direction x batch x gate
@@ -82,6 +86,27 @@ fn clipped(x: f32) -> f32 {
     return select(x, clamp(x, -params.clip, params.clip), CLIP);
 }
 
+// Four requests' values: there is one without GATHER, and what the others hold is of no use.
+fn states(at: u32, away: vec4<u32>) -> vec4<f32> {
+    if FIRST {
+        if GATHER {
+            return vec4(hidden[at], hidden[at + away.y], hidden[at + away.z], hidden[at + away.w]);
+        }
+        return vec4(hidden[at], 0.0, 0.0, 0.0);
+    }
+    if GATHER {
+        return vec4(y[at], y[at + away.y], y[at + away.z], y[at + away.w]);
+    }
+    return vec4(y[at], 0.0, 0.0, 0.0);
+}
+
+fn gate(at: u32, away: vec4<u32>) -> vec4<f32> {
+    if GATHER {
+        return vec4(gates[at], gates[at + away.y], gates[at + away.z], gates[at + away.w]);
+    }
+    return vec4(gates[at], 0.0, 0.0, 0.0);
+}
+
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let index = (group.x + group.y * 32768u) * 64u + local;
@@ -95,10 +120,16 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let backwards = d == 1u || params.reverse == 1u;
     let t = select(params.step, params.steps - 1u - params.step, backwards);
     let g = ((t * params.directions + d) * params.batch + b) * 4u * size + h;
-    var i = gates[g];
-    var o = gates[g + size];
-    var f = gates[g + 2u * size];
-    var c = gates[g + 3u * size];
+    var away = vec4(0u);
+    var requests = 1u;
+    if GATHER {
+        requests = params.gather.x;
+        away = vec4(0u, 4u * params.gather.yzw);
+    }
+    var i = gate(g, away);
+    var o = gate(g + size, away);
+    var f = gate(g + 2u * size, away);
+    var c = gate(g + 3u * size, away);
     let y_base = d * params.y_direction + b * params.y_batch;
     if !FIRST || HIDDEN {
         let before = select(t - 1u, t + 1u, backwards);
@@ -108,26 +139,24 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
         var w = d * size * 4u * size + h;
         for (var k = 0u; k < size; k++) {
-            var s = 0.0;
-            if FIRST {
-                s = hidden[at + k];
-            } else {
-                s = y[at + k];
-            }
-            i = fma(s, weights[w], i);
-            o = fma(s, weights[w + size], o);
-            f = fma(s, weights[w + 2u * size], f);
-            c = fma(s, weights[w + 3u * size], c);
+            let s = states(at + k, away);
+            i = fma(s, vec4(weights[w]), i);
+            o = fma(s, vec4(weights[w + size]), o);
+            f = fma(s, vec4(weights[w + 2u * size]), f);
+            c = fma(s, vec4(weights[w + 3u * size]), c);
             w += 4u * size;
         }
     }
-    var old = 0.0;
-    if !FIRST {
-        old = state[index];
-    } else if CELL {
-        old = cell[params.state_offset.y + d * params.state_direction.y + b * params.state_batch.y + h];
+    for (var r = 0u; r < requests; r++) {
+        var old = 0.0;
+        if !FIRST {
+            old = state[index + away[r]];
+        } else if CELL {
+            let start = params.state_offset.y + d * params.state_direction.y + b * params.state_batch.y;
+            old = cell[start + h + away[r]];
+        }
+        let next = fma(sigmoid_(clipped(f[r])), old, sigmoid_(clipped(i[r])) * tanh_(clipped(c[r])));
+        state[index + away[r]] = next;
+        y[y_base + t * params.y_time + h + away[r]] = sigmoid_(clipped(o[r])) * tanh_(next);
     }
-    let next = fma(sigmoid_(clipped(f)), old, sigmoid_(clipped(i)) * tanh_(clipped(c)));
-    state[index] = next;
-    y[y_base + t * params.y_time + h] = sigmoid_(clipped(o)) * tanh_(next);
 }

@@ -29,6 +29,8 @@ struct Params {
     left_batch: vec4<u32>,
     right_batch: vec4<u32>,
     batch: vec4<u32>,
+    // With GATHER: the number of requests, then how far the tensors of each further one lie from the first's, in vec4.
+    gather: array<vec4<u32>, 2>,
 }
 
 // 0 none, 1 relu, 2 clip, 3 leaky_relu, 4 sigmoid, 5 tanh, 6 hard_swish, 7 hard_sigmoid, 8 silu, 9 gelu, 10 gelu_tanh
@@ -40,6 +42,8 @@ override TALL: bool = true;
 override SINGLE: bool = false;
 // Whether the columns come in fours.
 override WHOLE: bool = true;
+// Whether the rows of several requests are computed, all in one tile.
+override GATHER: bool = false;
 
 @group(0) @binding(0) var<storage, read> left: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> right: array<vec4<f32>>;
@@ -104,6 +108,18 @@ fn four(a: f32, first: u32) -> vec4<f32> {
     }
 }
 
+fn distance(request: u32) -> u32 {
+    return select(params.gather[request >> 2u][request & 3u], 0u, request == 0u);
+}
+
+// Where a row on the left starts; rows of one request after those of the other.
+fn row_start(row: u32) -> u32 {
+    if GATHER {
+        return distance(row / params.rows) + row % params.rows * params.left_row;
+    }
+    return row * params.left_row;
+}
+
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let p = params;
@@ -124,9 +140,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         batch / p.batch.x % p.batch.y,
         batch / (p.batch.x * p.batch.y),
     );
+    var rows = p.rows;
+    if GATHER {
+        rows *= params.gather[0].x;
+    }
     let left_at = p.left_offset + dot(index, p.left_batch.xyz);
-    var near = left_at + min(row + lane, p.rows - 1u) * p.left_row;
-    var far = left_at + min(row + 8u + lane, p.rows - 1u) * p.left_row;
+    var near = left_at + row_start(min(row + lane, rows - 1u));
+    var far = left_at + row_start(min(row + 8u + lane, rows - 1u));
     var right_at = p.right_offset + dot(index, p.right_batch.xyz) + column_tile * p.right_tile
         + min(lane, p.right_width - 1u - column_tile * p.right_step);
     var c0 = mat4x4<f32>();
@@ -134,20 +154,18 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var c2 = mat4x4<f32>();
     var c3 = mat4x4<f32>();
     if SINGLE {
-        var x = vec4(0.0);
-        var y = vec4(0.0);
-        var z = vec4(0.0);
-        var w = vec4(0.0);
+        // In the order of the rows of a tile, so that a row among others has the same bits.
+        var sum = vec4(0.0);
         for (var k = 0u; k < p.depth; k++) {
             let a = left[near];
             near++;
-            x = fma(vec4(a.x), right[right_at], x);
-            y = fma(vec4(a.y), right[right_at + p.right_row], y);
-            z = fma(vec4(a.z), right[right_at + 2u * p.right_row], z);
-            w = fma(vec4(a.w), right[right_at + 3u * p.right_row], w);
+            sum = fma(vec4(a.x), right[right_at], sum);
+            sum = fma(vec4(a.y), right[right_at + p.right_row], sum);
+            sum = fma(vec4(a.z), right[right_at + 2u * p.right_row], sum);
+            sum = fma(vec4(a.w), right[right_at + 3u * p.right_row], sum);
             right_at += 4u * p.right_row;
         }
-        c0[0] = (x + y) + (z + w);
+        c0[0] = sum;
     } else {
         for (var k = 0u; k < p.depth; k++) {
             let a = left[near];
@@ -200,11 +218,17 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     // A loop: stores written out for each row would take the driver longer to compile than all the rest.
     var fours = array<mat4x4<f32>, 4>(c0, c1, c2, c3);
-    for (var i = 0u; i < row_tile && row + i < p.rows; i++) {
-        let b = (row + i) * p.bias_row + column * p.bias_column;
+    for (var i = 0u; i < row_tile && row + i < rows; i++) {
+        var own = row + i;
+        var away = 0u;
+        if GATHER {
+            away = distance(own / p.rows);
+            own %= p.rows;
+        }
+        let b = own * p.bias_row + column * p.bias_column;
         let start = vec4(bias[b.x], bias[b.y], bias[b.z], bias[b.w]);
         var v = fma(start, vec4(p.bias_scale), fours[i >> 2u][i & 3u] * p.scale);
-        let at = (batch * p.rows + row + i) * p.columns + column;
+        let at = (batch * p.rows + own) * p.columns + column + 4u * away;
         if WHOLE {
             if RESIDUAL {
                 v += residual[at.x >> 2u];

@@ -23,6 +23,8 @@ struct Params {
     batch: array<vec4<u32>, 2>,
     left_batch: array<vec4<u32>, 2>,
     right_batch: array<vec4<u32>, 2>,
+    // With GATHER: the number of requests, then how far the tensors of each further one lie from the first's, in vec4.
+    gather: array<vec4<u32>, 2>,
 }
 
 // 0 none, 1 relu, 2 clip, 3 leaky_relu, 4 sigmoid, 5 tanh, 6 hard_swish, 7 hard_sigmoid, 8 silu, 9 gelu, 10 gelu_tanh
@@ -31,6 +33,8 @@ override RESIDUAL: bool = false;
 // Whether neighbouring invocations load along the rows of the left matrix, and along the columns of the right one.
 override LEFT_ROWS: bool = false;
 override RIGHT_ROWS: bool = false;
+// Whether the rows of several requests are computed, all in one tile.
+override GATHER: bool = false;
 
 @group(0) @binding(0) var<storage, read> left: array<f32>;
 @group(0) @binding(1) var<storage, read> right: array<f32>;
@@ -88,14 +92,41 @@ fn outer(acc: mat4x4<f32>, w: vec4<f32>, b: vec4<f32>) -> mat4x4<f32> {
     );
 }
 
-fn put(p: Params, batch: u32, row: u32, column: u32, value: vec4<f32>) {
-    if row >= p.rows || column >= p.columns {
+// Rows of all requests.
+fn all_rows() -> u32 {
+    if GATHER {
+        return params.rows * params.gather[0].x;
+    }
+    return params.rows;
+}
+
+// How far a request's tensors lie from the first's, in elements.
+fn distance(request: u32) -> u32 {
+    return 4u * select(params.gather[request >> 2u][request & 3u], 0u, request == 0u);
+}
+
+// Where a row on the left starts; rows of one request after those of the other.
+fn row_start(row: u32) -> u32 {
+    if GATHER {
+        return distance(row / params.rows) + row % params.rows * params.left_row;
+    }
+    return row * params.left_row;
+}
+
+fn put(p: Params, batch: u32, place: u32, column: u32, value: vec4<f32>) {
+    if place >= all_rows() || column >= p.columns {
         return;
+    }
+    var row = place;
+    var away = 0u;
+    if GATHER {
+        row = place % p.rows;
+        away = distance(place / p.rows);
     }
     let columns = min(column + vec4(0u, 1u, 2u, 3u), vec4(p.columns - 1u));
     let b = row * p.bias_row + columns * p.bias_column;
     var v = fma(vec4(bias[b.x], bias[b.y], bias[b.z], bias[b.w]), vec4(p.bias_scale), value * p.scale);
-    let first = (batch * p.rows + row) * p.columns;
+    let first = away + (batch * p.rows + row) * p.columns;
     let at = first + columns;
     if RESIDUAL {
         v += vec4(residual[at.x], residual[at.y], residual[at.z], residual[at.w]);
@@ -130,6 +161,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
 
     var acc = mat4x4<f32>();
+    let rows = all_rows();
     let m = local / 8u;
     let n = local % 8u;
     for (var start = 0u; start < p.depth; start += 16u) {
@@ -140,7 +172,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             let bn = select(e % 32u, e / 16u, RIGHT_ROWS);
             let bk = select(e / 32u, e % 16u, RIGHT_ROWS);
             let last = p.depth - 1u;
-            let a = left[left_at + min(row + am, p.rows - 1u) * p.left_row + min(start + ak, last) * p.left_column];
+            let a = left[left_at + row_start(min(row + am, rows - 1u)) + min(start + ak, last) * p.left_column];
             let b = right[right_at + min(start + bk, last) * p.right_row
                 + min(column + bn, p.columns - 1u) * p.right_column];
             tile_a[ak * 32u + am] = select(0.0, a, start + ak <= last);

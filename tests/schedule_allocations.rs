@@ -67,6 +67,7 @@ impl Steady {
                 flops: 2_000_000,
                 bytes: 100_000,
                 deps: index.checked_sub(1).into_iter().collect(),
+                gather: None,
             });
             Arc::new(PlanDesc { model, dispatches: dispatches.collect() })
         };

@@ -134,6 +134,7 @@ fn plan(model: u32) -> impl Strategy<Value = Arc<PlanDesc>> {
                 flops: work * 1_000_000 / 8,
                 bytes: if memory { work * 100_000 / 8 } else { 0 },
                 deps: (0..index).take(1).map(|_| dep.index(index) as u32).collect(),
+                gather: None,
             }
         });
         Arc::new(PlanDesc { model, dispatches: dispatches.collect() })

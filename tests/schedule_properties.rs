@@ -11,6 +11,8 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
 const ARMS: u32 = 7;
+/// The gathered arm of arm `a` is `GATHERED + a`.
+const GATHERED: u32 = 100;
 const DEVICE: DeviceModel =
     DeviceModel { parallelism: 8, flops: 1e12, bytes: 1e11, wave: 1_000, lane: 50, submission: 2_000 };
 
@@ -48,7 +50,7 @@ impl Pipelines for Shop {
     }
 
     fn compatible(&self, a: ArmId, b: ArmId) -> bool {
-        (a.0 < 5) == (b.0 < 5)
+        (a.0 % GATHERED < 5) == (b.0 % GATHERED < 5)
     }
 }
 
@@ -132,6 +134,7 @@ impl World {
             self.waves += 1;
             assert!(!wave.lanes.is_empty() && wave.lanes.len() <= self.options.max_lanes);
             assert!(self.shop.ready(&wave.arms()), "issued without a pipeline");
+            wave.runs().for_each(|run| self.check_run(run));
             wave.lanes.iter().for_each(|lane| self.check_ready(lane));
             wave.lanes.iter().for_each(|lane| self.note(lane));
         }
@@ -185,11 +188,31 @@ impl World {
         }
     }
 
+    /// Lanes that run as one are the same workgroups of one dispatch of one plan, of different requests.
+    fn check_run(&self, run: &[Lane]) {
+        let plan = &self.requests[&run[0].request].plan;
+        let dispatch = &plan.dispatches[run[0].dispatch as usize];
+        assert_eq!(run[0].gathered as usize, run.len(), "{run:?}");
+        if run.len() == 1 {
+            return assert_eq!(dispatch.arm, run[0].arm);
+        }
+        let gather = dispatch.gather.unwrap();
+        assert!(
+            self.options.coalesce == Coalesce::Yes && (gather.least..=gather.width).contains(&run[0].gathered),
+            "{run:?}"
+        );
+        for (at, lane) in run.iter().enumerate() {
+            let same = (lane.dispatch, lane.arm, lane.first, lane.count);
+            assert_eq!(same, (run[0].dispatch, gather.arm, run[0].first, run[0].count));
+            assert!(Arc::ptr_eq(&self.requests[&lane.request].plan, plan), "{run:?}");
+            assert!(run[..at].iter().all(|other| other.request != lane.request), "{run:?}");
+        }
+    }
+
     fn check_ready(&self, lane: &Lane) {
         let seen = &self.requests[&lane.request];
         assert!(!seen.abandoned && seen.ended.is_none(), "issued after its end");
         let dispatch = &seen.plan.dispatches[lane.dispatch as usize];
-        assert_eq!(dispatch.arm, lane.arm);
         for &dep in &dispatch.deps {
             let done = seen.done[dep as usize];
             assert!(done.is_some_and(|wave| wave < self.waves), "{lane:?} before its dependency {dep}");
@@ -321,16 +344,23 @@ fn run(scenario: &Scenario) -> World {
 
 fn plan() -> impl Strategy<Value = Arc<PlanDesc>> {
     let deps = prop::collection::vec(any::<prop::sample::Index>(), 0..3);
-    let dispatch = (0..ARMS, 0u32..11, 0u64..34, 0u64..30, deps);
+    let gather = prop::option::of((2u32..4, 0u32..6, 0u64..1 << 30));
+    let dispatch = (0..ARMS, 0u32..11, 0u64..34, 0u64..30, deps, gather);
     (0u32..4, prop::collection::vec(dispatch, 0..12)).prop_map(|(model, dispatches)| {
-        let dispatches = dispatches.into_iter().enumerate().map(|(index, (arm, groups, flops, bytes, deps))| {
-            let mut deps: Vec<u32> = match index {
-                0 => Vec::new(),
-                _ => deps.iter().map(|dep| dep.index(index) as u32).collect(),
-            };
-            deps.sort_unstable();
-            DispatchDesc { arm: ArmId(arm), workgroups: 1 << groups, flops: 1 << flops, bytes: 1 << bytes, deps }
-        });
+        let dispatches =
+            dispatches.into_iter().enumerate().map(|(index, (arm, groups, flops, bytes, deps, gather))| {
+                let mut deps: Vec<u32> = match index {
+                    0 => Vec::new(),
+                    _ => deps.iter().map(|dep| dep.index(index) as u32).collect(),
+                };
+                deps.sort_unstable();
+                let gather = gather.map(|(least, more, shared)| {
+                    let (arm, width) = (ArmId(GATHERED + arm), least + more);
+                    GatherDesc { arm, least, width, shared }
+                });
+                let (arm, workgroups) = (ArmId(arm), 1 << groups);
+                DispatchDesc { arm, workgroups, flops: 1 << flops, bytes: 1 << bytes, deps, gather }
+            });
         Arc::new(PlanDesc { model, dispatches: dispatches.collect() })
     })
 }
@@ -348,11 +378,13 @@ fn options() -> impl Strategy<Value = Options> {
         Just((Order::LeastSlack, HoldBack::No)),
         Just((Order::LeastSlack, HoldBack::Yes)),
     ];
+    let order = (order, prop_oneof![2 => Just(Coalesce::Yes), 1 => Just(Coalesce::No)]);
     (policy, order, 100_000u64..3_000_000, 1usize..4, 1usize..40, 1usize..20, 1usize..6).prop_map(
-        |(policy, (order, hold_back), slice, in_flight, max_lanes, max_waves, max_arms)| Options {
+        |(policy, ((order, hold_back), coalesce), slice, in_flight, max_lanes, max_waves, max_arms)| Options {
             policy,
             order,
             hold_back,
+            coalesce,
             slice,
             in_flight,
             max_lanes,

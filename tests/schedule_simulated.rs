@@ -19,6 +19,7 @@ fn network(model: u32, dispatches: u32, micros: f64) -> Arc<PlanDesc> {
         let workgroups = 8 * (1 + (index * 5 + model) % 8);
         let filled = micros * 1e-6 * f64::from(workgroups) / 128.0;
         DispatchDesc {
+            gather: None,
             arm: ArmId((index * 3 + model) % 10),
             workgroups,
             flops: (filled * DEVICE.flops) as u64,

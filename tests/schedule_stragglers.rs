@@ -21,6 +21,7 @@ fn network(model: u32, dispatches: u32, micros: f64) -> Arc<PlanDesc> {
             flops: (filled * DEVICE.flops) as u64,
             bytes: (filled * 0.4 * DEVICE.bytes) as u64,
             deps: index.checked_sub(1).into_iter().collect(),
+            gather: None,
         }
     });
     Arc::new(PlanDesc { model, dispatches: dispatches.collect() })
@@ -111,6 +112,7 @@ impl World {
             flops: BODY,
             bytes: 0,
             deps: index.checked_sub(1).into_iter().collect(),
+            gather: None,
         };
         let plan = |model| Arc::new(PlanDesc { model, dispatches: (0..3).map(dispatch).collect() });
         World {
@@ -232,7 +234,8 @@ fn a_slower_device_makes_no_stragglers() {
 fn a_long_dispatch_of_a_straggler_leaves_in_shorter_pieces() {
     let device = DeviceModel { parallelism: 16, flops: 16e9, bytes: 1e11, wave: 5_000, lane: 100, submission: 2_000 };
     let mut scheduler = Scheduler::new(Options { device, ..Options::default() });
-    let dispatch = DispatchDesc { arm: ArmId(0), workgroups: 160, flops: 160 * 100_000, bytes: 0, deps: Vec::new() };
+    let dispatch =
+        DispatchDesc { arm: ArmId(0), workgroups: 160, flops: 160 * 100_000, bytes: 0, deps: Vec::new(), gather: None };
     let plan = |model| Arc::new(PlanDesc { model, dispatches: vec![dispatch.clone()] });
     let (slow, sound) = (plan(0), plan(1));
     let mut now = 0;

@@ -4,7 +4,7 @@ use bytemuck::{Pod, Zeroable};
 
 use crate::error::{Error, Result};
 use crate::graph::{Attr, Node};
-use crate::plan::lower::{BufferId, Emit, Lowering, View, word};
+use crate::plan::lower::{BufferId, Emit, GatherBy, Lowering, View, word};
 use crate::plan::repr::heap_bytes;
 use crate::plan::{Cost, row_major};
 use crate::tensor::{DType, Tensor};
@@ -27,12 +27,13 @@ struct InputParams {
     x_batch: u32,
     x_input: u32,
     pad: [u32; 3],
+    gather: [u32; 4],
 }
 
 #[cfg(test)]
 pub(super) const LAYOUTS: &[crate::ops::params::Layout] = &[
-    crate::ops::params::layout!("lstm_input", InputParams: len, inputs, gates, batch, directions, x_offset, x_time, x_batch, x_input, pad),
-    crate::ops::params::layout!("lstm_step", StepParams: len, size, batch, directions, step, steps, clip, reverse, y_time, y_direction, y_batch, infinity, state_offset, state_direction, state_batch),
+    crate::ops::params::layout!("lstm_input", InputParams: len, inputs, gates, batch, directions, x_offset, x_time, x_batch, x_input, pad, gather),
+    crate::ops::params::layout!("lstm_step", StepParams: len, size, batch, directions, step, steps, clip, reverse, y_time, y_direction, y_batch, infinity, state_offset, state_direction, state_batch, gather),
 ];
 
 #[repr(C)]
@@ -53,7 +54,12 @@ struct StepParams {
     state_offset: [u32; 4],
     state_direction: [u32; 4],
     state_batch: [u32; 4],
+    gather: [u32; 4],
 }
+
+/// Requests that a dispatch may compute at once: the kernels hold a value of each in a `vec4`. Measured on llvmpipe: for
+/// two of them it takes as long as two dispatches beside each other, for four two thirds of the time.
+const GATHERED: u32 = 4;
 
 /// Inputs: X, W, R, B, sequence_lens, initial_h, initial_c, P; outputs: Y, Y_h, Y_c.
 struct Lstm;
@@ -260,8 +266,9 @@ fn input_gates(cx: &mut Lowering<'_>, sizes: &Sizes) -> Result<BufferId> {
         x_batch: word(x.strides[entry])?,
         x_input: word(x.strides[2])?,
         pad: [0; 3],
+        gather: [0; 4],
     };
-    cx.emit(Emit {
+    let emit = Emit {
         kernel: "lstm_input",
         constants: &[("BIAS", f64::from(u8::from(has_bias)))],
         grid: item_grid(len as u64)?,
@@ -271,7 +278,8 @@ fn input_gates(cx: &mut Lowering<'_>, sizes: &Sizes) -> Result<BufferId> {
             flops: 2 * (len * inputs) as u64,
             bytes: 4 * (x.len() + len + directions * 4 * hidden * inputs) as u64,
         },
-    })?;
+    };
+    cx.emit_gathered(emit, GatherBy { least: 3, width: GATHERED, constants: &[], own: &[0, 3] })?;
     Ok(gates)
 }
 
@@ -307,15 +315,20 @@ fn run_steps(cx: &mut Lowering<'_>, sizes: &Sizes, gates: BufferId) -> Result<(V
             state_offset: [0; 4],
             state_direction: [word(s_strides[s_direction])?; 4],
             state_batch: [word(s_strides[s_batch])?; 4],
+            gather: [0; 4],
         };
         let first = step == 0;
         let flag = |on: bool| f64::from(u8::from(on));
-        cx.emit(Emit {
+        let has = |initial: Option<BufferId>| first && initial.is_some();
+        let mut own = vec![0, 4, 5];
+        own.extend(has(initial_h).then_some(2));
+        own.extend(has(initial_c).then_some(3));
+        let emit = Emit {
             kernel: "lstm_step",
             constants: &[
                 ("FIRST", flag(first)),
-                ("HIDDEN", flag(first && initial_h.is_some())),
-                ("CELL", flag(first && initial_c.is_some())),
+                ("HIDDEN", flag(has(initial_h))),
+                ("CELL", flag(has(initial_c))),
                 ("CLIP", flag(clip > 0.0)),
             ],
             grid: item_grid(len as u64)?,
@@ -332,7 +345,8 @@ fn run_steps(cx: &mut Lowering<'_>, sizes: &Sizes, gates: BufferId) -> Result<(V
                 flops: 8 * (len * hidden) as u64,
                 bytes: 4 * (len * 8 + directions * 4 * hidden * hidden) as u64,
             },
-        })?;
+        };
+        cx.emit_gathered(emit, GatherBy { least: 3, width: GATHERED, constants: &[], own: &own })?;
     }
     Ok((y, state))
 }

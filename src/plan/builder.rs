@@ -14,7 +14,7 @@ use super::repr::GRANULE;
 use super::span::Spans;
 use super::view::View;
 use super::weights::{ModelWeights, WeightSource};
-use super::{Check, Cost, WeightId};
+use super::{Check, Cost, Gather, WeightId};
 
 /// Where a buffer will lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +45,8 @@ pub(super) struct Pending {
     pub(super) spans: Vec<Option<Spans>>,
     pub(super) params: Vec<u32>,
     pub(super) cost: Cost,
+    /// Whether all of its own operands lie in one region is not known yet.
+    pub(super) gather: Option<Gather>,
 }
 
 pub(super) struct Builder {

@@ -165,6 +165,7 @@ mod tests {
                 params: Vec::new(),
                 deps: Vec::new(),
                 cost: crate::plan::Cost::default(),
+                gather: None,
             };
             let mut dispatches = vec![dispatch; count];
             find_deps(&mut dispatches, &touches);

@@ -10,11 +10,11 @@ use crate::ops::Fact;
 use crate::ops::grid::item_grid;
 use crate::tensor::Tensor;
 
-use super::builder::{Builder, Pending};
+use super::builder::{Builder, Pending, Storage};
 use super::repr::{heap_bytes, to_heap};
 use super::span::spans;
 pub(crate) use super::view::collapse;
-use super::{Check, Cost};
+use super::{Check, Cost, Gather};
 
 pub use super::view::View;
 
@@ -60,6 +60,19 @@ pub struct Emit<'a> {
     pub params: &'a [u8],
     /// What it costs.
     pub cost: Cost,
+}
+
+/// How a dispatch may be run for several requests at once: by its kernel with the override `GATHER`.
+#[derive(Debug)]
+pub struct GatherBy<'a> {
+    /// The fewest requests for which it takes less time than apart; at least two.
+    pub least: u32,
+    /// The most requests, not more than the kernel's parameter `gather` has words.
+    pub width: u32,
+    /// Override values other than the dispatch's own.
+    pub constants: &'a [(&'a str, f64)],
+    /// Which of the operands are the request's own; the kernel reads no other but weights.
+    pub own: &'a [usize],
 }
 
 /// What an operator sees while it emits its dispatches.
@@ -265,7 +278,48 @@ impl<'a> Lowering<'a> {
             spans: vec![None; operands.len()],
             params: params.chunks_exact(4).map(|c| u32::from_ne_bytes([c[0], c[1], c[2], c[3]])).collect(),
             cost,
+            gather: None,
         });
+        Ok(())
+    }
+
+    /// As [`Lowering::emit`]; where only weights are shared, requests of the plan may run the dispatch together.
+    ///
+    /// # Errors
+    /// As [`Lowering::emit`]; `Internal` if the kernel is not made for it.
+    pub fn emit_gathered(&mut self, dispatch: Emit<'_>, by: GatherBy<'_>) -> Result<()> {
+        let before = self.builder.dispatches.len();
+        let constants: Vec<(&str, f64)> = dispatch.constants.to_vec();
+        self.emit(dispatch)?;
+        let Some(pending) = self.builder.dispatches.get(before) else { return Ok(()) };
+        let kernel = pending.variant.kernel().clone();
+        let field = kernel.params.iter().flat_map(|params| &params.fields).find(|field| field.name == "gather");
+        let word = match field {
+            Some(field) if (2..=by.width).contains(&by.least) && field.size / 4 >= by.width => field.offset / 4,
+            _ => return Err(Error::internal(format!("kernel {} cannot gather {} requests", kernel.name, by.width))),
+        };
+        let mut shared = 0;
+        for (position, &buffer) in pending.operands.iter().enumerate() {
+            let bytes = self.builder.buffer(buffer).bytes;
+            let (root, _) = self.builder.root(buffer);
+            match (by.own.contains(&position), self.builder.buffer(root).storage) {
+                (true, Storage::Activation) => {}
+                (false, Storage::Weight(_)) => shared += bytes,
+                _ => return Ok(()),
+            }
+        }
+        let kept = constants.iter().filter(|(name, _)| !by.constants.iter().any(|(other, _)| other == name));
+        let constants = kept.chain(by.constants).copied().chain([("GATHER", 1.0)]);
+        let shared = shared.min(pending.cost.bytes);
+        let gather = Gather {
+            variant: Variant::new(kernel, constants),
+            least: by.least,
+            width: by.width,
+            word,
+            region: 0,
+            shared,
+        };
+        self.builder.dispatches[before].gather = Some(gather);
         Ok(())
     }
 }

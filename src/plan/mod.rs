@@ -59,6 +59,25 @@ pub struct Cost {
     pub bytes: u64,
 }
 
+/// How a dispatch runs for several requests of its plan at once, so that what they share is read once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gather {
+    /// The variant that does. It gives each request the bits that [`Dispatch::variant`] gives, workgroup by workgroup, and
+    /// has the same bindings and parameters.
+    pub variant: Variant,
+    /// The fewest requests for which it takes less time than apart; at least two.
+    pub least: u32,
+    /// The most requests.
+    pub width: u32,
+    /// The first of `width` parameter words: the number of requests, then how far the memory of each further one lies
+    /// from the first's, in units of 16 bytes. All of what is not shared lies in this region.
+    pub word: u32,
+    /// The region that the requests' own operands lie in.
+    pub region: u16,
+    /// Bytes that are read once for all: of weights, at most [`Cost::bytes`].
+    pub shared: u64,
+}
+
 /// One kernel run of a plan.
 #[derive(Clone, Debug)]
 pub struct Dispatch {
@@ -76,6 +95,8 @@ pub struct Dispatch {
     pub deps: Vec<u32>,
     /// What it costs.
     pub cost: Cost,
+    /// How it runs for several requests at once, if it can.
+    pub gather: Option<Gather>,
 }
 
 impl Dispatch {

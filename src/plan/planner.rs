@@ -15,7 +15,7 @@ use super::memory::{Layout, Use};
 use super::repr::{check_dtype, heap_bytes};
 use super::view::View;
 use super::weights::ModelWeights;
-use super::{Checks, Dispatch, Operand, Place, Plan, PlanInput, PlanOutput, Source, deps, memory};
+use super::{Checks, Dispatch, Gather, Operand, Place, Plan, PlanInput, PlanOutput, Source, deps, memory};
 
 /// The most elements that a node may yield when it is computed on the host while planning. Guessed: shapes, index tables
 /// and masks are smaller, and what is larger is better computed on the device.
@@ -229,10 +229,11 @@ fn finish(graph: &Graph, mut builder: Builder) -> Result<Plan> {
             label: pending.label.clone(),
             variant: pending.variant.clone(),
             grid: pending.grid,
-            operands,
             params: pending.params.clone(),
             deps: Vec::new(),
             cost: pending.cost,
+            gather: gather_in(pending.gather.as_ref(), &operands),
+            operands,
         });
     }
     let address = |(root, touch): (BufferId, Touch)| match places[root.0 as usize]? {
@@ -271,6 +272,16 @@ fn finish(graph: &Graph, mut builder: Builder) -> Result<Plan> {
     let report = report.transpose()?;
     let checks = report.map(|report| Checks { report, list: std::mem::take(&mut builder.checks) });
     Ok(Plan { dispatches, regions, inputs, outputs: plan_outputs, checks })
+}
+
+/// Gathering, where all that is the request's own lies in one region.
+fn gather_in(gather: Option<&Gather>, operands: &[Operand]) -> Option<Gather> {
+    let mut regions = operands.iter().filter_map(|operand| match operand.place {
+        Place::Activation { region, .. } => Some(region),
+        Place::Weight(_) => None,
+    });
+    let region = regions.next()?;
+    regions.all(|other| other == region).then(|| gather.cloned().map(|gather| Gather { region, ..gather }))?
 }
 
 /// The view itself, or a copy of it where it does not lie as an output must.

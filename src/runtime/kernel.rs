@@ -282,6 +282,7 @@ fn plan(variant: Variant, tensors: &[Tensor], params: &[u8], grid: [u32; 3], cap
     if !grid.contains(&0) {
         let bytes = tensors.iter().map(|tensor| tensor.bytes().len() as u64).sum();
         plan.dispatches.push(Dispatch {
+            gather: None,
             label: kernel.name.as_str().into(),
             variant,
             grid,

@@ -244,6 +244,8 @@ pub struct Stats {
     pub waves: u64,
     /// Lanes; over waves this is the mean number of lanes.
     pub lanes: u64,
+    /// Lanes issued that ran as one with others of the same plan.
+    pub gathered: u64,
     /// Waves that carried lanes of more than one request.
     pub shared_waves: u64,
     /// Nanoseconds on the host spent issuing and submitting.

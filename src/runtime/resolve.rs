@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::gpu::{Allocation, Executor, WeightLoad, WeightPlace, WeightsId};
 use crate::link::{Arm, Slot};
 use crate::plan::{ModelWeights, Operand, Place, WeightId};
-use crate::schedule::{DispatchDesc, PlanDesc};
+use crate::schedule::{ArmId, DispatchDesc, GatherDesc, PlanDesc};
 
 /// A model's weights on the device.
 #[derive(Default)]
@@ -115,6 +115,8 @@ pub(super) struct Resolved {
     operands: Vec<Vec<Address>>,
     pub(super) params: Vec<Arc<[u32]>>,
     pub(super) workgroups: u64,
+    /// The arms that it cannot do without, sorted, each once.
+    pub(super) arms: Vec<ArmId>,
 }
 
 impl Resolved {
@@ -135,15 +137,26 @@ impl Resolved {
                 addresses.push(address);
             }
             operands.push(addresses);
+            let gather = dispatch.gather.as_ref().map(|gather| GatherDesc {
+                arm: executor.intern(Arm { variant: gather.variant.clone(), slots: slots.clone() }),
+                least: gather.least,
+                width: gather.width,
+                shared: gather.shared,
+            });
             dispatches.push(DispatchDesc {
                 arm: executor.intern(Arm { variant: dispatch.variant.clone(), slots }),
                 workgroups: dispatch.workgroups(),
                 flops: dispatch.cost.flops,
                 bytes: dispatch.cost.bytes,
                 deps: dispatch.deps.clone(),
+                gather,
             });
         }
+        let mut arms: Vec<ArmId> = dispatches.iter().map(|dispatch| dispatch.arm).collect();
+        arms.sort_unstable();
+        arms.dedup();
         Ok(Resolved {
+            arms,
             workgroups: dispatches.iter().map(|dispatch| u64::from(dispatch.workgroups)).sum(),
             params: plan.plan.dispatches.iter().map(|dispatch| dispatch.params.as_slice().into()).collect(),
             desc: Arc::new(PlanDesc { model: u32::try_from(plan.model).unwrap_or(u32::MAX), dispatches }),

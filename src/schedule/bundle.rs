@@ -8,7 +8,6 @@ use super::lead::{Leader, Room};
 use super::parts::{TIERS, Tier};
 use super::ready::{ArmIndex, Queue, Rank};
 use super::request::Progress;
-use super::sets::Joined;
 use super::{Lane, Pipelines, RequestId, Wave};
 
 /// Candidates of one arm that may be passed over in a wave before the next arm is tried. Guessed.
@@ -76,20 +75,24 @@ impl Core {
         let step = self.live(rank)?.plan.steps[rank.dispatch as usize];
         self.shares.clear();
         self.set.clear();
-        self.set.push(self.arms.id(arm));
         let mut queue = self.ready[tier.index()].take(arm);
         if queue.peek() == Some(&Reverse(rank)) {
             queue.pop();
         }
         let load = self.cost.load(&step.cost, count);
-        let mut wave = self.cost.joined(&WaveLoad::default(), load);
-        self.picks.push(Pick { tier, rank, arm, count });
-        self.shares.push(self.cost.share(&step.cost, load));
+        let alone = self.cost.alone(load);
+        let mut longest = self.longest(leader, alone, slot);
+        let mut wave = WaveLoad::default();
+        let whole = self.live(rank).is_some_and(|request| request.issued(rank.dispatch) + count == step.workgroups);
+        if !(whole && self.gathered((tier, rank), &mut wave, longest, pipelines)) {
+            wave = self.cost.joined(&wave, load);
+            self.set.push(self.arms.id(arm));
+            self.pick(Pick { tier, rank, arm, runs: arm, count, gathered: 1 });
+            self.shares.push(self.cost.share(&step.cost, load));
+        }
         if self.rules.lanes > 1 {
-            let alone = self.cost.alone(load);
             let heavy = self.cost.is_heavy(&step.cost, count);
-            let mut longest = self.longest(leader, alone, slot);
-            self.fill((tier, arm), &mut queue, &mut wave, longest);
+            self.fill((tier, arm), &mut queue, &mut wave, longest, pipelines);
             self.taken.push((tier, arm, queue));
             for other in Tier::all() {
                 if other > tier && self.others_wait(tier) {
@@ -97,17 +100,24 @@ impl Core {
                 }
                 if other != tier {
                     let mut queue = self.ready[other.index()].take(arm);
-                    self.fill((other, arm), &mut queue, &mut wave, longest);
+                    self.fill((other, arm), &mut queue, &mut wave, longest, pipelines);
                     self.taken.push((other, arm, queue));
                 }
                 if !heavy {
-                    self.fill_others((other, arm), &mut wave, longest, pipelines);
+                    self.fill_others(other, &mut wave, longest, pipelines);
                 }
             }
         } else {
             self.taken.push((tier, arm, queue));
         }
         Some(wave)
+    }
+
+    fn pick(&mut self, pick: Pick) {
+        if let Some(request) = self.requests[pick.rank.slot as usize].as_mut() {
+            request.pick(pick.rank.dispatch);
+        }
+        self.picks.push(pick);
     }
 
     /// Whether dispatches of a tier are ready that are not picked.
@@ -121,24 +131,42 @@ impl Core {
             self.ready[tier.index()].put_back(arm, queue);
         }
         self.picks.clear();
+        if let Some(request) = self.requests[leader.rank.slot as usize].as_mut() {
+            request.unpick(leader.rank.dispatch);
+        }
         self.ready[leader.tier.index()].push(leader.arm, leader.rank);
     }
 
     /// Adds riders of one arm.
-    fn fill(&mut self, of: (Tier, ArmIndex), queue: &mut Queue, wave: &mut WaveLoad, longest: f64) {
+    fn fill(
+        &mut self,
+        of: (Tier, ArmIndex),
+        queue: &mut Queue,
+        wave: &mut WaveLoad,
+        longest: f64,
+        pipelines: &mut dyn Pipelines,
+    ) {
         let (mut passes, mut apart) = (0, 0);
         while self.picks.len() < self.rules.lanes && passes < PASSES && apart < APART {
             let Some(Reverse(rank)) = queue.pop() else { break };
-            let Some(rider) = self.rider(rank, of, wave, longest) else {
-                if let Some(request) = self.live(rank) {
-                    let shares = self.stragglers.may_share(request.plan.model, self.shares[0].model);
-                    *if shares { &mut passes } else { &mut apart } += 1;
-                    self.passed.push(rank);
-                }
+            // One in this wave already goes whole: its entry is of no more use.
+            let Some(request) = self.open(rank) else { continue };
+            if !self.stragglers.may_share(request.plan.model, self.shares[0].model) {
+                apart += 1;
+                self.passed.push(rank);
+                continue;
+            }
+            if self.gathered((of.0, rank), wave, longest, pipelines) {
+                continue;
+            }
+            let rider = self.rider(rank, of, wave, longest);
+            let Some(rider) = rider.filter(|rider| self.allows(of.1, rider.gain, pipelines)) else {
+                passes += 1;
+                self.passed.push(rank);
                 continue;
             };
             *wave = rider.joined;
-            self.picks.push(rider.pick);
+            self.pick(rider.pick);
             self.shares.push(rider.share);
         }
         queue.extend(self.passed.drain(..).map(Reverse));
@@ -146,45 +174,34 @@ impl Core {
 
     /// Adds riders of other arms than the leader's, where there is a pipeline for all. Of those next in order that stand
     /// alike, the one that saves most of its own time goes first: what is bound by memory beside what is bound by arithmetic.
-    fn fill_others(
-        &mut self,
-        (tier, leader): (Tier, ArmIndex),
-        wave: &mut WaveLoad,
-        longest: f64,
-        pipelines: &mut dyn Pipelines,
-    ) {
+    fn fill_others(&mut self, tier: Tier, wave: &mut WaveLoad, longest: f64, pipelines: &mut dyn Pipelines) {
         let mut at = 0;
         self.refused.clear();
         while self.picks.len() < self.rules.lanes && at < self.ready[tier.index()].heads().len() {
-            let Some((arm, gain)) = self.best_of(at, (tier, leader), wave, longest) else {
+            let Some((arm, gain)) = self.best_of(at, tier, wave, longest) else {
                 at += PAIRS;
                 continue;
             };
-            if !self.has_pipeline_with(arm, pipelines) {
-                let arms = &self.arms;
-                let compatible = |a, b| pipelines.compatible(arms.id(a), arms.id(b));
-                if compatible(leader, arm) {
-                    let _: Joined = self.sets.miss((leader, arm), gain, self.options.max_arms, compatible);
-                }
+            if !self.allows(arm, gain, pipelines) {
                 self.refused.push(arm);
                 continue;
             }
             let mut queue = self.ready[tier.index()].take(arm);
-            self.fill((tier, arm), &mut queue, wave, longest);
+            self.fill((tier, arm), &mut queue, wave, longest, pipelines);
             self.taken.push((tier, arm, queue));
         }
     }
 
     /// Of the heads from `at` on that stand alike, the arm whose dispatch saves the most of its own time, and what it saves.
-    fn best_of(&mut self, at: usize, of: (Tier, ArmIndex), wave: &WaveLoad, longest: f64) -> Option<(ArmIndex, f64)> {
+    fn best_of(&mut self, at: usize, tier: Tier, wave: &WaveLoad, longest: f64) -> Option<(ArmIndex, f64)> {
         let alike = self.rules.slice;
         let mut first: Option<Rank> = None;
         let mut best: Option<(f64, ArmIndex, f64)> = None;
         let mut next = at;
         while next < at + PAIRS {
-            let Some(&(rank, arm)) = self.ready[of.0.index()].heads().get(next) else { break };
-            if self.live(rank).is_none() {
-                self.ready[of.0.index()].drop_head(arm);
+            let Some(&(rank, arm)) = self.ready[tier.index()].heads().get(next) else { break };
+            if self.open(rank).is_none() {
+                self.ready[tier.index()].drop_head(arm);
                 continue;
             }
             next += 1;
@@ -192,7 +209,9 @@ impl Core {
             if self.refused.iter().rev().take(PAIRS).any(|&refused| refused == arm) {
                 continue;
             }
-            let Some(rider) = self.rider(rank, of, wave, longest).filter(|rider| !rider.heavy) else { continue };
+            let Some(rider) = self.rider(rank, (tier, arm), wave, longest).filter(|rider| !rider.heavy) else {
+                continue;
+            };
             if first.get_or_insert(rank).urgency.saturating_add(alike) < rank.urgency {
                 break;
             }
@@ -206,7 +225,7 @@ impl Core {
 
     /// The rest of a ready dispatch as one more lane, if that saves enough.
     fn rider(&self, rank: Rank, (tier, arm): (Tier, ArmIndex), wave: &WaveLoad, longest: f64) -> Option<Rider> {
-        let request = self.live(rank)?;
+        let request = self.open(rank)?;
         if !self.stragglers.may_share(request.plan.model, self.shares[0].model) {
             return None;
         }
@@ -220,7 +239,7 @@ impl Core {
         let same = self.set.binary_search(&self.arms.id(arm)).is_ok();
         let least = if same { 0.0 } else { self.options.min_gain * alone };
         let pays = together <= longest && gain > 0.0 && gain >= least;
-        let pick = Pick { tier, rank, arm, count };
+        let pick = Pick { tier, rank, arm, runs: arm, count, gathered: 1 };
         let heavy = self.cost.is_heavy(&step.cost, count);
         pays.then(|| Rider { joined, pick, share: self.cost.share(&step.cost, load), gain, alone, heavy })
     }
@@ -238,17 +257,23 @@ impl Core {
         lanes.reserve(self.picks.len());
         self.holders.clear();
         let mut picks = std::mem::take(&mut self.picks);
-        for (&Pick { tier, rank, arm, count }, share) in picks.iter().zip(&self.shares) {
-            used[tier.index()] += share.body;
+        let mut shares = self.shares.iter();
+        let mut each = 0.0;
+        for &Pick { tier, rank, arm: _, runs, count, gathered } in &picks {
+            if gathered > 0 {
+                each = shares.next().map_or(0.0, |share| share.body) / f64::from(gathered);
+            }
+            used[tier.index()] += each;
             self.holders.push(rank.slot);
             let request = self.requests[rank.slot as usize].as_ref().expect("a picked lane's request goes on");
             let first = request.issued(rank.dispatch);
             lanes.push(Lane {
                 request: RequestId(rank.request),
                 dispatch: rank.dispatch,
-                arm: self.arms.id(arm),
+                arm: self.arms.id(runs),
                 first,
                 count,
+                gathered,
             });
         }
         for pick in picks.drain(..) {
@@ -263,7 +288,7 @@ impl Core {
     }
 
     /// Notes a lane as issued.
-    fn issued(&mut self, Pick { tier, rank, arm, count }: Pick) {
+    fn issued(&mut self, Pick { tier, rank, arm, count, .. }: Pick) {
         let Some(request) = self.requests[rank.slot as usize].as_mut() else { return };
         match request.issue(rank.dispatch, count) {
             Progress::Partial => self.ready[tier.index()].push(arm, rank),

@@ -1,6 +1,7 @@
 //! What the scheduler knows and forming a wave looks at.
 
 use super::cost::{CostModel, Share};
+use super::crowd::{Crowds, Place};
 use super::options::{Ranking, Rules};
 use super::parts::{Account, TIERS, Tier};
 use super::plan::Arms;
@@ -15,9 +16,14 @@ use super::{Admission, ArmId, Class, Lane, Nanos, Options, Outcome, Pipelines};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pick {
     pub(super) tier: Tier,
+    /// Where it queues.
     pub(super) arm: ArmIndex,
+    /// What runs it.
+    pub(super) runs: ArmIndex,
     pub(super) rank: Rank,
     pub(super) count: u32,
+    /// As [`Lane::gathered`].
+    pub(super) gathered: u32,
 }
 
 #[derive(Debug)]
@@ -28,6 +34,7 @@ pub(super) struct Core {
     pub(super) stragglers: Stragglers,
     pub(super) arms: Arms,
     pub(super) sets: Sets,
+    pub(super) crowds: Crowds,
     pub(super) account: Account,
     pub(super) ready: [Ready; TIERS],
     pub(super) requests: Vec<Option<Request>>,
@@ -49,6 +56,8 @@ pub(super) struct Core {
     pub(super) picks: Vec<Pick>,
     pub(super) taken: Vec<(Tier, ArmIndex, Queue)>,
     pub(super) passed: Vec<Rank>,
+    /// Those who may run a dispatch together.
+    pub(super) mates: Vec<Place>,
     /// Arms that the wave that is being formed has no pipeline with.
     pub(super) refused: Vec<ArmIndex>,
     pub(super) released: Vec<u32>,
@@ -71,6 +80,7 @@ impl Core {
             options,
             arms: Arms::default(),
             sets: Sets::default(),
+            crowds: Crowds::default(),
             ready: std::array::from_fn(|_| Ready::default()),
             requests: Vec::new(),
             waiting: [0; TIERS],
@@ -83,6 +93,7 @@ impl Core {
             picks: Vec::new(),
             taken: Vec::new(),
             passed: Vec::new(),
+            mates: Vec::new(),
             refused: Vec::new(),
             released: Vec::new(),
             set: Vec::new(),
@@ -100,7 +111,9 @@ impl Core {
         self.single.clear();
         self.single.resize(self.arms.len(), None);
         for arm in known..self.arms.len() {
-            self.has_pipeline(arm as ArmIndex, pipelines);
+            if !self.arms.gathers(arm as ArmIndex) {
+                self.has_pipeline(arm as ArmIndex, pipelines);
+            }
         }
     }
 
@@ -146,13 +159,23 @@ impl Core {
             }
         };
         let rank = Rank { urgency, class, request: request.id, dispatch, slot };
-        self.ready[tier.index()].push(request.plan.steps[dispatch as usize].arm, rank);
+        let step = request.plan.steps[dispatch as usize];
+        self.ready[tier.index()].push(step.arm, rank);
+        if let Some(crowd) = step.crowd.filter(|_| self.coalesces()) {
+            self.join_crowd(crowd, (tier, rank));
+        }
     }
 
-    /// The request of a rank, unless it issues nothing any more.
+    /// The request of a rank, unless it issues nothing any more or nothing is left of the dispatch.
     pub(super) fn live(&self, rank: Rank) -> Option<&Request> {
         let request = self.requests[rank.slot as usize].as_ref()?;
-        (request.id == rank.request && request.ending.is_none()).then_some(request)
+        let goes_on = request.id == rank.request && request.ending.is_none();
+        (goes_on && request.has_left(rank.dispatch)).then_some(request)
+    }
+
+    /// As [`Core::live`], unless the dispatch is in the wave that is being formed.
+    pub(super) fn open(&self, rank: Rank) -> Option<&Request> {
+        self.live(rank).filter(|request| !request.is_picked(rank.dispatch))
     }
 
     /// Issues nothing further of a request that goes on.
@@ -193,7 +216,12 @@ impl Core {
         request.ready[tier.index()] += 1;
         self.waiting[from.index()] -= 1;
         self.waiting[tier.index()] += 1;
-        self.ready[tier.index()].push(arm, Rank { urgency: 0, ..rank });
+        let crowd = request.plan.steps[rank.dispatch as usize].crowd;
+        let moved = Rank { urgency: 0, ..rank };
+        self.ready[tier.index()].push(arm, moved);
+        if let Some(crowd) = crowd {
+            self.move_in_crowd(crowd, (from, rank), (tier, moved));
+        }
         true
     }
 
@@ -206,6 +234,11 @@ impl Core {
             }
             ready
         })
+    }
+
+    /// Whether an arm is known to have no pipeline in the present call of `issue`.
+    pub(super) fn lacks_pipeline(&self, arm: ArmIndex) -> bool {
+        self.single[arm as usize] == Some(false)
     }
 
     /// Whether the arms of the wave and `arm` have a pipeline; if so, `arm` is one of them from now on.

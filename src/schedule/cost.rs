@@ -11,7 +11,7 @@
 
 use std::collections::HashMap;
 
-use super::{ArmId, DeviceModel, DispatchDesc, Nanos};
+use super::{ArmId, DeviceModel, DispatchDesc, GatherDesc, Nanos};
 
 /// Spread of a measurement around a perfect prediction, as a part of it. Guessed: between a GPU's and a busy CPU's.
 const SPREAD: f64 = 0.2;
@@ -94,6 +94,27 @@ impl DispatchCost {
     /// The same as a dispatch of a model.
     pub(super) fn of(self, model: ModelIndex) -> Self {
         DispatchCost { model, ..self }
+    }
+}
+
+/// What a dispatch costs by the static estimate when several requests run it as one lane.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct GatherCost {
+    key: CostKey,
+    /// Of one request: where nothing was measured yet, its ratio counts.
+    single: DispatchCost,
+    shared: f64,
+}
+
+impl GatherCost {
+    /// The same as a dispatch of a model.
+    pub(super) fn of(self, model: ModelIndex) -> Self {
+        GatherCost { single: self.single.of(model), ..self }
+    }
+
+    /// One that takes `factor` times as long.
+    pub(super) fn scaled(self, factor: f64) -> Self {
+        GatherCost { single: self.single.scaled(factor), shared: self.shared * factor, ..self }
     }
 }
 
@@ -229,6 +250,26 @@ impl CostModel {
         DispatchCost { key, model: ModelIndex::default(), compute, memory, workgroups: desc.workgroups.max(1) }
     }
 
+    /// The static estimate of a dispatch run for several requests.
+    pub(super) fn gather(&mut self, desc: &DispatchDesc, gather: &GatherDesc) -> GatherCost {
+        let single = self.dispatch(desc);
+        let key = self.dispatch(&DispatchDesc { arm: gather.arm, deps: Vec::new(), ..*desc }).key;
+        let shared = gather.shared.min(desc.bytes) as f64 * 1e9 / self.device.bytes;
+        GatherCost { key, single, shared }
+    }
+
+    /// The dispatch as it runs for so many requests: the arithmetic of all, and what they share moved once.
+    pub(super) fn gathered(&mut self, cost: &GatherCost, requests: u32) -> DispatchCost {
+        let GatherCost { key, single, shared } = *cost;
+        if self.ratios[key.0 as usize].seen == 0.0 {
+            let value = self.ratio(single.key);
+            self.ratios[key.0 as usize] = Ratio { value, variance: None, seen: 0.0 };
+        }
+        let requests = f64::from(requests);
+        let memory = shared + requests * (single.memory - shared);
+        DispatchCost { key, compute: requests * single.compute, memory, ..single }
+    }
+
     /// The load of `count` workgroups of a dispatch.
     pub(super) fn load(&self, cost: &DispatchCost, count: u32) -> Load {
         let ratio = self.ratio(cost.key) * self.factor(cost.model);
@@ -280,6 +321,12 @@ impl CostModel {
     /// The wave with one more lane.
     pub(super) fn joined(&self, wave: &WaveLoad, load: Load) -> WaveLoad {
         WaveLoad { load: wave.load.plus(load), lanes: wave.lanes + 1, separate: wave.separate + self.alone(load) }
+    }
+
+    /// The wave with one more lane that does the work of so many, each of which would have been `single`.
+    pub(super) fn joined_by(&self, wave: &WaveLoad, load: Load, requests: u32, single: Load) -> WaveLoad {
+        let separate = wave.separate + f64::from(requests) * self.alone(single);
+        WaveLoad { load: wave.load.plus(load), lanes: wave.lanes + 1, separate }
     }
 
     pub(super) fn share(&self, cost: &DispatchCost, load: Load) -> Share {
@@ -406,7 +453,7 @@ mod tests {
         DeviceModel { parallelism: 4, flops: 1e9, bytes: 1e9, wave: 100, lane: 10, submission: 0 };
 
     fn desc(workgroups: u32, flops: u64, bytes: u64) -> DispatchDesc {
-        DispatchDesc { arm: ArmId(1), workgroups, flops, bytes, deps: Vec::new() }
+        DispatchDesc { arm: ArmId(1), workgroups, flops, bytes, deps: Vec::new(), gather: None }
     }
 
     #[test]
@@ -439,6 +486,31 @@ mod tests {
         let wave = model.joined(&WaveLoad::default(), model.load(&compute, 64));
         let wave = model.joined(&wave, model.load(&memory, 64));
         assert_eq!(model.wave(&wave), 120.0 + 64_000.0);
+    }
+
+    #[test]
+    fn what_requests_share_is_moved_once() {
+        let mut model = CostModel::new(DEVICE);
+        let gather = GatherDesc { arm: ArmId(2), least: 2, width: 8, shared: 9_000 };
+        let desc = DispatchDesc { gather: Some(gather), ..desc(64, 2_000, 10_000) };
+        let single = model.dispatch(&desc);
+        model.ratios[single.key.0 as usize].value = 2.0;
+        let cost = model.gather(&desc, &gather);
+        // At first by the single dispatch's ratio, then by its own.
+        for (requests, expected) in [(2, 2.0 * 11_000.0), (8, 2.0 * 17_000.0)] {
+            let together = model.gathered(&cost, requests);
+            assert_eq!(model.alone(model.load(&together, 64)), 110.0 + expected, "{requests} requests");
+        }
+        for _ in 0..60 {
+            let together = model.gathered(&cost, 4);
+            let load = model.load(&together, 64);
+            model.learn(&[model.share(&together, load)], 40_000.0);
+        }
+        let together = model.gathered(&cost, 4);
+        let learned = model.alone(model.load(&together, 64));
+        assert!((learned / 40_000.0 - 1.0).abs() < 0.02, "{learned}");
+        let alone = model.alone(model.load(&single, 64));
+        assert!((alone / 20_110.0 - 1.0).abs() < 0.05, "the single dispatch keeps its own: {alone}");
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod admit;
 mod bundle;
 mod core;
 mod cost;
+mod crowd;
 mod error;
 mod lead;
 pub mod log;
@@ -33,7 +34,7 @@ mod straggler;
 
 pub use cost::Learned;
 pub use error::PredictionError;
-pub use options::{DeviceModel, HoldBack, Options, Order, Parts, Policy};
+pub use options::{Coalesce, DeviceModel, HoldBack, Options, Order, Parts, Policy};
 pub use replay::{Difference, Replayed, replay};
 pub use scheduler::{Cancelled, Retired, Scheduler, Stats};
 
@@ -64,6 +65,19 @@ pub enum Class {
     Background,
 }
 
+/// How requests of one plan run a dispatch as one lane: weights are then read once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GatherDesc {
+    /// What runs: as many workgroups as for one request, each doing the work of all.
+    pub arm: ArmId,
+    /// The fewest requests, at least two.
+    pub least: u32,
+    /// The most requests.
+    pub width: u32,
+    /// The part of [`DispatchDesc::bytes`] that is moved once for all.
+    pub shared: u64,
+}
+
 /// A dispatch as the scheduler sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DispatchDesc {
@@ -77,6 +91,8 @@ pub struct DispatchDesc {
     pub bytes: u64,
     /// Indices of earlier dispatches of the same request.
     pub deps: Vec<u32>,
+    /// How it runs for several requests of the plan at once, if it can.
+    pub gather: Option<GatherDesc>,
 }
 
 /// What the scheduler knows of a request's plan. Shared by all requests of the plan with the same memory slots.
@@ -128,6 +144,8 @@ pub struct Lane {
     pub first: u32,
     /// Number of workgroups.
     pub count: u32,
+    /// How many lanes run as one, this one first: 1 for a lane of its own, 0 for those that follow the first.
+    pub gathered: u32,
 }
 
 /// A bundle in issue order: lanes that run at the same time in one dispatch.
@@ -142,6 +160,11 @@ pub struct Wave {
 }
 
 impl Wave {
+    /// Its lanes in runs of those that run as one.
+    pub fn runs(&self) -> impl Iterator<Item = &[Lane]> {
+        self.lanes.chunk_by(|_, next| next.gathered == 0)
+    }
+
     /// Its arms, sorted, without duplicates.
     pub fn arms(&self) -> Vec<ArmId> {
         let mut arms: Vec<_> = self.lanes.iter().map(|lane| lane.arm).collect();

@@ -44,6 +44,16 @@ pub enum HoldBack {
     Yes,
 }
 
+/// Whether requests of one plan that stand before the same dispatch run it as one lane.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Coalesce {
+    /// Each runs its own.
+    No,
+    /// Where it takes less time by prediction: weights are read once. No bit changes.
+    #[default]
+    Yes,
+}
+
 /// The parts of the device's time that work without a deadline gets at least, while there is some, by class.
 ///
 /// Work that is late under [`Admission::RunLate`](super::Admission::RunLate) counts with its class. The oldest request of a
@@ -112,6 +122,8 @@ pub struct Options {
     pub order: Order,
     /// Whether a dispatch may wait for company.
     pub hold_back: HoldBack,
+    /// Whether requests of one plan run dispatches together.
+    pub coalesce: Coalesce,
     /// What is left for work without a deadline.
     pub parts: Parts,
     /// Predicted duration that a submission may not exceed, but for one that cannot be divided further.
@@ -151,6 +163,7 @@ impl Default for Options {
             policy: Policy::default(),
             order: Order::default(),
             hold_back: HoldBack::default(),
+            coalesce: Coalesce::default(),
             parts: Parts::default(),
             slice: 2_000_000,
             in_flight: 2,

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::cost::{CostModel, DispatchCost, ModelIndex};
+use super::crowd::{CrowdIndex, Crowds};
 use super::ready::ArmIndex;
 use super::{ArmId, PlanDesc};
 
@@ -16,6 +17,8 @@ pub(super) struct Step {
     pub(super) arm: ArmIndex,
     pub(super) workgroups: u32,
     pub(super) cost: DispatchCost,
+    /// Those who stand before it, if they can run it together.
+    pub(super) crowd: Option<CrowdIndex>,
     /// Number of dependencies.
     pub(super) waits: u32,
     successors: (u32, u32),
@@ -35,6 +38,8 @@ pub(super) struct PlanInfo {
 pub(super) struct Arms {
     ids: Vec<ArmId>,
     indices: HashMap<ArmId, ArmIndex>,
+    /// By arm: whether it was first seen as one that only runs for several requests.
+    gathers: Vec<bool>,
 }
 
 impl Arms {
@@ -46,9 +51,15 @@ impl Arms {
         self.ids.len()
     }
 
-    fn index(&mut self, id: ArmId) -> ArmIndex {
+    /// Whether an arm is of use only where requests run together.
+    pub(super) fn gathers(&self, arm: ArmIndex) -> bool {
+        self.gathers[arm as usize]
+    }
+
+    fn index(&mut self, id: ArmId, gathers: bool) -> ArmIndex {
         *self.indices.entry(id).or_insert_with(|| {
             self.ids.push(id);
+            self.gathers.push(gathers);
             self.ids.len() as ArmIndex - 1
         })
     }
@@ -56,10 +67,12 @@ impl Arms {
 
 impl PlanInfo {
     /// `None` if the plan is malformed.
-    fn new(desc: &Arc<PlanDesc>, arms: &mut Arms, cost: &mut CostModel) -> Option<Self> {
+    fn new(desc: &Arc<PlanDesc>, arms: &mut Arms, cost: &mut CostModel, crowds: &mut Crowds) -> Option<Self> {
         let dispatches = &desc.dispatches;
         let well_formed = dispatches.iter().enumerate().all(|(index, dispatch)| {
-            dispatch.workgroups > 0 && dispatch.deps.iter().all(|&dep| (dep as usize) < index)
+            dispatch.workgroups > 0
+                && dispatch.gather.is_none_or(|gather| (2..=gather.width).contains(&gather.least))
+                && dispatch.deps.iter().all(|&dep| (dep as usize) < index)
         });
         if !well_formed || u32::try_from(dispatches.iter().map(|d| d.deps.len() + 1).sum::<usize>()).is_err() {
             return None;
@@ -84,9 +97,13 @@ impl PlanInfo {
         }
         let model = cost.model(desc.model);
         let steps = dispatches.iter().enumerate().map(|(index, dispatch)| Step {
-            arm: arms.index(dispatch.arm),
+            arm: arms.index(dispatch.arm, false),
             workgroups: dispatch.workgroups,
             cost: cost.dispatch(dispatch).of(model),
+            crowd: dispatch.gather.map(|gather| {
+                let together = cost.gather(dispatch, &gather).of(model);
+                crowds.add(arms.index(gather.arm, true), &gather, together)
+            }),
             waits: dispatch.deps.len() as u32,
             successors: (starts[index], ends[index]),
         });
@@ -111,7 +128,13 @@ pub(super) struct Plans {
 
 impl Plans {
     /// `None` if the plan is malformed.
-    pub(super) fn get(&mut self, desc: &Arc<PlanDesc>, arms: &mut Arms, cost: &mut CostModel) -> Option<Arc<PlanInfo>> {
+    pub(super) fn get(
+        &mut self,
+        desc: &Arc<PlanDesc>,
+        arms: &mut Arms,
+        cost: &mut CostModel,
+        crowds: &mut Crowds,
+    ) -> Option<Arc<PlanInfo>> {
         self.uses += 1;
         let address = Arc::as_ptr(desc) as usize;
         if let Some((info, used)) = self.by_address.get_mut(&address) {
@@ -119,16 +142,16 @@ impl Plans {
             debug_assert!(Arc::ptr_eq(&info.desc, desc), "a kept plan's address is its own");
             return Some(info.clone());
         }
-        let info = Arc::new(PlanInfo::new(desc, arms, cost)?);
+        let info = Arc::new(PlanInfo::new(desc, arms, cost, crowds)?);
         self.by_address.insert(address, (info.clone(), self.uses));
         if self.by_address.len() > IDLE_PLANS {
-            self.forget_idle();
+            self.forget_idle(crowds);
         }
         Some(info)
     }
 
     /// Forgets the longer-unused half of the plans that no request holds.
-    fn forget_idle(&mut self) {
+    fn forget_idle(&mut self, crowds: &mut Crowds) {
         let mut idle: Vec<u64> =
             self.by_address.values().filter(|(info, _)| Arc::strong_count(info) == 1).map(|(_, used)| *used).collect();
         if idle.len() < IDLE_PLANS / 2 {
@@ -136,7 +159,13 @@ impl Plans {
         }
         idle.sort_unstable();
         let oldest_kept = idle[idle.len() / 2];
-        self.by_address.retain(|_, (info, used)| Arc::strong_count(info) > 1 || *used >= oldest_kept);
+        self.by_address.retain(|_, (info, used)| {
+            let kept = Arc::strong_count(info) > 1 || *used >= oldest_kept;
+            if !kept {
+                info.steps.iter().filter_map(|step| step.crowd).for_each(|crowd| crowds.remove(crowd));
+            }
+            kept
+        });
     }
 }
 
@@ -148,14 +177,21 @@ pub(super) mod tests {
     pub(in super::super) fn plan(deps: &[&[u32]]) -> Arc<PlanDesc> {
         let dispatches = deps
             .iter()
-            .map(|deps| DispatchDesc { arm: ArmId(7), workgroups: 4, flops: 1, bytes: 1, deps: deps.to_vec() })
+            .map(|deps| DispatchDesc {
+                arm: ArmId(7),
+                workgroups: 4,
+                flops: 1,
+                bytes: 1,
+                deps: deps.to_vec(),
+                gather: None,
+            })
             .collect();
         Arc::new(PlanDesc { model: 0, dispatches })
     }
 
     pub(in super::super) fn info(desc: &Arc<PlanDesc>) -> Option<(Arc<PlanInfo>, CostModel)> {
         let mut cost = CostModel::new(DeviceModel::for_parallelism(256));
-        let info = Plans::default().get(desc, &mut Arms::default(), &mut cost)?;
+        let info = Plans::default().get(desc, &mut Arms::default(), &mut cost, &mut Crowds::default())?;
         Some((info, cost))
     }
 
@@ -173,8 +209,9 @@ pub(super) mod tests {
     fn idle_plans_are_forgotten() {
         let mut plans = Plans::default();
         let (mut arms, mut cost) = (Arms::default(), CostModel::new(DeviceModel::for_parallelism(256)));
+        let mut crowds = Crowds::default();
         for _ in 0..10 * IDLE_PLANS {
-            plans.get(&plan(&[&[]]), &mut arms, &mut cost).unwrap();
+            plans.get(&plan(&[&[]]), &mut arms, &mut cost, &mut crowds).unwrap();
         }
         assert!(plans.by_address.len() <= 2 * IDLE_PLANS);
     }

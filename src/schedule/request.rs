@@ -24,6 +24,8 @@ struct Cell {
     path: f64,
     /// Whether it has waited for company.
     held: bool,
+    /// Whether it is in the wave that is being formed.
+    picked: bool,
 }
 
 /// A scoreboard's memory, to be used again.
@@ -78,7 +80,7 @@ impl Request {
         Board(mut cells): Board,
     ) -> Self {
         cells.clear();
-        let cell = |waits| Cell { waits, issued: 0, alone: 0.0, path: 0.0, held: false };
+        let cell = |waits| Cell { waits, issued: 0, alone: 0.0, path: 0.0, held: false, picked: false };
         cells.extend(plan.steps.iter().map(|step| cell(step.waits)));
         let unissued = cells.len() as u32;
         let ending = (unissued == 0).then_some(Outcome::Completed);
@@ -162,6 +164,26 @@ impl Request {
         self.desc.deadline.is_none_or(|deadline| start.saturating_add(path) <= deadline)
     }
 
+    /// Whether workgroups of a dispatch are left.
+    pub(super) fn has_left(&self, dispatch: u32) -> bool {
+        self.cells[dispatch as usize].issued < self.plan.steps[dispatch as usize].workgroups
+    }
+
+    /// Notes that a dispatch is in the wave that is being formed.
+    pub(super) fn pick(&mut self, dispatch: u32) {
+        self.cells[dispatch as usize].picked = true;
+    }
+
+    /// Undoes [`Request::pick`].
+    pub(super) fn unpick(&mut self, dispatch: u32) {
+        self.cells[dispatch as usize].picked = false;
+    }
+
+    /// Whether a dispatch is in the wave that is being formed.
+    pub(super) fn is_picked(&self, dispatch: u32) -> bool {
+        self.cells[dispatch as usize].picked
+    }
+
     /// Notes that a dispatch is held back; whether that is the first time.
     pub(super) fn hold(&mut self, dispatch: u32) -> bool {
         !std::mem::replace(&mut self.cells[dispatch as usize].held, true)
@@ -176,6 +198,7 @@ impl Request {
     /// Notes that `count` further workgroups of a ready dispatch are issued.
     pub(super) fn issue(&mut self, dispatch: u32, count: u32) -> Progress {
         let cell = &mut self.cells[dispatch as usize];
+        cell.picked = false;
         cell.issued += count;
         if cell.issued < self.plan.steps[dispatch as usize].workgroups {
             return Progress::Partial;

@@ -42,6 +42,8 @@ pub struct Stats {
     pub waves: u64,
     /// Lanes issued.
     pub lanes: u64,
+    /// Lanes issued that ran as one with others.
+    pub gathered: u64,
     /// Requests that completed in time or had no deadline.
     pub completed: u64,
     /// Requests that completed late.
@@ -134,7 +136,7 @@ impl Scheduler {
         let id = RequestId(self.next_request);
         self.next_request += 1;
         let core = &mut self.core;
-        let Some(plan) = self.plans.get(&desc.plan, &mut core.arms, &mut core.cost) else {
+        let Some(plan) = self.plans.get(&desc.plan, &mut core.arms, &mut core.cost, &mut core.crowds) else {
             self.end(id, Outcome::Failed, now);
             return id;
         };
@@ -195,6 +197,7 @@ impl Scheduler {
             record.shares.extend_from_slice(&self.core.shares);
             record.waves.push((record.shares.len(), predicted));
             self.stats.lanes += wave.lanes.len() as u64;
+            self.stats.gathered += wave.lanes.iter().filter(|lane| lane.gathered != 1).count() as u64;
             if self.core.rules.scope == Scope::OneRequest {
                 room.only = Some(wave.lanes[0].request.0);
             }

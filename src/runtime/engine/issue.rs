@@ -7,7 +7,7 @@ use crate::link::Slot;
 use crate::plan::{Operand, Place, Source};
 use crate::runtime::Now;
 use crate::runtime::trace::LevelRecord;
-use crate::schedule::{Nanos, RequestId, Submission};
+use crate::schedule::{Lane, Nanos, RequestId, Submission};
 
 impl Engine {
     pub(super) fn issue(&mut self) -> Result<bool> {
@@ -30,6 +30,8 @@ impl Engine {
             self.stats.submissions += 1;
             self.stats.waves += submission.waves.len() as u64;
             self.stats.lanes += lanes as u64;
+            let lanes = submission.waves.iter().flat_map(|wave| &wave.lanes);
+            self.stats.gathered += lanes.filter(|lane| lane.gathered != 1).count() as u64;
             self.in_flight.insert(submission.id, InFlight { issued: now, waves: submission.waves });
             self.executor.submit(work)?;
             self.note_levels(now);
@@ -57,6 +59,9 @@ impl Engine {
         let apart = self.executor.heap_layout() == HeapLayout::Apart;
         for wave in &submission.waves {
             let mut lanes = Vec::with_capacity(wave.lanes.len());
+            for run in wave.runs() {
+                lanes.push(self.lane(run)?);
+            }
             let mut heaps = Vec::new();
             for lane in &wave.lanes {
                 let active = self
@@ -79,15 +84,6 @@ impl Engine {
                 if apart {
                     heaps = active.regions.iter().map(Allocation::slot).collect();
                 }
-                let dispatch = lane.dispatch as usize;
-                lanes.push(LaneWork {
-                    arm: lane.arm,
-                    grid: active.prepared.plan.plan.dispatches[dispatch].grid,
-                    first: lane.first,
-                    count: lane.count,
-                    operands: active.resolved.operands(dispatch, &active.regions).collect(),
-                    params: active.resolved.params[dispatch].clone(),
-                });
                 active.remaining -= u64::from(lane.count);
                 if active.remaining == 0 {
                     downloads(lane.request, active, &mut work.downloads);
@@ -96,6 +92,48 @@ impl Engine {
             work.waves.push(WaveWork { lanes, heaps });
         }
         Ok(work)
+    }
+}
+
+impl Engine {
+    /// The lane of a request, or of several that run as one.
+    fn lane(&self, run: &[Lane]) -> Result<LaneWork> {
+        let ended = || Error::internal("the scheduler issued a request that has ended");
+        let mut members = Vec::with_capacity(run.len());
+        for lane in run {
+            members.push(self.active.get(&lane.request).ok_or_else(ended)?);
+        }
+        let dispatch = run[0].dispatch as usize;
+        let planned = &members[0].prepared.plan.plan.dispatches[dispatch];
+        let mut params = members[0].resolved.params[dispatch].clone();
+        let mut furthest = 0;
+        if members.len() > 1 {
+            let gather =
+                planned.gather.as_ref().ok_or_else(|| Error::internal("a dispatch that cannot be gathered"))?;
+            let base = |active: &Active| active.regions[usize::from(gather.region)].base();
+            members.sort_by_key(|active| base(active));
+            let mut words = params.to_vec();
+            for (member, active) in members.iter().enumerate() {
+                let distance = base(active) - base(members[0]);
+                furthest = distance;
+                let word = words.get_mut(gather.word as usize + member).filter(|_| member < gather.width as usize);
+                let word = word.ok_or_else(|| Error::internal("more requests than a dispatch can gather"))?;
+                *word = match member {
+                    0 => members.len() as u32,
+                    _ => u32::try_from(distance / 16).map_err(|_| Error::internal("requests too far apart"))?,
+                };
+            }
+            params = words.into();
+        }
+        let operands = members[0].resolved.operands(dispatch, &members[0].regions);
+        // Tensors of the requests' own are told to reach up to the furthest's end.
+        let reach = |((base, bytes), operand): ((u64, u64), &Operand)| match operand.place {
+            Place::Activation { .. } => (base, (bytes + furthest).min(u64::from(u32::MAX))),
+            Place::Weight(_) => (base, bytes),
+        };
+        let operands = operands.zip(&planned.operands).map(reach).collect();
+        let Lane { arm, first, count, .. } = run[0];
+        Ok(LaneWork { arm, grid: planned.grid, first, count, operands, params })
     }
 }
 

@@ -96,10 +96,7 @@ impl Engine {
         match Resolved::new(plan, residency, &slots, &mut self.executor) {
             Ok(resolved) => {
                 // Every kernel is compiled ahead of its turn, not when the request gets there.
-                let mut arms: Vec<_> = resolved.desc.dispatches.iter().map(|dispatch| dispatch.arm).collect();
-                arms.sort();
-                arms.dedup();
-                for arm in arms {
+                for &arm in &resolved.arms {
                     if !self.executor.pipelines().ready(&[arm]) {
                         self.executor.pipelines().want(&[arm]);
                     }
@@ -119,11 +116,12 @@ impl Engine {
         }
     }
 
-    /// Whether every kernel of a plan is compiled. Where all known ones are, nothing is looked up.
+    /// Whether every kernel of a plan is compiled, but for those of gathered lanes. Where all known ones are, nothing is
+    /// looked up.
     fn compiled(&mut self, resolved: &Resolved) -> bool {
         let pipelines = self.executor.pipelines();
         let stats = pipelines.stats();
-        stats.singles == stats.arms || resolved.desc.dispatches.iter().all(|dispatch| pipelines.ready(&[dispatch.arm]))
+        stats.singles == stats.arms || resolved.arms.iter().all(|&arm| pipelines.ready(&[arm]))
     }
 
     fn start(&mut self, prepared: Prepared, regions: Vec<Allocation>, resolved: Arc<Resolved>) {

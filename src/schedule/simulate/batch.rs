@@ -73,6 +73,7 @@ pub(super) fn batched(stream: &Stream, size: u32) -> Arc<PlanDesc> {
             workgroups: dispatch.workgroups.saturating_mul(size),
             flops: dispatch.flops.saturating_mul(size.into()),
             bytes: (dispatch.bytes - weights).saturating_mul(size.into()).saturating_add(weights),
+            gather: None,
             ..dispatch.clone()
         }
     };
@@ -87,7 +88,8 @@ mod tests {
     use crate::schedule::simulate::Arrivals;
 
     fn stream(deadline: Nanos) -> Stream {
-        let dispatch = DispatchDesc { arm: ArmId(0), workgroups: 3, flops: 10, bytes: 100, deps: Vec::new() };
+        let dispatch =
+            DispatchDesc { arm: ArmId(0), workgroups: 3, flops: 10, bytes: 100, deps: Vec::new(), gather: None };
         let plan = Arc::new(PlanDesc { model: 0, dispatches: vec![dispatch] });
         Stream { weights: Some([80].into()), ..Stream::new(plan, Arrivals::Poisson { rate: 1.0 }, Some(deadline)) }
     }

@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 
 use super::VirtualDevice;
 use super::dice::Dice;
-use crate::schedule::cost::{CostModel, DispatchCost, WaveLoad};
-use crate::schedule::{ArmId, Lane, Nanos, PlanDesc, Wave};
+use crate::schedule::cost::{CostModel, DispatchCost, GatherCost, WaveLoad};
+use crate::schedule::{ArmId, DispatchDesc, Lane, Nanos, PlanDesc, Wave};
+
+/// What a dispatch truly costs, alone and as one lane for several requests.
+pub(super) type TrueCost = (DispatchCost, Option<GatherCost>);
 
 #[derive(Debug)]
 pub(super) struct Device {
@@ -16,7 +19,7 @@ pub(super) struct Device {
 }
 
 /// A lane's true cost, and how many times as long it takes for the time being.
-pub(super) type Truth<'a> = (&'a DispatchCost, f64);
+pub(super) type Truth<'a> = (&'a TrueCost, f64);
 
 impl Device {
     pub(super) fn new(spec: VirtualDevice, seed: u64) -> Self {
@@ -40,12 +43,12 @@ impl Device {
     }
 
     /// The true costs of a plan's dispatches.
-    pub(super) fn costs(&mut self, plan: &PlanDesc, factors: &[f64]) -> Vec<DispatchCost> {
-        plan.dispatches
-            .iter()
-            .zip(factors)
-            .map(|(dispatch, &factor)| self.cost.dispatch(dispatch).scaled(factor))
-            .collect()
+    pub(super) fn costs(&mut self, plan: &PlanDesc, factors: &[f64]) -> Vec<TrueCost> {
+        let cost = |(dispatch, &factor): (&DispatchDesc, &f64)| {
+            let gather = dispatch.gather.map(|gather| self.cost.gather(dispatch, &gather).scaled(factor));
+            (self.cost.dispatch(dispatch).scaled(factor), gather)
+        };
+        plan.dispatches.iter().zip(factors).map(cost).collect()
     }
 
     /// The duration of a wave.
@@ -66,10 +69,17 @@ impl Device {
         ((fixed + body.max(issue)) * self.dice.log_normal(self.spec.noise)) as Nanos
     }
 
-    fn join<'a>(&self, load: &mut WaveLoad, wave: &Wave, lookup: impl Fn(&Lane) -> Truth<'a>) {
-        for lane in &wave.lanes {
-            let (cost, factor) = lookup(lane);
-            *load = self.cost.joined(load, self.cost.load(&cost.scaled(factor), lane.count));
+    fn join<'a>(&mut self, load: &mut WaveLoad, wave: &Wave, lookup: impl Fn(&Lane) -> Truth<'a>) {
+        for run in wave.runs() {
+            let (&(alone, gather), _) = lookup(&run[0]);
+            // Members may come from streams of which only some straggle; the slowest holds up all.
+            let factor = run.iter().map(|lane| lookup(lane).1).fold(0.0, f64::max);
+            // Nothing is learned here, so that gathered lanes keep the factor of single ones.
+            let cost = match gather.filter(|_| run.len() > 1) {
+                Some(gather) => self.cost.gathered(&gather, run.len() as u32),
+                None => alone,
+            };
+            *load = self.cost.joined(load, self.cost.load(&cost.scaled(factor), run[0].count));
         }
     }
 }

@@ -5,12 +5,11 @@ use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 
 use super::batch::{Batcher, batched};
 use super::compiler::Compiler;
-use super::device::{Device, Truth};
+use super::device::{Device, TrueCost, Truth};
 use super::dice::Dice;
 use super::jobs::{Job, Jobs};
 use super::report::{Report, StreamReport};
 use super::{Arrivals, Front, Scenario, Stream};
-use crate::schedule::cost::DispatchCost;
 use crate::schedule::{ArmId, Lane, Nanos, Outcome, RequestDesc, Scheduler, Submission, SubmissionId, Wave};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,7 +40,7 @@ struct World<'a> {
     dice: Vec<Dice>,
     factors: Vec<Vec<f64>>,
     /// By plan, then dispatch. The plans of streams come first, then those of batches.
-    costs: Vec<Vec<DispatchCost>>,
+    costs: Vec<Vec<TrueCost>>,
     /// Plans of batches by stream and size, and where their costs are.
     batches: BTreeMap<(usize, u32), (std::sync::Arc<crate::schedule::PlanDesc>, usize)>,
     /// By stream, its kernels, and whether all are known to have pipelines.

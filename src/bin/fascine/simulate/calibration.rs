@@ -104,7 +104,7 @@ impl ModelTable {
             }
             let &DispatchRow { workgroups, flops, bytes, .. } = row;
             let arm = arms.id(&row.kernel);
-            dispatches.push(DispatchDesc { arm, workgroups, flops, bytes, deps: row.deps.clone() });
+            dispatches.push(DispatchDesc { arm, workgroups, flops, bytes, deps: row.deps.clone(), gather: None });
         }
         let plan = PlanDesc { model, dispatches };
         let measured: Option<Vec<Nanos>> = self.dispatches.iter().map(|row| row.nanos).collect();

@@ -359,6 +359,7 @@ impl StreamFile {
         let filled = (f64::from(self.workgroups) / f64::from(device.parallelism)).min(1.0);
         let time = self.micros * 1e-6 * filled;
         let dispatches = (0..self.dispatches).map(|index| DispatchDesc {
+            gather: None,
             arm: ArmId(index * 3 % 10),
             workgroups: self.workgroups,
             flops: (time * device.flops) as u64,

@@ -1,0 +1,363 @@
+//! Requests that run a dispatch as one lane: every bit is the single request's.
+#![cfg(feature = "cli")]
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use fascine::gpu::{
+    AdapterOptions, Allocation, Download, Executor, ExecutorOptions, Gpu, LaneWork, Upload, WaveWork, WeightPlace, Work,
+};
+use fascine::graph::{Attr, Graph, builder::GraphBuilder};
+use fascine::link::{Arm, Clamp, Slot};
+use fascine::plan::lower::{DeviceClass, Target};
+use fascine::plan::{Dispatch, ModelWeights, Operand, Place, Plan, Source, WeightId, plan};
+use fascine::reference::{Case, Suite};
+use fascine::schedule::{self, ArmId, Coalesce, Pipelines, SubmissionId};
+use fascine::tensor::DType;
+use fascine::{LoadOptions, Model, Options, Runtime, Tensor};
+
+/// xorshift64*
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, n: u32) -> u32 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        ((self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % u64::from(n)) as u32
+    }
+
+    fn floats(&mut self, len: usize) -> Vec<f32> {
+        (0..len).map(|_| (self.below(2001) as f32 - 1000.0) * 1e-3).collect()
+    }
+
+    fn tensor(&mut self, shape: &[usize]) -> Tensor {
+        Tensor::new(shape, self.floats(shape.iter().product())).unwrap()
+    }
+}
+
+/// A model with an input of that shape, and the kernels that its requests must be able to share.
+struct Subject {
+    graph: Graph,
+    inputs: Vec<Vec<usize>>,
+    shared: &'static [&'static str],
+}
+
+fn product(dice: &mut Dice, [rows, depth, columns]: [usize; 3], extras: bool) -> Subject {
+    let mut b = GraphBuilder::new(17);
+    let [m, k, n] = [rows, depth, columns].map(|size| size.to_string());
+    let x = b.input("x", DType::F32, [m.as_str(), k.as_str()]);
+    let w = b.constant(dice.tensor(&[depth, columns]));
+    let mut inputs = vec![vec![rows, depth]];
+    let y = if extras {
+        let bias = b.constant(dice.tensor(&[columns]));
+        let residual = b.input("residual", DType::F32, [m.as_str(), n.as_str()]);
+        inputs.push(vec![rows, columns]);
+        let attrs = [("activation", Attr::Str("gelu".into()))];
+        b.node("fascine.MatMul", [x, w, bias, residual], attrs)
+    } else {
+        b.node("MatMul", [x, w], [])
+    };
+    Subject { graph: b.finish([y]), inputs, shared: &["matmul_lanes", "matmul_tile"] }
+}
+
+fn lstm(dice: &mut Dice, [steps, batch, inputs, hidden]: [usize; 4], initial: bool) -> Subject {
+    let mut b = GraphBuilder::new(17);
+    let text = |size: usize| size.to_string();
+    let x = b.input("x", DType::F32, [text(steps).as_str(), &text(batch), &text(inputs)]);
+    let w = b.constant(dice.tensor(&[2, 4 * hidden, inputs]));
+    let r = b.constant(dice.tensor(&[2, 4 * hidden, hidden]));
+    let bias = b.constant(dice.tensor(&[2, 8 * hidden]));
+    let mut all = vec![Some(x), Some(w), Some(r), Some(bias)];
+    let mut shapes = vec![vec![steps, batch, inputs]];
+    if initial {
+        all.push(None);
+        for name in ["h", "c"] {
+            all.push(Some(b.input(name, DType::F32, ["2", text(batch).as_str(), &text(hidden)])));
+            shapes.push(vec![2, batch, hidden]);
+        }
+    }
+    let attrs = [("direction", Attr::Str("bidirectional".into())), ("hidden_size", Attr::Int(hidden as i64))];
+    let outputs = b.node_with("LSTM", all, attrs, 3);
+    Subject { graph: b.finish(outputs), inputs: shapes, shared: &["lstm_input", "lstm_step"] }
+}
+
+fn subjects(dice: &mut Dice) -> Vec<Subject> {
+    vec![
+        product(dice, [1, 512, 96], false),
+        product(dice, [1, 36, 30], true),
+        product(dice, [2, 64, 36], true),
+        product(dice, [3, 20, 7], false),
+        product(dice, [4, 128, 64], false),
+        product(dice, [7, 24, 40], true),
+        lstm(dice, [3, 1, 5, 24], true),
+        lstm(dice, [2, 2, 7, 10], false),
+    ]
+}
+
+struct Bench {
+    executor: Executor,
+    places: BTreeMap<WeightId, WeightPlace>,
+    submissions: u64,
+}
+
+/// One request: its memory and its inputs.
+struct Member {
+    regions: Vec<Allocation>,
+    inputs: Vec<Tensor>,
+}
+
+impl Bench {
+    fn new(clamp: Clamp) -> Self {
+        let gpu = Gpu::open(&AdapterOptions::default()).unwrap();
+        let executor = Executor::new(gpu, ExecutorOptions { clamp, ..Default::default() }).unwrap();
+        Bench { executor, places: BTreeMap::new(), submissions: 0 }
+    }
+
+    fn target(&self, class: DeviceClass) -> Target {
+        let caps = self.executor.caps();
+        let [least, most] = caps.subgroup_size;
+        let subgroup_size = if caps.subgroups && least == most { least } else { 0 };
+        Target { class, parallelism: 8, max_binding_bytes: caps.max_segment_bytes, subgroup_size }
+    }
+
+    fn slot(&self, operand: &Operand, member: &Member) -> Slot {
+        match operand.place {
+            Place::Activation { region, .. } => member.regions[usize::from(region)].slot(),
+            Place::Weight(id) => self.places[&id].slot,
+        }
+    }
+
+    fn operands(&self, dispatch: &Dispatch, member: &Member, more: u64) -> Vec<(u64, u64)> {
+        let of = |operand: &Operand| match operand.place {
+            Place::Activation { region, offset } => {
+                (member.regions[usize::from(region)].base() + offset, operand.bytes + more)
+            }
+            Place::Weight(id) => (self.places[&id].base, operand.bytes),
+        };
+        dispatch.operands.iter().map(of).collect()
+    }
+
+    fn arm(&mut self, dispatch: &Dispatch, gathered: bool, member: &Member) -> ArmId {
+        let slots = dispatch.operands.iter().map(|operand| self.slot(operand, member)).collect();
+        let variant = match &dispatch.gather {
+            Some(gather) if gathered => gather.variant.clone(),
+            _ => dispatch.variant.clone(),
+        };
+        let arm = self.executor.intern(Arm { variant, slots });
+        let start = Instant::now();
+        while !self.executor.pipelines().ready(&[arm]) {
+            self.executor.pipelines().want(&[arm]);
+            let failures = self.executor.pipelines().take_failures();
+            assert!(failures.is_empty() && start.elapsed() < Duration::from_secs(300), "{failures:?}");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        arm
+    }
+
+    /// The lanes of a dispatch for all members, in random pieces of its grid.
+    fn lanes(&mut self, dispatch: &Dispatch, members: &[Member], gathered: bool, dice: &mut Dice) -> Vec<LaneWork> {
+        let mut sets: Vec<Vec<&Member>> = members.iter().map(|member| vec![member]).collect();
+        if let Some(gather) = dispatch.gather.as_ref().filter(|_| gathered) {
+            sets = Vec::new();
+            let mut rest: Vec<&Member> = members.iter().collect();
+            while !rest.is_empty() {
+                let most = (gather.width as usize).min(rest.len());
+                sets.push(rest.split_off(rest.len() - 1 - dice.below(most as u32) as usize));
+            }
+        }
+        let mut lanes = Vec::new();
+        for mut set in sets {
+            let together = gathered && dispatch.gather.is_some();
+            let arm = self.arm(dispatch, together, set[0]);
+            let (mut params, mut furthest) = (dispatch.params.clone(), 0);
+            if let Some(gather) = dispatch.gather.as_ref().filter(|_| together) {
+                let base = |member: &Member| member.regions[usize::from(gather.region)].base();
+                set.sort_by_key(|member| base(member));
+                for (at, member) in set.iter().enumerate() {
+                    furthest = base(member) - base(set[0]);
+                    let word = if at == 0 { set.len() as u64 } else { furthest / 16 };
+                    params[gather.word as usize + at] = word as u32;
+                }
+            }
+            let (total, params) = (dispatch.workgroups(), Arc::from(params));
+            let mut first = 0;
+            while first < total {
+                let count = 1 + dice.below(total - first);
+                let operands = self.operands(dispatch, set[0], furthest);
+                lanes.push(LaneWork { arm, grid: dispatch.grid, first, count, operands, params: Arc::clone(&params) });
+                first += count;
+            }
+        }
+        lanes
+    }
+
+    /// The outputs of all members, as bytes.
+    fn run(&mut self, plan: &Plan, members: &[Member], gathered: bool, dice: &mut Dice) -> Vec<Vec<u8>> {
+        let mut work = Work {
+            id: SubmissionId(self.submissions),
+            clears: Vec::new(),
+            uploads: Vec::new(),
+            waves: Vec::new(),
+            downloads: Vec::new(),
+        };
+        self.submissions += 1;
+        let place = |member: &Member, place: Place| match place {
+            Place::Activation { region, offset } => {
+                let region = &member.regions[usize::from(region)];
+                (region.slot(), region.base() + offset)
+            }
+            Place::Weight(_) => panic!("inputs and outputs are the request's own"),
+        };
+        for member in members {
+            for (input, tensor) in plan.inputs.iter().zip(&member.inputs) {
+                let (slot, offset) = place(member, input.operand.unwrap().place);
+                work.uploads.push(Upload { slot, offset, bytes: Arc::from(tensor.bytes()) });
+            }
+            for output in &plan.outputs {
+                let Source::Device(operand) = output.source else { panic!("{} is computed", output.name) };
+                let (slot, offset) = place(member, operand.place);
+                let bytes = 4 * output.shape.iter().product::<usize>() as u64;
+                work.downloads.push(Download { slot, offset, bytes, tag: 0 });
+            }
+        }
+        for dispatch in &plan.dispatches {
+            let lanes = self.lanes(dispatch, members, gathered, dice);
+            // Single and gathered arms of a wave need a pipeline each; so do lanes of other slots.
+            let mut by_arm: BTreeMap<ArmId, Vec<LaneWork>> = BTreeMap::new();
+            lanes.into_iter().for_each(|lane| by_arm.entry(lane.arm).or_default().push(lane));
+            work.waves.extend(by_arm.into_values().map(|lanes| WaveWork { heaps: Vec::new(), lanes }));
+        }
+        self.executor.submit(work).unwrap();
+        loop {
+            self.executor.wait(Duration::from_millis(20)).unwrap();
+            if let Some(finished) = self.executor.poll().unwrap().pop() {
+                return finished.downloads.into_iter().map(|(_, bytes)| bytes).collect();
+            }
+        }
+    }
+}
+
+fn cases() -> u32 {
+    std::env::var("FASCINE_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(300)
+}
+
+fn check(clamp: Clamp, class: DeviceClass, seed: u64) {
+    let mut dice = Dice(seed);
+    let subjects = subjects(&mut dice);
+    let each = cases().div_ceil(subjects.len() as u32);
+    let mut bench = Bench::new(clamp);
+    for Subject { graph, inputs, shared } in &subjects {
+        let weights = Arc::new(ModelWeights::new());
+        let plan = plan(graph, inputs, &weights, &bench.target(class)).unwrap();
+        let kernels: Vec<&str> = plan.dispatches.iter().map(|d| d.variant.kernel().name.as_str()).collect();
+        for dispatch in plan.dispatches.iter().filter(|d| shared.contains(&d.variant.kernel().name.as_str())) {
+            let gather = dispatch.gather.as_ref().unwrap_or_else(|| panic!("not gathered among {kernels:?}"));
+            assert!(gather.shared > 0 && gather.shared <= dispatch.cost.bytes);
+        }
+        let ids = (0..weights.count()).map(WeightId);
+        let blobs: Vec<_> = ids.clone().map(|id| weights.bytes(id).unwrap()).collect();
+        let (group, places) = bench.executor.upload_weights(&blobs).unwrap();
+        bench.places = ids.zip(places).collect();
+        for case in 0..each {
+            let mut members = Vec::new();
+            for _ in 0..1 + dice.below(9) {
+                // Gaps between the members' memory vary.
+                let gap = bench.executor.allocate(256 * u64::from(1 + dice.below(8))).unwrap();
+                let regions = plan.regions.iter().map(|&bytes| bench.executor.allocate(bytes).unwrap()).collect();
+                bench.executor.free(gap);
+                members.push(Member { regions, inputs: inputs.iter().map(|shape| dice.tensor(shape)).collect() });
+            }
+            let alone = bench.run(&plan, &members, false, &mut dice);
+            let together = bench.run(&plan, &members, true, &mut dice);
+            assert!(alone == together, "{kernels:?} {class:?}, {inputs:?}, case {case}: {} members", members.len());
+            members.into_iter().flat_map(|member| member.regions).for_each(|region| bench.executor.free(region));
+        }
+        bench.executor.free_weights(group);
+    }
+}
+
+#[test]
+fn gathered_lanes_have_the_bits_of_single_ones_on_cpu_kernels() {
+    check(Clamp::Users, DeviceClass::Cpu, 11);
+}
+
+#[test]
+fn gathered_lanes_have_the_bits_of_single_ones_on_gpu_kernels() {
+    check(Clamp::Users, DeviceClass::Gpu, 12);
+}
+
+#[test]
+fn gathered_lanes_stay_in_their_range() {
+    for class in [DeviceClass::Cpu, DeviceClass::Gpu] {
+        check(Clamp::All, class, 13);
+    }
+}
+
+const ZOO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/zoo");
+
+fn load(runtime: &Runtime, name: &str) -> (Suite, Model) {
+    let suite = Suite::open(ZOO, name).unwrap();
+    let options = LoadOptions { synthetic_weights: true, ..LoadOptions::default() };
+    let model = runtime.load_with(&suite.model, &options).unwrap();
+    (suite, model)
+}
+
+fn submit(model: &Model, case: &Case) -> fascine::Request {
+    let inputs = case.inputs.iter();
+    let request = inputs.fold(model.request(), |request, (name, tensor)| request.input(name, tensor.clone()).unwrap());
+    request.submit().unwrap()
+}
+
+fn bytes(request: fascine::Request) -> Vec<Vec<u8>> {
+    request.wait().unwrap().outputs().map(|(_, tensor)| tensor.bytes().to_vec()).collect()
+}
+
+/// Rounds of eight requests at once until some ran together: pipelines for that are compiled once there was company.
+fn eight(name: &str, shorten: impl Fn(&Tensor) -> Tensor) {
+    let runtime = Runtime::new(Options::default()).unwrap();
+    let (suite, model) = load(&runtime, name);
+    let inputs = suite.cases[0].inputs.iter().map(|(name, tensor)| (name.clone(), shorten(tensor))).collect();
+    let case = &Case { name: suite.cases[0].name.clone(), inputs, outputs: Vec::new() };
+    let alone = bytes(submit(&model, case));
+    let start = Instant::now();
+    let mut rounds = 0;
+    while rounds < 3 || runtime.stats().unwrap().gathered == 0 {
+        assert!(start.elapsed() < Duration::from_secs(300), "nothing was gathered: {:?}", runtime.stats().unwrap());
+        let requests: Vec<_> = (0..8).map(|_| submit(&model, case)).collect();
+        for request in requests {
+            assert!(bytes(request) == alone, "{name}: bits differ from alone");
+        }
+        rounds += 1;
+    }
+    let stats = runtime.stats().unwrap();
+    assert!(stats.gathered <= stats.lanes && stats.gathered > 1, "{stats:?}");
+}
+
+#[test]
+fn eight_requests_of_lstm_vad_are_each_as_alone() {
+    eight("lstm_vad", Tensor::clone);
+}
+
+#[test]
+fn eight_requests_of_minilm_are_each_as_alone() {
+    // Four tokens: more fill a tile of rows by themselves, and there is nothing to gain.
+    eight("minilm", |ids| Tensor::new([1, 4], ids.as_slice::<i64>().unwrap()[..4].to_vec()).unwrap());
+}
+
+#[test]
+fn nothing_is_gathered_that_is_not_to_be() {
+    let runtime = Runtime::new(Options {
+        schedule: Some(schedule::Options { coalesce: Coalesce::No, ..schedule::Options::for_parallelism(2) }),
+        ..Options::default()
+    })
+    .unwrap();
+    let (suite, model) = load(&runtime, "lstm_vad");
+    for _ in 0..4 {
+        let requests: Vec<_> = (0..8).map(|_| submit(&model, &suite.cases[0])).collect();
+        requests.into_iter().for_each(|request| drop(bytes(request)));
+    }
+    assert_eq!(runtime.stats().unwrap().gathered, 0);
+}
