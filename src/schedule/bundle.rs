@@ -235,9 +235,10 @@ impl Core {
         let joined = self.cost.joined(wave, load);
         let (together, alone) = (self.cost.wave(&joined), self.cost.alone(load));
         let gain = self.cost.wave(wave) + alone - together;
-        // More of the same costs no pipeline, and keeps requests in step.
+        // More of the same costs no pipeline, and keeps in step what will gain by it later.
         let same = self.set.binary_search(&self.arms.id(arm)).is_ok();
-        let least = if same { 0.0 } else { self.options.min_gain * alone };
+        let later = same && request.is_short_steps(self.cost.fixed(1));
+        let least = if later { 0.0 } else { self.options.min_gain * alone };
         let pays = together <= longest && gain > 0.0 && gain >= least;
         let pick = Pick { tier, rank, arm, runs: arm, count, gathered: 1 };
         let heavy = self.cost.is_heavy(&step.cost, count);

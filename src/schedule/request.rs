@@ -11,6 +11,10 @@ use super::{Nanos, Outcome, RequestDesc, SubmissionId};
 /// long might be given up for ever.
 const SURE: f64 = 0.8;
 
+/// The part of a request's time from which on fixed costs of waves are a good part of it. Guessed: with less, requests that keep in
+/// step gain little and end later.
+const SHORT: f64 = 0.2;
+
 /// How far a dispatch is.
 #[derive(Clone, Copy, Debug)]
 struct Cell {
@@ -182,6 +186,11 @@ impl Request {
     /// Whether a dispatch is in the wave that is being formed.
     pub(super) fn is_picked(&self, dispatch: u32) -> bool {
         self.cells[dispatch as usize].picked
+    }
+
+    /// Whether fixed costs of waves are a good part of what is left.
+    pub(super) fn is_short_steps(&self, fixed: f64) -> bool {
+        f64::from(self.unissued) * fixed >= SHORT * self.work
     }
 
     /// Notes that a dispatch is held back; whether that is the first time.
