@@ -12,7 +12,6 @@ const DEVICE: DeviceModel =
 #[derive(Default)]
 struct Shop {
     any: bool,
-    lacks: Option<u32>,
     sets: Vec<Vec<u32>>,
     wanted: Vec<Vec<u32>>,
 }
@@ -26,8 +25,7 @@ impl Shop {
 impl Pipelines for Shop {
     fn ready(&mut self, arms: &[ArmId]) -> bool {
         let in_set = |set: &Vec<u32>| arms.iter().all(|arm| set.contains(&arm.0));
-        let lacks = arms.iter().any(|arm| Some(arm.0) == self.lacks);
-        !lacks && (self.any || arms.len() == 1 || self.sets.iter().any(in_set))
+        self.any || arms.len() == 1 || self.sets.iter().any(in_set)
     }
     fn want(&mut self, arms: &[ArmId]) {
         self.wanted.push(arms.iter().map(|arm| arm.0).collect());
@@ -418,114 +416,6 @@ fn predictions_say_how_far_they_are_off() {
     train(&mut scheduler, &chain(&[(0, 160, 900_000_000)]));
     let exact = scheduler.prediction_error();
     assert!(exact.p95 <= 0.051 && exact.waves == 40, "{exact:?}");
-}
-
-/// A dispatch on arm 3 that moves a megabyte of weights and some of its own; on arm 30 for up to four requests.
-fn weighty(shared: u64, flops: u64, workgroups: u32) -> Arc<PlanDesc> {
-    let gather = Some(GatherDesc { arm: ArmId(30), least: 2, width: 4, shared });
-    let dispatch = DispatchDesc { arm: ArmId(3), workgroups, flops, bytes: 1_050_000, deps: vec![], gather };
-    Arc::new(PlanDesc { model: 0, dispatches: vec![dispatch] })
-}
-
-/// Arm and requests of the runs of lanes of a submission's waves.
-fn runs(submission: &Submission) -> Vec<Vec<(u32, Vec<u64>)>> {
-    let run = |run: &[Lane]| (run[0].arm.0, run.iter().map(|lane| lane.request.0).collect());
-    submission.waves.iter().map(|wave| wave.runs().map(run).collect()).collect()
-}
-
-#[test]
-fn requests_of_one_plan_run_a_dispatch_as_one_lane() {
-    let plan = weighty(1_000_000, 1_000_000, 16);
-    for (requests, expected) in [
-        (1, vec![(3, vec![0])]),
-        (2, vec![(30, vec![0, 1])]),
-        (4, vec![(30, vec![0, 1, 2, 3])]),
-        (6, vec![(30, vec![0, 1, 2, 3]), (30, vec![4, 5])]),
-        (5, vec![(30, vec![0, 1, 2, 3]), (3, vec![4])]),
-    ] {
-        let mut scheduler = Scheduler::new(options(Policy::Bundled));
-        for _ in 0..requests {
-            submit(&mut scheduler, &plan, None);
-        }
-        let submission = scheduler.issue(0, &mut Shop::any()).unwrap();
-        assert_eq!(runs(&submission), [expected], "{requests} requests");
-        let wave = &submission.waves[0];
-        // Ten microseconds of weights, half a microsecond of its own, and the wave.
-        assert!(requests != 4 || (17_000..18_000).contains(&wave.predicted), "{wave:?}");
-        assert!(requests != 4 || (62_000..63_000).contains(&wave.separate), "{wave:?}");
-        let gathered = if requests == 5 { 4 } else { requests * u64::from(requests > 1) };
-        assert_eq!(scheduler.stats().gathered, gathered);
-        assert_eq!(scheduler.retire(submission.id, Some(&[20_000]), 30_000), Retired::Done);
-        assert_eq!((scheduler.take_ended().len() as u64, scheduler.outstanding()), (requests, 0));
-    }
-}
-
-#[test]
-fn others_and_those_who_left_are_not_gathered() {
-    let (plan, other) = (weighty(1_000_000, 1_000_000, 16), weighty(1_000_000, 1_000_000, 16));
-    let mut scheduler = Scheduler::new(options(Policy::Bundled));
-    let ids: Vec<_> = [&plan, &other, &plan, &plan, &other].map(|plan| submit(&mut scheduler, plan, None)).into();
-    assert_eq!(scheduler.cancel(ids[2], 0), Cancelled::Ended);
-    let submission = scheduler.issue(0, &mut Shop::any()).unwrap();
-    assert_eq!(runs(&submission), [[(30, vec![0, 3]), (30, vec![1, 4])]]);
-    // Its slot is taken by a request of another plan, which must not be taken for the one that left.
-    let mut scheduler = Scheduler::new(options(Policy::Bundled));
-    submit(&mut scheduler, &plan, None);
-    let left = submit(&mut scheduler, &plan, None);
-    scheduler.cancel(left, 0);
-    submit(&mut scheduler, &chain(&[(9, 1, 1_000)]), Some(1_000_000_000));
-    let submission = scheduler.issue(0, &mut Shop { sets: vec![vec![3, 30]], ..Shop::default() }).unwrap();
-    assert_eq!(runs(&submission), [[(9, vec![2])], [(3, vec![0])]]);
-}
-
-#[test]
-fn best_effort_joins_a_request_with_a_deadline() {
-    let plan = weighty(1_000_000, 1_000_000, 16);
-    let mut scheduler = Scheduler::new(options(Policy::Bundled));
-    for deadline in [None, Some(5_000_000), None] {
-        submit(&mut scheduler, &plan, deadline);
-    }
-    let submission = scheduler.issue(0, &mut Shop::any()).unwrap();
-    assert_eq!(runs(&submission), [[(30, vec![1, 0, 2])]]);
-}
-
-#[test]
-fn nothing_waits_for_the_gathered_arm() {
-    let plan = weighty(1_000_000, 1_000_000, 16);
-    let mut scheduler = Scheduler::new(options(Policy::Bundled));
-    let mut shop = Shop { lacks: Some(30), any: true, ..Shop::default() };
-    submit(&mut scheduler, &plan, None);
-    scheduler.issue(0, &mut shop).unwrap();
-    assert!(shop.wanted.is_empty(), "there was no company: {:?}", shop.wanted);
-    for _ in 0..3 {
-        submit(&mut scheduler, &plan, None);
-    }
-    let submission = scheduler.issue(0, &mut shop).unwrap();
-    assert_eq!(runs(&submission), [[(3, vec![1]), (3, vec![2]), (3, vec![3])]]);
-    assert_eq!(shop.wanted, [[30]]);
-}
-
-#[test]
-fn what_does_not_pay_is_not_gathered() {
-    let gathered = |plan: &Arc<PlanDesc>, options: Options| {
-        let mut scheduler = Scheduler::new(options);
-        for _ in 0..4 {
-            submit(&mut scheduler, plan, None);
-        }
-        scheduler.issue(0, &mut Shop::any()).unwrap();
-        scheduler.stats().gathered
-    };
-    // One workgroup that computes: four of them run side by side, a gathered one takes four times as long.
-    assert_eq!(gathered(&weighty(0, 10_000_000, 1), options(Policy::Bundled)), 0);
-    let plan = weighty(1_000_000, 1_000_000, 16);
-    assert_eq!(gathered(&plan, Options { coalesce: Coalesce::No, ..options(Policy::Bundled) }), 0);
-    assert_eq!(gathered(&plan, Options { max_lanes: 2, ..options(Policy::Bundled) }), 4);
-    assert_eq!(gathered(&plan, options(Policy::OnePass)), 0);
-    let mut few = (*plan).clone();
-    for (least, expected) in [(4, 4), (5, 0)] {
-        few.dispatches[0].gather = Some(GatherDesc { arm: ArmId(30), least, width: 8, shared: 1_000_000 });
-        assert_eq!(gathered(&Arc::new(few.clone()), options(Policy::Bundled)), expected, "{least} at least");
-    }
 }
 
 #[test]

@@ -1,0 +1,237 @@
+//! Requests of one plan that run a dispatch as one lane: when they do, with whom, and what it saves.
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Arc;
+
+use fascine::schedule::log::{Log, Recorder, ScheduleLog};
+use fascine::schedule::simulate::{Arrivals, Front, Scenario, Stream, VirtualDevice, simulate};
+use fascine::schedule::*;
+
+const DEVICE: DeviceModel =
+    DeviceModel { parallelism: 16, flops: 1e12, bytes: 1e11, wave: 5_000, lane: 100, submission: 0 };
+
+/// Pipelines for every set without `lacks`, or for single arms and `sets`; remembers what was wanted.
+#[derive(Default)]
+struct Shop {
+    any: bool,
+    lacks: Option<u32>,
+    sets: Vec<Vec<u32>>,
+    wanted: Vec<Vec<u32>>,
+}
+
+impl Shop {
+    fn any() -> Self {
+        Shop { any: true, ..Shop::default() }
+    }
+}
+
+impl Pipelines for Shop {
+    fn ready(&mut self, arms: &[ArmId]) -> bool {
+        let in_set = |set: &Vec<u32>| arms.iter().all(|arm| set.contains(&arm.0));
+        let lacks = arms.iter().any(|arm| Some(arm.0) == self.lacks);
+        !lacks && (self.any || arms.len() == 1 || self.sets.iter().any(in_set))
+    }
+    fn want(&mut self, arms: &[ArmId]) {
+        self.wanted.push(arms.iter().map(|arm| arm.0).collect());
+    }
+    fn compatible(&self, _: ArmId, _: ArmId) -> bool {
+        true
+    }
+}
+
+fn options(policy: Policy) -> Options {
+    Options { policy, device: DEVICE, ..Options::default() }
+}
+
+fn submit(scheduler: &mut Scheduler, plan: &Arc<PlanDesc>, deadline: Option<Nanos>) -> RequestId {
+    scheduler.submit(RequestDesc { plan: plan.clone(), deadline, ..RequestDesc::default() }, 0)
+}
+
+/// A dispatch on arm 3 that moves a megabyte of weights and some of its own; on arm 30 for up to four requests.
+fn weighty(shared: u64, flops: u64, workgroups: u32) -> Arc<PlanDesc> {
+    let gather = Some(GatherDesc { arm: ArmId(30), least: 2, width: 4, shared });
+    let dispatch = DispatchDesc { arm: ArmId(3), workgroups, flops, bytes: 1_050_000, deps: vec![], gather };
+    Arc::new(PlanDesc { model: 0, dispatches: vec![dispatch] })
+}
+
+/// Arm and requests of the runs of lanes of a submission's waves.
+fn runs(submission: &Submission) -> Vec<Vec<(u32, Vec<u64>)>> {
+    let run = |run: &[Lane]| (run[0].arm.0, run.iter().map(|lane| lane.request.0).collect());
+    submission.waves.iter().map(|wave| wave.runs().map(run).collect()).collect()
+}
+
+#[test]
+fn requests_of_one_plan_run_a_dispatch_as_one_lane() {
+    let plan = weighty(1_000_000, 1_000_000, 16);
+    for (requests, expected) in [
+        (1, vec![(3, vec![0])]),
+        (2, vec![(30, vec![0, 1])]),
+        (4, vec![(30, vec![0, 1, 2, 3])]),
+        (6, vec![(30, vec![0, 1, 2, 3]), (30, vec![4, 5])]),
+        (5, vec![(30, vec![0, 1, 2, 3]), (3, vec![4])]),
+    ] {
+        let mut scheduler = Scheduler::new(options(Policy::Bundled));
+        for _ in 0..requests {
+            submit(&mut scheduler, &plan, None);
+        }
+        let submission = scheduler.issue(0, &mut Shop::any()).unwrap();
+        assert_eq!(runs(&submission), [expected], "{requests} requests");
+        let wave = &submission.waves[0];
+        // Ten microseconds of weights, half a microsecond of its own, and the wave.
+        assert!(requests != 4 || (17_000..18_000).contains(&wave.predicted), "{wave:?}");
+        assert!(requests != 4 || (62_000..63_000).contains(&wave.separate), "{wave:?}");
+        let gathered = if requests == 5 { 4 } else { requests * u64::from(requests > 1) };
+        assert_eq!(scheduler.stats().gathered, gathered);
+        assert_eq!(scheduler.retire(submission.id, Some(&[20_000]), 30_000), Retired::Done);
+        assert_eq!((scheduler.take_ended().len() as u64, scheduler.outstanding()), (requests, 0));
+    }
+}
+
+#[test]
+fn others_and_those_who_left_are_not_gathered() {
+    let (plan, other) = (weighty(1_000_000, 1_000_000, 16), weighty(1_000_000, 1_000_000, 16));
+    let mut scheduler = Scheduler::new(options(Policy::Bundled));
+    let ids: Vec<_> = [&plan, &other, &plan, &plan, &other].map(|plan| submit(&mut scheduler, plan, None)).into();
+    assert_eq!(scheduler.cancel(ids[2], 0), Cancelled::Ended);
+    let submission = scheduler.issue(0, &mut Shop::any()).unwrap();
+    assert_eq!(runs(&submission), [[(30, vec![0, 3]), (30, vec![1, 4])]]);
+    // Its slot is taken by a request of another plan, which must not be taken for the one that left.
+    let mut scheduler = Scheduler::new(options(Policy::Bundled));
+    submit(&mut scheduler, &plan, None);
+    let left = submit(&mut scheduler, &plan, None);
+    scheduler.cancel(left, 0);
+    let dispatch = DispatchDesc { arm: ArmId(9), workgroups: 1, flops: 1_000, bytes: 0, deps: vec![], gather: None };
+    submit(&mut scheduler, &Arc::new(PlanDesc { model: 0, dispatches: vec![dispatch] }), Some(1_000_000_000));
+    let submission = scheduler.issue(0, &mut Shop { sets: vec![vec![3, 30]], ..Shop::default() }).unwrap();
+    assert_eq!(runs(&submission), [[(9, vec![2])], [(3, vec![0])]]);
+}
+
+#[test]
+fn best_effort_joins_a_request_with_a_deadline() {
+    let plan = weighty(1_000_000, 1_000_000, 16);
+    let mut scheduler = Scheduler::new(options(Policy::Bundled));
+    for deadline in [None, Some(5_000_000), None] {
+        submit(&mut scheduler, &plan, deadline);
+    }
+    let submission = scheduler.issue(0, &mut Shop::any()).unwrap();
+    assert_eq!(runs(&submission), [[(30, vec![1, 0, 2])]]);
+}
+
+#[test]
+fn nothing_waits_for_the_gathered_arm() {
+    let plan = weighty(1_000_000, 1_000_000, 16);
+    let mut scheduler = Scheduler::new(options(Policy::Bundled));
+    let mut shop = Shop { lacks: Some(30), any: true, ..Shop::default() };
+    submit(&mut scheduler, &plan, None);
+    scheduler.issue(0, &mut shop).unwrap();
+    assert!(shop.wanted.is_empty(), "there was no company: {:?}", shop.wanted);
+    for _ in 0..3 {
+        submit(&mut scheduler, &plan, None);
+    }
+    let submission = scheduler.issue(0, &mut shop).unwrap();
+    assert_eq!(runs(&submission), [[(3, vec![1]), (3, vec![2]), (3, vec![3])]]);
+    assert_eq!(shop.wanted, [[30]]);
+}
+
+#[test]
+fn what_does_not_pay_is_not_gathered() {
+    let gathered = |plan: &Arc<PlanDesc>, options: Options| {
+        let mut scheduler = Scheduler::new(options);
+        for _ in 0..4 {
+            submit(&mut scheduler, plan, None);
+        }
+        scheduler.issue(0, &mut Shop::any()).unwrap();
+        scheduler.stats().gathered
+    };
+    // One workgroup that computes: four of them run side by side, a gathered one takes four times as long.
+    assert_eq!(gathered(&weighty(0, 10_000_000, 1), options(Policy::Bundled)), 0);
+    let plan = weighty(1_000_000, 1_000_000, 16);
+    assert_eq!(gathered(&plan, Options { coalesce: Coalesce::No, ..options(Policy::Bundled) }), 0);
+    assert_eq!(gathered(&plan, Options { max_lanes: 2, ..options(Policy::Bundled) }), 4);
+    assert_eq!(gathered(&plan, options(Policy::OnePass)), 0);
+    let mut few = (*plan).clone();
+    for (least, expected) in [(4, 4), (5, 0)] {
+        few.dispatches[0].gather = Some(GatherDesc { arm: ArmId(30), least, width: 8, shared: 1_000_000 });
+        assert_eq!(gathered(&Arc::new(few.clone()), options(Policy::Bundled)), expected, "{least} at least");
+    }
+}
+
+/// The plan as one of another model.
+fn of_model(plan: &Arc<PlanDesc>, model: u32) -> Arc<PlanDesc> {
+    Arc::new(PlanDesc { model, ..(**plan).clone() })
+}
+
+#[test]
+fn a_straggler_runs_with_its_own_alone() {
+    let slow = weighty(1_000_000, 1_000_000, 16);
+    let sound = of_model(&slow, 1);
+    let mut scheduler = Scheduler::new(options(Policy::Bundled));
+    let mut now = 0;
+    // Both models' gathered waves are known, then those of one take ten times as long.
+    for (plan, factor, waves) in [(&sound, 1, 12), (&slow, 1, 12), (&slow, 10, 2)] {
+        for _ in 0..waves {
+            for _ in 0..4 {
+                scheduler.submit(RequestDesc { plan: plan.clone(), ..RequestDesc::default() }, now);
+            }
+            let submission = scheduler.issue(now, &mut Shop::any()).unwrap();
+            assert_eq!(submission.waves.len(), 1);
+            let time = submission.waves[0].predicted * factor;
+            now += time;
+            assert_eq!(scheduler.retire(submission.id, Some(&[time]), now), Retired::Done);
+        }
+        assert_eq!(scheduler.stats().stragglers, u64::from(factor > 1), "{:?}", scheduler.stats());
+    }
+    let first = scheduler.submit(RequestDesc { plan: slow.clone(), ..RequestDesc::default() }, now).0;
+    for plan in [&sound, &slow, &sound] {
+        scheduler.submit(RequestDesc { plan: plan.clone(), ..RequestDesc::default() }, now);
+    }
+    let submission = scheduler.issue(now, &mut Shop::any()).unwrap();
+    let expected = [[(30, vec![first, first + 2])], [(30, vec![first + 1, first + 3])]];
+    assert_eq!(runs(&submission), expected);
+}
+
+#[test]
+fn a_log_of_gathered_lanes_replays() {
+    let record = ScheduleLog::default();
+    let mut scheduler = Recorder::new(options(Policy::Bundled), Some(record.clone()));
+    let plans = [weighty(1_000_000, 1_000_000, 16), weighty(900_000, 2_000_000, 8)];
+    for round in 0..40u64 {
+        let now = round * 20_000;
+        for request in 0..1 + round % 6 {
+            let plan = plans[(round + request) as usize % 2].clone();
+            scheduler.submit(RequestDesc { plan, ..RequestDesc::default() }, now);
+        }
+        while let Some(submission) = scheduler.issue(now, &mut Shop::any()) {
+            let times: Vec<_> = submission.waves.iter().map(|wave| wave.predicted * (7 + round % 5) / 8).collect();
+            scheduler.retire(submission.id, Some(&times), now + times.iter().sum::<Nanos>());
+        }
+        scheduler.take_ended();
+    }
+    assert!(scheduler.stats().gathered > 40, "{:?}", scheduler.stats());
+    let text = serde_json::to_string(&record.log()).unwrap();
+    let log: Log = serde_json::from_str(&text).unwrap();
+    assert!(log == record.log());
+    assert_eq!(replay(&log).unwrap().requests as u64, scheduler.stats().completed);
+}
+
+#[test]
+fn a_virtual_device_reads_what_is_shared_once() {
+    let plan = weighty(1_000_000, 1_000_000, 16);
+    let completed = |coalesce| {
+        let closed = Arrivals::Closed { outstanding: 12 };
+        let report = simulate(&Scenario {
+            seed: 3,
+            warm_up: 10_000_000,
+            duration: 60_000_000,
+            device: VirtualDevice { compile: 1_000_000, notice: 1_000, ..VirtualDevice::new(DEVICE) },
+            options: Options { coalesce, ..options(Policy::Bundled) },
+            streams: vec![Stream::new(plan.clone(), closed, None)],
+            front: Front::Direct,
+            losses: Vec::new(),
+        });
+        report.total.completed as f64
+    };
+    // Four move 1.2 MB in one lane and 4.2 MB in lanes of their own.
+    let ratio = completed(Coalesce::Yes) / completed(Coalesce::No);
+    assert!((1.8..4.0).contains(&ratio), "{ratio}");
+}
