@@ -1,0 +1,253 @@
+//! Ratios of measured to estimated time.
+//!
+//! They are learned as by a Kalman filter without covariances: a wave's error is laid on its parts by how uncertain each of
+//! them is. So the fixed cost, which every wave tells of, soon keeps still, and what waves of several lanes take longer is
+//! laid on the lanes, however small the static estimate took them to be.
+
+use super::{CostKey, CostModel, FIXED, Share};
+use crate::schedule::ArmId;
+
+/// Spread of a measurement around a perfect prediction, as a part of it. Guessed: between a GPU's and a busy CPU's.
+const SPREAD: f64 = 0.2;
+/// How far a ratio may have drifted from one measurement to the next, as a part of it. Guessed; with [`SPREAD`] it gives a new
+/// measurement a tenth of the say once a ratio has settled.
+const DRIFT: f64 = 0.02;
+/// Uncertainty of a lane's time of which nothing is known: multiples of its estimate, or of a wave's fixed cost if that is more.
+/// Guessed.
+const UNKNOWN: (f64, f64) = (2.0, 0.5);
+/// Standard deviations by which a measurement may be off. What is further off counts as that far, and makes its parts less
+/// certain, so that one stall does little and a change that stays is learned in a few waves. Guessed.
+const OFF: f64 = 3.0;
+/// By how much it makes them less certain, in variance. Guessed.
+const DOUBT: f64 = 2.0;
+/// Shares of waves from which on a ratio counts as measured. Guessed.
+pub(super) const MEASURED: f64 = 1.0;
+/// Bounds of a ratio.
+const RATIO: (f64, f64) = (1e-4, 1e4);
+/// Bounds of the ratio of fixed costs, which completion times alone cannot tell from a host that was late.
+const FIXED_RATIO: (f64, f64) = (1.0 / 32.0, 32.0);
+
+/// What was learned of an arm's dispatches of a size class, to be kept from run to run on the same adapter.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Learned {
+    /// The arm; `None` for the fixed costs of waves and lanes.
+    pub arm: Option<ArmId>,
+    /// The size class, of no meaning to the caller.
+    pub class: u32,
+    /// Measured over estimated time.
+    pub ratio: f64,
+    /// How much it rests on.
+    pub weight: f64,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ratio {
+    pub(super) value: f64,
+    /// Its uncertainty; `None` before the first measurement.
+    pub(super) variance: Option<f64>,
+    pub(super) seen: f64,
+}
+
+impl CostModel {
+    /// All that was learned, in a fixed order.
+    pub(in crate::schedule) fn learned(&self) -> Vec<Learned> {
+        let of = |arm, class, CostKey(key): CostKey| {
+            let Ratio { value, seen, .. } = self.ratios[key as usize];
+            Learned { arm, class, ratio: value, weight: seen }
+        };
+        let mut all: Vec<_> = self.keys.iter().map(|(&(arm, class), &key)| of(Some(arm), class, key)).collect();
+        all.push(of(None, 0, FIXED));
+        all.sort_by_key(|learned| (learned.arm, learned.class));
+        all
+    }
+
+    /// Takes over what was learned before. What makes no sense is left out.
+    pub(in crate::schedule) fn teach(&mut self, learned: &[Learned]) {
+        for &Learned { arm, class, ratio, weight } in learned {
+            if !ratio.is_finite() || ratio <= 0.0 || !weight.is_finite() || weight < 0.0 {
+                continue;
+            }
+            let key = arm.map_or(FIXED, |arm| self.key(arm, class));
+            let (least, most) = bounds(key);
+            let value = ratio.clamp(least, most);
+            let variance = (weight >= MEASURED).then(|| (value * SPREAD).powi(2));
+            self.ratios[key.0 as usize] = Ratio { value, variance, seen: weight };
+        }
+    }
+
+    /// Learns from a wave that took `measured`. Many waves of a submission rest on the same prediction: what counts is how far
+    /// off the present one is, or the same error would be corrected again and again.
+    pub(in crate::schedule) fn learn(&mut self, shares: &[Share], measured: f64) {
+        let predicted = self.predict(shares);
+        if predicted <= 0.0 || !measured.is_finite() || shares.is_empty() {
+            return;
+        }
+        let fixed = self.fixed(shares.len() as u32);
+        let mut parts = std::mem::take(&mut self.parts);
+        parts.clear();
+        parts.push((FIXED, fixed));
+        for share in shares {
+            let part = share.unit * self.scale(share.key, share.model);
+            match parts.iter_mut().rev().find(|(key, _)| *key == share.key) {
+                Some((_, sum)) => *sum += part,
+                None => parts.push((share.key, part)),
+            }
+        }
+        parts.retain(|&(_, part)| part > 0.0);
+
+        let alone = self.fixed(1);
+        let doubt = |&(key, part): &(CostKey, f64)| {
+            let ratio = &self.ratios[key.0 as usize];
+            ratio.variance(part, alone) * (part / ratio.value).powi(2)
+        };
+        let variance = (SPREAD * predicted).powi(2) + parts.iter().map(doubt).sum::<f64>();
+        let (error, most) = (measured - predicted, OFF * variance.sqrt());
+        let off = error.abs() > most;
+        for &(key, part) in &parts {
+            let ratio = &mut self.ratios[key.0 as usize];
+            let before = ratio.variance(part, alone);
+            let slope = part / ratio.value;
+            let gain = before * slope / variance;
+            let (least, greatest) = bounds(key);
+            ratio.value = (ratio.value + gain * error.clamp(-most, most)).clamp(least, greatest);
+            let after = before * if off { DOUBT } else { 1.0 - gain * slope };
+            ratio.variance = Some(after + (DRIFT * ratio.value).powi(2));
+            ratio.seen += part / predicted;
+        }
+        self.parts = parts;
+    }
+}
+
+impl Ratio {
+    /// The estimate as it is, seen in so many waves.
+    pub(super) fn new(seen: f64) -> Self {
+        Ratio { value: 1.0, variance: None, seen }
+    }
+
+    /// Its variance, where it stands for `part` nanoseconds of a wave and a lane's fixed cost is `fixed`.
+    fn variance(&self, part: f64, fixed: f64) -> f64 {
+        let unknown = (UNKNOWN.0 * part).max(UNKNOWN.1 * fixed) * self.value / part;
+        self.variance.unwrap_or(f64::INFINITY).min(unknown.powi(2))
+    }
+}
+
+fn bounds(key: CostKey) -> (f64, f64) {
+    if key == FIXED { FIXED_RATIO } else { RATIO }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::WaveLoad;
+    use super::super::tests::{DEVICE, desc};
+    use super::*;
+
+    #[test]
+    fn learns_what_it_is_told() {
+        let mut model = CostModel::new(DEVICE);
+        let slow = model.dispatch(&desc(64, 640_000, 0));
+        let load = |model: &CostModel| model.load(&slow, 64);
+        for _ in 0..60 {
+            let load = load(&model);
+            model.learn(&[model.share(&slow, load)], 3.0 * 640_110.0);
+        }
+        let predicted = model.alone(load(&model));
+        assert!((predicted / (3.0 * 640_110.0) - 1.0).abs() < 0.02, "{predicted}");
+    }
+
+    #[test]
+    fn lanes_that_were_thought_to_be_free_are_not() {
+        let mut model = CostModel::new(DEVICE);
+        let tiny = model.dispatch(&desc(4, 4, 0));
+        let wave = |model: &CostModel, lanes: usize| {
+            let load = model.load(&tiny, 4);
+            let wave = (0..lanes).fold(WaveLoad::default(), |wave, _| model.joined(&wave, load));
+            let mut shares = vec![model.share(&tiny, load); lanes];
+            model.close(&wave, &mut shares);
+            (shares, model.wave(&wave))
+        };
+        // The truth: 70 ns, and 60 ns for each lane, of which the static estimate has 110 and 1.
+        for round in 0..200 {
+            let lanes = 1 + round % 4;
+            let (shares, _) = wave(&model, lanes);
+            model.learn(&shares, 70.0 + 60.0 * lanes as f64);
+        }
+        for lanes in [1, 4] {
+            let (_, predicted) = wave(&model, lanes);
+            let truth = 70.0 + 60.0 * lanes as f64;
+            assert!((predicted / truth - 1.0).abs() < 0.15, "{lanes}: {predicted} {truth}");
+        }
+    }
+
+    #[test]
+    fn one_prediction_of_many_waves_is_corrected_once() {
+        let mut model = CostModel::new(DEVICE);
+        let cost = model.dispatch(&desc(64, 640_000, 0));
+        let load = model.load(&cost, 64);
+        let share = model.share(&cost, load);
+        for _ in 0..60 {
+            model.learn(&[share], 200_000.0);
+        }
+        let predicted = model.alone(model.load(&cost, 64));
+        assert!((predicted / 200_000.0 - 1.0).abs() < 0.05, "{predicted}");
+        assert!(model.fixed(1) > 20.0, "{}", model.fixed(1));
+    }
+
+    #[test]
+    fn a_change_that_stays_is_learned_soon() {
+        let mut model = CostModel::new(DEVICE);
+        let cost = model.dispatch(&desc(64, 640_000, 0));
+        let mut learn = |truth: f64, times: usize| {
+            for _ in 0..times {
+                let load = model.load(&cost, 64);
+                model.learn(&[model.share(&cost, load)], truth);
+            }
+            model.alone(model.load(&cost, 64))
+        };
+        learn(640_000.0, 200);
+        for truth in [2_500_000.0, 160_000.0] {
+            let predicted = learn(truth, 20);
+            assert!((predicted / truth - 1.0).abs() < 0.2, "{predicted} {truth}");
+        }
+    }
+
+    #[test]
+    fn an_outlier_moves_a_settled_ratio_little() {
+        let mut model = CostModel::new(DEVICE);
+        let cost = model.dispatch(&desc(64, 640_000, 0));
+        let load = model.load(&cost, 64);
+        for _ in 0..100 {
+            model.learn(&[model.share(&cost, load)], 640_110.0);
+        }
+        model.learn(&[model.share(&cost, load)], 1e15);
+        assert!(model.alone(model.load(&cost, 64)) < 3.0 * 640_110.0);
+    }
+
+    #[test]
+    fn a_stall_at_first_is_soon_forgotten() {
+        let mut model = CostModel::new(DEVICE);
+        let cost = model.dispatch(&desc(64, 640_000, 0));
+        let alone = |model: &CostModel| model.alone(model.load(&cost, 64));
+        for measured in [16.0 * 640_110.0, 640_110.0, 640_110.0, 640_110.0] {
+            let load = model.load(&cost, 64);
+            model.learn(&[model.share(&cost, load)], measured);
+        }
+        assert!(alone(&model) < 2.5 * 640_110.0, "{}", alone(&model));
+    }
+
+    #[test]
+    fn what_was_learned_can_be_taken_over() {
+        let mut model = CostModel::new(DEVICE);
+        let slow = model.dispatch(&desc(64, 640_000, 0));
+        for _ in 0..20 {
+            let load = model.load(&slow, 64);
+            model.learn(&[model.share(&slow, load)], 5e6);
+        }
+        let mut other = CostModel::new(DEVICE);
+        let nonsense = Learned { arm: None, class: 0, ratio: f64::NAN, weight: 1.0 };
+        other.teach(&[model.learned(), vec![nonsense]].concat());
+        assert_eq!(other.learned(), model.learned());
+        let again = other.dispatch(&desc(64, 640_000, 0));
+        assert_eq!(other.alone(other.load(&again, 64)), model.alone(model.load(&slow, 64)));
+        assert!(other.is_measured(&again));
+    }
+}
