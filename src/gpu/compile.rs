@@ -299,6 +299,8 @@ struct Warmer {
     queue: wgpu::Queue,
     table: wgpu::Buffer,
     stand_ins: [wgpu::Buffer; 2],
+    /// Pipelines in a row that the driver's cache did not keep.
+    not_kept: u32,
 }
 
 /// Longest wait for one warm-up; beyond it the first dispatch pays.
@@ -306,10 +308,11 @@ const WARM_LIMIT: Duration = Duration::from_secs(120);
 /// A warm-up that takes no longer was served from the driver's cache. Measured on llvmpipe: 1 to 16 ms against seconds, twice that
 /// on a busy host.
 const FROM_CACHE: Duration = Duration::from_millis(60);
-/// How often it is asked whether the cache has what was compiled, and how long before the first time; twice as long each time.
-/// Guessed: the driver writes it on a thread of low priority.
-const ASKED: u32 = 4;
-const ASK_AFTER: Duration = Duration::from_millis(30);
+/// How long to wait before each time that it is asked whether the cache has what was compiled. Guessed: the driver writes it on a
+/// thread of low priority; and asking in vain compiles anew.
+const ASK_AFTER: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(250)];
+/// Pipelines in a row that the cache did not keep after which it is not asked any more: there is none. Guessed.
+const NOT_KEPT: u32 = 2;
 
 impl Warmer {
     fn new(gpu: &Gpu) -> Result<Self> {
@@ -323,26 +326,28 @@ impl Warmer {
             })
         };
         let (table, stand_ins) = (buffer(), [buffer(), buffer()]);
-        Ok(Warmer { device, queue, table, stand_ins })
+        Ok(Warmer { device, queue, table, stand_ins, not_kept: 0 })
     }
 
     /// Warms up until the driver's cache has what it compiled: without that, the first dispatch would compile it again, on the
     /// thread that runs everything.
-    fn keep(&self, name: &str, linked: &Linked) -> Result<()> {
+    fn keep(&mut self, name: &str, linked: &Linked) -> Result<()> {
         let timed = || {
             let start = Instant::now();
             self.warm(name, linked).map(|()| start.elapsed())
         };
         let first = timed()?;
-        if first <= FROM_CACHE {
+        if first <= FROM_CACHE || self.not_kept >= NOT_KEPT {
             return Ok(());
         }
-        for turn in 0..ASKED {
-            std::thread::sleep(ASK_AFTER * (1 << turn));
+        for wait in ASK_AFTER {
+            std::thread::sleep(wait);
             if timed()? <= FROM_CACHE.max(first / 4) {
+                self.not_kept = 0;
                 return Ok(());
             }
         }
+        self.not_kept += 1;
         Err(Error::device(format!("the driver's cache does not keep {name}")))
     }
 
