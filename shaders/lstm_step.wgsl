@@ -86,25 +86,29 @@ fn clipped(x: f32) -> f32 {
     return select(x, clamp(x, -params.clip, params.clip), CLIP);
 }
 
-// Four requests' values: there is one without GATHER, and what the others hold is of no use.
+// Four requests' values.
 fn states(at: u32, away: vec4<u32>) -> vec4<f32> {
     if FIRST {
-        if GATHER {
-            return vec4(hidden[at], hidden[at + away.y], hidden[at + away.z], hidden[at + away.w]);
-        }
-        return vec4(hidden[at], 0.0, 0.0, 0.0);
+        return vec4(hidden[at], hidden[at + away.y], hidden[at + away.z], hidden[at + away.w]);
     }
-    if GATHER {
-        return vec4(y[at], y[at + away.y], y[at + away.z], y[at + away.w]);
-    }
-    return vec4(y[at], 0.0, 0.0, 0.0);
+    return vec4(y[at], y[at + away.y], y[at + away.z], y[at + away.w]);
 }
 
-fn gate(at: u32, away: vec4<u32>) -> vec4<f32> {
-    if GATHER {
-        return vec4(gates[at], gates[at + away.y], gates[at + away.z], gates[at + away.w]);
+fn gates_of(at: u32, away: vec4<u32>) -> vec4<f32> {
+    return vec4(gates[at], gates[at + away.y], gates[at + away.z], gates[at + away.w]);
+}
+
+// Writes one request's state and output.
+fn advance(state_at: u32, cell_at: u32, y_at: u32, i: f32, o: f32, f: f32, c: f32) {
+    var old = 0.0;
+    if !FIRST {
+        old = state[state_at];
+    } else if CELL {
+        old = cell[cell_at];
     }
-    return vec4(gates[at], 0.0, 0.0, 0.0);
+    let next = fma(sigmoid_(clipped(f)), old, sigmoid_(clipped(i)) * tanh_(clipped(c)));
+    state[state_at] = next;
+    y[y_at] = sigmoid_(clipped(o)) * tanh_(next);
 }
 
 @compute @workgroup_size(64)
@@ -120,43 +124,54 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let backwards = d == 1u || params.reverse == 1u;
     let t = select(params.step, params.steps - 1u - params.step, backwards);
     let g = ((t * params.directions + d) * params.batch + b) * 4u * size + h;
-    var away = vec4(0u);
-    var requests = 1u;
-    if GATHER {
-        requests = params.gather.x;
-        away = vec4(0u, 4u * params.gather.yzw);
-    }
-    var i = gate(g, away);
-    var o = gate(g + size, away);
-    var f = gate(g + 2u * size, away);
-    var c = gate(g + 3u * size, away);
     let y_base = d * params.y_direction + b * params.y_batch;
-    if !FIRST || HIDDEN {
-        let before = select(t - 1u, t + 1u, backwards);
-        var at = y_base + before * params.y_time;
-        if FIRST {
-            at = params.state_offset.x + d * params.state_direction.x + b * params.state_batch.x;
-        }
-        var w = d * size * 4u * size + h;
-        for (var k = 0u; k < size; k++) {
-            let s = states(at + k, away);
-            i = fma(s, vec4(weights[w]), i);
-            o = fma(s, vec4(weights[w + size]), o);
-            f = fma(s, vec4(weights[w + 2u * size]), f);
-            c = fma(s, vec4(weights[w + 3u * size]), c);
-            w += 4u * size;
-        }
+    let y_at = y_base + t * params.y_time + h;
+    let cell_at = params.state_offset.y + d * params.state_direction.y + b * params.state_batch.y + h;
+    var at = y_base + select(t - 1u, t + 1u, backwards) * params.y_time;
+    if FIRST {
+        at = params.state_offset.x + d * params.state_direction.x + b * params.state_batch.x;
     }
-    for (var r = 0u; r < requests; r++) {
-        var old = 0.0;
-        if !FIRST {
-            old = state[index + away[r]];
-        } else if CELL {
-            let start = params.state_offset.y + d * params.state_direction.y + b * params.state_batch.y;
-            old = cell[start + h + away[r]];
+    var w = d * size * 4u * size + h;
+    if GATHER {
+        let away = vec4(0u, 4u * params.gather.yzw);
+        var i = gates_of(g, away);
+        var o = gates_of(g + size, away);
+        var f = gates_of(g + 2u * size, away);
+        var c = gates_of(g + 3u * size, away);
+        if !FIRST || HIDDEN {
+            for (var k = 0u; k < size; k++) {
+                let s = states(at + k, away);
+                i = fma(s, vec4(weights[w]), i);
+                o = fma(s, vec4(weights[w + size]), o);
+                f = fma(s, vec4(weights[w + 2u * size]), f);
+                c = fma(s, vec4(weights[w + 3u * size]), c);
+                w += 4u * size;
+            }
         }
-        let next = fma(sigmoid_(clipped(f[r])), old, sigmoid_(clipped(i[r])) * tanh_(clipped(c[r])));
-        state[index + away[r]] = next;
-        y[y_base + t * params.y_time + h + away[r]] = sigmoid_(clipped(o[r])) * tanh_(next);
+        for (var r = 0u; r < params.gather.x; r++) {
+            let a = away[r];
+            advance(index + a, cell_at + a, y_at + a, i[r], o[r], f[r], c[r]);
+        }
+    } else {
+        var i = gates[g];
+        var o = gates[g + size];
+        var f = gates[g + 2u * size];
+        var c = gates[g + 3u * size];
+        if !FIRST || HIDDEN {
+            for (var k = 0u; k < size; k++) {
+                var s = 0.0;
+                if FIRST {
+                    s = hidden[at + k];
+                } else {
+                    s = y[at + k];
+                }
+                i = fma(s, weights[w], i);
+                o = fma(s, weights[w + size], o);
+                f = fma(s, weights[w + 2u * size], f);
+                c = fma(s, weights[w + 3u * size], c);
+                w += 4u * size;
+            }
+        }
+        advance(index, cell_at, y_at, i, o, f, c);
     }
 }
