@@ -305,8 +305,8 @@ struct Warmer {
 
 /// Longest wait for one warm-up; beyond it the first dispatch pays.
 const WARM_LIMIT: Duration = Duration::from_secs(120);
-/// A warm-up that takes no longer was served from the driver's cache. Measured on llvmpipe: 1 to 16 ms against seconds, twice that
-/// on a busy host.
+/// A warm-up that takes no longer was served from the driver's cache. Guessed, from 1 to 16 ms against seconds that were measured for
+/// first dispatches on llvmpipe.
 const FROM_CACHE: Duration = Duration::from_millis(60);
 /// How long to wait before each time that it is asked whether the cache has what was compiled. Guessed: the driver writes it on a
 /// thread of low priority; and asking in vain compiles anew.
