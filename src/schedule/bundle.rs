@@ -115,7 +115,7 @@ impl Core {
 
     fn pick(&mut self, pick: Pick) {
         if let Some(request) = self.requests[pick.rank.slot as usize].as_mut() {
-            request.pick(pick.rank.dispatch);
+            request.pick(pick.rank.dispatch, pick.tier);
         }
         self.picks.push(pick);
     }
@@ -130,6 +130,7 @@ impl Core {
         for (tier, arm, queue) in self.taken.drain(..) {
             self.ready[tier.index()].put_back(arm, queue);
         }
+        self.move_demoted();
         self.picks.clear();
         if let Some(request) = self.requests[leader.rank.slot as usize].as_mut() {
             request.unpick(leader.rank.dispatch);
@@ -154,6 +155,9 @@ impl Core {
             if !self.stragglers.may_share(request.plan.model, self.shares[0].model) {
                 apart += 1;
                 self.passed.push(rank);
+                continue;
+            }
+            if self.demotes(of.0, rank, of.1) {
                 continue;
             }
             if self.gathered((of.0, rank), wave, longest, pipelines) {
@@ -250,6 +254,7 @@ impl Core {
         for (tier, arm, queue) in self.taken.drain(..) {
             self.ready[tier.index()].put_back(arm, queue);
         }
+        self.move_demoted();
         let predicted = self.cost.wave(wave);
         self.cost.close(wave, &mut self.shares);
         let waiting = self.waiting.map(|waiting| waiting > 0);

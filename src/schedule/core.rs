@@ -2,6 +2,7 @@
 
 use super::cost::{CostModel, Share};
 use super::crowd::{Crowds, Place};
+use super::margin::Margins;
 use super::options::{Ranking, Rules};
 use super::parts::{Account, TIERS, Tier};
 use super::plan::Arms;
@@ -10,7 +11,7 @@ use super::request::Request;
 use super::sets::Sets;
 use super::slice::Slice;
 use super::straggler::Stragglers;
-use super::{Admission, ArmId, Class, Lane, Nanos, Options, Outcome, Pipelines};
+use super::{ArmId, Class, Lane, Nanos, Options, Outcome, Pipelines};
 
 /// A lane chosen for a wave.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +42,7 @@ pub(super) struct Core {
     /// By tier, dispatches in the ready queues whose requests go on.
     pub(super) waiting: [usize; TIERS],
     pub(super) slice: Slice,
+    pub(super) margins: Margins,
     /// When the next wave starts, by prediction.
     pub(super) start: Nanos,
     /// Predicted time of waves over that of their lanes apart, of late.
@@ -56,6 +58,8 @@ pub(super) struct Core {
     pub(super) picks: Vec<Pick>,
     pub(super) taken: Vec<(Tier, ArmIndex, Queue)>,
     pub(super) passed: Vec<Rank>,
+    /// Ready dispatches to be moved into another tier.
+    pub(super) demoted: Vec<(Tier, ArmIndex, Rank)>,
     /// Those who may run a dispatch together.
     pub(super) mates: Vec<Place>,
     /// Arms that the wave that is being formed has no pipeline with.
@@ -74,6 +78,7 @@ impl Core {
         Core {
             slice: Slice::new(rules.slice, rules.in_flight, &options.device),
             rules,
+            margins: Margins::default(),
             cost: CostModel::new(options.device),
             stragglers: Stragglers::default(),
             account: Account::new(options.parts, options.slice),
@@ -93,6 +98,7 @@ impl Core {
             picks: Vec::new(),
             taken: Vec::new(),
             passed: Vec::new(),
+            demoted: Vec::new(),
             mates: Vec::new(),
             refused: Vec::new(),
             released: Vec::new(),
@@ -149,7 +155,7 @@ impl Core {
         self.waiting[tier.index()] += 1;
         self.became_ready += 1;
         let mut class = request.desc.class;
-        let deadline = request.desc.deadline.filter(|_| tier == Tier::DEADLINE);
+        let deadline = request.desc.deadline.filter(|_| tier.has_deadlines());
         let urgency = match self.rules.ranking {
             Ranking::Deadline => deadline.unwrap_or(0),
             Ranking::Slack => deadline.map_or(0, |deadline| deadline.saturating_sub(request.total as Nanos)),
@@ -187,42 +193,6 @@ impl Core {
                 *waiting -= ready as usize;
             }
         }
-    }
-
-    /// Whether the head of the deadline tier can no longer be in time. If so it is no longer there.
-    pub(super) fn gives_up(&mut self, rank: Rank, arm: ArmIndex) -> bool {
-        if !self.rules.ranking.knows_deadlines() {
-            return false;
-        }
-        let start = self.start;
-        let Some(request) = self.requests[rank.slot as usize].as_mut() else { return false };
-        if request.can_keep(rank.dispatch, start, request.scale(&self.cost)) {
-            return false;
-        }
-        // What was predicted when it came may be out of date.
-        request.predict(&self.cost);
-        if request.can_keep(rank.dispatch, start, 1.0) {
-            return false;
-        }
-        let (from, tier) = (Tier::DEADLINE, Tier::best_effort(request.desc.class));
-        self.ready[from.index()].drop_head(arm);
-        if request.desc.admission == Admission::DropLate {
-            self.stop(rank.slot, Outcome::Dropped);
-            self.dropped.push(rank.slot);
-            return true;
-        }
-        request.tier = tier;
-        request.ready[from.index()] -= 1;
-        request.ready[tier.index()] += 1;
-        self.waiting[from.index()] -= 1;
-        self.waiting[tier.index()] += 1;
-        let crowd = request.plan.steps[rank.dispatch as usize].crowd;
-        let moved = Rank { urgency: 0, ..rank };
-        self.ready[tier.index()].push(arm, moved);
-        if let Some(crowd) = crowd {
-            self.move_in_crowd(crowd, (from, rank), (tier, moved));
-        }
-        true
     }
 
     pub(super) fn has_pipeline(&mut self, arm: ArmIndex, pipelines: &mut dyn Pipelines) -> bool {

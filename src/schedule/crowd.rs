@@ -202,7 +202,7 @@ impl Core {
             let Some(request) = self.requests[rank.slot as usize].as_mut() else { continue };
             let step = request.plan.steps[rank.dispatch as usize];
             let count = step.workgroups - request.issued(rank.dispatch);
-            request.pick(rank.dispatch);
+            request.pick(rank.dispatch, tier);
             let gathered = if index == 0 { members } else { 0 };
             self.picks.push(Pick { tier, rank, arm: step.arm, runs, count, gathered });
             if index == 0 {

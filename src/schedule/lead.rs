@@ -78,7 +78,9 @@ impl Core {
             while let Some(&(rank, arm)) = self.ready[tier.index()].heads().get(at) {
                 if self.live(rank).is_none() {
                     self.ready[tier.index()].drop_head(arm);
-                } else if tier == Tier::DEADLINE && self.gives_up(rank, arm) {
+                } else if self.demotes(tier, rank, arm) {
+                    self.ready[tier.index()].drop_head(arm);
+                    self.move_demoted();
                     *moved = true;
                 } else if only.is_some_and(|only| only != rank.request) {
                     return None;
@@ -146,7 +148,7 @@ impl Core {
     /// The longest that a wave may take whose leader alone takes `alone`, so that riders do not cost the leader its
     /// deadline. What the leader leaves free of the device is theirs in any case.
     pub(super) fn longest(&self, leader: Leader, alone: f64, Slot { budget, .. }: Slot) -> f64 {
-        let request = self.live(leader.rank).filter(|_| leader.tier == Tier::DEADLINE);
+        let request = self.live(leader.rank).filter(|_| leader.tier.has_deadlines());
         let deadline = request.and_then(|request| request.desc.deadline);
         let tight = alone * TIGHT;
         let stretched = match (request, deadline.filter(|_| self.rules.ranking.knows_deadlines())) {

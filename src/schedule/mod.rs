@@ -20,6 +20,7 @@ mod crowd;
 mod error;
 mod lead;
 pub mod log;
+mod margin;
 mod options;
 mod parts;
 mod plan;

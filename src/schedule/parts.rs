@@ -3,8 +3,8 @@
 use super::options::Parts;
 use super::{Class, Nanos};
 
-/// Work with a deadline that can be kept, then the rest by class.
-pub(super) const TIERS: usize = 4;
+/// Work with a deadline that can be kept, then that with one that may be kept, then the rest by class.
+pub(super) const TIERS: usize = 5;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Tier(u8);
@@ -13,13 +13,21 @@ impl Tier {
     /// Work that can keep its deadline.
     pub(super) const DEADLINE: Tier = Tier(0);
 
+    /// Work that misses its deadline by prediction, though not by so much that it is sure.
+    pub(super) const DOUBTFUL: Tier = Tier(1);
+
     /// Work of a class without a deadline, or that cannot keep it.
     pub(super) fn best_effort(class: Class) -> Tier {
         match class {
-            Class::Interactive => Tier(1),
-            Class::Normal => Tier(2),
-            Class::Background => Tier(3),
+            Class::Interactive => Tier(2),
+            Class::Normal => Tier(3),
+            Class::Background => Tier(4),
         }
+    }
+
+    /// Whether its work goes by deadlines.
+    pub(super) fn has_deadlines(self) -> bool {
+        self <= Tier::DOUBTFUL
     }
 
     pub(super) fn index(self) -> usize {
@@ -43,8 +51,8 @@ pub(super) struct Account {
 
 impl Account {
     pub(super) fn new(parts: Parts, slice: Nanos) -> Self {
-        let part = |part: f64| if part.is_finite() { part.clamp(0.0, 1.0 / TIERS as f64) } else { 0.0 };
-        let parts = [0.0, part(parts.interactive), part(parts.normal), part(parts.background)];
+        let part = |part: f64| if part.is_finite() { part.clamp(0.0, 0.25) } else { 0.0 };
+        let parts = [0.0, 0.0, part(parts.interactive), part(parts.normal), part(parts.background)];
         Account { parts, owed: [0.0; TIERS], bound: slice as f64 }
     }
 
@@ -64,7 +72,7 @@ impl Account {
 
     /// Tiers in the order in which they may lead: one that is owed half the bound first.
     pub(super) fn order(&self) -> [Tier; TIERS] {
-        let mut order = [Tier(0), Tier(1), Tier(2), Tier(3)];
+        let mut order = std::array::from_fn(|tier| Tier(tier as u8));
         let first = (1..TIERS).filter(|&tier| self.owed[tier] >= self.bound / 2.0).max_by(|&a, &b| {
             let owed = |tier: usize| self.owed[tier];
             owed(a).total_cmp(&owed(b)).then(b.cmp(&a))
@@ -91,20 +99,20 @@ mod tests {
             used[tier] = 1.0;
             account.enter(100.0, used, [true; TIERS]);
         }
-        assert!(led[2].abs_diff(1_000) < 10 && led[3].abs_diff(500) < 10, "{led:?}");
-        assert_eq!(led[1], 0);
+        assert!(led[3].abs_diff(1_000) < 10 && led[4].abs_diff(500) < 10, "{led:?}");
+        assert_eq!((led[1], led[2]), (0, 0));
     }
 
     #[test]
     fn idle_tiers_save_nothing_up() {
         let mut account = Account::new(Parts::default(), 1_000);
         for _ in 0..100 {
-            account.enter(100.0, [1.0, 0.0, 0.0, 0.0], [true, false, false, false]);
+            account.enter(100.0, [1.0, 0.0, 0.0, 0.0, 0.0], [true, false, false, false, false]);
         }
         assert_eq!(account.order()[0], Tier::DEADLINE);
-        account.enter(4_000.0, [1.0, 0.0, 0.0, 0.0], [true, false, true, false]);
+        account.enter(4_000.0, [1.0, 0.0, 0.0, 0.0, 0.0], [true, false, false, true, false]);
         assert_eq!(account.order()[0], Tier::DEADLINE);
-        account.enter(1_000.0, [1.0, 0.0, 0.0, 0.0], [true, false, true, false]);
+        account.enter(1_000.0, [1.0, 0.0, 0.0, 0.0, 0.0], [true, false, false, true, false]);
         assert_eq!(account.order()[0], Tier::best_effort(Class::Normal));
     }
 }

@@ -7,10 +7,6 @@ use super::parts::{TIERS, Tier};
 use super::plan::PlanInfo;
 use super::{Nanos, Outcome, RequestDesc, SubmissionId};
 
-/// The part of a predicted time that is sure to be needed. Guessed; were it 1, a model whose time is predicted a little too
-/// long might be given up for ever.
-const SURE: f64 = 0.8;
-
 /// The part of a request's time from which on fixed costs of waves are a good part of it. Guessed: with less, requests that keep in
 /// step gain little and end later.
 const SHORT: f64 = 0.2;
@@ -67,6 +63,10 @@ pub(super) struct Request {
     pub(super) total: f64,
     /// Predicted time of the dispatches that are left, had each a wave of its own.
     pub(super) work: f64,
+    /// When it came.
+    pub(super) arrived: Nanos,
+    /// Whether it began when it could keep its deadline with a margin.
+    pub(super) promised: bool,
     /// The factor of its model that these rest on.
     factor: f64,
     unissued: u32,
@@ -82,6 +82,7 @@ impl Request {
         tier: Tier,
         cost: &CostModel,
         Board(mut cells): Board,
+        now: Nanos,
     ) -> Self {
         cells.clear();
         let cell = |waits| Cell { waits, issued: 0, alone: 0.0, path: 0.0, held: false, picked: false };
@@ -101,6 +102,8 @@ impl Request {
             total: 0.0,
             work: 0.0,
             factor: 1.0,
+            arrived: now,
+            promised: false,
             unissued,
             cells,
         };
@@ -151,6 +154,11 @@ impl Request {
         self.desc.deadline?.checked_sub(now)?.checked_sub(self.total as Nanos)
     }
 
+    /// The time from its arrival to its deadline.
+    pub(super) fn allowed(&self) -> Option<Nanos> {
+        Some(self.desc.deadline?.saturating_sub(self.arrived))
+    }
+
     /// How many times as long it takes as was predicted when it came, by its model's present factor.
     pub(super) fn scale(&self, cost: &CostModel) -> f64 {
         cost.factor(self.plan.model) / self.factor
@@ -164,7 +172,7 @@ impl Request {
     /// Whether it can still keep its deadline, if `dispatch` starts at `start`, nothing delays it, and it takes `scale` times
     /// as long as predicted when it came.
     pub(super) fn can_keep(&self, dispatch: u32, start: Nanos, scale: f64) -> bool {
-        let path = if self.predictable { (self.path(dispatch) * scale * SURE) as Nanos } else { 0 };
+        let path = if self.predictable { (self.path(dispatch) * scale) as Nanos } else { 0 };
         self.desc.deadline.is_none_or(|deadline| start.saturating_add(path) <= deadline)
     }
 
@@ -173,8 +181,9 @@ impl Request {
         self.cells[dispatch as usize].issued < self.plan.steps[dispatch as usize].workgroups
     }
 
-    /// Notes that a dispatch is in the wave that is being formed.
-    pub(super) fn pick(&mut self, dispatch: u32) {
+    /// Notes that a dispatch is in the wave that is being formed, out of a tier.
+    pub(super) fn pick(&mut self, dispatch: u32, tier: Tier) {
+        self.promised |= self.untouched() && tier == Tier::DEADLINE;
         self.cells[dispatch as usize].picked = true;
     }
 
@@ -253,7 +262,7 @@ mod tests {
 
     fn request(deps: &[&[u32]]) -> Request {
         let (info, cost) = info(&plan(deps)).unwrap();
-        Request::new(0, RequestDesc::default(), info, Tier::DEADLINE, &cost, Board::default())
+        Request::new(0, RequestDesc::default(), info, Tier::DEADLINE, &cost, Board::default(), 0)
     }
 
     #[test]

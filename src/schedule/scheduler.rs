@@ -143,7 +143,7 @@ impl Scheduler {
         let board = self.boards.pop().unwrap_or_default();
         let tier = core.tier(desc.deadline, desc.class);
         let key = desc.key;
-        let request = Request::new(id.0, desc, plan, tier, &core.cost, board);
+        let request = Request::new(id.0, desc, plan, tier, &core.cost, board, now);
         let replaced = key.and_then(|key| self.keys.get(&key)).and_then(|earlier| self.slots.get(earlier)).copied();
         let replaced = replaced.filter(|&slot| core.requests[slot as usize].as_ref().is_some_and(Request::untouched));
         let refused = core.refuses(&request, now.max(self.horizon), replaced).then_some(Outcome::Rejected);
@@ -386,6 +386,9 @@ impl Scheduler {
         let place = &mut self.core.requests[slot as usize];
         let Some(outcome) = place.as_ref().and_then(|request| request.ended(now)) else { return };
         if let Some(request) = place.take() {
+            if matches!(outcome, Outcome::Completed | Outcome::CompletedLate) {
+                self.core.note_promise(&request, outcome == Outcome::Completed);
+            }
             let id = RequestId(request.id);
             if let Some(key) = request.desc.key
                 && self.keys.get(&key) == Some(&id)
