@@ -232,7 +232,8 @@ impl Scheduler {
         Some(Submission { id, waves })
     }
 
-    /// Notes that a submission is done, with the measured duration of each wave where there is one.
+    /// Notes that a submission is done, with the measured duration of each wave where there is one. Nothing is learned of
+    /// waves beyond the durations given.
     pub fn retire(&mut self, id: SubmissionId, times: Option<&[Nanos]>, now: Nanos) -> Retired {
         let Some(at) = self.in_flight.iter().position(|flight| flight.id == id) else { return Retired::Unknown };
         let InFlight { issued, mut record, .. } = self.in_flight.remove(at);
@@ -355,7 +356,9 @@ impl Scheduler {
                 self.errors.add(predicted, measured);
             }
         }
-        stragglers.note_timed(times.is_some());
+        if times != Some(&[]) {
+            stragglers.note_timed(times.is_some());
+        }
         let whole = Unit { waves, start: 0, shares, predicted, measured: interval as f64 };
         let together = times.is_none().then(|| stragglers.judge(&whole, cost, now));
         let mut start = 0;
