@@ -299,6 +299,14 @@ impl Scheduler {
         None
     }
 
+    /// When the first submission in flight will be done, by prediction; `None` if nothing is in flight. It may have passed.
+    pub fn next_retirement(&self) -> Option<Nanos> {
+        let InFlight { issued, record, .. } = self.in_flight.first()?;
+        let waves = record.waves.iter().map(|(_, predicted)| predicted).sum::<f64>();
+        let predicted = (waves + self.core.cost.submission()) as Nanos;
+        Some((*issued).max(self.last_retired).saturating_add(predicted))
+    }
+
     /// What was learned of durations, to be kept from run to run on the same adapter.
     pub fn learned(&self) -> Vec<Learned> {
         self.core.cost.learned()

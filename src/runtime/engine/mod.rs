@@ -3,6 +3,7 @@
 
 mod issue;
 mod load;
+mod nap;
 mod place;
 mod retire;
 mod stuck;
@@ -22,10 +23,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::{Allocation, Executor};
 use crate::schedule::log::Recorder;
 use crate::schedule::{self, Nanos, Outcome, RequestId, SubmissionId};
+use nap::Nap;
 use stuck::Stuck;
 
-/// How long the engine's thread sleeps while something is under way: at first, and at most.
-const NAP: (Duration, Duration) = (Duration::from_micros(20), Duration::from_micros(500));
 /// Resolved plans kept; each is a few kilobytes.
 const RESOLVED_PLANS: usize = 256;
 
@@ -97,7 +97,8 @@ pub(super) struct Engine {
     in_flight: BTreeMap<SubmissionId, InFlight>,
     stuck: Option<Stuck>,
     stats: Stats,
-    nap: Duration,
+    /// How long it has slept since something last changed.
+    slept: Nap,
     closing: bool,
     lost: Option<Error>,
 }
@@ -131,7 +132,7 @@ impl Engine {
             in_flight: BTreeMap::new(),
             stuck: None,
             stats: Stats::default(),
-            nap: NAP.0,
+            slept: Nap::default(),
             closing: false,
             lost: None,
         }
@@ -164,7 +165,7 @@ impl Engine {
             Err(error) => self.lose(error),
         }
         if progress {
-            self.nap = NAP.0;
+            self.slept = Nap::default();
             return Step::Progress;
         }
         if self.closing && self.idle() { Step::Stopped } else { Step::Idle }
@@ -181,8 +182,7 @@ impl Engine {
         let received = if nothing {
             self.inbox.recv().map_err(|_| RecvTimeoutError::Disconnected)
         } else {
-            let nap = self.nap;
-            self.nap = (self.nap * 2).min(NAP.1);
+            let nap = self.nap();
             self.inbox.recv_timeout(nap)
         };
         match received {
@@ -192,11 +192,12 @@ impl Engine {
         }
     }
 
-    /// How long a caller's thread should sleep before it steps again, for manual engines.
+    /// How long to sleep before the next step, if no message comes.
     pub(super) fn nap(&mut self) -> Duration {
-        let nap = self.nap;
-        self.nap = (self.nap * 2).min(NAP.1);
-        nap
+        let now = self.clock.now();
+        let done = self.scheduler.next_retirement();
+        let wake = self.scheduler.next_wakeup(now);
+        self.slept.next(now, done, wake)
     }
 
     fn take_messages(&mut self) -> bool {
