@@ -99,6 +99,8 @@ impl Engine {
                 name: active.prepared.plan.name.clone(),
                 label: dispatch.label.clone(),
                 kernel: dispatch.variant.kernel().name.as_str().into(),
+                dispatch: lane.dispatch,
+                gathered: lane.gathered,
                 first: lane.first,
                 count: lane.count,
             })
