@@ -440,3 +440,31 @@ fn what_complements_a_wave_rides_before_more_of_the_same() {
         assert_eq!(lanes(&submission)[0], [(0, 0), (rider, 0)], "{submission:?}");
     }
 }
+
+#[test]
+fn the_first_in_flight_is_done_when_its_waves_are() {
+    let mut scheduler = Scheduler::new(Options { max_waves: 1, ..options(Policy::Bundled) });
+    assert_eq!(scheduler.next_retirement(), None);
+    let plan = chain(&[(0, 16, 16_000_000), (1, 16, 32_000_000)]);
+    submit(&mut scheduler, &plan, None);
+    let first = scheduler.issue(1_000, &mut Shop::any()).unwrap();
+    let second = scheduler.issue(2_000, &mut Shop::any()).unwrap();
+    let [one, two] = [&first, &second].map(|submission| submission.waves[0].predicted);
+    assert_eq!(scheduler.next_retirement(), Some(1_000 + one));
+    let _ = scheduler.retire(first.id, None, 50_000);
+    // Its predecessor held it up.
+    assert_eq!(scheduler.next_retirement(), Some(50_000 + two));
+    let _ = scheduler.retire(second.id, Some(&[]), 60_000);
+    assert_eq!(scheduler.next_retirement(), None);
+}
+
+#[test]
+fn what_was_not_measured_teaches_nothing() {
+    let plan = chain(&[(0, 16, 16_000_000)]);
+    let mut scheduler = Scheduler::new(options(Policy::Bundled));
+    submit(&mut scheduler, &plan, None);
+    let learned = scheduler.learned();
+    let submission = scheduler.issue(0, &mut Shop::any()).unwrap();
+    assert_eq!(scheduler.retire(submission.id, Some(&[]), 900_000_000), Retired::Done);
+    assert_eq!((scheduler.learned(), scheduler.prediction_error().waves), (learned, 0));
+}

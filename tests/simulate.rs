@@ -157,3 +157,33 @@ fn streams_replay_models_of_a_calibration_file() {
         assert!(output.status.code() == Some(2) && stderr.contains(word), "{text}: {stderr}");
     }
 }
+
+#[test]
+fn what_a_calibration_says_of_gathering_is_simulated() {
+    let folder = tempfile::tempdir().unwrap();
+    let (device, path) = (folder.path().join("device.toml"), folder.path().join("s.toml"));
+    let text =
+        "duration_s = 2.0\n[device]\ncalibration = 'device.toml'\nnoise = 0.0\n[[stream]]\nname = 's'\nmodel = 'm'
+        arrivals = { process = 'closed', outstanding = 8 }\n";
+    std::fs::write(&path, text).unwrap();
+    let go = |gather: &str| {
+        let row = "kernel = 'k', workgroups = 8, flops = 1000, bytes = 100000, weights = 99000, nanos = 106100";
+        let rows = [0; 2].map(|_| format!("{{ {row}{gather} }}")).join(", ");
+        let text = format!(
+            "adapter = 'none'\nparallelism = 8\nflops = 1e9\nbytes = 1e9\nwave_ns = 6000\nlane_ns = 100\nsubmission_ns = 15000
+            [[model]]\nname = 'm'\ndispatches = [{rows}]\n"
+        );
+        std::fs::write(&device, text).unwrap();
+        let report = report(&[path.to_str().unwrap()]);
+        (report["lanes_gathered"].as_u64().unwrap(), report["throughput_per_s"].as_f64().unwrap())
+    };
+    let gather = |nanos: &str| format!(", gather = {{ kernel = 'g', least = 2, width = 8, shared = 99000{nanos} }}");
+    let (none, apart) = go("");
+    let (estimated, together) = go(&gather(""));
+    let (measured, slower) = go(&gather(", nanos = 200000"));
+    assert_eq!(none, 0);
+    assert!(estimated > 1_000 && measured > 1_000, "{estimated} {measured}");
+    // Weights, nearly all of what moves, are read once for eight; unless its kernel takes twice as long.
+    assert!(together > 2.0 * apart, "{together} {apart}");
+    assert!(slower > 1.2 * apart && slower < 0.85 * together, "{slower} {apart} {together}");
+}

@@ -104,11 +104,17 @@ fn calibrate(file: &Path, clients: &[Client]) {
     args.extend(["--dim", "batch=1", "--dim", "samples=1600", "--dim", "sequence=16"]);
     let calibration = fascine(&args);
     assert!(["flops", "bytes"].iter().all(|rate| calibration[rate].as_f64().unwrap() > 1e6), "{calibration}");
+    let mut measured = 0;
     for model in calibration["models"].as_array().or(calibration["model"].as_array()).unwrap() {
         for row in model["dispatches"].as_array().unwrap() {
             assert!(row["weights"].as_u64() <= row["bytes"].as_u64(), "{row}");
+            if let Some(gather) = row["gather"].as_object() {
+                assert!(gather["least"].as_u64() <= gather["width"].as_u64(), "{row}");
+                measured += usize::from(gather["nanos"].is_u64());
+            }
         }
     }
+    assert!(measured > 0, "some dispatches ran for several requests: {calibration}");
 }
 
 #[test]

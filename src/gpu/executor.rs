@@ -17,7 +17,7 @@ use super::staging::{Direction, Filler, StagingPool, words_up};
 use super::tables::{TableBuffers, TableWriter, WaveTable};
 use super::timing::{Timer, Timers, Times};
 use super::work::{Download, Finished, Upload, WaveWork, Work};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::link::{Arm, Clamp, Slot, SlotKind};
 use crate::schedule::{ArmId, SubmissionId};
 
@@ -38,6 +38,9 @@ pub struct ExecutorOptions {
     pub clamp: Clamp,
     /// Bound on a segment's bytes below the device's own: lets tests have many segments.
     pub segment_bytes: Option<u64>,
+    /// Bound on the bytes of upload buffers, and on those of read-back buffers, below what the device gives: lets tests run out
+    /// of them.
+    pub staging_bytes: Option<u64>,
     /// How the heap is divided.
     pub heap: HeapLayout,
     /// Called from a compile thread when a pipeline is ready or has failed; must not block.
@@ -46,13 +49,14 @@ pub struct ExecutorOptions {
 
 impl fmt::Debug for ExecutorOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { memory_cap, cache_dir, compile_threads, clamp, segment_bytes, heap, notify } = self;
+        let Self { memory_cap, cache_dir, compile_threads, clamp, segment_bytes, staging_bytes, heap, notify } = self;
         f.debug_struct("ExecutorOptions")
             .field("memory_cap", memory_cap)
             .field("cache_dir", cache_dir)
             .field("compile_threads", compile_threads)
             .field("clamp", clamp)
             .field("segment_bytes", segment_bytes)
+            .field("staging_bytes", staging_bytes)
             .field("heap", heap)
             .field("notify", &notify.is_some())
             .finish()
@@ -97,7 +101,16 @@ impl Executor {
     /// # Errors
     /// `Io` if no thread can be started, `Device` if the device is lost.
     pub fn new(gpu: Gpu, options: ExecutorOptions) -> Result<Self> {
-        let ExecutorOptions { memory_cap, cache_dir, compile_threads, clamp, segment_bytes, heap, notify } = options;
+        let ExecutorOptions {
+            memory_cap,
+            cache_dir,
+            compile_threads,
+            clamp,
+            segment_bytes,
+            staging_bytes,
+            heap,
+            notify,
+        } = options;
         let threads = match compile_threads {
             // Nothing runs before its pipeline is there, so that even two cores do better with both at it.
             0 => std::thread::available_parallelism().map_or(1, |n| n.get().clamp(1, 4)),
@@ -115,8 +128,8 @@ impl Executor {
             groups,
             tables: TableBuffers::new(device.clone()),
             writer: TableWriter::default(),
-            uploads: StagingPool::new(device.clone(), Direction::Upload),
-            read_backs: StagingPool::new(device.clone(), Direction::ReadBack),
+            uploads: StagingPool::new(device.clone(), Direction::Upload, staging_bytes),
+            read_backs: StagingPool::new(device.clone(), Direction::ReadBack, staging_bytes),
             timers: Timers::new(device.clone(), &gpu.queue, gpu.caps().timestamps),
             in_flight: VecDeque::new(),
             serial: 0,
@@ -221,7 +234,8 @@ impl Executor {
     ///
     /// # Errors
     /// `Internal` if a wave has no ready pipeline or breaks the rules of its fields, `Memory` if there is no room for staging,
-    /// `Device` if the device failed. Nothing of the work has run then.
+    /// `Limit` if its lane tables exceed what the device binds, `Device` if the device failed. Nothing of the work has run
+    /// then, and nothing of it is kept.
     pub fn submit(&mut self, work: Work) -> Result<()> {
         let _span = tracing::trace_span!("submit", submission = work.id.0, waves = work.waves.len()).entered();
         self.gpu.fault.check()?;
@@ -298,8 +312,19 @@ impl Executor {
         }
 
         let upload_bytes: u64 = work.uploads.iter().map(|upload| words_up(upload.bytes.len() as u64)).sum();
-        let staged = self.stage(&work.uploads, table_bytes + upload_bytes)?;
-        let read_back = (read_bytes > 0).then(|| self.read_backs.take(read_bytes)).transpose()?;
+        let read_back = match read_bytes {
+            0 => None,
+            bytes => Some(self.with_room(|this| this.read_backs.take(bytes))?),
+        };
+        let staged = match self.with_room(|this| this.stage(&work.uploads, table_bytes + upload_bytes)) {
+            Ok(staged) => staged,
+            Err(error) => {
+                if let Some(buffer) = read_back {
+                    self.read_backs.give_back(buffer);
+                }
+                return Err(error);
+            }
+        };
 
         let Self { gpu, memory, groups, tables, store, arms, .. } = self;
         let sent = scoped(&gpu.device, "a submission", || {
@@ -368,6 +393,17 @@ impl Executor {
                 }
                 Err(error)
             }
+        }
+    }
+
+    /// Takes staging, if need be in place of memory that holds nothing.
+    fn with_room<T>(&mut self, take: impl Fn(&mut Self) -> Result<T>) -> Result<T> {
+        match take(self) {
+            Err(error) if error.kind() == ErrorKind::Memory => {
+                self.trim();
+                take(self)
+            }
+            taken => taken,
         }
     }
 

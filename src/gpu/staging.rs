@@ -3,7 +3,7 @@
 use std::sync::mpsc;
 
 use super::fault::scoped;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// Which way the bytes go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,14 +26,19 @@ pub(super) struct StagingPool {
     direction: Direction,
     free: Vec<wgpu::Buffer>,
     reserved: u64,
+    /// The most bytes of one buffer, and of all.
+    limits: (u64, u64),
     send: mpsc::Sender<(wgpu::Buffer, bool)>,
     mapped: mpsc::Receiver<(wgpu::Buffer, bool)>,
 }
 
 impl StagingPool {
-    pub(super) fn new(device: wgpu::Device, direction: Direction) -> Self {
+    /// A pool of at most `limit` bytes.
+    pub(super) fn new(device: wgpu::Device, direction: Direction, limit: Option<u64>) -> Self {
         let (send, mapped) = mpsc::channel();
-        StagingPool { device, direction, free: Vec::new(), reserved: 0, send, mapped }
+        let largest = device.limits().max_buffer_size / wgpu::COPY_BUFFER_ALIGNMENT * wgpu::COPY_BUFFER_ALIGNMENT;
+        let limits = (largest, limit.unwrap_or(u64::MAX));
+        StagingPool { device, direction, free: Vec::new(), reserved: 0, limits, send, mapped }
     }
 
     /// Bytes of all buffers, in use or free.
@@ -57,7 +62,31 @@ impl StagingPool {
         if let Some((index, _)) = best {
             return Ok(self.free.swap_remove(index));
         }
-        let size = bytes.max(MIN_BYTES).checked_next_power_of_two().unwrap_or(bytes);
+        let (largest, _) = self.limits;
+        if bytes > largest {
+            return Err(Error::memory(format!(
+                "a submission's {bytes} bytes of staging exceed the device's buffer limit of {largest} bytes"
+            )));
+        }
+        let size = bytes.max(MIN_BYTES).checked_next_power_of_two().map_or(bytes, |size| size.min(largest));
+        match self.create(size) {
+            // What is too small for this one, and a power of two, are more than there is room for.
+            Err(error) if error.kind() == ErrorKind::Memory => {
+                self.trim();
+                self.create(bytes)
+            }
+            made => made,
+        }
+    }
+
+    fn create(&mut self, size: u64) -> Result<wgpu::Buffer> {
+        let (_, most) = self.limits;
+        if self.reserved.saturating_add(size) > most {
+            let reserved = self.reserved;
+            return Err(Error::memory(format!(
+                "no room for {size} bytes of staging: of {most} bytes {reserved} are in use"
+            )));
+        }
         let (usage, label) = match self.direction {
             Direction::Upload => (wgpu::BufferUsages::MAP_WRITE | wgpu::BufferUsages::COPY_SRC, "fascine upload"),
             Direction::ReadBack => (wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST, "fascine read-back"),

@@ -333,6 +333,39 @@ fn steady_state_makes_no_buffers() {
 }
 
 #[test]
+fn work_without_room_for_staging_leaves_nothing_behind() {
+    let adapter = adapter::choose(&AdapterOptions::default()).unwrap();
+    let limits = wgpu::Limits { max_buffer_size: 2 << 20, ..Default::default() };
+    let (device, queue) = device::request(&adapter, wgpu::Features::empty(), limits).unwrap();
+    let small = Gpu::from_device(adapter, device, queue).unwrap();
+    let few = ExecutorOptions { staging_bytes: Some(2 << 20), ..Default::default() };
+    for (gpu, options) in [(small, ExecutorOptions::default()), (gpu(), few)] {
+        let mut executor = executor(gpu, options);
+        let a = executor.allocate(1 << 20).unwrap();
+        let b = executor.allocate(1 << 20).unwrap();
+        run_once(&mut executor, 2);
+        executor.trim();
+        let before = executor.memory();
+        let words = vec![7; 1 << 18];
+        let uploads = || [&a, &b, &a].map(|to| upload(to, &words)).to_vec();
+        let downloads = || [&a, &b, &a].map(|from| download(from, 1 << 20, 0)).to_vec();
+        for (uploads, downloads) in [(uploads(), Vec::new()), (Vec::new(), downloads()), (uploads(), downloads())] {
+            let error = executor.submit(Work { uploads, downloads, ..work(0) }).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Memory, "{error}");
+            assert!(error.message().contains("3145728"), "{error}");
+            assert_eq!(executor.in_flight(), 0);
+        }
+        executor.trim();
+        assert_eq!(executor.memory(), before);
+        let (uploads, downloads) = (vec![upload(&a, &words)], vec![download(&a, 1 << 20, 3)]);
+        executor.submit(Work { uploads, downloads, ..work(1) }).unwrap();
+        assert_eq!(drain(&mut executor).pop().unwrap().downloads, [(3, bytes(&words).to_vec())]);
+        run_once(&mut executor, 3);
+        [a, b].into_iter().for_each(|allocation| executor.free(allocation));
+    }
+}
+
+#[test]
 fn a_lost_device_gives_errors_not_panics() {
     for gpu in [gpu(), shared(wgpu::Features::empty(), 8)] {
         let device = gpu.device.clone();

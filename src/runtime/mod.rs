@@ -28,7 +28,7 @@ pub use request::{Request, RequestBuilder};
 use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::gpu::{Caps, Executor, Gpu, HeapLayout, MemoryStats, PipelineStats};
+use crate::gpu::{Caps, Executor, ExecutorOptions, Gpu, HeapLayout, MemoryStats, PipelineStats};
 use crate::graph::Graph;
 use crate::onnx::{self, LoadOptions};
 use crate::plan::lower::Target;
@@ -96,6 +96,11 @@ impl Runtime {
     }
 
     fn start(gpu: Gpu, options: Options) -> Result<Self> {
+        let executor = options.executor();
+        Self::start_with(gpu, options, executor)
+    }
+
+    fn start_with(gpu: Gpu, options: Options, executor: ExecutorOptions) -> Result<Self> {
         let caps = gpu.caps();
         let target = options.target(caps);
         let adapter = AdapterName { name: caps.name.clone(), driver: caps.driver.clone() };
@@ -105,7 +110,7 @@ impl Runtime {
         let caps = caps.clone();
         let costs = options.cache_dir.as_deref();
         let costs = costs.map(|folder| costs::CostFile::open(folder, &adapter, &schedule.device));
-        let executor = Executor::new(gpu, options.executor())?;
+        let executor = Executor::new(gpu, executor)?;
         let scheduler = Recorder::new(schedule.clone(), options.schedule_log.clone());
         let engine = Engine::new(executor, scheduler, options.clock.clone(), inbox, options.trace.clone(), costs);
         let driver = match options.drive {
@@ -240,6 +245,8 @@ pub struct Stats {
     pub requests: u64,
     /// Submissions to the queue.
     pub submissions: u64,
+    /// Those of them that went request by request, as there was no room for all their uploads and results at once.
+    pub short_of_staging: u64,
     /// Waves (combined dispatches).
     pub waves: u64,
     /// Lanes; over waves this is the mean number of lanes.

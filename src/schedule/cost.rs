@@ -308,6 +308,10 @@ impl CostModel {
 }
 
 impl DispatchCost {
+    pub(super) fn workgroups(&self) -> u32 {
+        self.workgroups
+    }
+
     /// One that takes `factor` times as long.
     pub(super) fn scaled(self, factor: f64) -> Self {
         DispatchCost { compute: self.compute * factor, memory: self.memory * factor, ..self }

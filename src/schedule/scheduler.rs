@@ -232,7 +232,8 @@ impl Scheduler {
         Some(Submission { id, waves })
     }
 
-    /// Notes that a submission is done, with the measured duration of each wave where there is one.
+    /// Notes that a submission is done, with the measured duration of each wave where there is one. Nothing is learned of
+    /// waves beyond the durations given.
     pub fn retire(&mut self, id: SubmissionId, times: Option<&[Nanos]>, now: Nanos) -> Retired {
         let Some(at) = self.in_flight.iter().position(|flight| flight.id == id) else { return Retired::Unknown };
         let InFlight { issued, mut record, .. } = self.in_flight.remove(at);
@@ -298,6 +299,14 @@ impl Scheduler {
         None
     }
 
+    /// When the first submission in flight will be done, by prediction; `None` if nothing is in flight. It may have passed.
+    pub fn next_retirement(&self) -> Option<Nanos> {
+        let InFlight { issued, record, .. } = self.in_flight.first()?;
+        let waves = record.waves.iter().map(|(_, predicted)| predicted).sum::<f64>();
+        let predicted = (waves + self.core.cost.submission()) as Nanos;
+        Some((*issued).max(self.last_retired).saturating_add(predicted))
+    }
+
     /// What was learned of durations, to be kept from run to run on the same adapter.
     pub fn learned(&self) -> Vec<Learned> {
         self.core.cost.learned()
@@ -355,7 +364,9 @@ impl Scheduler {
                 self.errors.add(predicted, measured);
             }
         }
-        stragglers.note_timed(times.is_some());
+        if times != Some(&[]) {
+            stragglers.note_timed(times.is_some());
+        }
         let whole = Unit { waves, start: 0, shares, predicted, measured: interval as f64 };
         let together = times.is_none().then(|| stragglers.judge(&whole, cost, now));
         let mut start = 0;

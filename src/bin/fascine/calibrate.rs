@@ -1,5 +1,6 @@
 //! `fascine calibrate`: what the adapter's dispatches cost, for the simulator.
 
+mod gathered;
 mod probes;
 
 use std::path::{Path, PathBuf};
@@ -7,7 +8,7 @@ use std::path::{Path, PathBuf};
 use fascine::error::{Error, ErrorKind, Result};
 use fascine::onnx::LoadOptions;
 use fascine::runtime::trace::Trace;
-use fascine::runtime::{Model, Options, Runtime};
+use fascine::runtime::{InputInfo, Model, Options, Request, Runtime};
 use fascine::schedule::{self, Nanos, Policy};
 use fascine::tensor::Tensor;
 
@@ -55,7 +56,8 @@ pub(crate) fn run(args: &Args, json: bool) -> Result<Answer> {
         let info = model.inputs();
         known.extend(inputs::symbols(&info).into_iter().map(str::to_owned));
         let shapes = inputs::resolve(&info, &dims).map_err(|missing| inputs::unresolved(&missing).in_file(path))?;
-        let table = measure(&trace, &model, path, &shapes, args.runs as usize).map_err(|error| error.in_file(path))?;
+        let subject = Subject { path, load: &options, shapes: &shapes, runs: args.runs as usize };
+        let table = measure(&trace, &model, &subject, args).map_err(|error| error.in_file(path))?;
         if calibration.models.iter().any(|other| other.name == table.name) {
             let message = format!("two models are called '{}'", table.name);
             return Err(Error::new(ErrorKind::Input, message));
@@ -83,23 +85,48 @@ fn under(runtime: &Runtime, policy: Policy) -> Result<()> {
     runtime.set_schedule(schedule::Options { policy, ..runtime.schedule().clone() })
 }
 
+/// What is measured, and how.
+struct Subject<'a> {
+    path: &'a Path,
+    load: &'a LoadOptions,
+    shapes: &'a [Vec<usize>],
+    /// Of which the medians count.
+    runs: usize,
+}
+
+/// Requests of a model with random inputs.
+struct Requests<'a> {
+    model: &'a Model,
+    tensors: Vec<(String, Tensor)>,
+}
+
+impl<'a> Requests<'a> {
+    fn new(model: &'a Model, shapes: &[Vec<usize>]) -> Result<Self> {
+        let random = |(input, shape): (&InputInfo, &Vec<usize>)| {
+            Ok((input.name.clone(), inputs::random(&input.name, input.dtype, shape, 0)?))
+        };
+        let tensors = model.inputs().iter().zip(shapes).map(random).collect::<Result<_>>()?;
+        Ok(Requests { model, tensors })
+    }
+
+    fn submit(&self) -> Result<Request> {
+        let mut request = self.model.request();
+        for (name, tensor) in &self.tensors {
+            request = request.input(name, tensor.clone())?;
+        }
+        request.submit()
+    }
+}
+
 /// Runs a model alone, a wave a dispatch, and notes how long each took.
-fn measure(trace: &Trace, model: &Model, path: &Path, shapes: &[Vec<usize>], runs: usize) -> Result<ModelTable> {
+fn measure(trace: &Trace, model: &Model, subject: &Subject<'_>, args: &Args) -> Result<ModelTable> {
+    let &Subject { path, load: _, shapes, runs } = subject;
     let dispatches = model.dispatches(shapes)?;
-    let tensors = model
-        .inputs()
-        .iter()
-        .zip(shapes)
-        .map(|(input, shape)| Ok((input.name.clone(), inputs::random(&input.name, input.dtype, shape, 0)?)))
-        .collect::<Result<Vec<(String, Tensor)>>>()?;
+    let requests = Requests::new(model, shapes)?;
     let mut times: Vec<Vec<Nanos>> = vec![Vec::with_capacity(runs); dispatches.len()];
     for run in 0..WARM_UP + runs {
         trace.take();
-        let mut request = model.request();
-        for (name, tensor) in &tensors {
-            request = request.input(name, tensor.clone())?;
-        }
-        request.submit()?.wait()?;
+        requests.submit()?.wait()?;
         // One request at a time goes in its plan's order.
         let waves = trace.take();
         if waves.len() != dispatches.len() {
@@ -111,7 +138,8 @@ fn measure(trace: &Trace, model: &Model, path: &Path, shapes: &[Vec<usize>], run
     }
     let nanos: Vec<Nanos> = times.into_iter().map_while(median).collect();
     let stem = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-    let mut table = ModelTable::new(stem, &dispatches, &nanos);
+    let gathered = gathered::measure(subject, &dispatches, &args.device)?;
+    let mut table = ModelTable::new(stem, &dispatches, &nanos, &gathered);
     let summary = model.plan(shapes)?;
     (table.weight_bytes, table.heap_bytes) = (summary.weight_bytes, summary.heap_bytes);
     Ok(table)

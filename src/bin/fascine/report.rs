@@ -182,6 +182,8 @@ mod tests {
     #[test]
     fn lanes_name_jobs_in_order_of_submission() {
         let lane = |request, label: &str| LaneRecord {
+            dispatch: 0,
+            gathered: 1,
             request,
             model: 1,
             name: "m".into(),

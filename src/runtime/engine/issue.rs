@@ -1,5 +1,6 @@
 //! From the scheduler's decisions to work for the device.
 
+use super::stuck::{Stuck, Whose, is_shortage};
 use super::{Active, Engine, InFlight, REPORT};
 use crate::error::{Error, Result};
 use crate::gpu::{Allocation, Clear, Download, HeapLayout, LaneWork, Upload, WaveWork, Work};
@@ -7,7 +8,7 @@ use crate::link::Slot;
 use crate::plan::{Operand, Place, Source};
 use crate::runtime::Now;
 use crate::runtime::trace::LevelRecord;
-use crate::schedule::{Lane, Nanos, RequestId, Submission};
+use crate::schedule::{Lane, Nanos, RequestId, Submission, SubmissionId, Wave};
 
 impl Engine {
     pub(super) fn issue(&mut self) -> Result<bool> {
@@ -16,6 +17,12 @@ impl Engine {
         }
         let mut any = false;
         loop {
+            if self.stuck.is_some() {
+                any |= self.free_stuck()?;
+                if self.stuck.is_some() {
+                    return Ok(self.take_ended() || any);
+                }
+            }
             let now = self.clock.now();
             let Some(submission) = self.scheduler.issue(now, self.executor.pipelines()) else {
                 // What ended may have left memory to others.
@@ -26,14 +33,26 @@ impl Engine {
             let _span =
                 tracing::trace_span!("issue", submission = submission.id.0, waves = submission.waves.len(), lanes)
                     .entered();
-            let work = self.work(&submission, now)?;
+            let Submission { id, waves } = submission;
+            let work = self.work(id, &waves, Whose::All, now)?;
             self.stats.submissions += 1;
-            self.stats.waves += submission.waves.len() as u64;
+            self.stats.waves += waves.len() as u64;
             self.stats.lanes += lanes as u64;
-            let lanes = submission.waves.iter().flat_map(|wave| &wave.lanes);
+            let lanes = waves.iter().flat_map(|wave| &wave.lanes);
             self.stats.gathered += lanes.filter(|lane| lane.gathered != 1).count() as u64;
-            self.in_flight.insert(submission.id, InFlight { issued: now, waves: submission.waves });
-            self.executor.submit(work)?;
+            match self.executor.submit(work) {
+                Ok(()) => {
+                    self.in_flight.insert(id, InFlight { issued: now, waves, pieces: 1, whole: true });
+                }
+                Err(error) if is_shortage(&error) => {
+                    self.unissue(id, &waves, Whose::All);
+                    self.stats.short_of_staging += 1;
+                    tracing::debug!(submission = id.0, %error, "goes request by request");
+                    self.stuck = Some(Stuck::new(id, &waves));
+                    self.in_flight.insert(id, InFlight { issued: now, waves, pieces: 0, whole: false });
+                }
+                Err(error) => return Err(error),
+            }
             self.note_levels(now);
             self.stats.host_nanos += self.clock.now().saturating_sub(now);
         }
@@ -46,30 +65,34 @@ impl Engine {
         }
     }
 
-    /// Turns what the scheduler decided into addresses, uploads and read-backs.
-    fn work(&mut self, submission: &Submission, now: Nanos) -> Result<Work> {
-        let mut work = Work {
-            id: submission.id,
-            clears: Vec::new(),
-            uploads: Vec::new(),
-            waves: Vec::new(),
-            downloads: Vec::new(),
-        };
-        work.waves.reserve(submission.waves.len());
+    /// Turns what the scheduler decided into addresses, uploads and read-backs. Waves without lanes of `whose` are left out.
+    pub(super) fn work(&mut self, id: SubmissionId, waves: &[Wave], whose: Whose, now: Nanos) -> Result<Work> {
+        let mut work = Work { id, clears: Vec::new(), uploads: Vec::new(), waves: Vec::new(), downloads: Vec::new() };
+        work.waves.reserve(waves.len());
         let apart = self.executor.heap_layout() == HeapLayout::Apart;
-        for wave in &submission.waves {
+        for wave in waves {
             let mut lanes = Vec::with_capacity(wave.lanes.len());
             for run in wave.runs() {
-                lanes.push(self.lane(run)?);
+                match whose {
+                    Whose::All => lanes.push(self.lane(run)?),
+                    // One of a run goes by the same kernel, as the only one.
+                    Whose::Of(_) => {
+                        let own = run.iter().filter(|lane| whose.has(lane)).map(|lane| self.lane(&[*lane]));
+                        lanes.extend(own.collect::<Result<Vec<_>>>()?);
+                    }
+                }
+            }
+            if lanes.is_empty() {
+                continue;
             }
             let mut heaps = Vec::new();
-            for lane in &wave.lanes {
+            for lane in wave.lanes.iter().filter(|lane| whose.has(lane)) {
                 let active = self
                     .active
                     .get_mut(&lane.request)
                     .ok_or_else(|| Error::internal("the scheduler issued a request that has ended"))?;
-                if !active.uploaded {
-                    active.uploaded = true;
+                if active.first.is_none() {
+                    active.first = Some(id);
                     active.started = Some(now);
                     work.clears.extend(report(active).map(|(slot, offset, bytes)| Clear { slot, offset, bytes }));
                     for input in &active.prepared.uploads {
@@ -107,7 +130,7 @@ impl Engine {
         let planned = &members[0].prepared.plan.plan.dispatches[dispatch];
         let mut params = members[0].resolved.params[dispatch].clone();
         let mut furthest = 0;
-        if members.len() > 1 {
+        if run[0].gathered != 1 {
             let gather =
                 planned.gather.as_ref().ok_or_else(|| Error::internal("a dispatch that cannot be gathered"))?;
             let base = |active: &Active| active.regions[usize::from(gather.region)].base();

@@ -3,8 +3,10 @@
 
 mod issue;
 mod load;
+mod nap;
 mod place;
 mod retire;
+mod stuck;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -21,9 +23,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::{Allocation, Executor};
 use crate::schedule::log::Recorder;
 use crate::schedule::{self, Nanos, Outcome, RequestId, SubmissionId};
+use nap::Nap;
+use stuck::Stuck;
 
-/// How long the engine's thread sleeps while something is under way: at first, and at most.
-const NAP: (Duration, Duration) = (Duration::from_micros(20), Duration::from_micros(500));
 /// Resolved plans kept; each is a few kilobytes.
 const RESOLVED_PLANS: usize = 256;
 
@@ -52,8 +54,11 @@ struct Active {
     regions: Vec<Allocation>,
     /// Workgroups not issued yet; the submission with the last ones carries the read-backs.
     remaining: u64,
-    uploaded: bool,
+    /// The submission that carries its uploads.
+    first: Option<SubmissionId>,
     started: Option<Nanos>,
+    /// Why it cannot go on, whatever the scheduler says of it.
+    failed: Option<Error>,
     downloads: Vec<Option<Vec<u8>>>,
     /// What the dispatches reported, once it is read back.
     report: Option<Vec<u8>>,
@@ -64,6 +69,10 @@ struct Active {
 struct InFlight {
     issued: Nanos,
     waves: Vec<schedule::Wave>,
+    /// Pieces of it that the device has not finished: one, unless it went in several.
+    pieces: usize,
+    /// Whether it went in one piece, so that its times tell something.
+    whole: bool,
 }
 
 pub(super) struct Engine {
@@ -86,8 +95,10 @@ pub(super) struct Engine {
     /// Requests that wait for their model's weights.
     loading: VecDeque<Prepared>,
     in_flight: BTreeMap<SubmissionId, InFlight>,
+    stuck: Option<Stuck>,
     stats: Stats,
-    nap: Duration,
+    /// How long it has slept since something last changed.
+    slept: Nap,
     closing: bool,
     lost: Option<Error>,
 }
@@ -119,8 +130,9 @@ impl Engine {
             stalled: None,
             loading: VecDeque::new(),
             in_flight: BTreeMap::new(),
+            stuck: None,
             stats: Stats::default(),
-            nap: NAP.0,
+            slept: Nap::default(),
             closing: false,
             lost: None,
         }
@@ -153,7 +165,7 @@ impl Engine {
             Err(error) => self.lose(error),
         }
         if progress {
-            self.nap = NAP.0;
+            self.slept = Nap::default();
             return Step::Progress;
         }
         if self.closing && self.idle() { Step::Stopped } else { Step::Idle }
@@ -170,8 +182,7 @@ impl Engine {
         let received = if nothing {
             self.inbox.recv().map_err(|_| RecvTimeoutError::Disconnected)
         } else {
-            let nap = self.nap;
-            self.nap = (self.nap * 2).min(NAP.1);
+            let nap = self.nap();
             self.inbox.recv_timeout(nap)
         };
         match received {
@@ -181,11 +192,12 @@ impl Engine {
         }
     }
 
-    /// How long a caller's thread should sleep before it steps again, for manual engines.
+    /// How long to sleep before the next step, if no message comes.
     pub(super) fn nap(&mut self) -> Duration {
-        let nap = self.nap;
-        self.nap = (self.nap * 2).min(NAP.1);
-        nap
+        let now = self.clock.now();
+        let done = self.scheduler.next_retirement();
+        let wake = self.scheduler.next_wakeup(now);
+        self.slept.next(now, done, wake)
     }
 
     fn take_messages(&mut self) -> bool {
@@ -287,16 +299,19 @@ impl Engine {
                 .map(|(&id, _)| id)
                 .collect();
             for id in stuck {
-                let now = self.clock.now();
-                if let Some(active) = self.active.get_mut(&id) {
-                    let _ = std::mem::replace(&mut active.prepared.reply, futures::channel::oneshot::channel().0)
-                        .send(Err(error.clone()));
-                }
-                self.scheduler.fail(id, now);
+                self.fail(id, error.clone());
             }
         }
         self.take_ended();
         !failures.is_empty()
+    }
+
+    /// Issues nothing further of a request: it ends with the error once nothing of it is in flight.
+    fn fail(&mut self, id: RequestId, error: Error) {
+        if let Some(active) = self.active.get_mut(&id) {
+            active.failed.get_or_insert(error);
+        }
+        self.scheduler.fail(id, self.clock.now());
     }
 
     /// Replies and lets go of the model.
@@ -348,6 +363,7 @@ impl Engine {
         tracing::error!(%error, active = self.active.len(), waiting = self.waiting.len(), "the device is lost");
         self.lost = Some(error.clone());
         self.in_flight.clear();
+        self.stuck = None;
         self.names.clear();
         let now = self.clock.now();
         for (_, active) in std::mem::take(&mut self.active) {

@@ -27,7 +27,6 @@ impl Engine {
     }
 
     fn retire(&mut self, finished: Finished) {
-        let now = self.clock.now();
         let gpu_nanos = finished.gpu_nanos();
         let Finished { id, wave_nanos, span, downloads } = finished;
         let _span = tracing::trace_span!("retire", submission = id.0, gpu_nanos).entered();
@@ -41,16 +40,30 @@ impl Engine {
             }
         }
         self.stats.gpu_nanos += gpu_nanos.unwrap_or(0);
+        let Some(flight) = self.in_flight.get_mut(&id) else { return };
+        flight.pieces -= 1;
+        // Times of pieces are not those of the waves that the scheduler formed.
+        let times = if flight.whole { wave_nanos } else { Some(Vec::new()) };
+        self.retire_whole(id, times, span);
+    }
+
+    /// Retires a submission, if no piece of it is on the device or has to go there.
+    pub(super) fn retire_whole(&mut self, id: SubmissionId, nanos: Option<Vec<Nanos>>, span: Option<[u64; 2]>) {
+        let stuck = self.stuck.as_ref().is_some_and(|stuck| stuck.id() == id);
+        if stuck || self.in_flight.get(&id).is_none_or(|flight| flight.pieces > 0) {
+            return;
+        }
+        let now = self.clock.now();
         if let Some(flight) = self.in_flight.remove(&id) {
             for (index, wave) in flight.waves.iter().enumerate() {
-                let gpu = wave_nanos.as_ref().and_then(|nanos| nanos.get(index).copied());
+                let gpu = nanos.as_ref().and_then(|nanos| nanos.get(index).copied());
                 self.account(wave, gpu);
             }
             if let Some(trace) = &self.trace {
-                trace.extend(self.records(id, &flight, wave_nanos.as_deref(), now), span);
+                trace.extend(self.records(id, &flight, nanos.as_deref(), now), span);
             }
         }
-        self.scheduler.retire(id, wave_nanos.as_deref(), now);
+        self.scheduler.retire(id, nanos.as_deref(), now);
         self.take_ended();
         self.note_levels(now);
     }
@@ -86,6 +99,8 @@ impl Engine {
                 name: active.prepared.plan.name.clone(),
                 label: dispatch.label.clone(),
                 kernel: dispatch.variant.kernel().name.as_str().into(),
+                dispatch: lane.dispatch,
+                gathered: lane.gathered,
                 first: lane.first,
                 count: lane.count,
             })
@@ -116,14 +131,15 @@ impl Engine {
         any
     }
 
-    pub(super) fn finish(&mut self, active: Active, outcome: Outcome, at: Nanos) {
+    pub(super) fn finish(&mut self, active: Active, mut outcome: Outcome, at: Nanos) {
         let Active {
             prepared,
             resolved: _,
             regions,
             remaining: _,
-            uploaded: _,
+            first: _,
             started,
+            failed,
             downloads,
             report,
             mut timing,
@@ -132,6 +148,10 @@ impl Engine {
         timing.queued = Duration::from_nanos(started.unwrap_or(at).saturating_sub(prepared.submitted));
         timing.total = Duration::from_nanos(at.saturating_sub(prepared.submitted));
         timing.in_time = prepared.deadline.map(|deadline| at <= deadline);
+        if failed.is_some() {
+            // To the scheduler it may have completed: all of it was issued.
+            outcome = Outcome::Failed;
+        }
         prepared.span.record("waves", timing.bundles);
         prepared.span.record("lanes", timing.lanes);
         self.record(&prepared, started, at, outcome);
@@ -139,7 +159,7 @@ impl Engine {
             Outcome::Completed | Outcome::CompletedLate => {
                 outputs(&prepared, downloads, report).map(|outputs| Completion { outputs, timing })
             }
-            _ => Err(ended(outcome)),
+            _ => Err(failed.unwrap_or_else(|| ended(outcome))),
         };
         self.end(prepared, result);
     }

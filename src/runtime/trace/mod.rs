@@ -22,6 +22,10 @@ pub struct LaneRecord {
     pub label: Arc<str>,
     /// The kernel.
     pub kernel: Arc<str>,
+    /// Index into the plan's dispatches.
+    pub dispatch: u32,
+    /// How many lanes ran as one, this one first: 1 for a lane of its own, 0 for those that follow the first.
+    pub gathered: u32,
     /// First workgroup of the dispatch's grid.
     pub first: u32,
     /// Number of workgroups.

@@ -29,26 +29,46 @@ impl Device {
     /// How many times as long as estimated each dispatch of a plan takes: so that it takes the measured time alone where
     /// there is one, otherwise by a hidden factor of its kernel.
     pub(super) fn factors(&mut self, plan: &PlanDesc, measured: Option<&[Nanos]>) -> Vec<f64> {
-        let (spec, dice) = (self.spec, &mut self.dice);
-        let mut factor = |(index, dispatch)| match measured.and_then(|measured| measured.get(index)) {
+        let factor = |(index, dispatch): (usize, &DispatchDesc)| match measured.and_then(|measured| measured.get(index))
+        {
             Some(&measured) => {
                 let cost = self.cost.dispatch(dispatch);
-                let alone = self.cost.alone(self.cost.load(&cost, dispatch.workgroups));
-                let fixed = self.cost.alone(Default::default());
-                ((measured as f64 - fixed) / (alone - fixed).max(1.0)).max(0.0)
+                self.stretch(&cost, measured)
             }
-            None => *self.factors.entry(dispatch.arm).or_insert_with(|| dice.log_normal(spec.skew)),
+            None => {
+                let (skew, dice) = (self.spec.skew, &mut self.dice);
+                *self.factors.entry(dispatch.arm).or_insert_with(|| dice.log_normal(skew))
+            }
         };
-        plan.dispatches.iter().enumerate().map(&mut factor).collect()
+        plan.dispatches.iter().enumerate().map(factor).collect()
     }
 
-    /// The true costs of a plan's dispatches.
-    pub(super) fn costs(&mut self, plan: &PlanDesc, factors: &[f64]) -> Vec<TrueCost> {
-        let cost = |(dispatch, &factor): (&DispatchDesc, &f64)| {
-            let gather = dispatch.gather.map(|gather| self.cost.gather(dispatch, &gather).scaled(factor));
+    /// The true costs of a plan's dispatches. As one lane for as many requests as it takes, a dispatch takes the time in
+    /// `gathered` where there is one, and for fewer as much less as by estimate.
+    pub(super) fn costs(
+        &mut self,
+        plan: &PlanDesc,
+        factors: &[f64],
+        gathered: Option<&[Option<Nanos>]>,
+    ) -> Vec<TrueCost> {
+        let cost = |(index, (dispatch, &factor)): (usize, (&DispatchDesc, &f64))| {
+            let gather = dispatch.gather.map(|gather| {
+                let cost = self.cost.gather(dispatch, &gather);
+                let measured = gathered.and_then(|gathered| gathered.get(index).copied().flatten());
+                let all = self.cost.gathered(&cost, gather.width);
+                let factor = measured.map_or(factor, |nanos| self.stretch(&all, nanos));
+                cost.scaled(factor)
+            });
             (self.cost.dispatch(dispatch).scaled(factor), gather)
         };
-        plan.dispatches.iter().zip(factors).map(cost).collect()
+        plan.dispatches.iter().zip(factors).enumerate().map(cost).collect()
+    }
+
+    /// How many times as long as estimated a dispatch takes that takes so long as a wave of its own.
+    fn stretch(&self, cost: &DispatchCost, measured: Nanos) -> f64 {
+        let alone = self.cost.alone(self.cost.load(cost, cost.workgroups()));
+        let fixed = self.cost.alone(Default::default());
+        ((measured as f64 - fixed) / (alone - fixed).max(1.0)).max(0.0)
     }
 
     /// The duration of a wave.

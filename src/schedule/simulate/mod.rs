@@ -124,6 +124,8 @@ pub struct Stream {
     pub until: Nanos,
     /// By dispatch, its true duration as a wave of its own, in place of the estimate and hidden factors.
     pub measured: Option<Arc<[Nanos]>>,
+    /// By dispatch, its true duration as a wave of its own for as many requests as its `gather` takes at most, where it is known.
+    pub gathered: Option<Arc<[Option<Nanos>]>>,
     /// By dispatch, the bytes of weights among those that it moves: a batch moves them once.
     pub weights: Option<Arc<[u64]>>,
 }
@@ -142,6 +144,7 @@ impl Stream {
             from: 0,
             until: Nanos::MAX,
             measured: None,
+            gathered: None,
             weights: None,
         }
     }

@@ -69,6 +69,8 @@ pub struct Report {
     pub busy: f64,
     /// Submissions, waves and lanes issued in all.
     pub issued: [u64; 3],
+    /// Lanes issued that ran as one with others of the same plan.
+    pub gathered: u64,
     /// Pipelines compiled.
     pub compiled: u64,
     /// Sets of several kernels that the scheduler asked for, and how many of them had a pipeline.

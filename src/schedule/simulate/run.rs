@@ -100,7 +100,9 @@ impl<'a> World<'a> {
         let streams = &scenario.streams;
         let factors: Vec<_> =
             streams.iter().map(|stream| device.factors(&stream.plan, stream.measured.as_deref())).collect();
-        let costs = streams.iter().zip(&factors).map(|(stream, factors)| device.costs(&stream.plan, factors)).collect();
+        let costs =
+            |(stream, factors): (&Stream, &Vec<f64>)| device.costs(&stream.plan, factors, stream.gathered.as_deref());
+        let costs = streams.iter().zip(&factors).map(costs).collect();
         let arms = |stream: &Stream| {
             let mut arms: Vec<_> = stream.plan.dispatches.iter().map(|dispatch| dispatch.arm).collect();
             arms.sort_unstable();
@@ -194,7 +196,7 @@ impl<'a> World<'a> {
             let known = self.batches.get(&(stream, size)).cloned();
             let (plan, costs) = known.unwrap_or_else(|| {
                 let plan = batched(&self.scenario.streams[stream], size);
-                self.costs.push(self.device.costs(&plan, &self.factors[stream]));
+                self.costs.push(self.device.costs(&plan, &self.factors[stream], None));
                 let entry = (plan, self.costs.len() - 1);
                 self.batches.insert((stream, size), entry.clone());
                 entry
@@ -344,6 +346,7 @@ impl<'a> World<'a> {
             span: now.saturating_sub(self.scenario.warm_up),
             busy: self.busy as f64 / now.max(1) as f64,
             issued: [stats.submissions, stats.waves, stats.lanes],
+            gathered: stats.gathered,
             compiled: self.compiler.compiled,
             lookups: self.compiler.lookups,
             error: self.scheduler.prediction_error(),

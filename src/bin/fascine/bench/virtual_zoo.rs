@@ -123,7 +123,7 @@ fn planned(zoo: &Path, member: &Member, parallelism: u32) -> Result<ModelTable> 
     let weights = Arc::new(ModelWeights::new());
     let target = Target { class: DeviceClass::Gpu, parallelism, max_binding_bytes: 1 << 30, subgroup_size: 32 };
     let plan = plan(&graph, &shapes, &weights, &target).map_err(|error| error.in_file(&path))?;
-    let mut table = ModelTable::new(member.name.to_owned(), &plan.dispatches, &[]);
+    let mut table = ModelTable::new(member.name.to_owned(), &plan.dispatches, &[], &[]);
     table.weight_bytes = weights.total_bytes();
     table.heap_bytes = plan.regions.iter().sum();
     Ok(table)

@@ -91,6 +91,8 @@ mod tests {
 
     fn wave(submission: u64, times: [Nanos; 3], requests: &[u64]) -> WaveRecord {
         let lane = |&request: &u64| LaneRecord {
+            dispatch: 0,
+            gathered: 1,
             request,
             model: 0,
             name: "m".into(),

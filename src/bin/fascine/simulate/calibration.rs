@@ -5,9 +5,10 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use fascine::error::Result;
+use fascine::kernel::Variant;
 use fascine::plan::Dispatch;
 use fascine::schedule::simulate::{Arrivals, Stream};
-use fascine::schedule::{ArmId, DispatchDesc, Nanos, PlanDesc};
+use fascine::schedule::{ArmId, DispatchDesc, GatherDesc, Nanos, PlanDesc};
 use serde::{Deserialize, Serialize};
 
 use super::{parse, wrong};
@@ -61,6 +62,20 @@ pub(crate) struct DispatchRow {
     pub(crate) deps: Vec<u32>,
     /// Median duration as a wave of its own, where it was measured.
     pub(crate) nanos: Option<Nanos>,
+    /// How it runs for several requests at once, if it can.
+    pub(crate) gather: Option<GatherRow>,
+}
+
+/// As [`GatherDesc`].
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GatherRow {
+    pub(crate) kernel: String,
+    pub(crate) least: u32,
+    pub(crate) width: u32,
+    pub(crate) shared: u64,
+    /// Median duration as a wave of its own for `width` requests, where it was measured.
+    pub(crate) nanos: Option<Nanos>,
 }
 
 /// Kernels by name, numbered in the order in which they come.
@@ -81,15 +96,23 @@ impl Calibration {
 }
 
 impl ModelTable {
-    pub(crate) fn new(name: String, dispatches: &[Dispatch], nanos: &[Nanos]) -> Self {
+    /// By dispatch, `nanos` is its time alone, and `gathered` that for as many requests as it can be gathered for.
+    pub(crate) fn new(name: String, dispatches: &[Dispatch], nanos: &[Nanos], gathered: &[Option<Nanos>]) -> Self {
         let row = |(index, dispatch): (usize, &Dispatch)| DispatchRow {
-            kernel: kernel(dispatch),
+            kernel: kernel(&dispatch.variant),
             workgroups: dispatch.workgroups(),
             flops: dispatch.cost.flops,
             bytes: dispatch.cost.bytes,
             weights: dispatch.weight_bytes(),
             deps: dispatch.deps.clone(),
             nanos: nanos.get(index).copied(),
+            gather: dispatch.gather.as_ref().map(|gather| GatherRow {
+                kernel: kernel(&gather.variant),
+                least: gather.least,
+                width: gather.width,
+                shared: gather.shared,
+                nanos: gathered.get(index).copied().flatten(),
+            }),
         };
         let dispatches = dispatches.iter().enumerate().map(row).collect();
         ModelTable { name, weight_bytes: 0, heap_bytes: 0, dispatches }
@@ -104,12 +127,20 @@ impl ModelTable {
             }
             let &DispatchRow { workgroups, flops, bytes, .. } = row;
             let arm = arms.id(&row.kernel);
-            dispatches.push(DispatchDesc { arm, workgroups, flops, bytes, deps: row.deps.clone(), gather: None });
+            let gather = row.gather.as_ref().map(|&GatherRow { ref kernel, least, width, shared, nanos: _ }| {
+                if !(2..=width).contains(&least) {
+                    return Err(wrong(&format!("model '{}': dispatch {index} gathers {least} to {width}", self.name)));
+                }
+                Ok(GatherDesc { arm: arms.id(kernel), least, width, shared })
+            });
+            let gather = gather.transpose()?;
+            dispatches.push(DispatchDesc { arm, workgroups, flops, bytes, deps: row.deps.clone(), gather });
         }
         let plan = PlanDesc { model, dispatches };
         let measured: Option<Vec<Nanos>> = self.dispatches.iter().map(|row| row.nanos).collect();
         Ok(Stream {
             measured: measured.map(Into::into),
+            gathered: Some(self.dispatches.iter().map(|row| row.gather.as_ref()?.nanos).collect()),
             weights: Some(self.dispatches.iter().map(|row| row.weights).collect()),
             ..Stream::new(plan.into(), Arrivals::Closed { outstanding: 0 }, None)
         })
@@ -117,9 +148,9 @@ impl ModelTable {
 }
 
 /// The kernel's name and overrides.
-fn kernel(dispatch: &Dispatch) -> String {
-    let mut name = dispatch.variant.kernel().name.clone();
-    for (constant, value) in dispatch.variant.constants() {
+fn kernel(variant: &Variant) -> String {
+    let mut name = variant.kernel().name.clone();
+    for (constant, value) in variant.constants() {
         write!(name, ",{constant}={value}").expect("a String takes everything");
     }
     name
@@ -149,5 +180,29 @@ mod tests {
         let mut wrong = known.models[0].clone();
         wrong.dispatches[1].deps = vec![1];
         assert!(wrong.stream(0, &mut arms).unwrap_err().to_string().contains("dispatch 1"));
+    }
+
+    #[test]
+    fn gathering_survives_a_file() {
+        let text = "name = 'm'\ndispatches = [
+            { kernel = 'k', workgroups = 2, flops = 3, bytes = 9, gather = { kernel = 'g', least = 2, width = 8, shared = 5, nanos = 20 } },
+            { kernel = 'k', workgroups = 2, flops = 3, bytes = 9, gather = { kernel = 'g', least = 3, width = 4, shared = 5 } },
+            { kernel = 'k', workgroups = 2, flops = 3, bytes = 9 },
+        ]";
+        let known: ModelTable = toml::from_str(text).unwrap();
+        let again: ModelTable = toml::from_str(&toml::to_string(&known).unwrap()).unwrap();
+        for known in [known, again] {
+            let stream = known.stream(0, &mut Arms::default()).unwrap();
+            let gather = |least, width| Some(GatherDesc { arm: ArmId(1), least, width, shared: 5 });
+            let gathers: Vec<_> = stream.plan.dispatches.iter().map(|dispatch| dispatch.gather).collect();
+            assert_eq!(gathers, [gather(2, 8), gather(3, 4), None]);
+            assert_eq!(stream.gathered.unwrap().to_vec(), [Some(20), None, None]);
+            for (least, width) in [(1, 8), (5, 4), (2, 0)] {
+                let mut wrong = known.clone();
+                let gather = wrong.dispatches[0].gather.as_mut().unwrap();
+                (gather.least, gather.width) = (least, width);
+                assert!(wrong.stream(0, &mut Arms::default()).unwrap_err().to_string().contains("dispatch 0"));
+            }
+        }
     }
 }

@@ -34,6 +34,8 @@ struct Summary {
     latency_ms: [f64; 3],
     busy: f64,
     lanes_per_wave: f64,
+    /// Lanes that ran as one with others of the same plan.
+    lanes_gathered: u64,
     pipelines_compiled: u64,
     /// Milliseconds that the device idled for want of pipelines, and requests that came before their kernels were there.
     blocked_ms: f64,
@@ -107,6 +109,7 @@ fn summary(setup: &Setup, report: &Report, capacity_99: Option<f64>) -> Summary 
         latency_ms: latencies(&report.total),
         busy: report.busy,
         lanes_per_wave: lanes as f64 / waves.max(1) as f64,
+        lanes_gathered: report.gathered,
         pipelines_compiled: report.compiled,
         blocked_ms: report.blocked as f64 / 1e6,
         cold_requests: report.cold,
@@ -148,6 +151,7 @@ fn text(summary: &Summary) -> String {
         ("p50, p99, p99.9", format!("{p50}, {p99}, {p999} ms")),
         ("device busy", percent(summary.busy)),
         ("lanes per wave", format!("{:.2}", summary.lanes_per_wave)),
+        ("lanes gathered", summary.lanes_gathered.to_string()),
         ("pipelines compiled", summary.pipelines_compiled.to_string()),
         ("requests before their pipelines", summary.cold_requests.to_string()),
         ("device idle for want of pipelines", format!("{} ms", table::millis(summary.blocked_ms))),

@@ -1,0 +1,80 @@
+//! How long the engine sleeps while something is under way: most of the way to the predicted end of the first submission in
+//! flight, then in short naps. wgpu has no call that wakes a thread both by the device and by a message.
+
+use std::time::Duration;
+
+use crate::schedule::Nanos;
+
+/// The shortest nap. Guessed; operating systems add about 50 us.
+const SHORTEST: Nanos = 20_000;
+/// The longest nap beyond the predicted end, and where nothing is predicted, so that a device that stalls costs no core. Guessed.
+const LONGEST: Nanos = 500_000;
+/// The longest nap before the predicted end: what a prediction that is far too long costs at most. Guessed.
+const LONGEST_AHEAD: Nanos = 2_000_000;
+
+/// Naps since something last changed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Nap {
+    /// The last one that did not go by a prediction.
+    last: Option<Nanos>,
+}
+
+impl Nap {
+    /// The next nap: up to seven eighths of the way to `done`, and not beyond `wake`.
+    pub(super) fn next(&mut self, now: Nanos, done: Option<Nanos>, wake: Option<Nanos>) -> Duration {
+        let ahead = done.and_then(|done| done.checked_sub(now)).map_or(0, |ahead| ahead / 8 * 7);
+        let nap = if ahead > SHORTEST {
+            self.last = None;
+            ahead.min(LONGEST_AHEAD)
+        } else {
+            let nap = self.last.map_or(SHORTEST, |last| (last * 2).min(LONGEST));
+            self.last = Some(nap);
+            nap
+        };
+        let wake = wake.map_or(Nanos::MAX, |wake| wake.saturating_sub(now));
+        // A time that has passed and of which nothing came is no reason to spin.
+        Duration::from_nanos(nap.min(wake.max(SHORTEST)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn micros(nap: &mut Nap, now: u64, done: Option<u64>, wake: Option<u64>) -> u128 {
+        let nanos = |micros: u64| micros * 1_000;
+        nap.next(nanos(now), done.map(nanos), wake.map(nanos)).as_micros()
+    }
+
+    #[test]
+    fn naps_lead_up_to_the_predicted_end_and_grow_beyond_it() {
+        let mut nap = Nap::default();
+        let (mut now, mut naps) = (0, Vec::new());
+        while now < 3_000 {
+            let next = micros(&mut nap, now, Some(1_000), None);
+            naps.push(next);
+            now += next as u64;
+        }
+        assert_eq!(naps, [875, 109, 20, 40, 80, 160, 320, 500, 500, 500]);
+    }
+
+    #[test]
+    fn a_prediction_that_is_far_too_long_is_not_slept_through() {
+        assert_eq!(micros(&mut Nap::default(), 0, Some(u64::MAX / 1_000), None), 2_000);
+    }
+
+    #[test]
+    fn without_a_prediction_naps_double() {
+        let mut nap = Nap::default();
+        let naps: Vec<_> = (0..7).map(|_| micros(&mut nap, 0, None, None)).collect();
+        assert_eq!(naps, [20, 40, 80, 160, 320, 500, 500]);
+    }
+
+    #[test]
+    fn it_wakes_where_the_scheduler_wants_to_look_again() {
+        let mut nap = Nap::default();
+        assert_eq!(micros(&mut nap, 100, Some(1_000), Some(150)), 50);
+        assert_eq!(micros(&mut nap, 200, Some(1_000), Some(150)), 20);
+        assert_eq!(micros(&mut nap, 200, None, Some(205)), 20);
+    }
+}
