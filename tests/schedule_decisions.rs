@@ -411,6 +411,48 @@ fn a_lone_dispatch_waits_for_others_of_its_arm() {
 }
 
 #[test]
+fn a_lone_request_waits_for_the_next_of_its_model() {
+    // Nothing but fixed costs, so that two requests in step take hardly longer than one.
+    let steps: Vec<_> = (0..40).map(|_| (0, 1, 1_000)).collect();
+    let plan = chain(&steps);
+    const GAP: Nanos = 50_000;
+    for (hold_back, gap, deadline, waits) in [
+        (HoldBack::No, GAP, None, false),
+        (HoldBack::Yes, GAP, None, true),
+        (HoldBack::Yes, GAP, Some(10_000_000), true),
+        (HoldBack::Yes, GAP, Some(100_000), false),
+        (HoldBack::Yes, 3_000_000, None, false),
+    ] {
+        let at = |index: u64| 1_000_000 + index * gap;
+        let now = at(40);
+        let desc = |deadline| RequestDesc { plan: plan.clone(), deadline, ..RequestDesc::default() };
+        // Those before were cancelled at once, so that nothing else is about.
+        let waiting = || {
+            let mut scheduler = Scheduler::new(Options { hold_back, ..options(Policy::Bundled) });
+            for index in 0..40 {
+                let id = scheduler.submit(desc(None), at(index));
+                scheduler.cancel(id, at(index));
+            }
+            scheduler.submit(desc(deadline.map(|after| now + after)), now);
+            scheduler
+        };
+        let mut scheduler = waiting();
+        assert_eq!(scheduler.issue(now, &mut Shop::any()).is_none(), waits, "{hold_back:?}, {gap}, {deadline:?}");
+        let wakeup = scheduler.next_wakeup(now);
+        assert_eq!(wakeup.is_some(), waits);
+        let Some(wakeup) = wakeup else { continue };
+        assert!((at(41)..at(42)).contains(&wakeup), "shortly after the next is due: {wakeup}");
+        let late = scheduler.issue(wakeup, &mut Shop::any()).unwrap();
+        assert_eq!(late.waves[0].lanes.len(), 1, "the next has not come");
+        let mut scheduler = waiting();
+        assert!(scheduler.issue(now, &mut Shop::any()).is_none());
+        scheduler.submit(desc(None), at(41));
+        let together = scheduler.issue(at(41), &mut Shop::any()).unwrap();
+        assert_eq!(together.waves[0].lanes.len(), 2);
+    }
+}
+
+#[test]
 fn predictions_say_how_far_they_are_off() {
     let mut scheduler = Scheduler::new(options(Policy::Bundled));
     train(&mut scheduler, &chain(&[(0, 160, 900_000_000)]));

@@ -331,8 +331,10 @@ fn run(scenario: &Scenario) -> World {
             let at = dice.below(world.flying.len() as u64) as usize;
             world.retire(at, &mut dice);
         } else {
+            let held_until = world.scheduler.next_wakeup(world.now).filter(|_| !issued);
+            world.now = held_until.unwrap_or(world.now);
             assert!(
-                issued || world.scheduler.outstanding() == 0,
+                issued || held_until.is_some() || world.scheduler.outstanding() == 0,
                 "stuck with {} requests",
                 world.scheduler.outstanding()
             );

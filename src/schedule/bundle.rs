@@ -55,13 +55,17 @@ impl Core {
             return Formed::Full;
         }
         let Some(mut wave) = self.gather(leader, room, pipelines) else { return Formed::Full };
-        if self.picks.len() == 1
-            && let Some(other) = self.company(leader, pipelines)
-        {
-            self.scatter(leader);
-            match self.gather(other, room, pipelines) {
-                Some(others) => wave = others,
-                None => return Formed::Full,
+        if self.picks.len() == 1 {
+            if let Some(other) = self.company(leader, pipelines) {
+                self.scatter(leader);
+                match self.gather(other, room, pipelines) {
+                    Some(others) => wave = others,
+                    None => return Formed::Full,
+                }
+            } else if let Some(until) = self.awaits(leader, room.now) {
+                self.scatter(leader);
+                self.held_until = Some(until);
+                return Formed::Nothing;
             }
         }
         self.close(&wave)

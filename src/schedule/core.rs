@@ -2,6 +2,7 @@
 
 use super::cost::{CostModel, Share};
 use super::crowd::{Crowds, Place};
+use super::hold::Rhythm;
 use super::margin::Margins;
 use super::options::{Ranking, Rules};
 use super::parts::{Account, TIERS, Tier};
@@ -42,6 +43,10 @@ pub(super) struct Core {
     /// By tier, dispatches in the ready queues whose requests go on.
     pub(super) waiting: [usize; TIERS],
     pub(super) slice: Slice,
+    /// By model.
+    pub(super) rhythms: Vec<Rhythm>,
+    /// Until when what is ready is held back, if it is.
+    pub(super) held_until: Option<Nanos>,
     pub(super) margins: Margins,
     /// When the next wave starts, by prediction.
     pub(super) start: Nanos,
@@ -78,6 +83,8 @@ impl Core {
         Core {
             slice: Slice::new(rules.slice, rules.in_flight, &options.device),
             rules,
+            rhythms: Vec::new(),
+            held_until: None,
             margins: Margins::default(),
             cost: CostModel::new(options.device),
             stragglers: Stragglers::default(),
@@ -112,6 +119,7 @@ impl Core {
     /// for those of arms that are new, ahead of their turn.
     pub(super) fn begin(&mut self, now: Nanos, start: Nanos, pipelines: &mut dyn Pipelines) {
         self.start = start;
+        self.held_until = None;
         self.slice.turn(now);
         let known = self.single.len();
         self.single.clear();

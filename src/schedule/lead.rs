@@ -2,11 +2,11 @@
 
 use super::core::Core;
 use super::cost::ModelIndex;
-use super::options::{HoldBack, Scope, Split};
+use super::options::{Scope, Split};
 use super::parts::Tier;
 use super::ready::{ArmIndex, Rank};
 use super::request::Request;
-use super::{Class, Pipelines};
+use super::{Class, Nanos, Pipelines};
 
 /// The least part of a slice that a piece of a long dispatch fills behind other waves. Guessed.
 const PIECE: f64 = 0.25;
@@ -14,10 +14,6 @@ const PIECE: f64 = 0.25;
 const TIGHT: f64 = 1.02;
 /// The part of the time to spare that riders may use up. Set by simulation: more delays the urgent, less wastes the device.
 const SPARE: f64 = 0.15;
-/// The part of the time to spare that holding back a dispatch once may use up. Guessed.
-const HELD: f64 = 0.05;
-/// Heads that are looked at for one that brings company. Guessed.
-const LOOK: usize = 4;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Leader {
@@ -29,6 +25,7 @@ pub(super) struct Leader {
 /// What is left of a submission.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Room {
+    pub(super) now: Nanos,
     /// Predicted nanoseconds of its waves so far.
     pub(super) used: f64,
     /// Predicted nanoseconds until it has to end for the deadlines of what ends with it.
@@ -161,42 +158,5 @@ impl Core {
             _ => budget.max(tight),
         };
         stretched.min(if alone <= budget { budget } else { tight })
-    }
-
-    /// For a leader that would leave alone: the dispatch to go before it, so that it leaves with others of its arm.
-    pub(super) fn company(&mut self, leader: Leader, pipelines: &mut dyn Pipelines) -> Option<Leader> {
-        if self.rules.hold_back == HoldBack::No {
-            return None;
-        }
-        let model = self.live(leader.rank)?.plan.model;
-        let other = self.bringer(leader, pipelines).filter(|_| !self.stragglers.apart(model))?;
-        let request = self.live(other.rank)?;
-        let step = &request.plan.steps[other.rank.dispatch as usize];
-        let wait = self.cost.alone(self.cost.load(&step.cost, step.workgroups));
-        let start = self.start.saturating_add((wait / HELD) as u64);
-        let held = self.requests[leader.rank.slot as usize].as_mut()?;
-        let path = held.path(leader.rank.dispatch) as u64;
-        let spare = match held.desc.deadline.filter(|_| leader.tier == Tier::DEADLINE) {
-            Some(deadline) => start.saturating_add(path) <= deadline,
-            None => true,
-        };
-        (spare && held.hold(leader.rank.dispatch)).then_some(other)
-    }
-
-    /// A ready dispatch of another arm whose end makes one of the leader's arm ready.
-    fn bringer(&mut self, leader: Leader, pipelines: &mut dyn Pipelines) -> Option<Leader> {
-        for tier in Tier::all() {
-            for at in 0..LOOK {
-                let Some(&(rank, arm)) = self.ready[tier.index()].heads().get(at) else { break };
-                let leads = |core: &Core| {
-                    let request = core.live(rank).filter(|request| !core.stragglers.apart(request.plan.model));
-                    request.is_some_and(|request| request.leads_to(rank.dispatch, leader.arm))
-                };
-                if arm != leader.arm && leads(self) && self.has_pipeline(arm, pipelines) {
-                    return Some(Leader { tier, rank, arm });
-                }
-            }
-        }
-        None
     }
 }

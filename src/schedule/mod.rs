@@ -18,6 +18,7 @@ mod core;
 mod cost;
 mod crowd;
 mod error;
+mod hold;
 mod lead;
 pub mod log;
 mod margin;

@@ -39,8 +39,9 @@ pub enum HoldBack {
     /// Whatever is ready goes.
     #[default]
     No,
-    /// A dispatch that would leave alone goes one wave later, once, if the next wave makes others of its arm ready and
-    /// its slack allows.
+    /// A dispatch that would leave alone lets others go first that lead to dispatches of its arm within a few steps, and a
+    /// request that would begin alone on an idle device waits for the next of its model, if the rhythm of its model's requests
+    /// says that one comes soon. Either only if company saves about as much as it waits, and if its slack allows.
     Yes,
 }
 

@@ -22,8 +22,6 @@ struct Cell {
     alone: f64,
     /// Predicted time of the longest path from its start to the request's end.
     path: f64,
-    /// Whether it has waited for company.
-    held: bool,
     /// Whether it is in the wave that is being formed.
     picked: bool,
 }
@@ -65,6 +63,8 @@ pub(super) struct Request {
     pub(super) work: f64,
     /// When it came.
     pub(super) arrived: Nanos,
+    /// How long it was held back for company, by prediction.
+    pub(super) held: f64,
     /// Whether it began when it could keep its deadline with a margin.
     pub(super) promised: bool,
     /// The factor of its model that these rest on.
@@ -85,7 +85,7 @@ impl Request {
         now: Nanos,
     ) -> Self {
         cells.clear();
-        let cell = |waits| Cell { waits, issued: 0, alone: 0.0, path: 0.0, held: false, picked: false };
+        let cell = |waits| Cell { waits, issued: 0, alone: 0.0, path: 0.0, picked: false };
         cells.extend(plan.steps.iter().map(|step| cell(step.waits)));
         let unissued = cells.len() as u32;
         let ending = (unissued == 0).then_some(Outcome::Completed);
@@ -103,6 +103,7 @@ impl Request {
             work: 0.0,
             factor: 1.0,
             arrived: now,
+            held: 0.0,
             promised: false,
             unissued,
             cells,
@@ -202,15 +203,9 @@ impl Request {
         f64::from(self.unissued) * fixed >= SHORT * self.work
     }
 
-    /// Notes that a dispatch is held back; whether that is the first time.
-    pub(super) fn hold(&mut self, dispatch: u32) -> bool {
-        !std::mem::replace(&mut self.cells[dispatch as usize].held, true)
-    }
-
-    /// Whether the end of `dispatch` alone makes some dispatch on `arm` ready.
-    pub(super) fn leads_to(&self, dispatch: u32, arm: u32) -> bool {
-        let next = |&next: &u32| self.plan.steps[next as usize].arm == arm && self.cells[next as usize].waits == 1;
-        self.plan.successors(dispatch).iter().any(next)
+    /// Dispatches of which something is left to issue.
+    pub(super) fn left(&self) -> u32 {
+        self.unissued
     }
 
     /// Notes that `count` further workgroups of a ready dispatch are issued.

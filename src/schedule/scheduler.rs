@@ -160,6 +160,7 @@ impl Scheduler {
         if core.rules.ranking.knows_deadlines() && request.predictable {
             core.slice.note(request.plan.model, request.desc.class, request.total as Nanos, request.slack(now), now);
         }
+        core.note_arrival(request.plan.model, now);
         if let Some(key) = key {
             self.keys.insert(key, id);
         }
@@ -190,7 +191,7 @@ impl Scheduler {
         let id = SubmissionId(self.next_submission);
         let mut record = self.records.pop().unwrap_or_default();
         let mut waves = self.spare.pop().unwrap_or_default();
-        let mut room = Room { used: 0.0, due: f64::INFINITY, empty: true, only: None, model: None };
+        let mut room = Room { now, used: 0.0, due: f64::INFINITY, empty: true, only: None, model: None };
         while waves.len() < self.core.rules.waves {
             let Formed::Wave(wave, predicted) = self.core.form(pipelines, room) else { break };
             self.hold(id, &mut record);
@@ -295,8 +296,8 @@ impl Scheduler {
     }
 
     /// When to call [`Scheduler::issue`] again though nothing happened; `None` if that would be of no use.
-    pub fn next_wakeup(&self, _now: Nanos) -> Option<Nanos> {
-        None
+    pub fn next_wakeup(&self, now: Nanos) -> Option<Nanos> {
+        self.core.held_until.filter(|&until| until > now)
     }
 
     /// When the first submission in flight will be done, by prediction; `None` if nothing is in flight. It may have passed.
