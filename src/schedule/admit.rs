@@ -13,9 +13,11 @@ impl Core {
         if request.desc.admission != Admission::RejectPredictedMiss || !request.predictable {
             return false;
         }
+        let last = request.tier == Tier::STRAGGLER;
         let ahead = |(slot, other): (usize, &Option<Request>)| {
-            let other = other.as_ref().filter(|other| other.tier == Tier::DEADLINE && other.ending.is_none())?;
-            let urgent = other.desc.deadline.is_some_and(|other| other <= deadline);
+            let other = other.as_ref().filter(|other| other.ending.is_none())?;
+            let urgent = other.tier == Tier::DEADLINE && other.desc.deadline.is_some_and(|other| other <= deadline);
+            let urgent = urgent || last && [Tier::DEADLINE, Tier::STRAGGLER].contains(&other.tier);
             (urgent && replaced != Some(slot as u32)).then_some(other.work * other.scale(&self.cost))
         };
         let ahead: f64 = self.requests.iter().enumerate().filter_map(ahead).sum();

@@ -1,6 +1,6 @@
 //! What the scheduler knows and forming a wave looks at.
 
-use super::cost::{CostModel, Share};
+use super::cost::{CostModel, ModelIndex, Share};
 use super::crowd::{Crowds, Place};
 use super::options::{Ranking, Rules};
 use super::parts::{Account, TIERS, Tier};
@@ -118,12 +118,22 @@ impl Core {
     }
 
     /// Where a new request's dispatches queue.
-    pub(super) fn tier(&self, deadline: Option<Nanos>, class: Class) -> Tier {
-        if self.rules.ranking.knows_deadlines() && deadline.is_none() {
+    pub(super) fn tier(&self, deadline: Option<Nanos>, class: Class, straggles: bool) -> Tier {
+        if self.rules.ranking.knows_deadlines() && straggles {
+            Tier::STRAGGLER
+        } else if self.rules.ranking.knows_deadlines() && deadline.is_none() {
             Tier::best_effort(class)
         } else {
             Tier::DEADLINE
         }
+    }
+
+    /// Whether a model needs submissions of its own: others' results would wait for a straggler's waves, and without timestamps
+    /// nothing else tells whose fault it is that one took long.
+    pub(super) fn submits_alone(&self, model: ModelIndex) -> bool {
+        let stragglers = &self.stragglers;
+        self.rules.ranking.knows_deadlines() && stragglers.straggles(model)
+            || stragglers.untimed() && stragglers.apart(model)
     }
 
     /// How much longer the submission may become, for the requests that end with the wave formed last to be in time: they
@@ -189,28 +199,38 @@ impl Core {
         }
     }
 
-    /// Whether the head of the deadline tier can no longer be in time. If so it is no longer there.
-    pub(super) fn gives_up(&mut self, rank: Rank, arm: ArmIndex) -> bool {
+    /// Whether the head of a tier does not belong there: it can no longer be in time, or it is a straggler's. If so it is no
+    /// longer there.
+    pub(super) fn moves(&mut self, from: Tier, rank: Rank, arm: ArmIndex) -> bool {
         if !self.rules.ranking.knows_deadlines() {
             return false;
         }
         let start = self.start;
         let Some(request) = self.requests[rank.slot as usize].as_mut() else { return false };
-        if request.can_keep(rank.dispatch, start, request.scale(&self.cost)) {
-            return false;
+        let drops = request.desc.admission == Admission::DropLate;
+        let mut late = false;
+        if (from == Tier::DEADLINE || drops) && !request.can_keep(rank.dispatch, start, request.scale(&self.cost)) {
+            // What was predicted when it came may be out of date.
+            request.predict(&self.cost);
+            late = !request.can_keep(rank.dispatch, start, 1.0);
         }
-        // What was predicted when it came may be out of date.
-        request.predict(&self.cost);
-        if request.can_keep(rank.dispatch, start, 1.0) {
-            return false;
-        }
-        let (from, tier) = (Tier::DEADLINE, Tier::best_effort(request.desc.class));
-        self.ready[from.index()].drop_head(arm);
-        if request.desc.admission == Admission::DropLate {
+        if late && drops {
+            self.ready[from.index()].drop_head(arm);
             self.stop(rank.slot, Outcome::Dropped);
             self.dropped.push(rank.slot);
             return true;
         }
+        let tier = if self.stragglers.straggles(request.plan.model) {
+            Tier::STRAGGLER
+        } else if late {
+            Tier::best_effort(request.desc.class)
+        } else {
+            return false;
+        };
+        if tier == from {
+            return false;
+        }
+        self.ready[from.index()].drop_head(arm);
         request.tier = tier;
         request.ready[from.index()] -= 1;
         request.ready[tier.index()] += 1;
