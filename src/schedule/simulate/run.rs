@@ -345,7 +345,9 @@ impl<'a> World<'a> {
             busy: self.busy as f64 / now.max(1) as f64,
             issued: [stats.submissions, stats.waves, stats.lanes],
             compiled: self.compiler.compiled,
+            compiled_at: self.compiler.compiled_at,
             lookups: self.compiler.lookups,
+            settled: self.compiler.settled,
             error: self.scheduler.prediction_error(),
             ..self.report
         };
