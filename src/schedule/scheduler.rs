@@ -58,7 +58,7 @@ pub struct Stats {
     pub cancelled: u64,
     /// Requests that failed.
     pub failed: u64,
-    /// Models that take far longer than predicted at present, and so get bundles of their own.
+    /// Models that take far longer than predicted at present, and so go behind others in submissions of their own.
     pub stragglers: u64,
     /// How often a model became one.
     pub straggled: u64,

@@ -2,8 +2,9 @@
 //!
 //! A wave whose lanes are all of one model tells on that model. One far over its prediction that several models share tells
 //! on none: after a few of them each is a *suspect* and keeps to waves of its own, which clear it or show it to be a
-//! *straggler*. A straggler keeps to waves of its own, and what it takes longer goes into a factor of its model, not into
-//! the arms that others share, until it takes about as long as others would.
+//! *straggler*. A straggler goes behind all others (`parts`), in submissions of its own, of which one is in flight, and what it
+//! takes longer goes into a factor of its model, not into the arms that others share, until it takes about as long as others
+//! would.
 //!
 //! Where durations come from completion times alone, the submission takes the wave's place, and models that keep apart get
 //! submissions of their own.
