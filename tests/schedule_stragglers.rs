@@ -66,6 +66,9 @@ fn victims_are_back_in_deadline_within_a_second() {
         for tenants in [8, 32, 128] {
             let (worst, all) = victims(tenants, Some(8.0), timestamps);
             let (undisturbed_worst, undisturbed) = victims(tenants, None, timestamps);
+            // One workgroup of a straggler then takes half a millisecond, and nothing can interrupt it.
+            let (_, beside_a_slower) = victims(tenants, Some(20.0), timestamps);
+            assert!(beside_a_slower >= undisturbed - 0.01, "{tenants} tenants, {timestamps}: {beside_a_slower}");
             assert!(all >= undisturbed - 0.005, "{tenants} tenants, {timestamps}: {all} of {undisturbed}");
             // Of 128 tenants each sends some seven requests, so that one makes a seventh.
             let (few, part) = (tenants == 128, worst / undisturbed_worst);
@@ -198,6 +201,122 @@ fn predictions_know_a_straggler_and_spare_its_victims() {
     assert!(!admitted(1, 0.8));
     assert!(!admitted(2, 6.0), "a straggler's is what it takes now");
     assert!(admitted(2, 9.0));
+}
+
+impl World {
+    /// The models of the next submission, if there is one.
+    fn issue(&mut self) -> Option<(Submission, Vec<u32>)> {
+        let submission = self.scheduler.issue(self.now, &mut All)?;
+        let lanes = submission.waves.iter().flat_map(|wave| &wave.lanes);
+        let mut models: Vec<u32> = lanes.map(|lane| self.models[lane.request.0 as usize]).collect();
+        models.sort_unstable();
+        models.dedup();
+        Some((submission, models))
+    }
+
+    /// Ends a submission, which takes as long as its models are slow.
+    fn retire(&mut self, submission: &Submission) {
+        let mut times = Vec::new();
+        for wave in &submission.waves {
+            let models = wave.lanes.iter().map(|lane| self.models[lane.request.0 as usize] as usize);
+            let slowest = models.map(|model| self.slow[model]).max().unwrap();
+            times.push(5_000 + 100 * wave.lanes.len() as Nanos + BODY * slowest);
+        }
+        self.now += times.iter().sum::<Nanos>() + 2_000;
+        let times = self.timestamps.then_some(&times[..]);
+        assert_eq!(self.scheduler.retire(submission.id, times, self.now), Retired::Done);
+    }
+
+    /// Model 2 straggles, and nothing is under way.
+    fn with_a_straggler(timestamps: bool) -> Self {
+        let mut world = World::new(6, timestamps);
+        world.rounds(40);
+        world.slow[2] = 8;
+        world.rounds(20);
+        assert_eq!(world.scheduler.stats().stragglers, 1);
+        world
+    }
+}
+
+#[test]
+fn a_straggler_goes_behind_others_in_submissions_of_its_own_one_at_a_time() {
+    for timestamps in [true, false] {
+        let mut world = World::with_a_straggler(timestamps);
+        for _ in 0..40 {
+            world.submit(2, Some(world.now + 1_000_000), Admission::RunLate);
+        }
+        world.submit(1, Some(world.now + 50_000_000), Admission::RunLate);
+        world.submit(3, None, Admission::RunLate);
+        let (others, models) = world.issue().unwrap();
+        assert_eq!(models, [1, 3], "though its deadline is the first");
+        let (slow, models) = world.issue().unwrap();
+        assert_eq!(models, [2]);
+        world.retire(&others);
+        assert_eq!(world.issue(), None, "one of its submissions is in flight");
+        world.submit(4, Some(world.now + 50_000_000), Admission::RunLate);
+        assert_eq!(world.issue().unwrap().1, [4]);
+        world.retire(&slow);
+        assert_eq!(world.issue().unwrap().1, [2]);
+    }
+}
+
+#[test]
+fn requests_that_wait_when_their_model_is_found_to_straggle_go_behind_too() {
+    let mut world = World::new(6, true);
+    world.rounds(40);
+    // Waves are as wide as can be here, but take as long as one lane.
+    world.slow[2] = 100;
+    for _ in 0..2_000 {
+        world.submit(2, Some(world.now + 900_000_000), Admission::RunLate);
+    }
+    while world.scheduler.stats().stragglers == 0 {
+        let (submission, _) = world.issue().unwrap();
+        world.retire(&submission);
+    }
+    assert!(world.scheduler.outstanding() > 0);
+    world.submit(1, Some(world.now + 990_000_000), Admission::RunLate);
+    assert_eq!(world.issue().unwrap().1, [1]);
+}
+
+#[test]
+fn a_straggler_is_not_starved() {
+    let mut world = World::with_a_straggler(true);
+    let slow = world.submit(2, None, Admission::RunLate);
+    let from = world.now;
+    // Others always wait, with deadlines that they can keep.
+    let mut ended = false;
+    while !ended {
+        while world.scheduler.outstanding() < 40 {
+            world.submit(1, Some(world.now + 900_000_000), Admission::RunLate);
+        }
+        let (submission, _) = world.issue().unwrap();
+        world.retire(&submission);
+        ended = world.scheduler.take_ended().iter().any(|ended| ended.request == slow);
+        // Each of its three dispatches leads after 2 * slice / p of the device at the latest.
+        assert!(world.now - from <= 3 * 2 * 2_000_000 * 20, "{}", world.now - from);
+    }
+}
+
+#[test]
+fn a_straggler_that_is_refused_is_tried_anew() {
+    for admission in [Admission::RejectPredictedMiss, Admission::DropLate] {
+        let mut world = World::with_a_straggler(true);
+        world.slow[2] = 1;
+        let alone = 3 * (5_100 + BODY);
+        world.scheduler.take_ended();
+        let mut completed = 0;
+        for _ in 0..60 {
+            world.now += 50_000_000;
+            world.submit(2, Some(world.now + 2 * alone), admission);
+            while let Some((submission, _)) = world.issue() {
+                world.retire(&submission);
+            }
+            let ended = world.scheduler.take_ended();
+            completed += ended.iter().filter(|ended| ended.outcome == Outcome::Completed).count();
+        }
+        assert_eq!(world.scheduler.stats().stragglers, 0, "{admission:?}");
+        assert!((20..60).contains(&completed), "{admission:?}: {completed}");
+    }
 }
 
 #[test]

@@ -18,46 +18,54 @@ impl Core {
         if request.desc.admission != Admission::RejectPredictedMiss || !request.predictable {
             return false;
         }
+        let last = request.tier == Tier::STRAGGLER;
         let ahead = |(slot, other): (usize, &Option<Request>)| {
-            let other = other.as_ref().filter(|other| other.tier == Tier::DEADLINE && other.ending.is_none())?;
-            let urgent = other.desc.deadline.is_some_and(|other| other <= deadline);
+            let other = other.as_ref().filter(|other| other.ending.is_none())?;
+            let urgent = other.tier == Tier::DEADLINE && other.desc.deadline.is_some_and(|other| other <= deadline);
+            let urgent = urgent || last && [Tier::DEADLINE, Tier::STRAGGLER].contains(&other.tier);
             (urgent && replaced != Some(slot as u32)).then_some(other.work * other.scale(&self.cost))
         };
         let ahead: f64 = self.requests.iter().enumerate().filter_map(ahead).sum();
         let needed = ahead * self.together + request.total;
         start.saturating_add(needed as Nanos) > deadline
     }
-    /// Whether a ready dispatch of a tier goes elsewhere, as by what is predicted now its request will not keep its deadline:
-    /// the request is dropped, or the entry is among those to be moved.
+    /// Whether a ready dispatch of a tier goes elsewhere, as its request straggles, or will not keep its deadline by what is
+    /// predicted now: the request is dropped, or the entry is among those to be moved.
     pub(super) fn demotes(&mut self, from: Tier, rank: Rank, arm: ArmIndex) -> bool {
-        if !self.rules.ranking.knows_deadlines() || !from.has_deadlines() {
+        if !self.rules.ranking.knows_deadlines() {
             return false;
         }
         let start = self.start;
+        let Some(request) = self.requests[rank.slot as usize].as_ref() else { return false };
+        let drops = request.desc.admission == Admission::DropLate;
+        let straggles = self.stragglers.straggles(request.plan.model);
+        let in_time = self.keeps(request, rank.dispatch, from, request.scale(&self.cost));
+        if in_time && (!straggles || from == Tier::STRAGGLER) {
+            return false;
+        }
         let Some(mut request) = self.requests[rank.slot as usize].take() else { return false };
-        let sure = if from == Tier::DEADLINE { 1.0 } else { SURE };
-        let keeps = |request: &Request, scale: f64| {
-            request.can_keep(rank.dispatch, start, sure * scale)
-                && (from != Tier::DEADLINE || self.may_begin(request, start, scale))
-        };
-        let stays = keeps(&request, request.scale(&self.cost)) || {
+        let in_time = in_time || {
             // What was predicted when it came may be out of date.
             request.predict(&self.cost);
-            keeps(&request, 1.0)
+            self.keeps(&request, rank.dispatch, from, 1.0)
+        };
+        let late = !in_time && !request.can_keep(rank.dispatch, start, SURE);
+        let tier = match in_time {
+            _ if straggles => Tier::STRAGGLER,
+            true => from,
+            false if late => Tier::best_effort(request.desc.class),
+            false => Tier::DOUBTFUL,
         };
         // One of which something goes with the present wave is judged the next time.
-        if stays || self.picks.iter().any(|pick| pick.rank.slot == rank.slot) {
+        if tier == from && !(late && drops) || self.picks.iter().any(|pick| pick.rank.slot == rank.slot) {
             self.requests[rank.slot as usize] = Some(request);
             return false;
         }
-        let doubtful = request.can_keep(rank.dispatch, start, SURE);
-        let tier = if doubtful { Tier::DOUBTFUL } else { Tier::best_effort(request.desc.class) };
-        if !doubtful {
+        if late {
             self.note_promise(&request, false);
             request.promised = false;
         }
-        let drops = !doubtful && request.desc.admission == Admission::DropLate;
-        if !drops {
+        if !(late && drops) {
             request.tier = tier;
             request.ready[from.index()] -= 1;
             request.ready[tier.index()] += 1;
@@ -66,17 +74,25 @@ impl Core {
         }
         let crowd = request.plan.steps[rank.dispatch as usize].crowd;
         self.requests[rank.slot as usize] = Some(request);
-        if drops {
+        if late && drops {
             self.stop(rank.slot, Outcome::Dropped);
             self.dropped.push(rank.slot);
             return true;
         }
-        let moved = Rank { urgency: if doubtful { rank.urgency } else { 0 }, ..rank };
+        let moved = Rank { urgency: if tier.has_deadlines() { rank.urgency } else { 0 }, ..rank };
         self.demoted.push((tier, arm, moved));
         if let Some(crowd) = crowd {
             self.move_in_crowd(crowd, (from, rank), (tier, moved));
         }
         true
+    }
+
+    /// Whether a request keeps its deadline well enough for its tier, if it takes `scale` times as long as predicted.
+    fn keeps(&self, request: &Request, dispatch: u32, tier: Tier, scale: f64) -> bool {
+        let sure = if tier == Tier::DEADLINE { 1.0 } else { SURE };
+        let judged = tier.has_deadlines() || request.desc.admission == Admission::DropLate;
+        let begins = |request: &Request| tier != Tier::DEADLINE || self.may_begin(request, self.start, scale);
+        !judged || request.can_keep(dispatch, self.start, sure * scale) && begins(request)
     }
 
     /// Whether a request that has not begun has the time for it.

@@ -50,7 +50,7 @@ struct Rider {
 impl Core {
     /// Forms the next wave and notes its lanes as issued; `shares` and `holders` then tell whose they are.
     pub(super) fn form(&mut self, pipelines: &mut dyn Pipelines, room: Room) -> Formed {
-        let Some(leader) = self.leader(pipelines, room.only) else { return Formed::Nothing };
+        let Some(leader) = self.leader(pipelines, room) else { return Formed::Nothing };
         if !self.may_lead(leader, room) {
             return Formed::Full;
         }

@@ -1,6 +1,6 @@
 //! What the scheduler knows and forming a wave looks at.
 
-use super::cost::{CostModel, Share};
+use super::cost::{CostModel, ModelIndex, Share};
 use super::crowd::{Crowds, Place};
 use super::hold::Rhythm;
 use super::margin::Margins;
@@ -132,12 +132,22 @@ impl Core {
     }
 
     /// Where a new request's dispatches queue.
-    pub(super) fn tier(&self, deadline: Option<Nanos>, class: Class) -> Tier {
-        if self.rules.ranking.knows_deadlines() && deadline.is_none() {
+    pub(super) fn tier(&self, deadline: Option<Nanos>, class: Class, straggles: bool) -> Tier {
+        if self.rules.ranking.knows_deadlines() && straggles {
+            Tier::STRAGGLER
+        } else if self.rules.ranking.knows_deadlines() && deadline.is_none() {
             Tier::best_effort(class)
         } else {
             Tier::DEADLINE
         }
+    }
+
+    /// Whether a model needs submissions of its own: others' results would wait for a straggler's waves, and without timestamps
+    /// nothing else tells whose fault it is that one took long.
+    pub(super) fn submits_alone(&self, model: ModelIndex) -> bool {
+        let stragglers = &self.stragglers;
+        self.rules.ranking.knows_deadlines() && stragglers.straggles(model)
+            || stragglers.untimed() && stragglers.apart(model)
     }
 
     /// How much longer the submission may become, for the requests that end with the wave formed last to be in time: they

@@ -34,8 +34,10 @@ pub(super) struct Room {
     pub(super) empty: bool,
     /// The only request that may go.
     pub(super) only: Option<u64>,
-    /// The only model that may go: one that keeps apart, on a device without timestamps.
+    /// The only model that may go: one that needs submissions of its own.
     pub(super) model: Option<ModelIndex>,
+    /// Whether stragglers may go: one submission of theirs at a time.
+    pub(super) stragglers: bool,
 }
 
 /// The slice of a submission, and predicted nanoseconds left of it.
@@ -52,15 +54,16 @@ impl Core {
         let request = self.live(leader.rank);
         // What someone waits for need not make way for others of its model.
         let own = request.filter(|request| leader.tier == Tier::DEADLINE || request.desc.class == Class::Interactive);
-        let slice = self.slice.length(own.map(|request| request.plan.model)) as f64;
+        let own = own.map(|request| request.plan.model);
+        let slice = if leader.tier == Tier::STRAGGLER { self.slice.least(own) } else { self.slice.length(own) } as f64;
         Slot { slice, budget: (slice - room.used).min(room.due), empty: room.empty }
     }
 
     /// The first ready dispatch whose arm has a pipeline.
-    pub(super) fn leader(&mut self, pipelines: &mut dyn Pipelines, only: Option<u64>) -> Option<Leader> {
+    pub(super) fn leader(&mut self, pipelines: &mut dyn Pipelines, room: Room) -> Option<Leader> {
         loop {
             let mut moved = false;
-            let found = self.leader_of(pipelines, only, &mut moved);
+            let found = self.leader_of(pipelines, room, &mut moved);
             // What was moved behind may be in a tier that had its turn already.
             if found.is_some() || !moved {
                 return found;
@@ -69,8 +72,8 @@ impl Core {
     }
 
     /// As [`Core::leader`], in one pass; `moved` tells whether it put something into another tier.
-    fn leader_of(&mut self, pipelines: &mut dyn Pipelines, only: Option<u64>, moved: &mut bool) -> Option<Leader> {
-        for tier in self.account.order() {
+    fn leader_of(&mut self, pipelines: &mut dyn Pipelines, room: Room, moved: &mut bool) -> Option<Leader> {
+        for tier in self.account.order(room.stragglers) {
             let mut at = 0;
             while let Some(&(rank, arm)) = self.ready[tier.index()].heads().get(at) {
                 if self.live(rank).is_none() {
@@ -79,7 +82,7 @@ impl Core {
                     self.ready[tier.index()].drop_head(arm);
                     self.move_demoted();
                     *moved = true;
-                } else if only.is_some_and(|only| only != rank.request) {
+                } else if room.only.is_some_and(|only| only != rank.request) {
                     return None;
                 } else if self.has_pipeline(arm, pipelines) {
                     return Some(Leader { tier, rank, arm });
@@ -98,7 +101,7 @@ impl Core {
         let Some(model) = self.live(leader.rank).map(|request| request.plan.model) else { return false };
         match room.model {
             Some(only) => only == model,
-            None => room.empty || !(self.stragglers.untimed() && self.stragglers.apart(model)),
+            None => room.empty || !self.submits_alone(model),
         }
     }
 

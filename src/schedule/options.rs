@@ -58,7 +58,8 @@ pub enum Coalesce {
 /// The parts of the device's time that work without a deadline gets at least, while there is some, by class.
 ///
 /// Work that is late under [`Admission::RunLate`](super::Admission::RunLate) counts with its class. The oldest request of a
-/// class with part `p` leads a wave at the latest after `2 * slice / p` of device time.
+/// class with part `p` leads a wave at the latest after `2 * slice / p` of device time. Models that straggle are out of their
+/// classes, and have a part of 0.05 together.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Parts {
     /// Of [`Class::Interactive`](super::Class::Interactive).

@@ -3,8 +3,14 @@
 use super::options::Parts;
 use super::{Class, Nanos};
 
-/// Work with a deadline that can be kept, then that with one that may be kept, then the rest by class.
-pub(super) const TIERS: usize = 5;
+/// Work with a deadline that can be kept, then that with one that may be kept, then the rest by class, then stragglers.
+pub(super) const TIERS: usize = 6;
+
+/// The largest part of a class, so that the parts of all leave something for deadlines.
+const MOST: f64 = 0.25;
+/// The part of the device's time that stragglers get at least, while they have work: enough to tell that they are sound again.
+/// Guessed.
+const STRAGGLERS: f64 = 0.05;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Tier(u8);
@@ -12,6 +18,8 @@ pub(super) struct Tier(u8);
 impl Tier {
     /// Work that can keep its deadline.
     pub(super) const DEADLINE: Tier = Tier(0);
+    /// Work of models that straggle, whatever its deadline and class.
+    pub(super) const STRAGGLER: Tier = Tier(5);
 
     /// Work that misses its deadline by prediction, though not by so much that it is sure.
     pub(super) const DOUBTFUL: Tier = Tier(1);
@@ -51,8 +59,8 @@ pub(super) struct Account {
 
 impl Account {
     pub(super) fn new(parts: Parts, slice: Nanos) -> Self {
-        let part = |part: f64| if part.is_finite() { part.clamp(0.0, 0.25) } else { 0.0 };
-        let parts = [0.0, 0.0, part(parts.interactive), part(parts.normal), part(parts.background)];
+        let part = |part: f64| if part.is_finite() { part.clamp(0.0, MOST) } else { 0.0 };
+        let parts = [0.0, 0.0, part(parts.interactive), part(parts.normal), part(parts.background), STRAGGLERS];
         Account { parts, owed: [0.0; TIERS], bound: slice as f64 }
     }
 
@@ -70,17 +78,18 @@ impl Account {
         }
     }
 
-    /// Tiers in the order in which they may lead: one that is owed half the bound first.
-    pub(super) fn order(&self) -> [Tier; TIERS] {
-        let mut order = std::array::from_fn(|tier| Tier(tier as u8));
-        let first = (1..TIERS).filter(|&tier| self.owed[tier] >= self.bound / 2.0).max_by(|&a, &b| {
+    /// Tiers in the order in which they may lead: one that is owed half the bound first. Stragglers only if they may lead at all.
+    pub(super) fn order(&self, stragglers: bool) -> impl Iterator<Item = Tier> + use<> {
+        let mut order: [Tier; TIERS] = std::array::from_fn(|tier| Tier(tier as u8));
+        let tiers = if stragglers { TIERS } else { TIERS - 1 };
+        let first = (1..tiers).filter(|&tier| self.owed[tier] >= self.bound / 2.0).max_by(|&a, &b| {
             let owed = |tier: usize| self.owed[tier];
             owed(a).total_cmp(&owed(b)).then(b.cmp(&a))
         });
         if let Some(first) = first {
             order[..=first].rotate_right(1);
         }
-        order
+        order.into_iter().filter(move |&tier| stragglers || tier != Tier::STRAGGLER)
     }
 }
 
@@ -88,18 +97,22 @@ impl Account {
 mod tests {
     use super::*;
 
+    fn first(account: &Account) -> Tier {
+        account.order(true).next().unwrap()
+    }
+
     #[test]
     fn a_tier_that_waits_leads_by_its_part() {
         let mut account = Account::new(Parts { interactive: 0.0, normal: 0.1, background: 0.05 }, 1_000);
         let mut led = [0u32; TIERS];
         for _ in 0..10_000 {
-            let tier = account.order()[0].index();
+            let tier = first(&account).index();
             led[tier] += 1;
             let mut used = [0.0; TIERS];
             used[tier] = 1.0;
             account.enter(100.0, used, [true; TIERS]);
         }
-        assert!(led[3].abs_diff(1_000) < 10 && led[4].abs_diff(500) < 10, "{led:?}");
+        assert!(led[3].abs_diff(1_000) < 10 && led[4].abs_diff(500) < 10 && led[5].abs_diff(500) < 10, "{led:?}");
         assert_eq!((led[1], led[2]), (0, 0));
     }
 
@@ -107,12 +120,12 @@ mod tests {
     fn idle_tiers_save_nothing_up() {
         let mut account = Account::new(Parts::default(), 1_000);
         for _ in 0..100 {
-            account.enter(100.0, [1.0, 0.0, 0.0, 0.0, 0.0], [true, false, false, false, false]);
+            account.enter(100.0, [1.0, 0.0, 0.0, 0.0, 0.0, 0.0], [true, false, false, false, false, false]);
         }
-        assert_eq!(account.order()[0], Tier::DEADLINE);
-        account.enter(4_000.0, [1.0, 0.0, 0.0, 0.0, 0.0], [true, false, false, true, false]);
-        assert_eq!(account.order()[0], Tier::DEADLINE);
-        account.enter(1_000.0, [1.0, 0.0, 0.0, 0.0, 0.0], [true, false, false, true, false]);
-        assert_eq!(account.order()[0], Tier::best_effort(Class::Normal));
+        assert_eq!(first(&account), Tier::DEADLINE);
+        account.enter(4_000.0, [1.0, 0.0, 0.0, 0.0, 0.0, 0.0], [true, false, false, true, false, false]);
+        assert_eq!(first(&account), Tier::DEADLINE);
+        account.enter(1_000.0, [1.0, 0.0, 0.0, 0.0, 0.0, 0.0], [true, false, false, true, false, false]);
+        assert_eq!(first(&account), Tier::best_effort(Class::Normal));
     }
 }

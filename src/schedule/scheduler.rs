@@ -58,7 +58,7 @@ pub struct Stats {
     pub cancelled: u64,
     /// Requests that failed.
     pub failed: u64,
-    /// Models that take far longer than predicted at present, and so get bundles of their own.
+    /// Models that take far longer than predicted at present, and so go behind others in submissions of their own.
     pub stragglers: u64,
     /// How often a model became one.
     pub straggled: u64,
@@ -69,6 +69,13 @@ struct InFlight {
     id: SubmissionId,
     issued: Nanos,
     record: Record,
+}
+
+impl InFlight {
+    /// Whether it is of a model that straggles: these have submissions of their own.
+    fn is_straggler(&self, core: &Core) -> bool {
+        self.record.shares.first().is_some_and(|share| core.stragglers.straggles(share.model))
+    }
 }
 
 /// What retiring a submission needs to know. Its memory is used again.
@@ -141,7 +148,9 @@ impl Scheduler {
             return id;
         };
         let board = self.boards.pop().unwrap_or_default();
-        let tier = core.tier(desc.deadline, desc.class);
+        core.stragglers.note_request(plan.model, &mut core.cost, now);
+        let straggles = core.stragglers.straggles(plan.model);
+        let tier = core.tier(desc.deadline, desc.class, straggles);
         let key = desc.key;
         let request = Request::new(id.0, desc, plan, tier, &core.cost, board, now);
         let replaced = key.and_then(|key| self.keys.get(&key)).and_then(|earlier| self.slots.get(earlier)).copied();
@@ -157,7 +166,7 @@ impl Scheduler {
             self.end_if_over(slot, now);
         }
         let core = &mut self.core;
-        if core.rules.ranking.knows_deadlines() && request.predictable {
+        if core.rules.ranking.knows_deadlines() && request.predictable && !straggles {
             core.slice.note(request.plan.model, request.desc.class, request.total as Nanos, request.slack(now), now);
         }
         core.note_arrival(request.plan.model, now);
@@ -191,7 +200,8 @@ impl Scheduler {
         let id = SubmissionId(self.next_submission);
         let mut record = self.records.pop().unwrap_or_default();
         let mut waves = self.spare.pop().unwrap_or_default();
-        let mut room = Room { now, used: 0.0, due: f64::INFINITY, empty: true, only: None, model: None };
+        let stragglers = !self.in_flight.iter().any(|flight| flight.is_straggler(&self.core));
+        let mut room = Room { now, used: 0.0, due: f64::INFINITY, empty: true, only: None, model: None, stragglers };
         while waves.len() < self.core.rules.waves {
             let Formed::Wave(wave, predicted) = self.core.form(pipelines, room) else { break };
             self.hold(id, &mut record);
@@ -203,7 +213,7 @@ impl Scheduler {
                 room.only = Some(wave.lanes[0].request.0);
             }
             let model = self.core.shares[0].model;
-            if self.core.stragglers.untimed() && self.core.stragglers.apart(model) {
+            if self.core.submits_alone(model) {
                 room.model = Some(model);
             }
             room.used += predicted;

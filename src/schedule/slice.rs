@@ -74,6 +74,11 @@ impl Slice {
         wanted.clamp(self.shortest, self.longest)
     }
 
+    /// As [`Slice::length`], for work that is to be in nobody's way: as short as can be while anyone wants shorter ones.
+    pub(super) fn least(&self, model: Option<ModelIndex>) -> Nanos {
+        if self.length(model) < self.longest { self.shortest } else { self.longest }
+    }
+
     /// Notes the time: what was wanted long ago is forgotten.
     pub(super) fn turn(&mut self, now: Nanos) {
         let period = now / MEMORY;
@@ -122,5 +127,13 @@ mod tests {
             slice.note(model, Class::Normal, 50, Some(slack), 10);
         }
         assert_eq!([Some(a), Some(b), Some(c), None].map(|model| slice.length(model)), [300, 400, 300, 300]);
+    }
+
+    #[test]
+    fn what_is_to_be_in_nobodys_way_is_as_short_as_can_be() {
+        let mut slice = slice();
+        assert_eq!(slice.least(None), 2_000, "nobody wants it shorter");
+        slice.note(ModelIndex::at(0), Class::Normal, 50, Some(1_500), 10);
+        assert_eq!([None, Some(ModelIndex::at(0))].map(|model| slice.least(model)), [100, 2_000]);
     }
 }

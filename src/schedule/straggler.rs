@@ -2,8 +2,9 @@
 //!
 //! A wave whose lanes are all of one model tells on that model. One far over its prediction that several models share tells
 //! on none: after a few of them each is a *suspect* and keeps to waves of its own, which clear it or show it to be a
-//! *straggler*. A straggler keeps to waves of its own, and what it takes longer goes into a factor of its model, not into
-//! the arms that others share, until it takes about as long as others would.
+//! *straggler*. A straggler goes behind all others (`parts`), in submissions of its own, of which one is in flight, and what it
+//! takes longer goes into a factor of its model, not into the arms that others share, until it takes about as long as others
+//! would.
 //!
 //! Where durations come from completion times alone, the submission takes the wave's place, and models that keep apart get
 //! submissions of their own.
@@ -44,6 +45,8 @@ const FACTOR: (f64, f64) = (1.0, 64.0);
 pub(super) const UNSURE: f64 = 1.25;
 /// How long ago a model ran that still counts as running. Guessed.
 const RECENT: Nanos = 5_000_000_000;
+/// How long nothing of a straggler ran until it is tried anew. Guessed.
+const RETRY: Nanos = 1_000_000_000;
 /// How long everyone is pardoned. Guessed.
 const PARDON: Nanos = 1_000_000_000;
 
@@ -112,14 +115,31 @@ impl Stragglers {
         self.models.get(model.index()).is_some_and(|model| model.standing != Standing::Sound)
     }
 
-    /// Whether lanes of two models may share a wave.
-    pub(super) fn may_share(&self, a: ModelIndex, b: ModelIndex) -> bool {
-        a == b || !(self.apart(a) || self.apart(b))
+    /// Whether a model was found to take far longer than others.
+    pub(super) fn straggles(&self, model: ModelIndex) -> bool {
+        self.models.get(model.index()).is_some_and(|model| model.standing == Standing::Straggler)
     }
 
     /// Whether a model that keeps apart needs submissions of its own for that.
     pub(super) fn untimed(&self) -> bool {
         self.untimed
+    }
+
+    /// Notes that a request came of a model. A straggler of which nothing ran for long is tried anew: if its requests are refused
+    /// for what was measured once, nothing else is ever measured.
+    pub(super) fn note_request(&mut self, model: ModelIndex, cost: &mut CostModel, now: Nanos) {
+        if self.straggles(model) {
+            let straggler = &mut self.models[model.index()];
+            if now.saturating_sub(straggler.ran) > RETRY {
+                straggler.ran = now;
+                cost.set_factor(model, 1.0);
+            }
+        }
+    }
+
+    /// Whether lanes of two models may share a wave.
+    pub(super) fn may_share(&self, a: ModelIndex, b: ModelIndex) -> bool {
+        a == b || !(self.apart(a) || self.apart(b))
     }
 
     pub(super) fn note_timed(&mut self, timed: bool) {

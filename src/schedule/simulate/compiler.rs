@@ -40,8 +40,12 @@ pub(super) struct Compiler {
     each: Nanos,
     now: Nanos,
     pub(super) compiled: u64,
-    /// Sets of several arms that were asked for, and how many of them were there.
+    /// When the last was compiled.
+    pub(super) compiled_at: Nanos,
+    /// How often a set of several arms was asked for, and how often it was there.
     pub(super) lookups: [u64; 2],
+    /// The same since the last was compiled.
+    pub(super) settled: [u64; 2],
 }
 
 impl Compiler {
@@ -53,7 +57,9 @@ impl Compiler {
             each,
             now: 0,
             compiled: 0,
+            compiled_at: 0,
             lookups: [0; 2],
+            settled: [0; 2],
         }
     }
 
@@ -69,6 +75,8 @@ impl Compiler {
             self.ready.retain(|older| !older.is_subset(&set));
             self.ready.push(set);
             self.compiled += 1;
+            self.compiled_at = now;
+            self.settled = [0; 2];
             self.begin();
         }
     }
@@ -102,8 +110,10 @@ impl Pipelines for Compiler {
     fn ready(&mut self, arms: &[ArmId]) -> bool {
         let ready = self.is_ready(arms);
         if arms.len() > 1 {
-            self.lookups[0] += 1;
-            self.lookups[1] += u64::from(ready);
+            for lookups in [&mut self.lookups, &mut self.settled] {
+                lookups[0] += 1;
+                lookups[1] += u64::from(ready);
+            }
         }
         ready
     }
@@ -137,6 +147,7 @@ mod tests {
         compiler.advance(30);
         assert!(compiler.knows(&arms(&[1, 3])) && !compiler.ready(&arms(&[1, 3])));
         assert_eq!((compiler.compiled, compiler.lookups), (2, [2, 1]));
+        assert_eq!((compiler.compiled_at, compiler.settled), (30, [1, 0]));
         compiler.forget();
         assert!(!compiler.ready(&arms(&[3])));
     }

@@ -73,8 +73,14 @@ pub struct Report {
     pub gathered: u64,
     /// Pipelines compiled.
     pub compiled: u64,
-    /// Sets of several kernels that the scheduler asked for, and how many of them had a pipeline.
+    /// When the last of them was compiled.
+    pub compiled_at: Nanos,
+    /// How often the scheduler asked for a pipeline of several kernels, and how often there was one. It asks again with each
+    /// candidate for each wave while there is none, and not at all where the wave's pipeline has the kernel already: this is no
+    /// part of waves.
     pub lookups: [u64; 2],
+    /// The same since the last was compiled.
+    pub settled: [u64; 2],
     /// Requests that came before each of their kernels was compiled.
     pub cold: u64,
     /// Time during which the device idled though something was ready, for want of pipelines.

@@ -351,7 +351,9 @@ impl<'a> World<'a> {
             issued: [stats.submissions, stats.waves, stats.lanes],
             gathered: stats.gathered,
             compiled: self.compiler.compiled,
+            compiled_at: self.compiler.compiled_at,
             lookups: self.compiler.lookups,
+            settled: self.compiler.settled,
             error: self.scheduler.prediction_error(),
             ..self.report
         };
