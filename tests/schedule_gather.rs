@@ -168,7 +168,7 @@ fn a_straggler_runs_with_its_own_alone() {
     let mut scheduler = Scheduler::new(options(Policy::Bundled));
     let mut now = 0;
     // Both models' gathered waves are known, then those of one take ten times as long.
-    for (plan, factor, waves) in [(&sound, 1, 12), (&slow, 1, 12), (&slow, 10, 2)] {
+    for (plan, factor, waves) in [(&sound, 1, 12), (&slow, 1, 12), (&slow, 10, 6)] {
         for _ in 0..waves {
             for _ in 0..4 {
                 scheduler.submit(RequestDesc { plan: plan.clone(), ..RequestDesc::default() }, now);

@@ -20,6 +20,8 @@ const PATIENCE: f64 = 2.0;
 /// The part of the time to spare that waiting behind others may use up in all. Set by simulation: more costs deadlines under
 /// overload.
 const HELD: f64 = 0.05;
+/// The part of what is left of a request without a deadline that it may wait so in all. Guessed.
+const HELD_BEST_EFFORT: f64 = 0.1;
 /// The part of the time to spare that waiting for a request that has not come may use up. Guessed: half is left for a prediction
 /// that is wrong.
 const IDLE: f64 = 0.5;
@@ -88,7 +90,8 @@ impl Core {
         }
         let (other, wait, next) = self.bringer(leader, pipelines)?;
         let request = self.live(leader.rank)?;
-        let room = self.to_spare(leader, request) * HELD - request.held;
+        let part = if leader.tier.has_deadlines() { HELD } else { HELD_BEST_EFFORT };
+        let room = self.to_spare(leader, request) * part - request.held;
         if wait > room {
             return None;
         }

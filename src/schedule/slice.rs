@@ -9,9 +9,9 @@ const MEMORY: Nanos = 500_000_000;
 /// Fixed costs that a shortened slice holds at least, so that they do not eat it up. Guessed.
 const FIXED_COSTS: Nanos = 4;
 
-/// The part of its own time that a request of [`Class::Interactive`] may wait for submissions in flight. Guessed: a fifth is
-/// hardly felt, and shorter slices cost throughput.
-const FELT: f64 = 0.2;
+/// The part of its own time that a request of [`Class::Interactive`] may wait for submissions in flight. Guessed: three tenths are
+/// little felt, and shorter slices cost throughput.
+const FELT: f64 = 0.3;
 
 #[derive(Debug)]
 pub(super) struct Slice {
@@ -116,7 +116,7 @@ mod tests {
         slice.note(model, Class::Normal, 50, Some(3), 3 * MEMORY);
         assert_eq!(at(&mut slice, 3 * MEMORY), 100, "not all of it fixed costs");
         slice.note(model, Class::Interactive, 8_000, Some(9_000), 6 * MEMORY);
-        assert_eq!(at(&mut slice, 6 * MEMORY), 800, "a fifth of its own time in two submissions");
+        assert_eq!(at(&mut slice, 6 * MEMORY), 1_200, "three tenths of its own time in two submissions");
     }
 
     #[test]

@@ -25,16 +25,23 @@ const OVER: f64 = 0.5;
 const NOISE: f64 = 2.0;
 /// The part of a wave whose predictions rest on measurements, for it to tell on anyone. Guessed.
 const KNOWN: f64 = 0.9;
-/// Waves far over that make a suspect of a model, and a straggler of one by its own waves. One alone is a hiccup. Guessed.
-const STRIKES: f64 = 2.0;
-/// What a wave that is not far over leaves of earlier strikes. Guessed: two of a model's dozen dispatches are enough.
+/// Waves far over that make a suspect of a model, and a straggler of one by its own waves. A few are a hiccup. Guessed.
+const STRIKES: f64 = 5.0;
+/// Measured over predicted time of a model's own waves of late from which on it straggles. Guessed: above what a busy host does for
+/// a while. Strikes alone made stragglers of sound models on llvmpipe, on two cores with other work.
+const LASTING: f64 = 2.5;
+/// What a wave leaves of those before: some 32 count. Guessed.
+const KEPT: f64 = 1.0 - 1.0 / 32.0;
+/// A wave counts for no more than so many times its prediction, so that one stall is not enough. Guessed.
+const MOST: f64 = 10.0;
+/// What a wave that is not far over leaves of earlier strikes. Guessed: so a third of the waves must be far over.
 const FADE: f64 = 0.9;
 /// Own waves in a row, none far over, that clear a suspect. Guessed.
 const CLEARED: u32 = 4;
 /// Measured time over that of a sound model below which a straggler's wave counts as good. Half of [`FAR`], so that it does
 /// not go back and forth. Guessed.
 const RECOVERED: f64 = 1.5;
-/// Good own waves in a row that end straggling. Guessed: about a request of a small model.
+/// Good own waves that end straggling; each that is not halves their number. Guessed: about a request of a small model.
 const GOOD: u32 = 16;
 /// Weight of a new measurement in a straggler's factor. Guessed; more than a kernel's, as it lasts only a while.
 const WEIGHT: f64 = 0.3;
@@ -86,6 +93,9 @@ enum Standing {
 struct Model {
     standing: Standing,
     strikes: f64,
+    /// Own waves of late while it did not straggle: measured and predicted time.
+    took: f64,
+    should: f64,
     /// Good own waves in a row.
     good: u32,
     /// When it last ran.
@@ -199,14 +209,22 @@ impl Stragglers {
             let factor = factor + weight * (implied.clamp(FACTOR.0, FACTOR.1) - factor);
             let sound = fixed + body / cost.factor(index);
             cost.set_factor(index, factor);
-            model.good = if unit.measured < RECOVERED * sound { model.good + 1 } else { 0 };
+            model.good = if unit.measured < RECOVERED * sound { model.good + 1 } else { model.good / 2 };
             if model.good >= GOOD {
-                *model = Model { standing: Standing::Sound, strikes: 0.0, good: 0, ..*model };
+                *model = Model {
+                    standing: Standing::Sound,
+                    wave: model.wave,
+                    part: model.part,
+                    ran: model.ran,
+                    ..Model::default()
+                };
                 cost.set_factor(index, 1.0);
                 self.present -= 1;
             }
             return Verdict::Own;
         }
+        model.took = model.took * KEPT + unit.measured.min(MOST * unit.predicted);
+        model.should = model.should * KEPT + unit.predicted;
         if !far {
             model.strikes *= FADE;
             model.good += 1;
@@ -215,9 +233,9 @@ impl Stragglers {
             }
             return Verdict::Fine;
         }
-        model.strikes += 1.0;
         model.good = 0;
-        if model.strikes < STRIKES {
+        model.strikes += 1.0;
+        if model.strikes < STRIKES || model.took < LASTING * model.should {
             return Verdict::Far;
         }
         *model = Model { standing: Standing::Straggler, strikes: 0.0, good: 0, ..*model };
@@ -272,7 +290,7 @@ impl Stragglers {
         self.pardoned_until = now.saturating_add(PARDON);
         self.present = 0;
         for (index, model) in self.models.iter_mut().enumerate() {
-            *model = Model { standing: Standing::Sound, strikes: 0.0, good: 0, ..*model };
+            *model = Model { wave: model.wave, part: model.part, ran: model.ran, ..Model::default() };
             cost.set_factor(ModelIndex::at(index), 1.0);
         }
     }

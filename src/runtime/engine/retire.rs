@@ -64,6 +64,11 @@ impl Engine {
             }
         }
         self.scheduler.retire(id, nanos.as_deref(), now);
+        let schedule::Stats { stragglers, straggled, .. } = self.scheduler.stats();
+        if straggled > self.stats.straggled {
+            tracing::warn!(stragglers, "a model takes far longer than predicted, and goes behind all others");
+        }
+        self.stats.straggled = straggled;
         self.take_ended();
         self.note_levels(now);
     }
