@@ -1,4 +1,5 @@
-//! Who gets in: latest wins, and refusal of what is predicted to miss its deadline.
+//! Who gets in, and who makes way: refusal of what is predicted to miss its deadline, and what becomes of those that are
+//! predicted to miss it later.
 
 use super::core::Core;
 use super::parts::Tier;
@@ -29,6 +30,7 @@ impl Core {
         let needed = ahead * self.together + request.total;
         start.saturating_add(needed as Nanos) > deadline
     }
+
     /// Whether a ready dispatch of a tier goes elsewhere, as its request straggles, or will not keep its deadline by what is
     /// predicted now: the request is dropped, or the entry is among those to be moved.
     pub(super) fn demotes(&mut self, from: Tier, rank: Rank, arm: ArmIndex) -> bool {
@@ -91,8 +93,8 @@ impl Core {
     fn keeps(&self, request: &Request, dispatch: u32, tier: Tier, scale: f64) -> bool {
         let sure = if tier == Tier::DEADLINE { 1.0 } else { SURE };
         let judged = tier.has_deadlines() || request.desc.admission == Admission::DropLate;
-        let begins = |request: &Request| tier != Tier::DEADLINE || self.may_begin(request, self.start, scale);
-        !judged || request.can_keep(dispatch, self.start, sure * scale) && begins(request)
+        let begins = || tier != Tier::DEADLINE || self.may_begin(request, self.start, scale);
+        !judged || request.can_keep(dispatch, self.start, sure * scale) && begins()
     }
 
     /// Whether a request that has not begun has the time for it.
