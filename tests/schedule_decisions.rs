@@ -411,6 +411,33 @@ fn a_lone_dispatch_waits_for_others_of_its_arm() {
 }
 
 #[test]
+fn who_misses_by_prediction_makes_way_and_goes_on() {
+    let plan = chain(&[(0, 160, 20_000_000), (1, 160, 20_000_000)]);
+    for (admission, part, leads, outcome) in [
+        (Admission::RunLate, 101, 0, Outcome::Completed),
+        (Admission::RunLate, 95, 1, Outcome::CompletedLate),
+        (Admission::DropLate, 95, 1, Outcome::Dropped),
+        (Admission::DropLate, 70, 1, Outcome::Dropped),
+    ] {
+        let mut scheduler = Scheduler::new(Options { max_lanes: 1, max_waves: 1, ..options(Policy::Bundled) });
+        let (mut now, duration) = train(&mut scheduler, &plan);
+        let within = |part: u64| Some(now + duration * part / 100);
+        let tight = RequestDesc { plan: plan.clone(), deadline: within(part), admission, ..RequestDesc::default() };
+        let tight = scheduler.submit(tight, now);
+        let easy = RequestDesc { plan: plan.clone(), deadline: within(1_000), ..RequestDesc::default() };
+        let easy = scheduler.submit(easy, now);
+        let mut order = Vec::new();
+        while let Some(submission) = scheduler.issue(now, &mut Shop::any()) {
+            order.push(submission.waves[0].lanes[0].request);
+            now = retire(&mut scheduler, &submission, now);
+        }
+        assert_eq!(order[0], [tight, easy][leads], "{admission:?}, {part} %");
+        let ends = outcomes(&mut scheduler);
+        assert!(ends.contains(&(tight.0, outcome)) && ends.contains(&(easy.0, Outcome::Completed)), "{ends:?}");
+    }
+}
+
+#[test]
 fn a_lone_request_waits_for_the_next_of_its_model() {
     // Nothing but fixed costs, so that two requests in step take hardly longer than one.
     let steps: Vec<_> = (0..40).map(|_| (0, 1, 1_000)).collect();
