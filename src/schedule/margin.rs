@@ -6,8 +6,8 @@
 
 use super::Nanos;
 
-/// How much a request that missed its deadline after it began raises the margin, and how much one that kept it lowers it. One in
-/// four may miss before margins rise. Set by simulation, with [`FRESH`].
+/// How much a request that missed its deadline after it began raises the margin, and how much one that kept it lowers it. Two in
+/// seven may miss before margins rise. Set by simulation, with [`FRESH`].
 const MISSED: f64 = 0.05;
 const KEPT: f64 = 0.02;
 /// The part of the time from arrival to deadline that is always enough to begin with.

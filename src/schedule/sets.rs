@@ -10,8 +10,8 @@ use super::ready::ArmIndex;
 
 /// Guessed.
 const MOST_DOUBLINGS: u32 = 10;
-/// Families of an arm. Simulated, with eight models of 33 kernels and 16 in a family: with one, a fifth of the wanted waves had a
-/// pipeline, with 8 two thirds, which is as good as a single family of all.
+/// Families of an arm. Simulated, with eight models and 16 arms in a family at load 0.2: with one, 12 % of the questions for a
+/// pipeline of several arms were answered yes, with 8 70 %, and goodput was as with a single family of all.
 const MOST_FAMILIES: usize = 8;
 
 #[derive(Debug, Default)]
