@@ -47,9 +47,13 @@ fn options(policy: Policy) -> Options {
 }
 
 fn run(options: Options, streams: Vec<Stream>, time: Nanos) -> Report {
+    seeded(7, options, streams, time)
+}
+
+fn seeded(seed: u64, options: Options, streams: Vec<Stream>, time: Nanos) -> Report {
     let device = VirtualDevice { compile: 20_000_000, ..VirtualDevice::new(DEVICE) };
     simulate(&Scenario {
-        seed: 7,
+        seed,
         warm_up: 2 * SECOND,
         duration: 2 * SECOND + time,
         device,
@@ -115,23 +119,28 @@ fn goodput_holds_under_overload() {
 fn the_urgent_wait_little_beside_saturating_best_effort() {
     let zoo = zoo();
     let (plan, alone) = zoo[3].clone();
-    let go = |options: Options, others: usize| {
+    let go = |seed: u64, options: Options, others: usize| {
         let urgent = Stream::new(plan.clone(), Arrivals::Poisson { rate: 100.0 }, Some(2 * alone));
         let closed = Arrivals::Closed { outstanding: 2 };
         let rest = zoo.iter().filter(|(other, _)| !Arc::ptr_eq(other, &plan)).take(others);
         let rest = rest.map(|(plan, _)| Stream::new(plan.clone(), closed.clone(), None));
-        let report = run(options, std::iter::once(urgent).chain(rest).collect(), 2 * SECOND);
+        let report = seeded(seed, options, std::iter::once(urgent).chain(rest).collect(), 2 * SECOND);
         (report.streams[0].clone(), report.streams[1..].iter().map(|stream| stream.completed).sum::<u64>())
     };
-    let (undisturbed, _) = go(options(Policy::Bundled), 0);
-    let (urgent, rest) = go(options(Policy::Bundled), 5);
-    let (baseline, baseline_rest) = go(options(Policy::OnePass), 5);
-    let slowdown = |stream: &fascine::schedule::simulate::StreamReport| {
-        stream.latency(0.99) as f64 / undisturbed.latency(0.99) as f64
-    };
-    assert!(slowdown(&urgent) < 2.0 && slowdown(&baseline) > 5.0, "{} {}", slowdown(&urgent), slowdown(&baseline));
-    assert!(urgent.attainment() > 0.8, "{}", urgent.attainment());
-    assert!(rest > baseline_rest, "{rest} {baseline_rest}");
+    // Behind a single p99 are two requests of some 180.
+    let mut slowdowns: Vec<[f64; 2]> = (1..=5)
+        .map(|seed| {
+            let (undisturbed, _) = go(seed, options(Policy::Bundled), 0);
+            let (urgent, rest) = go(seed, options(Policy::Bundled), 5);
+            let (baseline, baseline_rest) = go(seed, options(Policy::OnePass), 5);
+            assert!(urgent.attainment() > 0.9, "{}", urgent.attainment());
+            assert!(rest > baseline_rest, "{rest} {baseline_rest}");
+            [urgent, baseline].map(|stream| stream.latency(0.99) as f64 / undisturbed.latency(0.99) as f64)
+        })
+        .collect();
+    slowdowns.sort_by(|a, b| a[0].total_cmp(&b[0]));
+    assert!(slowdowns[2][0] < 2.0, "{slowdowns:?}");
+    assert!(slowdowns.iter().all(|[_, baseline]| *baseline > 5.0), "{slowdowns:?}");
 }
 
 #[test]

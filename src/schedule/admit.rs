@@ -41,15 +41,20 @@ impl Core {
         let Some(request) = self.requests[rank.slot as usize].as_ref() else { return false };
         let drops = request.desc.admission == Admission::DropLate;
         let straggles = self.stragglers.straggles(request.plan.model);
-        let in_time = self.keeps(request, rank.dispatch, from, request.scale(&self.cost));
+        let in_time = self.keeps(request, rank, from, request.scale(&self.cost));
         if in_time && (!straggles || from == Tier::STRAGGLER) {
+            return false;
+        }
+        // One of which something goes with the present wave is judged the next time.
+        if self.picks.iter().any(|pick| pick.rank.slot == rank.slot) {
             return false;
         }
         let Some(mut request) = self.requests[rank.slot as usize].take() else { return false };
         let in_time = in_time || {
             // What was predicted when it came may be out of date.
             request.predict(&self.cost);
-            self.keeps(&request, rank.dispatch, from, 1.0)
+            self.edf.set(rank.slot, request.serial_left());
+            self.keeps(&request, rank, from, 1.0)
         };
         let late = !in_time && !request.can_keep(rank.dispatch, start, SURE);
         let tier = match in_time {
@@ -58,8 +63,7 @@ impl Core {
             false if late => Tier::best_effort(request.desc.class),
             false => Tier::DOUBTFUL,
         };
-        // One of which something goes with the present wave is judged the next time.
-        if tier == from && !(late && drops) || self.picks.iter().any(|pick| pick.rank.slot == rank.slot) {
+        if tier == from && !(late && drops) {
             self.requests[rank.slot as usize] = Some(request);
             return false;
         }
@@ -69,6 +73,9 @@ impl Core {
         }
         if !(late && drops) {
             request.tier = tier;
+            if tier == Tier::STRAGGLER {
+                self.edf.remove(rank.slot);
+            }
             request.ready[from.index()] -= 1;
             request.ready[tier.index()] += 1;
             self.waiting[from.index()] -= 1;
@@ -90,11 +97,12 @@ impl Core {
     }
 
     /// Whether a request keeps its deadline well enough for its tier, if it takes `scale` times as long as predicted.
-    fn keeps(&self, request: &Request, dispatch: u32, tier: Tier, scale: f64) -> bool {
+    fn keeps(&self, request: &Request, rank: Rank, tier: Tier, scale: f64) -> bool {
         let sure = if tier == Tier::DEADLINE { 1.0 } else { SURE };
         let judged = tier.has_deadlines() || request.desc.admission == Admission::DropLate;
-        let begins = || tier != Tier::DEADLINE || self.may_begin(request, self.start, scale);
-        !judged || request.can_keep(dispatch, self.start, sure * scale) && begins()
+        let begins =
+            || tier != Tier::DEADLINE || self.edf.keeps(rank.slot) || self.may_begin(request, self.start, scale);
+        !judged || request.can_keep(rank.dispatch, self.start, sure * scale) && begins()
     }
 
     /// Whether a request that has not begun has the time for it.

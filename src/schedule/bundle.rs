@@ -50,6 +50,7 @@ struct Rider {
 impl Core {
     /// Forms the next wave and notes its lanes as issued; `shares` and `holders` then tell whose they are.
     pub(super) fn form(&mut self, pipelines: &mut dyn Pipelines, room: Room) -> Formed {
+        self.edf.settle(self.start);
         let Some(leader) = self.leader(pipelines, room) else { return Formed::Nothing };
         if !self.may_lead(leader, room) {
             return Formed::Full;
@@ -117,9 +118,11 @@ impl Core {
         Some(wave)
     }
 
-    fn pick(&mut self, pick: Pick) {
-        if let Some(request) = self.requests[pick.rank.slot as usize].as_mut() {
-            request.pick(pick.rank.dispatch, pick.tier);
+    pub(super) fn pick(&mut self, pick: Pick) {
+        let Rank { slot, dispatch, .. } = pick.rank;
+        if let Some(request) = self.requests[slot as usize].as_mut() {
+            request.pick(dispatch, pick.tier);
+            self.edf.take(slot, request.serial(dispatch, pick.count));
         }
         self.picks.push(pick);
     }
@@ -131,6 +134,7 @@ impl Core {
 
     /// Undoes `gather` for a leader without riders.
     fn scatter(&mut self, leader: Leader) {
+        let Some(&Pick { count, .. }) = self.picks.first() else { return };
         for (tier, arm, queue) in self.taken.drain(..) {
             self.ready[tier.index()].put_back(arm, queue);
         }
@@ -138,6 +142,7 @@ impl Core {
         self.picks.clear();
         if let Some(request) = self.requests[leader.rank.slot as usize].as_mut() {
             request.unpick(leader.rank.dispatch);
+            self.edf.take(leader.rank.slot, -request.serial(leader.rank.dispatch, count));
         }
         self.ready[leader.tier.index()].push(leader.arm, leader.rank);
     }
@@ -232,12 +237,12 @@ impl Core {
     }
 
     /// The rest of a ready dispatch as one more lane, if that saves enough.
-    fn rider(&self, rank: Rank, (tier, arm): (Tier, ArmIndex), wave: &WaveLoad, longest: f64) -> Option<Rider> {
+    fn rider(&mut self, rank: Rank, (tier, arm): (Tier, ArmIndex), wave: &WaveLoad, longest: f64) -> Option<Rider> {
         let request = self.open(rank)?;
         if !self.stragglers.may_share(request.plan.model, self.shares[0].model) {
             return None;
         }
-        let step = &request.plan.steps[rank.dispatch as usize];
+        let step = request.plan.steps[rank.dispatch as usize];
         let count = step.workgroups - request.issued(rank.dispatch);
         let load = self.cost.load(&step.cost, count);
         let joined = self.cost.joined(wave, load);
@@ -250,6 +255,7 @@ impl Core {
         let pays = together <= longest && gain > 0.0 && gain >= least;
         let pick = Pick { tier, rank, arm, runs: arm, count, gathered: 1 };
         let heavy = self.cost.is_heavy(&step.cost, count);
+        let pays = pays && (together <= self.cost.wave(wave) || self.harmless(&[(tier, rank)], together));
         pays.then(|| Rider { joined, pick, share: self.cost.share(&step.cost, load), gain, alone, heavy })
     }
 
@@ -305,6 +311,9 @@ impl Core {
             Progress::Whole => {
                 request.ready[tier.index()] -= 1;
                 self.waiting[tier.index()] -= 1;
+                if request.ending.is_some() {
+                    self.edf.remove(rank.slot);
+                }
                 request.release(rank.dispatch, &mut self.released);
                 let mut released = std::mem::take(&mut self.released);
                 for dispatch in released.drain(..) {

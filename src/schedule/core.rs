@@ -2,6 +2,7 @@
 
 use super::cost::{CostModel, ModelIndex, Share};
 use super::crowd::{Crowds, Place};
+use super::edf::Edf;
 use super::hold::Rhythm;
 use super::margin::Margins;
 use super::options::{Ranking, Rules};
@@ -48,6 +49,7 @@ pub(super) struct Core {
     /// Until when what is ready is held back, if it is.
     pub(super) held_until: Option<Nanos>,
     pub(super) margins: Margins,
+    pub(super) edf: Edf,
     /// When the next wave starts, by prediction.
     pub(super) start: Nanos,
     /// Predicted time of waves over that of their lanes apart, of late.
@@ -86,6 +88,7 @@ impl Core {
             rhythms: Vec::new(),
             held_until: None,
             margins: Margins::default(),
+            edf: Edf::default(),
             cost: CostModel::new(options.device),
             stragglers: Stragglers::default(),
             account: Account::new(options.parts, options.slice),
@@ -207,6 +210,7 @@ impl Core {
         let Some(request) = &mut self.requests[slot as usize] else { return };
         if request.ending.is_none() {
             request.ending = Some(outcome);
+            self.edf.remove(slot);
             for (waiting, ready) in self.waiting.iter_mut().zip(request.ready) {
                 *waiting -= ready as usize;
             }

@@ -169,7 +169,7 @@ impl Core {
             let apart = (0..members).fold(*wave, |wave, _| self.cost.joined(&wave, single));
             let gain = before + members as f64 * alone - together;
             let pays = together < self.cost.wave(&apart) && gain >= self.options.min_gain * members as f64 * alone;
-            if pays && together <= longest {
+            if pays && together <= longest && (together <= before || self.harmless(&mates[..members], together)) {
                 break gain;
             }
             members -= 1;
@@ -199,12 +199,11 @@ impl Core {
         let (runs, cost) = (*arm, *cost);
         let members = mates.len() as u32;
         for (index, &(tier, rank)) in mates.iter().enumerate() {
-            let Some(request) = self.requests[rank.slot as usize].as_mut() else { continue };
+            let Some(request) = self.requests[rank.slot as usize].as_ref() else { continue };
             let step = request.plan.steps[rank.dispatch as usize];
             let count = step.workgroups - request.issued(rank.dispatch);
-            request.pick(rank.dispatch, tier);
             let gathered = if index == 0 { members } else { 0 };
-            self.picks.push(Pick { tier, rank, arm: step.arm, runs, count, gathered });
+            self.pick(Pick { tier, rank, arm: step.arm, runs, count, gathered });
             if index == 0 {
                 let together = self.cost.gathered(&cost, members);
                 let load = self.cost.load(&together, count);

@@ -92,7 +92,7 @@ impl Core {
         let request = self.live(leader.rank)?;
         let part = if leader.tier.has_deadlines() { HELD } else { HELD_BEST_EFFORT };
         let room = self.to_spare(leader, request) * part - request.held;
-        if wait > room {
+        if wait > room || !self.harmless(&[(other.tier, other.rank)], next) {
             return None;
         }
         self.requests[leader.rank.slot as usize].as_mut()?.held += next;

@@ -17,6 +17,7 @@ mod bundle;
 mod core;
 mod cost;
 mod crowd;
+mod edf;
 mod error;
 mod hold;
 mod lead;

@@ -150,6 +150,22 @@ impl Request {
         cell.path - cell.alone * issued
     }
 
+    /// Predicted nanoseconds, in whole ones for each dispatch, of `count` workgroups of one.
+    pub(super) fn serial(&self, dispatch: u32, count: u32) -> f64 {
+        let workgroups = self.plan.steps[dispatch as usize].workgroups;
+        self.cells[dispatch as usize].alone.ceil() * (f64::from(count) / f64::from(workgroups))
+    }
+
+    /// As [`Request::serial`], of what is left of a dispatch.
+    pub(super) fn serial_rest(&self, dispatch: u32) -> f64 {
+        self.serial(dispatch, self.plan.steps[dispatch as usize].workgroups - self.issued(dispatch))
+    }
+
+    /// Predicted nanoseconds of all that is left to issue, one dispatch at a time.
+    pub(super) fn serial_left(&self) -> f64 {
+        (0..self.plan.steps.len() as u32).map(|dispatch| self.serial_rest(dispatch)).sum()
+    }
+
     /// The time to spare before its deadline, if it has one that it can keep by prediction.
     pub(super) fn slack(&self, now: Nanos) -> Option<Nanos> {
         self.desc.deadline?.checked_sub(now)?.checked_sub(self.total as Nanos)

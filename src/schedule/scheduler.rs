@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::bundle::Formed;
 use super::core::Core;
-use super::cost::{Learned, Share};
+use super::cost::{Learned, Share, nanos};
 use super::error::{Errors, PredictionError};
 use super::lead::Room;
 use super::options::{Options, Scope};
@@ -178,6 +178,8 @@ impl Scheduler {
             core.requests.push(None);
             core.requests.len() as u32 - 1
         });
+        core.start = now.max(self.horizon);
+        core.note_left(slot, &request);
         core.requests[slot as usize] = Some(request);
         self.slots.insert(id, slot);
         for dispatch in 0..dispatches {
@@ -250,8 +252,9 @@ impl Scheduler {
         let InFlight { issued, mut record, .. } = self.in_flight.remove(at);
         self.learn(&mut record, times, now.saturating_sub(issued.max(self.last_retired)), now);
         self.last_retired = self.last_retired.max(now);
-        let left = self.in_flight.iter().flat_map(|flight| &flight.record.waves).map(|(_, predicted)| predicted);
-        self.horizon = now.saturating_add(left.sum::<f64>() as Nanos);
+        let left =
+            self.in_flight.iter().flat_map(|flight| &flight.record.waves).map(|&(_, predicted)| nanos(predicted));
+        self.horizon = left.fold(now, Nanos::saturating_add);
         for &slot in &record.requests {
             if let Some(request) = &mut self.core.requests[slot as usize] {
                 request.in_flight -= 1;
