@@ -43,7 +43,9 @@ fn s3_measures_urgent_streams_beside_best_effort() {
         assert!(number("p99_ms") >= number("p50_ms") && number("p50_ms") > 0.0, "{arm}");
         assert!((0.0..=1.0).contains(&number("in_time")) && number("worst_blocking_ms") >= 0.0, "{arm}");
         assert!(number("p99_slowdown") > 0.0 && number("best_effort_work") >= 0.0, "{arm}");
-        assert_eq!(arm["longest_wait_ms"].is_f64(), arm["arm"] == "O2 + deadlines", "{arm}");
+        for key in ["longest_wait_ms", "predicted_blocking_ms"] {
+            assert_eq!(arm[key].is_f64(), arm["arm"] == "O2 + deadlines", "{key}: {arm}");
+        }
     }
     let events: Value = serde_json::from_slice(&std::fs::read(&trace).unwrap()).unwrap();
     assert!(events["traceEvents"].as_array().unwrap().len() > 100);

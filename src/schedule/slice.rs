@@ -4,8 +4,9 @@
 use super::cost::ModelIndex;
 use super::{Class, DeviceModel, Nanos};
 
-/// How long the least slack is remembered: one to two of these. Guessed.
-const MEMORY: Nanos = 500_000_000;
+/// How long the least slack is remembered: one to two of these. Guessed: whoever asks every few seconds should not find the longest
+/// submissions each time.
+const MEMORY: Nanos = 5_000_000_000;
 /// Fixed costs that a shortened slice holds at least, so that they do not eat it up. Guessed.
 const FIXED_COSTS: Nanos = 4;
 

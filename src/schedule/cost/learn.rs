@@ -18,7 +18,9 @@ const UNKNOWN: (f64, f64) = (2.0, 0.5);
 /// Standard deviations by which a measurement may be off. What is further off counts as that far, and makes its parts less
 /// certain, so that one stall does little and a change that stays is learned in a few waves. Guessed.
 const OFF: f64 = 3.0;
-/// By how much it makes them less certain, in variance. Guessed.
+/// By how much it makes them less certain, in variance, each by its share in the wave's uncertainty. Guessed. Were the fixed cost,
+/// of which a long wave tells little, to become as uncertain as the rest, first waves that are far off would take it to its
+/// bounds.
 const DOUBT: f64 = 2.0;
 /// Shares of waves from which on a ratio counts as measured. Guessed.
 pub(super) const MEASURED: f64 = 1.0;
@@ -110,7 +112,8 @@ impl CostModel {
             let gain = before * slope / variance;
             let (least, greatest) = bounds(key);
             ratio.value = (ratio.value + gain * error.clamp(-most, most)).clamp(least, greatest);
-            let after = before * if off { DOUBT } else { 1.0 - gain * slope };
+            let share = gain * slope;
+            let after = before * if off { 1.0 + (DOUBT - 1.0) * share } else { 1.0 - share };
             ratio.variance = Some(after + (DRIFT * ratio.value).powi(2));
             ratio.seen += part / predicted;
         }

@@ -76,6 +76,8 @@ pub(crate) struct Served {
     pub(crate) latency: Option<Nanos>,
     /// From the scheduled arrival to the start of its first dispatch on the device, where that was seen.
     pub(crate) blocked: Option<Nanos>,
+    /// What the device did meanwhile, as long as it was to take by prediction.
+    pub(crate) blocked_by_prediction: Option<Nanos>,
 }
 
 impl Served {
@@ -304,6 +306,7 @@ impl Run<'_> {
                 scheduled: scheduled - self.start,
                 latency: end.map(since),
                 blocked: started.map(since),
+                blocked_by_prediction: started.map(|started| watch.predicted(scheduled, started)),
             });
             match self.load.streams[stream].source {
                 Source::Open(_) => self.open -= 1,

@@ -117,6 +117,8 @@ struct ArmReport {
     work_to_b2: Option<f64>,
     work_to_b3: Option<f64>,
     worst_blocking_ms: Option<f64>,
+    /// The longest by prediction; it need not be of the same request.
+    predicted_blocking_ms: Option<f64>,
     /// For the arms that keep to a slice.
     longest_wait_ms: Option<f64>,
 }
@@ -310,6 +312,10 @@ impl<'a> Scenario<'a> {
                 work_to_b2: work(Arm::SpaceOnly).map(|b2| own / b2),
                 work_to_b3: work(Arm::OnePass).map(|b3| own / b3),
                 worst_blocking_ms: measured.urgent.iter().filter_map(|served| served.blocked).max().map(millis),
+                predicted_blocking_ms: {
+                    let predicted = measured.urgent.iter().filter_map(|served| served.blocked_by_prediction);
+                    predicted.max().filter(|_| arm.knows_deadlines()).map(millis)
+                },
                 longest_wait_ms: arm.knows_deadlines().then(|| millis(rig.runtime.schedule().longest_wait())),
             }
         };
@@ -378,6 +384,7 @@ fn text(report: &Report) -> String {
         ("to B2", Right),
         ("to B3", Right),
         ("worst blocking ms", Right),
+        ("by prediction", Right),
         ("stated ms", Right),
     ];
     let some = |value: Option<f64>, show: &dyn Fn(f64) -> String| value.map_or_else(|| "-".to_owned(), show);
@@ -396,6 +403,7 @@ fn text(report: &Report) -> String {
             some(arm.work_to_b2, &two),
             some(arm.work_to_b3, &two),
             some(arm.worst_blocking_ms, &table::millis),
+            some(arm.predicted_blocking_ms, &table::millis),
             some(arm.longest_wait_ms, &table::millis),
         ]
     };

@@ -1,6 +1,6 @@
 //! What the runtime's trace tells: when requests got to the device; and, if asked for, the trace itself.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use fascine::runtime::trace::{Records, Trace, WaveRecord};
 use fascine::schedule::Nanos;
@@ -9,6 +9,16 @@ use fascine::schedule::Nanos;
 const MAX_LANES: usize = 200_000;
 /// Requests whose starts are remembered: those that nobody asks for are forgotten.
 const MAX_STARTS: usize = 100_000;
+/// Waves that are remembered: many more than run while one request is served.
+const MAX_WAVES: usize = 50_000;
+
+/// A wave as it ran.
+#[derive(Clone, Copy, Debug)]
+struct Ran {
+    from: Nanos,
+    to: Nanos,
+    predicted: Nanos,
+}
 
 /// Reads a trace as it grows, so that it stays small.
 #[derive(Debug, Default)]
@@ -17,6 +27,8 @@ pub(crate) struct Watch {
     /// When the device was done with the submission before.
     free: Nanos,
     starts: HashMap<u64, Nanos>,
+    /// In order.
+    ran: VecDeque<Ran>,
     kept: Option<Records>,
     lanes: usize,
 }
@@ -30,6 +42,7 @@ impl Watch {
     pub(crate) fn restart(&mut self, keep: bool) {
         self.trace.take_all();
         self.starts.clear();
+        self.ran.clear();
         self.kept = keep.then(Records::default);
         self.lanes = 0;
     }
@@ -63,13 +76,29 @@ impl Watch {
             for lane in &wave.lanes {
                 self.starts.entry(lane.request).or_insert(at);
             }
-            at += wave.gpu.unwrap_or(each);
+            let took = wave.gpu.unwrap_or(each);
+            if self.ran.len() == MAX_WAVES {
+                self.ran.pop_front();
+            }
+            self.ran.push_back(Ran { from: at, to: at + took, predicted: wave.predicted });
+            at += took;
         }
     }
 
     /// When a request's first dispatch began on the device, on the runtime's clock, if that was seen.
     pub(crate) fn take_start(&mut self, request: u64) -> Option<Nanos> {
         self.starts.remove(&request)
+    }
+
+    /// How long the device was to be busy by prediction with what it did between two times.
+    pub(crate) fn predicted(&self, from: Nanos, to: Nanos) -> Nanos {
+        let first = self.ran.partition_point(|wave| wave.to <= from);
+        let waves = self.ran.range(first..).take_while(|wave| wave.from < to);
+        let part = |wave: &Ran| {
+            let within = wave.to.min(to).saturating_sub(wave.from.max(from));
+            wave.predicted as f64 * within as f64 / (wave.to - wave.from).max(1) as f64
+        };
+        waves.map(part).sum::<f64>() as Nanos
     }
 
     /// Takes over what another kept.
@@ -122,5 +151,15 @@ mod tests {
         assert_eq!([1, 2, 3, 4].map(|id| watch.take_start(id)), [Some(10), Some(40), Some(150), None]);
         watch.submission(&[wave(2, [500, 600, 1], &[4])]);
         assert_eq!(watch.take_start(4), Some(500), "the device was idle");
+    }
+
+    #[test]
+    fn a_wait_is_told_by_prediction_too() {
+        let mut watch = Watch::default();
+        let slow = WaveRecord { predicted: 10, ..wave(0, [0, 110, 40], &[1]) };
+        watch.submission(&[slow.clone(), wave(0, [0, 110, 50], &[2]), slow]);
+        for (from, to, expected) in [(0, 90, 60), (20, 40, 5), (20, 65, 30), (40, 1_000, 60), (200, 300, 0)] {
+            assert_eq!(watch.predicted(from, to), expected, "{from} to {to}");
+        }
     }
 }
