@@ -222,6 +222,21 @@ fn a_cancelled_request_ends_when_its_lanes_have_retired() {
 }
 
 #[test]
+fn what_was_issued_whole_can_fail_but_not_be_cancelled() {
+    for fails in [false, true] {
+        let mut scheduler = Scheduler::new(options(Policy::Bundled));
+        let request = submit(&mut scheduler, &chain(&[(0, 16, 1_000)]), None);
+        let submission = scheduler.issue(0, &mut Shop::default()).unwrap();
+        let stopped = if fails { scheduler.fail(request, 1) } else { scheduler.cancel(request, 1) };
+        assert_eq!(stopped, Cancelled::Draining);
+        assert_eq!(scheduler.retire(submission.id, None, 9), Retired::Done);
+        let outcome = if fails { Outcome::Failed } else { Outcome::Completed };
+        assert_eq!(scheduler.take_ended(), [Ended { request, outcome, at: 9 }]);
+        assert_eq!((scheduler.stats().failed, scheduler.stats().completed), (u64::from(fails), u64::from(!fails)));
+    }
+}
+
+#[test]
 fn empty_and_malformed_plans_end_at_once() {
     let mut scheduler = Scheduler::new(options(Policy::Bundled));
     let empty = submit(&mut scheduler, &chain(&[]), None);

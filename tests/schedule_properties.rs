@@ -258,7 +258,7 @@ impl World {
             (None, _) => Cancelled::Draining,
         };
         assert_eq!(result, expected);
-        seen.abandoned |= left && seen.ended.is_none();
+        seen.abandoned |= (left || fail) && seen.ended.is_none();
         self.collect();
     }
 
@@ -276,6 +276,7 @@ impl World {
                 Outcome::Dropped => !all && seen.admission == Admission::DropLate,
                 Outcome::Rejected => none && seen.admission == Admission::RejectPredictedMiss,
                 Outcome::Superseded => none && !seen.abandoned && seen.key.is_some(),
+                Outcome::Failed => seen.abandoned,
                 _ => !all && seen.abandoned,
             };
             assert!(expected, "{ended:?}");

@@ -214,6 +214,9 @@ impl Core {
             for (waiting, ready) in self.waiting.iter_mut().zip(request.ready) {
                 *waiting -= ready as usize;
             }
+        } else if outcome == Outcome::Failed && request.ending == Some(Outcome::Completed) {
+            // All of it was issued, but not all of it ran.
+            request.ending = Some(outcome);
         }
     }
 

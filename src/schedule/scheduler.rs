@@ -273,7 +273,7 @@ impl Scheduler {
         self.abandon(id, Outcome::Cancelled, now)
     }
 
-    /// As [`Scheduler::cancel`], for a request that cannot go on.
+    /// As [`Scheduler::cancel`], for a request that cannot go on. It fails also if all of it has been issued already.
     pub fn fail(&mut self, id: RequestId, now: Nanos) -> Cancelled {
         self.abandon(id, Outcome::Failed, now)
     }
