@@ -184,7 +184,9 @@ impl World {
             }
         }
         for wave in &submission.waves {
-            assert!(wave.predicted <= wave.separate, "merged at a loss: {wave:?}");
+            // Gathered dispatches are tried a few times, whatever is predicted after the first.
+            let tried = wave.lanes.iter().any(|lane| lane.gathered > 1);
+            assert!(tried || wave.predicted <= wave.separate, "merged at a loss: {wave:?}");
         }
     }
 

@@ -35,6 +35,9 @@ impl ModelIndex {
     }
 }
 
+/// Waves of a gathered dispatch after which its own times decide whether it is worth it. Guessed.
+const TRIES: f64 = 4.0;
+
 /// The fixed cost of waves and lanes.
 const FIXED: CostKey = CostKey(0);
 
@@ -50,6 +53,10 @@ pub(super) struct Load {
 impl Load {
     fn body(self) -> f64 {
         self.compute.max(self.memory).max(self.longest)
+    }
+
+    fn scaled(self, factor: f64) -> Load {
+        Load { compute: self.compute * factor, memory: self.memory * factor, longest: self.longest * factor }
     }
 
     fn plus(self, other: Load) -> Load {
@@ -202,6 +209,13 @@ impl CostModel {
         let requests = f64::from(requests);
         let memory = shared + requests * (single.memory - shared);
         DispatchCost { key, compute: requests * single.compute, memory, ..single }
+    }
+
+    /// The load of a gathered dispatch as it may be. Until it was measured a few times it is taken to do no worse than the single
+    /// one: had it stalled the first time, it would never be tried again.
+    pub(super) fn hoped(&self, cost: &GatherCost, load: Load) -> Load {
+        let (own, single) = (self.ratios[cost.key.0 as usize], self.ratio(cost.single.key));
+        if own.seen < TRIES && own.value > single { load.scaled(single / own.value) } else { load }
     }
 
     /// The load of `count` workgroups of a dispatch.
@@ -395,6 +409,24 @@ pub(super) mod tests {
         assert!((learned / 40_000.0 - 1.0).abs() < 0.02, "{learned}");
         let alone = model.alone(model.load(&single, 64));
         assert!((alone / 20_110.0 - 1.0).abs() < 0.05, "the single dispatch keeps its own: {alone}");
+    }
+
+    #[test]
+    fn a_gathered_dispatch_that_stalled_once_is_tried_again() {
+        let mut model = CostModel::new(DEVICE);
+        let gather = GatherDesc { arm: ArmId(2), least: 2, width: 8, shared: 9_000 };
+        let desc = DispatchDesc { gather: Some(gather), ..desc(64, 2_000, 10_000) };
+        let cost = model.gather(&desc, &gather);
+        let mut times = Vec::new();
+        for _ in 0..6 {
+            let together = model.gathered(&cost, 2);
+            let load = model.load(&together, 64);
+            times.push((model.alone(load), model.alone(model.hoped(&cost, load))));
+            model.learn(&[model.share(&together, load)], 500_000.0);
+        }
+        assert!(times[1].0 > 2.0 * times[0].0 && times[1].1 < 1.01 * times[0].0, "{times:?}");
+        let (last, hoped) = times[5];
+        assert_eq!(last, hoped, "it is that slow");
     }
 
     #[test]

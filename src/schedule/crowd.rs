@@ -165,10 +165,11 @@ impl Core {
                 let together = self.cost.gathered(&cost, members as u32);
                 self.cost.load(&together, count)
             };
-            let together = self.cost.wave(&self.cost.joined_by(wave, load, members as u32, single));
+            let time = |load| self.cost.wave(&self.cost.joined_by(wave, load, members as u32, single));
+            let (together, hoped) = (time(load), time(self.cost.hoped(&cost, load)));
             let apart = (0..members).fold(*wave, |wave, _| self.cost.joined(&wave, single));
-            let gain = before + members as f64 * alone - together;
-            let pays = together < self.cost.wave(&apart) && gain >= self.options.min_gain * members as f64 * alone;
+            let gain = before + members as f64 * alone - hoped;
+            let pays = hoped < self.cost.wave(&apart) && gain >= self.options.min_gain * members as f64 * alone;
             if pays && together <= longest && (together <= before || self.harmless(&mates[..members], together)) {
                 break gain;
             }

@@ -226,6 +226,23 @@ mod tests {
     }
 
     #[test]
+    fn long_waves_that_were_badly_predicted_leave_fixed_costs_alone() {
+        let mut model = CostModel::new(DEVICE);
+        let fixed = model.fixed(1);
+        // Kernels seen for the first time take half of their estimates, all but every fourth, which takes twenty times as long.
+        for arm in 0..40 {
+            let cost = model.dispatch(&crate::schedule::DispatchDesc { arm: ArmId(arm), ..desc(64, 6_400, 0) });
+            for _ in 0..3 {
+                let load = model.load(&cost, 64);
+                let factor = if arm % 4 == 3 { 20.0 } else { 0.5 };
+                model.learn(&[model.share(&cost, load)], fixed + 6_400.0 * factor);
+            }
+        }
+        let ratio = model.fixed(1) / fixed;
+        assert!((0.5..2.0).contains(&ratio), "{ratio}");
+    }
+
+    #[test]
     fn a_stall_at_first_is_soon_forgotten() {
         let mut model = CostModel::new(DEVICE);
         let cost = model.dispatch(&desc(64, 640_000, 0));
