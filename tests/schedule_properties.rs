@@ -2,7 +2,7 @@
 //! exactly once, bounds hold, and the same events give the same decisions.
 #![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use fascine::schedule::log::{Event, Log, Recorder, ScheduleLog};
@@ -78,6 +78,9 @@ struct Scenario {
     events: usize,
 }
 
+/// Waves in which a gathered dispatch may be at a loss: several of a submission rest on one prediction.
+const TRIES: u32 = 16;
+
 struct World {
     scheduler: Recorder,
     record: ScheduleLog,
@@ -88,6 +91,8 @@ struct World {
     /// Whether every wave is measured. If not, predictions may be anything, and with them what counts as indivisible.
     timed: bool,
     waves: u64,
+    /// Waves at a loss by gathered dispatch: arm, operations, bytes, workgroups.
+    tries: BTreeMap<(ArmId, u64, u64, u32), u32>,
     log: Vec<String>,
     now: Nanos,
 }
@@ -101,6 +106,7 @@ impl World {
             options,
             shop: Shop { sets: Vec::new(), wanted: Vec::new() },
             requests: BTreeMap::new(),
+            tries: BTreeMap::new(),
             flying: Vec::new(),
             timed,
             waves: 0,
@@ -163,7 +169,7 @@ impl World {
         }
     }
 
-    fn check_size(&self, submission: &Submission) {
+    fn check_size(&mut self, submission: &Submission) {
         let lanes: usize = submission.waves.iter().map(|wave| wave.lanes.len()).sum();
         let predicted: u64 = submission.waves.iter().map(|wave| wave.predicted).sum();
         let rounding = submission.waves.len() as u64;
@@ -184,9 +190,22 @@ impl World {
             }
         }
         for wave in &submission.waves {
+            if wave.predicted <= wave.separate {
+                continue;
+            }
             // Gathered dispatches are tried a few times, whatever is predicted after the first.
-            let tried = wave.lanes.iter().any(|lane| lane.gathered > 1);
-            assert!(tried || wave.predicted <= wave.separate, "merged at a loss: {wave:?}");
+            let dispatch = |lane: &Lane| &self.requests[&lane.request].plan.dispatches[lane.dispatch as usize];
+            let gathered = wave.lanes.iter().filter(|lane| lane.gathered > 1).map(|lane| {
+                let DispatchDesc { flops, bytes, workgroups, .. } = *dispatch(lane);
+                (lane.arm, flops, bytes, workgroups)
+            });
+            let tried: BTreeSet<_> = gathered.collect();
+            assert!(!tried.is_empty(), "merged at a loss: {wave:?}");
+            for key in tried {
+                let times = self.tries.entry(key).or_default();
+                *times += 1;
+                assert!(*times <= TRIES, "tried too often: {wave:?}");
+            }
         }
     }
 

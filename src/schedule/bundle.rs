@@ -142,7 +142,7 @@ impl Core {
         self.picks.clear();
         if let Some(request) = self.requests[leader.rank.slot as usize].as_mut() {
             request.unpick(leader.rank.dispatch);
-            self.edf.take(leader.rank.slot, -request.serial(leader.rank.dispatch, count));
+            self.edf.put_back(leader.rank.slot, request.serial(leader.rank.dispatch, count));
         }
         self.ready[leader.tier.index()].push(leader.arm, leader.rank);
     }

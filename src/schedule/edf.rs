@@ -6,7 +6,8 @@
 //! own request; what riders stretch a wave by takes from those before them in the order what they have to spare, and no more.
 //!
 //! A request that comes when it is kept stays kept, unless ones with earlier deadlines come, work without a deadline goes first,
-//! dispatches are divided, or predictions are wrong. A treap by deadline: every operation takes logarithmic time.
+//! dispatches are divided, or predictions are wrong. A treap by deadline: every operation takes logarithmic time. Whole nanoseconds,
+//! so that sums are exact whatever their order.
 
 use std::cmp::Ordering;
 
@@ -15,11 +16,18 @@ use super::cost::nanos;
 use super::crowd::Place;
 use super::options::Ranking;
 use super::parts::Tier;
+use super::ready::Rank;
 use super::request::Request;
 use super::{Class, Nanos};
 
 /// Deadline, class and number of a request.
 pub(super) type Key = (Nanos, Class, u64);
+
+/// Nanoseconds of any sum and difference of times.
+type Time = i128;
+
+/// Later than any time: nobody has to start.
+const NEVER: Time = Time::MAX / 2;
 
 const NONE: u32 = u32::MAX;
 
@@ -27,13 +35,13 @@ const NONE: u32 = u32::MAX;
 struct Node {
     key: Key,
     /// Predicted nanoseconds left, one dispatch at a time.
-    work: f64,
+    work: Time,
     /// Whether it is in time by earliest deadline first.
     kept: bool,
     /// Of the whole subtree.
-    sum: f64,
+    sum: Time,
     /// When the subtree has to start for the kept ones in it.
-    latest: f64,
+    latest: Time,
     /// The greater is nearer to the root.
     height: u64,
     left: u32,
@@ -55,12 +63,21 @@ impl Default for Edf {
 
 impl Edf {
     /// Adds the request in `slot`. It and those behind it are kept if they would be in time from `start` on.
-    pub(super) fn insert(&mut self, slot: u32, key: Key, work: f64, start: Nanos) {
+    pub(super) fn insert(&mut self, slot: u32, key: Key, work: Nanos, start: Nanos) {
         self.remove(slot);
         if self.nodes.len() <= slot as usize {
             self.nodes.resize(slot as usize + 1, None);
         }
-        let node = Node { key, work, kept: true, sum: 0.0, latest: 0.0, height: mixed(key.2), left: NONE, right: NONE };
+        let node = Node {
+            key,
+            work: work.into(),
+            kept: true,
+            sum: 0,
+            latest: 0,
+            height: mixed(key.2),
+            left: NONE,
+            right: NONE,
+        };
         self.nodes[slot as usize] = Some(node);
         self.pull(slot);
         let (before, behind) = self.split(self.root, key);
@@ -77,39 +94,33 @@ impl Edf {
         }
     }
 
-    /// Notes that `work` nanoseconds of the request in `slot` are in the next wave; less than zero if they are not after all.
-    pub(super) fn take(&mut self, slot: u32, work: f64) {
-        if let Some(node) = self.node(slot) {
-            let key = node.key;
-            self.change(self.root, key, -work);
-        }
+    /// Notes that `work` nanoseconds of the request in `slot` are in the next wave.
+    pub(super) fn take(&mut self, slot: u32, work: Nanos) {
+        self.add(slot, -Time::from(work));
+    }
+
+    /// Undoes [`Edf::take`].
+    pub(super) fn put_back(&mut self, slot: u32, work: Nanos) {
+        self.add(slot, work.into());
     }
 
     /// Notes how many nanoseconds are left of the request in `slot`.
-    pub(super) fn set(&mut self, slot: u32, work: f64) {
+    pub(super) fn set(&mut self, slot: u32, work: Nanos) {
         if let Some(node) = self.node(slot) {
-            let taken = node.work - work;
-            self.take(slot, taken);
+            let more = Time::from(work) - node.work;
+            self.add(slot, more);
         }
     }
 
-    /// The time by which the next wave has to end for those who are kept.
-    pub(super) fn latest(&self) -> f64 {
-        self.latest_of(self.root)
-    }
-
-    /// As [`Edf::latest`], were `work` nanoseconds of the request in `slot` in that wave too.
-    pub(super) fn latest_with(&self, slot: u32, work: f64) -> f64 {
-        match self.node(slot) {
-            Some(node) => self.latest_less(self.root, node.key, work),
-            None => self.latest(),
-        }
+    /// Whether all who are kept remain so if the next wave ends at `end`.
+    pub(super) fn allows(&self, end: Nanos) -> bool {
+        Time::from(end) <= self.latest_of(self.root)
     }
 
     /// Gives up those who are late if the next wave begins at `start`.
     pub(super) fn settle(&mut self, start: Nanos) {
-        while self.latest() < start as f64 {
-            self.give_up(self.root, start as f64);
+        while !self.allows(start) {
+            self.give_up(self.root, start.into());
         }
     }
 
@@ -126,12 +137,12 @@ impl Edf {
         self.nodes.get_mut(at as usize)?.as_mut()
     }
 
-    fn sum_of(&self, at: u32) -> f64 {
-        self.node(at).map_or(0.0, |node| node.sum)
+    fn sum_of(&self, at: u32) -> Time {
+        self.node(at).map_or(0, |node| node.sum)
     }
 
-    fn latest_of(&self, at: u32) -> f64 {
-        self.node(at).map_or(f64::INFINITY, |node| node.latest)
+    fn latest_of(&self, at: u32) -> Time {
+        self.node(at).map_or(NEVER, |node| node.latest)
     }
 
     /// What a node says of its subtree, from what its children say.
@@ -139,37 +150,32 @@ impl Edf {
         let Some(&node) = self.node(at) else { return };
         let before = self.sum_of(node.left);
         let through = before + node.work;
-        let latest = self.latest_of(node.left).min(node.own(through)).min(self.latest_of(node.right) - through);
+        let latest = self.latest_of(node.left).min(node.own(through)).min(earlier(self.latest_of(node.right), through));
         let sum = through + self.sum_of(node.right);
         if let Some(node) = self.node_mut(at) {
             (node.sum, node.latest) = (sum, latest);
         }
     }
 
-    fn latest_less(&self, at: u32, key: Key, work: f64) -> f64 {
-        let Some(node) = self.node(at) else { return f64::INFINITY };
-        let through = self.sum_of(node.left) + node.work;
-        let (left, own, right) = (self.latest_of(node.left), node.own(through), self.latest_of(node.right) - through);
-        match key.cmp(&node.key) {
-            Ordering::Less => self.latest_less(node.left, key, work).min(own + work).min(right + work),
-            Ordering::Equal => left.min(own + work).min(right + work),
-            Ordering::Greater => left.min(own).min(self.latest_less(node.right, key, work) - through),
+    fn add(&mut self, slot: u32, work: Time) {
+        if let Some(&Node { key, .. }) = self.node(slot) {
+            self.change(self.root, key, work);
         }
     }
 
-    fn change(&mut self, at: u32, key: Key, by: f64) {
+    fn change(&mut self, at: u32, key: Key, by: Time) {
         let Some(node) = self.node_mut(at) else { return };
         let (left, right) = (node.left, node.right);
         match key.cmp(&node.key) {
             Ordering::Less => self.change(left, key, by),
-            Ordering::Equal => node.work = (node.work + by).max(0.0),
+            Ordering::Equal => node.work += by,
             Ordering::Greater => self.change(right, key, by),
         }
         self.pull(at);
     }
 
     /// Gives up the first in the order who has to start before `start`.
-    fn give_up(&mut self, at: u32, start: f64) {
+    fn give_up(&mut self, at: u32, start: Time) {
         let Some(&node) = self.node(at) else { return };
         let through = self.sum_of(node.left) + node.work;
         if self.latest_of(node.left) < start {
@@ -243,10 +249,15 @@ impl Edf {
     }
 }
 
+/// A time `by` nanoseconds before another.
+fn earlier(time: Time, by: Time) -> Time {
+    if time == NEVER { NEVER } else { time - by }
+}
+
 impl Node {
     /// When its subtree has to start for its own sake, if it ends `through` later.
-    fn own(&self, through: f64) -> f64 {
-        if self.kept { self.key.0 as f64 - through } else { f64::INFINITY }
+    fn own(&self, through: Time) -> Time {
+        if self.kept { Time::from(self.key.0) - through } else { NEVER }
     }
 }
 
@@ -265,23 +276,21 @@ impl Core {
     /// Whether a wave that takes `time` costs nobody the deadline whom earliest deadline first would keep in time, if the rest
     /// of these dispatches is in it.
     pub(super) fn harmless(&mut self, places: &[Place], time: f64) -> bool {
-        let end = self.start.saturating_add(nanos(time)) as f64;
-        if end <= self.edf.latest() {
+        let end = self.start.saturating_add(nanos(time));
+        if self.edf.allows(end) {
             return true;
         }
-        let Some((last, others)) = places.split_last() else { return false };
-        let work =
-            |core: &Core, (_, rank): &Place| core.live(*rank).map_or(0.0, |request| request.serial_rest(rank.dispatch));
-        for place in others {
-            let work = work(self, place);
-            self.edf.take(place.1.slot, work);
+        let work = |core: &Core, rank: Rank| core.live(rank).map_or(0, |request| request.serial_rest(rank.dispatch));
+        for &(_, rank) in places {
+            let work = work(self, rank);
+            self.edf.take(rank.slot, work);
         }
-        let latest = self.edf.latest_with(last.1.slot, work(self, last));
-        for place in others {
-            let work = work(self, place);
-            self.edf.take(place.1.slot, -work);
+        let allowed = self.edf.allows(end);
+        for &(_, rank) in places {
+            let work = work(self, rank);
+            self.edf.put_back(rank.slot, work);
         }
-        end <= latest
+        allowed
     }
 }
 
@@ -301,31 +310,41 @@ mod tests {
 
     /// The same by looking at all of them.
     #[derive(Default)]
-    struct Plain(Vec<(Key, u32, f64, bool)>);
+    struct Plain(Vec<(Key, u32, Nanos, bool)>);
 
     impl Plain {
-        fn starts(&self) -> Vec<f64> {
-            let starts = self.0.iter().scan(0.0, |sum, &(key, _, work, kept)| {
-                *sum += work;
-                Some(if kept { key.0 as f64 - *sum } else { f64::INFINITY })
+        fn starts(&self) -> Vec<Time> {
+            let starts = self.0.iter().scan(0, |sum, &(key, _, work, kept)| {
+                *sum += Time::from(work);
+                Some(if kept { Time::from(key.0) - *sum } else { NEVER })
             });
             starts.collect()
         }
 
-        fn latest(&self) -> f64 {
-            self.starts().into_iter().fold(f64::INFINITY, f64::min)
+        fn latest(&self) -> Time {
+            self.starts().into_iter().fold(NEVER, Time::min)
         }
 
         fn settle(&mut self, start: Nanos) {
             let starts = self.starts();
             for (entry, latest) in self.0.iter_mut().zip(starts) {
-                entry.3 &= latest >= start as f64;
+                entry.3 &= latest >= start.into();
             }
         }
 
-        fn take(&mut self, slot: u32, by: f64) {
-            self.0.iter_mut().filter(|entry| entry.1 == slot).for_each(|entry| entry.2 = (entry.2 - by).max(0.0));
+        fn take(&mut self, slot: u32, by: Nanos) {
+            self.0.iter_mut().filter(|entry| entry.1 == slot).for_each(|entry| entry.2 -= by);
         }
+    }
+
+    #[test]
+    fn the_longest_times_do_no_harm() {
+        let mut edf = Edf::default();
+        for slot in 0..9 {
+            edf.insert(slot, (Nanos::MAX - Nanos::from(slot), Class::Normal, slot.into()), Nanos::MAX, 1 << 60);
+        }
+        edf.settle(Nanos::MAX);
+        assert!((0..9).all(|slot| !edf.keeps(slot)));
     }
 
     proptest! {
@@ -336,7 +355,7 @@ mod tests {
             for (number, &(op, slot, value)) in ops.iter().enumerate() {
                 match op {
                     0 | 1 => {
-                        let (key, work) = ((start + 3 * value, Class::Normal, number as u64), value as f64);
+                        let (key, work) = ((start + 3 * value, Class::Normal, number as u64), value);
                         edf.insert(slot, key, work, start);
                         plain.0.retain(|entry| entry.1 != slot);
                         plain.0.push((key, slot, work, true));
@@ -348,12 +367,14 @@ mod tests {
                         plain.0.retain(|entry| entry.1 != slot);
                     }
                     3 => {
-                        let left = plain.0.iter().find(|entry| entry.1 == slot).map_or(0.0, |entry| entry.2);
-                        let work = (value as f64).min(left);
-                        let with = edf.latest_with(slot, work);
+                        let left = plain.0.iter().find(|entry| entry.1 == slot).map_or(0, |entry| entry.2);
+                        let work = value.min(left);
+                        let before = edf.latest_of(edf.root);
+                        edf.take(slot, work);
+                        edf.put_back(slot, work);
+                        prop_assert_eq!(before, edf.latest_of(edf.root));
                         edf.take(slot, work);
                         plain.take(slot, work);
-                        prop_assert_eq!(with, edf.latest());
                     }
                     _ => {
                         start += value / 4;
@@ -361,7 +382,7 @@ mod tests {
                         plain.settle(start);
                     }
                 }
-                prop_assert_eq!(edf.latest(), plain.latest());
+                prop_assert_eq!(edf.latest_of(edf.root), plain.latest());
                 for slot in 0..12 {
                     let kept = plain.0.iter().any(|entry| entry.1 == slot && entry.3);
                     prop_assert_eq!(edf.keeps(slot), kept, "slot {}", slot);

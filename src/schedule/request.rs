@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::cost::CostModel;
+use super::cost::{CostModel, nanos};
 use super::parts::{TIERS, Tier};
 use super::plan::PlanInfo;
 use super::{Nanos, Outcome, RequestDesc, SubmissionId};
@@ -150,20 +150,24 @@ impl Request {
         cell.path - cell.alone * issued
     }
 
-    /// Predicted nanoseconds, in whole ones for each dispatch, of `count` workgroups of one.
-    pub(super) fn serial(&self, dispatch: u32, count: u32) -> f64 {
+    /// Predicted nanoseconds of the next `count` workgroups of a dispatch, as part of it all alone: what is left less what then is.
+    pub(super) fn serial(&self, dispatch: u32, count: u32) -> Nanos {
         let workgroups = self.plan.steps[dispatch as usize].workgroups;
-        self.cells[dispatch as usize].alone.ceil() * (f64::from(count) / f64::from(workgroups))
+        let left = workgroups - self.issued(dispatch);
+        let alone = u128::from(nanos(self.cells[dispatch as usize].alone));
+        let part = |count: u32| (alone * u128::from(count) / u128::from(workgroups)) as Nanos;
+        part(left) - part(left - count)
     }
 
-    /// As [`Request::serial`], of what is left of a dispatch.
-    pub(super) fn serial_rest(&self, dispatch: u32) -> f64 {
+    /// As [`Request::serial`], of all that is left of a dispatch.
+    pub(super) fn serial_rest(&self, dispatch: u32) -> Nanos {
         self.serial(dispatch, self.plan.steps[dispatch as usize].workgroups - self.issued(dispatch))
     }
 
     /// Predicted nanoseconds of all that is left to issue, one dispatch at a time.
-    pub(super) fn serial_left(&self) -> f64 {
-        (0..self.plan.steps.len() as u32).map(|dispatch| self.serial_rest(dispatch)).sum()
+    pub(super) fn serial_left(&self) -> Nanos {
+        let rest = (0..self.plan.steps.len() as u32).map(|dispatch| self.serial_rest(dispatch));
+        rest.fold(0, Nanos::saturating_add)
     }
 
     /// The time to spare before its deadline, if it has one that it can keep by prediction.
