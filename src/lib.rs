@@ -1,6 +1,7 @@
 //! fascine runs many neural networks at once on one GPU of any vendor.
 
 pub mod error;
+mod exit;
 pub mod gpu;
 pub mod graph;
 pub mod kernel;

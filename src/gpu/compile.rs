@@ -14,7 +14,7 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -24,6 +24,7 @@ use super::device::{DeviceClass, Gpu, request};
 use super::fault::scoped;
 use super::trusted;
 use crate::error::{Error, ErrorKind, Result};
+use crate::exit::{self, AtExit};
 use crate::link::{Arm, Clamp, Linked, Slot, SlotKind, link};
 use crate::schedule::ArmId;
 
@@ -74,6 +75,8 @@ struct Waiting {
 struct Shared {
     waiting: Mutex<Waiting>,
     wake: Condvar,
+    /// Locked for as long as they are waited for.
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Shared {
@@ -82,12 +85,23 @@ impl Shared {
     }
 }
 
+impl AtExit for Shared {
+    fn stop(&self) {
+        self.lock().closing = true;
+        self.wake.notify_all();
+    }
+
+    fn is_over(&self) -> bool {
+        let Ok(threads) = self.threads.try_lock() else { return false };
+        threads.iter().all(|thread| thread.is_finished() || thread.thread().id() == std::thread::current().id())
+    }
+}
+
 /// The threads and their queue.
 #[derive(Debug)]
 pub(super) struct Compiler {
     shared: Arc<Shared>,
     outcomes: mpsc::Receiver<Outcome>,
-    threads: Vec<JoinHandle<()>>,
 }
 
 /// What the compile threads work with.
@@ -103,7 +117,8 @@ impl Compiler {
     pub(super) fn start(tools: &Tools, threads: usize) -> Result<Self> {
         let shared = Arc::new(Shared::default());
         let (send, outcomes) = mpsc::channel();
-        let mut compiler = Compiler { shared: shared.clone(), outcomes, threads: Vec::new() };
+        let compiler = Compiler { shared: shared.clone(), outcomes };
+        let mut handles = shared.threads.lock().unwrap_or_else(PoisonError::into_inner);
         for index in 0..threads.max(1) {
             let (shared, tools, send) = (shared.clone(), tools.clone(), send.clone());
             let thread = std::thread::Builder::new()
@@ -111,8 +126,11 @@ impl Compiler {
                 .stack_size(STACK_BYTES)
                 .spawn(move || run(&shared, &tools, &send))
                 .map_err(|error| Error::new(ErrorKind::Io, format!("no compile thread: {error}")))?;
-            compiler.threads.push(thread);
+            handles.push(thread);
         }
+        drop(handles);
+        let weak: Weak<Shared> = Arc::downgrade(&shared);
+        exit::register(weak);
         Ok(compiler)
     }
 
@@ -167,9 +185,8 @@ impl Compiler {
 impl Drop for Compiler {
     /// Waits for the compiles in work: a driver must not be left compiling while the process ends.
     fn drop(&mut self) {
-        self.shared.lock().closing = true;
-        self.shared.wake.notify_all();
-        for thread in self.threads.drain(..) {
+        self.shared.stop();
+        for thread in self.shared.threads.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             let _ = thread.join();
         }
     }
@@ -206,6 +223,7 @@ fn run(shared: &Shared, tools: &Tools, send: &mpsc::Sender<Outcome>) {
             let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
             Err(Error::internal(format!("compiling {} panicked: {text}", label(&job.arms))))
         });
+        exit::go_first();
         let took = start.elapsed();
         tracing::debug!(?took, ok = result.is_ok(), "compiled");
         let compiled = result.is_ok();
@@ -305,6 +323,8 @@ struct Warmer {
 
 /// Longest wait for one warm-up; beyond it the first dispatch pays.
 const WARM_LIMIT: Duration = Duration::from_secs(120);
+/// How often, while the driver compiles, this crate's exit handler is put before its own. Guessed.
+const GO_FIRST_EVERY: Duration = Duration::from_millis(5);
 /// A warm-up that takes no longer was served from the driver's cache. Guessed, from 1 to 16 ms against seconds that were measured for
 /// first dispatches on llvmpipe.
 const FROM_CACHE: Duration = Duration::from_millis(60);
@@ -372,8 +392,15 @@ impl Warmer {
             }
             self.queue.submit([encoder.finish()])
         })?;
-        let wait = wgpu::PollType::Wait { submission_index: Some(submitted), timeout: Some(WARM_LIMIT) };
-        self.device.poll(wait).map_err(|error| Error::device(format!("warm-up of {name}: {error}")))?;
-        Ok(())
+        let until = Instant::now() + WARM_LIMIT;
+        loop {
+            let wait =
+                wgpu::PollType::Wait { submission_index: Some(submitted.clone()), timeout: Some(GO_FIRST_EVERY) };
+            match self.device.poll(wait) {
+                Ok(_) => return Ok(()),
+                Err(wgpu::PollError::Timeout) if Instant::now() < until => exit::go_first(),
+                Err(error) => return Err(Error::device(format!("warm-up of {name}: {error}"))),
+            }
+        }
     }
 }

@@ -12,7 +12,7 @@
 //! - [`executor`]: one submission, from uploads to read-back;
 //! - `timing`: timestamps of waves;
 //! - `fault`: error scopes and device loss as typed errors;
-//! - `trusted`: the only `unsafe` code of the crate.
+//! - `trusted`: the `unsafe` code; beside it the crate has only the call that adds an exit handler, in `exit`.
 //!
 //! One thread owns the [`Executor`]. Nothing here waits for the device, with one stated exception: [`Executor::wait`] and a
 //! load of weights larger than the staging limit, and these only poll when the device belongs to an app.

@@ -1,4 +1,4 @@
-//! The crate's only unsafe code: shader modules without the driver's run-time checks, and pipeline caches from disk.
+//! Unsafe calls of wgpu: shader modules without the driver's run-time checks, and pipeline caches from disk.
 #![allow(unsafe_code)]
 
 use std::borrow::Cow;

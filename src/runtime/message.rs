@@ -29,6 +29,8 @@ pub(super) enum Message {
     Merging(bool),
     /// Stop when the requests in flight are done.
     Shutdown,
+    /// The process ends: issue nothing more, and stop when the device is done with what it has.
+    Abandon,
 }
 
 /// A plan with an identity, so that the engine can remember what it resolved for it.

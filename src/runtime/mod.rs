@@ -16,8 +16,8 @@ mod thread;
 pub mod trace;
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
 pub use completion::{Completion, Timing};
 pub use kernel::{KernelRequest, UserKernel};
@@ -28,6 +28,7 @@ pub use request::{Request, RequestBuilder};
 use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::exit::{self, AtExit};
 use crate::gpu::{Caps, Executor, ExecutorOptions, Gpu, HeapLayout, MemoryStats, PipelineStats};
 use crate::graph::Graph;
 use crate::onnx::{self, LoadOptions};
@@ -40,7 +41,9 @@ use thread::Driver;
 
 /// Runs requests of many models on one device. Cheap to clone; every clone is the same runtime.
 ///
-/// It ends when its last clone, model, kernel and request handle are gone.
+/// It ends when its last clone, model, kernel and request handle are gone. One that is alive when the process ends, in a static for
+/// instance, is ended then (on Unix, where drivers would otherwise be torn down under its threads): requests that are not done fail
+/// with `Closed`, and the process waits for the device and for compiles in work, 30 s at most.
 #[derive(Clone)]
 pub struct Runtime {
     shared: Arc<Shared>,
@@ -130,7 +133,10 @@ impl Runtime {
             memory_cap: options.memory_cap,
             next_id: AtomicU64::new(1),
         };
-        Ok(Runtime { shared: Arc::new(shared) })
+        let shared = Arc::new(shared);
+        let weak: Weak<Shared> = Arc::downgrade(&shared);
+        exit::register(weak);
+        Ok(Runtime { shared })
     }
 
     /// Loads a model from an ONNX file.
@@ -338,6 +344,17 @@ impl Drop for Shared {
     fn drop(&mut self) {
         // An engine that has stopped by itself needs no telling.
         let _ = self.port.send(Message::Shutdown);
+    }
+}
+
+impl AtExit for Shared {
+    fn stop(&self) {
+        // As above.
+        let _ = self.port.send(Message::Abandon);
+    }
+
+    fn is_over(&self) -> bool {
+        self.driver.is_over()
     }
 }
 

@@ -35,6 +35,17 @@ impl Driver {
         Ok(Driver::Thread(Mutex::new(Some(handle))))
     }
 
+    /// Whether nothing of the engine is at work, once it was told to stop; a manual one is advanced.
+    pub(super) fn is_over(&self) -> bool {
+        match self {
+            Driver::Thread(handle) => handle.try_lock().is_ok_and(|handle| {
+                let current = std::thread::current().id();
+                handle.as_ref().is_none_or(|handle| handle.is_finished() || handle.thread().id() == current)
+            }),
+            Driver::Manual(engine) => engine.try_lock().is_ok_and(|mut engine| engine.step() == Step::Stopped),
+        }
+    }
+
     /// Advances a manual engine until nothing can be done without waiting.
     pub(super) fn poll(&self) -> Result<()> {
         if let Driver::Manual(engine) = self {

@@ -100,6 +100,8 @@ pub(super) struct Engine {
     /// How long it has slept since something last changed.
     slept: Nap,
     closing: bool,
+    /// Whether the process ends.
+    abandoned: bool,
     lost: Option<Error>,
 }
 
@@ -134,6 +136,7 @@ impl Engine {
             stats: Stats::default(),
             slept: Nap::default(),
             closing: false,
+            abandoned: false,
             lost: None,
         }
     }
@@ -235,6 +238,7 @@ impl Engine {
             }
             Message::Merging(merging) => self.executor.pipelines().set_merging(merging),
             Message::Shutdown => self.closing = true,
+            Message::Abandon => self.abandon(),
         }
     }
 
@@ -356,6 +360,19 @@ impl Engine {
             let store = self.executor.pipelines();
             costs.save(&learned, |id| store.arm(id));
         }
+    }
+
+    /// Ends every request that is not done, and refuses those that come.
+    fn abandon(&mut self) {
+        self.closing = true;
+        self.abandoned = true;
+        for prepared in std::mem::take(&mut self.waiting).into_iter().chain(std::mem::take(&mut self.loading)) {
+            self.end_unplaced(prepared, Outcome::Failed, closed());
+        }
+        for id in self.active.keys().copied().collect::<Vec<_>>() {
+            self.fail(id, closed());
+        }
+        self.take_ended();
     }
 
     /// The device is gone: everything that waits for it ends with the error.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Active, Engine, RESOLVED_PLANS, ended};
+use super::{Active, Engine, RESOLVED_PLANS, closed, ended};
 use crate::error::{ErrorKind, Result};
 use crate::gpu::Allocation;
 use crate::runtime::Timing;
@@ -14,6 +14,9 @@ impl Engine {
     pub(super) fn submit(&mut self, prepared: Prepared) {
         if let Some(error) = &self.lost {
             return self.reply(prepared, Err(error.clone()));
+        }
+        if self.abandoned {
+            return self.reply(prepared, Err(closed()));
         }
         self.models.entry(prepared.plan.model).or_default().active += 1;
         if prepared.key.is_some()
