@@ -9,6 +9,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// The longest that the end of the process waits: for a compile in work, or for what the device has to do. Guessed; single
@@ -28,6 +29,19 @@ pub(crate) trait AtExit: Send + Sync {
 }
 
 /// With the process in which each is at work: a fork has none of its threads.
+/// Joins a thread that is over, or lets go of the one that asks; gives back one that is still at work.
+pub(crate) fn try_join(thread: JoinHandle<()>) -> Result<(), JoinHandle<()>> {
+    if thread.thread().id() == std::thread::current().id() {
+        return Ok(());
+    }
+    if !thread.is_finished() {
+        return Err(thread);
+    }
+    // Its panic has been reported by itself.
+    let _ = thread.join();
+    Ok(())
+}
+
 static REGISTERED: Mutex<Vec<(u32, Weak<dyn AtExit>)>> = Mutex::new(Vec::new());
 
 /// Has the end of the process wait for this, if it lives until then. To be called once the driver is loaded.

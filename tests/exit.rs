@@ -69,9 +69,20 @@ fn a_process_that_ends() {
 }
 
 extern "C" fn write_left() {
-    let names = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
-    let names = names.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
-    let left: String = names.filter(|name| name.starts_with("fascine")).collect();
+    let list = || -> String {
+        let names = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+        let names = names.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
+        names.filter(|name| name.starts_with("fascine")).collect()
+    };
+    let mut left = list();
+    // The system lists a thread for a moment beyond its end.
+    for _ in 0..100 {
+        if left.is_empty() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+        left = list();
+    }
     let _ = std::fs::write(std::env::var(LEFT).unwrap_or_default(), left);
 }
 

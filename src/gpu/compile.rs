@@ -92,8 +92,10 @@ impl AtExit for Shared {
     }
 
     fn is_over(&self) -> bool {
-        let Ok(threads) = self.threads.try_lock() else { return false };
-        threads.iter().all(|thread| thread.is_finished() || thread.thread().id() == std::thread::current().id())
+        self.threads.try_lock().is_ok_and(|mut threads| {
+            *threads = threads.drain(..).filter_map(|thread| exit::try_join(thread).err()).collect();
+            threads.is_empty()
+        })
     }
 }
 

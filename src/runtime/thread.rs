@@ -7,6 +7,7 @@ use futures::channel::oneshot;
 
 use super::engine::{Engine, Step};
 use crate::error::{Error, Result};
+use crate::exit;
 
 /// Who advances the engine.
 pub(super) enum Driver {
@@ -38,9 +39,9 @@ impl Driver {
     /// Whether nothing of the engine is at work, once it was told to stop; a manual one is advanced.
     pub(super) fn is_over(&self) -> bool {
         match self {
-            Driver::Thread(handle) => handle.try_lock().is_ok_and(|handle| {
-                let current = std::thread::current().id();
-                handle.as_ref().is_none_or(|handle| handle.is_finished() || handle.thread().id() == current)
+            Driver::Thread(handle) => handle.try_lock().is_ok_and(|mut handle| {
+                *handle = handle.take().and_then(|handle| exit::try_join(handle).err());
+                handle.is_none()
             }),
             Driver::Manual(engine) => engine.try_lock().is_ok_and(|mut engine| engine.step() == Step::Stopped),
         }
