@@ -43,7 +43,7 @@ use thread::Driver;
 ///
 /// It ends when its last clone, model, kernel and request handle are gone. One that is alive when the process ends, in a static for
 /// instance, is ended then (on Unix, where drivers would otherwise be torn down under its threads): requests that are not done fail
-/// with `Closed`, and the process waits for the device and for compiles in work, 30 s at most.
+/// with `Closed`, and the process waits for the device and for compiles in work, a minute at most.
 #[derive(Clone)]
 pub struct Runtime {
     shared: Arc<Shared>,
