@@ -5,6 +5,7 @@
 //! of this crate, which runs before the driver's, stops it and waits for it.
 //!
 //! On Unix only. Windows ends all other threads before it tells a driver that the process ends.
+#![cfg_attr(not(unix), allow(dead_code, unused_imports, reason = "there is no handler"))]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -28,7 +29,6 @@ pub(crate) trait AtExit: Send + Sync {
     fn is_over(&self) -> bool;
 }
 
-/// With the process in which each is at work: a fork has none of its threads.
 /// Joins a thread that is over, or lets go of the one that asks; gives back one that is still at work.
 pub(crate) fn try_join(thread: JoinHandle<()>) -> Result<(), JoinHandle<()>> {
     if thread.thread().id() == std::thread::current().id() {
@@ -42,6 +42,7 @@ pub(crate) fn try_join(thread: JoinHandle<()>) -> Result<(), JoinHandle<()>> {
     Ok(())
 }
 
+/// With the process in which each is at work: a fork has none of its threads.
 static REGISTERED: Mutex<Vec<(u32, Weak<dyn AtExit>)>> = Mutex::new(Vec::new());
 
 /// Has the end of the process wait for this, if it lives until then. To be called once the driver is loaded.

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 use std::process::{Command, Output};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fascine::reference::Suite;
 use fascine::runtime::Drive;
@@ -21,6 +21,7 @@ const LEFT: &str = "FASCINE_TEST_LEFT";
 fn a_process_that_ends() {
     let Ok(end) = std::env::var(END) else { return };
     let (drive, after) = end.split_once(' ').unwrap();
+    let after = Duration::from_millis(after.parse().unwrap());
     let drive = if drive == "manual" { Drive::Manual } else { Drive::Thread };
     // Before there is a runtime, so that it runs after the handler under test and before the driver's.
     // SAFETY: a plain function without arguments that does not unwind.
@@ -41,11 +42,11 @@ fn a_process_that_ends() {
     };
     if manual {
         let requests: Vec<_> = (0..20).map(|_| submit().unwrap()).collect();
-        std::thread::spawn(move || std::mem::forget(requests));
-        let until = std::time::Instant::now() + Duration::from_millis(after.parse().unwrap());
-        while std::time::Instant::now() < until {
+        let until = Instant::now() + after;
+        while Instant::now() < until {
             runtime.poll().unwrap();
         }
+        std::mem::forget(requests);
     } else {
         std::thread::spawn(move || {
             let error: Error = loop {
@@ -61,7 +62,7 @@ fn a_process_that_ends() {
                 std::process::abort();
             }
         });
-        std::thread::sleep(Duration::from_millis(after.parse().unwrap()));
+        std::thread::sleep(after);
     }
     // As a static is: never dropped.
     std::mem::forget(runtime);

@@ -181,7 +181,9 @@ fn models_that_share_waves_are_processes_of_their_own() {
     assert!(!shared.is_empty());
     for (.., args) in shared {
         let number = |key: &str| args[key].as_f64().unwrap();
-        assert!(number("separate_us") > number("predicted_us"), "a bundle is expected to pay: {args}");
+        // One that runs several requests as one lane is tried a few times whatever is expected of it.
+        let pays = number("separate_us") > number("predicted_us");
+        assert!(pays || number("gathered") > 0.0, "a bundle is expected to pay: {args}");
     }
 }
 

@@ -102,6 +102,7 @@ impl Timeline {
             "bundle": self.bundles.len(),
             "submission": number,
             "lanes": wave.lanes.iter().map(|lane| format!("request {}: {}", lane.request, text(lane))).collect::<Vec<_>>(),
+            "gathered": wave.lanes.iter().filter(|lane| lane.gathered != 1).count(),
             "requests": lanes.keys().map(|(id, _)| id).collect::<Vec<_>>(),
             "predicted_us": micros(wave.predicted),
             "separate_us": micros(wave.separate),
@@ -135,7 +136,8 @@ impl Timeline {
 }
 
 fn text(lane: &LaneRecord) -> String {
-    format!("{} {} [{}..{})", lane.kernel, lane.label, lane.first, lane.first + lane.count)
+    let gathered = if lane.gathered == 1 { "" } else { " gathered" };
+    format!("{} {} [{}..{}){gathered}", lane.kernel, lane.label, lane.first, lane.first + lane.count)
 }
 
 /// `conv 3 + copy`: its kernels, each with its lanes where there are several.
