@@ -366,9 +366,7 @@ impl Engine {
     fn abandon(&mut self) {
         self.closing = true;
         self.abandoned = true;
-        for prepared in std::mem::take(&mut self.waiting).into_iter().chain(std::mem::take(&mut self.loading)) {
-            self.end_unplaced(prepared, Outcome::Failed, closed());
-        }
+        self.fail_unplaced(&closed());
         for id in self.active.keys().copied().collect::<Vec<_>>() {
             self.fail(id, closed());
         }
@@ -387,6 +385,11 @@ impl Engine {
             self.record(&active.prepared, active.started, now, Outcome::Failed);
             self.end(active.prepared, Err(error.clone()));
         }
+        self.fail_unplaced(&error);
+    }
+
+    /// Fails the requests that have no memory yet.
+    fn fail_unplaced(&mut self, error: &Error) {
         for prepared in std::mem::take(&mut self.waiting).into_iter().chain(std::mem::take(&mut self.loading)) {
             self.end_unplaced(prepared, Outcome::Failed, error.clone());
         }
