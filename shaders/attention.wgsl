@@ -49,8 +49,6 @@ struct Params {
 var<workgroup> weights: array<vec4<f32>, 64>;
 var<workgroup> part: array<vec4<f32>, 64>;
 
-const LOWEST: f32 = -3.4028234e38;
-
 fn exp_of(x: vec4<f32>) -> vec4<f32> {
     let y = exp(max(x, vec4(-104.0)));
     let is_nan = (bitcast<vec4<u32>>(x) & vec4(0x7fffffffu)) > vec4(0x7f800000u);
@@ -86,12 +84,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let k_base = p.k_offset + dot_four(index, p.k_batch);
     let v_base = p.v_offset + dot_four(index, p.v_batch) + min(column, p.columns - 1u) * p.v_column;
 
-    var top = vec4(LOWEST);
+    var top = vec4(lowest());
     var sum = vec4(0.0);
     var acc = vec4(0.0);
     for (var first = 0u; first < p.keys; first += 64u) {
         let key = first + local;
-        var score = vec4(LOWEST);
+        var score = vec4(lowest());
         if key < p.keys {
             var product = vec4(0.0);
             let k_at = k_base + key * p.k_key;

@@ -43,8 +43,6 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> output: array<vec4<f32>>;
 @group(0) @binding(5) var<uniform> params: Params;
 
-const LOWEST: f32 = -3.4028234e38;
-
 fn exp_of(x: vec4<f32>) -> vec4<f32> {
     let y = exp(max(x, vec4(-104.0)));
     let is_nan = (bitcast<vec4<u32>>(x) & vec4(0x7fffffffu)) > vec4(0x7f800000u);
@@ -104,8 +102,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let mask_near = mask_base + min(vec4(row) + vec4(0u, 1u, 2u, 3u), vec4(last)) * p.mask_row;
     let mask_far = mask_base + min(vec4(row) + vec4(4u, 5u, 6u, 7u), vec4(last)) * p.mask_row;
 
-    var top0 = vec4(LOWEST);
-    var top1 = vec4(LOWEST);
+    var top0 = vec4(lowest());
+    var top1 = vec4(lowest());
     var sum0 = vec4(0.0);
     var sum1 = vec4(0.0);
     var c0 = mat4x4<f32>();

@@ -42,7 +42,11 @@ fn join(local: u32, x: f32) -> f32 {
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let linear = group.x + group.y * 32768u;
-    let row = select(linear * 64u + local, linear, LANES > 1u);
+    // Not by select: with a workgroup to a row, its barriers want a branch that is the same for all.
+    var row = linear * 64u + local;
+    if LANES > 1u {
+        row = linear;
+    }
     if row >= params.rows {
         return;
     }

@@ -24,7 +24,7 @@ struct Params {
     y_time: u32,
     y_direction: u32,
     y_batch: u32,
-    infinity: u32,
+    pad: u32,
     // Offset, and from one to the next, of the initial state's directions and batch entries.
     state_offset: vec4<u32>,
     state_direction: vec4<u32>,
@@ -43,44 +43,6 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> state: array<f32>;
 @group(0) @binding(5) var<storage, read_write> y: array<f32>;
 @group(0) @binding(6) var<uniform> params: Params;
-
-// The same whole number, in a way that drivers do not see: they may merge fma(n, a, fma(n, b, c)) into fma(n, a + b, c).
-fn again(n: f32) -> f32 { return f32(i32(n)); }
-
-// e^x, 2 ulp: Cephes' polynomial on [-ln2/2, ln2/2].
-fn exp_(x: f32) -> f32 {
-    let c = clamp(x, -104.0, 89.0);
-    let n = round(c * 1.44269504);
-    var r = fma(n, -0.693359375, c);
-    r = fma(again(n), 2.12194440e-4, r);
-    var p = fma(r, 1.9875691500e-4, 1.3981999507e-3);
-    p = fma(p, r, 8.3334519073e-3);
-    p = fma(p, r, 4.1665795894e-2);
-    p = fma(p, r, 1.6666665459e-1);
-    p = fma(p, r, 5.0000001201e-1);
-    p = fma(p, r * r, r) + 1.0;
-    let half = i32(n) >> 1u;
-    let rest = i32(n) - half;
-    let y = p * bitcast<f32>((half + 127) << 23u) * bitcast<f32>((rest + 127) << 23u);
-    let big = select(y, bitcast<f32>(params.infinity), x > 88.73);
-    return select(big, x, (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u);
-}
-
-fn sigmoid_(x: f32) -> f32 {
-    let e = exp_(-abs(x));
-    return select(1.0 / (1.0 + e), e / (1.0 + e), x < 0.0);
-}
-
-fn tanh_(x: f32) -> f32 {
-    let a = abs(x);
-    let z = x * x;
-    var p = fma(z, -5.70498872745e-3, 2.06390887954e-2);
-    p = fma(p, z, -5.37397155531e-2);
-    p = fma(p, z, 1.33314422036e-1);
-    p = fma(p, z, -3.33332819422e-1);
-    let large = 1.0 - 2.0 / (exp_(a + a) + 1.0);
-    return select(select(large, -large, x < 0.0), fma(p * z, x, x), a < 0.625);
-}
 
 fn clipped(x: f32) -> f32 {
     return select(x, clamp(x, -params.clip, params.clip), CLIP);
@@ -106,9 +68,9 @@ fn advance(state_at: u32, cell_at: u32, y_at: u32, i: f32, o: f32, f: f32, c: f3
     } else if CELL {
         old = cell[cell_at];
     }
-    let next = fma(sigmoid_(clipped(f)), old, sigmoid_(clipped(i)) * tanh_(clipped(c)));
+    let next = fma(scalar_sigmoid(clipped(f)), old, scalar_sigmoid(clipped(i)) * scalar_tanh(clipped(c)));
     state[state_at] = next;
-    y[y_at] = sigmoid_(clipped(o)) * tanh_(next);
+    y[y_at] = scalar_sigmoid(clipped(o)) * scalar_tanh(next);
 }
 
 @compute @workgroup_size(64)

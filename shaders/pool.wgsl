@@ -39,7 +39,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let plane = item / (p.out_w * p.out_h) * p.in_h * p.in_w;
 
     // The lowest finite value, as in onnxruntime.
-    var best = -0x1.fffffep+127f;
+    var best = lowest();
     var sum = 0.0;
     var count = 0u;
     for (var ky = 0u; ky < p.kernel_h; ky++) {

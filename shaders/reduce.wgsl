@@ -45,54 +45,6 @@ struct Params {
 var<workgroup> part: array<u32, 64>;
 var<workgroup> part_index: array<u32, 64>;
 
-// The same whole number, in a way that drivers do not see: they may merge fma(n, a, fma(n, b, c)) into fma(n, a + b, c).
-fn again(n: f32) -> f32 { return f32(i32(n)); }
-
-// e^x, 2 ulp: Cephes' polynomial on [-ln2/2, ln2/2].
-fn exp_(x: f32) -> f32 {
-    let c = clamp(x, -104.0, 89.0);
-    let n = round(c * 1.44269504);
-    var r = fma(n, -0.693359375, c);
-    r = fma(again(n), 2.12194440e-4, r);
-    var p = fma(r, 1.9875691500e-4, 1.3981999507e-3);
-    p = fma(p, r, 8.3334519073e-3);
-    p = fma(p, r, 4.1665795894e-2);
-    p = fma(p, r, 1.6666665459e-1);
-    p = fma(p, r, 5.0000001201e-1);
-    p = fma(p, r * r, r) + 1.0;
-    let half = i32(n) >> 1u;
-    let rest = i32(n) - half;
-    let y = p * bitcast<f32>((half + 127) << 23u) * bitcast<f32>((rest + 127) << 23u);
-    let big = select(y, bitcast<f32>(params.infinity), x > 88.73);
-    return select(big, x, (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u);
-}
-
-// Natural logarithm of a positive number, 2 ulp: Cephes' polynomial.
-fn log_(x: f32) -> f32 {
-    if x == 0.0 || x == bitcast<f32>(params.infinity) { return select(x, -bitcast<f32>(params.infinity), x == 0.0); }
-    let tiny = x < 1.17549435e-38;
-    let scaled = select(x, x * 8388608.0, tiny);
-    let bits = bitcast<u32>(scaled);
-    var e = f32(i32(bits >> 23u) - 126) - select(0.0, 23.0, tiny);
-    var m = bitcast<f32>((bits & 0x7fffffu) | 0x3f000000u);
-    let low = m < 0.70710678;
-    e = select(e, e - 1.0, low);
-    m = select(m, m + m, low) - 1.0;
-    let z = m * m;
-    var p = fma(m, 7.0376836292e-2, -1.1514610310e-1);
-    p = fma(p, m, 1.1676998740e-1);
-    p = fma(p, m, -1.2420140846e-1);
-    p = fma(p, m, 1.4249322787e-1);
-    p = fma(p, m, -1.6668057665e-1);
-    p = fma(p, m, 2.0000714765e-1);
-    p = fma(p, m, -2.4999993993e-1);
-    p = fma(p, m, 3.3333331174e-1);
-    var y = p * m * z;
-    y = fma(e, -2.12194440e-4, y);
-    y = fma(-0.5, z, y);
-    return fma(again(e), 0.693359375, m + y);
-}
-
 fn row_start(row: u32) -> u32 {
     var rest = row;
     var at = params.offset;
@@ -117,7 +69,7 @@ fn element_at(index: u32) -> u32 {
     return at;
 }
 
-fn is_nan(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }
+fn no_number(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }
 fn f(x: u32) -> f32 { return bitcast<f32>(x); }
 fn i(x: u32) -> i32 { return bitcast<i32>(x); }
 
@@ -152,8 +104,8 @@ fn join(a: u32, b: u32) -> u32 {
         if OP == PROD { return a * b; }
         return a + b;
     }
-    if OP == MAX || OP == LOG_SUM_EXP { return select(select(b, a, f(a) > f(b) || is_nan(f(a))), b, is_nan(f(b))); }
-    if OP == MIN { return select(select(b, a, f(a) < f(b) || is_nan(f(a))), b, is_nan(f(b))); }
+    if OP == MAX || OP == LOG_SUM_EXP { return select(select(b, a, f(a) > f(b) || no_number(f(a))), b, no_number(f(b))); }
+    if OP == MIN { return select(select(b, a, f(a) < f(b) || no_number(f(a))), b, no_number(f(b))); }
     if OP == PROD { return bitcast<u32>(f(a) * f(b)); }
     return bitcast<u32>(f(a) + f(b));
 }
@@ -165,8 +117,8 @@ fn beats(b: u32, j: u32, a: u32, k: u32) -> bool {
     if INT {
         better = select(i(b) < i(a), i(b) > i(a), OP == ARG_MAX);
     } else {
-        better = select(f(b) < f(a), f(b) > f(a), OP == ARG_MAX) || (is_nan(f(b)) && !is_nan(f(a)));
-        better = better && !(is_nan(f(a)) && !is_nan(f(b)));
+        better = select(f(b) < f(a), f(b) > f(a), OP == ARG_MAX) || (no_number(f(b)) && !no_number(f(a)));
+        better = better && !(no_number(f(a)) && !no_number(f(b)));
         equal = f(a) == f(b);
     }
     return better || (equal && select((j < k), (j > k), params.select_last == 1u)) || k == 0xffffffffu;
@@ -180,17 +132,18 @@ fn finish(x: u32) -> u32 {
     }
     if OP == MEAN { return bitcast<u32>(f(x) / f32(params.len)); }
     if OP == L2 { return bitcast<u32>(sqrt(f(x))); }
-    if OP == LOG_SUM {
-        let log_of = log_(f(x));
-        return select(bitcast<u32>(log_of), 0x7fc00000u, f(x) < 0.0 || is_nan(f(x)));
-    }
+    if OP == LOG_SUM { return bitcast<u32>(scalar_log(f(x))); }
     return x;
 }
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let linear = group.x + group.y * 32768u;
-    let row = select(linear * 64u + local, linear, LANES > 1u);
+    // Not by select: with a workgroup to a row, its barriers want a branch that is the same for all.
+    var row = linear * 64u + local;
+    if LANES > 1u {
+        row = linear;
+    }
     if row >= params.rows {
         return;
     }
@@ -251,7 +204,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let top = select(f(total), 0.0, (total & 0x7fffffffu) == params.infinity);
         var sum = 0.0;
         for (var k = lane; k < params.len; k += LANES) {
-            sum += exp_(f(source[base + element_at(k)]) - top);
+            sum += scalar_exp(f(source[base + element_at(k)]) - top);
         }
         if LANES > 1u {
             workgroupBarrier();
@@ -265,7 +218,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             sum = f(part[0]);
         }
         if lane == 0u {
-            result[row] = bitcast<u32>(top + log_(sum));
+            result[row] = bitcast<u32>(top + scalar_log(sum));
         }
         return;
     }

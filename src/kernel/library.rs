@@ -1,9 +1,9 @@
-//! The project's own kernels: one line per file under `shaders/`.
+//! The project's own kernels: one line per file under `shaders/`. What they call without defining it is in [`functions`].
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
-use super::{Kernel, Trust};
+use super::{Kernel, Trust, functions};
 
 macro_rules! kernels {
     ($($name:literal),* $(,)?) => {
@@ -40,7 +40,7 @@ static LIBRARY: LazyLock<BTreeMap<&'static str, Arc<Kernel>>> = LazyLock::new(||
     SOURCES
         .iter()
         .map(|&(name, text)| {
-            let kernel = Kernel::parse(name, text, Trust::Project)
+            let kernel = Kernel::parse(name, &functions::join(text), Trust::Project)
                 .unwrap_or_else(|error| panic!("shaders/{name}.wgsl: {error}"));
             (name, Arc::new(kernel))
         })

@@ -7,6 +7,7 @@ use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+pub mod functions;
 pub mod library;
 mod limits;
 mod reflect;

@@ -37,7 +37,7 @@ struct SoftmaxParams {
     rows: u32,
     len: u32,
     inner: u32,
-    infinity: u32,
+    pad: u32,
 }
 
 struct Softmax {
@@ -81,7 +81,7 @@ impl Operator for Softmax {
             rows: word(rows)?,
             len: word(len)?,
             inner: word(inner)?,
-            infinity: f32::INFINITY.to_bits(),
+            pad: 0,
         };
         let lanes = lanes(cx.target(), rows, len);
         cx.emit(Emit {
@@ -106,7 +106,7 @@ fn axis_of(node: &Node, rank: usize) -> Result<usize> {
 
 #[cfg(test)]
 pub(super) const LAYOUTS: &[crate::ops::params::Layout] = &[
-    crate::ops::params::layout!("softmax", SoftmaxParams: rows, len, inner, infinity),
+    crate::ops::params::layout!("softmax", SoftmaxParams: rows, len, inner, pad),
     crate::ops::params::layout!("layer_norm", LayerNormParams: rows, len, epsilon, pad),
 ];
 

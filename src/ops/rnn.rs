@@ -33,7 +33,7 @@ struct InputParams {
 #[cfg(test)]
 pub(super) const LAYOUTS: &[crate::ops::params::Layout] = &[
     crate::ops::params::layout!("lstm_input", InputParams: len, inputs, gates, batch, directions, x_offset, x_time, x_batch, x_input, pad, gather),
-    crate::ops::params::layout!("lstm_step", StepParams: len, size, batch, directions, step, steps, clip, reverse, y_time, y_direction, y_batch, infinity, state_offset, state_direction, state_batch, gather),
+    crate::ops::params::layout!("lstm_step", StepParams: len, size, batch, directions, step, steps, clip, reverse, y_time, y_direction, y_batch, pad, state_offset, state_direction, state_batch, gather),
 ];
 
 #[repr(C)]
@@ -50,7 +50,7 @@ struct StepParams {
     y_time: u32,
     y_direction: u32,
     y_batch: u32,
-    infinity: u32,
+    pad: u32,
     state_offset: [u32; 4],
     state_direction: [u32; 4],
     state_batch: [u32; 4],
@@ -311,7 +311,7 @@ fn run_steps(cx: &mut Lowering<'_>, sizes: &Sizes, gates: BufferId) -> Result<(V
             y_time: word(y_strides[y_time])?,
             y_direction: word(y_strides[y_direction])?,
             y_batch: word(y_strides[y_batch])?,
-            infinity: f32::INFINITY.to_bits(),
+            pad: 0,
             state_offset: [0; 4],
             state_direction: [word(s_strides[s_direction])?; 4],
             state_batch: [word(s_strides[s_batch])?; 4],

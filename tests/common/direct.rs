@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, OnceLock};
 
 use fascine::error::Result;
-use fascine::kernel::{Access, Variant, library};
+use fascine::kernel::{Access, Variant};
 use fascine::plan::lower::{DeviceClass, Target};
 use fascine::plan::repr::{from_heap, to_heap};
 use fascine::plan::{Dispatch, ModelWeights, Operand, Place, Plan, Source, WeightId};
@@ -149,10 +149,9 @@ impl Direct {
 
     fn create_pipeline(&self, variant: &Variant) -> wgpu::ComputePipeline {
         let kernel = variant.kernel();
-        let (_, text) = library::SOURCES.iter().find(|(name, _)| *name == kernel.name).expect("a project kernel");
         let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label: Some(&kernel.name),
-            source: wgpu::ShaderSource::Wgsl((*text).into()),
+            source: wgpu::ShaderSource::Wgsl(kernel.text.to_string().into()),
         });
         let entry = |binding, ty| wgpu::BindGroupLayoutEntry {
             binding,
