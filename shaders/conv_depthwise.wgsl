@@ -2,8 +2,6 @@
 // each invocation.
 
 struct Params {
-    alpha: f32,
-    beta: f32,
     // Invocations: images x channels x rows x groups of four columns.
     items: u32,
     channels: u32,
@@ -21,10 +19,10 @@ struct Params {
     pad_x: u32,
     dilation_y: u32,
     dilation_x: u32,
+    // What its function takes: a zero that no compiler knows, and constants.
+    epilogue: array<vec4<u32>, EPILOGUE>,
 }
 
-// 0 none, 1 relu, 2 clip, 3 leaky_relu, 4 sigmoid, 5 tanh, 6 hard_swish, 7 hard_sigmoid, 8 silu, 9 gelu, 10 gelu_tanh
-override ACTIVATION: u32 = 0u;
 override RESIDUAL: bool = false;
 // Three columns with unit stride and dilation: a row's window is loaded once for its three taps.
 override WINDOW: bool = false;
@@ -35,42 +33,6 @@ override WINDOW: bool = false;
 @group(0) @binding(3) var<storage, read> residual: array<f32>;
 @group(0) @binding(4) var<storage, read_write> output: array<f32>;
 @group(0) @binding(5) var<uniform> params: Params;
-
-fn sigmoid(x: vec4<f32>) -> vec4<f32> {
-    return 1.0 / (1.0 + exp(-x));
-}
-
-fn safe_tanh(x: vec4<f32>) -> vec4<f32> {
-    return tanh(clamp(x, vec4(-15.0), vec4(15.0)));
-}
-
-// Abramowitz and Stegun 7.1.26.
-fn erf(x: vec4<f32>) -> vec4<f32> {
-    let t = 1.0 / fma(abs(x), vec4(0.3275911), vec4(1.0));
-    var p = fma(t, vec4(1.061405429), vec4(-1.453152027));
-    p = fma(p, t, vec4(1.421413741));
-    p = fma(p, t, vec4(-0.284496736));
-    p = fma(p, t, vec4(0.254829592));
-    return sign(x) * (1.0 - p * t * exp(-x * x));
-}
-
-fn activate(x: vec4<f32>, parameters: vec2<f32>) -> vec4<f32> {
-    let alpha = vec4(parameters.x);
-    let beta = vec4(parameters.y);
-    switch ACTIVATION {
-        case 1u: { return max(x, vec4(0.0)); }
-        case 2u: { return min(max(x, alpha), beta); }
-        case 3u: { return select(x, alpha * x, x < vec4(0.0)); }
-        case 4u: { return sigmoid(x); }
-        case 5u: { return safe_tanh(x); }
-        case 6u: { return x * clamp(fma(x, vec4(1.0 / 6.0), vec4(0.5)), vec4(0.0), vec4(1.0)); }
-        case 7u: { return clamp(fma(x, alpha, beta), vec4(0.0), vec4(1.0)); }
-        case 8u: { return x * sigmoid(x); }
-        case 9u: { return 0.5 * x * (1.0 + erf(x * 0.70710678)); }
-        case 10u: { return 0.5 * x * (1.0 + safe_tanh(0.7978845608 * fma(0.044715 * x * x, x, x))); }
-        default: { return x; }
-    }
-}
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -138,7 +100,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if RESIDUAL {
         acc += vec4(residual[at.x], residual[at.y], residual[at.z], residual[at.w]);
     }
-    acc = activate(acc, vec2(p.alpha, p.beta));
+    acc = epilogue(acc);
     output[to] = acc.x;
     if count > 1u {
         output[to + 1u] = acc.y;

@@ -4,8 +4,6 @@
 // the last channel.
 
 struct Params {
-    alpha: f32,
-    beta: f32,
     groups: u32,
     // Subgroups' worth of work: images x pixel blocks x groups x channel tiles.
     tiles: u32,
@@ -28,10 +26,10 @@ struct Params {
     pad_x: u32,
     dilation_y: u32,
     dilation_x: u32,
+    // What its function takes: a zero that no compiler knows, and constants.
+    epilogue: array<vec4<u32>, EPILOGUE>,
 }
 
-// 0 none, 1 relu, 2 clip, 3 leaky_relu, 4 sigmoid, 5 tanh, 6 hard_swish, 7 hard_sigmoid, 8 silu, 9 gelu, 10 gelu_tanh
-override ACTIVATION: u32 = 0u;
 override RESIDUAL: bool = false;
 // 0 any; 1 pointwise with pixels in fours, loaded whole; 2 three columns, unit stride and dilation, at least four columns
 // wide: a row's window is loaded once for its three taps; 3 one tap without padding, any stride.
@@ -43,42 +41,6 @@ override MODE: u32 = 0u;
 @group(0) @binding(3) var<storage, read> residual: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> output: array<vec4<f32>>;
 @group(0) @binding(5) var<uniform> params: Params;
-
-fn sigmoid(x: vec4<f32>) -> vec4<f32> {
-    return 1.0 / (1.0 + exp(-x));
-}
-
-fn safe_tanh(x: vec4<f32>) -> vec4<f32> {
-    return tanh(clamp(x, vec4(-15.0), vec4(15.0)));
-}
-
-// Abramowitz and Stegun 7.1.26.
-fn erf(x: vec4<f32>) -> vec4<f32> {
-    let t = 1.0 / fma(abs(x), vec4(0.3275911), vec4(1.0));
-    var p = fma(t, vec4(1.061405429), vec4(-1.453152027));
-    p = fma(p, t, vec4(1.421413741));
-    p = fma(p, t, vec4(-0.284496736));
-    p = fma(p, t, vec4(0.254829592));
-    return sign(x) * (1.0 - p * t * exp(-x * x));
-}
-
-fn activate(x: vec4<f32>, parameters: vec2<f32>) -> vec4<f32> {
-    let alpha = vec4(parameters.x);
-    let beta = vec4(parameters.y);
-    switch ACTIVATION {
-        case 1u: { return max(x, vec4(0.0)); }
-        case 2u: { return min(max(x, alpha), beta); }
-        case 3u: { return select(x, alpha * x, x < vec4(0.0)); }
-        case 4u: { return sigmoid(x); }
-        case 5u: { return safe_tanh(x); }
-        case 6u: { return x * clamp(fma(x, vec4(1.0 / 6.0), vec4(0.5)), vec4(0.0), vec4(1.0)); }
-        case 7u: { return clamp(fma(x, alpha, beta), vec4(0.0), vec4(1.0)); }
-        case 8u: { return x * sigmoid(x); }
-        case 9u: { return 0.5 * x * (1.0 + erf(x * 0.70710678)); }
-        case 10u: { return 0.5 * x * (1.0 + safe_tanh(0.7978845608 * fma(0.044715 * x * x, x, x))); }
-        default: { return x; }
-    }
-}
 
 fn outer(acc: mat4x4<f32>, w: vec4<f32>, b: vec4<f32>) -> mat4x4<f32> {
     return mat4x4<f32>(
@@ -226,7 +188,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             if RESIDUAL {
                 v += residual[at.x >> 2u];
             }
-            output[at.x >> 2u] = activate(v, vec2(p.alpha, p.beta));
+            output[at.x >> 2u] = epilogue(v);
         } else {
             if RESIDUAL {
                 v += vec4(
@@ -236,7 +198,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                     residual[at.w >> 2u][at.w & 3u],
                 );
             }
-            v = activate(v, vec2(p.alpha, p.beta));
+            v = epilogue(v);
             output[at.x >> 2u][at.x & 3u] = v.x;
             output[at.y >> 2u][at.y & 3u] = v.y;
             output[at.z >> 2u][at.z & 3u] = v.z;

@@ -1,5 +1,8 @@
 // Takes rows of `data` by index: result[outer, i, inner] = data[outer, index[i], inner].
 
+// Whether the indices come with the request.
+override CHECK: bool = false;
+
 struct Params {
     // Elements of the result.
     len: u32,
@@ -14,7 +17,8 @@ struct Params {
 @group(0) @binding(0) var<storage, read> data: array<u32>;
 @group(0) @binding(1) var<storage, read> index: array<i32>;
 @group(0) @binding(2) var<storage, read_write> result: array<u32>;
-@group(0) @binding(3) var<uniform> params: Params;
+@group(0) @binding(3) var<storage, read_write> report: array<u32>;
+@group(0) @binding(4) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -28,7 +32,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let size = i32(params.axis);
     var position = index[row % params.indices];
     position = select(position, position + size, position < 0);
-    // An index out of range comes from a request's data: it must not reach beyond the tensor.
-    position = clamp(position, 0, size - 1);
-    result[at] = data[(outer * params.axis + u32(position)) * params.inner + inner];
+    // An index out of range comes from a request's data: it is reported, and must not reach beyond the tensor.
+    let inside = clamp(position, 0, size - 1);
+    if CHECK && inside != position {
+        report[0] = 1u;
+    }
+    result[at] = data[(outer * params.axis + u32(inside)) * params.inner + inner];
 }

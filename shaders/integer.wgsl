@@ -1,5 +1,5 @@
-// Elementwise operators on i64, which lies on the heap as i32. A result that leaves the range is reported, not wrapped: the
-// report's word becomes 1. Operands are strided views, broadcast to the result; unary operators read the first only.
+// Elementwise operators on integers that may fail: on i64, which lies on the heap as i32, where a result may leave the range,
+// and quotients, where a divisor may be 0. That is reported: the report's word becomes 1. Operands are strided views, broadcast to the result; unary operators read the first only.
 
 override OP: u32 = 0u;
 // Dimensions that matter, 1 to 8.
@@ -14,13 +14,21 @@ const NEG: u32 = 5u;
 const ABS: u32 = 6u;
 const FROM_F32: u32 = 7u;
 const FROM_U32: u32 = 8u;
+// Of types that wrap.
+const QUOTIENT: u32 = 9u;
+const FLOOR_REMAINDER: u32 = 10u;
+const REMAINDER: u32 = 11u;
+const QUOTIENT_U: u32 = 12u;
+const REMAINDER_U: u32 = 13u;
+const POW_F32: u32 = 14u;
 
 struct Params {
     // Elements of the result.
     len: u32,
     a_offset: u32,
     b_offset: u32,
-    pad: u32,
+    // Of the type, if it wraps.
+    bits: u32,
     // Dimensions from the innermost.
     size: array<vec4<u32>, 2>,
     a_stride: array<vec4<u32>, 2>,
@@ -75,7 +83,21 @@ fn power(a: u32, b: u32) -> vec2<u32> {
     return signed(size, odd && a >= LOWEST);
 }
 
-// The result, and 1 if it leaves the range.
+// Towards zero, and whether it leaves the range: by bits, from 2^31 on, infinities and NaNs, but for -2^31.
+fn from_f32(a: u32) -> vec2<u32> {
+    let leaves = (a & 0x7fffffffu) >= 0x4f000000u && a != 0xcf000000u;
+    return vec2(of_ints(to_int(vec4(bitcast<f32>(a)))).x, select(0u, 1u, leaves));
+}
+
+// Exact where the exponent is whole.
+fn power_f32(a: u32, y: f32) -> vec2<u32> {
+    if round(y) == y && abs(y) < 2147483520.0 {
+        return power(a, bitcast<u32>(i32(y)));
+    }
+    return from_f32(bitcast<u32>(scalar_pow(f32(bitcast<i32>(a)), y)));
+}
+
+// The result, and 1 if there is none.
 fn apply(a: u32, b: u32) -> vec2<u32> {
     switch OP {
         case ADD: {
@@ -90,17 +112,28 @@ fn apply(a: u32, b: u32) -> vec2<u32> {
             return signed(saturating(magnitude(a), magnitude(b)), ((a ^ b) >> 31u) == 1u && a != 0u && b != 0u);
         }
         case DIV: {
-            let leaves = a == LOWEST && b == 0xffffffffu;
-            return vec2(bitcast<u32>(bitcast<i32>(a) / bitcast<i32>(b)), select(0u, 1u, leaves));
+            let fails = b == 0u || (a == LOWEST && b == 0xffffffffu);
+            return vec2(bitcast<u32>(quotient(vec4(bitcast<i32>(a)), vec4(bitcast<i32>(b))).x), select(0u, 1u, fails));
         }
         case POW: { return power(a, b); }
         case NEG: { return vec2(0u - a, select(0u, 1u, a == LOWEST)); }
         case ABS: { return vec2(magnitude(a), select(0u, 1u, a == LOWEST)); }
-        case FROM_F32: {
-            // By bits: from 2^31 on, infinities and NaNs, but for -2^31.
-            let leaves = (a & 0x7fffffffu) >= 0x4f000000u && a != 0xcf000000u;
-            return vec2(bitcast<u32>(i32(bitcast<f32>(a))), select(0u, 1u, leaves));
+        case QUOTIENT: {
+            let whole = quotient(vec4(bitcast<i32>(a)), vec4(bitcast<i32>(b))).x;
+            return vec2(bitcast<u32>(extractBits(whole, 0u, params.bits)), select(0u, 1u, b == 0u));
         }
+        case FLOOR_REMAINDER: {
+            let rest = floor_remainder(vec4(bitcast<i32>(a)), vec4(bitcast<i32>(b))).x;
+            return vec2(bitcast<u32>(rest), select(0u, 1u, b == 0u));
+        }
+        case REMAINDER: {
+            let rest = remainder(vec4(bitcast<i32>(a)), vec4(bitcast<i32>(b))).x;
+            return vec2(bitcast<u32>(rest), select(0u, 1u, b == 0u));
+        }
+        case QUOTIENT_U: { return vec2(quotient_u(vec4(a), vec4(b)).x, select(0u, 1u, b == 0u)); }
+        case REMAINDER_U: { return vec2(remainder_u(vec4(a), vec4(b)).x, select(0u, 1u, b == 0u)); }
+        case POW_F32: { return power_f32(a, bitcast<f32>(b)); }
+        case FROM_F32: { return from_f32(a); }
         case FROM_U32: { return vec2(a, a >> 31u); }
         default: { return vec2(a, 0u); }
     }
@@ -124,7 +157,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     let a = a_in[a_at];
     var b = a;
-    if OP <= POW {
+    if OP <= POW || OP >= QUOTIENT {
         b = b_in[b_at];
     }
     let done = apply(a, b);

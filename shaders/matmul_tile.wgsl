@@ -1,8 +1,6 @@
 // Matrix product from workgroup memory, any strides: 32 x 32 outputs for each workgroup, 4 x 4 for each invocation.
 
 struct Params {
-    alpha: f32,
-    beta: f32,
     // Factors of the product and of the bias.
     scale: f32,
     bias_scale: f32,
@@ -25,10 +23,10 @@ struct Params {
     right_batch: array<vec4<u32>, 2>,
     // With GATHER: the number of requests, then how far the tensors of each further one lie from the first's, in vec4.
     gather: array<vec4<u32>, 2>,
+    // What its function takes: a zero that no compiler knows, and constants.
+    epilogue: array<vec4<u32>, EPILOGUE>,
 }
 
-// 0 none, 1 relu, 2 clip, 3 leaky_relu, 4 sigmoid, 5 tanh, 6 hard_swish, 7 hard_sigmoid, 8 silu, 9 gelu, 10 gelu_tanh
-override ACTIVATION: u32 = 0u;
 override RESIDUAL: bool = false;
 // Whether neighbouring invocations load along the rows of the left matrix, and along the columns of the right one.
 override LEFT_ROWS: bool = false;
@@ -46,42 +44,6 @@ override GATHER: bool = false;
 // By depth, then row or column.
 var<workgroup> tile_a: array<f32, 512>;
 var<workgroup> tile_b: array<f32, 512>;
-
-fn sigmoid(x: vec4<f32>) -> vec4<f32> {
-    return 1.0 / (1.0 + exp(-x));
-}
-
-fn safe_tanh(x: vec4<f32>) -> vec4<f32> {
-    return tanh(clamp(x, vec4(-15.0), vec4(15.0)));
-}
-
-// Abramowitz and Stegun 7.1.26.
-fn erf(x: vec4<f32>) -> vec4<f32> {
-    let t = 1.0 / fma(abs(x), vec4(0.3275911), vec4(1.0));
-    var p = fma(t, vec4(1.061405429), vec4(-1.453152027));
-    p = fma(p, t, vec4(1.421413741));
-    p = fma(p, t, vec4(-0.284496736));
-    p = fma(p, t, vec4(0.254829592));
-    return sign(x) * (1.0 - p * t * exp(-x * x));
-}
-
-fn activate(x: vec4<f32>, parameters: vec2<f32>) -> vec4<f32> {
-    let alpha = vec4(parameters.x);
-    let beta = vec4(parameters.y);
-    switch ACTIVATION {
-        case 1u: { return max(x, vec4(0.0)); }
-        case 2u: { return min(max(x, alpha), beta); }
-        case 3u: { return select(x, alpha * x, x < vec4(0.0)); }
-        case 4u: { return sigmoid(x); }
-        case 5u: { return safe_tanh(x); }
-        case 6u: { return x * clamp(fma(x, vec4(1.0 / 6.0), vec4(0.5)), vec4(0.0), vec4(1.0)); }
-        case 7u: { return clamp(fma(x, alpha, beta), vec4(0.0), vec4(1.0)); }
-        case 8u: { return x * sigmoid(x); }
-        case 9u: { return 0.5 * x * (1.0 + erf(x * 0.70710678)); }
-        case 10u: { return 0.5 * x * (1.0 + safe_tanh(0.7978845608 * fma(0.044715 * x * x, x, x))); }
-        default: { return x; }
-    }
-}
 
 fn outer(acc: mat4x4<f32>, w: vec4<f32>, b: vec4<f32>) -> mat4x4<f32> {
     return mat4x4<f32>(
@@ -131,7 +93,7 @@ fn put(p: Params, batch: u32, place: u32, column: u32, value: vec4<f32>) {
     if RESIDUAL {
         v += vec4(residual[at.x], residual[at.y], residual[at.z], residual[at.w]);
     }
-    v = activate(v, vec2(p.alpha, p.beta));
+    v = epilogue(v);
     for (var i = 0u; i < min(4u, p.columns - column); i++) {
         output[first + column + i] = v[i];
     }

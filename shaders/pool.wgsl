@@ -38,7 +38,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let y = i32(item / p.out_w % p.out_h * p.stride_y) - i32(p.pad_y);
     let plane = item / (p.out_w * p.out_h) * p.in_h * p.in_w;
 
-    // The lowest finite value, as in onnxruntime.
+    // The lowest finite value, as in onnxruntime. NaN does not count, as in the standard's reference.
     var best = lowest();
     var sum = 0.0;
     var count = 0u;
@@ -56,7 +56,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 sum += select(0.0, v, ok);
                 count += select(0u, 1u, counted);
             } else {
-                best = select(best, v, ok && !(v <= best));
+                best = select(best, v, ok && v > best);
             }
         }
     }

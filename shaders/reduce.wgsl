@@ -119,7 +119,7 @@ fn beats(b: u32, j: u32, a: u32, k: u32) -> bool {
     } else {
         better = select(f(b) < f(a), f(b) > f(a), OP == ARG_MAX) || (no_number(f(b)) && !no_number(f(a)));
         better = better && !(no_number(f(a)) && !no_number(f(b)));
-        equal = f(a) == f(b);
+        equal = f(a) == f(b) || (no_number(f(a)) && no_number(f(b)));
     }
     return better || (equal && select((j < k), (j > k), params.select_last == 1u)) || k == 0xffffffffu;
 }

@@ -55,7 +55,13 @@ fn product(dice: &mut Dice, [rows, depth, columns]: [usize; 3], extras: bool) ->
         let bias = b.constant(dice.tensor(&[columns]));
         let residual = b.input("residual", DType::F32, [m.as_str(), n.as_str()]);
         inputs.push(vec![rows, columns]);
-        let attrs = [("activation", Attr::Str("gelu".into()))];
+        let codes = ["GeluF"].map(str::to_owned).to_vec();
+        let attrs = [
+            ("codes", Attr::Strs(codes)),
+            ("args", Attr::Ints(vec![0, -1, -1])),
+            ("constants", Attr::Ints(Vec::new())),
+            ("dtype", Attr::Int(1)),
+        ];
         b.node("fascine.MatMul", [x, w, bias, residual], attrs)
     } else {
         b.node("MatMul", [x, w], [])
@@ -253,8 +259,8 @@ fn check(clamp: Clamp, class: DeviceClass, seed: u64, from: usize, step: usize) 
     for Subject { graph, inputs, shared } in &subjects {
         let weights = Arc::new(ModelWeights::new());
         let plan = plan(graph, inputs, &weights, &bench.target(class)).unwrap();
-        let kernels: Vec<&str> = plan.dispatches.iter().map(|d| d.variant.kernel().name.as_str()).collect();
-        for dispatch in plan.dispatches.iter().filter(|d| shared.contains(&d.variant.kernel().name.as_str())) {
+        let kernels: Vec<&str> = plan.dispatches.iter().map(|d| d.variant.kernel().family()).collect();
+        for dispatch in plan.dispatches.iter().filter(|d| shared.contains(&d.variant.kernel().family())) {
             let gather = dispatch.gather.as_ref().unwrap_or_else(|| panic!("not gathered among {kernels:?}"));
             assert!(gather.shared > 0 && gather.shared <= dispatch.cost.bytes);
         }

@@ -171,7 +171,7 @@ fn pow_positive(a: vec4<f32>, y: vec4<f32>) -> vec4<f32> {
     // 2^(t + t_low), by way of e^(z + w).
     let z_whole = t * 6.93145752e-01;
     let z_rest = t_low * 6.9314718246e-01 + t * 1.42860654e-06;
-    let z = bitcast<vec4<f32>>(bitcast<vec4<u32>>(z_whole + z_rest) & vec4(0xffffff00u));
+    let z = bitcast<vec4<f32>>(bitcast<vec4<u32>>(z_whole + z_rest) & vec4(0xfffffff0u));
     let w = z_rest - (z - z_whole);
     let zz = z * z;
     var q = fma(zz, vec4(4.1381369442e-08), vec4(-1.6533901999e-06));
@@ -179,7 +179,7 @@ fn pow_positive(a: vec4<f32>, y: vec4<f32>) -> vec4<f32> {
     q = fma(q, zz, vec4(-2.7777778450e-03));
     q = fma(q, zz, vec4(1.6666667163e-01));
     let odd = z - zz * q;
-    let power = 1.0 - ((z * odd / (odd - 2.0) - (w + z * w)) - z);
+    let power = 1.0 - ((z * odd / (odd - 2.0) - w * (1.0 + (z + 0.5 * zz))) - z);
     let exponent = vec4<i32>(whole);
     let half = exponent >> vec4(1u);
     let result = power * power_of_two(half) * power_of_two(exponent - half);

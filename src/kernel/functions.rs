@@ -32,7 +32,10 @@ struct Function {
 static FUNCTIONS: LazyLock<BTreeMap<&'static str, Function>> = LazyLock::new(|| {
     let texts: BTreeMap<&str, &str> = FILES.iter().flat_map(|(_, text)| functions(text)).collect();
     let called = |name: &'static str, text: &'static str| {
-        words_called(text).filter_map(|word| texts.get_key_value(word)).map(|(&name, _)| name).filter(move |&n| n != name)
+        words_called(text)
+            .filter_map(|word| texts.get_key_value(word))
+            .map(|(&name, _)| name)
+            .filter(move |&n| n != name)
     };
     texts.iter().map(|(&name, &text)| (name, Function { text, calls: called(name, text).collect() })).collect()
 });
@@ -42,12 +45,14 @@ pub fn contains(name: &str) -> bool {
     FUNCTIONS.contains_key(name)
 }
 
-/// The text with the functions of the library that it calls, and those that they call, behind it in order of name.
+/// The text with the functions of the library that it calls and lacks, and those that they call, behind it in order of name.
 pub fn join(text: &str) -> String {
+    let own: BTreeSet<&str> = functions(text).map(|(name, _)| name).collect();
     let mut wanted = BTreeSet::new();
-    let mut open: Vec<&str> = words_called(text).filter_map(|word| FUNCTIONS.get_key_value(word)).map(|(n, _)| *n).collect();
+    let mut open: Vec<&str> =
+        words_called(text).filter_map(|word| FUNCTIONS.get_key_value(word)).map(|(name, _)| *name).collect();
     while let Some(name) = open.pop() {
-        if wanted.insert(name) {
+        if !own.contains(name) && wanted.insert(name) {
             open.extend(&FUNCTIONS[name].calls);
         }
     }
@@ -60,7 +65,7 @@ pub fn join(text: &str) -> String {
 }
 
 /// Name and text of each function of a file.
-fn functions(text: &'static str) -> impl Iterator<Item = (&'static str, &'static str)> {
+fn functions(text: &str) -> impl Iterator<Item = (&str, &str)> {
     let starts = text.match_indices("fn ").filter(|&(at, _)| at == 0 || text.as_bytes()[at - 1] == b'\n');
     starts.map(|(at, _)| {
         let rest = &text[at..];
@@ -111,7 +116,8 @@ mod tests {
     #[test]
     fn all_functions_together_are_valid_and_each_has_one_definition() {
         let all: String = FILES.iter().map(|(_, text)| *text).collect();
-        let module = naga::front::wgsl::parse_str(&all).unwrap_or_else(|error| panic!("{}", error.emit_to_string(&all)));
+        let module =
+            naga::front::wgsl::parse_str(&all).unwrap_or_else(|error| panic!("{}", error.emit_to_string(&all)));
         assert!(module.global_variables.is_empty() && module.overrides.is_empty());
         assert_eq!(module.functions.len(), FUNCTIONS.len());
         super::super::validator().validate(&module).unwrap();
@@ -125,7 +131,8 @@ mod tests {
     fn a_kernel_gets_what_it_calls_and_no_more() {
         let text = "fn main() { let x = tanh_(y); } // cosh_(y)";
         let joined = join(text);
-        for (name, there) in [("tanh_", true), ("exp_scaled", true), ("is_nan", true), ("cosh_", false), ("inf", false)] {
+        for (name, there) in [("tanh_", true), ("exp_scaled", true), ("is_nan", true), ("cosh_", false), ("inf", false)]
+        {
             assert_eq!(joined.contains(&format!("fn {name}(")), there, "{name} in {joined}");
         }
         assert_eq!(join("fn main() {}"), "fn main() {}");

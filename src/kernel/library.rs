@@ -1,9 +1,10 @@
 //! The project's own kernels: one line per file under `shaders/`. What they call without defining it is in [`functions`].
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
 use super::{Kernel, Trust, functions};
+use crate::error::{Error, Result};
 
 macro_rules! kernels {
     ($($name:literal),* $(,)?) => {
@@ -21,7 +22,6 @@ kernels! {
     "conv_tile",
     "copy",
     "copy_strided",
-    "elementwise",
     "gather",
     "integer",
     "layer_norm",
@@ -36,23 +36,72 @@ kernels! {
     "softmax",
 }
 
+/// What stands for a kernel's function `epilogue` where nothing comes behind it.
+const NO_EPILOGUE: &str = "const EPILOGUE: u32 = 1u;
+fn epilogue(x: vec4<f32>) -> vec4<f32> { return x; }
+";
+
 static LIBRARY: LazyLock<BTreeMap<&'static str, Arc<Kernel>>> = LazyLock::new(|| {
     SOURCES
         .iter()
         .map(|&(name, text)| {
-            let kernel = Kernel::parse(name, &functions::join(text), Trust::Project)
+            let text = if has_epilogue(text) { with_epilogue(name, NO_EPILOGUE) } else { text.to_owned() };
+            let kernel = Kernel::parse(name, &functions::join(&text), Trust::Project)
                 .unwrap_or_else(|error| panic!("shaders/{name}.wgsl: {error}"));
             (name, Arc::new(kernel))
         })
         .collect()
 });
 
+/// Kernels made while planning that are still in use, by name.
+static COMPOSED: Mutex<BTreeMap<String, Weak<Kernel>>> = Mutex::new(BTreeMap::new());
+
+/// Whether the text leaves its function `epilogue` and the length `EPILOGUE` of its parameter of that name open.
+fn has_epilogue(text: &str) -> bool {
+    text.contains("array<vec4<u32>, EPILOGUE>")
+}
+
+/// The text of the kernel `base` with a definition of `epilogue` and `EPILOGUE`.
+pub(crate) fn with_epilogue(base: &str, epilogue: &str) -> String {
+    let (_, text) = SOURCES.iter().find(|(name, _)| *name == base).expect("names are written in this crate only");
+    format!("{text}\n{epilogue}")
+}
+
+/// The kernel of that name: made of `text` and the functions that it calls, unless it is there.
+///
+/// # Errors
+/// `Kernel` if the text is none; `Internal` if another text has the name.
+pub(crate) fn composed(name: &str, text: impl FnOnce() -> String) -> Result<Arc<Kernel>> {
+    let mut composed = COMPOSED.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = composed.get(name).and_then(Weak::upgrade);
+    // A name that ends in a hash does not say all.
+    if let Some(kernel) = known.as_ref().filter(|kernel| !kernel.name.contains('~')) {
+        return Ok(kernel.clone());
+    }
+    let text = functions::join(&text());
+    if let Some(kernel) = known {
+        return match *kernel.text == *text {
+            true => Ok(kernel),
+            false => Err(Error::internal(format!("two kernels named {name}"))),
+        };
+    }
+    let kernel = Arc::new(Kernel::parse(name, &text, Trust::Project)?);
+    if composed.len().is_power_of_two() {
+        composed.retain(|_, kernel| kernel.strong_count() > 0);
+    }
+    composed.insert(name.to_owned(), Arc::downgrade(&kernel));
+    Ok(kernel)
+}
+
 /// The project's kernel of that name.
 ///
 /// # Panics
-/// If there is no such kernel: names are written in this crate only, and a test looks each of them up.
+/// If there is no such kernel: names are written in this crate only, and a test looks each of them up. One that was made while
+/// planning is there as long as it is held.
 pub fn get(name: &str) -> Arc<Kernel> {
-    LIBRARY.get(name).unwrap_or_else(|| panic!("no kernel named {name}")).clone()
+    let known = LIBRARY.get(name).cloned();
+    let composed = || COMPOSED.lock().unwrap_or_else(PoisonError::into_inner).get(name).and_then(Weak::upgrade);
+    known.or_else(composed).unwrap_or_else(|| panic!("no kernel named {name}"))
 }
 
 #[cfg(test)]

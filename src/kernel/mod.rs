@@ -1,7 +1,7 @@
 //! Kernels: WGSL compute entry points, parsed, validated and reflected.
 //!
-//! The project's own kernels are the files under `shaders/`, listed in [`library`]; a user's kernel is WGSL text that goes
-//! through the same loader. A [`Variant`] is a kernel with values for its `override`s; it is what a dispatch names.
+//! The project's own kernels are the files under `shaders/`, listed in [`library`], with the [`functions`] that they call,
+//! and what lowering composes of them; a user's kernel is WGSL text that goes through the same loader. A [`Variant`] is a kernel with values for its `override`s; it is what a dispatch names.
 
 use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
@@ -72,7 +72,8 @@ pub struct Params {
 /// A parsed and validated kernel with exactly one compute entry point.
 #[derive(Debug)]
 pub struct Kernel {
-    /// The file's stem under `shaders/`, or `user:` and a hash of the text. Unique: it identifies the kernel.
+    /// The file's stem under `shaders/`, with what was joined to it after a colon, or `user:` and a hash of the text. Unique:
+    /// it identifies the kernel.
     pub name: String,
     /// Whose kernel it is.
     pub trust: Trust,
@@ -94,6 +95,13 @@ pub struct Kernel {
     pub overrides: Vec<String>,
     /// Device features that it needs.
     pub needs: Needs,
+}
+
+impl Kernel {
+    /// The file that a kernel of the library comes from, `elementwise` for generated ones, `user` for a user's.
+    pub fn family(&self) -> &str {
+        self.name.split(['-', ':']).next().unwrap_or_default()
+    }
 }
 
 /// Device features beyond the base that a kernel or a merged module needs.

@@ -87,10 +87,8 @@ impl Folder<'_> {
             let value = match *expression {
                 Expression::Literal(literal) => Value::of(literal),
                 Expression::Constant(constant) => {
-                    match self.module.global_expressions[self.module.constants[constant].init] {
-                        Expression::Literal(literal) => Value::of(literal),
-                        _ => None,
-                    }
+                    let init = &self.module.global_expressions[self.module.constants[constant].init];
+                    if let Expression::Literal(literal) = *init { Value::of(literal) } else { None }
                 }
                 Expression::Unary { op, expr } => of(expr).and_then(|value| unary(op, value)),
                 Expression::Binary { op, left, right } => match (of(left), of(right)) {
@@ -98,14 +96,42 @@ impl Folder<'_> {
                     _ => None,
                 },
                 Expression::Select { condition, accept, reject } => match of(condition) {
-                    Some(Value::Bool(true)) => of(accept),
-                    Some(Value::Bool(false)) => of(reject),
-                    _ => None,
+                    Some(Value::Bool(condition)) => of(if condition { accept } else { reject }),
+                    Some(Value::U32(_) | Value::I32(_)) | None => None,
                 },
                 Expression::As { expr, kind, convert: Some(4) | None } => {
                     of(expr).and_then(|value| convert(kind, value))
                 }
-                _ => None,
+                // Of other sizes, of vectors, or not known before it runs.
+                Expression::As { expr: _, kind: _, convert: Some(_) }
+                | Expression::Override(_)
+                | Expression::ZeroValue(_)
+                | Expression::Compose { .. }
+                | Expression::Access { .. }
+                | Expression::AccessIndex { .. }
+                | Expression::Splat { .. }
+                | Expression::Swizzle { .. }
+                | Expression::FunctionArgument(_)
+                | Expression::GlobalVariable(_)
+                | Expression::LocalVariable(_)
+                | Expression::Load { .. }
+                | Expression::ImageSample { .. }
+                | Expression::ImageLoad { .. }
+                | Expression::ImageQuery { .. }
+                | Expression::Derivative { .. }
+                | Expression::Relational { .. }
+                | Expression::Math { .. }
+                | Expression::CallResult(_)
+                | Expression::AtomicResult { .. }
+                | Expression::WorkGroupUniformLoadResult { .. }
+                | Expression::ArrayLength(_)
+                | Expression::RayQueryVertexPositions { .. }
+                | Expression::RayQueryProceedResult
+                | Expression::RayQueryGetIntersection { .. }
+                | Expression::SubgroupBallotResult
+                | Expression::SubgroupOperationResult { .. }
+                | Expression::CooperativeLoad { .. }
+                | Expression::CooperativeMultiplyAdd { .. } => None,
             };
             values.push(value);
         }
@@ -136,7 +162,7 @@ impl Folder<'_> {
             Statement::If { condition, accept, reject } => match values[condition.index()] {
                 Some(Value::Bool(true)) => Statement::Block(self.block(function, values, accept)),
                 Some(Value::Bool(false)) => Statement::Block(self.block(function, values, reject)),
-                _ => Statement::If {
+                Some(Value::U32(_) | Value::I32(_)) | None => Statement::If {
                     condition,
                     accept: self.block(function, values, accept),
                     reject: self.block(function, values, reject),
@@ -156,7 +182,24 @@ impl Folder<'_> {
                 }
                 Statement::Call { function: callee, arguments, result }
             }
-            other => other,
+            Statement::Emit(_)
+            | Statement::Return { .. }
+            | Statement::Break
+            | Statement::Continue
+            | Statement::Kill
+            | Statement::ControlBarrier(_)
+            | Statement::MemoryBarrier(_)
+            | Statement::Store { .. }
+            | Statement::ImageStore { .. }
+            | Statement::Atomic { .. }
+            | Statement::ImageAtomic { .. }
+            | Statement::WorkGroupUniformLoad { .. }
+            | Statement::RayQuery { .. }
+            | Statement::RayPipelineFunction(_)
+            | Statement::SubgroupBallot { .. }
+            | Statement::SubgroupGather { .. }
+            | Statement::SubgroupCollectiveOperation { .. }
+            | Statement::CooperativeStore { .. } => statement,
         }
     }
 
@@ -170,7 +213,7 @@ impl Folder<'_> {
         let wanted = match values[selector.index()] {
             Some(Value::U32(value)) => Some(SwitchValue::U32(value)),
             Some(Value::I32(value)) => Some(SwitchValue::I32(value)),
-            _ => None,
+            Some(Value::Bool(_)) | None => None,
         };
         let Some(wanted) = wanted else {
             let fold = |SwitchCase { value, body, fall_through }| SwitchCase {
@@ -207,7 +250,21 @@ fn leaves(statement: &Statement) -> bool {
     match statement {
         Statement::Return { .. } | Statement::Break | Statement::Continue | Statement::Kill => true,
         Statement::Block(block) => block.last().is_some_and(leaves),
-        _ => false,
+        Statement::If { .. } | Statement::Switch { .. } | Statement::Loop { .. } | Statement::Call { .. } => false,
+        Statement::Emit(_)
+        | Statement::ControlBarrier(_)
+        | Statement::MemoryBarrier(_)
+        | Statement::Store { .. }
+        | Statement::ImageStore { .. }
+        | Statement::Atomic { .. }
+        | Statement::ImageAtomic { .. }
+        | Statement::WorkGroupUniformLoad { .. }
+        | Statement::RayQuery { .. }
+        | Statement::RayPipelineFunction(_)
+        | Statement::SubgroupBallot { .. }
+        | Statement::SubgroupGather { .. }
+        | Statement::SubgroupCollectiveOperation { .. }
+        | Statement::CooperativeStore { .. } => false,
     }
 }
 
@@ -217,7 +274,26 @@ fn breaks(block: &Block) -> bool {
         Statement::Break => true,
         Statement::Block(block) => breaks(block),
         Statement::If { condition: _, accept, reject } => breaks(accept) || breaks(reject),
-        _ => false,
+        // Theirs is another `break`.
+        Statement::Switch { .. } | Statement::Loop { .. } => false,
+        Statement::Call { .. }
+        | Statement::Emit(_)
+        | Statement::Return { .. }
+        | Statement::Continue
+        | Statement::Kill
+        | Statement::ControlBarrier(_)
+        | Statement::MemoryBarrier(_)
+        | Statement::Store { .. }
+        | Statement::ImageStore { .. }
+        | Statement::Atomic { .. }
+        | Statement::ImageAtomic { .. }
+        | Statement::WorkGroupUniformLoad { .. }
+        | Statement::RayQuery { .. }
+        | Statement::RayPipelineFunction(_)
+        | Statement::SubgroupBallot { .. }
+        | Statement::SubgroupGather { .. }
+        | Statement::SubgroupCollectiveOperation { .. }
+        | Statement::CooperativeStore { .. } => false,
     })
 }
 
@@ -227,7 +303,15 @@ impl Value {
             Literal::U32(value) => Some(Value::U32(value)),
             Literal::I32(value) => Some(Value::I32(value)),
             Literal::Bool(value) => Some(Value::Bool(value)),
-            _ => None,
+            Literal::F64(_)
+            | Literal::F32(_)
+            | Literal::F16(_)
+            | Literal::U16(_)
+            | Literal::I16(_)
+            | Literal::U64(_)
+            | Literal::I64(_)
+            | Literal::AbstractInt(_)
+            | Literal::AbstractFloat(_) => None,
         }
     }
 
@@ -241,76 +325,97 @@ impl Value {
 }
 
 fn unary(op: UnaryOperator, value: Value) -> Option<Value> {
-    Some(match (op, value) {
-        (UnaryOperator::LogicalNot, Value::Bool(value)) => Value::Bool(!value),
-        (UnaryOperator::BitwiseNot, Value::U32(value)) => Value::U32(!value),
-        (UnaryOperator::BitwiseNot, Value::I32(value)) => Value::I32(!value),
-        (UnaryOperator::Negate, Value::I32(value)) => Value::I32(value.wrapping_neg()),
-        _ => return None,
-    })
+    use UnaryOperator as Op;
+    match (op, value) {
+        (Op::LogicalNot, Value::Bool(value)) => Some(Value::Bool(!value)),
+        (Op::BitwiseNot, Value::U32(value)) => Some(Value::U32(!value)),
+        (Op::BitwiseNot, Value::I32(value)) => Some(Value::I32(!value)),
+        (Op::Negate, Value::I32(value)) => Some(Value::I32(value.wrapping_neg())),
+        (Op::LogicalNot, Value::U32(_) | Value::I32(_))
+        | (Op::BitwiseNot, Value::Bool(_))
+        | (Op::Negate, Value::U32(_) | Value::Bool(_)) => None,
+    }
 }
 
 fn convert(kind: ScalarKind, value: Value) -> Option<Value> {
-    Some(match (kind, value) {
-        (ScalarKind::Uint, Value::U32(_)) | (ScalarKind::Sint, Value::I32(_)) => value,
-        (ScalarKind::Uint, Value::I32(value)) => Value::U32(value as u32),
-        (ScalarKind::Sint, Value::U32(value)) => Value::I32(value as i32),
-        _ => return None,
-    })
+    match (kind, value) {
+        (ScalarKind::Uint, Value::U32(_)) | (ScalarKind::Sint, Value::I32(_)) => Some(value),
+        (ScalarKind::Uint, Value::I32(value)) => Some(Value::U32(value as u32)),
+        (ScalarKind::Sint, Value::U32(value)) => Some(Value::I32(value as i32)),
+        (_, Value::Bool(_))
+        | (
+            ScalarKind::Float | ScalarKind::Bool | ScalarKind::AbstractInt | ScalarKind::AbstractFloat,
+            Value::U32(_) | Value::I32(_),
+        ) => None,
+    }
 }
 
 fn compare<T: Ord>(op: BinaryOperator, left: T, right: T) -> Option<Value> {
-    Some(Value::Bool(match op {
-        BinaryOperator::Equal => left == right,
-        BinaryOperator::NotEqual => left != right,
-        BinaryOperator::Less => left < right,
-        BinaryOperator::LessEqual => left <= right,
-        BinaryOperator::Greater => left > right,
-        BinaryOperator::GreaterEqual => left >= right,
-        _ => return None,
-    }))
+    use BinaryOperator as Op;
+    let holds = match op {
+        Op::Equal => left == right,
+        Op::NotEqual => left != right,
+        Op::Less => left < right,
+        Op::LessEqual => left <= right,
+        Op::Greater => left > right,
+        Op::GreaterEqual => left >= right,
+        Op::Add
+        | Op::Subtract
+        | Op::Multiply
+        | Op::Divide
+        | Op::Modulo
+        | Op::And
+        | Op::ExclusiveOr
+        | Op::InclusiveOr
+        | Op::LogicalAnd
+        | Op::LogicalOr
+        | Op::ShiftLeft
+        | Op::ShiftRight => return None,
+    };
+    Some(Value::Bool(holds))
+}
+
+/// An operator on two whole numbers of one type, but for shifts.
+macro_rules! whole {
+    ($op:ident, $a:ident, $b:ident, $of:path) => {
+        match $op {
+            BinaryOperator::Add => Some($of($a.wrapping_add($b))),
+            BinaryOperator::Subtract => Some($of($a.wrapping_sub($b))),
+            BinaryOperator::Multiply => Some($of($a.wrapping_mul($b))),
+            BinaryOperator::Divide => $a.checked_div($b).map($of),
+            BinaryOperator::Modulo => $a.checked_rem($b).map($of),
+            BinaryOperator::And => Some($of($a & $b)),
+            BinaryOperator::InclusiveOr => Some($of($a | $b)),
+            BinaryOperator::ExclusiveOr => Some($of($a ^ $b)),
+            BinaryOperator::Equal
+            | BinaryOperator::NotEqual
+            | BinaryOperator::Less
+            | BinaryOperator::LessEqual
+            | BinaryOperator::Greater
+            | BinaryOperator::GreaterEqual => compare($op, $a, $b),
+            BinaryOperator::LogicalAnd
+            | BinaryOperator::LogicalOr
+            | BinaryOperator::ShiftLeft
+            | BinaryOperator::ShiftRight => None,
+        }
+    };
 }
 
 fn binary(op: BinaryOperator, left: Value, right: Value) -> Option<Value> {
     use BinaryOperator as Op;
-    match (left, right) {
-        (Value::U32(a), Value::U32(b)) => Some(Value::U32(match op {
-            Op::Add => a.wrapping_add(b),
-            Op::Subtract => a.wrapping_sub(b),
-            Op::Multiply => a.wrapping_mul(b),
-            Op::Divide => a.checked_div(b)?,
-            Op::Modulo => a.checked_rem(b)?,
-            Op::And => a & b,
-            Op::InclusiveOr => a | b,
-            Op::ExclusiveOr => a ^ b,
-            Op::ShiftLeft if b < 32 => a << b,
-            Op::ShiftRight if b < 32 => a >> b,
-            _ => return compare(op, a, b),
-        })),
-        (Value::I32(a), Value::I32(b)) => Some(Value::I32(match op {
-            Op::Add => a.wrapping_add(b),
-            Op::Subtract => a.wrapping_sub(b),
-            Op::Multiply => a.wrapping_mul(b),
-            Op::Divide => a.checked_div(b)?,
-            Op::Modulo => a.checked_rem(b)?,
-            Op::And => a & b,
-            Op::InclusiveOr => a | b,
-            Op::ExclusiveOr => a ^ b,
-            _ => return compare(op, a, b),
-        })),
-        (Value::I32(a), Value::U32(b)) if b < 32 => match op {
-            Op::ShiftLeft => Some(Value::I32(a << b)),
-            Op::ShiftRight => Some(Value::I32(a >> b)),
-            _ => None,
-        },
-        (Value::Bool(a), Value::Bool(b)) => Some(Value::Bool(match op {
-            Op::LogicalAnd | Op::And => a && b,
-            Op::LogicalOr | Op::InclusiveOr => a || b,
-            Op::Equal => a == b,
-            Op::NotEqual => a != b,
-            _ => return None,
-        })),
-        _ => None,
+    match (left, op, right) {
+        (Value::U32(a), Op::ShiftLeft, Value::U32(b)) => a.checked_shl(b).map(Value::U32),
+        (Value::U32(a), Op::ShiftRight, Value::U32(b)) => a.checked_shr(b).map(Value::U32),
+        (Value::I32(a), Op::ShiftLeft, Value::U32(b)) => a.checked_shl(b).map(Value::I32),
+        (Value::I32(a), Op::ShiftRight, Value::U32(b)) => a.checked_shr(b).map(Value::I32),
+        (Value::U32(a), op, Value::U32(b)) => whole!(op, a, b, Value::U32),
+        (Value::I32(a), op, Value::I32(b)) => whole!(op, a, b, Value::I32),
+        (Value::Bool(a), Op::LogicalAnd | Op::And, Value::Bool(b)) => Some(Value::Bool(a && b)),
+        (Value::Bool(a), Op::LogicalOr | Op::InclusiveOr, Value::Bool(b)) => Some(Value::Bool(a || b)),
+        (Value::Bool(a), op, Value::Bool(b)) => compare(op, a, b),
+        (Value::U32(_), _, Value::I32(_) | Value::Bool(_))
+        | (Value::I32(_), _, Value::U32(_) | Value::Bool(_))
+        | (Value::Bool(_), _, Value::U32(_) | Value::I32(_)) => None,
     }
 }
 

@@ -45,6 +45,8 @@ pub(super) struct Merged {
     memory: Handle<Type>,
     slots: BTreeMap<u8, (Slot, Handle<GlobalVariable>)>,
     workgroup: Vec<(Handle<Type>, Handle<GlobalVariable>)>,
+    /// Functions that kernels share, by what they are: every handle in it is of the merged module.
+    functions: BTreeMap<String, Handle<Function>>,
 }
 
 impl Merged {
@@ -56,7 +58,7 @@ impl Merged {
         let memory = module.types.insert(Type { name: None, inner: memory }, Span::UNDEFINED);
         let table = buffer("lanes", 0, StorageAccess::LOAD, memory);
         let table = module.global_variables.append(table, Span::UNDEFINED);
-        Merged { module, table, memory, slots: BTreeMap::new(), workgroup: Vec::new() }
+        Merged { module, table, memory, slots: BTreeMap::new(), workgroup: Vec::new(), functions: BTreeMap::new() }
     }
 
     /// The variable through which the module sees the slot.
@@ -75,6 +77,21 @@ impl Merged {
         let variable = self.module.global_variables.append(variable, Span::UNDEFINED);
         self.slots.insert(slot.index, (slot, variable));
         Ok(variable)
+    }
+
+    pub(super) fn append(&mut self, function: Function) -> Handle<Function> {
+        self.module.functions.append(function, Span::UNDEFINED)
+    }
+
+    /// As [`Merged::append`], unless an equal function is there already.
+    pub(super) fn share(&mut self, function: Function) -> Handle<Function> {
+        let key = format!("{function:?}");
+        if let Some(known) = self.functions.get(&key) {
+            return *known;
+        }
+        let handle = self.append(function);
+        self.functions.insert(key, handle);
+        handle
     }
 
     /// The slots asked for so far, sorted.

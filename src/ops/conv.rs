@@ -1,4 +1,4 @@
-//! Convolution over one or two axes, alone or with bias, residual and activation.
+//! Convolution over one or two axes, alone or with bias, residual and an elementwise program.
 
 use rten_shape_inference::InferShapes;
 
@@ -9,7 +9,7 @@ use crate::plan::lower::{BufferId, DeviceClass, Emit, Lowering, word};
 use crate::plan::params::by_name;
 use crate::tensor::{DType, Tensor, checked_len};
 
-use super::activation::Activation;
+use super::elementwise::Epilogue;
 use super::grid::{item_grid, linear_grid};
 use super::window::{self, Axis, Rounding, rows_and_columns, window_sizes};
 use super::{Entry, Fact, Operator};
@@ -32,7 +32,7 @@ impl Operator for Conv {
         if node.int("group", 1)? < 1 {
             return Err(Error::invalid_model("attribute 'group' is not positive"));
         }
-        Activation::of(node)?;
+        Epilogue::of(node)?;
         window::check(node)
     }
 
@@ -80,7 +80,7 @@ impl Operator for Conv {
         };
         let residual = cx.input(3).is_some().then(|| cx.contiguous(3)).transpose()?.map(|view| view.buffer);
         let output = cx.output(0).buffer;
-        let run = Run { input, bias, residual, output, activation: Activation::of(cx.node())?, geometry };
+        let run = Run { input, bias, residual, output, epilogue: Epilogue::of(cx.node())?, geometry };
         let lanes = cx.target().class == DeviceClass::Cpu && cx.target().subgroup_size == 8;
         if run.geometry.group_in == 1 && run.geometry.groups > 1 {
             run.depthwise(cx)
@@ -181,7 +181,7 @@ impl Geometry {
 /// One convolution to emit.
 struct Run {
     geometry: Geometry,
-    activation: Activation,
+    epilogue: Epilogue,
     input: BufferId,
     bias: BufferId,
     residual: Option<BufferId>,
@@ -198,18 +198,19 @@ impl Run {
         grid: [u32; 3],
         sizes: &[(&str, usize)],
     ) -> Result<()> {
-        let (alpha, beta) = (self.activation.alpha.to_bits(), self.activation.beta.to_bits());
-        let mut words = vec![("alpha", [alpha]), ("beta", [beta])];
+        let kernel = self.epilogue.kernel(kernel)?;
+        let program = self.epilogue.words()?;
+        let mut words = Vec::new();
         for &(name, size) in sizes.iter().chain(&self.geometry.window()) {
             words.push((name, [word(size)?]));
         }
-        let members: Vec<(&str, &[u32])> = words.iter().map(|(name, word)| (*name, word.as_slice())).collect();
-        let params = by_name(kernel, &members)?;
-        let mut constants = vec![("ACTIVATION", self.activation.code)];
-        constants.push(("RESIDUAL", f64::from(u8::from(self.residual.is_some()))));
+        let mut members: Vec<(&str, &[u32])> = words.iter().map(|(name, word)| (*name, word.as_slice())).collect();
+        members.push(("epilogue", &program));
+        let params = by_name(&kernel.name, &members)?;
+        let mut constants = vec![("RESIDUAL", f64::from(u8::from(self.residual.is_some())))];
         constants.extend(variant);
         cx.emit(Emit {
-            kernel,
+            kernel: &kernel.name,
             constants: &constants,
             grid,
             operands: &[self.input, weight, self.bias, self.residual.unwrap_or(self.bias), self.output],

@@ -1,9 +1,10 @@
-//! Elementwise operators on i64 whose results may leave the 32 bits in which the device computes it. They report that, so
-//! they run alone: a chain of steps (`elementwise/`) cannot.
+//! Elementwise operators on integers that may fail: on i64, results may leave the 32 bits in which the device computes it, and
+//! divisors may be 0. They report that, so they run alone: a chain of steps (`elementwise/`) cannot.
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
+use crate::graph::Node;
 use crate::plan::lower::{Emit, Lowering, View, word, words};
 use crate::plan::{Cost, collapse};
 use crate::tensor::DType;
@@ -12,6 +13,9 @@ use super::grid::item_grid;
 
 /// What the kernels report.
 pub(super) const OVERFLOW: &str = "a result leaves the range of 32 bits in which the device computes i64";
+
+/// What the kernels and the host say of a divisor.
+pub(super) const BY_ZERO: &str = "a division of integers by zero";
 
 /// What to compute; the numbers are the kernel's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,30 +29,64 @@ pub(super) enum IntegerOp {
     Abs = 6,
     FromF32 = 7,
     FromU32 = 8,
+    Quotient = 9,
+    FloorRemainder = 10,
+    Remainder = 11,
+    QuotientU = 12,
+    RemainderU = 13,
+    PowF32 = 14,
 }
 
 impl IntegerOp {
-    /// For ONNX's elementwise operator of that name on inputs of type `first`, if its results may leave the range.
-    pub(super) fn of(name: &str, first: DType) -> Option<Self> {
-        if first != DType::I64 {
-            return None;
+    /// For an elementwise node of ONNX on inputs of type `first` and `second`, if it may fail.
+    pub(super) fn of(node: &Node, first: DType, second: Option<DType>) -> Option<Self> {
+        let signed = match first {
+            DType::I8 | DType::I16 | DType::I32 | DType::I64 => true,
+            DType::U8 | DType::U16 | DType::U32 => false,
+            DType::F32 | DType::F16 | DType::F64 | DType::U64 | DType::Bool => return None,
+        };
+        let floors = || node.int("fmod", 0).is_ok_and(|fmod| fmod == 0);
+        match (node.op.as_str(), first) {
+            ("Mod", _) if !signed => Some(IntegerOp::RemainderU),
+            ("Mod", _) => Some(if floors() { IntegerOp::FloorRemainder } else { IntegerOp::Remainder }),
+            ("Div", DType::I64) => Some(IntegerOp::Div),
+            ("Div", _) => Some(if signed { IntegerOp::Quotient } else { IntegerOp::QuotientU }),
+            ("Add" | "Sum", DType::I64) => Some(IntegerOp::Add),
+            ("Sub", DType::I64) => Some(IntegerOp::Sub),
+            ("Mul", DType::I64) => Some(IntegerOp::Mul),
+            ("Pow", DType::I64) if second == Some(DType::F32) => Some(IntegerOp::PowF32),
+            ("Pow", DType::I64) => Some(IntegerOp::Pow),
+            ("Neg", DType::I64) => Some(IntegerOp::Neg),
+            ("Abs", DType::I64) => Some(IntegerOp::Abs),
+            _ => None,
         }
-        Some(match name {
-            "Add" | "Sum" => IntegerOp::Add,
-            "Sub" => IntegerOp::Sub,
-            "Mul" => IntegerOp::Mul,
-            "Div" => IntegerOp::Div,
-            "Pow" => IntegerOp::Pow,
-            "Neg" => IntegerOp::Neg,
-            "Abs" => IntegerOp::Abs,
-            _ => return None,
-        })
+    }
+
+    /// Whether it fails only where the divisor is 0.
+    pub(super) fn only_divides(self) -> bool {
+        match self {
+            IntegerOp::Quotient
+            | IntegerOp::FloorRemainder
+            | IntegerOp::Remainder
+            | IntegerOp::QuotientU
+            | IntegerOp::RemainderU => true,
+            IntegerOp::Add
+            | IntegerOp::Sub
+            | IntegerOp::Mul
+            | IntegerOp::Div
+            | IntegerOp::Pow
+            | IntegerOp::Neg
+            | IntegerOp::Abs
+            | IntegerOp::FromF32
+            | IntegerOp::FromU32
+            | IntegerOp::PowF32 => false,
+        }
     }
 }
 
 #[cfg(test)]
 pub(super) const LAYOUTS: &[super::params::Layout] =
-    &[super::params::layout!("integer", Params: len, a_offset, b_offset, pad, size, a_stride, b_stride)];
+    &[super::params::layout!("integer", Params: len, a_offset, b_offset, bits, size, a_stride, b_stride)];
 
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
@@ -56,7 +94,7 @@ struct Params {
     len: u32,
     a_offset: u32,
     b_offset: u32,
-    pad: u32,
+    bits: u32,
     size: [u32; 8],
     a_stride: [u32; 8],
     b_stride: [u32; 8],
@@ -78,12 +116,16 @@ pub(super) fn emit_integer(cx: &mut Lowering<'_>, op: IntegerOp, a: &View, b: &V
         len: word(len)?,
         a_offset: word(a.offset)?,
         b_offset: word(b.offset)?,
-        pad: 0,
+        bits: if output.dtype == DType::I64 { 32 } else { output.dtype.size() as u32 * 8 },
         size: words(&sizes, 1)?,
         a_stride: words(&strides[0], 0)?,
         b_stride: words(&strides[1], 0)?,
     };
-    let report = cx.check(OVERFLOW);
+    let report = match op {
+        IntegerOp::Div => cx.check(ErrorKind::Overflow, "a division by zero, or a quotient beyond 32 bits of i64"),
+        op if op.only_divides() => cx.check(ErrorKind::Input, BY_ZERO),
+        _ => cx.check(ErrorKind::Overflow, OVERFLOW),
+    };
     cx.emit(Emit {
         kernel: "integer",
         constants: &[("OP", f64::from(op as u32)), ("RANK", sizes.len() as f64)],

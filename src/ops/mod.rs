@@ -8,7 +8,6 @@ use crate::graph::Node;
 use crate::plan::lower::Lowering;
 use crate::tensor::{DType, Tensor};
 
-pub mod activation;
 mod attention;
 mod batch_norm;
 pub mod broadcast;

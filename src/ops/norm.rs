@@ -77,12 +77,7 @@ impl Operator for Softmax {
         let len =
             if cx.node().opset < 13 { shape[axis..].iter().product() } else { shape.get(axis).copied().unwrap_or(1) };
         let rows = output.len() / len;
-        let params = SoftmaxParams {
-            rows: word(rows)?,
-            len: word(len)?,
-            inner: word(inner)?,
-            pad: 0,
-        };
+        let params = SoftmaxParams { rows: word(rows)?, len: word(len)?, inner: word(inner)?, pad: 0 };
         let lanes = lanes(cx.target(), rows, len);
         cx.emit(Emit {
             kernel: "softmax",

@@ -66,7 +66,6 @@ fn mismatch(layout: &Layout) -> Option<String> {
 fn parameter_structs_are_those_of_the_kernels() {
     let tables = [
         super::attention::LAYOUTS,
-        super::elementwise::LAYOUTS,
         super::integer::LAYOUTS,
         super::layout::LAYOUTS,
         super::norm::LAYOUTS,

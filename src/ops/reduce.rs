@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Node;
 use crate::plan::lower::{DeviceClass, Emit, Lowering, Target, word, words};
 use crate::plan::{Cost, collapse};
@@ -220,7 +220,7 @@ fn reduce(cx: &mut Lowering<'_>, op: u32, axes: &[usize], empty: Option<f32>) ->
     if view.dtype == DType::I64 && matches!(op, 0 | 1 | 4..8) {
         let Params { rows, len, offset, kept_size, kept_stride, size, stride, .. } = params;
         let params = IntegerParams { rows, len, offset, pad: 0, kept_size, kept_stride, size, stride };
-        let report = cx.check(OVERFLOW);
+        let report = cx.check(ErrorKind::Overflow, OVERFLOW);
         return cx.emit(Emit {
             kernel: "reduce_integer",
             constants: &[("OP", f64::from(op)), ("LANES", f64::from(lanes))],

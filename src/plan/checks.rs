@@ -1,5 +1,6 @@
-//! What can go wrong on the device: a plan with dispatches that may leave the range of their type has a report, one granule
-//! for each, which is cleared before the first dispatch and read back with the outputs.
+//! What can go wrong on the device: a plan with dispatches that may leave the range of their type, or meet values that the
+//! operator does not take, has a report, one granule for each, which is cleared before the first dispatch and read back with
+//! the outputs.
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -13,6 +14,8 @@ pub struct Check {
     pub node: String,
     /// Its operator.
     pub operator: String,
+    /// The kind of error that it is.
+    pub kind: ErrorKind,
     /// What has happened if it reports: a phrase.
     pub what: &'static str,
 }
@@ -30,7 +33,7 @@ impl Checks {
     /// Judges the report that was read back.
     ///
     /// # Errors
-    /// `Overflow` naming the first node that reported, and those after it; `Internal` if `report` is too short.
+    /// Of the check's kind, naming the first node that reported, and those after it; `Internal` if `report` is too short.
     pub fn judge(&self, report: &[u8]) -> Result<()> {
         if (report.len() as u64) < self.list.len() as u64 * GRANULE {
             return Err(Error::internal(format!("a report of {} bytes for {} checks", report.len(), self.list.len())));
@@ -43,7 +46,7 @@ impl Checks {
         if !others.is_empty() {
             message += &format!("; so it is with {}", others.join(", "));
         }
-        Err(Error::new(ErrorKind::Overflow, message).at_node(&first.node, &first.operator))
+        Err(Error::new(first.kind, message).at_node(&first.node, &first.operator))
     }
 }
 
@@ -54,7 +57,12 @@ mod tests {
 
     #[test]
     fn every_node_that_reports_is_named() {
-        let check = |node: &str| Check { node: node.into(), operator: "Add".into(), what: "it overflowed" };
+        let check = |node: &str| Check {
+            node: node.into(),
+            operator: "Add".into(),
+            kind: ErrorKind::Overflow,
+            what: "it overflowed",
+        };
         let report = Operand { place: Place::Activation { region: 0, offset: 0 }, bytes: 48 };
         let checks = Checks { report, list: ["a", "b", "c"].map(check).to_vec() };
         let mut bytes = [0; 48];

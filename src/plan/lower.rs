@@ -3,7 +3,7 @@
 //! Values live in buffers; a [`View`] is a strided window of one. Transposes, reshapes and slices become views without a
 //! dispatch; an operator whose kernel needs row-major data asks for [`Lowering::contiguous`], which copies if it must.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Node;
 use crate::kernel::{Variant, library};
 use crate::ops::Fact;
@@ -49,7 +49,7 @@ pub enum DeviceClass {
 #[derive(Debug)]
 pub struct Emit<'a> {
     /// Name in the kernel library.
-    pub kernel: &'static str,
+    pub kernel: &'a str,
     /// Override values.
     pub constants: &'a [(&'a str, f64)],
     /// Workgroups.
@@ -238,10 +238,10 @@ impl<'a> Lowering<'a> {
     }
 
     /// A binding in which the node's kernel reports that `what` happened (a phrase): it stores 1 into the first word. The
-    /// request then ends with an error of kind `Overflow` that names the node.
-    pub fn check(&mut self, what: &'static str) -> BufferId {
+    /// request then ends with an error of that kind that names the node.
+    pub fn check(&mut self, kind: ErrorKind, what: &'static str) -> BufferId {
         let (node, operator) = (self.node.name.clone(), self.node.operator());
-        self.builder.check(Check { node, operator, what })
+        self.builder.check(Check { node, operator, kind, what })
     }
 
     /// Emits a dispatch. Dependencies follow from the operands: which the kernel writes is reflected. A grid without

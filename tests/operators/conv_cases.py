@@ -36,6 +36,28 @@ def act(name, x, alpha, beta):
 ACTIVATIONS = "none relu clip leaky_relu sigmoid tanh hard_swish hard_sigmoid silu gelu gelu_tanh".split()
 
 
+def behind(name, alpha=0.0, beta=0.0):
+    """The attributes of a fused operator that apply an activation: a program of elementwise steps. Operand 0 is the sum, 1 the
+    first step, 2 and 5 the first two constants."""
+    bits = [v for x in (alpha, beta) for v in (0, int(np.float32(x).view(np.uint32)))]
+    steps = {
+        "none": [("Copy", 0)],
+        "relu": [("ReluF", 0)],
+        "clip": [("MaxF", 0, 2), ("MinF", 1, 5)],
+        "leaky_relu": [("LeakyF", 0, 2)],
+        "sigmoid": [("SigmoidF", 0)],
+        "tanh": [("TanhF", 0)],
+        "hard_swish": [("HardSwishF", 0)],
+        "hard_sigmoid": [("HardSigmoidF", 0, 2, 5)],
+        "silu": [("SigmoidF", 0), ("MulF", 0, 1)],
+        "gelu": [("GeluF", 0)],
+        "gelu_tanh": [("GeluTanhF", 0)],
+        "cube": [("CubeF", 0)],
+    }[name]
+    args = [arg for code, *args in steps for arg in (args + [-1, -1])[:3]]
+    return dict(codes=[code for code, *_ in steps], args=args, constants=bits, dtype=1)
+
+
 def conv_cases():
     yield conv("1x1", (1, 16, 4, 6), (40, 16, 1, 1))
     yield conv("1x1, odd pixels", (2, 5, 5, 5), (7, 5, 1, 1))
@@ -77,18 +99,25 @@ def conv_cases():
     plain = generate.reference(case("", "Conv", [x, w, Const(floats(3, 6))], 13, attrs=attrs))[0]
     residual = floats(4, *plain.shape)
     for name in ACTIVATIONS:
-        extra = dict(activation=name, alpha=0.25, beta=0.75)
+        extra = behind(name, 0.25, 0.75)
         want = act(name, plain + residual, 0.25, 0.75)
         inputs = [x, w, Const(floats(3, 6)), residual]
         yield case(f"fused conv {name}", "Conv", inputs, 1, attrs=attrs | extra, rtol=1e-4, atol=1e-4, expect=[want], domain="fascine")
-    extra = dict(activation="relu")
+    hole = x.value.copy() if isinstance(x, Const) else x.copy()
+    hole[0, 1, 2, 3] = np.nan
+    holed = generate.reference(case("", "Conv", [hole, w], 13, attrs=attrs))[0]
+    for name in ACTIVATIONS:
+        want = act(name, holed, 0.25, 0.75)
+        want[np.isnan(holed)] = np.nan
+        yield case(f"fused conv {name} of NaN", "Conv", [hole, w], 1, attrs=attrs | behind(name, 0.25, 0.75), rtol=1e-4, atol=1e-4, expect=[want], domain="fascine")
+    extra = behind("relu")
     yield case("fused conv without residual", "Conv", inputs[:3], 1, attrs=attrs | extra, rtol=1e-4, atol=1e-4, expect=[np.maximum(plain, 0)], domain="fascine")
     depthwise = [floats(5, 1, 6, 5, 6), Const(floats(6, 6, 1, 3, 3)), None, residual]
     plain = generate.reference(case("", "Conv", depthwise[:2], 13, attrs=attrs | dict(group=6)))[0]
     want = np.clip(plain + residual, 0, 6)
-    extra = dict(group=6, activation="clip", alpha=0.0, beta=6.0)
+    extra = dict(group=6) | behind("clip", 0.0, 6.0)
     yield case("fused depthwise", "Conv", depthwise, 1, attrs=attrs | extra, rtol=1e-4, atol=1e-4, expect=[want], domain="fascine")
-    yield case("fused conv, odd activation", "Conv", inputs, 1, attrs=dict(activation="cube"), error="cube", domain="fascine")
+    yield case("fused conv, odd activation", "Conv", inputs, 1, attrs=behind("cube"), error="CubeF", domain="fascine")
 
 
 def pool(name, op, shape, opset=19, **attrs):
@@ -175,8 +204,14 @@ def matmul_cases():
     yield gemm("without depth", (2, 0), (0, 3), (3,), const=False)
     a, b, bias, residual = floats(1, 2, 9, 8), floats(2, 8, 13), floats(3, 13), floats(4, 2, 9, 13)
     plain = a @ b
+    hole = a.copy()
+    hole[0, 3, 2] = np.nan
+    for name in ACTIVATIONS:
+        want = act(name, hole @ b, 0.25, 0.75)
+        want[np.isnan(hole @ b)] = np.nan
+        yield case(f"fused matmul {name} of NaN", "MatMul", [hole, Const(b)], 1, attrs=behind(name, 0.25, 0.75), rtol=1e-4, atol=1e-4, expect=[want], domain="fascine")
     for name in ["none", "gelu", "clip"]:
-        attrs = dict(activation=name, alpha=0.25, beta=0.75)
+        attrs = behind(name, 0.25, 0.75)
         want = act(name, plain + bias + residual, 0.25, 0.75)
         yield case(f"fused matmul {name}", "MatMul", [a, Const(b), Const(bias), residual], 1, attrs=attrs, rtol=1e-4, atol=1e-4, expect=[want], domain="fascine")
         want = act(name, 0.5 * (a[0] @ b) + 2 * bias + residual[0], 0.25, 0.75)

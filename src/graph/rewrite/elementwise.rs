@@ -13,7 +13,7 @@ use crate::tensor::DType;
 pub struct FuseElementwise;
 
 /// The node as a chain, with the values that the chain reads.
-fn chain(graph: &Graph, node: &Node) -> Option<(Program, Vec<ValueId>)> {
+pub(super) fn chain(graph: &Graph, node: &Node) -> Option<(Program, Vec<ValueId>)> {
     let result = graph.value(output(node)?);
     if !matches!(result.dtype, Some(DType::F32 | DType::Bool)) {
         return None;
@@ -31,7 +31,7 @@ fn chain(graph: &Graph, node: &Node) -> Option<(Program, Vec<ValueId>)> {
         .collect();
     let (program, read) = program_of(node, &inputs?)?;
     let values = read.iter().map(|&k| node.inputs[k]).collect::<Option<Vec<_>>>()?;
-    (!values.is_empty()).then_some((program, values))
+    (!values.is_empty()).then(|| program.with_inputs_once(&values))
 }
 
 fn attempt(graph: &Graph, matcher: &Matcher, index: usize) -> Option<Attempt> {

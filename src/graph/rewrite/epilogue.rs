@@ -1,58 +1,38 @@
-//! Bias, residual and activation into the Conv, Gemm or MatMul that makes their operand.
+//! Bias, residual and elementwise operators into the Conv, Gemm or MatMul that makes their operand.
 //!
 //! The fused node, of domain `fascine`, keeps the operator's name and attributes. Its inputs are x, w, bias, residual (the
-//! last two may be left out); its attributes `activation`, `alpha` and `beta` say what is applied to the sum.
+//! last two may be left out); the attributes of a `fascine.Elementwise` of one input say what is done to the sum. The factors
+//! of a Gemm are then called `scale` and `bias_scale`.
 
-use super::matcher::{Attempt, Matcher, input, last_dim, output, pair, rewrite, same_shape, scalar};
+use super::elementwise::chain;
+use super::matcher::{Attempt, Matcher, input, last_dim, output, pair, rewrite, same_shape};
 use super::{Outcome, Rewrite};
-use crate::graph::{Attr, Dim, Graph, Node, ValueId};
+use crate::graph::{Dim, Graph, Node, ValueId};
+use crate::ops::elementwise::program::Program;
 use crate::tensor::DType;
 
 /// See the module.
 #[derive(Debug)]
 pub struct FuseEpilogue;
 
-/// Name and parameters of an activation.
-struct Activation(&'static str, f32, f32);
-
-/// The activation that a node applies to its first input, if it is one.
-fn activation(graph: &Graph, node: &Node) -> Option<Activation> {
-    if !node.domain.is_empty() {
-        return None;
-    }
-    let bound = |name: &str, i: usize, default: f32| {
-        if node.opset < 11 {
-            return node.float(name, default).ok();
-        }
-        input(node, i).map_or(Some(default), |id| scalar(graph, id))
-    };
-    Some(match node.op.as_str() {
-        "Relu" => Activation("relu", 0.0, 0.0),
-        "Clip" => Activation("clip", bound("min", 1, f32::NEG_INFINITY)?, bound("max", 2, f32::INFINITY)?),
-        "LeakyRelu" => Activation("leaky_relu", node.float("alpha", 0.01).ok()?, 0.0),
-        "Sigmoid" => Activation("sigmoid", 0.0, 0.0),
-        "Tanh" => Activation("tanh", 0.0, 0.0),
-        "HardSwish" => Activation("hard_swish", 0.0, 0.0),
-        "HardSigmoid" => Activation("hard_sigmoid", node.float("alpha", 0.2).ok()?, node.float("beta", 0.5).ok()?),
-        "Gelu" => match node.str("approximate", "none").ok()? {
-            "none" => Activation("gelu", 0.0, 0.0),
-            "tanh" => Activation("gelu_tanh", 0.0, 0.0),
-            _ => return None,
-        },
-        _ => return None,
-    })
-}
+/// The most constants of a program behind a product, beside the product's own parameters.
+const MAX_CONSTANTS: usize = 63;
 
 /// The node that makes `id`, if an epilogue can join it.
 fn target<'g>(graph: &'g Graph, matcher: &Matcher, id: ValueId) -> Option<(usize, &'g Node)> {
     let (at, node) = matcher.producer(graph, id)?;
     let fused = node.domain == "fascine";
     let fits = (node.domain.is_empty() || fused) && matches!(node.op.as_str(), "Conv" | "Gemm" | "MatMul");
-    (fits && output(node).is_some() && !node.attrs.contains_key("activation")).then_some((at, node))
+    (fits && output(node).is_some()).then_some((at, node))
+}
+
+/// Whether something is done to the node's results already.
+fn has_program(node: &Node) -> bool {
+    node.domain == "fascine" && node.attrs.contains_key("codes")
 }
 
 /// The fused form of a node.
-fn fuse(node: &Node, root: &Node) -> Result<Node, &'static str> {
+fn fuse(node: &Node, root: &Node) -> Node {
     let mut fused = Node {
         name: format!("{}+{}", node.name, root.op),
         domain: "fascine".to_owned(),
@@ -60,44 +40,60 @@ fn fuse(node: &Node, root: &Node) -> Result<Node, &'static str> {
         ..node.clone()
     };
     if node.op == "Gemm" && node.domain.is_empty() {
-        let scaled = |name| node.float(name, 1.0).map_or(true, |factor| factor != 1.0);
-        if scaled("alpha") || scaled("beta") {
-            return Err("the product is scaled");
+        for (name, own) in [("alpha", "scale"), ("beta", "bias_scale")] {
+            if let Some(factor) = fused.attrs.remove(name) {
+                fused.attrs.insert(own.to_owned(), factor);
+            }
         }
-        // The names now belong to the activation.
-        fused.attrs.remove("alpha");
-        fused.attrs.remove("beta");
     }
-    Ok(fused)
+    fused
 }
 
 fn fire(removed: Vec<usize>, node: Node) -> Attempt {
     Attempt::Fire { removed, node }
 }
 
-fn try_activation(graph: &Graph, matcher: &Matcher, root: &Node) -> Attempt {
-    let Some(from) = input(root, 0) else { return Attempt::No };
-    let Some((at, node)) = target(graph, matcher, from) else { return Attempt::No };
-    if graph.value(from).dtype.is_some_and(|dtype| dtype != DType::F32) {
-        return Attempt::Near("it is not f32");
-    }
-    let Some(Activation(name, alpha, beta)) = activation(graph, root) else {
-        return Attempt::Near("its parameters are not constant");
+/// The node with `program` of its results behind what is done to them already; why not, if it cannot be.
+fn followed(node: &Node, root: &Node, program: &Program) -> Result<Node, &'static str> {
+    let mut fused = fuse(node, root);
+    let joined = if has_program(node) {
+        let own = Node { inputs: vec![None], ..node.clone() };
+        let own = Program::from_node(&own).map_err(|_| "what is done to the operand is no program")?;
+        Program::join((&own, &["x"]), (program, &["y"]), &"y").map(|(joined, _)| joined)
+    } else {
+        Some(program.clone())
     };
-    if !matcher.used(from, 1) {
-        return Attempt::Near("the operand is used elsewhere");
+    match joined.filter(|joined| joined.constants_len() <= MAX_CONSTANTS) {
+        Some(joined) => fused.attrs.extend(joined.to_attrs()),
+        None => return Err("the program would exceed the kernel's bounds"),
     }
-    match fuse(node, root) {
-        Err(reason) => Attempt::Near(reason),
-        Ok(fused) => fire(vec![at], activated(fused, name, alpha, beta)),
-    }
+    Ok(fused)
 }
 
-fn activated(mut node: Node, name: &str, alpha: f32, beta: f32) -> Node {
-    node.attrs.insert("activation".to_owned(), Attr::Str(name.to_owned()));
-    node.attrs.insert("alpha".to_owned(), Attr::Float(alpha));
-    node.attrs.insert("beta".to_owned(), Attr::Float(beta));
-    node
+/// An elementwise node of one value and constants.
+fn try_program(graph: &Graph, matcher: &Matcher, root: &Node) -> Attempt {
+    let made = |id: &Option<ValueId>| id.is_some_and(|id| target(graph, matcher, id).is_some());
+    if !root.inputs.iter().any(made) {
+        return Attempt::No;
+    }
+    let Some((program, reads)) = chain(graph, root).filter(|(program, _)| program.dtype == DType::F32) else {
+        return Attempt::Near("it is no elementwise operator on f32");
+    };
+    let &[from] = reads.as_slice() else { return Attempt::Near("it reads more than the product") };
+    let Some((at, node)) = target(graph, matcher, from) else {
+        return Attempt::Near("it reads more than the product");
+    };
+    if graph.value(from).dtype != Some(DType::F32) {
+        return Attempt::Near("the product is not known to be f32");
+    }
+    let uses = root.inputs.iter().filter(|&&id| id == Some(from)).count();
+    if !matcher.used(from, uses) {
+        return Attempt::Near("the operand is used elsewhere");
+    }
+    match followed(node, root, &program) {
+        Ok(fused) => fire(vec![at], fused),
+        Err(reason) => Attempt::Near(reason),
+    }
 }
 
 /// `v * sigmoid(v)`.
@@ -112,9 +108,9 @@ fn try_silu(graph: &Graph, matcher: &Matcher, root: &Node) -> Attempt {
         if !matcher.used(value, 2) || !matcher.used(gate, 1) {
             return Attempt::Near("the operand is used elsewhere");
         }
-        return match fuse(node, root) {
+        return match followed(node, root, &Program::silu()) {
+            Ok(fused) => fire(vec![at, sigmoid_at], fused),
             Err(reason) => Attempt::Near(reason),
-            Ok(fused) => fire(vec![at, sigmoid_at], activated(fused, "silu", 0.0, 0.0)),
         };
     }
     Attempt::No
@@ -155,7 +151,7 @@ fn try_sum(graph: &mut Graph, matcher: &Matcher, index: usize) -> Attempt {
     let mut sides = [(a, b), (b, a)];
     sides.sort_by_key(|&(sum, _)| std::cmp::Reverse(matcher.producer(graph, sum).map(|(at, _)| at)));
     for (sum, added) in sides {
-        let Some((at, node)) = target(graph, matcher, sum) else { continue };
+        let Some((at, node)) = target(graph, matcher, sum).filter(|(_, node)| !has_program(node)) else { continue };
         let has_bias = input(node, 2).is_some();
         let has_residual = input(node, 3).is_some();
         if sum == added || !matcher.used(sum, 1) {
@@ -168,13 +164,7 @@ fn try_sum(graph: &mut Graph, matcher: &Matcher, index: usize) -> Attempt {
             near = Some("what is added is neither a bias nor of provably the same shape");
             continue;
         }
-        let mut fused = match fuse(node, &root) {
-            Ok(fused) => fused,
-            Err(reason) => {
-                near = Some(reason);
-                continue;
-            }
-        };
+        let mut fused = fuse(node, &root);
         if bias {
             let constant = graph.value(added).constant.clone();
             let Some(flat) = constant.and_then(|t| t.reshaped([t.len()]).ok()) else { continue };
@@ -197,17 +187,16 @@ impl Rewrite for FuseEpilogue {
 
     fn apply(&self, graph: &mut Graph) -> Outcome {
         rewrite(graph, |graph, matcher, index| {
-            let root = &graph.nodes[index];
-            if !root.domain.is_empty() {
-                return Attempt::No;
-            }
-            match root.op.as_str() {
+            let op = graph.nodes[index].op.as_str();
+            let special = match op {
                 "Add" => try_sum(graph, matcher, index),
-                "Mul" => try_silu(graph, matcher, root),
-                "Relu" | "Clip" | "LeakyRelu" | "Sigmoid" | "Tanh" | "HardSwish" | "HardSigmoid" | "Gelu" => {
-                    try_activation(graph, matcher, root)
-                }
+                "Mul" => try_silu(graph, matcher, &graph.nodes[index]),
                 _ => Attempt::No,
+            };
+            match (special, try_program(graph, matcher, &graph.nodes[index])) {
+                (fired @ Attempt::Fire { .. }, _) | (_, fired @ Attempt::Fire { .. }) => fired,
+                (near @ Attempt::Near(_), _) => near,
+                (Attempt::No, other) => other,
             }
         })
     }

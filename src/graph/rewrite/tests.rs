@@ -143,42 +143,54 @@ fn reshapes_compose() {
 }
 
 #[test]
-fn activations_join_convolutions() {
-    for (op, attrs, name, alpha) in [
-        ("Relu", vec![], "relu", 0.0),
-        ("LeakyRelu", vec![("alpha", Attr::Float(0.25))], "leaky_relu", 0.25),
-        ("Sigmoid", vec![], "sigmoid", 0.0),
-        ("Tanh", vec![], "tanh", 0.0),
-        ("HardSwish", vec![], "hard_swish", 0.0),
-        ("Clip", vec![], "clip", f32::NEG_INFINITY),
+fn elementwise_operators_join_convolutions() {
+    for (op, attrs, codes) in [
+        ("Relu", vec![], "ReluF"),
+        ("LeakyRelu", vec![("alpha", Attr::Float(0.25))], "LeakyF"),
+        ("Sigmoid", vec![], "SigmoidF"),
+        ("HardSwish", vec![], "HardSwishF"),
+        ("Clip", vec![], "Copy"),
+        ("Cosh", vec![], "CoshF"),
     ] {
         let mut b = GraphBuilder::new(17);
         let x = image(&mut b);
         let y = conv(&mut b, x);
+        let y = b.state(y, DType::F32, IMAGE);
         let z = b.node(op, [y], attrs);
+        let z = b.state(z, DType::F32, IMAGE);
         let mut graph = b.finish([z]);
         assert_eq!(apply(&FuseEpilogue, &mut graph), (1, vec!["fascine.Conv".to_owned()]), "{op}");
-        assert_eq!(graph.nodes[0].attrs["activation"], Attr::Str(name.to_owned()));
-        assert_eq!(graph.nodes[0].attrs["alpha"], Attr::Float(alpha), "{op}");
+        assert_eq!(graph.nodes[0].attrs["codes"], Attr::Strs(vec![codes.to_owned()]));
     }
     let mut b = GraphBuilder::new(17);
     let x = image(&mut b);
-    let y = conv(&mut b, x);
-    let z = b.node("Relu", [y], []);
-    let again = b.node("Sigmoid", [z], []);
-    assert_eq!(apply(&FuseEpilogue, &mut b.finish([again])).0, 1, "one activation only");
+    let mut y = conv(&mut b, x);
+    y = b.state(y, DType::F32, IMAGE);
+    let factor = b.floats([], [3.0]);
+    for (op, with) in [("Relu", None), ("Mul", Some(factor)), ("Sigmoid", None)] {
+        y = b.node(op, std::iter::once(y).chain(with).collect::<Vec<_>>(), []);
+        y = b.state(y, DType::F32, IMAGE);
+    }
+    let mut graph = b.finish([y]);
+    assert_eq!(apply(&FuseEpilogue, &mut graph), (3, vec!["fascine.Conv".to_owned()]), "any chain");
+    let codes = ["ReluF", "MulF", "SigmoidF"].map(str::to_owned).to_vec();
+    assert_eq!(graph.nodes[0].attrs["codes"], Attr::Strs(codes));
 
     let mut b = GraphBuilder::new(17);
     let x = image(&mut b);
     let y = conv(&mut b, x);
+    let y = b.state(y, DType::F32, IMAGE);
     let bound = b.input("bound", DType::F32, []);
     let z = b.node("Clip", [y, bound], []);
+    let z = b.state(z, DType::F32, IMAGE);
     assert_eq!(apply(&FuseEpilogue, &mut b.finish([z])).0, 0, "a bound that is no constant");
 
     let mut b = GraphBuilder::new(17);
     let x = image(&mut b);
     let y = conv(&mut b, x);
+    let y = b.state(y, DType::F32, IMAGE);
     let z = b.node("Relu", [y], []);
+    let z = b.state(z, DType::F32, IMAGE);
     let outcome = FuseEpilogue.apply(&mut b.finish([z, y]));
     assert_eq!((outcome.fired, outcome.skipped.len()), (0, 1), "a graph output is not swallowed");
 }
@@ -207,6 +219,7 @@ fn residuals_and_biases_join() {
     let w = b.node("Add", [z, x], []);
     let w = b.state(w, DType::F32, IMAGE);
     let v = b.node("Relu", [w], []);
+    let v = b.state(v, DType::F32, IMAGE);
     let mut graph = b.finish([v]);
     assert_eq!(apply(&FuseEpilogue, &mut graph), (3, vec!["fascine.Conv".to_owned()]));
     let node = &graph.nodes[0];
@@ -241,7 +254,7 @@ fn two_convolutions_join_as_sum_and_residual() {
 }
 
 #[test]
-fn matmul_takes_a_row_bias_and_gemm_only_unscaled() {
+fn matmul_takes_a_row_bias_and_gemm_keeps_its_factors() {
     for (shape, fires) in [(vec![3], 1), (vec![1, 3], 1), (vec![1], 0), (vec![3, 1], 0), (vec![1, 1, 1, 3], 0)] {
         let mut b = GraphBuilder::new(17);
         let x = b.input("x", DType::F32, ["n", "s", "8"]);
@@ -253,19 +266,18 @@ fn matmul_takes_a_row_bias_and_gemm_only_unscaled() {
         let z = b.node("Add", [y, bias], []);
         assert_eq!(apply(&FuseEpilogue, &mut b.finish([z])).0, fires, "{shape:?}");
     }
-    for (alpha, fires) in [(1.0, 1), (0.5, 0)] {
-        let mut b = GraphBuilder::new(17);
-        let x = b.input("x", DType::F32, ["n", "8"]);
-        let w = b.floats([8, 3], vec![0.0; 24]);
-        let y = b.node("Gemm", [x, w], [("alpha", Attr::Float(alpha)), ("transB", Attr::Int(0))]);
-        let z = b.node("LeakyRelu", [y], [("alpha", Attr::Float(0.125))]);
-        let mut graph = b.finish([z]);
-        assert_eq!(apply(&FuseEpilogue, &mut graph).0, fires);
-        if fires == 1 {
-            assert_eq!(graph.nodes[0].attrs["alpha"], Attr::Float(0.125));
-            assert_eq!(graph.nodes[0].attrs["transB"], Attr::Int(0));
-        }
-    }
+    let mut b = GraphBuilder::new(17);
+    let x = b.input("x", DType::F32, ["n", "8"]);
+    let w = b.floats([8, 3], vec![0.0; 24]);
+    let y = b.node("Gemm", [x, w], [("alpha", Attr::Float(0.5)), ("transB", Attr::Int(0))]);
+    let y = b.state(y, DType::F32, ["n", "3"]);
+    let z = b.node("LeakyRelu", [y], [("alpha", Attr::Float(0.125))]);
+    let z = b.state(z, DType::F32, ["n", "3"]);
+    let mut graph = b.finish([z]);
+    assert_eq!(apply(&FuseEpilogue, &mut graph).0, 1);
+    let attrs = &graph.nodes[0].attrs;
+    assert_eq!((&attrs["scale"], &attrs["transB"]), (&Attr::Float(0.5), &Attr::Int(0)));
+    assert!(!attrs.contains_key("alpha") && attrs.contains_key("codes"));
 }
 
 /// `0.5 * x * (1 + erf(x / divisor))`.

@@ -26,7 +26,7 @@ use super::specialise::{Role, Specialised};
 use super::splice::{Merged, ModuleMap};
 use super::{Arm, Slot};
 use crate::error::{Error, Result};
-use crate::kernel::{Access, Kernel, Trust};
+use crate::kernel::{Access, Kernel, Trust, functions};
 use crate::link::{Clamp, SlotKind};
 
 pub(super) use builder::Builder;
@@ -106,9 +106,12 @@ pub(super) fn relocate(
     for (handle, old) in special.module.functions.iter() {
         let needs = needs_lane(&context, old);
         context.needs_lane.push(needs);
-        let name = format!("{prefix}_{}", old.name.as_deref().unwrap_or("function"));
+        let old_name = old.name.as_deref().unwrap_or("function");
+        // The project's kernels have the same functions of the library: those are kept once.
+        let shared = kernel.trust == Trust::Project && !needs && functions::contains(old_name);
+        let name = if shared { old_name.to_owned() } else { format!("{prefix}_{old_name}") };
         let function = function::relocate_helper(merged, &context, handle, old, name)?;
-        let function = merged.module.functions.append(function, naga::Span::UNDEFINED);
+        let function = if shared { merged.share(function) } else { merged.append(function) };
         context.map.functions.insert(handle, function);
     }
     let (function, subgroup) = entry::relocate_entry(merged, &context, prefix.to_owned())?;

@@ -1,8 +1,5 @@
-//! Elementwise operators: a line each in `table`, run as a chain of steps by one kernel, and `fascine.Elementwise`, which
-//! carries a longer chain that the graph's rewrites have fused.
-
-#[cfg(test)]
-pub(in crate::ops) use dispatch::LAYOUTS;
+//! Elementwise operators: a line each in `table`, run as a chain of steps by a kernel that is made for it, and
+//! `fascine.Elementwise`, which carries a longer chain that the graph's rewrites have fused.
 
 use crate::error::{Error, Result};
 use crate::graph::Node;
@@ -10,17 +7,20 @@ use crate::plan::lower::{Lowering, View};
 use crate::tensor::{DType, Tensor, TensorData, checked_len};
 
 use super::broadcast::broadcast_shapes;
-use super::integer::{IntegerOp, emit_integer};
+use super::integer::{BY_ZERO, IntegerOp, emit_integer};
 use super::{Fact, Operator};
 
 mod chain;
 mod codes;
 mod dispatch;
+mod epilogue;
+mod generate;
 pub mod program;
 mod table;
 
 pub use codes::Code;
 pub use dispatch::emit_program;
+pub use epilogue::Epilogue;
 
 use chain::{Chain, Input, element, scalar};
 use codes::Scalar;
@@ -44,7 +44,8 @@ pub fn program_of(node: &Node, inputs: &[Option<(DType, Option<&Tensor>)>]) -> O
         return Some((Program::from_node(node).ok()?, (0..node.inputs.len()).collect()));
     }
     let row = ROWS.iter().find(|row| node.domain.is_empty() && row.name == node.op)?;
-    let checked = inputs.first().copied().flatten().and_then(|(dtype, _)| IntegerOp::of(row.name, dtype));
+    let dtype = |k: usize| inputs.get(k).copied().flatten().map(|(dtype, _)| dtype);
+    let checked = dtype(0).and_then(|first| IntegerOp::of(node, first, dtype(1)));
     if inputs.len() > MAX_INPUTS || row.name == "Mean" || checked.is_some() {
         return None;
     }
@@ -106,13 +107,20 @@ impl Operator for Row {
         }
         let (program, read) = self.program(node, inputs, false)?;
         let values: Option<Vec<&Tensor>> = read.iter().map(|&k| inputs[k]?.value.as_ref()).collect();
+        let divides = matches!(self.name, "Div" | "Mod") && program.dtype != DType::F32;
+        if divides && values.as_ref().is_some_and(|values| has_zero(values[1])) {
+            return Err(Error::input(BY_ZERO));
+        }
         values.map(|values| Ok(vec![evaluate(&program, &values)?])).transpose()
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
-        let first = cx.input(0).map(|fact| fact.dtype);
-        if let Some(op) = first.and_then(|dtype| IntegerOp::of(self.name, dtype)) {
-            return lower_checked(cx, op);
+        let dtype = |k: usize| cx.input(k).map(|fact| fact.dtype);
+        if let Some(op) = dtype(0).and_then(|first| IntegerOp::of(cx.node(), first, dtype(1))) {
+            let sound = op.only_divides() && cx.constant(1).is_some_and(|divisor| !has_zero(divisor));
+            if !sound {
+                return lower_checked(cx, op);
+            }
         }
         if self.max_inputs == VARIADIC && (cx.inputs() > MAX_INPUTS || self.name == "Mean") {
             return self.lower_in_groups(cx);
@@ -127,7 +135,7 @@ impl Operator for Row {
 }
 
 impl Row {
-    /// Many inputs: the first four, then the result so far with the next three, and so on.
+    /// Many inputs: the first of them, as many as a chain takes, then the result so far with the next, and so on.
     fn lower_in_groups(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let count = cx.inputs();
         let output = cx.output(0);
@@ -162,23 +170,11 @@ impl Row {
     }
 }
 
-/// On i64, one operation after another, each with its result's range checked.
+/// Integers, one operation after another, each checked.
 fn lower_checked(cx: &mut Lowering<'_>, op: IntegerOp) -> Result<()> {
     let first = cx.view(0)?;
     let output = cx.output(0);
     let count = cx.inputs();
-    if op == IntegerOp::Pow && cx.input(1).is_some_and(|fact| fact.dtype == DType::F32) {
-        let exponent = cx.view(1)?;
-        let bytes = crate::plan::repr::heap_bytes(&output.shape)?;
-        let power = View::row_major(cx.scratch(bytes), DType::F32, &output.shape);
-        let steps = vec![
-            Step { code: Code::IntToFloatW, args: vec![Ref::Input(0)] },
-            Step { code: Code::PowF, args: vec![Ref::Step(0), Ref::Input(1)] },
-        ];
-        let program = Program { inputs: 2, steps, constants: Vec::new(), dtype: DType::F32 };
-        emit_program(cx, &program, &[first, exponent], &power)?;
-        return emit_integer(cx, IntegerOp::FromF32, &power, &power, &output);
-    }
     if count == 1 {
         // A sum of one is that one.
         return match op {
@@ -228,6 +224,10 @@ impl Operator for Fused {
         let output = cx.output(0);
         emit_program(cx, &program, &views, &output)
     }
+}
+
+fn has_zero(tensor: &Tensor) -> bool {
+    (0..tensor.len()).any(|k| element(tensor.data(), k).i() == 0)
 }
 
 /// Runs a chain on the host.

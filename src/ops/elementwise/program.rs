@@ -1,12 +1,13 @@
-//! Chains of elementwise steps: what one dispatch of `shaders/elementwise.wgsl` computes, and the attributes of the operator
-//! `fascine.Elementwise` that carries such a chain in a graph.
+//! Chains of elementwise steps: what one generated kernel computes (`generate.rs`), or what comes behind a product, and the
+//! attributes that carry such a chain in a graph.
 //!
-//! Attributes of `fascine.Elementwise` (made by [`Program::to_attrs`], read by [`Program::from_node`]):
+//! Attributes of `fascine.Elementwise` and of fused products (made by [`Program::to_attrs`], read by
+//! [`Program::from_node`]):
 //!
 //! | attribute | type | meaning |
 //! |---|---|---|
 //! | `codes` | strings | a [`Code`] name per step |
-//! | `args` | integers | three per step: an input (0..4), an earlier step (8..16), a constant (16..24), or -1 |
+//! | `args` | integers | three per step: 3 k for input k, 3 k + 1 for step k, 3 k + 2 for constant k, or -1 |
 //! | `constants` | integers | two per constant: kind (0 f32, 1 integer, 2 bool) and value (f32 as its bits) |
 //! | `dtype` | integer | ONNX number of the result's element type |
 //!
@@ -20,15 +21,17 @@ use crate::tensor::DType;
 
 use super::codes::{Code, Scalar};
 
-/// The most inputs of a chain.
-pub const MAX_INPUTS: usize = 4;
-/// The most steps of a chain.
-pub const MAX_STEPS: usize = 8;
-/// The most constants of a chain.
-pub const MAX_CONSTANTS: usize = 8;
+/// The most words of a chain's parameters: constants, and what [`MAX_INPUTS`] strided inputs take.
+const MAX_WORDS: usize = 240;
+/// Words of each strided input: an offset and eight strides.
+const INPUT_WORDS: usize = 9;
+/// The most inputs of a chain, with room for twelve constants. The parameters of a kernel have 256 words.
+pub const MAX_INPUTS: usize = 24;
+/// The most steps of a chain. Guessed: a kernel's text and its compile time stay moderate.
+pub const MAX_STEPS: usize = 128;
 
 /// An operand of a step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Ref {
     /// An input of the chain.
     Input(usize),
@@ -39,26 +42,26 @@ pub enum Ref {
 }
 
 impl Ref {
-    pub(super) fn number(self) -> u32 {
+    fn number(self) -> i64 {
         match self {
-            Ref::Input(k) => k as u32,
-            Ref::Step(k) => 8 + k as u32,
-            Ref::Constant(k) => 16 + k as u32,
+            Ref::Input(k) => 3 * k as i64,
+            Ref::Step(k) => 3 * k as i64 + 1,
+            Ref::Constant(k) => 3 * k as i64 + 2,
         }
     }
 
     fn from_number(number: i64) -> Option<Ref> {
-        Some(match number {
-            0..4 => Ref::Input(number as usize),
-            8..16 => Ref::Step(number as usize - 8),
-            16..24 => Ref::Constant(number as usize - 16),
-            _ => return None,
+        let number = usize::try_from(number).ok()?;
+        Some(match number % 3 {
+            0 => Ref::Input(number / 3),
+            1 => Ref::Step(number / 3),
+            _ => Ref::Constant(number / 3),
         })
     }
 }
 
 /// One step of a chain.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Step {
     /// What it computes.
     pub code: Code,
@@ -109,14 +112,27 @@ impl Program {
     fn fits(&self) -> bool {
         self.inputs <= MAX_INPUTS
             && (1..=MAX_STEPS).contains(&self.steps.len())
-            && self.constants.len() <= MAX_CONSTANTS
+            && self.inputs * INPUT_WORDS + self.constants.len() <= MAX_WORDS - 8
+    }
+
+    /// Number of constants.
+    pub fn constants_len(&self) -> usize {
+        self.constants.len()
+    }
+
+    /// `x * sigmoid(x)`.
+    pub fn silu() -> Program {
+        let x = Ref::Input(0);
+        let steps =
+            vec![Step { code: Code::SigmoidF, args: vec![x] }, Step { code: Code::MulF, args: vec![x, Ref::Step(0)] }];
+        Program { inputs: 1, steps, constants: Vec::new(), dtype: DType::F32 }
     }
 
     /// The chain as attributes of a `fascine.Elementwise` node.
     pub fn to_attrs(&self) -> BTreeMap<String, Attr> {
         let codes = self.steps.iter().map(|step| step.code.name().to_owned()).collect();
         let args = (self.steps.iter())
-            .flat_map(|step| (0..3).map(|k| step.args.get(k).map_or(-1, |arg| i64::from(arg.number()))))
+            .flat_map(|step| (0..3).map(|k| step.args.get(k).map_or(-1, |arg| arg.number())))
             .collect();
         let constants = (self.constants.iter())
             .flat_map(|constant| match *constant {
@@ -138,6 +154,14 @@ impl Program {
     /// # Errors
     /// `InvalidModel` if the attributes do not make one.
     pub fn from_node(node: &Node) -> Result<Program> {
+        Self::from_attrs(node, node.inputs.len())
+    }
+
+    /// The chain of so many inputs that a node's attributes give.
+    ///
+    /// # Errors
+    /// As [`Program::from_node`].
+    pub(super) fn from_attrs(node: &Node, inputs: usize) -> Result<Program> {
         let wrong = |what: &str| Error::invalid_model(format!("not an elementwise chain: {what}"));
         let Some(Attr::Strs(codes)) = node.attrs.get("codes") else { return Err(wrong("no codes")) };
         let args = node.ints("args")?.unwrap_or_default();
@@ -160,7 +184,7 @@ impl Program {
             .collect();
         let dtype = i32::try_from(node.int("dtype", 1)?).ok().and_then(DType::from_onnx);
         let program = Program {
-            inputs: node.inputs.len(),
+            inputs,
             steps,
             constants: constants.ok_or_else(|| wrong("a constant"))?,
             dtype: dtype.ok_or_else(|| wrong("the result's type"))?,
@@ -204,6 +228,26 @@ impl Program {
         joined.share_constants();
         joined.inputs = names.len();
         joined.fits().then_some((joined, names))
+    }
+
+    /// The chain with each input once, and the inputs' names likewise.
+    pub fn with_inputs_once<T: Clone + PartialEq>(mut self, inputs: &[T]) -> (Program, Vec<T>) {
+        let mut names: Vec<T> = Vec::new();
+        let places: Vec<usize> = (inputs.iter())
+            .map(|input| {
+                names.iter().position(|name| name == input).unwrap_or_else(|| {
+                    names.push(input.clone());
+                    names.len() - 1
+                })
+            })
+            .collect();
+        for arg in self.steps.iter_mut().flat_map(|step| &mut step.args) {
+            if let Ref::Input(k) = arg {
+                *k = places[*k];
+            }
+        }
+        self.inputs = names.len();
+        (self, names)
     }
 
     /// Keeps each constant that a step reads once.
@@ -270,6 +314,8 @@ mod tests {
             long = next;
         }
         assert_eq!((long.0.steps.len(), long.0.constants.len()), (MAX_STEPS, 1));
+        long.0.steps.push(Step { code: Code::Copy, args: vec![Ref::Input(0)] });
+        assert!(long.0.validate().is_err());
     }
 
     #[test]
@@ -277,8 +323,8 @@ mod tests {
         let good = chain(Code::AddF, &[Ref::Input(0), Ref::Input(0)], 1, &[]);
         for (name, attr) in [
             ("codes", Attr::Strs(vec!["Nonsense".into()])),
+            ("args", Attr::Ints(vec![0, 3, -1])),
             ("args", Attr::Ints(vec![0, 1, -1])),
-            ("args", Attr::Ints(vec![0, 8, -1])),
             ("args", Attr::Ints(vec![0])),
             ("constants", Attr::Ints(vec![7])),
             ("dtype", Attr::Int(99)),

@@ -133,12 +133,7 @@ fn pow(c: &mut Chain, _: &Node) -> Result<Ref> {
             c.step(PowF, &[base, exponent])
         }
         // On the device an i64 base takes another way, which checks the result's range.
-        (DType::I32 | DType::I64, DType::F32) => {
-            let from = c.dtype(0)?;
-            let base = c.convert(base, from, DType::F32)?;
-            let power = c.step(PowF, &[base, exponent])?;
-            c.convert(power, DType::F32, from)
-        }
+        (DType::I32 | DType::I64, DType::F32) => c.step(PowIF, &[base, exponent]),
         (DType::I32 | DType::I64, DType::I32 | DType::I64) => c.step(PowI, &[base, exponent]),
         (base, exponent) => Err(Error::unsupported(format!("{base} to the power of {exponent}"))),
     }

@@ -175,8 +175,13 @@ impl Operator for Cast {
             return emit_integer(cx, op, &view, &view, &output);
         }
         let (source, result) = (Word::of(from)?, Word::of(to)?);
-        let widens = bits(to) >= bits(from) && (source == result || source == Word::Unsigned && bits(from) < 32);
-        if from == to || (widens && source != Word::Float && result != Word::Float) {
+        // Words that mean the same in either type: of integers that the result's type has, or of all 32 bits.
+        let same = match (source, result) {
+            (Word::Signed, Word::Signed) | (Word::Unsigned, Word::Unsigned) => bits(to) >= bits(from),
+            (Word::Unsigned, Word::Signed) => bits(to) > bits(from) || bits(to) == 32,
+            (Word::Signed, Word::Unsigned) | (Word::Float, _) | (_, Word::Float) => false,
+        };
+        if from == to || same {
             cx.alias(0, View { dtype: to, ..view });
             return Ok(());
         }

@@ -4,12 +4,13 @@ use rten_shape_inference::{InferShapes, ops as rules};
 
 use super::symbolic::{int, rule};
 use super::{INDEX, arity, axis, dtype, host, integers, of_type, required, sized};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Node;
 use crate::ops::grid::item_grid;
 use crate::ops::{Fact, Operator};
 use crate::plan::Cost;
 use crate::plan::lower::{BufferId, Emit, Lowering, View, word};
+use crate::plan::repr::heap_bytes;
 use crate::tensor::{DType, Tensor, checked_len};
 
 pub(super) struct Gather;
@@ -28,16 +29,31 @@ pub(crate) struct GatherParams {
     inner: u32,
 }
 
+/// Whether indices are known to be in range.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Range {
+    Known,
+    Checked,
+}
+
 /// Emits the kernel: for each of `outer` blocks the rows of `inner` elements that `indices` names.
-fn emit(cx: &mut Lowering<'_>, data: BufferId, index: BufferId, result: BufferId, sizes: [usize; 4]) -> Result<()> {
-    let [outer, axis, inner, indices] = sizes;
+fn emit(
+    cx: &mut Lowering<'_>,
+    [data, index, result]: [BufferId; 3],
+    [outer, axis, inner, indices]: [usize; 4],
+    range: Range,
+) -> Result<()> {
+    let report = match range {
+        Range::Known => cx.scratch(heap_bytes(&[1])?),
+        Range::Checked => cx.check(ErrorKind::Input, "an index lies outside of the axis"),
+    };
     let len = outer * indices * inner;
     let params = GatherParams { len: word(len)?, indices: word(indices)?, axis: word(axis)?, inner: word(inner)? };
     cx.emit(Emit {
         kernel: "gather",
-        constants: &[],
+        constants: &[("CHECK", f64::from(u8::from(range == Range::Checked)))],
         grid: item_grid(len as u64)?,
-        operands: &[data, index, result],
+        operands: &[data, index, result, report],
         params: bytemuck::bytes_of(&params),
         cost: Cost { flops: 0, bytes: len as u64 * 8 + indices as u64 * 4 },
     })
@@ -54,7 +70,8 @@ pub(super) fn lower_table(cx: &mut Lowering<'_>, view: &View, at: usize, table: 
     let result = cx.scratch(len as u64 * 4);
     let outer = shape[..at].iter().product();
     let inner = shape[at + 1..].iter().product();
-    emit(cx, source.buffer, index, result, [outer, view.shape[at], inner, table.len()])?;
+    let sizes = [outer, view.shape[at], inner, table.len()];
+    emit(cx, [source.buffer, index, result], sizes, Range::Known)?;
     Ok(View::row_major(result, view.dtype, &shape))
 }
 
@@ -130,6 +147,8 @@ impl Operator for Gather {
         let output = cx.output(0);
         let outer = data.shape[..at].iter().product();
         let inner = data.shape[at + 1..].iter().product();
-        emit(cx, data.buffer, index.buffer, output.buffer, [outer, size, inner, index.shape.iter().product()])
+        let sizes = [outer, size, inner, index.shape.iter().product()];
+        let range = if cx.constant(1).is_some() { Range::Known } else { Range::Checked };
+        emit(cx, [data.buffer, index.buffer, output.buffer], sizes, range)
     }
 }

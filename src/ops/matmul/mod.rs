@@ -1,4 +1,4 @@
-//! Matrix products: MatMul and Gemm, alone or with bias, residual and activation.
+//! Matrix products: MatMul and Gemm, alone or with bias, residual and an elementwise program.
 
 use crate::error::{Error, Result};
 use crate::graph::Node;
@@ -6,7 +6,7 @@ use crate::plan::lower::{BufferId, Lowering, View};
 use crate::plan::repr::heap_bytes;
 use crate::tensor::{DType, Tensor};
 
-use super::activation::Activation;
+use super::elementwise;
 use super::{Entry, Fact, Operator, given};
 
 mod product;
@@ -20,14 +20,13 @@ pub(super) const TABLE: &[Entry] =
 /// Inputs a, b, and for the fused operator bias? and residual?. The bias broadcasts to the output.
 struct MatMul;
 
-/// Inputs a, b, c?, and for the fused operator residual?. The fused operator's own factors are `scale` and `bias_scale`,
-/// because `alpha` and `beta` are the activation's.
+/// Inputs a, b, c?, and for the fused operator residual?. The fused operator's factors are `scale` and `bias_scale`.
 struct Gemm;
 
 impl Operator for MatMul {
     fn check(&self, node: &Node) -> Result<()> {
         check_inputs(node, 2)?;
-        Activation::of(node).map(|_| ())
+        elementwise::Epilogue::of(node).map(drop)
     }
 
     fn dtypes(&self, _: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
@@ -69,7 +68,7 @@ impl Operator for Gemm {
             node.int(name, 0)?;
         }
         factors(node)?;
-        Activation::of(node).map(|_| ())
+        elementwise::Epilogue::of(node).map(drop)
     }
 
     fn dtypes(&self, _: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
@@ -218,8 +217,8 @@ fn turned(cx: &mut Lowering<'_>, columns: usize) -> Result<()> {
     let strides = if shape.len() == 1 { vec![1] } else { vec![1, rows] };
     cx.alias(0, View { strides, ..View::row_major(buffer, DType::F32, &shape) });
     let bias = cx.constant_bytes(vec![0; 16])?;
-    let activation = Activation::of(cx.node())?;
-    let epilogue = Epilogue { bias, bias_strides: [0, 0], residual: None, output: buffer, activation };
+    let program = elementwise::Epilogue::of(cx.node())?;
+    let epilogue = Epilogue { bias, bias_strides: [0, 0], residual: None, output: buffer, program };
     let packable = Some(Packing { transposed: true });
     Product { a, b, row: false, column: false, scale: 1.0, bias_scale: 1.0, packable, weight: 0 }
         .emit_sizes(cx, &sizes, &epilogue)

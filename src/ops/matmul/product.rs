@@ -6,7 +6,8 @@ use crate::plan::lower::{BufferId, DeviceClass, Emit, GatherBy, Lowering, View, 
 use crate::plan::params::by_name;
 use crate::tensor::{Tensor, checked_len};
 
-use crate::ops::activation::Activation;
+use crate::kernel::Kernel;
+use crate::ops::elementwise;
 use crate::ops::grid::linear_grid;
 
 /// Most requests whose rows are gathered: the words of the kernels' parameter `gather`.
@@ -58,7 +59,8 @@ pub(super) struct Epilogue {
     pub(super) bias_strides: [usize; 2],
     pub(super) residual: Option<BufferId>,
     pub(super) output: BufferId,
-    pub(super) activation: Activation,
+    /// What is done to each result.
+    pub(super) program: elementwise::Epilogue,
 }
 
 impl Product {
@@ -132,7 +134,7 @@ impl Product {
         };
         let residual = cx.input(3).is_some().then(|| cx.contiguous(3)).transpose()?.map(|view| view.buffer);
         let output = cx.output(0).buffer;
-        Ok(Epilogue { bias, bias_strides, residual, output, activation: Activation::of(cx.node())? })
+        Ok(Epilogue { bias, bias_strides, residual, output, program: elementwise::Epilogue::of(cx.node())? })
     }
 
     /// The bias by row (of all batches) and column; expanded first if it varies otherwise.
@@ -218,7 +220,8 @@ impl Product {
             ("right_width", width),
             ("right_step", width_step),
         ];
-        let params = self.params("matmul_lanes", epilogue, &numbers, &lists)?;
+        let kernel = epilogue.program.kernel("matmul_lanes")?;
+        let params = self.params(&kernel, epilogue, &numbers, &lists)?;
         let whole = sizes.columns.is_multiple_of(4);
         let flag = |flag| f64::from(u8::from(flag));
         let variant = [("TALL", flag(tall)), ("WHOLE", flag(whole)), ("SINGLE", flag(sizes.rows == 1))];
@@ -226,7 +229,7 @@ impl Product {
         // Gathered rows fill one tile: the short one if there is one row each, else the tall one.
         let constants = [("SINGLE", 0.0), ("TALL", flag(sizes.rows > 1))];
         let by = (GATHERED.min(16 / sizes.rows), constants.as_slice());
-        self.emit(cx, "matmul_lanes", right, &variant, grid, &params, sizes, epilogue, by)?;
+        self.emit(cx, &kernel, right, &variant, grid, &params, sizes, epilogue, by)?;
         Ok(true)
     }
 
@@ -248,27 +251,26 @@ impl Product {
             ("right_row", sizes.b[0]),
             ("right_column", sizes.b[1]),
         ];
-        let params = self.params("matmul_tile", epilogue, &numbers, &lists)?;
+        let kernel = epilogue.program.kernel("matmul_tile")?;
+        let params = self.params(&kernel, epilogue, &numbers, &lists)?;
         let by_rows = |strides: [usize; 2]| f64::from(u8::from(strides[0] < strides[1]));
         let variant = [("LEFT_ROWS", by_rows(sizes.a)), ("RIGHT_ROWS", by_rows(sizes.b))];
         let tiles = sizes.batches() * sizes.rows.div_ceil(32) * sizes.columns.div_ceil(32);
         let right = self.right(cx)?;
         let grid = linear_grid(tiles as u64)?;
         let by = (GATHERED.min(32 / sizes.rows), [].as_slice());
-        self.emit(cx, "matmul_tile", right, &variant, grid, &params, sizes, epilogue, by)
+        self.emit(cx, &kernel, right, &variant, grid, &params, sizes, epilogue, by)
     }
 
     /// The parameters of a kernel: what both have, and its own numbers and lists.
     fn params<const N: usize>(
         &self,
-        kernel: &str,
+        kernel: &Kernel,
         epilogue: &Epilogue,
         numbers: &[(&str, usize)],
         lists: &[(&str, [u32; N])],
     ) -> Result<Vec<u32>> {
         let mut all = vec![
-            ("alpha", [epilogue.activation.alpha.to_bits()]),
-            ("beta", [epilogue.activation.beta.to_bits()]),
             ("scale", [self.scale.to_bits()]),
             ("bias_scale", [self.bias_scale.to_bits()]),
             ("bias_row", [word(epilogue.bias_strides[0])?]),
@@ -279,15 +281,16 @@ impl Product {
         }
         let numbers = all.iter().map(|(name, number)| (*name, number.as_slice()));
         let lists = lists.iter().map(|(name, list)| (*name, list.as_slice()));
-        let lists = lists.chain([("gather", [0; GATHERED].as_slice())]);
-        by_name(kernel, &numbers.chain(lists).collect::<Vec<_>>())
+        let program = epilogue.program.words()?;
+        let lists = lists.chain([("gather", [0; GATHERED].as_slice()), ("epilogue", program.as_slice())]);
+        by_name(&kernel.name, &numbers.chain(lists).collect::<Vec<_>>())
     }
 
     #[allow(clippy::too_many_arguments)]
     fn emit(
         &self,
         cx: &mut Lowering<'_>,
-        kernel: &'static str,
+        kernel: &Kernel,
         right: BufferId,
         variant: &[(&str, f64)],
         grid: [u32; 3],
@@ -296,13 +299,10 @@ impl Product {
         epilogue: &Epilogue,
         (width, gathered): (usize, &[(&str, f64)]),
     ) -> Result<()> {
-        let mut constants = vec![
-            ("ACTIVATION", epilogue.activation.code),
-            ("RESIDUAL", f64::from(u8::from(epilogue.residual.is_some()))),
-        ];
+        let mut constants = vec![("RESIDUAL", f64::from(u8::from(epilogue.residual.is_some())))];
         constants.extend(variant);
         let emit = Emit {
-            kernel,
+            kernel: &kernel.name,
             constants: &constants,
             grid,
             operands: &[

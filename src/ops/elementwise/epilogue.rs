@@ -1,0 +1,52 @@
+//! What a product or a convolution does to each of its results: an elementwise program of one input.
+
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::graph::Node;
+use crate::kernel::Kernel;
+use crate::tensor::DType;
+
+use super::dispatch::constant_words;
+use super::generate;
+use super::program::Program;
+
+/// The program behind a kernel, if there is one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Epilogue(Option<Program>);
+
+impl Epilogue {
+    /// What the attributes of a fused node say (those of [`Program::to_attrs`]); none outside the domain `fascine`.
+    ///
+    /// # Errors
+    /// `InvalidModel` if they make no program of one f32.
+    pub fn of(node: &Node) -> Result<Epilogue> {
+        if node.domain != "fascine" || !node.attrs.contains_key("codes") {
+            return Ok(Epilogue(None));
+        }
+        let program = Program::from_attrs(node, 1)?;
+        if program.dtype != DType::F32 {
+            return Err(Error::invalid_model(format!("an epilogue to {}", program.dtype)));
+        }
+        Ok(Epilogue(Some(program)))
+    }
+
+    /// The kernel `base` of the library with the program at its end.
+    ///
+    /// # Errors
+    /// `Internal` if two kernels would have one name.
+    pub(in crate::ops) fn kernel(&self, base: &'static str) -> Result<Arc<Kernel>> {
+        generate::with_epilogue(base, self.0.as_ref())
+    }
+
+    /// The words of the kernel's parameter `epilogue`.
+    ///
+    /// # Errors
+    /// `Input` if a constant does not fit the device's 32 bits.
+    pub(in crate::ops) fn words(&self) -> Result<Vec<u32>> {
+        let constants = self.0.as_ref().map(constant_words).transpose()?.unwrap_or_default();
+        let mut words = vec![0; generate::epilogue_len(constants.len())];
+        words[1..=constants.len()].copy_from_slice(&constants);
+        Ok(words)
+    }
+}

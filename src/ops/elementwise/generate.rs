@@ -1,0 +1,283 @@
+//! The kernel of a program: WGSL that loads its inputs, runs its steps one after the other as calls of
+//! `shaders/functions/operations.wgsl`, and stores the result; or the function that runs it behind a product.
+//!
+//! A fused program computes what its nodes compute one by one. Drivers cancel, contract and reassociate f32 arithmetic across
+//! steps (Mesa takes x + c - c for x, and the square of a root for its operand), so a result that such arithmetic reads is
+//! first joined with a word of the parameters that is zero, which no compiler knows.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::kernel::{Kernel, library};
+
+use super::program::{Program, Ref, Step};
+
+/// How the kernel reads an input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Read {
+    /// As the result lies.
+    Flat,
+    /// One element.
+    Scalar,
+    /// Four neighbours, strided further out.
+    Vector,
+    /// One for four neighbours, strided further out.
+    Splat,
+    /// One by one.
+    Strided,
+}
+
+impl Read {
+    fn letter(self) -> char {
+        match self {
+            Read::Flat => 'f',
+            Read::Scalar => 'c',
+            Read::Vector => 'v',
+            Read::Splat => 's',
+            Read::Strided => 'g',
+        }
+    }
+
+    /// Whether it goes by strides.
+    pub(super) fn is_strided(self) -> bool {
+        match self {
+            Read::Flat | Read::Scalar => false,
+            Read::Vector | Read::Splat | Read::Strided => true,
+        }
+    }
+}
+
+/// The longest name that tells a kernel by itself; longer ones end in a hash.
+const NAME: usize = 96;
+
+/// The kernel that runs `program` over inputs read so, in `rank` dimensions where they are strided. Its bindings are the
+/// inputs and the result; its parameters, words by their names: `vectors` (groups of four elements of the result), `last` (the
+/// index of its last element), `zero`, `size0` and so on (dimensions from the innermost), of input k `offsetK` and `strideK_0`
+/// and so on where it has them, and the constants `c0` and so on.
+///
+/// # Errors
+/// `Internal` if two kernels would have one name.
+pub(super) fn kernel(program: &Program, reads: &[Read], rank: usize) -> Result<Arc<Kernel>> {
+    let mut name = String::from("elementwise-");
+    name.extend(reads.iter().map(|read| read.letter()));
+    if reads.iter().any(|read| read.is_strided()) {
+        let _ = write!(name, "{rank}");
+    }
+    let _ = write!(name, ":{}", notation(&program.steps));
+    library::composed(&shortened(name), || text(program, reads, rank))
+}
+
+/// The kernel `base` with `program` as its function `epilogue`; `None` is no program.
+///
+/// # Errors
+/// As [`kernel`].
+pub(super) fn with_epilogue(base: &'static str, program: Option<&Program>) -> Result<Arc<Kernel>> {
+    let Some(program) = program else { return Ok(library::get(base)) };
+    let name = shortened(format!("{base}:{}", notation(&program.steps)));
+    library::composed(&name, || library::with_epilogue(base, &epilogue(program)))
+}
+
+/// The constants of an epilogue as its kernel takes them: a zero, then the program's, filled up to whole vectors.
+pub(super) fn epilogue_len(constants: usize) -> usize {
+    (1 + constants).next_multiple_of(4)
+}
+
+/// The steps in short.
+fn notation(steps: &[Step]) -> String {
+    let step = |step: &Step| {
+        let args: Vec<String> = step.args.iter().map(|arg| variable(*arg)).collect();
+        format!("{}({})", step.code.function(), args.join(","))
+    };
+    steps.iter().map(step).collect::<Vec<_>>().join(";")
+}
+
+fn shortened(name: String) -> String {
+    if name.len() <= NAME {
+        return name;
+    }
+    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
+    format!("{}~{hash:016x}", &name[..NAME])
+}
+
+fn variable(arg: Ref) -> String {
+    match arg {
+        Ref::Input(k) => format!("x{k}"),
+        Ref::Step(k) => format!("s{k}"),
+        Ref::Constant(k) => format!("c{k}"),
+    }
+}
+
+/// The steps, one a line, each indented; inputs, constants and `zero` are there.
+fn steps(program: &Program) -> String {
+    let mut out = String::new();
+    for (index, step) in program.steps.iter().enumerate() {
+        let mut args: Vec<String> = Vec::with_capacity(step.args.len());
+        for (place, &arg) in step.args.iter().enumerate() {
+            let from_float = matches!(arg, Ref::Step(_)) && step.code.merges();
+            let again = step.code.merges() && !matches!(arg, Ref::Constant(_)) && step.args[..place].contains(&arg);
+            args.push(match (again, from_float) {
+                (true, _) => format!("({} | zero)", variable(arg)),
+                (false, true) => format!("({} ^ zero)", variable(arg)),
+                (false, false) => variable(arg),
+            });
+        }
+        let _ = writeln!(out, "    let s{index} = {}({});", step.code.function(), args.join(", "));
+    }
+    out
+}
+
+/// The function that computes `program` of one value.
+fn epilogue(program: &Program) -> String {
+    let vectors = epilogue_len(program.constants.len()) / 4;
+    let mut out = format!("const EPILOGUE: u32 = {vectors}u;\nfn epilogue(x: vec4<f32>) -> vec4<f32> {{\n");
+    let word = |k: usize| format!("vec4(params.epilogue[{}][{}])", k / 4, k % 4);
+    let _ = writeln!(out, "    let zero = {};", word(0));
+    out += "    let x0 = bitcast<vec4<u32>>(x) ^ zero;\n";
+    for k in 0..program.constants.len() {
+        let _ = writeln!(out, "    let c{k} = {};", word(1 + k));
+    }
+    out += &steps(program);
+    let _ = writeln!(out, "    return bitcast<vec4<f32>>(s{});\n}}", program.steps.len() - 1);
+    out
+}
+
+fn text(program: &Program, reads: &[Read], rank: usize) -> String {
+    let mut fields = String::from("    vectors: u32,\n    last: u32,\n    zero: u32,\n");
+    let mut bindings = String::new();
+    let mut helpers = String::new();
+    let mut body = String::new();
+    if reads.iter().any(|read| read.is_strided()) {
+        (0..rank).for_each(|axis| fields += &format!("    size{axis}: u32,\n"));
+    }
+    for (k, &read) in reads.iter().enumerate() {
+        let _ = writeln!(bindings, "@group(0) @binding({k}) var<storage, read> in{k}: array<vec4<u32>>;");
+        if read != Read::Flat {
+            let _ = writeln!(fields, "    offset{k}: u32,");
+        }
+        if read.is_strided() {
+            (0..rank).for_each(|axis| fields += &format!("    stride{k}_{axis}: u32,\n"));
+            helpers += &locate(k, rank);
+        }
+        let one = |at: &str| format!("in{k}[{at} >> 2u][{at} & 3u]");
+        match read {
+            Read::Flat => body += &format!("    let x{k} = in{k}[v];\n"),
+            Read::Scalar => body += &format!("    let x{k} = vec4({});\n", one(&format!("params.offset{k}"))),
+            Read::Vector => body += &format!("    let x{k} = in{k}[locate{k}(v * 4u) >> 2u];\n"),
+            Read::Splat => {
+                let _ = writeln!(body, "    let at{k} = locate{k}(v * 4u);");
+                let _ = writeln!(body, "    let x{k} = vec4({});", one(&format!("at{k}")));
+            }
+            Read::Strided => {
+                let mut ones = Vec::new();
+                for lane in 0..4 {
+                    let _ = writeln!(body, "    let at{k}_{lane} = locate{k}(min(v * 4u + {lane}u, params.last));");
+                    ones.push(one(&format!("at{k}_{lane}")));
+                }
+                let _ = writeln!(body, "    let x{k} = vec4({});", ones.join(", "));
+            }
+        }
+    }
+    for k in 0..program.constants.len() {
+        let _ = writeln!(fields, "    c{k}: u32,");
+        let _ = writeln!(body, "    let c{k} = vec4(params.c{k});");
+    }
+    let steps = steps(program);
+    if steps.contains("zero)") {
+        body += "    let zero = vec4(params.zero);\n";
+    }
+    let (result, uniform, last) = (reads.len(), reads.len() + 1, program.steps.len() - 1);
+    format!(
+        "struct Params {{\n{fields}}}\n
+{bindings}@group(0) @binding({result}) var<storage, read_write> result: array<vec4<u32>>;
+@group(0) @binding({uniform}) var<uniform> params: Params;
+{helpers}
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {{
+    let v = (group.x + group.y * 32768u) * 64u + local;
+    if v >= params.vectors {{
+        return;
+    }}
+{body}{steps}    result[v] = s{last};\n}}\n"
+    )
+}
+
+/// The function that finds an element of the result in input `k`.
+fn locate(k: usize, rank: usize) -> String {
+    let mut out =
+        format!("\nfn locate{k}(index: u32) -> u32 {{\n    var rest = index;\n    var at = params.offset{k};\n");
+    for axis in 0..rank - 1 {
+        let _ = writeln!(out, "    at += rest % params.size{axis} * params.stride{k}_{axis};");
+        let _ = writeln!(out, "    rest /= params.size{axis};");
+    }
+    let _ = writeln!(out, "    return at + rest * params.stride{k}_{};\n}}", rank - 1);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::codes::{Code, Scalar};
+    use super::*;
+    use crate::tensor::DType;
+
+    fn program(steps: &[(Code, &[Ref])], inputs: usize, constants: usize) -> Program {
+        let steps = steps.iter().map(|(code, args)| Step { code: *code, args: args.to_vec() }).collect();
+        Program { inputs, steps, constants: vec![Scalar::F(1.0); constants], dtype: DType::F32 }
+    }
+
+    #[test]
+    fn every_operation_and_every_way_of_reading_makes_a_valid_kernel() {
+        let reads = [Read::Flat, Read::Scalar, Read::Vector, Read::Splat, Read::Strided];
+        for &code in Code::ALL {
+            let args: Vec<Ref> = (0..code.arity()).map(Ref::Input).collect();
+            for (at, &read) in reads.iter().enumerate() {
+                let program = program(&[(code, &args)], args.len(), 0);
+                let kernel = kernel(&program, &vec![read; args.len()], 1 + at).unwrap();
+                assert_eq!(kernel.bindings.len(), args.len() + 1);
+            }
+        }
+    }
+
+    #[test]
+    fn the_same_program_is_the_same_kernel_and_the_constants_are_not_part_of_it() {
+        let mut p = program(&[(Code::MulF, &[Ref::Input(0), Ref::Constant(0)])], 1, 1);
+        let first = kernel(&p, &[Read::Flat], 1).unwrap();
+        assert_eq!(first.name, "elementwise-f:mul_f(x0,c0)");
+        p.constants[0] = Scalar::F(2.0);
+        assert!(Arc::ptr_eq(&first, &kernel(&p, &[Read::Flat], 1).unwrap()));
+        assert!(!Arc::ptr_eq(&first, &kernel(&p, &[Read::Scalar], 1).unwrap()));
+        let text = first.text.clone();
+        drop(first);
+        assert_eq!(kernel(&p, &[Read::Flat], 3).unwrap().text, text);
+    }
+
+    #[test]
+    fn what_a_driver_could_merge_is_kept_apart_and_nothing_else() {
+        let x = Ref::Input(0);
+        #[rustfmt::skip]
+        let cases: [(&[(Code, &[Ref])], &[&str]); 5] = [
+            (&[(Code::SubF, &[x, x])], &["sub_f(x0, (x0 | zero))"]),
+            (&[(Code::SqrtF, &[x]), (Code::MulF, &[Ref::Step(0), Ref::Step(0)])], &["mul_f((s0 ^ zero), (s0 | zero))"]),
+            (&[(Code::NegF, &[x]), (Code::ReluF, &[Ref::Step(0)])], &["neg_f(x0)", "relu_f(s0)"]),
+            (&[(Code::AddF, &[x, Ref::Constant(0)]), (Code::SubF, &[Ref::Step(0), Ref::Constant(0)])], &["sub_f((s0 ^ zero), c0)"]),
+            (&[(Code::AddI, &[x, x]), (Code::SubI, &[Ref::Step(0), x])], &["add_i(x0, x0)", "sub_i(s0, x0)"]),
+        ];
+        for (steps, wanted) in cases {
+            let kernel = kernel(&program(steps, 1, 1), &[Read::Flat], 1).unwrap();
+            let lacks = wanted.iter().find(|line| !kernel.text.contains(&format!("= {line};")));
+            assert_eq!(lacks, None, "{}", kernel.text);
+        }
+    }
+
+    #[test]
+    fn long_programs_have_short_names() {
+        let mut steps: Vec<(Code, Vec<Ref>)> = vec![(Code::NegF, vec![Ref::Input(0)])];
+        for k in 0..60 {
+            steps.push((Code::TanhF, vec![Ref::Step(k)]));
+        }
+        let steps: Vec<(Code, &[Ref])> = steps.iter().map(|(code, args)| (*code, args.as_slice())).collect();
+        let a = kernel(&program(&steps, 1, 0), &[Read::Flat], 1).unwrap();
+        let b = kernel(&program(&steps[..60], 1, 0), &[Read::Flat], 1).unwrap();
+        assert!(a.name.len() < NAME + 20 && a.name != b.name, "{} {}", a.name, b.name);
+    }
+}
