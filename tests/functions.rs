@@ -1,5 +1,5 @@
 //! How exact the functions of `shaders/functions/` are: the device against 64-bit floats on the host, in units of the last
-//! place, over random and hard arguments. `docs/numerics.md` has the table, which `FASCINE_BLESS=1` writes anew.
+//! place, over random and hard arguments. `docs/numerics.md` has the table, which the test prints.
 //!
 //! WGSL lets a device flush denormals: where argument or result is one, 0 passes for it.
 

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use common::direct::{direct, target};
+use fascine::graph::builder::GraphBuilder;
 use fascine::graph::{Attr, Dim, Graph, Node, Value};
 use fascine::plan::lower::DeviceClass;
 use fascine::plan::{ModelWeights, plan};
@@ -268,4 +269,87 @@ fn every_node_that_overflowed_is_named() {
     let done = request(2).unwrap();
     assert_eq!(done.output("also").unwrap().as_slice::<i64>().unwrap(), [2 << 20]);
     assert_eq!(runtime.stats().unwrap().outcomes.failed, 1);
+}
+
+/// A graph of one or more nodes, its inputs, and what it gives or why not.
+type Faulty = (Graph, Vec<Tensor>, Result<Tensor, &'static str>);
+
+fn of<T: fascine::tensor::Element>(values: &[T]) -> Tensor {
+    Tensor::new([values.len()], values.to_vec()).unwrap()
+}
+
+/// One node on inputs that come with the request; constants are inputs that do not.
+fn node_of(op: &str, fmod: i64, inputs: &[Tensor], constant: Option<Tensor>) -> Graph {
+    let mut b = GraphBuilder::new(18);
+    let mut ids: Vec<_> = (inputs.iter().enumerate())
+        .map(|(k, x)| b.input(&format!("x{k}"), x.dtype(), [x.len().to_string().as_str()]))
+        .collect();
+    ids.extend(constant.map(|tensor| b.constant(tensor)));
+    let attrs = (op == "Mod").then_some(("fmod", Attr::Int(fmod)));
+    let y = b.node(op, ids, attrs);
+    b.finish([y])
+}
+
+fn faults() -> Vec<Faulty> {
+    let zero = Err("a division");
+    let node = |op, fmod, inputs: [Tensor; 2], want| (node_of(op, fmod, &inputs, None), inputs.to_vec(), want);
+    let low = i32::MIN;
+    let mut list: Vec<Faulty> = vec![
+        node("Div", 0, [of(&[7, -7, low, low]), of(&[2, 2, -1, 1])], Ok(of(&[3, -3, low, low]))),
+        node("Div", 0, [of(&[7, 1]), of(&[1, 0])], zero.clone()),
+        node("Div", 0, [of(&[-128i8, 7]), of(&[-1i8, -2])], Ok(of(&[-128i8, -3]))),
+        node("Div", 0, [of(&[7u8]), of(&[0u8])], zero.clone()),
+        node("Div", 0, [of(&[u32::MAX, 9]), of(&[2u32, 4])], Ok(of(&[u32::MAX / 2, 2]))),
+        node("Div", 0, [of(&[7u32]), of(&[0u32])], zero.clone()),
+        node("Div", 0, [of(&[7i64]), of(&[0i64])], zero.clone()),
+        node("Mod", 0, [of(&[7, -7, 7, -7, low]), of(&[3, 3, -3, -3, -1])], Ok(of(&[1, 2, -2, -1, 0]))),
+        node("Mod", 1, [of(&[7, -7, 7, -7, low]), of(&[3, 3, -3, -3, -1])], Ok(of(&[1, -1, 1, -1, 0]))),
+        node("Mod", 0, [of(&[7]), of(&[0])], zero.clone()),
+        node("Mod", 1, [of(&[7]), of(&[0])], zero.clone()),
+        node("Mod", 0, [of(&[7u16]), of(&[0u16])], zero.clone()),
+        node("Mod", 0, [of(&[7i64, -7]), of(&[4i64, 4])], Ok(of(&[3i64, 1]))),
+        node("Mod", 0, [of(&[7i64]), of(&[0i64])], zero.clone()),
+        node("Pow", 0, [of(&[37, 17, 2, 3, -2]), of(&[1.0f32, 4.0, 30.0, 19.0, 3.0])], Ok(of(&[37, 83521, 1 << 30, 1_162_261_467, -8]))),
+    ];
+    // Divisors that are constants.
+    let x = of(&[9, low]);
+    for (divisor, want) in [(of(&[2, -1]), Ok(of(&[4, low]))), (of(&[2, 0]), zero)] {
+        list.push((node_of("Div", 0, std::slice::from_ref(&x), Some(divisor)), vec![x.clone()], want));
+    }
+    for (index, want) in [(vec![0i64, -1, 2], Ok(of(&[5, 7, 7]))), (vec![1, 3], Err("an index")), (vec![-4], Err("an index"))] {
+        let inputs = [of(&[5, 6, 7]), of(&index)];
+        list.push((node_of("Gather", 0, &inputs, None), inputs.to_vec(), want));
+    }
+    // Casts one after the other.
+    for (to, want) in [(3, vec![-56.0f32, -1.0, 127.0]), (5, vec![200.0, 255.0, 127.0]), (12, vec![200.0, 255.0, 127.0])] {
+        let mut b = GraphBuilder::new(18);
+        let x = b.input("x0", DType::U8, ["3"]);
+        let y = b.node("Cast", [x], [("to", Attr::Int(to))]);
+        let z = b.node("Cast", [y], [("to", Attr::Int(1))]);
+        list.push((b.finish([z]), vec![of(&[200u8, 255, 127])], Ok(of(&want))));
+    }
+    list
+}
+
+#[test]
+fn divisors_indices_and_casts_are_right_or_errors_of_the_request() {
+    let mut wrong = Vec::new();
+    for class in [DeviceClass::Cpu, DeviceClass::Gpu] {
+        for (graph, inputs, want) in faults() {
+            let shapes: Vec<Vec<usize>> = inputs.iter().map(|tensor| tensor.shape().to_vec()).collect();
+            let weights = Arc::new(ModelWeights::new());
+            let got = plan(&graph, &shapes, &weights, &target(class))
+                .and_then(|plan| direct().run(&plan, &weights, &inputs))
+                .map(|mut outputs| outputs.remove(0));
+            let right = match (&got, &want) {
+                (Ok(got), Ok(want)) => got == want,
+                (Err(error), Err(part)) => error.message().contains(part),
+                (Ok(_), Err(_)) | (Err(_), Ok(_)) => false,
+            };
+            if !right {
+                wrong.push(format!("{class:?} {} of {inputs:?}: got {got:?}, want {want:?}", graph.nodes[0].op));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
