@@ -72,7 +72,7 @@ fn parameter_structs_are_those_of_the_kernels() {
         super::norm::LAYOUTS,
         super::reduce::LAYOUTS,
         super::rnn::LAYOUTS,
-        crate::plan::lower::LAYOUTS,
+        crate::lower::LAYOUTS,
     ];
     let layouts: Vec<&Layout> = tables.into_iter().flatten().collect();
     let wrong: Vec<String> =
