@@ -111,7 +111,7 @@ fn planned(zoo: &Path, member: &Member, parallelism: u32) -> Result<ModelTable> 
         _ => error,
     })?;
     infer::infer(&mut graph)?;
-    let _: rewrite::Report = optimise::optimise(&mut graph);
+    let _: optimise::Report = optimise::optimise(&mut graph);
     let size = |dim: &Dim| match dim {
         Dim::Known(size) => Ok(*size),
         Dim::Symbol(symbol) => {
