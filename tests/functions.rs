@@ -14,8 +14,9 @@ use std::sync::Arc;
 use common::direct::{direct, target};
 use fascine::graph::Attr;
 use fascine::graph::builder::GraphBuilder;
-use fascine::plan::lower::DeviceClass;
-use fascine::plan::{ModelWeights, plan};
+use fascine::lower::DeviceClass;
+use fascine::lower::ModelWeights;
+use fascine::plan::plan;
 use fascine::tensor::{DType, Tensor};
 
 /// Where arguments are taken from.
@@ -136,7 +137,15 @@ fn hard() -> Vec<f32> {
     let mut list = vec![0.0, f32::MIN_POSITIVE, f32::MAX, f32::INFINITY, f32::NAN, 1e-8, 1e-4, 0.35, 0.4, 0.5, 0.625];
     list.extend([0.921_875, 1.0, 2.0, 4.0, 20.0, 88.722_83, 88.722_84, 89.0, 89.41, 89.42, 103.97, 104.1, 1e9, 1e8]);
     // Close to multiples of pi/2.
-    list.extend([1.570_796_4, 3.141_592_7, 355.0, 710.0, 16_367_173.0 * 4.0, 5.372_186e8, 1.717_986_9e10]);
+    list.extend([
+        std::f32::consts::FRAC_PI_2,
+        std::f32::consts::PI,
+        355.0,
+        710.0,
+        16_367_173.0 * 4.0,
+        5.372_186e8,
+        1.717_987e10,
+    ]);
     list.extend((1..200).map(|k| (f64::from(k) * std::f64::consts::FRAC_PI_2) as f32));
     list.extend((0..128).map(|e| f32::from_bits((e * 2 + 1) << 23)));
     let beside = |x: f32| [x, f32::from_bits(x.to_bits().saturating_sub(1)), f32::from_bits(x.to_bits() + 1)];
@@ -290,7 +299,8 @@ fn remainders_of_floats_are_exact() {
         .filter(|&(&(x, y), &got)| {
             let want = x % y;
             let same = got.to_bits() == want.to_bits() || (got.is_nan() && want.is_nan());
-            !same && !(denormal(want) && got == 0.0) && !denormal(x) && !denormal(y)
+            let flushed = denormal(x) || denormal(y) || (denormal(want) && got == 0.0);
+            !(same || flushed)
         })
         .take(20)
         .collect();

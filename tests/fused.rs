@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use common::direct::{direct, target};
 use fascine::graph::builder::GraphBuilder;
-use fascine::graph::infer::infer;
-use fascine::graph::rewrite::optimise;
 use fascine::graph::{Graph, ValueId};
-use fascine::plan::lower::DeviceClass;
-use fascine::plan::{ModelWeights, plan};
+use fascine::lower::DeviceClass;
+use fascine::lower::ModelWeights;
+use fascine::optimise::infer::infer;
+use fascine::optimise::optimise;
+use fascine::plan::plan;
 use fascine::tensor::{DType, Tensor};
 
 /// Values on which arithmetic rounds, overflows, or is none.

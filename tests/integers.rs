@@ -11,8 +11,9 @@ use std::sync::Arc;
 use common::direct::{direct, target};
 use fascine::graph::builder::GraphBuilder;
 use fascine::graph::{Attr, Dim, Graph, Node, Value};
-use fascine::plan::lower::DeviceClass;
-use fascine::plan::{ModelWeights, plan};
+use fascine::lower::DeviceClass;
+use fascine::lower::ModelWeights;
+use fascine::plan::plan;
 use fascine::runtime::Drive;
 use fascine::{DType, ErrorKind, Options, Runtime, Tensor};
 
@@ -309,19 +310,28 @@ fn faults() -> Vec<Faulty> {
         node("Mod", 0, [of(&[7u16]), of(&[0u16])], zero.clone()),
         node("Mod", 0, [of(&[7i64, -7]), of(&[4i64, 4])], Ok(of(&[3i64, 1]))),
         node("Mod", 0, [of(&[7i64]), of(&[0i64])], zero.clone()),
-        node("Pow", 0, [of(&[37, 17, 2, 3, -2]), of(&[1.0f32, 4.0, 30.0, 19.0, 3.0])], Ok(of(&[37, 83521, 1 << 30, 1_162_261_467, -8]))),
+        node(
+            "Pow",
+            0,
+            [of(&[37, 17, 2, 3, -2]), of(&[1.0f32, 4.0, 30.0, 19.0, 3.0])],
+            Ok(of(&[37, 83521, 1 << 30, 1_162_261_467, -8])),
+        ),
     ];
     // Divisors that are constants.
     let x = of(&[9, low]);
     for (divisor, want) in [(of(&[2, -1]), Ok(of(&[4, low]))), (of(&[2, 0]), zero)] {
         list.push((node_of("Div", 0, std::slice::from_ref(&x), Some(divisor)), vec![x.clone()], want));
     }
-    for (index, want) in [(vec![0i64, -1, 2], Ok(of(&[5, 7, 7]))), (vec![1, 3], Err("an index")), (vec![-4], Err("an index"))] {
+    for (index, want) in
+        [(vec![0i64, -1, 2], Ok(of(&[5, 7, 7]))), (vec![1, 3], Err("an index")), (vec![-4], Err("an index"))]
+    {
         let inputs = [of(&[5, 6, 7]), of(&index)];
         list.push((node_of("Gather", 0, &inputs, None), inputs.to_vec(), want));
     }
     // Casts one after the other.
-    for (to, want) in [(3, vec![-56.0f32, -1.0, 127.0]), (5, vec![200.0, 255.0, 127.0]), (12, vec![200.0, 255.0, 127.0])] {
+    for (to, want) in
+        [(3, vec![-56.0f32, -1.0, 127.0]), (5, vec![200.0, 255.0, 127.0]), (12, vec![200.0, 255.0, 127.0])]
+    {
         let mut b = GraphBuilder::new(18);
         let x = b.input("x0", DType::U8, ["3"]);
         let y = b.node("Cast", [x], [("to", Attr::Int(to))]);

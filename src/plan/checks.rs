@@ -2,23 +2,12 @@
 //! operator does not take, has a report, one granule for each, which is cleared before the first dispatch and read back with
 //! the outputs.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
+
+use crate::lower::Check;
+use crate::lower::repr::GRANULE;
 
 use super::Operand;
-use super::repr::GRANULE;
-
-/// A dispatch that may report.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Check {
-    /// The node concerned.
-    pub node: String,
-    /// Its operator.
-    pub operator: String,
-    /// The kind of error that it is.
-    pub kind: ErrorKind,
-    /// What has happened if it reports: a phrase.
-    pub what: &'static str,
-}
 
 /// The checks of a plan, in the order of the granules of their report.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,6 +42,7 @@ impl Checks {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
     use crate::plan::Place;
 
     #[test]

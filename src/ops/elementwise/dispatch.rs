@@ -1,10 +1,10 @@
 //! The dispatch of a chain: how each input is read, and the parameters.
 
 use crate::error::{Error, Result};
-use crate::ops::grid::item_grid;
-use crate::plan::lower::{BufferId, Emit, Lowering, View, word};
-use crate::plan::params::by_name;
-use crate::plan::{Cost, collapse};
+use crate::lower::grid::item_grid;
+use crate::lower::params::by_name;
+use crate::lower::{BufferId, Emit, Lowering, View, word};
+use crate::lower::{Cost, collapse};
 
 use super::codes::Scalar;
 use super::generate::{Read, kernel};

@@ -6,11 +6,12 @@ use super::symbolic::{int, rule};
 use super::{INDEX, arity, axis, dtype, host, integers, of_type, required, sized};
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Node;
-use crate::ops::grid::item_grid;
-use crate::ops::{Fact, Operator};
-use crate::plan::Cost;
-use crate::plan::lower::{BufferId, Emit, Lowering, View, word};
-use crate::plan::repr::heap_bytes;
+use crate::lower::Cost;
+use crate::lower::Fact;
+use crate::lower::grid::item_grid;
+use crate::lower::repr::heap_bytes;
+use crate::lower::{BufferId, Emit, Lowering, View, word};
+use crate::ops::Operator;
 use crate::tensor::{DType, Tensor, checked_len};
 
 pub(super) struct Gather;
