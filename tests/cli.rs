@@ -100,15 +100,16 @@ fn check_without_sizes_names_the_open_dimensions() {
 
 /// A model of these nodes, each from `x` (f32[2]) to an output of its own.
 fn model(nodes: &[(&str, &str)]) -> Vec<u8> {
-    use rten_onnx::onnx::{
-        DataType, Dimension, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorShapeProto, TypeProto,
-        TypeProtoTensor, ValueInfoProto,
+    use fascine::onnx::proto::{
+        DataType, Dimension, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorShapeProto, TensorType,
+        TypeProto, TypeValue, ValueInfoProto,
     };
+    use prost::Message as _;
     let some = |text: &str| Some(text.to_owned());
     let info = |name: &str| {
         let dim = vec![Dimension { dim_value: Some(2), dim_param: None }];
-        let tensor = TypeProtoTensor { elem_type: Some(DataType::FLOAT), shape: Some(TensorShapeProto { dim }) };
-        ValueInfoProto { name: some(name), r#type: Some(TypeProto { tensor_type: Some(tensor), sequence: None }) }
+        let tensor = TensorType { elem_type: Some(DataType::Float.into()), shape: Some(TensorShapeProto { dim }) };
+        ValueInfoProto { name: some(name), r#type: Some(TypeProto { value: Some(TypeValue::Tensor(tensor)) }) }
     };
     let node = |&(name, op): &(&str, &str)| NodeProto {
         name: some(name),
@@ -124,7 +125,7 @@ fn model(nodes: &[(&str, &str)]) -> Vec<u8> {
         ..GraphProto::default()
     };
     let opset_import = vec![OperatorSetIdProto { domain: some(""), version: Some(17) }];
-    ModelProto { ir_version: Some(8), opset_import, graph: Some(graph), ..ModelProto::default() }.write_buf().unwrap()
+    ModelProto { ir_version: Some(8), opset_import, graph: Some(graph), ..ModelProto::default() }.encode_to_vec()
 }
 
 #[test]

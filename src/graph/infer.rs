@@ -146,8 +146,22 @@ impl Inference {
 
     fn node(&mut self, graph: &mut Graph, node: &Node) -> Result<()> {
         let at = |error: Error| error.at_node(&node.name, node.operator());
-        if node.attrs.values().any(|attr| *attr == Attr::Subgraph) {
-            return Err(at(Error::unsupported("operators with subgraphs are not supported")));
+        for id in node.inputs.iter().flatten() {
+            if let Some(why) = graph.refused.get(id) {
+                return Err(at(Error::unsupported(why)));
+            }
+        }
+        for (name, attr) in &node.attrs {
+            match attr {
+                Attr::Graph(_) | Attr::Graphs(_) => {
+                    let message = format!("the operator {} with a subgraph is not supported", node.operator());
+                    return Err(at(Error::unsupported(message)));
+                }
+                Attr::Unsupported(why) => {
+                    return Err(at(Error::unsupported(format!("attribute '{name}': {why}"))));
+                }
+                _ => {}
+            }
         }
         let operator = lookup(&node.domain, &node.op)
             .ok_or_else(|| at(Error::unsupported(format!("the operator {} is not supported", node.operator()))))?;
@@ -327,7 +341,7 @@ mod tests {
         let z = b.node("Identity", [y], []);
         let w = b.node("Concat", [x], []);
         let v = b.node("com.acme.Other", [x], []);
-        let u = b.node("If", [x], [("then_branch", Attr::Subgraph)]);
+        let u = b.node("If", [x], [("then_branch", Attr::Graph(Box::default()))]);
         let error = infer(&mut b.finish([z, w, v, u])).unwrap_err();
         let text = error.to_string();
         for part in ["NoSuchOperator_0", "com.acme.Other", "axis", "subgraphs", "opset 17", "f32[n,3]", "4 nodes"] {

@@ -9,6 +9,7 @@ use crate::tensor::{DType, Tensor};
 
 pub mod builder;
 pub mod infer;
+pub mod prune;
 pub mod rewrite;
 mod rules;
 
@@ -35,7 +36,7 @@ impl fmt::Display for Dim {
 }
 
 /// A tensor in the graph: an input, a constant, or a node's output.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Value {
     /// Its name in the file; unique and never empty.
     pub name: String,
@@ -58,12 +59,24 @@ pub enum Attr {
     Ints(Vec<i64>),
     Floats(Vec<f32>),
     Strs(Vec<String>),
-    /// A subgraph (of If, Loop, Scan). Only its presence is kept: no operator takes one.
-    Subgraph,
+    /// A branch or a loop's body.
+    Graph(Box<Subgraph>),
+    Graphs(Vec<Subgraph>),
+    /// One that cannot be represented, with the reason; the node is refused.
+    Unsupported(String),
+}
+
+/// A graph within a node. It names nothing around it: what it takes from there is among its inputs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Subgraph {
+    /// Its inputs are those that the operator gives it, then one for each of `captures`.
+    pub graph: Graph,
+    /// Which of the node's inputs each captured value is. They follow the inputs that the operator has of its own.
+    pub captures: Vec<usize>,
 }
 
 /// One operator applied to values.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Node {
     /// Its name in the file, or one made from its first output.
     pub name: String,
@@ -82,7 +95,7 @@ pub struct Node {
 }
 
 /// A model as nodes in topological order.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Graph {
     /// Its name in the file.
     pub name: String,
@@ -94,6 +107,21 @@ pub struct Graph {
     pub inputs: Vec<ValueId>,
     /// What a request returns.
     pub outputs: Vec<ValueId>,
+    /// Constants that cannot be represented, with the reason; a node that reads one is refused.
+    pub refused: BTreeMap<ValueId, String>,
+    /// Model-local functions whose calls were replaced by their bodies, with the number of calls.
+    pub functions: BTreeMap<String, usize>,
+    /// Nodes `If` that were replaced by one of their branches.
+    pub branches: Vec<Branch>,
+}
+
+/// A node `If` whose condition is constant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Branch {
+    /// The node's name.
+    pub node: String,
+    /// The condition's value.
+    pub taken: bool,
 }
 
 impl Graph {
