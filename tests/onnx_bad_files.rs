@@ -5,13 +5,13 @@
 use std::path::Path;
 
 use fascine::error::{Error, ErrorKind};
-use fascine::graph::infer::infer;
 use fascine::onnx::{self, LoadOptions};
 use fascine::onnx::proto::{
     AttributeProto, DataType, Dimension, FunctionProto, GraphProto, ModelProto, NodeProto,
     OperatorSetIdProto, SparseTensorProto, StringStringEntryProto, TensorProto, TensorShapeProto, TensorType, TypeProto,
     TypeValue, Unread, ValueInfoProto,
 };
+use fascine::optimise::infer::infer;
 use prost::Message as _;
 
 fn some(text: &str) -> Option<String> {
@@ -238,7 +238,7 @@ fn contradictions_are_named() {
         ),
         (
             "subgraph",
-            attribute(AttributeProto { g: Some(GraphProto::default()), ..named(5) }),
+            attribute(AttributeProto { g: Some(Box::default()), ..named(5) }),
             ErrorKind::Unsupported,
             &["subgraph", "n_Identity_y"],
         ),
@@ -304,7 +304,7 @@ fn what_no_output_needs_is_never_refused() {
         node: vec![node("Nonesuch", &["nowhere"], &["q"])],
         ..FunctionProto::default()
     };
-    let cases = [
+    let cases: [(&str, ModelProto); 6] = [
         ("nodes of unknown operators and inputs", extra(strange)),
         ("a missing external file", unread(|| external("missing.bin", "0", "16"))),
         ("an element type", unread(|| TensorProto { data_type: Some(26), ..tensor("w", &[1], 4) })),

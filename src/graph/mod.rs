@@ -1,5 +1,5 @@
 //! The graph of a model: nodes with ONNX semantics, values, constants. Built by `onnx/`, rewritten by
-//! `rewrite/` (constant folding, fusions).
+//! `optimise/` (constant folding, fusions).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,10 +8,7 @@ use crate::error::{Error, Result};
 use crate::tensor::{DType, Tensor};
 
 pub mod builder;
-pub mod infer;
 pub mod prune;
-pub mod rewrite;
-mod rules;
 
 /// Index of a value in its graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -109,7 +106,7 @@ pub struct Graph {
     pub outputs: Vec<ValueId>,
     /// Constants that cannot be represented, with the reason; a node that reads one is refused.
     pub refused: BTreeMap<ValueId, String>,
-    /// Model-local functions whose calls were replaced by their bodies, with the number of calls.
+    /// Functions, the model's own or of the standard, whose calls were replaced by their bodies, with the number of calls.
     pub functions: BTreeMap<String, usize>,
     /// Nodes `If` that were replaced by one of their branches.
     pub branches: Vec<Branch>,

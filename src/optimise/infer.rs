@@ -10,8 +10,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use rten_shape_inference::{InferShapes, InferShapesContext, SymExpr, SymTensor, SymbolGen};
 
 use super::rules::rule;
-use super::{Attr, Dim, Graph, Node, Value};
+use super::versions;
 use crate::error::{Error, ErrorKind, Result};
+use crate::graph::{Attr, Dim, Graph, Node, Value};
 use crate::ops::{Operator, lookup};
 use crate::tensor::{DType, Tensor, TensorData};
 
@@ -33,8 +34,16 @@ const DEPTH: u32 = 12;
 /// operator, opset, types and shapes.
 pub fn infer(graph: &mut Graph) -> Result<()> {
     let objections = objections(graph);
+    refusal(graph, &objections)
+}
+
+/// An error that lists the objections, if there are any.
+///
+/// # Errors
+/// As [`infer`].
+pub fn refusal(graph: &Graph, objections: &[Objection]) -> Result<()> {
     let Some(first) = objections.first() else { return Ok(()) };
-    let message = match &objections[..] {
+    let message = match objections {
         [only] => format!("{} [{}]", only.error.message(), only.describe(graph)),
         all => all.iter().fold(format!("{} nodes cannot be run:", all.len()), |mut message, one| {
             let Objection { node, error, .. } = one;
@@ -44,7 +53,7 @@ pub fn infer(graph: &mut Graph) -> Result<()> {
             message
         }),
     };
-    let kind = match &objections[..] {
+    let kind = match objections {
         [only] => only.error.kind(),
         all if all.iter().all(|one| one.error.kind() == ErrorKind::Unsupported) => ErrorKind::Unsupported,
         _ => ErrorKind::InvalidModel,
@@ -162,6 +171,10 @@ impl Inference {
                 }
                 _ => {}
             }
+        }
+        if let Some(since) = versions::unknown_since(&node.op, node.opset).filter(|_| node.domain.is_empty()) {
+            let message = format!("the operator {} as defined since opset {since} is not supported", node.op);
+            return Err(at(Error::unsupported(message)));
         }
         let operator = lookup(&node.domain, &node.op)
             .ok_or_else(|| at(Error::unsupported(format!("the operator {} is not supported", node.operator()))))?;
@@ -309,8 +322,8 @@ fn sane(node: &Node, inputs: &[Option<SymTensor>]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::builder::GraphBuilder;
     use super::*;
+    use crate::graph::builder::GraphBuilder;
 
     fn shape(graph: &Graph) -> String {
         signature(graph.value(graph.outputs[0]))

@@ -3,8 +3,9 @@
 use super::matcher::{Attempt, rewrite};
 use super::{Outcome, Rewrite};
 use crate::error::Result;
-use crate::graph::{Graph, Node, ValueId};
-use crate::ops::{Fact, lookup};
+use crate::graph::{Dim, Graph, Node, ValueId};
+use crate::lower::Fact;
+use crate::ops::lookup;
 use crate::tensor::{Tensor, checked_len};
 
 /// Nodes of constants are constants.
@@ -15,6 +16,18 @@ pub struct FoldConstants;
 /// rearranged weights pass and keeps a small file from expanding into all memory.
 const BUDGET: usize = 1 << 20;
 
+/// The shape of a graph input, for a node that asks for nothing else, where every request must have it.
+fn input_shape(graph: &Graph, node: &Node, id: ValueId) -> Option<Vec<usize>> {
+    if !node.domain.is_empty() || node.op != "Shape" && node.op != "Size" || !graph.inputs.contains(&id) {
+        return None;
+    }
+    let size = |dim: &Dim| match dim {
+        Dim::Known(size) => Some(*size),
+        Dim::Symbol(_) => None,
+    };
+    graph.value(id).shape.as_ref()?.iter().map(size).collect()
+}
+
 /// The node's results, if the host can compute them.
 fn evaluate(graph: &Graph, node: &Node) -> Result<Option<Vec<Tensor>>> {
     let facts: Option<Vec<Option<Fact>>> = node
@@ -22,10 +35,15 @@ fn evaluate(graph: &Graph, node: &Node) -> Result<Option<Vec<Tensor>>> {
         .iter()
         .map(|id| match id {
             None => Some(None),
-            Some(id) => {
-                let value = graph.value(*id).constant.clone()?;
-                Some(Some(Fact { dtype: value.dtype(), shape: value.shape().to_vec(), value: Some(value) }))
-            }
+            Some(id) => match &graph.value(*id).constant {
+                Some(value) => {
+                    Some(Some(Fact { dtype: value.dtype(), shape: value.shape().to_vec(), value: Some(value.clone()) }))
+                }
+                None => {
+                    let shape = input_shape(graph, node, *id)?;
+                    Some(Some(Fact { dtype: graph.value(*id).dtype?, shape, value: None }))
+                }
+            },
         })
         .collect();
     let (Some(facts), Some(operator)) = (facts, lookup(&node.domain, &node.op)) else { return Ok(None) };
@@ -50,7 +68,9 @@ impl Rewrite for FoldConstants {
         let mut folded = 0;
         let outcome = rewrite(graph, |graph, _, index| {
             let node = &graph.nodes[index];
-            let constant = |id: &Option<_>| id.is_none_or(|id| graph.value(id).constant.is_some());
+            let constant = |id: &Option<_>| {
+                id.is_none_or(|id| graph.value(id).constant.is_some() || input_shape(graph, node, id).is_some())
+            };
             let done = node.outputs.iter().flatten().any(|&id| graph.value(id).constant.is_some());
             if done || node.inputs.is_empty() || !node.inputs.iter().all(constant) {
                 return Attempt::No;
