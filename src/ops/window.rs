@@ -106,14 +106,20 @@ pub fn axes(node: &Node, input: &[usize], kernel: &[usize], rounding: Rounding) 
                 "VALID" => (0, 0),
                 _ => (pads[i], pads[i + count]),
             };
-            let room = (size + begin + end).checked_sub(span);
-            let room = room.ok_or_else(|| {
+            let padded = size + begin + end;
+            let short = || {
                 Error::shape(format!("a kernel that spans {span} exceeds {size} elements padded by {begin} and {end}"))
-            })?;
+            };
+            let room = padded.checked_sub(span);
             let mut output = match rounding {
                 _ if auto.starts_with("SAME") => size.div_ceil(stride),
-                Rounding::Floor => room / stride + 1,
-                Rounding::Ceil => room.div_ceil(stride) + 1,
+                Rounding::Floor => room.ok_or_else(short)? / stride + 1,
+                Rounding::Ceil => match room {
+                    Some(room) => room.div_ceil(stride) + 1,
+                    // Rounded up, a window that lacks less than a stride counts.
+                    None if size > 0 && span - padded < stride => 1,
+                    None => return Err(short()),
+                },
             };
             // A window that would start in the trailing padding is left out.
             if rounding == Rounding::Ceil && (output - 1) * stride >= size + begin {
@@ -169,7 +175,8 @@ mod tests {
     fn output_sizes_follow_onnx() {
         type Case =
             (&'static [(&'static str, &'static [i64])], &'static str, usize, usize, Rounding, (usize, usize, usize));
-        let cases: [Case; 9] = [
+        let cases: [Case; 10] = [
+            (&[("strides", &[2])], "NOTSET", 2, 3, Rounding::Ceil, (1, 0, 0)),
             (&[("strides", &[2]), ("pads", &[3, 3])], "NOTSET", 224, 7, Rounding::Floor, (112, 3, 3)),
             (&[("strides", &[2]), ("pads", &[0, 1])], "NOTSET", 6, 3, Rounding::Floor, (3, 0, 1)),
             (&[("strides", &[2])], "NOTSET", 6, 3, Rounding::Ceil, (3, 0, 0)),
@@ -185,6 +192,8 @@ mod tests {
             assert_eq!((axes[0].output, axes[0].begin, axes[0].end), expected, "{attrs:?} {auto} {size} {taps}");
         }
         assert!(axes(&node(&[], "NOTSET"), &[2], &[3], Rounding::Floor).is_err());
+        assert!(axes(&node(&[], "NOTSET"), &[2], &[3], Rounding::Ceil).is_err());
+        assert!(axes(&node(&[("strides", &[2])], "NOTSET"), &[2], &[4], Rounding::Ceil).is_err());
         assert!(check(&node(&[("strides", &[0])], "NOTSET")).is_err());
         assert!(check(&node(&[("pads", &[-1, 0])], "NOTSET")).is_err());
         assert!(check(&node(&[], "SAME")).is_err());

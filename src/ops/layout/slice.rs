@@ -28,15 +28,18 @@ impl Cut {
         if step == 0 {
             return Err(Error::shape("a slice with step 0"));
         }
+        if dim == 0 {
+            return Ok(Cut { start: 0, step, size: 0 });
+        }
         let dim = dim as i64;
         let from_front = |at: i64| if at < 0 { at.saturating_add(dim) } else { at };
-        // Where a backward slice may stand includes the place before the first element.
-        let (low, high) = if step > 0 { (0, dim) } else { (-1, dim - 1) };
-        let start = from_front(start).clamp(low, high);
-        let end = from_front(end).clamp(low, high);
+        // A backward slice starts at an element, and may end before the first.
+        let (starts, ends) = if step > 0 { ((0, dim), (0, dim)) } else { ((0, dim - 1), (-1, dim - 1)) };
+        let start = from_front(start).clamp(starts.0, starts.1);
+        let end = from_front(end).clamp(ends.0, ends.1);
         let distance = if step > 0 { end - start } else { start - end };
         let size = if distance <= 0 { 0 } else { (distance - 1) as u64 / step.unsigned_abs() + 1 };
-        Ok(Cut { start: start.max(0) as usize, step, size: size as usize })
+        Ok(Cut { start: start as usize, step, size: size as usize })
     }
 }
 
