@@ -5,12 +5,12 @@
 use std::path::Path;
 
 use fascine::error::{Error, ErrorKind};
-use fascine::onnx::{self, LoadOptions};
 use fascine::onnx::proto::{
-    AttributeProto, DataType, Dimension, FunctionProto, GraphProto, ModelProto, NodeProto,
-    OperatorSetIdProto, SparseTensorProto, StringStringEntryProto, TensorProto, TensorShapeProto, TensorType, TypeProto,
-    TypeValue, Unread, ValueInfoProto,
+    AttributeProto, DataType, Dimension, FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto,
+    SparseTensorProto, StringStringEntryProto, TensorProto, TensorShapeProto, TensorType, TypeProto, TypeValue, Unread,
+    ValueInfoProto,
 };
+use fascine::onnx::{self, LoadOptions};
 use fascine::optimise::infer::infer;
 use prost::Message as _;
 

@@ -42,9 +42,8 @@ fn decode_one<'p>(proto: &'p AttributeProto, decoder: &mut Decoder<'_>) -> Resul
         return Ok(Decoded::Reference(reference));
     }
     let missing = || Error::invalid_model("has no value of its type");
-    let text = |bytes: &[u8]| {
-        String::from_utf8(bytes.to_vec()).map_err(|_| Error::invalid_model("is not text of UTF-8"))
-    };
+    let text =
+        |bytes: &[u8]| String::from_utf8(bytes.to_vec()).map_err(|_| Error::invalid_model("is not text of UTF-8"));
     let code = proto.r#type.unwrap_or_default();
     let stated = AttributeType::try_from(code).map_err(|_| Error::unsupported(format!("type {code} is unknown")))?;
     let attr = match if stated == AttributeType::Undefined { guess(proto) } else { stated } {

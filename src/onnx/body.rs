@@ -1,8 +1,4 @@
 //! Bodies → nodes and values: of the model's graph, of subgraphs and of functions.
-//!
-//! A *level* is a graph in the making, the model's or a subgraph's within it. A *frame* is a range of names in a level: the
-//! graph's own, or a function's body whose nodes go into the same graph. Names are looked up in the innermost frame; a
-//! subgraph's frame goes on in the frame around it, and what it finds there becomes an input of the subgraph.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -11,14 +7,12 @@ use super::function::Functions;
 use super::live::{Live, live, outputs};
 use super::model::{Opsets, domain};
 use super::proto::{FunctionProto, GraphProto, NodeProto, TensorProto, ValueInfoProto};
+use super::scope::{Frame, Level, Weight};
 use super::sort;
 use super::tensor::Decoder;
 use super::types::tensor_type;
 use crate::error::{Error, ErrorKind, Result};
-use crate::graph::{Attr, Graph, Node, Subgraph, Value, ValueId, prune};
-
-/// Frames that may be open at once: calls in calls and graphs in graphs. A guess that keeps recursion far below any stack.
-const MAX_FRAMES: usize = 48;
+use crate::graph::{Attr, Graph, Node, Subgraph, ValueId, prune};
 
 /// Nodes of a model at most, once its functions are unfolded. A guess: ten times what large models have.
 const MAX_NODES: usize = 1 << 20;
@@ -27,69 +21,11 @@ const MAX_NODES: usize = 1 << 20;
 /// functions call each other. A guess.
 const MAX_UNFOLDED: usize = 1 << 24;
 
-/// An initialiser before anything reads it.
-enum Weight<'p> {
-    Own(TensorProto),
-    Shared(&'p TensorProto),
-    Sparse,
-}
-
-/// A range of names.
-#[derive(Default)]
-pub(super) struct Frame<'p> {
-    /// `None` for a function's input that the call leaves out.
-    names: HashMap<&'p str, Option<ValueId>>,
-    opsets: Opsets,
-    /// Leads the names of nodes and values.
-    prefix: String,
-    /// In a function, its attributes.
-    call: Option<BTreeMap<String, Attr>>,
-    weights: HashMap<String, Weight<'p>>,
-}
-
-impl<'p> Frame<'p> {
-    /// Of a function's body, with the values of its inputs and its attributes.
-    pub(super) fn of_call(
-        names: HashMap<&'p str, Option<ValueId>>,
-        opsets: Opsets,
-        prefix: String,
-        attrs: BTreeMap<String, Attr>,
-    ) -> Self {
-        Frame { names, opsets, prefix, call: Some(attrs), weights: HashMap::new() }
-    }
-}
-
-/// A graph in the making.
-#[derive(Default)]
-struct Level<'p> {
-    graph: Graph,
-    frames: Vec<Frame<'p>>,
-    /// Names of values.
-    taken: HashSet<String>,
-    /// Values of the level around it, and the inputs that they are here.
-    captures: Vec<(ValueId, ValueId)>,
-    /// Constants to decode if they are needed in the end.
-    weights: BTreeMap<ValueId, (String, Weight<'p>)>,
-}
-
-impl Level<'_> {
-    /// A new value, with that name or one like it.
-    fn add(&mut self, wanted: String) -> ValueId {
-        let mut name = wanted.clone();
-        let mut count = 1;
-        while !self.taken.insert(name.clone()) {
-            count += 1;
-            name = format!("{wanted}_{count}");
-        }
-        self.graph.add_value(Value { name, ..Value::default() })
-    }
-}
-
 /// Builds a model's graph.
 pub(super) struct Importer<'p, 'a> {
     decoder: Decoder<'a>,
     functions: Functions<'p>,
-    levels: Vec<Level<'p>>,
+    pub(super) levels: Vec<Level<'p>>,
     nodes: usize,
     unfolded: usize,
     calls: BTreeMap<String, usize>,
@@ -102,12 +38,7 @@ impl<'p, 'a> Importer<'p, 'a> {
     }
 
     /// The model's graph; its initialisers come by value.
-    pub(super) fn import(
-        mut self,
-        proto: &'p GraphProto,
-        weights: Vec<TensorProto>,
-        opsets: Opsets,
-    ) -> Result<Graph> {
+    pub(super) fn import(mut self, proto: &'p GraphProto, weights: Vec<TensorProto>, opsets: Opsets) -> Result<Graph> {
         let level = self.graph(proto, weights.into_iter().map(Weight::Own).collect(), opsets, String::new())?;
         let mut graph = level.graph;
         if graph.outputs.is_empty() {
@@ -192,7 +123,9 @@ impl<'p, 'a> Importer<'p, 'a> {
             let decoded = match weight {
                 Weight::Own(proto) => self.decoder.decode(proto),
                 Weight::Shared(proto) => self.decoder.shared(proto),
-                Weight::Sparse => Err(Error::unsupported(format!("tensor '{name}': it is sparse, which is not supported"))),
+                Weight::Sparse => {
+                    Err(Error::unsupported(format!("tensor '{name}': it is sparse, which is not supported")))
+                }
             };
             match decoded {
                 Ok(tensor) => {
@@ -211,96 +144,16 @@ impl<'p, 'a> Importer<'p, 'a> {
         Ok(level)
     }
 
-    fn level(&mut self) -> &mut Level<'p> {
-        self.levels.last_mut().expect("a level is open")
-    }
-
-    fn frame(&mut self) -> &mut Frame<'p> {
-        self.level().frames.last_mut().expect("a frame is open")
-    }
-
     pub(super) fn decoder(&mut self) -> &mut Decoder<'a> {
         &mut self.decoder
-    }
-
-    pub(super) fn enter(&mut self, frame: Frame<'p>) -> Result<()> {
-        if self.levels.iter().map(|level| level.frames.len()).sum::<usize>() >= MAX_FRAMES {
-            return Err(Error::unsupported(format!("calls of functions and subgraphs nest deeper than {MAX_FRAMES}")));
-        }
-        self.level().frames.push(frame);
-        Ok(())
-    }
-
-    pub(super) fn leave(&mut self) {
-        self.level().frames.pop();
     }
 
     pub(super) fn note_call(&mut self, function: String) {
         *self.calls.entry(function).or_insert(0) += 1;
     }
 
-    /// Binds a name of the innermost frame, unless it is bound.
-    pub(super) fn bind(&mut self, name: &'p str, id: ValueId) -> bool {
-        let names = &mut self.frame().names;
-        let free = !names.contains_key(name);
-        if free {
-            names.insert(name, Some(id));
-        }
-        free
-    }
-
-    /// The value of an output's name, where something reads it.
-    pub(super) fn declared(&mut self, name: &str) -> Option<ValueId> {
-        self.frame().names.get(name).copied().flatten()
-    }
-
     pub(super) fn push(&mut self, node: Node) {
         self.level().graph.nodes.push(node);
-    }
-
-    /// What `name` is in the innermost frame of that level; outer `None` if it is nothing.
-    fn resolve(&mut self, level: usize, name: &'p str) -> Option<Option<ValueId>> {
-        let at = &mut self.levels[level];
-        let frame = at.frames.last_mut().expect("a frame is open");
-        if let Some(&known) = frame.names.get(name) {
-            return Some(known);
-        }
-        if let Some(weight) = frame.weights.remove(name) {
-            let value = format!("{}{name}", frame.prefix);
-            let id = at.add(value);
-            at.weights.insert(id, (name.to_owned(), weight));
-            at.frames.last_mut().expect("as above").names.insert(name, Some(id));
-            return Some(Some(id));
-        }
-        if frame.call.is_some() || level == 0 {
-            return None;
-        }
-        let outer = self.resolve(level - 1, name)?;
-        let inner = outer.map(|outer| {
-            let wanted = self.levels[level - 1].graph.value(outer).name.clone();
-            let at = &mut self.levels[level];
-            let inner = at.add(wanted);
-            at.captures.push((outer, inner));
-            inner
-        });
-        self.levels[level].frames.last_mut().expect("as above").names.insert(name, inner);
-        Some(inner)
-    }
-
-    /// The value that a node's input names.
-    pub(super) fn input(&mut self, name: &'p str) -> Result<Option<ValueId>> {
-        self.resolve(self.levels.len() - 1, name).ok_or_else(|| {
-            Error::invalid_model(format!("input '{name}' is the output of no node and no initialiser"))
-        })
-    }
-
-    /// The attribute of that name of the function around, if the call gives it.
-    pub(super) fn reference(&self, name: &str) -> Result<Option<Attr>> {
-        let call = self.levels.iter().rev().find_map(|level| level.frames.last().and_then(|frame| frame.call.as_ref()));
-        let call = call.ok_or_else(|| {
-            Error::invalid_model(format!("a reference to the attribute '{name}' outside any function"))
-        })?;
-        Ok(call.get(name).cloned())
     }
 
     fn graph_input(&mut self, info: &'p ValueInfoProto, is_model: bool) -> Result<()> {
@@ -319,8 +172,8 @@ impl<'p, 'a> Importer<'p, 'a> {
         }
         // What a subgraph's inputs are, the operator says.
         let (dtype, shape) = if is_model {
-            let (dtype, shape) = stated
-                .map_err(|error| Error::new(error.kind(), format!("input '{name}': {}", error.message())))?;
+            let (dtype, shape) =
+                stated.map_err(|error| Error::new(error.kind(), format!("input '{name}': {}", error.message())))?;
             let dtype = dtype.ok_or_else(|| Error::invalid_model(format!("input '{name}' has no type")))?;
             (Some(dtype), shape)
         } else {
@@ -412,12 +265,15 @@ impl<'p, 'a> Importer<'p, 'a> {
         if let Some(function) = self.functions.called(proto) {
             return self.call(name, function, proto);
         }
-        let mut node =
-            Node { name: name.to_owned(), domain: domain(proto.domain.as_deref()).to_owned(), op: op.to_owned(), ..Node::default() };
+        let mut node = Node {
+            name: name.to_owned(),
+            domain: domain(proto.domain.as_deref()).to_owned(),
+            op: op.to_owned(),
+            ..Node::default()
+        };
         let opset = self.frame().opsets.get(&node.domain).copied();
-        node.opset = opset.ok_or_else(|| {
-            Error::invalid_model(format!("the file imports no opset for domain '{}'", node.domain))
-        })?;
+        node.opset = opset
+            .ok_or_else(|| Error::invalid_model(format!("the file imports no opset for domain '{}'", node.domain)))?;
         for input in &proto.input {
             node.inputs.push(if input.is_empty() { None } else { self.input(input)? });
         }
@@ -496,7 +352,8 @@ impl<'p, 'a> Importer<'p, 'a> {
 /// The names and attribute elements of a node, in its subgraphs too.
 fn size(node: &NodeProto) -> usize {
     let attribute = |attribute: &super::proto::AttributeProto| {
-        let text = attribute.s.as_ref().map_or(0, |s| s.len()) + attribute.strings.iter().map(|s| s.len() + 1).sum::<usize>();
+        let text =
+            attribute.s.as_ref().map_or(0, |s| s.len()) + attribute.strings.iter().map(|s| s.len() + 1).sum::<usize>();
         1 + attribute.ints.len() + attribute.floats.len() + text
     };
     let own = 1 + node.input.len() + node.output.len() + node.attribute.iter().map(attribute).sum::<usize>();

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::attributes::{self, Decoded};
-use super::body::{Frame, Importer};
+use super::body::Importer;
 use super::live::live;
 use super::model::{domain, opsets};
 use super::proto::{FunctionProto, NodeProto};
+use super::scope::Frame;
 use crate::error::{Error, Result};
 use crate::graph::{Attr, Node, ValueId};
 

@@ -1,7 +1,7 @@
 //! ONNX files: bytes and external data → [`Graph`].
 //!
-//! [`proto`] has the messages, which prost decodes after `scan` has bounded their number. `body` and `function` turn them into
-//! a graph: names become values, calls of model-local functions become the nodes of their bodies, subgraphs become graphs
+//! [`proto`] has the messages, which prost decodes after `scan` has bounded their number. `body`, `function` and `scope` turn
+//! them into a graph: names become values, calls of model-local functions become the nodes of their bodies, subgraphs become graphs
 //! within their node. What no output needs is left out before anything is decoded or refused. What a file may say wrongly of
 //! the rest is checked here, and every failure is an [`Error`] with the file and the node or tensor concerned.
 //!
@@ -26,6 +26,7 @@ mod live;
 mod model;
 pub mod proto;
 mod scan;
+mod scope;
 mod sort;
 pub mod synthetic;
 mod tensor;

@@ -357,7 +357,7 @@ mod tests {
         let u = b.node("If", [x], [("then_branch", Attr::Graph(Box::default()))]);
         let error = infer(&mut b.finish([z, w, v, u])).unwrap_err();
         let text = error.to_string();
-        for part in ["NoSuchOperator_0", "com.acme.Other", "axis", "subgraphs", "opset 17", "f32[n,3]", "4 nodes"] {
+        for part in ["NoSuchOperator_0", "com.acme.Other", "axis", "subgraph", "opset 17", "f32[n,3]", "4 nodes"] {
             assert!(text.contains(part), "no {part} in: {text}");
         }
         assert!(!text.contains("Identity"), "{text}");

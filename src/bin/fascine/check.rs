@@ -109,8 +109,11 @@ pub(crate) fn run(args: &CheckArgs, json: bool) -> Result<Answer> {
     let (inputs, outputs) = (ports(&graph, &graph.inputs), ports(&graph, &graph.outputs));
     let functions = prepared.functions.into_iter().map(|(function, calls)| Function { function, calls }).collect();
     let branch = |taken| if taken { "then" } else { "else" };
-    let branches =
-        prepared.branches.into_iter().map(|chosen| Branch { node: chosen.node, branch: branch(chosen.taken) }).collect();
+    let branches = prepared
+        .branches
+        .into_iter()
+        .map(|chosen| Branch { node: chosen.node, branch: branch(chosen.taken) })
+        .collect();
     let finding = match runtime.load_graph(graph) {
         Ok(model) => plan(&model, &dims).unwrap_or_else(Finding::Failed),
         Err(error) => Finding::Failed(error),
