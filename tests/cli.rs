@@ -152,6 +152,18 @@ fn every_node_without_support_is_listed() {
 }
 
 #[test]
+fn check_says_what_was_unfolded() {
+    let case = |name: &str| Path::new(ROOT).join("tests/cases").join(name).join("model.onnx").display().to_string();
+    let report = json(&["check", &case("function-nested")]);
+    assert_eq!(report["functions"][1], serde_json::json!({"function": "test.Outer", "calls": 2}));
+    let report = json(&["check", &case("if-constant")]);
+    assert_eq!(report["branches"].as_array().unwrap().len(), 2, "{report}");
+    assert_eq!(report["branches"][0]["branch"], "then");
+    let table = text(&["check", &case("group-normalization")]);
+    assert!(table.contains("GroupNormalization (1 calls)"), "{table}");
+}
+
+#[test]
 fn run_writes_outputs_of_their_true_type() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("deep/er");

@@ -162,6 +162,24 @@ impl Node {
         if self.domain.is_empty() { self.op.clone() } else { format!("{}.{}", self.domain, self.op) }
     }
 
+    /// Cuts what is left out at the end of inputs and outputs.
+    pub(crate) fn trim(&mut self) {
+        let whole = self.counts_outputs();
+        let cut = |list: &mut Vec<Option<ValueId>>| {
+            list.truncate(list.iter().rposition(Option::is_some).map_or(0, |last| last + 1));
+        };
+        cut(&mut self.inputs);
+        if !whole {
+            cut(&mut self.outputs);
+        }
+    }
+
+    /// Whether the number of outputs says what the node computes, so that none may be left out because nothing reads it: a
+    /// Split divides by it, and before opset 14 a BatchNormalization with more than one is in training mode.
+    pub(crate) fn counts_outputs(&self) -> bool {
+        self.domain.is_empty() && (self.op == "Split" || self.op == "BatchNormalization" && self.opset < 14)
+    }
+
     /// The integer attribute `name`, or `default`.
     ///
     /// # Errors

@@ -21,11 +21,13 @@ pub fn prune(graph: &mut Graph) -> usize {
     let before = graph.nodes.len();
     let mut keep = vec![false; before];
     for (keep, node) in keep.iter_mut().zip(&mut graph.nodes).rev() {
-        for output in &mut node.outputs {
-            *output = output.filter(|id| live[id.0 as usize]);
+        *keep = node.outputs.iter().flatten().any(|id| live[id.0 as usize]);
+        if !node.counts_outputs() {
+            for output in &mut node.outputs {
+                *output = output.filter(|id| live[id.0 as usize]);
+            }
+            node.trim();
         }
-        node.outputs.truncate(node.outputs.iter().rposition(Option::is_some).map_or(0, |last| last + 1));
-        *keep = !node.outputs.is_empty();
         if *keep {
             for id in node.inputs.iter().flatten() {
                 live[id.0 as usize] = true;

@@ -14,8 +14,8 @@ use super::types::tensor_type;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Attr, Graph, Node, Subgraph, ValueId, prune};
 
-/// Nodes of a model at most, once its functions are unfolded. A guess: ten times what large models have.
-const MAX_NODES: usize = 1 << 20;
+/// Nodes of a model at most, once its functions are unfolded. A guess: several times what large models have.
+const MAX_NODES: usize = 1 << 18;
 
 /// Names and attribute elements that all calls of functions may unfold to together; bounds the time of a small file whose
 /// functions call each other. A guess.
@@ -39,7 +39,12 @@ impl<'p, 'a> Importer<'p, 'a> {
 
     /// The model's graph; its initialisers come by value.
     pub(super) fn import(mut self, proto: &'p GraphProto, weights: Vec<TensorProto>, opsets: Opsets) -> Result<Graph> {
-        let level = self.graph(proto, weights.into_iter().map(Weight::Own).collect(), opsets, String::new())?;
+        let level = self.graph(
+            proto,
+            weights.into_iter().map(|weight| Weight::Own(Box::new(weight))).collect(),
+            opsets,
+            String::new(),
+        )?;
         let mut graph = level.graph;
         if graph.outputs.is_empty() {
             return Err(Error::invalid_model("the graph has no outputs"));
@@ -121,7 +126,7 @@ impl<'p, 'a> Importer<'p, 'a> {
                 continue;
             }
             let decoded = match weight {
-                Weight::Own(proto) => self.decoder.decode(proto),
+                Weight::Own(proto) => self.decoder.decode(*proto),
                 Weight::Shared(proto) => self.decoder.shared(proto),
                 Weight::Sparse => {
                     Err(Error::unsupported(format!("tensor '{name}': it is sparse, which is not supported")))
@@ -230,7 +235,8 @@ impl<'p, 'a> Importer<'p, 'a> {
                     let op = node.op_type.as_deref().unwrap_or_default();
                     return Err(twice(output).at_node(label(node), op));
                 }
-                if is_needed && needed.read.contains(output) && !frame.names.contains_key(output) {
+                let wanted = needed.read.contains(output) || counts_outputs(node);
+                if is_needed && wanted && !frame.names.contains_key(output) {
                     let value = format!("{}{output}", frame.prefix);
                     let id = self.level().add(value);
                     self.bind(output, id);
@@ -278,9 +284,7 @@ impl<'p, 'a> Importer<'p, 'a> {
             node.inputs.push(if input.is_empty() { None } else { self.input(input)? });
         }
         node.outputs = proto.output.iter().map(|output| self.declared(output)).collect();
-        for side in [&mut node.inputs, &mut node.outputs] {
-            side.truncate(side.iter().rposition(Option::is_some).map_or(0, |last| last + 1));
-        }
+        node.trim();
         self.attributes(&mut node, &proto.attribute)?;
         if node.domain.is_empty() && node.op == "Constant" {
             let &[Some(id)] = node.outputs.as_slice() else {
@@ -347,6 +351,11 @@ impl<'p, 'a> Importer<'p, 'a> {
         }
         Ok(())
     }
+}
+
+/// Whether unread outputs must stay; see [`Node::counts_outputs`], which knows the opset.
+fn counts_outputs(node: &NodeProto) -> bool {
+    domain(node.domain.as_deref()).is_empty() && matches!(node.op_type.as_deref(), Some("Split" | "BatchNormalization"))
 }
 
 /// The names and attribute elements of a node, in its subgraphs too.

@@ -1,6 +1,6 @@
 //! Model-local functions: a call becomes the nodes of the function's body.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::attributes::{self, Decoded};
 use super::body::Importer;
@@ -69,6 +69,10 @@ impl<'p> Importer<'p, '_> {
                 return Err(Error::invalid_model(format!("the function's input '{formal}' is defined twice")));
             }
         }
+        let made: HashSet<&str> = function.node.iter().flat_map(|node| &node.output).map(String::as_str).collect();
+        if let Some(input) = function.input.iter().find(|input| made.contains(input.as_str())) {
+            return Err(Error::invalid_model(format!("the function's input '{input}' is defined twice")));
+        }
         let results: Vec<(&str, ValueId)> = function
             .output
             .iter()
@@ -84,6 +88,8 @@ impl<'p> Importer<'p, '_> {
         for (formal, id) in results {
             if !self.bind(formal, id) {
                 copies.push((formal, id));
+            } else if !made.contains(formal) {
+                return Err(Error::invalid_model(format!("the function's output '{formal}' is the output of no node")));
             }
         }
         self.nodes(&function.node, &needed)?;

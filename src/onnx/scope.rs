@@ -17,7 +17,7 @@ const MAX_FRAMES: usize = 48;
 
 /// An initialiser before anything reads it.
 pub(super) enum Weight<'p> {
-    Own(TensorProto),
+    Own(Box<TensorProto>),
     Shared(&'p TensorProto),
     Sparse,
 }

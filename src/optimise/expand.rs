@@ -1,6 +1,6 @@
 //! Operators without kernels of their own as nodes of operators that have them, by the function bodies of the ONNX standard.
 
-use super::matcher::{Attempt, input, output, rewrite};
+use super::matcher::{Attempt, input, rewrite};
 use super::{Outcome, Rewrite};
 use crate::graph::{Attr, Graph, Node, Value, ValueId};
 use crate::ops::lookup;
@@ -15,6 +15,7 @@ type Built = Result<(), &'static str>;
 
 /// Operator, and what builds its body.
 const BODIES: &[(&str, fn(&mut Body<'_>) -> Built)] = &[
+    ("BatchNormalization", batch_normalization),
     ("CastLike", cast_like),
     ("GroupNormalization", group_normalization),
     ("InstanceNormalization", instance_normalization),
@@ -29,12 +30,17 @@ impl Rewrite for ExpandOperators {
     }
 
     fn apply(&self, graph: &mut Graph) -> Outcome {
-        rewrite(graph, |graph, _, index| {
+        rewrite(graph, |graph, matcher, index| {
             let node = &graph.nodes[index];
             let body = BODIES.iter().find(|(op, _)| *op == node.op && node.domain.is_empty());
-            let Some((_, build)) = body.filter(|(op, _)| lookup("", op).is_none()) else { return Attempt::No };
+            // A BatchNormalization has kernels, but none for training.
+            let lacks = |op: &str| lookup("", op).is_none() || op == "BatchNormalization";
+            let Some((_, build)) = body.filter(|(op, _)| lacks(op)) else { return Attempt::No };
             let node = node.clone();
-            let Some(result) = output(&node) else { return Attempt::Near("it has not one output") };
+            let Some((Some(result), others)) = node.outputs.split_first() else { return Attempt::No };
+            if !others.iter().flatten().all(|&id| matcher.used(id, 0)) {
+                return Attempt::Near("more than its first output is read");
+            }
             let mut body = Body { graph, node: &node, nodes: Vec::new() };
             match build(&mut body) {
                 Err(reason) => Attempt::Near(reason),
@@ -42,7 +48,7 @@ impl Rewrite for ExpandOperators {
                     let mut nodes = body.nodes;
                     *graph.functions.entry(node.op.clone()).or_insert(0) += 1;
                     if let Some(last) = nodes.last_mut() {
-                        last.outputs = vec![Some(result)];
+                        last.outputs = vec![Some(*result)];
                     }
                     Attempt::Fire { removed: Vec::new(), nodes }
                 }
@@ -125,6 +131,33 @@ impl Body<'_> {
         let deviation = self.op("Sqrt", &[shifted]);
         self.op("Div", &[centred, deviation])
     }
+}
+
+/// <https://onnx.ai/onnx/operators/onnx__BatchNormalization.html> in training mode: by the statistics of the batch itself.
+fn batch_normalization(body: &mut Body<'_>) -> Built {
+    let trains = if body.node.opset < 14 {
+        body.node.outputs.iter().skip(1).any(Option::is_some)
+    } else {
+        matches!(body.node.int("training_mode", 0), Ok(1))
+    };
+    if !trains {
+        return Err("it is not in training mode");
+    }
+    if !matches!(body.node.int("spatial", 1), Ok(1)) {
+        return Err("its statistics are of elements");
+    }
+    let x = body.input(0)?;
+    let rank = body.rank(x)?;
+    if rank < 2 {
+        return Err("its input has no channels");
+    }
+    let (scale, bias) = (body.per_channel(1, rank)?, body.per_channel(2, rank)?);
+    let axes: Vec<i64> = std::iter::once(0).chain(2..rank).collect();
+    let epsilon = body.epsilon()?;
+    let normal = body.normalise(x, &axes, epsilon);
+    let scaled = body.op("Mul", &[normal, scale]);
+    body.op("Add", &[scaled, bias]);
+    Ok(())
 }
 
 /// <https://onnx.ai/onnx/operators/onnx__CastLike.html>

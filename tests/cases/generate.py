@@ -143,6 +143,7 @@ def bodies():
     case("group-normalization", [node("GroupNormalization", ["x", "s", "b"], ["y"], num_groups=3, epsilon=1e-3)], image, [("y", None)], opset=21, weights=[("s", floats(6)), ("b", floats(6))])
     case("instance-normalization", [node("InstanceNormalization", ["x", "s", "b"], ["y"], epsilon=1e-3)], image, [("y", None)], opset=22, weights=[("s", floats(6)), ("b", floats(6))])
     case("mean-variance-normalization", [node("MeanVarianceNormalization", ["x"], ["y"])], image, [("y", None)], opset=13)
+    case("split-unread-parts", [node("Split", ["x"], ["a", "b", "c"], axis=1, num_outputs=3), node("Neg", ["b"], ["y"])], [("x", ["n", 6], floats(2, 6))], [("y", None)], opset=18)
     case("empty-trailing-names", [node("Clip", ["x", "", ""], ["c"]), node("Dropout", ["c", "", ""], ["y", ""])], [("x", [4], floats(4))], [("y", None)], opset=22)
 
 
