@@ -100,15 +100,16 @@ fn check_without_sizes_names_the_open_dimensions() {
 
 /// A model of these nodes, each from `x` (f32[2]) to an output of its own.
 fn model(nodes: &[(&str, &str)]) -> Vec<u8> {
-    use rten_onnx::onnx::{
-        DataType, Dimension, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorShapeProto, TypeProto,
-        TypeProtoTensor, ValueInfoProto,
+    use fascine::onnx::proto::{
+        DataType, Dimension, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorShapeProto, TensorType,
+        TypeProto, TypeValue, ValueInfoProto,
     };
+    use prost::Message as _;
     let some = |text: &str| Some(text.to_owned());
     let info = |name: &str| {
         let dim = vec![Dimension { dim_value: Some(2), dim_param: None }];
-        let tensor = TypeProtoTensor { elem_type: Some(DataType::FLOAT), shape: Some(TensorShapeProto { dim }) };
-        ValueInfoProto { name: some(name), r#type: Some(TypeProto { tensor_type: Some(tensor), sequence: None }) }
+        let tensor = TensorType { elem_type: Some(DataType::Float.into()), shape: Some(TensorShapeProto { dim }) };
+        ValueInfoProto { name: some(name), r#type: Some(TypeProto { value: Some(TypeValue::Tensor(tensor)) }) }
     };
     let node = |&(name, op): &(&str, &str)| NodeProto {
         name: some(name),
@@ -124,7 +125,7 @@ fn model(nodes: &[(&str, &str)]) -> Vec<u8> {
         ..GraphProto::default()
     };
     let opset_import = vec![OperatorSetIdProto { domain: some(""), version: Some(17) }];
-    ModelProto { ir_version: Some(8), opset_import, graph: Some(graph), ..ModelProto::default() }.write_buf().unwrap()
+    ModelProto { ir_version: Some(8), opset_import, graph: Some(graph), ..ModelProto::default() }.encode_to_vec()
 }
 
 #[test]
@@ -148,6 +149,18 @@ fn every_node_without_support_is_listed() {
     let unsupported = report["unsupported"].as_array().unwrap();
     assert_eq!(unsupported.len(), 2, "{report}");
     assert_eq!(report["runs"], false);
+}
+
+#[test]
+fn check_says_what_was_unfolded() {
+    let case = |name: &str| Path::new(ROOT).join("tests/cases").join(name).join("model.onnx").display().to_string();
+    let report = json(&["check", &case("function-nested")]);
+    assert_eq!(report["functions"][1], serde_json::json!({"function": "test.Outer", "calls": 2}));
+    let report = json(&["check", &case("if-constant")]);
+    assert_eq!(report["branches"].as_array().unwrap().len(), 2, "{report}");
+    assert_eq!(report["branches"][0]["branch"], "then");
+    let table = text(&["check", &case("group-normalization")]);
+    assert!(table.contains("GroupNormalization (1 calls)"), "{table}");
 }
 
 #[test]

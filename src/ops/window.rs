@@ -116,16 +116,19 @@ pub fn axes(node: &Node, input: &[Size], kernel: &[Size], rounding: Rounding) ->
                 "VALID" => (Size::ZERO, Size::ZERO),
                 _ => (pads[i], pads[i + count]),
             };
-            let room = size + begin + end - span;
-            if room < Size::ZERO {
-                return Err(Error::shape(format!(
-                    "a kernel that spans {span} exceeds {size} elements padded by {begin} and {end}"
-                )));
-            }
+            let padded = size + begin + end;
+            let room = padded - span;
+            let short = || {
+                Error::shape(format!("a kernel that spans {span} exceeds {size} elements padded by {begin} and {end}"))
+            };
             let mut output = match rounding {
                 _ if auto.starts_with("SAME") => size.div_ceil(stride),
+                Rounding::Floor if room < Size::ZERO => return Err(short()),
                 Rounding::Floor => room / stride + 1,
-                Rounding::Ceil => room.div_ceil(stride) + 1,
+                Rounding::Ceil if room >= Size::ZERO => room.div_ceil(stride) + 1,
+                // Rounded up, a window that lacks less than a stride counts.
+                Rounding::Ceil if size > 0 && span - padded < stride => Size::ONE,
+                Rounding::Ceil => return Err(short()),
             };
             // A window that would start in the trailing padding is left out.
             if rounding == Rounding::Ceil && (output - 1) * stride >= size + begin {
@@ -182,7 +185,8 @@ mod tests {
     fn output_sizes_follow_onnx() {
         type Case =
             (&'static [(&'static str, &'static [i64])], &'static str, usize, usize, Rounding, (usize, usize, usize));
-        let cases: [Case; 9] = [
+        let cases: [Case; 10] = [
+            (&[("strides", &[2])], "NOTSET", 2, 3, Rounding::Ceil, (1, 0, 0)),
             (&[("strides", &[2]), ("pads", &[3, 3])], "NOTSET", 224, 7, Rounding::Floor, (112, 3, 3)),
             (&[("strides", &[2]), ("pads", &[0, 1])], "NOTSET", 6, 3, Rounding::Floor, (3, 0, 1)),
             (&[("strides", &[2])], "NOTSET", 6, 3, Rounding::Ceil, (3, 0, 0)),
@@ -198,7 +202,12 @@ mod tests {
             let [output, begin, end] = [axes[0].output, axes[0].begin, axes[0].end].map(Size::pin);
             assert_eq!((output, begin, end), expected, "{attrs:?} {auto} {size} {taps}");
         }
-        assert!(axes(&node(&[], "NOTSET"), &sizes(&[2]), &sizes(&[3]), Rounding::Floor).is_err());
+        let fails = |attrs, size, taps, rounding| {
+            axes(&node(attrs, "NOTSET"), &sizes(&[size]), &sizes(&[taps]), rounding).is_err()
+        };
+        assert!(fails(&[], 2, 3, Rounding::Floor));
+        assert!(fails(&[], 2, 3, Rounding::Ceil));
+        assert!(fails(&[("strides", &[2])], 2, 4, Rounding::Ceil));
         assert!(check(&node(&[("strides", &[0])], "NOTSET")).is_err());
         assert!(check(&node(&[("pads", &[-1, 0])], "NOTSET")).is_err());
         assert!(check(&node(&[], "SAME")).is_err());

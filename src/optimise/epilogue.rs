@@ -72,7 +72,7 @@ fn fuse(node: &Node, root: &Node) -> Result<Node, &'static str> {
 }
 
 fn fire(removed: Vec<usize>, node: Node) -> Attempt {
-    Attempt::Fire { removed, node }
+    Attempt::Fire { removed, nodes: vec![node] }
 }
 
 fn try_activation(graph: &Graph, matcher: &Matcher, root: &Node) -> Attempt {

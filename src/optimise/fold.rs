@@ -3,10 +3,10 @@
 use super::matcher::{Attempt, rewrite};
 use super::{Outcome, Rewrite};
 use crate::error::Result;
-use crate::graph::{Graph, Node, ValueId};
+use crate::graph::{Dim, Graph, Node, ValueId};
 use crate::lower::Fact;
 use crate::ops::lookup;
-use crate::size::{Size, checked_len};
+use crate::size::{Size, checked_len, sizes};
 use crate::tensor::Tensor;
 
 /// Nodes of constants are constants.
@@ -17,6 +17,18 @@ pub struct FoldConstants;
 /// rearranged weights pass and keeps a small file from expanding into all memory.
 const BUDGET: i64 = 1 << 20;
 
+/// The shape of a graph input, for a node that asks for nothing else, where every request must have it.
+fn input_shape(graph: &Graph, node: &Node, id: ValueId) -> Option<Vec<usize>> {
+    if !node.domain.is_empty() || node.op != "Shape" && node.op != "Size" || !graph.inputs.contains(&id) {
+        return None;
+    }
+    let size = |dim: &Dim| match dim {
+        Dim::Known(size) => Some(*size),
+        Dim::Symbol(_) => None,
+    };
+    graph.value(id).shape.as_ref()?.iter().map(size).collect()
+}
+
 /// The node's results, if the host can compute them.
 fn evaluate(graph: &Graph, node: &Node) -> Result<Option<Vec<Tensor>>> {
     let facts: Option<Vec<Option<Fact>>> = node
@@ -24,7 +36,10 @@ fn evaluate(graph: &Graph, node: &Node) -> Result<Option<Vec<Tensor>>> {
         .iter()
         .map(|id| match id {
             None => Some(None),
-            Some(id) => Some(Some(Fact::constant(graph.value(*id).constant.clone()?))),
+            Some(id) => Some(Some(match &graph.value(*id).constant {
+                Some(value) => Fact::constant(value.clone()),
+                None => Fact::unknown(graph.value(*id).dtype?, sizes(&input_shape(graph, node, *id)?)),
+            })),
         })
         .collect();
     let (Some(facts), Some(operator)) = (facts, lookup(&node.domain, &node.op)) else { return Ok(None) };
@@ -52,7 +67,9 @@ impl Rewrite for FoldConstants {
         let mut folded = 0;
         let outcome = rewrite(graph, |graph, _, index| {
             let node = &graph.nodes[index];
-            let constant = |id: &Option<_>| id.is_none_or(|id| graph.value(id).constant.is_some());
+            let constant = |id: &Option<_>| {
+                id.is_none_or(|id| graph.value(id).constant.is_some() || input_shape(graph, node, id).is_some())
+            };
             let done = node.outputs.iter().flatten().any(|&id| graph.value(id).constant.is_some());
             if done || node.inputs.is_empty() || !node.inputs.iter().all(constant) {
                 return Attempt::No;

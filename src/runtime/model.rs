@@ -118,7 +118,8 @@ impl Model {
     pub(super) fn new(shared: Arc<Shared>, mut graph: Graph) -> Result<Self> {
         {
             let _span = tracing::debug_span!("optimise", name = graph.name, nodes = graph.nodes.len()).entered();
-            crate::optimise::infer::infer(&mut graph)?;
+            let objections = crate::optimise::prepare(&mut graph);
+            crate::optimise::infer::refusal(&graph, &objections)?;
             crate::optimise::optimise(&mut graph);
             tracing::debug!(nodes = graph.nodes.len(), "optimised");
         }

@@ -30,9 +30,12 @@ impl Cut {
         if step == 0 {
             return Err(Error::shape("a slice with step 0"));
         }
-        // Where a backward slice may stand includes the place before the first element.
-        let (low, high) = if step > 0 { (Size::ZERO, dim) } else { (Size::number(-1), dim - 1) };
-        let clamp = |at: Size| {
+        if dim.is_zero() {
+            return Ok(Cut { start: Size::ZERO, step, size: Size::ZERO });
+        }
+        // A backward slice starts at an element, and may end before the first.
+        let (before, high) = if step > 0 { (Size::ZERO, dim) } else { (Size::number(-1), dim - 1) };
+        let clamp = |at: Size, low: Size| {
             let at = if at < Size::ZERO { at + dim } else { at };
             if at <= low {
                 low
@@ -42,14 +45,13 @@ impl Cut {
                 at
             }
         };
-        let (start, end) = (clamp(start), clamp(end));
+        let (start, end) = (clamp(start, Size::ZERO), clamp(end, before));
         let distance = if step > 0 { end - start } else { start - end };
         let size = match step.unsigned_abs() {
             _ if distance <= Size::ZERO => Size::ZERO,
             1 => distance,
             step => (distance - 1) / step + 1,
         };
-        let start = if start < Size::ZERO { Size::ZERO } else { start };
         Ok(Cut { start, step, size })
     }
 
