@@ -174,16 +174,18 @@ impl Arm {
     pub fn check(&self, lane: &table::LaneEntry<'_>) -> Result<()> {
         self.check_record(lane.operands.len(), lane.params.len())?;
         let [x, y, z] = lane.grid;
+        let kernel = self.variant.kernel();
+        if kernel.linear && (y, z) != (1, 1) {
+            let name = &kernel.name;
+            return Err(Error::input(format!("kernel {name} is linear: it has no grid of {:?}", lane.grid)));
+        }
         let grid = x.checked_mul(y).and_then(|xy| xy.checked_mul(z));
         let end = lane.offset.checked_add(lane.count);
         match (grid, end) {
             (Some(grid), Some(end)) if end <= grid => Ok(()),
             _ => Err(Error::input(format!(
                 "kernel {}: workgroups {} + {} of a grid of {:?}",
-                self.variant.kernel().name,
-                lane.offset,
-                lane.count,
-                lane.grid
+                kernel.name, lane.offset, lane.count, lane.grid
             ))),
         }
     }
@@ -218,10 +220,11 @@ mod tests {
         let arm = Arm::with_default_slots(Variant::new(kernel, []));
         let operands = [LaneOperand::default(); 3];
         let lane = |operands, params, offset, count, grid| LaneEntry { arm: 0, offset, count, grid, operands, params };
-        assert!(arm.check(&lane(&operands[..2], &[1], 3, 5, [4, 2, 1])).is_ok());
+        assert!(arm.check(&lane(&operands[..2], &[1], 3, 5, [8, 1, 1])).is_ok());
+        assert!(arm.check(&lane(&operands[..2], &[1], 3, 5, [4, 2, 1])).is_err());
         assert!(arm.check(&lane(&operands, &[1], 0, 1, [1, 1, 1])).is_err());
         assert!(arm.check(&lane(&operands[..2], &[], 0, 1, [1, 1, 1])).is_err());
-        assert!(arm.check(&lane(&operands[..2], &[1], 3, 6, [4, 2, 1])).is_err());
+        assert!(arm.check(&lane(&operands[..2], &[1], 3, 6, [8, 1, 1])).is_err());
         assert!(arm.check(&lane(&operands[..2], &[1], 0, 1, [65_536, 65_536, 1])).is_err());
         assert!(arm.check(&lane(&operands[..2], &[1], u32::MAX, 1, [u32::MAX, 1, 1])).is_err());
     }

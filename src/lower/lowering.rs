@@ -245,16 +245,16 @@ impl<'a> Lowering<'a> {
     /// workgroups emits nothing.
     ///
     /// # Errors
-    /// `Internal` if operands or parameters do not match the kernel's declaration; `Limit` if the grid is too large.
+    /// `Internal` if operands, parameters or grid do not match the kernel's declaration.
     pub fn emit(&mut self, dispatch: Emit<'_>) -> Result<()> {
         let Emit { kernel: name, constants, grid, operands, params, cost } = dispatch;
         if grid.contains(&0) {
             return Ok(());
         }
-        if grid.iter().any(|&n| n > 65535) {
-            return Err(Error::limit(format!("kernel {name}: a grid of {grid:?} exceeds 65535 workgroups")));
-        }
         let kernel = library::get(name);
+        if kernel.linear && grid[1..] != [1, 1] {
+            return Err(Error::internal(format!("kernel {name} is linear: it has no grid of {grid:?}")));
+        }
         let wanted = kernel.params.as_ref().map_or(0, |p| p.size as usize);
         if kernel.bindings.len() != operands.len() || wanted != params.len() {
             return Err(Error::internal(format!(

@@ -27,32 +27,31 @@ fn cluster_0_bump(lane: u32, value: ptr<function, f32>, i: u32) {
 fn cluster_0_(lane_1: u32, group: u32, local_1: u32) {
     var value_1: f32;
 
-    let _e5 = lanes[lane_1];
-    let _e11 = (((group % _e5.z) * 64u) + local_1);
-    let _e15 = lanes[(lane_1 + 4u)];
-    let _e21 = lanes[(lane_1 + 3u)];
-    let out_base = _e21.x;
-    let _e26 = lanes[(lane_1 + 2u)];
-    let globals_base_1 = _e26.x;
-    let total_base = _e26.z;
-    if (_e11 >= _e15.x) {
+    let _e7 = ((group * 64u) + local_1);
+    let _e11 = lanes[(lane_1 + 4u)];
+    let _e17 = lanes[(lane_1 + 3u)];
+    let out_base = _e17.x;
+    let _e22 = lanes[(lane_1 + 2u)];
+    let globals_base_1 = _e22.x;
+    let total_base = _e22.z;
+    if (_e7 >= _e11.x) {
         return;
     }
-    value_1 = f32(_e11);
-    cluster_0_bump(lane_1, (&value_1), _e11);
-    cluster_0_bump(lane_1, (&value_1), (_e11 + 1u));
-    let _e36 = (_e11 * 2u);
-    let _e37 = value_1;
-    let _e38 = (_e11 & 3u);
-    let _e45 = slab_1_[(globals_base_1 + (_e38 >> 2u))][(_e38 & 3u)];
-    let _e48 = bitcast<vec2<u32>>(vec2<f32>(_e37, bitcast<f32>(_e45)));
-    let _e50 = (out_base + (_e36 >> 2u));
-    let _e51 = (_e36 & 3u);
-    heap_0_[_e50][_e51] = _e48.x;
-    heap_0_[_e50][(_e51 + 1u)] = _e48.y;
-    if (_e11 == 0u) {
-        let _e62 = slab_1_[globals_base_1];
-        heap_0_[total_base] = bitcast<vec4<u32>>((bitcast<vec4<f32>>(_e62) * 3f));
+    value_1 = f32(_e7);
+    cluster_0_bump(lane_1, (&value_1), _e7);
+    cluster_0_bump(lane_1, (&value_1), (_e7 + 1u));
+    let _e32 = (_e7 * 2u);
+    let _e33 = value_1;
+    let _e34 = (_e7 & 3u);
+    let _e41 = slab_1_[(globals_base_1 + (_e34 >> 2u))][(_e34 & 3u)];
+    let _e44 = bitcast<vec2<u32>>(vec2<f32>(_e33, bitcast<f32>(_e41)));
+    let _e46 = (out_base + (_e32 >> 2u));
+    let _e47 = (_e32 & 3u);
+    heap_0_[_e46][_e47] = _e44.x;
+    heap_0_[_e46][(_e47 + 1u)] = _e44.y;
+    if (_e7 == 0u) {
+        let _e58 = slab_1_[globals_base_1];
+        heap_0_[total_base] = bitcast<vec4<u32>>((bitcast<vec4<f32>>(_e58) * 3f));
         return;
     } else {
         return;
@@ -80,18 +79,17 @@ fn initial_1_spread(i_1: i32) -> vec4<i32> {
 fn initial_1_(lane_2: u32, group_1: u32, local_2: u32) {
     var acc: vec4<i32> = vec4<i32>(1i, 2i, 3i, 4i);
 
-    let _e5 = lanes[lane_2];
-    let _e10 = (((group_1 % _e5.z) * 64u) + local_2);
-    let _e20 = lanes[(lane_2 + 3u)];
-    let _e24 = lanes[(lane_2 + 2u)];
-    let out_base_1 = _e24.x;
-    if (_e10 < _e20.x) {
-        let _e28 = acc;
-        let _e30 = initial_1_spread(i32(_e10));
-        acc = (_e28 + _e30);
-        let _e35 = heap_0_[(out_base_1 + _e10)];
-        let _e37 = acc;
-        heap_0_[(out_base_1 + _e10)] = bitcast<vec4<u32>>((bitcast<vec4<i32>>(_e35) + _e37));
+    let _e6 = ((group_1 * 64u) + local_2);
+    let _e16 = lanes[(lane_2 + 3u)];
+    let _e20 = lanes[(lane_2 + 2u)];
+    let out_base_1 = _e20.x;
+    if (_e6 < _e16.x) {
+        let _e24 = acc;
+        let _e26 = initial_1_spread(i32(_e6));
+        acc = (_e24 + _e26);
+        let _e31 = heap_0_[(out_base_1 + _e6)];
+        let _e33 = acc;
+        heap_0_[(out_base_1 + _e6)] = bitcast<vec4<u32>>((bitcast<vec4<i32>>(_e31) + _e33));
         return;
     } else {
         return;

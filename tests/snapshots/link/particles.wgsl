@@ -21,39 +21,38 @@ fn particles_0_moved(p: Particle, step_: f32) -> Particle {
 }
 
 fn particles_0_(lane: u32, group: u32, local_1: u32) {
-    let _e5 = lanes[lane];
-    let _e11 = (((group % _e5.z) * 64u) + local_1);
-    let _e15 = lanes[(lane + 3u)];
-    let _e19 = lanes[(lane + 2u)];
-    let particles_base = _e19.x;
-    let copies_base = _e19.z;
-    if (_e11 >= _e15.x) {
+    let _e7 = ((group * 64u) + local_1);
+    let _e11 = lanes[(lane + 3u)];
+    let _e15 = lanes[(lane + 2u)];
+    let particles_base = _e15.x;
+    let copies_base = _e15.z;
+    if (_e7 >= _e11.x) {
         return;
     }
-    let _e26 = (_e11 * 2u);
-    let _e27 = (_e11 * 2u);
-    let _e31 = heap_0_[(particles_base + _e26)];
-    let _e37 = heap_0_[(particles_base + _e26)].w;
-    let _e40 = ((particles_base + _e26) + 1u);
-    let _e43 = heap_0_[_e40].x;
-    let _e46 = heap_0_[_e40].y;
-    let _e53 = heap_0_[((particles_base + _e26) + 1u)].z;
-    let _e57 = particles_0_moved(Particle(bitcast<vec3<f32>>(_e31.xyz), bitcast<f32>(_e37), bitcast<vec2<f32>>(vec2<u32>(_e43, _e46)), _e53), bitcast<f32>(_e15.y));
-    let _e59 = bitcast<vec3<u32>>(_e57.position);
-    let _e60 = (copies_base + _e27);
-    heap_0_[_e60].x = _e59.x;
-    heap_0_[_e60].y = _e59.y;
-    heap_0_[_e60].z = _e59.z;
-    heap_0_[(copies_base + _e27)].w = bitcast<u32>(_e57.mass);
-    let _e76 = bitcast<vec2<u32>>(_e57.velocity);
-    let _e78 = ((copies_base + _e27) + 1u);
-    heap_0_[_e78].x = _e76.x;
-    heap_0_[_e78].y = _e76.y;
-    heap_0_[((copies_base + _e27) + 1u)].z = _e57.id;
-    let _e94 = heap_0_[((particles_base + _e26) + 1u)].y;
-    heap_0_[((particles_base + _e26) + 1u)].y = bitcast<u32>((bitcast<f32>(_e94) + 0.5f));
-    let _e105 = heap_0_[(particles_base + _e26)].w;
-    heap_0_[(particles_base + _e26)].w = bitcast<u32>((bitcast<f32>(_e105) * 2f));
+    let _e22 = (_e7 * 2u);
+    let _e23 = (_e7 * 2u);
+    let _e27 = heap_0_[(particles_base + _e22)];
+    let _e33 = heap_0_[(particles_base + _e22)].w;
+    let _e36 = ((particles_base + _e22) + 1u);
+    let _e39 = heap_0_[_e36].x;
+    let _e42 = heap_0_[_e36].y;
+    let _e49 = heap_0_[((particles_base + _e22) + 1u)].z;
+    let _e53 = particles_0_moved(Particle(bitcast<vec3<f32>>(_e27.xyz), bitcast<f32>(_e33), bitcast<vec2<f32>>(vec2<u32>(_e39, _e42)), _e49), bitcast<f32>(_e11.y));
+    let _e55 = bitcast<vec3<u32>>(_e53.position);
+    let _e56 = (copies_base + _e23);
+    heap_0_[_e56].x = _e55.x;
+    heap_0_[_e56].y = _e55.y;
+    heap_0_[_e56].z = _e55.z;
+    heap_0_[(copies_base + _e23)].w = bitcast<u32>(_e53.mass);
+    let _e72 = bitcast<vec2<u32>>(_e53.velocity);
+    let _e74 = ((copies_base + _e23) + 1u);
+    heap_0_[_e74].x = _e72.x;
+    heap_0_[_e74].y = _e72.y;
+    heap_0_[((copies_base + _e23) + 1u)].z = _e53.id;
+    let _e90 = heap_0_[((particles_base + _e22) + 1u)].y;
+    heap_0_[((particles_base + _e22) + 1u)].y = bitcast<u32>((bitcast<f32>(_e90) + 0.5f));
+    let _e101 = heap_0_[(particles_base + _e22)].w;
+    heap_0_[(particles_base + _e22)].w = bitcast<u32>((bitcast<f32>(_e101) * 2f));
     return;
 }
 

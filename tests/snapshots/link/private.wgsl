@@ -9,18 +9,17 @@ var<storage, read_write> heap_0_: array<vec4<u32>>;
 var<private> stride_1_steps: i32 = 1i;
 
 fn scale_0_(lane: u32, group: u32, local_1: u32) {
-    let _e5 = lanes[lane];
-    let _e10 = (((group % _e5.z) * 64u) + local_1);
-    let _e14 = lanes[(lane + 4u)];
-    let _e18 = lanes[(lane + 3u)];
-    let out_base = _e18.x;
-    let _e23 = lanes[(lane + 2u)];
-    let a_base = _e23.x;
-    let b_base = _e23.z;
-    if (_e10 < _e14.x) {
-        let _e34 = slab_1_[(a_base + (_e10 >> 2u))][(_e10 & 3u)];
-        let _e43 = slab_1_[(b_base + (_e10 >> 2u))][(_e10 & 3u)];
-        heap_0_[(out_base + (_e10 >> 2u))][(_e10 & 3u)] = bitcast<u32>(fma(bitcast<f32>(_e34), bitcast<f32>(_e14.y), bitcast<f32>(_e43)));
+    let _e6 = ((group * 64u) + local_1);
+    let _e10 = lanes[(lane + 4u)];
+    let _e14 = lanes[(lane + 3u)];
+    let out_base = _e14.x;
+    let _e19 = lanes[(lane + 2u)];
+    let a_base = _e19.x;
+    let b_base = _e19.z;
+    if (_e6 < _e10.x) {
+        let _e30 = slab_1_[(a_base + (_e6 >> 2u))][(_e6 & 3u)];
+        let _e39 = slab_1_[(b_base + (_e6 >> 2u))][(_e6 & 3u)];
+        heap_0_[(out_base + (_e6 >> 2u))][(_e6 & 3u)] = bitcast<u32>(fma(bitcast<f32>(_e30), bitcast<f32>(_e10.y), bitcast<f32>(_e39)));
         return;
     } else {
         return;
@@ -41,55 +40,55 @@ fn stride_1_(lane_1: u32, group_1: u32, local_2: u32) {
     var i_1: i32;
 
     let _e5 = lanes[lane_1];
-    let _e14 = lanes[(lane_1 + 2u)];
-    let out_base_1 = _e14.z;
-    let _e22 = lanes[(lane_1 + 3u)];
-    let a_base_1 = _e14.x;
-    let _e28 = i32((_e14.w >> 2u));
-    i_1 = i32((((group_1 % _e5.z) * 64u) + local_2));
+    let _e13 = lanes[(lane_1 + 2u)];
+    let out_base_1 = _e13.z;
+    let _e21 = lanes[(lane_1 + 3u)];
+    let a_base_1 = _e13.x;
+    let _e27 = i32((_e13.w >> 2u));
+    i_1 = i32(((group_1 * 64u) + local_2));
     loop {
-        let _e30 = i_1;
-        if (_e30 < _e28) {
+        let _e29 = i_1;
+        if (_e29 < _e27) {
         } else {
             break;
         }
         {
-            let _e32 = i_1;
-            let _e36 = ((_e32 + bitcast<i32>(_e22.x)) % _e28);
-            let _e37 = i_1;
-            switch (_e37 & 3i) {
+            let _e31 = i_1;
+            let _e35 = ((_e31 + bitcast<i32>(_e21.x)) % _e27);
+            let _e36 = i_1;
+            switch (_e36 & 3i) {
                 case 0: {
-                    let _e39 = i_1;
-                    let _e40 = u32(_e39);
-                    let _e41 = u32(_e36);
-                    let _e48 = slab_1_[(a_base_1 + (_e41 >> 2u))][(_e41 & 3u)];
-                    let _e50 = i_1;
-                    let _e52 = stride_1_factor(u32(_e50));
-                    heap_0_[(out_base_1 + (_e40 >> 2u))][(_e40 & 3u)] = bitcast<u32>((bitcast<i32>(_e48) * _e52));
+                    let _e38 = i_1;
+                    let _e39 = u32(_e38);
+                    let _e40 = u32(_e35);
+                    let _e47 = slab_1_[(a_base_1 + (_e40 >> 2u))][(_e40 & 3u)];
+                    let _e49 = i_1;
+                    let _e51 = stride_1_factor(u32(_e49));
+                    heap_0_[(out_base_1 + (_e39 >> 2u))][(_e39 & 3u)] = bitcast<u32>((bitcast<i32>(_e47) * _e51));
                 }
                 case 1, 2: {
-                    let _e61 = i_1;
-                    let _e62 = u32(_e61);
-                    let _e65 = u32(((_e28 - 1i) - _e36));
-                    let _e71 = slab_1_[(a_base_1 + (_e65 >> 2u))][(_e65 & 3u)];
-                    let _e73 = i_1;
-                    let _e75 = stride_1_factor(u32(_e73));
-                    heap_0_[(out_base_1 + (_e62 >> 2u))][(_e62 & 3u)] = bitcast<u32>((bitcast<i32>(_e71) - _e75));
+                    let _e60 = i_1;
+                    let _e61 = u32(_e60);
+                    let _e64 = u32(((_e27 - 1i) - _e35));
+                    let _e70 = slab_1_[(a_base_1 + (_e64 >> 2u))][(_e64 & 3u)];
+                    let _e72 = i_1;
+                    let _e74 = stride_1_factor(u32(_e72));
+                    heap_0_[(out_base_1 + (_e61 >> 2u))][(_e61 & 3u)] = bitcast<u32>((bitcast<i32>(_e70) - _e74));
                     continue;
                 }
                 default: {
-                    let _e83 = i_1;
-                    let _e84 = u32(_e83);
-                    heap_0_[(out_base_1 + (_e84 >> 2u))][(_e84 & 3u)] = bitcast<u32>(_e28);
+                    let _e82 = i_1;
+                    let _e83 = u32(_e82);
+                    heap_0_[(out_base_1 + (_e83 >> 2u))][(_e83 & 3u)] = bitcast<u32>(_e27);
                 }
             }
-            let _e91 = stride_1_steps;
-            let _e92 = i_1;
-            stride_1_steps = (_e91 + _e92);
+            let _e90 = stride_1_steps;
+            let _e91 = i_1;
+            stride_1_steps = (_e90 + _e91);
         }
         continuing {
-            let _e94 = i_1;
-            i_1 = (_e94 + i32((_e5.z * 64u)));
+            let _e93 = i_1;
+            i_1 = (_e93 + i32((_e5.z * 64u)));
         }
     }
     return;

@@ -6,18 +6,17 @@ var<storage> slab_1_: array<vec4<u32>>;
 var<storage, read_write> heap_0_: array<vec4<u32>>;
 
 fn scale_0_(lane: u32, group: u32, local_1: u32) {
-    let _e5 = lanes[lane];
-    let _e10 = (((group % _e5.z) * 64u) + local_1);
-    let _e14 = lanes[(lane + 4u)];
-    let _e18 = lanes[(lane + 3u)];
-    let out_base = _e18.x;
-    let _e23 = lanes[(lane + 2u)];
-    let a_base = _e23.x;
-    let b_base = _e23.z;
-    if (_e10 < _e14.x) {
-        let _e34 = slab_1_[(a_base + (_e10 >> 2u))][(_e10 & 3u)];
-        let _e43 = slab_1_[(b_base + (_e10 >> 2u))][(_e10 & 3u)];
-        heap_0_[(out_base + (_e10 >> 2u))][(_e10 & 3u)] = bitcast<u32>(fma(bitcast<f32>(_e34), bitcast<f32>(_e14.y), bitcast<f32>(_e43)));
+    let _e6 = ((group * 64u) + local_1);
+    let _e10 = lanes[(lane + 4u)];
+    let _e14 = lanes[(lane + 3u)];
+    let out_base = _e14.x;
+    let _e19 = lanes[(lane + 2u)];
+    let a_base = _e19.x;
+    let b_base = _e19.z;
+    if (_e6 < _e10.x) {
+        let _e30 = slab_1_[(a_base + (_e6 >> 2u))][(_e6 & 3u)];
+        let _e39 = slab_1_[(b_base + (_e6 >> 2u))][(_e6 & 3u)];
+        heap_0_[(out_base + (_e6 >> 2u))][(_e6 & 3u)] = bitcast<u32>(fma(bitcast<f32>(_e30), bitcast<f32>(_e10.y), bitcast<f32>(_e39)));
         return;
     } else {
         return;

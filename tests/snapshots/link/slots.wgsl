@@ -10,18 +10,17 @@ var<storage, read_write> heap_2_: array<vec4<u32>>;
 var<storage, read_write> heap_3_: array<vec4<u32>>;
 
 fn scale_0_(lane: u32, group: u32, local_1: u32) {
-    let _e5 = lanes[lane];
-    let _e10 = (((group % _e5.z) * 64u) + local_1);
-    let _e14 = lanes[(lane + 4u)];
-    let _e18 = lanes[(lane + 3u)];
-    let out_base = _e18.x;
-    let _e23 = lanes[(lane + 2u)];
-    let a_base = _e23.x;
-    let b_base = _e23.z;
-    if (_e10 < _e14.x) {
-        let _e34 = heap_0_[(a_base + (_e10 >> 2u))][(_e10 & 3u)];
-        let _e43 = heap_0_[(b_base + (_e10 >> 2u))][(_e10 & 3u)];
-        heap_0_[(out_base + (_e10 >> 2u))][(_e10 & 3u)] = bitcast<u32>(fma(bitcast<f32>(_e34), bitcast<f32>(_e14.y), bitcast<f32>(_e43)));
+    let _e6 = ((group * 64u) + local_1);
+    let _e10 = lanes[(lane + 4u)];
+    let _e14 = lanes[(lane + 3u)];
+    let out_base = _e14.x;
+    let _e19 = lanes[(lane + 2u)];
+    let a_base = _e19.x;
+    let b_base = _e19.z;
+    if (_e6 < _e10.x) {
+        let _e30 = heap_0_[(a_base + (_e6 >> 2u))][(_e6 & 3u)];
+        let _e39 = heap_0_[(b_base + (_e6 >> 2u))][(_e6 & 3u)];
+        heap_0_[(out_base + (_e6 >> 2u))][(_e6 & 3u)] = bitcast<u32>(fma(bitcast<f32>(_e30), bitcast<f32>(_e10.y), bitcast<f32>(_e39)));
         return;
     } else {
         return;
@@ -29,18 +28,17 @@ fn scale_0_(lane: u32, group: u32, local_1: u32) {
 }
 
 fn scale_1_(lane_1: u32, group_1: u32, local_2: u32) {
-    let _e5 = lanes[lane_1];
-    let _e10 = (((group_1 % _e5.z) * 64u) + local_2);
-    let _e14 = lanes[(lane_1 + 4u)];
-    let _e18 = lanes[(lane_1 + 3u)];
-    let out_base_1 = _e18.x;
-    let _e23 = lanes[(lane_1 + 2u)];
-    let a_base_1 = _e23.x;
-    let b_base_1 = _e23.z;
-    if (_e10 < _e14.x) {
-        let _e34 = slab_1_[(a_base_1 + (_e10 >> 2u))][(_e10 & 3u)];
-        let _e43 = slab_1_[(b_base_1 + (_e10 >> 2u))][(_e10 & 3u)];
-        heap_0_[(out_base_1 + (_e10 >> 2u))][(_e10 & 3u)] = bitcast<u32>(fma(bitcast<f32>(_e34), bitcast<f32>(_e14.y), bitcast<f32>(_e43)));
+    let _e6 = ((group_1 * 64u) + local_2);
+    let _e10 = lanes[(lane_1 + 4u)];
+    let _e14 = lanes[(lane_1 + 3u)];
+    let out_base_1 = _e14.x;
+    let _e19 = lanes[(lane_1 + 2u)];
+    let a_base_1 = _e19.x;
+    let b_base_1 = _e19.z;
+    if (_e6 < _e10.x) {
+        let _e30 = slab_1_[(a_base_1 + (_e6 >> 2u))][(_e6 & 3u)];
+        let _e39 = slab_1_[(b_base_1 + (_e6 >> 2u))][(_e6 & 3u)];
+        heap_0_[(out_base_1 + (_e6 >> 2u))][(_e6 & 3u)] = bitcast<u32>(fma(bitcast<f32>(_e30), bitcast<f32>(_e10.y), bitcast<f32>(_e39)));
         return;
     } else {
         return;
@@ -48,18 +46,17 @@ fn scale_1_(lane_1: u32, group_1: u32, local_2: u32) {
 }
 
 fn scale_2_(lane_2: u32, group_2: u32, local_3: u32) {
-    let _e5 = lanes[lane_2];
-    let _e10 = (((group_2 % _e5.z) * 64u) + local_3);
-    let _e14 = lanes[(lane_2 + 4u)];
-    let _e18 = lanes[(lane_2 + 3u)];
-    let out_base_2 = _e18.x;
-    let _e23 = lanes[(lane_2 + 2u)];
-    let a_base_2 = _e23.x;
-    let b_base_2 = _e23.z;
-    if (_e10 < _e14.x) {
-        let _e34 = heap_2_[(a_base_2 + (_e10 >> 2u))][(_e10 & 3u)];
-        let _e44 = slab_1_[(b_base_2 + (_e10 >> 2u))][(_e10 & 3u)];
-        heap_3_[(out_base_2 + (_e10 >> 2u))][(_e10 & 3u)] = bitcast<u32>(fma(bitcast<f32>(_e34), bitcast<f32>(_e14.y), bitcast<f32>(_e44)));
+    let _e6 = ((group_2 * 64u) + local_3);
+    let _e10 = lanes[(lane_2 + 4u)];
+    let _e14 = lanes[(lane_2 + 3u)];
+    let out_base_2 = _e14.x;
+    let _e19 = lanes[(lane_2 + 2u)];
+    let a_base_2 = _e19.x;
+    let b_base_2 = _e19.z;
+    if (_e6 < _e10.x) {
+        let _e30 = heap_2_[(a_base_2 + (_e6 >> 2u))][(_e6 & 3u)];
+        let _e40 = slab_1_[(b_base_2 + (_e6 >> 2u))][(_e6 & 3u)];
+        heap_3_[(out_base_2 + (_e6 >> 2u))][(_e6 & 3u)] = bitcast<u32>(fma(bitcast<f32>(_e30), bitcast<f32>(_e10.y), bitcast<f32>(_e40)));
         return;
     } else {
         return;

@@ -6,18 +6,17 @@ var<storage> slab_1_: array<vec4<u32>>;
 var<storage, read_write> heap_0_: array<vec4<u32>>;
 
 fn scale_0_(lane: u32, group: u32, local_1: u32) {
-    let _e5 = lanes[lane];
-    let _e10 = (((group % _e5.z) * 64u) + local_1);
-    let _e14 = lanes[(lane + 4u)];
-    let _e18 = lanes[(lane + 3u)];
-    let out_base = _e18.x;
-    let _e23 = lanes[(lane + 2u)];
-    let a_base = _e23.x;
-    let b_base = _e23.z;
-    if (_e10 < _e14.x) {
-        let _e34 = slab_1_[(a_base + (_e10 >> 2u))][(_e10 & 3u)];
-        let _e43 = slab_1_[(b_base + (_e10 >> 2u))][(_e10 & 3u)];
-        heap_0_[(out_base + (_e10 >> 2u))][(_e10 & 3u)] = bitcast<u32>(fma(bitcast<f32>(_e34), bitcast<f32>(_e14.y), bitcast<f32>(_e43)));
+    let _e6 = ((group * 64u) + local_1);
+    let _e10 = lanes[(lane + 4u)];
+    let _e14 = lanes[(lane + 3u)];
+    let out_base = _e14.x;
+    let _e19 = lanes[(lane + 2u)];
+    let a_base = _e19.x;
+    let b_base = _e19.z;
+    if (_e6 < _e10.x) {
+        let _e30 = slab_1_[(a_base + (_e6 >> 2u))][(_e6 & 3u)];
+        let _e39 = slab_1_[(b_base + (_e6 >> 2u))][(_e6 & 3u)];
+        heap_0_[(out_base + (_e6 >> 2u))][(_e6 & 3u)] = bitcast<u32>(fma(bitcast<f32>(_e30), bitcast<f32>(_e10.y), bitcast<f32>(_e39)));
         return;
     } else {
         return;
@@ -25,16 +24,15 @@ fn scale_0_(lane: u32, group: u32, local_1: u32) {
 }
 
 fn subgroup_1_(lane_1: u32, group_1: u32, local_2: u32, subgroup_size_1: u32, subgroup_invocation_id_1: u32) {
-    let _e7 = lanes[lane_1];
-    let _e12 = (((group_1 % _e7.z) * 64u) + local_2);
-    let _e18 = lanes[(lane_1 + 3u)];
-    let _e22 = lanes[(lane_1 + 2u)];
-    let out_base_1 = _e22.x;
-    let _e30 = subgroupAdd(1u);
-    let _e31 = subgroupBroadcastFirst(_e12);
-    let _e33 = subgroupBallot((subgroup_invocation_id_1 == 0u));
-    if (_e12 < _e18.x) {
-        heap_0_[(out_base_1 + (_e12 >> 2u))][(_e12 & 3u)] = ((select(0u, 1u, (_e30 == subgroup_size_1)) + select(0u, 2u, ((_e31 + subgroup_invocation_id_1) == _e12))) + ((_e33.x & 1u) * 4u));
+    let _e8 = ((group_1 * 64u) + local_2);
+    let _e14 = lanes[(lane_1 + 3u)];
+    let _e18 = lanes[(lane_1 + 2u)];
+    let out_base_1 = _e18.x;
+    let _e26 = subgroupAdd(1u);
+    let _e27 = subgroupBroadcastFirst(_e8);
+    let _e29 = subgroupBallot((subgroup_invocation_id_1 == 0u));
+    if (_e8 < _e14.x) {
+        heap_0_[(out_base_1 + (_e8 >> 2u))][(_e8 & 3u)] = ((select(0u, 1u, (_e26 == subgroup_size_1)) + select(0u, 2u, ((_e27 + subgroup_invocation_id_1) == _e8))) + ((_e29.x & 1u) * 4u));
         return;
     } else {
         return;

@@ -21,20 +21,19 @@ fn variant_0_apply(x: f32) -> f32 {
 }
 
 fn variant_0_(lane: u32, group: u32, local_1: u32) {
-    let _e5 = lanes[lane];
-    let _e10 = (((group % _e5.z) * 64u) + local_1);
-    let _e14 = lanes[(lane + 3u)];
-    let _e21 = lanes[(lane + 2u)];
-    let a_base = _e21.x;
-    if (_e10 < _e14.x) {
-        let _e37 = heap_0_[(a_base + (_e10 >> 2u))][(_e10 & 3u)];
-        shared_0_[((local_1 + 1u) % TILE)] = bitcast<f32>(_e37);
+    let _e6 = ((group * 64u) + local_1);
+    let _e10 = lanes[(lane + 3u)];
+    let _e17 = lanes[(lane + 2u)];
+    let a_base = _e17.x;
+    if (_e6 < _e10.x) {
+        let _e33 = heap_0_[(a_base + (_e6 >> 2u))][(_e6 & 3u)];
+        shared_0_[((local_1 + 1u) % TILE)] = bitcast<f32>(_e33);
     }
     workgroupBarrier();
-    if (_e10 < _e14.x) {
-        let _e44 = shared_0_[((local_1 + 1u) % TILE)];
-        let _e45 = variant_0_apply(_e44);
-        heap_0_[(a_base + (_e10 >> 2u))][(_e10 & 3u)] = bitcast<u32>(_e45);
+    if (_e6 < _e10.x) {
+        let _e40 = shared_0_[((local_1 + 1u) % TILE)];
+        let _e41 = variant_0_apply(_e40);
+        heap_0_[(a_base + (_e6 >> 2u))][(_e6 & 3u)] = bitcast<u32>(_e41);
         return;
     } else {
         return;
@@ -48,20 +47,19 @@ fn variant_1_apply(x_1: f32) -> f32 {
 }
 
 fn variant_1_(lane_1: u32, group_1: u32, local_2: u32) {
-    let _e5 = lanes[lane_1];
-    let _e10 = (((group_1 % _e5.z) * 64u) + local_2);
-    let _e14 = lanes[(lane_1 + 3u)];
-    let _e21 = lanes[(lane_1 + 2u)];
-    let a_base_1 = _e21.x;
-    if (_e10 < _e14.x) {
-        let _e37 = heap_0_[(a_base_1 + (_e10 >> 2u))][(_e10 & 3u)];
-        shared_0_[((local_2 + 1u) % TILE_1)] = bitcast<f32>(_e37);
+    let _e6 = ((group_1 * 64u) + local_2);
+    let _e10 = lanes[(lane_1 + 3u)];
+    let _e17 = lanes[(lane_1 + 2u)];
+    let a_base_1 = _e17.x;
+    if (_e6 < _e10.x) {
+        let _e33 = heap_0_[(a_base_1 + (_e6 >> 2u))][(_e6 & 3u)];
+        shared_0_[((local_2 + 1u) % TILE_1)] = bitcast<f32>(_e33);
     }
     workgroupBarrier();
-    if (_e10 < _e14.x) {
-        let _e44 = shared_0_[((local_2 + 1u) % TILE_1)];
-        let _e45 = variant_1_apply(_e44);
-        heap_0_[(a_base_1 + (_e10 >> 2u))][(_e10 & 3u)] = bitcast<u32>(_e45);
+    if (_e6 < _e10.x) {
+        let _e40 = shared_0_[((local_2 + 1u) % TILE_1)];
+        let _e41 = variant_1_apply(_e40);
+        heap_0_[(a_base_1 + (_e6 >> 2u))][(_e6 & 3u)] = bitcast<u32>(_e41);
         return;
     } else {
         return;
@@ -75,20 +73,19 @@ fn variant_2_apply(x_2: f32) -> f32 {
 }
 
 fn variant_2_(lane_2: u32, group_2: u32, local_3: u32) {
-    let _e5 = lanes[lane_2];
-    let _e10 = (((group_2 % _e5.z) * 64u) + local_3);
-    let _e14 = lanes[(lane_2 + 3u)];
-    let _e21 = lanes[(lane_2 + 2u)];
-    let a_base_2 = _e21.x;
-    if (_e10 < _e14.x) {
-        let _e37 = heap_0_[(a_base_2 + (_e10 >> 2u))][(_e10 & 3u)];
-        shared_0_[((local_3 + 1u) % TILE_2)] = bitcast<f32>(_e37);
+    let _e6 = ((group_2 * 64u) + local_3);
+    let _e10 = lanes[(lane_2 + 3u)];
+    let _e17 = lanes[(lane_2 + 2u)];
+    let a_base_2 = _e17.x;
+    if (_e6 < _e10.x) {
+        let _e33 = heap_0_[(a_base_2 + (_e6 >> 2u))][(_e6 & 3u)];
+        shared_0_[((local_3 + 1u) % TILE_2)] = bitcast<f32>(_e33);
     }
     workgroupBarrier();
-    if (_e10 < _e14.x) {
-        let _e44 = shared_0_[((local_3 + 1u) % TILE_2)];
-        let _e45 = variant_2_apply(_e44);
-        heap_0_[(a_base_2 + (_e10 >> 2u))][(_e10 & 3u)] = bitcast<u32>(_e45);
+    if (_e6 < _e10.x) {
+        let _e40 = shared_0_[((local_3 + 1u) % TILE_2)];
+        let _e41 = variant_2_apply(_e40);
+        heap_0_[(a_base_2 + (_e6 >> 2u))][(_e6 & 3u)] = bitcast<u32>(_e41);
         return;
     } else {
         return;

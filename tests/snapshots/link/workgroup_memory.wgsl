@@ -11,40 +11,39 @@ var<workgroup> shared_3_: array<f32, 64>;
 var<workgroup> shared_4_: array<array<i32, 9>, 8>;
 
 fn atomics_0_(lane: u32, group: u32, local_1: u32) {
-    let _e5 = lanes[lane];
-    let _e11 = (((group % _e5.z) * 64u) + local_1);
-    let _e19 = lanes[(lane + 4u)];
-    let _e23 = lanes[(lane + 2u)];
-    let a_base = _e23.x;
-    let _e28 = lanes[(lane + 3u)];
-    let parts_base = _e28.x;
-    let bins_base = _e23.z;
+    let _e7 = ((group * 64u) + local_1);
+    let _e14 = lanes[(lane + 4u)];
+    let _e18 = lanes[(lane + 2u)];
+    let a_base = _e18.x;
+    let _e23 = lanes[(lane + 3u)];
+    let parts_base = _e23.x;
+    let bins_base = _e18.z;
     if (local_1 < 4u) {
         atomicStore((&shared_0_[local_1]), 0u);
     }
     workgroupBarrier();
-    if (_e11 < _e19.x) {
-        let _e51 = slab_1_[(a_base + (_e11 >> 2u))][(_e11 & 3u)];
-        let _e53 = modf(bitcast<f32>(_e51));
-        let _e59 = slab_1_[(a_base + (_e11 >> 2u))][(_e11 & 3u)];
-        let _e62 = (_e11 * 2u);
-        let _e69 = bitcast<vec2<u32>>(vec2<f32>((_e53.fract + f32(frexp(bitcast<f32>(_e59)).exp)), _e53.whole));
-        let _e71 = (parts_base + (_e62 >> 2u));
-        let _e72 = (_e62 & 3u);
-        heap_0_[_e71][_e72] = _e69.x;
-        heap_0_[_e71][(_e72 + 1u)] = _e69.y;
-        let _e86 = atomicAdd((&shared_0_[(u32(abs(_e53.whole)) & 3u)]), 1u);
+    if (_e7 < _e14.x) {
+        let _e46 = slab_1_[(a_base + (_e7 >> 2u))][(_e7 & 3u)];
+        let _e48 = modf(bitcast<f32>(_e46));
+        let _e54 = slab_1_[(a_base + (_e7 >> 2u))][(_e7 & 3u)];
+        let _e57 = (_e7 * 2u);
+        let _e64 = bitcast<vec2<u32>>(vec2<f32>((_e48.fract + f32(frexp(bitcast<f32>(_e54)).exp)), _e48.whole));
+        let _e66 = (parts_base + (_e57 >> 2u));
+        let _e67 = (_e57 & 3u);
+        heap_0_[_e66][_e67] = _e64.x;
+        heap_0_[_e66][(_e67 + 1u)] = _e64.y;
+        let _e81 = atomicAdd((&shared_0_[(u32(abs(_e48.whole)) & 3u)]), 1u);
     }
     workgroupBarrier();
     if (local_1 == 0u) {
-        let _e89 = atomicLoad((&shared_0_[0]));
-        let _e91 = atomicLoad((&shared_0_[1]));
-        shared_1_ = (_e89 + _e91);
+        let _e84 = atomicLoad((&shared_0_[0]));
+        let _e86 = atomicLoad((&shared_0_[1]));
+        shared_1_ = (_e84 + _e86);
     }
-    let _e93 = workgroupUniformLoad((&shared_1_));
+    let _e88 = workgroupUniformLoad((&shared_1_));
     if (local_1 < 4u) {
-        let _e96 = atomicLoad((&shared_0_[local_1]));
-        heap_0_[((bins_base + (group % _e5.z)) + (local_1 >> 2u))][(local_1 & 3u)] = (_e96 + _e93);
+        let _e91 = atomicLoad((&shared_0_[local_1]));
+        heap_0_[((bins_base + group) + (local_1 >> 2u))][(local_1 & 3u)] = (_e91 + _e88);
         return;
     } else {
         return;
@@ -55,55 +54,54 @@ fn reduce_1_(lane_1: u32, group_1: u32, local_2: u32) {
     var value: f32 = 0f;
     var width: u32 = 32u;
 
-    let _e5 = lanes[lane_1];
-    let _e11 = (((group_1 % _e5.z) * 64u) + local_2);
-    let _e19 = lanes[(lane_1 + 3u)];
-    let _e23 = lanes[(lane_1 + 2u)];
-    let a_base_1 = _e23.x;
-    let sums_base = _e23.z;
-    if (_e11 < _e19.x) {
-        let _e47 = slab_1_[(a_base_1 + (_e11 >> 2u))][(_e11 & 3u)];
-        value = bitcast<f32>(_e47);
+    let _e7 = ((group_1 * 64u) + local_2);
+    let _e14 = lanes[(lane_1 + 3u)];
+    let _e18 = lanes[(lane_1 + 2u)];
+    let a_base_1 = _e18.x;
+    let sums_base = _e18.z;
+    if (_e7 < _e14.x) {
+        let _e42 = slab_1_[(a_base_1 + (_e7 >> 2u))][(_e7 & 3u)];
+        value = bitcast<f32>(_e42);
     }
-    let _e50 = value;
-    shared_2_[local_2] = _e50;
-    let _e52 = value;
-    shared_3_[local_2] = _e52;
+    let _e45 = value;
+    shared_2_[local_2] = _e45;
+    let _e47 = value;
+    shared_3_[local_2] = _e47;
     workgroupBarrier();
     loop {
-        let _e53 = width;
-        if (_e53 > 0u) {
+        let _e48 = width;
+        if (_e48 > 0u) {
         } else {
             break;
         }
         {
-            let _e55 = width;
-            if (local_2 < _e55) {
-                let _e58 = shared_2_[local_2];
-                let _e59 = width;
-                let _e62 = shared_2_[(local_2 + _e59)];
-                shared_2_[local_2] = (_e58 + _e62);
-                let _e66 = shared_3_[local_2];
-                let _e67 = width;
-                let _e70 = shared_3_[(local_2 + _e67)];
-                shared_3_[local_2] = max(_e66, _e70);
+            let _e50 = width;
+            if (local_2 < _e50) {
+                let _e53 = shared_2_[local_2];
+                let _e54 = width;
+                let _e57 = shared_2_[(local_2 + _e54)];
+                shared_2_[local_2] = (_e53 + _e57);
+                let _e61 = shared_3_[local_2];
+                let _e62 = width;
+                let _e65 = shared_3_[(local_2 + _e62)];
+                shared_3_[local_2] = max(_e61, _e65);
             }
             workgroupBarrier();
         }
         continuing {
-            let _e72 = width;
-            width = (_e72 / 2u);
+            let _e67 = width;
+            width = (_e67 / 2u);
         }
     }
     if (local_2 == 0u) {
-        let _e75 = ((group_1 % _e5.z) * 2u);
-        let _e77 = shared_2_[0];
-        let _e79 = shared_3_[0];
-        let _e81 = bitcast<vec2<u32>>(vec2<f32>(_e77, _e79));
-        let _e83 = (sums_base + (_e75 >> 2u));
-        let _e84 = (_e75 & 3u);
-        heap_0_[_e83][_e84] = _e81.x;
-        heap_0_[_e83][(_e84 + 1u)] = _e81.y;
+        let _e70 = (group_1 * 2u);
+        let _e72 = shared_2_[0];
+        let _e74 = shared_3_[0];
+        let _e76 = bitcast<vec2<u32>>(vec2<f32>(_e72, _e74));
+        let _e78 = (sums_base + (_e70 >> 2u));
+        let _e79 = (_e70 & 3u);
+        heap_0_[_e78][_e79] = _e76.x;
+        heap_0_[_e78][(_e79 + 1u)] = _e76.y;
         return;
     } else {
         return;
