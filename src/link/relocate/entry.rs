@@ -6,7 +6,6 @@ use super::Context;
 use super::function::Relocator;
 use crate::error::{Error, Result};
 use crate::link::splice::Merged;
-use crate::link::table;
 
 type Expr = Handle<naga::Expression>;
 
@@ -71,7 +70,7 @@ pub(super) fn relocate_entry(
         *size = if context.kernel.linear && axis > 0 {
             relocator.builder.u32(1)
         } else {
-            let word = table::RECORD_GRID + axis as u32;
+            let word = context.grid_word() + axis as u32;
             let vec4 = relocator.record_vec4(word / 4)?;
             relocator.builder.component(vec4, word % 4)
         };
