@@ -31,6 +31,7 @@ kernels! {
     "matmul_tile",
     "pool",
     "pool_global",
+    "range",
     "reduce",
     "reduce_integer",
     "softmax",

@@ -1,9 +1,10 @@
-//! Grids of workgroups.
+//! Numbers of workgroups.
 
 use crate::error::{Error, Result};
+use crate::size::Size;
 
 /// Invocations of a workgroup of the project's kernels.
-pub const WORKGROUP: u64 = 64;
+pub const WORKGROUP: usize = 64;
 
 /// Workgroups of one dispatch: what every device takes along two sides, since the lane table folds the linear index.
 const MOST: u64 = 65_535 * 65_535;
@@ -19,12 +20,9 @@ pub fn linear_grid(groups: u64) -> Result<[u32; 3]> {
     }
 }
 
-/// The grid with one invocation per item, as [`linear_grid`].
-///
-/// # Errors
-/// `Limit` if there are too many.
-pub fn item_grid(items: u64) -> Result<[u32; 3]> {
-    linear_grid(items.div_ceil(WORKGROUP))
+/// Workgroups with one invocation per item.
+pub fn item_groups(items: Size) -> Size {
+    items.div_ceil(WORKGROUP)
 }
 
 #[cfg(test)]

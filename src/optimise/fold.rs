@@ -6,7 +6,8 @@ use crate::error::Result;
 use crate::graph::{Graph, Node, ValueId};
 use crate::lower::Fact;
 use crate::ops::lookup;
-use crate::tensor::{Tensor, checked_len};
+use crate::size::{Size, checked_len};
+use crate::tensor::Tensor;
 
 /// Nodes of constants are constants.
 #[derive(Debug)]
@@ -14,7 +15,7 @@ pub struct FoldConstants;
 
 /// A node may yield this many elements, or as many as its inputs have. A guess: it lets shape arithmetic, masks and
 /// rearranged weights pass and keeps a small file from expanding into all memory.
-const BUDGET: usize = 1 << 20;
+const BUDGET: i64 = 1 << 20;
 
 /// The node's results, if the host can compute them.
 fn evaluate(graph: &Graph, node: &Node) -> Result<Option<Vec<Tensor>>> {
@@ -23,21 +24,21 @@ fn evaluate(graph: &Graph, node: &Node) -> Result<Option<Vec<Tensor>>> {
         .iter()
         .map(|id| match id {
             None => Some(None),
-            Some(id) => {
-                let value = graph.value(*id).constant.clone()?;
-                Some(Some(Fact { dtype: value.dtype(), shape: value.shape().to_vec(), value: Some(value) }))
-            }
+            Some(id) => Some(Some(Fact::constant(graph.value(*id).constant.clone()?))),
         })
         .collect();
     let (Some(facts), Some(operator)) = (facts, lookup(&node.domain, &node.op)) else { return Ok(None) };
     let facts: Vec<Option<&Fact>> = facts.iter().map(Option::as_ref).collect();
-    let total = |shapes: &mut dyn Iterator<Item = &Vec<usize>>| {
-        shapes.fold(0usize, |sum, shape| sum.saturating_add(checked_len(shape).unwrap_or(usize::MAX)))
+    let total = |shapes: &mut dyn Iterator<Item = &Vec<Size>>| {
+        shapes.fold(0, |sum: i64, shape| sum.saturating_add(checked_len(shape).map_or(i64::MAX, Size::estimate)))
     };
     let inputs = total(&mut facts.iter().flatten().map(|fact| &fact.shape));
     let shapes = operator.shapes(node, &facts)?;
     if total(&mut shapes.iter()) > inputs.max(BUDGET) {
         return Ok(None);
+    }
+    if let Some(values) = operator.integers(node, &facts)? {
+        return Ok(Some(values.iter().map(|known| known.estimate().clone()).collect()));
     }
     operator.evaluate(node, &facts)
 }

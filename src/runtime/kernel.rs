@@ -289,7 +289,7 @@ fn plan(variant: Variant, tensors: &[Tensor], params: &[u8], grid: [u32; 3], cap
             grid,
             operands,
             params: params.chunks(4).map(word).collect(),
-            deps: Vec::new(),
+            deps: Arc::from([]),
             cost: Cost { flops: bytes, bytes },
         });
     }

@@ -149,7 +149,7 @@ impl Resolved {
                 workgroups: dispatch.workgroups(),
                 flops: dispatch.cost.flops,
                 bytes: dispatch.cost.bytes,
-                deps: dispatch.deps.clone(),
+                deps: dispatch.deps.to_vec(),
                 gather,
             });
         }

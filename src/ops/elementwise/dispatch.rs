@@ -1,11 +1,9 @@
 //! The dispatch of a chain: how each input is read, and the parameters.
 
-use bytemuck::{Pod, Zeroable};
-
 use crate::error::{Error, Result};
-use crate::lower::grid::item_grid;
-use crate::lower::{BufferId, Emit, Lowering, View, word, words};
-use crate::lower::{Cost, collapse};
+use crate::lower::grid::item_groups;
+use crate::lower::{BufferId, Emit, Lowering, View, Work, collapse, params, word, words};
+use crate::size::Size;
 
 use super::codes::Scalar;
 use super::program::{MAX_CONSTANTS, MAX_INPUTS, Program};
@@ -20,22 +18,12 @@ enum Mode {
     Strided = 4,
 }
 
-#[cfg(test)]
-pub(in crate::ops) const LAYOUTS: &[crate::ops::params::Layout] =
-    &[crate::ops::params::layout!("elementwise", Params: vectors, last, pad, offset, constants, size, strides)];
-
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    vectors: u32,
-    last: u32,
-    pad: [u32; 2],
-    offset: [u32; 4],
-    constants: [u32; 8],
-    size: [u32; 8],
-    strides: [[u32; 8]; 4],
-}
-
+const STRIDES: [[&str; 2]; 4] = [
+    ["strides_low0", "strides_high0"],
+    ["strides_low1", "strides_high1"],
+    ["strides_low2", "strides_high2"],
+    ["strides_low3", "strides_high3"],
+];
 const MODES: [&str; 4] = ["M0", "M1", "M2", "M3"];
 const CODES: [&str; 8] = ["OP0", "OP1", "OP2", "OP3", "OP4", "OP5", "OP6", "OP7"];
 const ARGS: [&str; 8] = ["ARGS0", "ARGS1", "ARGS2", "ARGS3", "ARGS4", "ARGS5", "ARGS6", "ARGS7"];
@@ -47,37 +35,44 @@ const ARGS: [&str; 8] = ["ARGS0", "ARGS1", "ARGS2", "ARGS3", "ARGS4", "ARGS5", "
 pub fn emit_program(cx: &mut Lowering<'_>, program: &Program, inputs: &[View], output: &View) -> Result<()> {
     program.validate()?;
     let len = output.len();
-    if len == 0 {
+    if len.is_zero() {
         return Ok(());
     }
-    if inputs.len() != program.inputs || inputs.is_empty() || output.offset != 0 || !output.is_row_major() {
+    let fits = inputs.len() == program.inputs && !inputs.is_empty();
+    if !fits || !output.offset.is_zero() || !output.is_row_major() {
         return Err(Error::internal("the operands do not fit the elementwise chain"));
     }
     let views = inputs.iter().map(|view| view.broadcast(&output.shape)).collect::<Result<Vec<View>>>()?;
     let mut modes: Vec<Mode> = views.iter().map(|view| simple_mode(view).unwrap_or(Mode::Strided)).collect();
-    let strided: Vec<&[usize]> = (views.iter().zip(&modes))
+    let strided: Vec<&[Size]> = (views.iter().zip(&modes))
         .filter(|(_, mode)| **mode == Mode::Strided)
         .map(|(view, _)| view.strides.as_slice())
         .collect();
     let (sizes, merged) = collapse(&output.shape, &strided);
-    let mut params = Params {
-        vectors: word(len.div_ceil(4))?,
-        last: word(len - 1)?,
-        pad: [0; 2],
-        offset: [0; 4],
-        constants: constants(program)?,
-        size: words(&sizes, 1)?,
-        strides: [[0; 8]; 4],
-    };
     let mut merged = merged.iter();
+    let mut offsets = [Size::ZERO; 4];
+    let mut strides = [[Size::ZERO; 8]; 4];
     for (k, view) in views.iter().enumerate() {
-        params.offset[k] = word(view.offset)?;
+        offsets[k] = word(view.offset)?;
         if modes[k] == Mode::Strided {
-            let strides = merged.next().expect("a list of strides for each strided input");
-            params.strides[k] = words(strides, 0)?;
-            modes[k] = strided_mode(view.offset, &sizes, strides);
+            let own = merged.next().expect("a list of strides for each strided input");
+            strides[k] = words(own, 0)?;
+            modes[k] = strided_mode(view.offset, &sizes, own);
         }
     }
+    let (size, constants) = (words::<8>(&sizes, 1)?, constants(program)?.map(Size::from));
+    let mut lists: Vec<(&str, &[Size])> = vec![
+        ("offset", &offsets),
+        ("constants_low", &constants[..4]),
+        ("constants_high", &constants[4..]),
+        ("size_low", &size[..4]),
+        ("size_high", &size[4..]),
+    ];
+    for (names, strides) in STRIDES.iter().zip(&strides) {
+        lists.extend([(names[0], &strides[..4]), (names[1], &strides[4..])]);
+    }
+    let vectors = len.div_ceil(4);
+    let params = params("elementwise", &[("vectors", vectors), ("last", len - 1)], &lists)?;
     let mut overrides: Vec<(&str, f64)> = vec![("RANK", sizes.len() as f64)];
     for (k, name) in MODES.iter().enumerate() {
         overrides.push((name, f64::from(*modes.get(k).unwrap_or(&Mode::Scalar) as u32)));
@@ -90,34 +85,37 @@ pub fn emit_program(cx: &mut Lowering<'_>, program: &Program, inputs: &[View], o
     // Bindings that the chain does not use get a buffer that it does.
     let mut operands: Vec<BufferId> = (0..MAX_INPUTS).map(|k| views.get(k).unwrap_or(&views[0]).buffer).collect();
     operands.push(output.buffer);
-    let read: u64 = (inputs.iter()).map(|view| 4 * view.len().min(len) as u64).sum();
+    let read: Size = inputs.iter().map(|view| view.len().min(len) * 4).sum();
     cx.emit(Emit {
         kernel: "elementwise",
         constants: &overrides,
-        grid: item_grid(u64::from(params.vectors))?,
+        groups: item_groups(vectors),
         operands: &operands,
-        params: bytemuck::bytes_of(&params),
-        cost: Cost { flops: len as u64 * program.steps.len() as u64, bytes: read + 4 * len as u64 },
+        params,
+        cost: Work { flops: len * program.steps.len(), bytes: read + len * 4 },
     })
 }
 
 /// Flat or scalar, if it is one of these.
 fn simple_mode(view: &View) -> Option<Mode> {
-    let moves = |(&size, &stride): (&usize, &usize)| size > 1 && stride != 0;
+    let moves = |(size, stride): (&Size, &Size)| *size > 1 && !stride.is_zero();
     if !view.shape.iter().zip(&view.strides).any(moves) {
         return Some(Mode::Scalar);
     }
-    (view.offset == 0 && view.is_row_major()).then_some(Mode::Flat)
+    (view.offset.is_zero() && view.is_row_major()).then_some(Mode::Flat)
 }
 
 /// How four neighbours lie; sizes and strides from the innermost dimension.
-fn strided_mode(offset: usize, sizes: &[usize], strides: &[usize]) -> Mode {
-    let aligned = offset.is_multiple_of(4) && strides[1..].iter().all(|stride| stride.is_multiple_of(4));
-    match strides[0] {
-        _ if !sizes[0].is_multiple_of(4) => Mode::Strided,
-        0 => Mode::Splat,
-        1 if aligned => Mode::Vector,
-        _ => Mode::Strided,
+fn strided_mode(offset: Size, sizes: &[Size], strides: &[Size]) -> Mode {
+    if !sizes[0].is_multiple_of(4) {
+        Mode::Strided
+    } else if strides[0].is_zero() {
+        Mode::Splat
+    } else if strides[0] == 1 && offset.is_multiple_of(4) && strides[1..].iter().all(|stride| stride.is_multiple_of(4))
+    {
+        Mode::Vector
+    } else {
+        Mode::Strided
     }
 }
 

@@ -3,44 +3,29 @@
 use rten_shape_inference::{InferShapes, ops as rules};
 
 use super::symbolic::{int, rule};
-use super::{INDEX, arity, axis, dtype, host, integers, of_type, required, sized};
+use super::{INDEX, arity, axis, dtype, host, integers, is_empty, of_type, required, sized};
 use crate::error::{Error, Result};
 use crate::graph::Node;
-use crate::lower::Cost;
-use crate::lower::Fact;
-use crate::lower::grid::item_grid;
-use crate::lower::{BufferId, Emit, Lowering, View, word};
+use crate::lower::grid::item_groups;
+use crate::lower::repr::heap_bytes;
+use crate::lower::{BufferId, Emit, Fact, Known, Lowering, View, Work, params};
 use crate::ops::Operator;
-use crate::tensor::{DType, Tensor, checked_len};
+use crate::size::{Size, pins};
+use crate::tensor::{DType, Tensor};
 
 pub(super) struct Gather;
 
-/// The parameters of `shaders/gather.wgsl`.
-#[cfg(test)]
-pub(super) const LAYOUT: crate::ops::params::Layout =
-    crate::ops::params::layout!("gather", GatherParams: len, indices, axis, inner);
-
-#[repr(C)]
-#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-pub(crate) struct GatherParams {
-    len: u32,
-    indices: u32,
-    axis: u32,
-    inner: u32,
-}
-
-/// Emits the kernel: for each of `outer` blocks the rows of `inner` elements that `indices` names.
-fn emit(cx: &mut Lowering<'_>, data: BufferId, index: BufferId, result: BufferId, sizes: [usize; 4]) -> Result<()> {
+/// Emits the gathering of `sizes` (outer, axis, inner, indices) elements.
+fn emit(cx: &mut Lowering<'_>, data: BufferId, index: BufferId, result: BufferId, sizes: [Size; 4]) -> Result<()> {
     let [outer, axis, inner, indices] = sizes;
     let len = outer * indices * inner;
-    let params = GatherParams { len: word(len)?, indices: word(indices)?, axis: word(axis)?, inner: word(inner)? };
     cx.emit(Emit {
         kernel: "gather",
         constants: &[],
-        grid: item_grid(len as u64)?,
+        groups: item_groups(len),
         operands: &[data, index, result],
-        params: bytemuck::bytes_of(&params),
-        cost: Cost { flops: 0, bytes: len as u64 * 8 + indices as u64 * 4 },
+        params: params("gather", &[("len", len), ("indices", indices), ("axis", axis), ("inner", inner)], &[])?,
+        cost: Work { flops: Size::ZERO, bytes: len * 8 + indices * 4 },
     })
 }
 
@@ -48,14 +33,14 @@ fn emit(cx: &mut Lowering<'_>, data: BufferId, index: BufferId, result: BufferId
 pub(super) fn lower_table(cx: &mut Lowering<'_>, view: &View, at: usize, table: &[usize]) -> Result<View> {
     let source = cx.materialise(view)?;
     let mut shape = view.shape.clone();
-    shape[at] = table.len();
-    let words = table.iter().map(|&i| word(i)).collect::<Result<Vec<u32>>>()?;
+    shape[at] = Size::from(table.len());
+    let words = table.iter().map(|&i| u32::try_from(i)).collect::<Result<Vec<u32>, _>>();
+    let words = words.map_err(|_| Error::limit(format!("{} elements of an axis", table.len())))?;
     let index = cx.constant_bytes(bytemuck::cast_slice(&words).to_vec())?;
-    let len = checked_len(&shape).ok_or_else(|| Error::shape(format!("shape {shape:?} overflows")))?;
-    let result = cx.scratch(len as u64 * 4);
+    let result = cx.scratch(heap_bytes(view.dtype, &shape)?);
     let outer = shape[..at].iter().product();
     let inner = shape[at + 1..].iter().product();
-    emit(cx, source.buffer, index, result, [outer, view.shape[at], inner, table.len()])?;
+    emit(cx, source.buffer, index, result, [outer, view.shape[at], inner, Size::from(table.len())])?;
     Ok(View::row_major(result, view.dtype, &shape))
 }
 
@@ -66,6 +51,15 @@ fn position(index: i64, size: usize) -> Result<usize> {
         .ok()
         .filter(|&at| at < size)
         .ok_or_else(|| Error::shape(format!("index {index} of an axis of size {size}")))
+}
+
+/// As [`position`], where index and size may follow from sizes.
+fn place(index: Size, size: Size) -> Result<Size> {
+    let at = if index < Size::ZERO { index + size } else { index };
+    if at < Size::ZERO || at >= size {
+        return Err(Error::shape(format!("index {index} of an axis of size {size}")));
+    }
+    Ok(at)
 }
 
 impl Operator for Gather {
@@ -83,20 +77,31 @@ impl Operator for Gather {
         rule(rules::Gather { axis: int(node, "axis", 0)? })
     }
 
-    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<usize>>> {
+    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         let shape = &required(inputs, 0)?.shape;
         let at = axis(node.int("axis", 0)?, shape.len())?;
         let indices = &required(inputs, 1)?.shape;
         let shape_out = [&shape[..at], indices, &shape[at + 1..]].concat();
-        if shape[at] == 0 && !shape_out.contains(&0) {
+        if shape[at].is_zero() && !is_empty(&shape_out) {
             return Err(Error::shape(format!("elements of axis {at} of the empty shape {shape:?}")));
         }
         Ok(vec![sized(shape_out)?])
     }
 
+    fn integers(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Known>>> {
+        let (data, index) = (required(inputs, 0)?, required(inputs, 1)?);
+        let (Some(elements), 1, Some(indices)) = (data.integers(), data.shape.len(), index.value()) else {
+            return Ok(None);
+        };
+        axis(node.int("axis", 0)?, 1)?;
+        let picked = integers(indices)?.into_iter().map(|i| Ok(elements[position(i, elements.len())?]));
+        let picked = picked.collect::<Result<Vec<Size>>>()?;
+        Ok(Known::integers(data.dtype, indices.shape(), picked).map(|known| vec![known]))
+    }
+
     fn evaluate(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
-        let shape = self.shapes(node, inputs)?.remove(0);
-        let (Some(data), Some(indices)) = (&required(inputs, 0)?.value, &required(inputs, 1)?.value) else {
+        let shape = pins(&self.shapes(node, inputs)?.remove(0));
+        let (Some(data), Some(indices)) = (required(inputs, 0)?.value(), required(inputs, 1)?.value()) else {
             return Ok(None);
         };
         let at = axis(node.int("axis", 0)?, data.shape().len())?;
@@ -116,9 +121,11 @@ impl Operator for Gather {
         let view = cx.view(0)?;
         let at = axis(cx.node().int("axis", 0)?, view.shape.len())?;
         let size = view.shape[at];
-        if let Some(constant) = cx.constant(1) {
-            let table = integers(constant)?.iter().map(|&i| position(i, size)).collect::<Result<Vec<_>>>()?;
-            if let (&[only], true) = (table.as_slice(), constant.shape().is_empty()) {
+        if cx.input(1).is_some_and(|fact| fact.known.is_some()) {
+            let fact = cx.input(1).cloned();
+            let indices = fact.as_ref().and_then(Fact::integers).unwrap_or_default();
+            let positions = indices.iter().map(|&index| place(index, size)).collect::<Result<Vec<Size>>>()?;
+            if let (&[only], Some([])) = (positions.as_slice(), fact.as_ref().map(|fact| fact.shape.as_slice())) {
                 let mut part = View { offset: view.offset + only * view.strides[at], ..view };
                 part.shape.remove(at);
                 part.strides.remove(at);

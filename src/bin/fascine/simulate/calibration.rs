@@ -104,7 +104,7 @@ impl ModelTable {
             flops: dispatch.cost.flops,
             bytes: dispatch.cost.bytes,
             weights: dispatch.weight_bytes(),
-            deps: dispatch.deps.clone(),
+            deps: dispatch.deps.to_vec(),
             nanos: nanos.get(index).copied(),
             gather: dispatch.gather.as_ref().map(|gather| GatherRow {
                 kernel: kernel(&gather.variant),
