@@ -30,6 +30,7 @@ step cargo clippy --locked --all-targets -- -D warnings
 step cargo check --locked --lib --no-default-features
 step cargo test --locked --lib --bins --tests --examples
 step cargo test --locked --doc
+step scripts/tint.sh
 step snapshots
 RUSTDOCFLAGS=-Dwarnings step cargo doc --locked --no-deps
 step dependencies

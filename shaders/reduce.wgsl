@@ -188,8 +188,8 @@ fn finish(x: u32) -> u32 {
 }
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let linear = group.x + group.y * 32768u;
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let linear = workgroup.x;
     let row = select(linear * 64u + local, linear, LANES > 1u);
     if row >= params.rows {
         return;

@@ -280,8 +280,8 @@ impl Executor {
             wave_arms(wave, &mut self.arms);
             let ready = self.store.pipeline(&self.arms)?;
             let unknown = |arm| Error::internal(format!("{arm:?} is not in the pipeline of its wave"));
-            let position = |lane: &super::LaneWork| ready.position(lane.arm).ok_or_else(|| unknown(lane.arm));
-            tables.push(self.writer.push(wave, alignment, position)?);
+            let linked = |lane: &super::LaneWork| ready.linked(lane.arm).ok_or_else(|| unknown(lane.arm));
+            tables.push(self.writer.push(wave, alignment, linked)?);
         }
         Ok(tables)
     }

@@ -50,7 +50,7 @@ pub struct Emit<'a> {
     pub kernel: &'static str,
     /// Override values.
     pub constants: &'a [(&'a str, f64)],
-    /// Workgroups; kernels compute the linear index as `group.x + group.y * 32768`.
+    /// Workgroups, along one dimension.
     pub groups: Size,
     /// The buffers of the kernel's storage bindings in order; whole buffers (offsets go into the parameters).
     pub operands: &'a [BufferId],
