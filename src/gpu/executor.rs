@@ -124,7 +124,7 @@ impl Executor {
         let device = &gpu.device;
         let groups = scoped(device, "bind groups", || BindGroups::new(device.clone()))?;
         Ok(Executor {
-            memory: Memory::new(device.clone(), gpu.caps(), memory_cap, segment_bytes, heap),
+            memory: Memory::new(&gpu, memory_cap, segment_bytes, heap),
             groups,
             tables: TableBuffers::new(device.clone()),
             writer: TableWriter::default(),

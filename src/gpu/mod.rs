@@ -4,7 +4,7 @@
 //!
 //! - [`adapter`]: which adapters there are, and which one to take;
 //! - [`device`]: an open device with its [`Caps`];
-//! - `alloc`, [`memory`]: the heap and the weight slabs, every byte accounted for;
+//! - `alloc`, `segment`, [`memory`]: the heap and the weight slabs, every byte accounted for;
 //! - `slabs`: weights on their way into slabs;
 //! - `staging`: upload and read-back buffers, used again and again;
 //! - `tables`: lane tables as the linked shaders read them;
@@ -27,6 +27,7 @@ pub mod executor;
 mod fault;
 pub mod memory;
 pub mod pipelines;
+mod segment;
 mod slabs;
 mod staging;
 mod tables;
