@@ -156,7 +156,7 @@ fn plan(model: u32) -> impl Strategy<Value = Arc<PlanDesc>> {
                 }),
             }
         });
-        Arc::new(PlanDesc { model, dispatches: dispatches.collect() })
+        Arc::new(PlanDesc { model: ModelId(u64::from(model)), dispatches: dispatches.collect() })
     })
 }
 

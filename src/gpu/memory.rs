@@ -134,6 +134,27 @@ pub(super) struct Memory {
     generation: u64,
 }
 
+/// Slots as shaders are linked with them: of each kind, numbered in the order in which they come. A kernel is then the same arm
+/// wherever its tensors lie, and [`WaveWork::segments`](super::work::WaveWork::segments) says what the slots stand for.
+pub fn linked_slots(slots: &[Slot]) -> Vec<Slot> {
+    let mut seen: Vec<Slot> = Vec::new();
+    slots
+        .iter()
+        .map(|&slot| {
+            let same_kind = |other: &&Slot| other.kind == slot.kind;
+            let first = match slot.kind {
+                SlotKind::Heap => 0,
+                SlotKind::Slab => HEAP_SLOTS,
+            };
+            let at = seen.iter().filter(same_kind).position(|&other| other == slot).unwrap_or_else(|| {
+                seen.push(slot);
+                seen.iter().filter(same_kind).count() - 1
+            });
+            Slot { index: (first + at) as u8, kind: slot.kind }
+        })
+        .collect()
+}
+
 fn label(index: usize) -> String {
     format!("fascine {:?} {index}", kind_of(index))
 }
@@ -144,12 +165,7 @@ fn kind_of(index: usize) -> SlotKind {
 
 impl Memory {
     /// `segment_bytes` bounds segments below the device's limit.
-    pub(super) fn new(
-        gpu: &Gpu,
-        cap: Option<u64>,
-        segment_bytes: Option<u64>,
-        layout: HeapLayout,
-    ) -> Self {
+    pub(super) fn new(gpu: &Gpu, cap: Option<u64>, segment_bytes: Option<u64>, layout: HeapLayout) -> Self {
         let caps = gpu.caps();
         let max_segment = caps.max_segment_bytes.min(segment_bytes.unwrap_or(u64::MAX)).max(GRAIN) / GRAIN * GRAIN;
         let segments = std::iter::repeat_with(|| None).take(caps.total_slots).collect();

@@ -42,7 +42,7 @@ pub mod work;
 pub use adapter::{AdapterOptions, AdapterReport, Select, adapters};
 pub use device::{Caps, DeviceClass, Gpu, Timestamps};
 pub use executor::{Executor, ExecutorOptions};
-pub use memory::{Allocation, HeapLayout, MemoryStats, WeightPlace, WeightsId};
+pub use memory::{Allocation, HeapLayout, MemoryStats, WeightPlace, WeightsId, linked_slots};
 pub use pipelines::{PipelineStats, PipelineStore};
 pub use slabs::WeightLoad;
 pub use work::{Clear, Download, Finished, LaneWork, Upload, WaveWork, Work};

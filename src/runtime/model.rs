@@ -6,11 +6,12 @@ use futures::channel::oneshot;
 
 use super::message::{self, InputBytes, Message, Prepared, SharedPlan};
 use super::request::{Request, RequestBuilder, When};
-use super::{Completion, Shared};
+use super::{Completion, Shared, ids};
 use crate::error::{Error, Result};
 use crate::graph::{Dim, Graph};
 use crate::lower::{ModelWeights, repr};
 use crate::plan::{self, Place, Plan};
+use crate::schedule::ModelId;
 use crate::tensor::{DType, Tensor};
 
 /// A model, loaded and checked. Cheap to clone; its memory is freed when the last clone and the last request are gone.
@@ -20,7 +21,7 @@ pub struct Model {
 }
 
 struct Inner {
-    id: u64,
+    id: ModelId,
     name: Arc<str>,
     shared: Arc<Shared>,
     graph: Graph,
@@ -115,7 +116,7 @@ impl Model {
             )));
         }
         let inner = Inner {
-            id: shared.next_id(),
+            id: ids::model(),
             name: graph.name.as_str().into(),
             graph,
             weights: Arc::default(),
@@ -187,16 +188,11 @@ impl Model {
         if let Some(plan) = plans.get(shapes) {
             return Ok(plan);
         }
-        let _span = tracing::debug_span!("plan", model = id, name = &**name, ?shapes).entered();
+        let _span = tracing::debug_span!("plan", model = id.0, name = &**name, ?shapes).entered();
         let plan = plan::plan(graph, shapes, weights, &shared.target)?;
         tracing::debug!(dispatches = plan.dispatches.len(), bytes = plan.regions.iter().sum::<u64>(), "planned");
-        let plan = Arc::new(SharedPlan {
-            id: shared.next_id(),
-            model: *id,
-            name: name.clone(),
-            plan,
-            weights: weights.clone(),
-        });
+        let plan =
+            Arc::new(SharedPlan { id: ids::plan(), model: *id, name: name.clone(), plan, weights: weights.clone() });
         plans.insert(shapes.to_vec(), plan.clone());
         Ok(plan)
     }
@@ -233,7 +229,7 @@ impl Model {
             inputs.push(tensor);
         }
         let shapes: Vec<Vec<usize>> = inputs.iter().map(|tensor| tensor.shape().to_vec()).collect();
-        let id = shared.next_id();
+        let id = ids::call();
         let span = message::span(id, self.inner.id, &self.inner.name);
         let _entered = span.clone().entered();
         let plan = self.shared_plan(&shapes)?;
@@ -242,6 +238,7 @@ impl Model {
         let prepared = Prepared {
             id,
             plan,
+            params: None,
             inputs,
             uploads,
             deadline: when.deadline.map(|deadline| after(submitted, deadline)),

@@ -8,7 +8,7 @@ use fascine::error::Result;
 use fascine::kernel::Variant;
 use fascine::plan::Dispatch;
 use fascine::schedule::simulate::{Arrivals, Stream};
-use fascine::schedule::{ArmId, DispatchDesc, GatherDesc, Nanos, PlanDesc};
+use fascine::schedule::{ArmId, DispatchDesc, GatherDesc, ModelId, Nanos, PlanDesc};
 use serde::{Deserialize, Serialize};
 
 use super::{parse, wrong};
@@ -136,7 +136,7 @@ impl ModelTable {
             let gather = gather.transpose()?;
             dispatches.push(DispatchDesc { arm, workgroups, flops, bytes, deps: row.deps.clone(), gather });
         }
-        let plan = PlanDesc { model, dispatches };
+        let plan = PlanDesc { model: ModelId(u64::from(model)), dispatches };
         let measured: Option<Vec<Nanos>> = self.dispatches.iter().map(|row| row.nanos).collect();
         Ok(Stream {
             measured: measured.map(Into::into),
