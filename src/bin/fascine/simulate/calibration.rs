@@ -172,7 +172,7 @@ mod tests {
         let mut arms = Arms::default();
         let [a, b] = [0, 1].map(|model| known.models[0].stream(model, &mut arms).unwrap());
         assert_eq!(a.plan.dispatches[1].arm, b.plan.dispatches[1].arm);
-        assert_eq!((a.plan.model, b.plan.model), (0, 1));
+        assert_eq!((a.plan.model, b.plan.model), (ModelId(0), ModelId(1)));
         assert_eq!((a.measured.unwrap().to_vec(), a.weights.unwrap().to_vec()), (vec![7, 8], vec![1, 0]));
         let again: Calibration = toml::from_str(&toml::to_string(&known).unwrap()).unwrap();
         assert_eq!(again.models[0].dispatches.len(), 2);
