@@ -113,7 +113,9 @@ fn main() {
     let twice = "
         @group(0) @binding(0) var<storage, read_write> y: array<f32>;
         @compute @workgroup_size(64)
-        fn main(@builtin(global_invocation_id) id: vec3<u32>) { y[id.x] = 2.0 * y[id.x]; }";
+        fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+            if id.x < arrayLength(&y) { y[id.x] = 2.0 * y[id.x]; }
+        }";
     let request = runtime.load_kernel(twice).unwrap().request();
     let request = request.tensor("y", Tensor::new([3], vec![1.0f32, 2.0, 3.0]).unwrap()).unwrap();
     let done = request.submit().unwrap().wait().unwrap();
