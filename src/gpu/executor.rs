@@ -426,7 +426,7 @@ impl Executor {
     /// # Errors
     /// `Device` if the device failed: nothing in flight will finish.
     pub fn poll(&mut self) -> Result<Vec<Finished>> {
-        self.gpu.fault.poll(&self.gpu.device, &self.gpu.queue, wgpu::PollType::Poll)?;
+        self.gpu.fault.poll(&self.gpu.device, wgpu::PollType::Poll)?;
         self.uploads.collect();
         self.store.turn();
         while let Ok((serial, good)) = self.done.try_recv() {
@@ -482,12 +482,12 @@ impl Executor {
     pub fn wait(&mut self, timeout: Duration) -> Result<()> {
         let Some(oldest) = self.in_flight.front() else { return self.gpu.fault.check() };
         if self.gpu.shared {
-            self.gpu.fault.poll(&self.gpu.device, &self.gpu.queue, wgpu::PollType::Poll)?;
+            self.gpu.fault.poll(&self.gpu.device, wgpu::PollType::Poll)?;
             std::thread::sleep(timeout.min(NAP));
             return Ok(());
         }
         let how = wgpu::PollType::Wait { submission_index: Some(oldest.index.clone()), timeout: Some(timeout) };
-        self.gpu.fault.poll(&self.gpu.device, &self.gpu.queue, how)
+        self.gpu.fault.poll(&self.gpu.device, how)
     }
 }
 

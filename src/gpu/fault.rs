@@ -3,10 +3,8 @@
 //! A device that an app shares keeps the app's handlers, so loss is learnt there from failed calls and map callbacks only.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::executor::NAP;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Runs `call` inside error scopes of this thread, so that nothing reaches the device's own handler.
@@ -69,38 +67,15 @@ impl Fault {
         device.on_uncaptured_error(Arc::new(move |error| failed.set(typed("uncaptured device error", &error))));
     }
 
-    /// Polls the device.
-    ///
-    /// wgpu has no call that asks for what is done and tells a loss in any other way than by a panic. Where panics unwind, that
-    /// is caught. Where they end the process it is asked by an empty submission instead, which tells errors as errors; it costs a
-    /// call of the driver more.
+    /// Polls the device. wgpu panics there when the driver reports a loss; that becomes an error here.
     ///
     /// # Errors
     /// The failure that was recorded now or earlier.
-    pub(super) fn poll(&self, device: &wgpu::Device, queue: &wgpu::Queue, how: wgpu::PollType) -> Result<()> {
+    pub(super) fn poll(&self, device: &wgpu::Device, how: wgpu::PollType) -> Result<()> {
         self.check()?;
-        if cfg!(panic = "abort") {
-            self.ask(device, queue, how)?;
-        } else if catch_unwind(AssertUnwindSafe(|| device.poll(how))).is_err() {
-            // A time-out is no failure: the caller looks at what has finished.
+        // A time-out is no failure: the caller looks at what has finished.
+        if catch_unwind(AssertUnwindSafe(|| device.poll(how))).is_err() {
             self.set(Error::device("the device failed while it was polled"));
-        }
-        self.check()
-    }
-
-    /// As [`Fault::poll`], without a call that panics. Waiting is a nap: the caller asks again.
-    fn ask(&self, device: &wgpu::Device, queue: &wgpu::Queue, how: wgpu::PollType) -> Result<()> {
-        let done = Arc::new(AtomicBool::new(false));
-        let asked = scoped(device, "asking the device", || {
-            queue.submit([]);
-            let done = done.clone();
-            queue.on_submitted_work_done(move || done.store(true, Ordering::Relaxed));
-        });
-        if let Err(error) = asked {
-            self.set(error);
-        }
-        if how.is_wait() && !done.load(Ordering::Relaxed) {
-            std::thread::sleep(NAP);
         }
         self.check()
     }
@@ -108,27 +83,7 @@ impl Fault {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::gpu;
     use super::*;
-
-    #[test]
-    fn a_loss_is_told_without_a_panic() {
-        let gpu = gpu();
-        let fault = Fault::default();
-        let ask = |how| fault.ask(&gpu.device, &gpu.queue, how);
-        ask(wgpu::PollType::Poll).unwrap();
-        ask(wgpu::PollType::wait_indefinitely()).unwrap();
-        // What was given to the device before is done in the end.
-        let (send, done) = std::sync::mpsc::channel();
-        gpu.queue.on_submitted_work_done(move || send.send(()).unwrap());
-        while done.try_recv().is_err() {
-            ask(wgpu::PollType::wait_indefinitely()).unwrap();
-        }
-        fault.watch(&gpu.device);
-        gpu.device.destroy();
-        let failed = (0..100).find_map(|_| ask(wgpu::PollType::Poll).err());
-        assert_eq!(failed.map(|error| error.kind()), Some(ErrorKind::Device));
-    }
 
     #[test]
     fn the_first_failure_stays() {

@@ -109,7 +109,7 @@ impl Executor {
 
     fn await_uploads(&mut self) -> Result<()> {
         let how = if self.gpu.shared { wgpu::PollType::Poll } else { wgpu::PollType::wait_indefinitely() };
-        self.gpu.fault.poll(&self.gpu.device, &self.gpu.queue, how)?;
+        self.gpu.fault.poll(&self.gpu.device, how)?;
         if self.gpu.shared {
             std::thread::sleep(NAP);
         }
