@@ -13,6 +13,14 @@ snapshots() {
   [ -z "$new" ] || { printf 'snapshots that are not committed:\n%s\n' "$new" >&2; return 1; }
 }
 
+# Damaged models and kernels where a panic ends the process. Only the last crate is built anew: it decides for all of them.
+panics_abort() {
+  local binary
+  binary=$(cargo rustc --locked --test abort --message-format=json -- -C panic=abort |
+    sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' | tail -n 1)
+  "$binary"
+}
+
 # Licences, sources and duplicate versions. The tool itself is built once, under target/.
 dependencies() {
   local tools=${CARGO_TARGET_DIR:-target}/tools
@@ -29,6 +37,7 @@ step cargo fmt --all --check
 step cargo clippy --locked --all-targets -- -D warnings
 step cargo check --locked --lib --no-default-features
 step cargo test --locked --lib --bins --tests --examples
+step panics_abort
 step cargo test --locked --doc
 step scripts/tint.sh
 step snapshots

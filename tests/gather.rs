@@ -229,7 +229,7 @@ impl Bench {
             // Single and gathered arms of a wave need a pipeline each; so do lanes of other slots.
             let mut by_arm: BTreeMap<ArmId, Vec<LaneWork>> = BTreeMap::new();
             lanes.into_iter().for_each(|lane| by_arm.entry(lane.arm).or_default().push(lane));
-            work.waves.extend(by_arm.into_values().map(|lanes| WaveWork { heaps: Vec::new(), lanes }));
+            work.waves.extend(by_arm.into_values().map(|lanes| WaveWork { segments: Vec::new(), lanes }));
         }
         self.executor.submit(work).unwrap();
         loop {

@@ -148,6 +148,9 @@ fn run(case: &Json, class: DeviceClass) -> Result<(), String> {
     let rtol = case["rtol"].as_f64().unwrap_or(1e-5);
     let atol = case["atol"].as_f64().unwrap_or(1e-6);
     let want: Vec<Tensor> = case["outputs"].as_array().unwrap().iter().filter(|o| !o.is_null()).map(tensor).collect();
+    if got.len() != want.len() {
+        return Err(format!("{} outputs, want {}", got.len(), want.len()));
+    }
     for (index, (got, want)) in got.iter().zip(&want).enumerate() {
         if let Some(difference) = difference(got, want, rtol, atol) {
             return Err(format!("output {index}: {difference}"));

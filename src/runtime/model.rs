@@ -6,12 +6,13 @@ use futures::channel::oneshot;
 
 use super::message::{self, InputBytes, Message, Prepared, SharedPlan};
 use super::request::{Request, RequestBuilder, When};
-use super::{Completion, Shared};
+use super::{Completion, Shared, ids};
 use crate::error::{Error, Result};
 use crate::graph::{Dim, Graph};
 use crate::lower::{ModelWeights, repr};
 use crate::plan::bind::Symbols;
 use crate::plan::{self, Place, Plan, Template};
+use crate::schedule::ModelId;
 use crate::tensor::{DType, Tensor};
 
 /// A model, loaded and checked. Cheap to clone; its memory is freed when the last clone and the last request are gone.
@@ -21,7 +22,7 @@ pub struct Model {
 }
 
 struct Inner {
-    id: u64,
+    id: ModelId,
     name: Arc<str>,
     shared: Arc<Shared>,
     graph: Graph,
@@ -136,7 +137,7 @@ impl Model {
             )));
         }
         let inner = Inner {
-            id: shared.next_id(),
+            id: ids::model(),
             name: graph.name.as_str().into(),
             graph,
             weights: Arc::default(),
@@ -213,7 +214,7 @@ impl Model {
             }
             cache.templates.clone()
         };
-        let _span = tracing::debug_span!("plan", model = id, name = &**name, ?shapes).entered();
+        let _span = tracing::debug_span!("plan", model = id.0, name = &**name, ?shapes).entered();
         let symbols = Symbols::of(graph, shapes)?;
         let bound = templates.iter().rev().find_map(|template| Some((template.clone(), template.bind(&symbols)?)));
         let (template, plan) = match bound {
@@ -229,7 +230,7 @@ impl Model {
         };
         tracing::debug!(dispatches = plan.dispatches.len(), bytes = plan.regions.iter().sum::<u64>(), "planned");
         let plan = Arc::new(SharedPlan {
-            id: shared.next_id(),
+            id: ids::plan(),
             model: *id,
             name: name.clone(),
             plan,
@@ -272,7 +273,7 @@ impl Model {
             inputs.push(tensor);
         }
         let shapes: Vec<Vec<usize>> = inputs.iter().map(|tensor| tensor.shape().to_vec()).collect();
-        let id = shared.next_id();
+        let id = ids::call();
         let span = message::span(id, self.inner.id, &self.inner.name);
         let _entered = span.clone().entered();
         let plan = self.shared_plan(&shapes)?;
@@ -281,6 +282,7 @@ impl Model {
         let prepared = Prepared {
             id,
             plan,
+            params: None,
             inputs,
             uploads,
             deadline: when.deadline.map(|deadline| after(submitted, deadline)),
