@@ -29,7 +29,7 @@ second_driver() (
   fi
   VK_DRIVER_FILES=$(scripts/setup-swiftshader.sh)
   export VK_DRIVER_FILES
-  cargo run --locked --quiet -- devices | grep -F SwiftShader
+  "${CARGO_TARGET_DIR:-target}/debug/fascine" devices | grep -F SwiftShader
   cargo test --locked --test operators --test gather --test link_bits
   cargo test --locked --test zoo -- lstm_vad_matches squeezenet1_1_matches
 )

@@ -4,6 +4,7 @@ mod arm;
 mod batch;
 mod load;
 mod rig;
+mod s1;
 mod s3;
 mod s4;
 mod s4_report;
@@ -28,6 +29,8 @@ const WARM_UP: [f64; 2] = [10.0, 120.0];
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Bench {
+    /// Queued products and whole models, each with weights of its own, all at once
+    S1(s1::Args),
     /// One urgent stream beside saturating best-effort ones
     S3(s3::Args),
     /// Independent streams with deadlines, at rising load
@@ -110,6 +113,7 @@ fn parse_within(text: &str, range: RangeInclusive<f64>) -> std::result::Result<f
 
 pub(crate) fn run(bench: &Bench, json: bool) -> Result<Answer> {
     match bench {
+        Bench::S1(args) => s1::run(args, json),
         Bench::S3(args) => s3::run(args, json),
         Bench::S4(args) => s4::run(args, json),
         Bench::S5(args) => s5::run(args, json),
