@@ -6,10 +6,12 @@ pub mod gpu;
 pub mod graph;
 pub mod kernel;
 pub mod link;
+pub mod lower;
 #[cfg(feature = "cli")]
 pub mod npy;
 pub mod onnx;
 pub mod ops;
+pub mod optimise;
 pub mod plan;
 #[cfg(feature = "cli")]
 #[doc(hidden)]

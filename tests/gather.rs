@@ -11,8 +11,9 @@ use fascine::gpu::{
 };
 use fascine::graph::{Attr, Graph, builder::GraphBuilder};
 use fascine::link::{Arm, Clamp, Slot};
-use fascine::plan::lower::{DeviceClass, Target};
-use fascine::plan::{Dispatch, ModelWeights, Operand, Place, Plan, Source, WeightId, plan};
+use fascine::lower::{DeviceClass, Target};
+use fascine::lower::{ModelWeights, WeightId};
+use fascine::plan::{Dispatch, Operand, Place, Plan, Source, plan};
 use fascine::reference::{Case, Suite};
 use fascine::schedule::{self, ArmId, Coalesce, Pipelines, SubmissionId};
 use fascine::tensor::DType;

@@ -10,8 +10,9 @@ use std::sync::Arc;
 
 use common::direct::{direct, target};
 use fascine::graph::{Attr, Dim, Graph, Node, Value};
-use fascine::plan::lower::DeviceClass;
-use fascine::plan::{ModelWeights, plan};
+use fascine::lower::DeviceClass;
+use fascine::lower::ModelWeights;
+use fascine::plan::plan;
 use fascine::runtime::Drive;
 use fascine::{DType, ErrorKind, Options, Runtime, Tensor};
 

@@ -6,8 +6,8 @@ use std::cell::RefCell;
 use std::path::Path;
 
 use fascine::error::{Error, ErrorKind};
-use fascine::graph::infer::infer;
 use fascine::onnx::{self, LoadOptions};
+use fascine::optimise::infer::infer;
 use rten_onnx::onnx::{
     AttributeProto, AttributeType, DataLocation, DataType, Dimension, GraphProto, ModelProto, NodeProto,
     OperatorSetIdProto, StringStringEntryProto, TensorProto, TensorShapeProto, TypeProto, TypeProtoTensor,

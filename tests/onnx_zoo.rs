@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use fascine::graph::Dim;
-use fascine::graph::infer::infer;
-use fascine::graph::rewrite::optimise;
 use fascine::onnx::{self, LoadOptions};
+use fascine::optimise::infer::infer;
+use fascine::optimise::optimise;
 
 fn zoo(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/zoo").join(format!("{name}.onnx"))

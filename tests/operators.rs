@@ -11,8 +11,9 @@ use std::sync::Arc;
 
 use common::direct::{direct, target};
 use fascine::graph::{Attr, Dim, Graph, Node, Value, ValueId};
-use fascine::plan::lower::DeviceClass;
-use fascine::plan::{ModelWeights, plan};
+use fascine::lower::DeviceClass;
+use fascine::lower::ModelWeights;
+use fascine::plan::plan;
 use fascine::tensor::{DType, Tensor, TensorData};
 use serde_json::Value as Json;
 

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use fascine::link::Clamp;
-use fascine::plan::lower::DeviceClass;
+use fascine::lower::DeviceClass;
 use fascine::reference::{Case, Suite};
 use fascine::{LoadOptions, Model, Options, Request, Runtime, Tensor};
 

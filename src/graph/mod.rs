@@ -1,5 +1,5 @@
 //! The graph of a model: nodes with ONNX semantics, values, constants. Built by `onnx/`, rewritten by
-//! `rewrite/` (constant folding, fusions).
+//! `optimise/` (constant folding, fusions).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,9 +8,6 @@ use crate::error::{Error, Result};
 use crate::tensor::{DType, Tensor};
 
 pub mod builder;
-pub mod infer;
-pub mod rewrite;
-mod rules;
 
 /// Index of a value in its graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -4,14 +4,15 @@ use bytemuck::{Pod, Zeroable};
 
 use crate::error::{Error, Result};
 use crate::graph::Node;
-use crate::plan::lower::{BufferId, DeviceClass, Emit, Lowering, View, collapse, word, words};
-use crate::plan::repr::heap_bytes;
-use crate::plan::{Cost, row_major};
+use crate::lower::repr::heap_bytes;
+use crate::lower::{BufferId, DeviceClass, Emit, Lowering, View, collapse, word, words};
+use crate::lower::{Cost, row_major};
 use crate::tensor::{DType, checked_len};
 
-use super::grid::linear_grid;
 use super::matmul::matmul_shape;
-use super::{Entry, Fact, Operator, given};
+use super::{Entry, Operator, given};
+use crate::lower::Fact;
+use crate::lower::grid::linear_grid;
 
 pub(super) const TABLE: &[Entry] = &[("fascine", "Attention", &Attention)];
 

@@ -5,11 +5,12 @@ use rten_shape_inference::{InferShapes, UnaryOp};
 
 use super::elementwise::program::Program;
 use super::elementwise::{emit_program, program_of};
-use super::{Entry, Fact, Operator};
+use super::{Entry, Operator};
 use crate::error::{Error, Result};
 use crate::graph::Node;
-use crate::plan::lower::{Lowering, View};
-use crate::plan::repr::to_heap;
+use crate::lower::Fact;
+use crate::lower::repr::to_heap;
+use crate::lower::{Lowering, View};
 use crate::tensor::{DType, Tensor};
 
 pub(super) const OPERATORS: &[Entry] = &[("", "BatchNormalization", &BatchNorm)];

@@ -4,11 +4,11 @@
 use bytemuck::{Pod, Zeroable};
 
 use crate::error::Result;
-use crate::plan::lower::{Emit, Lowering, View, word, words};
-use crate::plan::{Cost, collapse};
+use crate::lower::{Cost, collapse};
+use crate::lower::{Emit, Lowering, View, word, words};
 use crate::tensor::DType;
 
-use super::grid::item_grid;
+use crate::lower::grid::item_grid;
 
 /// What the kernels report.
 pub(super) const OVERFLOW: &str = "a result leaves the range of 32 bits in which the device computes i64";

@@ -5,7 +5,7 @@ use rten_shape_inference::InferShapes;
 
 use crate::error::{Error, Result};
 use crate::graph::Node;
-use crate::plan::lower::Lowering;
+use crate::lower::{Fact, Lowering};
 use crate::tensor::{DType, Tensor};
 
 pub mod activation;
@@ -14,7 +14,6 @@ mod batch_norm;
 pub mod broadcast;
 mod conv;
 pub mod elementwise;
-pub mod grid;
 mod integer;
 mod layout;
 mod matmul;
@@ -25,18 +24,6 @@ mod pool;
 mod reduce;
 mod rnn;
 pub mod window;
-
-/// What is known of a value while a plan is made: its type, its concrete shape and, for constants and shape arithmetic,
-/// the value itself.
-#[derive(Clone, Debug)]
-pub struct Fact {
-    /// Element type.
-    pub dtype: DType,
-    /// Concrete shape.
-    pub shape: Vec<usize>,
-    /// The value, where the host knows it.
-    pub value: Option<Tensor>,
-}
 
 /// An ONNX operator (or a fused one of domain `fascine`). Stateless: everything comes from the node.
 pub trait Operator: Sync {

@@ -4,14 +4,15 @@ use bytemuck::{Pod, Zeroable};
 
 use crate::error::{Error, Result};
 use crate::graph::Node;
-use crate::plan::Cost;
-use crate::plan::lower::{Emit, Lowering, word};
-use crate::plan::repr::heap_bytes;
+use crate::lower::Cost;
+use crate::lower::repr::heap_bytes;
+use crate::lower::{Emit, Lowering, word};
 use crate::tensor::DType;
 
 use super::broadcast::axis_index;
 use super::reduce::{lanes, row_grid};
-use super::{Entry, Fact, Operator};
+use super::{Entry, Operator};
+use crate::lower::Fact;
 
 pub(super) static OPERATORS: &[Entry] = &[
     ("", "Softmax", &Softmax { log: false }),

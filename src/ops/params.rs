@@ -33,7 +33,7 @@ macro_rules! layout {
 }
 pub(crate) use layout;
 
-/// Kernels whose parameters are put at their offsets by name (`plan/params.rs`), or that only tests and benchmarks run.
+/// Kernels whose parameters are put at their offsets by name (`lower/params.rs`), or that only tests and benchmarks run.
 const BY_NAME: &[&str] =
     &["conv_depthwise", "conv_lanes", "conv_tile", "copy", "matmul_lanes", "matmul_tile", "pool", "pool_global"];
 
@@ -72,7 +72,7 @@ fn parameter_structs_are_those_of_the_kernels() {
         super::norm::LAYOUTS,
         super::reduce::LAYOUTS,
         super::rnn::LAYOUTS,
-        crate::plan::lower::LAYOUTS,
+        crate::lower::LAYOUTS,
     ];
     let layouts: Vec<&Layout> = tables.into_iter().flatten().collect();
     let wrong: Vec<String> =

@@ -2,14 +2,15 @@
 
 use crate::error::{Error, Result};
 use crate::graph::Node;
-use crate::plan::Cost;
-use crate::plan::lower::{Emit, Lowering, word};
-use crate::plan::params::by_name;
+use crate::lower::Cost;
+use crate::lower::params::by_name;
+use crate::lower::{Emit, Lowering, word};
 use crate::tensor::{DType, checked_len};
 
-use super::grid::{item_grid, linear_grid};
 use super::window::{self, Axis, Rounding, rows_and_columns, window_sizes};
-use super::{Entry, Fact, Operator};
+use super::{Entry, Operator};
+use crate::lower::Fact;
+use crate::lower::grid::{item_grid, linear_grid};
 
 /// The operators of this file.
 pub(super) const TABLE: &[Entry] = &[

@@ -4,14 +4,15 @@ use bytemuck::{Pod, Zeroable};
 
 use crate::error::{Error, Result};
 use crate::graph::Node;
-use crate::plan::lower::{DeviceClass, Emit, Lowering, Target, word, words};
-use crate::plan::{Cost, collapse};
+use crate::lower::{Cost, collapse};
+use crate::lower::{DeviceClass, Emit, Lowering, Target, word, words};
 use crate::tensor::{DType, checked_len};
 
 use super::broadcast::{axis_index, axis_indices};
-use super::grid::{item_grid, linear_grid};
 use super::integer::OVERFLOW;
-use super::{Entry, Fact, Operator};
+use super::{Entry, Operator};
+use crate::lower::Fact;
+use crate::lower::grid::{item_grid, linear_grid};
 
 pub(super) static OPERATORS: &[Entry] = &[
     ("", "ReduceSum", &Reduce { op: 0, axes_input_since: 13, empty: Some(0.0) }),

@@ -4,13 +4,14 @@ use bytemuck::{Pod, Zeroable};
 
 use crate::error::{Error, Result};
 use crate::graph::{Attr, Node};
-use crate::plan::lower::{BufferId, Emit, GatherBy, Lowering, View, word};
-use crate::plan::repr::heap_bytes;
-use crate::plan::{Cost, row_major};
+use crate::lower::repr::heap_bytes;
+use crate::lower::{BufferId, Emit, GatherBy, Lowering, View, word};
+use crate::lower::{Cost, row_major};
 use crate::tensor::{DType, Tensor};
 
-use super::grid::item_grid;
-use super::{Entry, Fact, Operator};
+use super::{Entry, Operator};
+use crate::lower::Fact;
+use crate::lower::grid::item_grid;
 
 pub(super) static OPERATORS: &[Entry] = &[("", "LSTM", &Lstm)];
 

@@ -3,19 +3,10 @@
 
 use crate::error::{Error, ErrorKind, Result};
 
-use super::Operand;
-use super::repr::GRANULE;
+use crate::lower::Check;
+use crate::lower::repr::GRANULE;
 
-/// A dispatch that may report.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Check {
-    /// The node concerned.
-    pub node: String,
-    /// Its operator.
-    pub operator: String,
-    /// What has happened if it reports: a phrase.
-    pub what: &'static str,
-}
+use super::Operand;
 
 /// The checks of a plan, in the order of the granules of their report.
 #[derive(Clone, Debug, PartialEq)]

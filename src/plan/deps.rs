@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::kernel::Access;
+use crate::lower::builder::Touch;
 
 use super::Dispatch;
 use super::memory::Ancestry;
@@ -16,15 +17,6 @@ struct Segment {
     end: u64,
     writer: Option<u32>,
     readers: Vec<u32>,
-}
-
-/// Bytes of a region that a dispatch touches.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Touch {
-    pub(super) region: u16,
-    pub(super) start: u64,
-    pub(super) end: u64,
-    pub(super) access: Access,
 }
 
 /// Who touched which bytes of a region (or of a buffer) last.
@@ -164,7 +156,7 @@ mod tests {
                 operands: Vec::new(),
                 params: Vec::new(),
                 deps: Vec::new(),
-                cost: crate::plan::Cost::default(),
+                cost: crate::lower::Cost::default(),
                 gather: None,
             };
             let mut dispatches = vec![dispatch; count];

@@ -7,8 +7,9 @@
 use crate::error::{Error, Result};
 
 use super::Place;
-use super::deps::{Region, Touch};
-use super::lower::Target;
+use super::deps::Region;
+use crate::lower::Target;
+use crate::lower::builder::Touch;
 
 /// What offsets are multiples of: the largest alignment that devices ask of storage bindings.
 const ALIGN: u64 = 256;
@@ -171,7 +172,7 @@ fn place(uses: &[Option<Use>], target: &Target, may_follow: impl Fn(&Use, &Use) 
 mod tests {
     use super::*;
     use crate::kernel::Access;
-    use crate::plan::lower::DeviceClass;
+    use crate::lower::DeviceClass;
 
     fn target(limit: u64) -> Target {
         Target { class: DeviceClass::Cpu, parallelism: 2, max_binding_bytes: limit, subgroup_size: 8 }

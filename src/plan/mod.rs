@@ -3,29 +3,17 @@
 use std::sync::Arc;
 
 use crate::kernel::Variant;
+use crate::lower::{Cost, Gather, WeightId};
 use crate::tensor::{DType, Tensor};
 
 pub mod bind;
-mod builder;
 mod checks;
 mod deps;
-pub mod lower;
 mod memory;
-pub(crate) mod params;
 mod planner;
-pub mod repr;
-mod span;
-mod view;
-mod weights;
 
-pub use checks::{Check, Checks};
+pub use checks::Checks;
 pub use planner::plan;
-pub use view::{collapse, row_major};
-pub use weights::ModelWeights;
-
-/// A packed weight of a model; an index into the model's [`ModelWeights`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct WeightId(pub u32);
 
 /// Where a tensor lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -48,34 +36,6 @@ pub struct Operand {
     pub place: Place,
     /// Its length in bytes on the heap, a multiple of 16.
     pub bytes: u64,
-}
-
-/// What a dispatch costs, whatever the device.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Cost {
-    /// Floating-point operations (a multiply-add is two).
-    pub flops: u64,
-    /// Bytes that must move: operands read once and results written once.
-    pub bytes: u64,
-}
-
-/// How a dispatch runs for several requests of its plan at once, so that what they share is read once.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Gather {
-    /// The variant that does. It gives each request the bits that [`Dispatch::variant`] gives, workgroup by workgroup, and
-    /// has the same bindings and parameters.
-    pub variant: Variant,
-    /// The fewest requests for which it takes less time than apart; at least two.
-    pub least: u32,
-    /// The most requests.
-    pub width: u32,
-    /// The first of `width` parameter words: the number of requests, then how far the memory of each further one lies
-    /// from the first's, in units of 16 bytes. All of what is not shared lies in this region.
-    pub word: u32,
-    /// The region that the requests' own operands lie in.
-    pub region: u16,
-    /// Bytes that are read once for all: of weights, at most [`Cost::bytes`].
-    pub shared: u64,
 }
 
 /// One kernel run of a plan.

@@ -4,18 +4,15 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node};
-use crate::ops::{Fact, Operator, lookup};
+use crate::lower::builder::{Buffer, Builder, Storage, Touch};
+use crate::lower::repr::{check_dtype, heap_bytes};
+use crate::lower::{BufferId, Fact, Gather, Lowering, ModelWeights, Target, View};
+use crate::ops::{Operator, lookup};
 use crate::tensor::checked_len;
 
 use super::bind::check_shapes;
-use super::builder::{Buffer, Builder, Storage};
-use super::deps::Touch;
-use super::lower::{BufferId, Lowering, Target};
 use super::memory::{Layout, Use};
-use super::repr::{check_dtype, heap_bytes};
-use super::view::View;
-use super::weights::ModelWeights;
-use super::{Checks, Dispatch, Gather, Operand, Place, Plan, PlanInput, PlanOutput, Source, deps, memory};
+use super::{Checks, Dispatch, Operand, Place, Plan, PlanInput, PlanOutput, Source, deps, memory};
 
 /// The most elements that a node may yield when it is computed on the host while planning. Guessed: shapes, index tables
 /// and masks are smaller, and what is larger is better computed on the device.
@@ -342,7 +339,7 @@ fn at(error: Error, node: &Node, builder: &Builder) -> Error {
 mod tests {
     use super::*;
     use crate::graph::{Attr, Dim, Value, ValueId};
-    use crate::plan::lower::DeviceClass;
+    use crate::lower::DeviceClass;
     use crate::tensor::DType;
 
     /// `op` of each of three inputs of this shape, or the inputs themselves, joined along `axis`; then Neg of the whole.

@@ -11,7 +11,8 @@ use super::{Completion, Shared};
 use crate::error::{Error, Result};
 use crate::kernel::{Access, Binding, Kernel, Variant};
 use crate::link::{self, Arm, Clamp, Slot, SlotKind};
-use crate::plan::{Cost, Dispatch, ModelWeights, Operand, Place, Plan, PlanInput, PlanOutput, Source, repr};
+use crate::lower::{Cost, ModelWeights, repr};
+use crate::plan::{Dispatch, Operand, Place, Plan, PlanInput, PlanOutput, Source};
 use crate::schedule::{Admission, Class};
 use crate::tensor::{DType, Tensor};
 

@@ -9,7 +9,8 @@ use tracing::field::Empty;
 
 use super::{Completion, Stats, closed};
 use crate::error::Result;
-use crate::plan::{ModelWeights, Plan, PlanOutput};
+use crate::lower::ModelWeights;
+use crate::plan::{Plan, PlanOutput};
 use crate::schedule::{self, Admission, Class, Nanos};
 use crate::tensor::Tensor;
 

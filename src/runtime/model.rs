@@ -9,7 +9,8 @@ use super::request::{Request, RequestBuilder, When};
 use super::{Completion, Shared};
 use crate::error::{Error, Result};
 use crate::graph::{Dim, Graph};
-use crate::plan::{self, ModelWeights, Place, Plan, repr};
+use crate::lower::{ModelWeights, repr};
+use crate::plan::{self, Place, Plan};
 use crate::tensor::{DType, Tensor};
 
 /// A model, loaded and checked. Cheap to clone; its memory is freed when the last clone and the last request are gone.
@@ -97,8 +98,8 @@ impl Model {
     pub(super) fn new(shared: Arc<Shared>, mut graph: Graph) -> Result<Self> {
         {
             let _span = tracing::debug_span!("optimise", name = graph.name, nodes = graph.nodes.len()).entered();
-            crate::graph::infer::infer(&mut graph)?;
-            crate::graph::rewrite::optimise(&mut graph);
+            crate::optimise::infer::infer(&mut graph)?;
+            crate::optimise::optimise(&mut graph);
             tracing::debug!(nodes = graph.nodes.len(), "optimised");
         }
         for &id in &graph.inputs {

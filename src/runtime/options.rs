@@ -8,7 +8,7 @@ use super::trace::Trace;
 use crate::gpu::adapter::DeviceType;
 use crate::gpu::{AdapterOptions, Caps, ExecutorOptions, HeapLayout};
 use crate::link::Clamp;
-use crate::plan::lower::{DeviceClass, Target};
+use crate::lower::{DeviceClass, Target};
 use crate::schedule::log::ScheduleLog;
 use crate::schedule::{self, Nanos, Policy};
 

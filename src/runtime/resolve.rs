@@ -7,7 +7,8 @@ use super::message::SharedPlan;
 use crate::error::{Error, Result};
 use crate::gpu::{Allocation, Executor, WeightLoad, WeightPlace, WeightsId};
 use crate::link::{Arm, Slot};
-use crate::plan::{ModelWeights, Operand, Place, WeightId};
+use crate::lower::{ModelWeights, WeightId};
+use crate::plan::{Operand, Place};
 use crate::schedule::{ArmId, DispatchDesc, GatherDesc, PlanDesc};
 
 /// A model's weights on the device.

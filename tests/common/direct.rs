@@ -6,9 +6,10 @@ use std::sync::{Mutex, OnceLock};
 
 use fascine::error::Result;
 use fascine::kernel::{Access, Variant, library};
-use fascine::plan::lower::{DeviceClass, Target};
-use fascine::plan::repr::{from_heap, to_heap};
-use fascine::plan::{Dispatch, ModelWeights, Operand, Place, Plan, Source, WeightId};
+use fascine::lower::repr::{from_heap, to_heap};
+use fascine::lower::{DeviceClass, Target};
+use fascine::lower::{ModelWeights, WeightId};
+use fascine::plan::{Dispatch, Operand, Place, Plan, Source};
 use fascine::tensor::Tensor;
 
 /// The device of this test process and its pipelines.

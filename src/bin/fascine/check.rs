@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use fascine::error::{Error, Result};
-use fascine::graph::{Dim, Graph, infer};
+use fascine::graph::{Dim, Graph};
 use fascine::onnx::{self, LoadOptions};
+use fascine::optimise::infer;
 use fascine::runtime::{Model, Options, PlanSummary, Runtime};
 use serde::Serialize;
 

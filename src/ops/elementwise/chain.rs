@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::graph::Node;
-use crate::plan::repr::check_dtype;
+use crate::lower::repr::check_dtype;
 use crate::tensor::{DType, Tensor, TensorData};
 
 use super::codes::{Code, Scalar};

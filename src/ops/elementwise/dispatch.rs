@@ -3,9 +3,9 @@
 use bytemuck::{Pod, Zeroable};
 
 use crate::error::{Error, Result};
-use crate::ops::grid::item_grid;
-use crate::plan::lower::{BufferId, Emit, Lowering, View, word, words};
-use crate::plan::{Cost, collapse};
+use crate::lower::grid::item_grid;
+use crate::lower::{BufferId, Emit, Lowering, View, word, words};
+use crate::lower::{Cost, collapse};
 
 use super::codes::Scalar;
 use super::program::{MAX_CONSTANTS, MAX_INPUTS, Program};

@@ -6,12 +6,13 @@ pub(in crate::ops) use dispatch::LAYOUTS;
 
 use crate::error::{Error, Result};
 use crate::graph::Node;
-use crate::plan::lower::{Lowering, View};
+use crate::lower::{Lowering, View};
 use crate::tensor::{DType, Tensor, TensorData, checked_len};
 
+use super::Operator;
 use super::broadcast::broadcast_shapes;
 use super::integer::{IntegerOp, emit_integer};
-use super::{Fact, Operator};
+use crate::lower::Fact;
 
 mod chain;
 mod codes;
@@ -152,7 +153,7 @@ impl Row {
             let target = if next == count {
                 output.clone()
             } else {
-                let bytes = crate::plan::repr::heap_bytes(&output.shape)?;
+                let bytes = crate::lower::repr::heap_bytes(&output.shape)?;
                 View::row_major(cx.scratch(bytes), output.dtype, &output.shape)
             };
             emit_program(cx, &program, &views, &target)?;
@@ -169,7 +170,7 @@ fn lower_checked(cx: &mut Lowering<'_>, op: IntegerOp) -> Result<()> {
     let count = cx.inputs();
     if op == IntegerOp::Pow && cx.input(1).is_some_and(|fact| fact.dtype == DType::F32) {
         let exponent = cx.view(1)?;
-        let bytes = crate::plan::repr::heap_bytes(&output.shape)?;
+        let bytes = crate::lower::repr::heap_bytes(&output.shape)?;
         let power = View::row_major(cx.scratch(bytes), DType::F32, &output.shape);
         let steps = vec![
             Step { code: Code::IntToFloatW, args: vec![Ref::Input(0)] },
@@ -192,7 +193,7 @@ fn lower_checked(cx: &mut Lowering<'_>, op: IntegerOp) -> Result<()> {
         let target = if k + 1 == count {
             output.clone()
         } else {
-            let bytes = crate::plan::repr::heap_bytes(&output.shape)?;
+            let bytes = crate::lower::repr::heap_bytes(&output.shape)?;
             View::row_major(cx.scratch(bytes), output.dtype, &output.shape)
         };
         emit_integer(cx, op, &done, &next, &target)?;
@@ -238,7 +239,7 @@ fn evaluate(program: &Program, inputs: &[&Tensor]) -> Result<Tensor> {
         .iter()
         .map(|tensor| {
             let lead = shape.len() - tensor.shape().len();
-            let own = crate::plan::row_major(tensor.shape());
+            let own = crate::lower::row_major(tensor.shape());
             let stride =
                 |axis: usize| if axis < lead || tensor.shape()[axis - lead] == 1 { 0 } else { own[axis - lead] };
             (0..shape.len()).map(stride).collect()

@@ -7,11 +7,12 @@ use super::symbolic::rule;
 use super::{arity, dtype, required};
 use crate::error::{Error, Result};
 use crate::graph::Node;
-use crate::ops::grid::item_grid;
+use crate::lower::Cost;
+use crate::lower::Fact;
+use crate::lower::grid::item_grid;
+use crate::lower::{Emit, Lowering, View, word};
+use crate::ops::Operator;
 use crate::ops::integer::{IntegerOp, emit_integer};
-use crate::ops::{Fact, Operator};
-use crate::plan::Cost;
-use crate::plan::lower::{Emit, Lowering, View, word};
 use crate::tensor::{DType, Element, Tensor, TensorData, for_each_dtype};
 
 pub(super) struct Cast;

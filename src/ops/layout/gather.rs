@@ -6,10 +6,11 @@ use super::symbolic::{int, rule};
 use super::{INDEX, arity, axis, dtype, host, integers, of_type, required, sized};
 use crate::error::{Error, Result};
 use crate::graph::Node;
-use crate::ops::grid::item_grid;
-use crate::ops::{Fact, Operator};
-use crate::plan::Cost;
-use crate::plan::lower::{BufferId, Emit, Lowering, View, word};
+use crate::lower::Cost;
+use crate::lower::Fact;
+use crate::lower::grid::item_grid;
+use crate::lower::{BufferId, Emit, Lowering, View, word};
+use crate::ops::Operator;
 use crate::tensor::{DType, Tensor, checked_len};
 
 pub(super) struct Gather;

@@ -6,8 +6,9 @@ use super::symbolic::{int, rule};
 use super::{arity, dtype, host, list, of_type, required, sized};
 use crate::error::{Error, Result};
 use crate::graph::{Attr, Node};
-use crate::ops::{Fact, Operator};
-use crate::plan::lower::{Lowering, View};
+use crate::lower::Fact;
+use crate::lower::{Lowering, View};
+use crate::ops::Operator;
 use crate::tensor::{DType, Tensor, TensorData};
 
 fn computed_on_host() -> Error {
@@ -139,7 +140,7 @@ impl Operator for ConstantOfShape {
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let value = Self::value(cx.node())?;
-        let buffer = cx.constant_bytes(crate::plan::repr::to_heap(&value)?)?;
+        let buffer = cx.constant_bytes(crate::lower::repr::to_heap(&value)?)?;
         let shape = cx.output_fact(0).shape.clone();
         let strides = vec![0; shape.len()];
         cx.alias(0, View { buffer, dtype: value.dtype(), offset: 0, shape, strides });
@@ -248,7 +249,7 @@ impl Operator for Range {
         let facts: Vec<Option<Fact>> = (0..cx.inputs()).map(|i| cx.input(i).cloned()).collect();
         let facts: Vec<Option<&Fact>> = facts.iter().map(Option::as_ref).collect();
         let values = self.evaluate(cx.node(), &facts)?.ok_or_else(computed_on_host)?;
-        let buffer = cx.constant_bytes(crate::plan::repr::to_heap(&values[0])?)?;
+        let buffer = cx.constant_bytes(crate::lower::repr::to_heap(&values[0])?)?;
         cx.alias(0, View::row_major(buffer, values[0].dtype(), values[0].shape()));
         Ok(())
     }

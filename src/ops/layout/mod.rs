@@ -4,7 +4,8 @@ use crate::error::{Error, Result};
 use crate::graph::Node;
 use crate::tensor::{DType, Tensor};
 
-use super::{Entry, Fact};
+use super::Entry;
+use crate::lower::Fact;
 
 mod cast;
 mod concat;

@@ -7,8 +7,9 @@ use super::symbolic::{WithLists, rule};
 use super::{INDEX, arity, axes, dtype, host, list, of_type, required, sized};
 use crate::error::{Error, Result};
 use crate::graph::Node;
-use crate::ops::{Fact, Operator};
-use crate::plan::lower::{Lowering, View};
+use crate::lower::Fact;
+use crate::lower::{Lowering, View};
+use crate::ops::Operator;
 use crate::tensor::{DType, Tensor};
 
 pub(super) struct Pad;
@@ -185,7 +186,7 @@ impl Operator for Pad {
             return Ok(());
         }
         let value = constant(cx.node(), &facts)?;
-        let buffer = cx.constant_bytes(crate::plan::repr::to_heap(&value)?)?;
+        let buffer = cx.constant_bytes(crate::lower::repr::to_heap(&value)?)?;
         let output = cx.output(0);
         cx.copy(&View { buffer, offset: 0, strides: vec![0; shape.len()], ..output.clone() }, &output)?;
         let mut target = output;

@@ -6,8 +6,9 @@ use super::symbolic::{WithLists, int, rule};
 use super::{INDEX, arity, attr_or_input, axes, axis, dtype, list, of_type, required, sized};
 use crate::error::{Error, Result};
 use crate::graph::Node;
-use crate::ops::{Fact, Operator};
-use crate::plan::lower::Lowering;
+use crate::lower::Fact;
+use crate::lower::Lowering;
+use crate::ops::Operator;
 use crate::tensor::{DType, Tensor, checked_len};
 
 /// Makes output 0 input 0 under the output's shape, by a copy if its strides demand one.

@@ -7,8 +7,9 @@ use super::symbolic::{WithLists, int, rule};
 use super::{INDEX, arity, attr_or_input, axes, axis, dtype, host, list, of_type, required};
 use crate::error::{Error, Result};
 use crate::graph::Node;
-use crate::ops::{Fact, Operator};
-use crate::plan::lower::{Lowering, View};
+use crate::lower::Fact;
+use crate::lower::{Lowering, View};
+use crate::ops::Operator;
 use crate::tensor::{DType, Tensor};
 
 /// <https://onnx.ai/onnx/operators/onnx__Slice.html>: starts, ends and axes are attributes before opset 10.

@@ -6,8 +6,9 @@ use super::symbolic::{Permute, rule};
 use super::{arity, axes, dtype, host, list, of_type, required, sized};
 use crate::error::{Error, Result};
 use crate::graph::Node;
-use crate::ops::{Fact, Operator};
-use crate::plan::lower::{Lowering, View};
+use crate::lower::Fact;
+use crate::lower::{Lowering, View};
+use crate::ops::Operator;
 use crate::tensor::{DType, Tensor};
 
 /// <https://onnx.ai/onnx/operators/onnx__Transpose.html>

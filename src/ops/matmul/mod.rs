@@ -2,12 +2,13 @@
 
 use crate::error::{Error, Result};
 use crate::graph::Node;
-use crate::plan::lower::{BufferId, Lowering, View};
-use crate::plan::repr::heap_bytes;
+use crate::lower::repr::heap_bytes;
+use crate::lower::{BufferId, Lowering, View};
 use crate::tensor::{DType, Tensor};
 
 use super::activation::Activation;
-use super::{Entry, Fact, Operator, given};
+use super::{Entry, Operator, given};
+use crate::lower::Fact;
 
 mod product;
 

@@ -1,13 +1,13 @@
 //! The dispatch of a product: sizes and strides, what comes after the sum, the kernel that suits the device.
 
 use crate::error::{Error, Result};
-use crate::plan::Cost;
-use crate::plan::lower::{BufferId, DeviceClass, Emit, GatherBy, Lowering, View, collapse, word, words};
-use crate::plan::params::by_name;
+use crate::lower::Cost;
+use crate::lower::params::by_name;
+use crate::lower::{BufferId, DeviceClass, Emit, GatherBy, Lowering, View, collapse, word, words};
 use crate::tensor::{Tensor, checked_len};
 
+use crate::lower::grid::linear_grid;
 use crate::ops::activation::Activation;
-use crate::ops::grid::linear_grid;
 
 /// Most requests whose rows are gathered: the words of the kernels' parameter `gather`.
 const GATHERED: usize = 8;

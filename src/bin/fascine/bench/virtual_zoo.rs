@@ -4,10 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use fascine::error::{Error, ErrorKind, Result};
-use fascine::graph::{Dim, infer, rewrite};
+use fascine::graph::Dim;
+use fascine::lower::ModelWeights;
+use fascine::lower::{DeviceClass, Target};
 use fascine::onnx::{self, LoadOptions};
-use fascine::plan::lower::{DeviceClass, Target};
-use fascine::plan::{ModelWeights, plan};
+use fascine::optimise::{self, infer};
+use fascine::plan::plan;
 use fascine::schedule::simulate::{Scenario, VirtualDevice};
 use fascine::schedule::{Nanos, Options};
 
@@ -109,7 +111,7 @@ fn planned(zoo: &Path, member: &Member, parallelism: u32) -> Result<ModelTable> 
         _ => error,
     })?;
     infer::infer(&mut graph)?;
-    let _: rewrite::Report = rewrite::optimise(&mut graph);
+    let _: optimise::Report = optimise::optimise(&mut graph);
     let size = |dim: &Dim| match dim {
         Dim::Known(size) => Ok(*size),
         Dim::Symbol(symbol) => {

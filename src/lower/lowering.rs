@@ -6,17 +6,14 @@
 use crate::error::{Error, Result};
 use crate::graph::Node;
 use crate::kernel::{Variant, library};
-use crate::ops::Fact;
-use crate::ops::grid::item_grid;
 use crate::tensor::Tensor;
 
 use super::builder::{Builder, Pending, Storage};
+use super::grid::item_grid;
 use super::repr::{heap_bytes, to_heap};
 use super::span::spans;
-pub(crate) use super::view::collapse;
-use super::{Check, Cost, Gather};
-
-pub use super::view::View;
+use super::view::{View, collapse};
+use super::{Check, Cost, Fact, Gather};
 
 /// A buffer of the plan under construction: an activation, a weight, a scratch area.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -77,9 +74,9 @@ pub struct GatherBy<'a> {
 
 /// What an operator sees while it emits its dispatches.
 pub struct Lowering<'a> {
-    pub(super) node: &'a Node,
-    pub(super) outputs: &'a [Fact],
-    pub(super) builder: &'a mut Builder,
+    pub(crate) node: &'a Node,
+    pub(crate) outputs: &'a [Fact],
+    pub(crate) builder: &'a mut Builder,
 }
 
 impl<'a> Lowering<'a> {

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::tensor::{DType, checked_len};
 
-use super::lower::BufferId;
+use super::BufferId;
 
 /// A strided window of a buffer, in elements of the value's heap representation.
 #[derive(Clone, Debug, PartialEq, Eq)]

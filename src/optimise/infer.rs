@@ -10,8 +10,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use rten_shape_inference::{InferShapes, InferShapesContext, SymExpr, SymTensor, SymbolGen};
 
 use super::rules::rule;
-use super::{Attr, Dim, Graph, Node, Value};
 use crate::error::{Error, ErrorKind, Result};
+use crate::graph::{Attr, Dim, Graph, Node, Value};
 use crate::ops::{Operator, lookup};
 use crate::tensor::{DType, Tensor, TensorData};
 
@@ -295,8 +295,8 @@ fn sane(node: &Node, inputs: &[Option<SymTensor>]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::builder::GraphBuilder;
     use super::*;
+    use crate::graph::builder::GraphBuilder;
 
     fn shape(graph: &Graph) -> String {
         signature(graph.value(graph.outputs[0]))

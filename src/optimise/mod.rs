@@ -14,8 +14,10 @@ mod elementwise;
 mod epilogue;
 mod fold;
 mod gelu;
+pub mod infer;
 mod matcher;
 mod normalise;
+mod rules;
 #[cfg(test)]
 mod tests;
 

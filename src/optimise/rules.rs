@@ -6,7 +6,7 @@ use rten_shape_inference::{
     InferShapes, InferShapesContext, InferShapesError, ReductionOp, SymTensor, SymbolGen, UnaryOp, VariadicOp,
 };
 
-use super::Node;
+use crate::graph::Node;
 
 type Outcome = Result<Vec<SymTensor>, InferShapesError>;
 

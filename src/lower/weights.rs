@@ -9,7 +9,7 @@ use super::WeightId;
 
 /// Where a weight's bytes come from.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum WeightSource {
+pub(crate) enum WeightSource {
     /// A constant of the graph, by value id: the same for every plan of the model.
     Value(u32),
     /// A value computed while planning, by its bytes: it may differ with the input shapes.
@@ -73,7 +73,7 @@ impl ModelWeights {
     }
 
     /// The id for that source and layout, made by `make` if it is new.
-    pub(super) fn intern(
+    pub(crate) fn intern(
         &self,
         source: WeightSource,
         layout: &str,

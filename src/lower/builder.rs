@@ -4,21 +4,19 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::graph::ValueId;
-use crate::kernel::Variant;
-use crate::ops::Fact;
+use crate::kernel::{Access, Variant};
 use crate::tensor::Tensor;
 
-use super::deps::Touch;
-use super::lower::{BufferId, Target};
+use super::lowering::{BufferId, Target};
 use super::repr::GRANULE;
 use super::span::Spans;
 use super::view::View;
 use super::weights::{ModelWeights, WeightSource};
-use super::{Check, Cost, Gather, WeightId};
+use super::{Check, Cost, Fact, Gather, WeightId};
 
 /// Where a buffer will lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Storage {
+pub(crate) enum Storage {
     Activation,
     Weight(WeightId),
     /// Part of another buffer, from a multiple of [`GRANULE`] on.
@@ -29,55 +27,64 @@ pub(super) enum Storage {
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Buffer {
-    pub(super) storage: Storage,
-    pub(super) bytes: u64,
+pub(crate) struct Buffer {
+    pub(crate) storage: Storage,
+    pub(crate) bytes: u64,
+}
+
+/// Bytes of a region that a dispatch touches.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Touch {
+    pub(crate) region: u16,
+    pub(crate) start: u64,
+    pub(crate) end: u64,
+    pub(crate) access: Access,
 }
 
 /// A dispatch whose operands have no addresses yet.
 #[derive(Debug)]
-pub(super) struct Pending {
-    pub(super) label: Arc<str>,
-    pub(super) variant: Variant,
-    pub(super) grid: [u32; 3],
-    pub(super) operands: Vec<BufferId>,
+pub(crate) struct Pending {
+    pub(crate) label: Arc<str>,
+    pub(crate) variant: Variant,
+    pub(crate) grid: [u32; 3],
+    pub(crate) operands: Vec<BufferId>,
     /// By operand: the bytes that the kernel touches, where that is not all of them.
-    pub(super) spans: Vec<Option<Spans>>,
-    pub(super) params: Vec<u32>,
-    pub(super) cost: Cost,
+    pub(crate) spans: Vec<Option<Spans>>,
+    pub(crate) params: Vec<u32>,
+    pub(crate) cost: Cost,
     /// Whether all of its own operands lie in one region is not known yet.
-    pub(super) gather: Option<Gather>,
+    pub(crate) gather: Option<Gather>,
 }
 
-pub(super) struct Builder {
-    pub(super) target: Target,
-    pub(super) weights: Arc<ModelWeights>,
+pub(crate) struct Builder {
+    pub(crate) target: Target,
+    pub(crate) weights: Arc<ModelWeights>,
     /// By value id.
-    pub(super) facts: Vec<Option<Fact>>,
+    pub(crate) facts: Vec<Option<Fact>>,
     /// By value id: where the value lies on the device, once it does.
-    pub(super) views: Vec<Option<View>>,
+    pub(crate) views: Vec<Option<View>>,
     /// By value id: whether a dispatch or an output needs it on the device.
-    pub(super) needed: Vec<bool>,
+    pub(crate) needed: Vec<bool>,
     /// By value id: whether its value is a constant of the graph, the same for every plan.
-    pub(super) fixed: Vec<bool>,
-    pub(super) buffers: Vec<Buffer>,
-    pub(super) dispatches: Vec<Pending>,
+    pub(crate) fixed: Vec<bool>,
+    pub(crate) buffers: Vec<Buffer>,
+    pub(crate) dispatches: Vec<Pending>,
     /// Buffers of the graph's inputs.
-    pub(super) fed: Vec<BufferId>,
+    pub(crate) fed: Vec<BufferId>,
     /// What may go wrong, and the buffer with a granule for each.
-    pub(super) checks: Vec<Check>,
-    pub(super) report: Option<BufferId>,
+    pub(crate) checks: Vec<Check>,
+    pub(crate) report: Option<BufferId>,
     /// Of the node that is being lowered.
-    pub(super) label: Arc<str>,
+    pub(crate) label: Arc<str>,
 }
 
 impl Builder {
-    pub(super) fn buffer(&self, id: BufferId) -> Buffer {
+    pub(crate) fn buffer(&self, id: BufferId) -> Buffer {
         self.buffers[id.0 as usize]
     }
 
     /// The buffer of its own memory that holds this one, and how many bytes from its start.
-    pub(super) fn root(&self, mut id: BufferId) -> (BufferId, u64) {
+    pub(crate) fn root(&self, mut id: BufferId) -> (BufferId, u64) {
         let mut at = 0;
         while let Storage::Window { parent, offset } = self.buffer(id).storage {
             at += offset;
@@ -87,7 +94,7 @@ impl Builder {
     }
 
     /// What a dispatch touches of activations, from the start of the buffers whose memory it is.
-    pub(super) fn touches(&self, pending: &Pending) -> Vec<(BufferId, Touch)> {
+    pub(crate) fn touches(&self, pending: &Pending) -> Vec<(BufferId, Touch)> {
         let mut touches = Vec::with_capacity(pending.operands.len());
         let bindings = &pending.variant.kernel().bindings;
         for ((&buffer, spans), binding) in pending.operands.iter().zip(&pending.spans).zip(bindings) {
@@ -105,7 +112,7 @@ impl Builder {
     }
 
     /// Lays a whole buffer that nothing has placed yet into part of another one. Gives whether it could.
-    pub(super) fn place_within(&mut self, view: &View, parent: BufferId, offset: u64) -> bool {
+    pub(crate) fn place_within(&mut self, view: &View, parent: BufferId, offset: u64) -> bool {
         let Buffer { storage, bytes } = self.buffer(view.buffer);
         let room = self.buffer(parent).bytes;
         let len = view.len() as u64 * 4;
@@ -119,7 +126,7 @@ impl Builder {
     }
 
     /// A granule in which a dispatch reports what went wrong.
-    pub(super) fn check(&mut self, check: Check) -> BufferId {
+    pub(crate) fn check(&mut self, check: Check) -> BufferId {
         let parent = *self.report.get_or_insert(BufferId(self.buffers.len() as u32));
         if parent.0 as usize == self.buffers.len() {
             self.push(Buffer { storage: Storage::Activation, bytes: 0 });
@@ -130,12 +137,12 @@ impl Builder {
         self.push(Buffer { storage: Storage::Window { parent, offset }, bytes: GRANULE })
     }
 
-    pub(super) fn activation(&mut self, bytes: u64) -> BufferId {
+    pub(crate) fn activation(&mut self, bytes: u64) -> BufferId {
         self.push(Buffer { storage: Storage::Activation, bytes: bytes.max(1).next_multiple_of(GRANULE) })
     }
 
     /// A buffer of weights: value `id` laid out by `make`.
-    pub(super) fn weight(
+    pub(crate) fn weight(
         &mut self,
         id: ValueId,
         layout: &str,
@@ -152,7 +159,7 @@ impl Builder {
         Ok(self.weight_buffer(weight))
     }
 
-    pub(super) fn constant_bytes(&mut self, bytes: Vec<u8>) -> Result<BufferId> {
+    pub(crate) fn constant_bytes(&mut self, bytes: Vec<u8>) -> Result<BufferId> {
         let weight = self.weights.intern(WeightSource::Bytes(bytes.as_slice().into()), "bytes", || Ok(bytes))?;
         Ok(self.weight_buffer(weight))
     }

@@ -4,7 +4,8 @@ use super::matcher::{Attempt, rewrite};
 use super::{Outcome, Rewrite};
 use crate::error::Result;
 use crate::graph::{Graph, Node, ValueId};
-use crate::ops::{Fact, lookup};
+use crate::lower::Fact;
+use crate::ops::lookup;
 use crate::tensor::{Tensor, checked_len};
 
 /// Nodes of constants are constants.

@@ -6,7 +6,7 @@ use super::view::{View, collapse};
 const MAX_RUNS: usize = 256;
 
 /// Runs of bytes, from and to, in order and apart.
-pub(super) type Spans = Vec<(u64, u64)>;
+pub(crate) type Spans = Vec<(u64, u64)>;
 
 /// The bytes of a view's elements, from its buffer's start: exact, or more where there would be too many runs.
 pub(super) fn spans(view: &View) -> Spans {
@@ -39,7 +39,7 @@ pub(super) fn spans(view: &View) -> Spans {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::lower::BufferId;
+    use crate::lower::BufferId;
     use crate::tensor::DType;
 
     fn view(offset: usize, shape: &[usize], strides: &[usize]) -> View {
