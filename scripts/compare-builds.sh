@@ -3,7 +3,7 @@
 #
 # OLD and NEW are fascine binaries, MODELS folders of NAME.onnx with synthetic weights. Each model is run by both builds in turns:
 # once with an empty driver cache, once with that filled, each in a process of its own. Prints Markdown tables. A column is "-"
-# where a build does not tell it. RUNS=9 for more steady runs, ONLY='minilm resnet18' for some models.
+# where a build does not tell it. RUNS=9 steady runs in a process, ONLY='minilm resnet18' for some models, PASSES=cold for counts alone.
 set -euo pipefail
 
 [ $# -ge 3 ] || { sed -n '2,6s/^# \{0,1\}//p' "$0" >&2; exit 2; }
@@ -54,7 +54,7 @@ for folder in "${@}"; do
       *" sequence "*) vary=(--vary sequence) ;;
     esac
     # Empty cache first, each build with a cache of its own; then both again in turns.
-    for pass in cold warm warm2 warm3; do
+    for pass in ${PASSES:-cold warm warm2 warm3}; do
       for which in 0 1; do
         build=${builds[$which]}
         more=()

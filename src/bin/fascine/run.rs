@@ -149,6 +149,9 @@ fn prepare(
     }
     let mut dims = inputs::dims(&args.load.dims)?;
     inputs::check_names(&dims, &inputs::symbols(&info))?;
+    if let Some(name) = args.vary.iter().find(|name| !inputs::symbols(&info).contains(&name.as_str())) {
+        return Err(Error::new(ErrorKind::Input, format!("--vary {name}: no input has such an open dimension")));
+    }
     inputs::learn(&mut dims, &info, &given)?;
     let mut shapes = inputs::resolve(&info, &dims).map_err(|missing| inputs::unresolved(&missing))?;
     for (input, shape) in info.iter().zip(&mut shapes) {

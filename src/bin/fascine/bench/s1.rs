@@ -319,41 +319,50 @@ fn text(report: &Report) -> String {
     let mut text = report.place.text();
     text += &format!("medians of {} rounds, all requests of a round at once, warm\n\n", report.rounds);
     let arms: Vec<&str> = report.rows.first().iter().flat_map(|row| &row.arms).map(|arm| arm.arm).collect();
-    let mut titles = vec!["what".to_owned(), "requests".to_owned()];
-    for arm in &arms {
-        let short = arm.split(' ').next().unwrap_or(arm);
-        let columns = ["wall ms", "device ms", "GFLOP/s wall", "GFLOP/s device", "lanes/wave"];
-        titles.extend(columns.iter().map(|column| format!("{short} {column}")));
+    type Rate = fn(&ArmReport) -> Option<f64>;
+    let clocks: [(&str, Rate); 2] = [("wall", |arm| Some(arm.gflops_wall)), ("on the device", |arm| arm.gflops_device)];
+    for (clock, rate) in clocks {
+        text += &format!("GFLOP/s, {clock}:\n\n{}\n", rates(report, &arms, rate));
     }
-    let mut header: Vec<(&str, Align)> = titles.iter().map(|title| (title.as_str(), Right)).collect();
-    header[0].1 = Left;
-    let rows: Vec<Vec<String>> = report
-        .rows
-        .iter()
-        .map(|row| {
-            let mut cells = vec![row.what.clone(), row.requests.to_string()];
-            for arm in &row.arms {
-                cells.push(table::millis(arm.wall_ms));
-                cells.push(arm.device_ms.map_or_else(|| "-".to_owned(), table::millis));
-                cells.extend([Some(arm.gflops_wall), arm.gflops_device, Some(arm.lanes_per_wave)].map(number));
-            }
-            cells
-        })
-        .collect();
-    text += &table::render(&header, &rows);
     if !report.geometric_means.is_empty() {
         let rows: Vec<Vec<String>> = report
             .geometric_means
             .iter()
             .map(|mean| vec![mean.what.clone(), mean.over.to_owned(), number(Some(mean.wall)), number(mean.device)])
             .collect();
-        text += "\nO1 bundled over the others, geometric means of the ratios:\n\n";
+        text += "O1 bundled over the others, geometric means of the ratios:\n\n";
         text += &table::render(&[("of", Left), ("over", Left), ("wall", Right), ("device", Right)], &rows);
     }
     if arms.len() > 1 {
         text += "\nthe outputs of all arms are equal to the bit\n";
     }
     text
+}
+
+/// A table of rates: every arm's, and bundled over each of the others; at last the lanes of bundled waves.
+fn rates(report: &Report, arms: &[&str], rate: fn(&ArmReport) -> Option<f64>) -> String {
+    use Align::{Left, Right};
+    let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.2}"));
+    let ours = arms.iter().position(|arm| *arm == Arm::Bundled.name());
+    let others: Vec<usize> = (0..arms.len()).filter(|&arm| ours.is_some_and(|ours| arm != ours)).collect();
+    let mut titles = vec!["what".to_owned(), "requests".to_owned()];
+    titles.extend(arms.iter().map(|arm| (*arm).to_owned()));
+    let short = |arm: &str| arm.split(' ').next().unwrap_or(arm).to_owned();
+    titles.extend(others.iter().map(|&arm| format!("O1 / {}", short(arms[arm]))));
+    titles.extend(ours.map(|_| "O1 lanes/wave".to_owned()));
+    let mut header: Vec<(&str, Align)> = titles.iter().map(|title| (title.as_str(), Right)).collect();
+    header[0].1 = Left;
+    let row = |row: &Row| {
+        let mut cells = vec![row.what.clone(), row.requests.to_string()];
+        cells.extend(row.arms.iter().map(|arm| number(rate(arm))));
+        if let Some(ours) = ours.and_then(|ours| row.arms.get(ours)) {
+            let ratio = |&arm: &usize| Some(rate(ours)? / rate(row.arms.get(arm)?)?);
+            cells.extend(others.iter().map(|arm| number(ratio(arm))));
+            cells.push(number(Some(ours.lanes_per_wave)));
+        }
+        cells
+    };
+    table::render(&header, &report.rows.iter().map(row).collect::<Vec<_>>())
 }
 
 #[cfg(test)]

@@ -67,6 +67,10 @@ struct Subject {
 }
 
 pub(crate) fn run(args: &Args, json: bool) -> Result<Answer> {
+    if !args.common.dims.is_empty() || !args.common.arms.is_empty() {
+        let what = "zoo takes sizes from the cases and runs every arm: --dim and --arm have no place";
+        return Err(Error::new(ErrorKind::Input, what));
+    }
     let names = if args.models.is_empty() { with_cases(args)? } else { args.models.clone() };
     let progress = bar((names.len() + POLICIES.len()) as u64, "loading");
     let rig = Rig::new(&args.common, &[], HeapLayout::Shared)?;
