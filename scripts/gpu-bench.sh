@@ -46,7 +46,7 @@ section() {
   local limit=$1 title=$2 start=$SECONDS status=0
   shift 2
   printf '\n### %s\n\n`fascine %s`\n\n' "$title" "${*//"$models"/MODELS}"
-  timeout "$limit" "$fascine" --markdown "$@" "${device[@]}" 2>&1 || status=$?
+  timeout --kill-after=5 "$limit" "$fascine" --markdown "$@" "${device[@]}" 2>&1 || status=$?
   case $status in
     0) ;;
     124) printf '\n**cut off after %s s**\n' "$limit"; failed+=("$title: cut off after $limit s") ;;
