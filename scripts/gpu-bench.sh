@@ -49,7 +49,7 @@ section() {
   timeout --kill-after=5 "$limit" "$fascine" --markdown "$@" "${device[@]}" 2>&1 || status=$?
   case $status in
     0) ;;
-    124) printf '\n**cut off after %s s**\n' "$limit"; failed+=("$title: cut off after $limit s") ;;
+    124 | 137) printf '\n**cut off after %s s**\n' "$limit"; failed+=("$title: cut off after $limit s") ;;
     *) printf '\n**failed with status %s**\n' "$status"; failed+=("$title: status $status") ;;
   esac
   printf '\n(%s s)\n' $((SECONDS - start))
