@@ -167,8 +167,15 @@ fn check_says_what_was_unfolded() {
 fn run_writes_outputs_of_their_true_type() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("deep/er");
-    let report = json(&vad(&["run", VAD], &["--out", out.to_str().unwrap(), "--repeat", "3", "--seed", "7"]));
-    assert_eq!(keys(&report), ["adapter", "dispatches", "first_ms", "median_ms", "model", "outputs", "waves"]);
+    let more = ["--out", out.to_str().unwrap(), "--repeat", "3", "--seed", "7", "--vary", "batch"];
+    let report = json(&vad(&["run", VAD], &more));
+    let all = ["adapter", "dispatches", "first_ms", "heap_bytes", "host", "median_ms", "model", "outputs", "pipelines"];
+    assert_eq!(keys(&report), [&all[..], &["variants", "waves", "weight_bytes"]].concat());
+    let host = &report["host"];
+    assert_eq!(keys(host), ["load_ms", "new_shape", "peak_bytes", "plan_ms", "queued_ms", "submit_ms"]);
+    assert_eq!(host["new_shape"]["requests"], 8);
+    assert!(host["new_shape"]["submit_ms"].is_f64() && host["submit_ms"].is_f64(), "{host}");
+    assert!(report["pipelines"]["at_first"].as_u64().unwrap() > 0, "{report}");
     let outputs = report["outputs"].as_array().unwrap();
     assert_eq!(keys(&outputs[0]), ["dtype", "file", "name", "shape"]);
     let names: Vec<_> = outputs.iter().map(|output| output["name"].as_str().unwrap()).collect();
