@@ -150,7 +150,7 @@ impl Builder {
             && view.buffer != parent
             && !self.fed.contains(&view.buffer)
             && !self.bound.iter().any(|bound| bound.buffer == view.buffer);
-        if !free || !(view.offset.is_zero() && view.is_row_major()) {
+        if !(free && view.offset.is_zero() && view.is_row_major()) {
             return false;
         }
         let room = self.buffer(parent).bytes;

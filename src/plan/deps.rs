@@ -163,8 +163,7 @@ mod tests {
                     reached[later].iter_mut().zip(implied).for_each(|(to, from)| *to |= from);
                     reached[later][dep] = true;
                 }
-                for earlier in 0..later {
-                    let ordered = reached[later][earlier];
+                for (earlier, &ordered) in reached[later].iter().enumerate().take(later) {
                     assert!(ordered || !collide(earlier as u32, later as u32), "{earlier} {later} {touches:?}");
                 }
             }

@@ -229,13 +229,8 @@ impl Model {
             }
         };
         tracing::debug!(dispatches = plan.dispatches.len(), bytes = plan.regions.iter().sum::<u64>(), "planned");
-        let plan = Arc::new(SharedPlan {
-            id: ids::plan(),
-            model: *id,
-            name: name.clone(),
-            plan,
-            weights: weights.clone(),
-        });
+        let plan =
+            Arc::new(SharedPlan { id: ids::plan(), model: *id, name: name.clone(), plan, weights: weights.clone() });
         let mut cache = cache();
         cache.keep(template);
         Ok(cache.insert(shapes, plan))
