@@ -1,5 +1,6 @@
 //! What a dispatch costs: the arms B0 (submit-each), B1 (time-only), B3 (one pass) and O1 (bundled) on 1 to 120 lanes of
-//! one workgroup each, and the host's cost per wave and per lane. Straight on the executor: no scheduler, no requests.
+//! one workgroup each; the host's cost per wave and per lane; and what a workgroup costs before its kernel does anything.
+//! Straight on the executor: no scheduler, no requests.
 
 mod common;
 
@@ -8,13 +9,15 @@ use std::time::{Duration, Instant};
 
 use common::{Table, median};
 use fascine::gpu::{AdapterOptions, Allocation, Executor, ExecutorOptions, Gpu, LaneWork, WaveWork, Work};
-use fascine::kernel::{Variant, library};
+use fascine::kernel::{Kernel, Trust, Variant, library};
 use fascine::link::Arm;
 use fascine::schedule::{ArmId, Pipelines, SubmissionId};
 
 const RUNS: usize = 21;
 const LANES: &[usize] = &[1, 2, 4, 8, 16, 32, 64, 120];
 const WORDS: u32 = 64;
+/// Workgroups of all lanes together, for the cost of a workgroup: a multiple of the numbers of lanes.
+const WORKGROUPS: u32 = 61_440;
 
 struct Bench {
     executor: Executor,
@@ -31,11 +34,24 @@ impl Bench {
         let memory = executor.allocate(120 * 2 * 256)?;
         let slots = vec![memory.slot(); 2];
         let arm = executor.intern(Arm { variant: Variant::new(library::get("copy"), []), slots });
-        while !executor.pipelines().ready(&[arm]) {
-            executor.pipelines().want(&[arm]);
+        let mut bench = Bench { executor, arm, memory, params: Arc::new([WORDS]), next: 0 };
+        bench.compile(&[arm]);
+        Ok(bench)
+    }
+
+    fn compile(&mut self, arms: &[ArmId]) {
+        while !self.executor.pipelines().ready(arms) {
+            self.executor.pipelines().want(arms);
             std::thread::sleep(Duration::from_millis(1));
         }
-        Ok(Bench { executor, arm, memory, params: Arc::new([WORDS]), next: 0 })
+    }
+
+    /// A second arm: the same kernel under another name.
+    fn second_arm(&mut self) -> fascine::Result<ArmId> {
+        let copy = library::get("copy");
+        let kernel = Kernel::parse("copy_again", &copy.text, Trust::Project)?;
+        let slots = vec![self.memory.slot(); 2];
+        Ok(self.executor.intern(Arm { variant: Variant::new(Arc::new(kernel), []), slots }))
     }
 
     fn lane(&self, index: usize) -> LaneWork {
@@ -58,6 +74,23 @@ impl Bench {
         let start = Instant::now();
         self.executor.submit(work)?;
         Ok(start.elapsed())
+    }
+
+    /// Wall time of a wave of `lanes` lanes of `count` workgroups each, of which only the first finds work.
+    fn idle(&mut self, arms: &[ArmId], lanes: u32, count: u32) -> fascine::Result<f64> {
+        let lanes = (0..lanes as usize).map(|index| {
+            let arm = arms[index % arms.len()];
+            LaneWork { arm, grid: [count, 1, 1], count, ..self.lane(index) }
+        });
+        let wave = WaveWork { lanes: lanes.collect(), ..Default::default() };
+        let mut times = Vec::new();
+        for _ in 0..RUNS {
+            let start = Instant::now();
+            self.submit(vec![wave.clone()])?;
+            self.drain(0)?;
+            times.push(start.elapsed().as_secs_f64() * 1e9);
+        }
+        Ok(median(&mut times))
     }
 
     fn drain(&mut self, left: usize) -> fascine::Result<()> {
@@ -153,6 +186,23 @@ fn main() -> fascine::Result<()> {
     table.row(["one wave of one lane".into(), format!("{one:.1}")]);
     table.row(["each further wave".into(), format!("{:.2}", (waves - one) / 63.0)]);
     table.row(["each further lane".into(), format!("{:.2}", (lanes - one) / 119.0)]);
+    table.print();
+
+    println!("\n## A workgroup that finds nothing to do, {WORKGROUPS} of them in a wave\n");
+    let (first, second) = (bench.arm, bench.second_arm()?);
+    let mut arms = [first, second];
+    arms.sort();
+    bench.compile(&arms);
+    let mut table = Table::new(["lanes", "ns, one arm", "ns, two arms"]);
+    for lanes in [1, 64, 120] {
+        let mut row = vec![lanes.to_string()];
+        for arms in [&arms[..1], &arms[..]] {
+            let few = bench.idle(arms, lanes, 1)?;
+            let many = bench.idle(arms, lanes, WORKGROUPS / lanes)?;
+            row.push(format!("{:.1}", (many - few) / f64::from(WORKGROUPS - lanes)));
+        }
+        table.row(row);
+    }
     table.print();
     Ok(())
 }

@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use fascine::schedule::simulate::{Arrivals, Front, Scenario, Stream, VirtualDevice, simulate};
 use fascine::schedule::{
-    ArmId, DeviceModel, DispatchDesc, Nanos, Options, Order, Pipelines, PlanDesc, Policy, RequestDesc, Scheduler,
+    ArmId, DeviceModel, DispatchDesc, ModelId, Nanos, Options, Order, Pipelines, PlanDesc, Policy, RequestDesc,
+    Scheduler,
 };
 
 struct All;
@@ -31,7 +32,7 @@ fn plan(model: u32) -> Arc<PlanDesc> {
         bytes: 100_000,
         deps: if index == 0 { Vec::new() } else { vec![index - 1] },
     });
-    Arc::new(PlanDesc { model, dispatches: dispatches.collect() })
+    Arc::new(PlanDesc { model: ModelId(u64::from(model)), dispatches: dispatches.collect() })
 }
 
 /// Nanoseconds per lane, and mean lanes per wave.

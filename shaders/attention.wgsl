@@ -61,9 +61,9 @@ fn dot_four(a: vec4<u32>, b: vec4<u32>) -> u32 {
 }
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let p = params;
-    let linear = group.x + group.y * 32768u;
+    let linear = workgroup.x;
     if linear >= p.groups {
         return;
     }

@@ -76,10 +76,10 @@ fn shrunk(acc: mat4x4<f32>, w: vec4<f32>) -> mat4x4<f32> {
 }
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let p = params;
     let lane = local & 7u;
-    let linear = (group.x + group.y * 32768u) * 8u + (local >> 3u);
+    let linear = workgroup.x * 8u + (local >> 3u);
     if linear >= p.groups {
         return;
     }

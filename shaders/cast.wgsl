@@ -50,8 +50,8 @@ fn to_integer(word: u32) -> u32 {
 }
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let at = (group.x + group.y * 32768u) * 64u + local;
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let at = workgroup.x * 64u + local;
     if at >= params.len {
         return;
     }

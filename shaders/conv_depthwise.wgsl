@@ -35,9 +35,9 @@ override WINDOW: bool = false;
 @group(0) @binding(5) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let p = params;
-    var item = (group.x + group.y * 32768u) * 64u + local;
+    var item = workgroup.x * 64u + local;
     if item >= p.items {
         return;
     }

@@ -56,10 +56,10 @@ fn spread(v: vec4<f32>) -> mat4x4<f32> {
 }
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let p = params;
     let lane = local & 7u;
-    var tile = (group.x + group.y * 32768u) * 8u + (local >> 3u);
+    var tile = workgroup.x * 8u + (local >> 3u);
     if tile >= p.tiles {
         return;
     }

@@ -61,9 +61,9 @@ fn put(p: Params, channel: u32, first: u32, pixel: u32, pixels: u32, value: vec4
 }
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let p = params;
-    var tile = group.x + group.y * 32768u;
+    var tile = workgroup.x;
     let pixels = p.out_h * p.out_w;
     let channel_tiles = (p.channels_out + 31u) / 32u;
     let channel = tile % channel_tiles * 32u;

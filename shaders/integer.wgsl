@@ -140,8 +140,8 @@ fn apply(a: u32, b: u32) -> vec2<u32> {
 }
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let index = (group.x + group.y * 32768u) * 64u + local;
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let index = workgroup.x * 64u + local;
     if index >= params.len {
         return;
     }

@@ -74,8 +74,8 @@ fn advance(state_at: u32, cell_at: u32, y_at: u32, i: f32, o: f32, f: f32, c: f3
 }
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let index = (group.x + group.y * 32768u) * 64u + local;
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let index = workgroup.x * 64u + local;
     if index >= params.len {
         return;
     }

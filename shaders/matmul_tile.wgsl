@@ -100,9 +100,9 @@ fn put(p: Params, batch: u32, place: u32, column: u32, value: vec4<f32>) {
 }
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let p = params;
-    var tile = group.x + group.y * 32768u;
+    var tile = workgroup.x;
     let row_tiles = (p.rows + 31u) / 32u;
     let row = tile % row_tiles * 32u;
     tile /= row_tiles;

@@ -14,9 +14,9 @@ override AVERAGE: bool = true;
 var<workgroup> partial: array<f32, 64>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let p = params;
-    let plane = (group.x + group.y * 32768u) * 8u + (local >> 3u);
+    let plane = workgroup.x * 8u + (local >> 3u);
     let start = min(plane, p.planes - 1u) * p.size;
     var value = select(input[start], 0.0, AVERAGE);
     for (var i = local & 7u; i < p.size; i += 8u) {

@@ -140,8 +140,8 @@ fn finish(x: vec2<u32>) -> vec2<u32> {
 }
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let linear = group.x + group.y * 32768u;
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let linear = workgroup.x;
     // Not by select: with a workgroup to a row, its barriers want a branch that is the same for all.
     var row = linear * 64u + local;
     if LANES > 1u {

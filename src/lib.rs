@@ -18,6 +18,7 @@ pub mod plan;
 pub mod reference;
 pub mod runtime;
 pub mod schedule;
+pub mod size;
 pub mod tensor;
 
 pub use error::{Error, ErrorKind, Result};

@@ -23,6 +23,42 @@ fn names(report: &Value) -> Vec<&str> {
 }
 
 #[test]
+fn s1_measures_queued_products_and_models() {
+    let args = ["s1", "--queued", "3", "--queued", "2", "--model", "lstm_vad", "--copies", "2", "--arm", "time-only"];
+    let report = json(&[&args[..], &["--arm", "bundled", "--runs", "2"]].concat());
+    assert_eq!((&report["scenario"], &report["outputs_equal"]), (&"s1".into(), &true.into()));
+    let rows = report["rows"].as_array().unwrap();
+    let what: Vec<(&str, u64)> =
+        rows.iter().map(|row| (row["what"].as_str().unwrap(), row["requests"].as_u64().unwrap())).collect();
+    let shapes = ["conv2_2", "RNN", "256^3"];
+    let products = shapes.iter().flat_map(|shape| [(*shape, 2), (*shape, 3)]);
+    assert_eq!(what, products.chain([("lstm_vad", 2)]).collect::<Vec<_>>());
+    assert_eq!(rows[0]["flops"], 2 * 2 * 256 * 128 * 1152);
+    for row in rows {
+        assert_eq!(names(row), ["B1 time-only", "O1 bundled"]);
+        for arm in row["arms"].as_array().unwrap() {
+            assert!(arm["wall_ms"].as_f64().unwrap() > 0.0 && arm["gflops_wall"].as_f64().unwrap() > 0.0, "{arm}");
+        }
+    }
+    // Each shape's, the model's, and all rows', over the one other arm.
+    assert_eq!(report["geometric_means"].as_array().unwrap().len(), 5);
+}
+
+#[test]
+fn the_zoo_is_checked_under_every_arm() {
+    let output = run(&["zoo", "--model", "lstm_vad", "--model", "squeezenet1_1", "--runs", "1", "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["arms"].as_array().unwrap().len(), 4);
+    for model in report["models"].as_array().unwrap() {
+        let number = |key: &str| model[key].as_f64().unwrap_or_else(|| panic!("{key}: {model}"));
+        assert!((0.0..=1.0).contains(&number("of_tolerance")), "{model}");
+        assert!(number("cases") > 0.0 && number("variants") > 0.0 && number("median_ms") > 0.0, "{model}");
+    }
+    assert!(report["pipelines"].as_u64().unwrap() > 0);
+}
+
+#[test]
 fn s3_measures_urgent_streams_beside_best_effort() {
     let folder = tempfile::tempdir().unwrap();
     let trace = folder.path().join("trace.json");
@@ -76,7 +112,11 @@ fn s4_measures_attainment_at_rising_load() {
 #[test]
 fn wrong_arguments_get_one_message() {
     for (args, word) in [
-        (&["s3", "--urgent-model", "nosuch"] as &[&str], "nosuch"),
+        (&["s1", "--arm", "batching"] as &[&str], "the arms of s1"),
+        (&["s1", "--queued", "0", "--copies", "0"], "nothing to measure"),
+        (&["zoo", "--model", "nosuch"], "nosuch"),
+        (&["zoo", "--dim", "batch=1"], "--dim"),
+        (&["s3", "--urgent-model", "nosuch"], "nosuch"),
         (&["s3", "--urgent", "0"], "--urgent"),
         (&["s3", "--best-effort-model", "lstm_vad:0"], "copies"),
         (&["s3", "--urgent-model", "lstm_vad", "--dim", "nosuch=3"], "nosuch"),

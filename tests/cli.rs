@@ -100,15 +100,16 @@ fn check_without_sizes_names_the_open_dimensions() {
 
 /// A model of these nodes, each from `x` (f32[2]) to an output of its own.
 fn model(nodes: &[(&str, &str)]) -> Vec<u8> {
-    use rten_onnx::onnx::{
-        DataType, Dimension, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorShapeProto, TypeProto,
-        TypeProtoTensor, ValueInfoProto,
+    use fascine::onnx::proto::{
+        DataType, Dimension, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorShapeProto, TensorType,
+        TypeProto, TypeValue, ValueInfoProto,
     };
+    use prost::Message as _;
     let some = |text: &str| Some(text.to_owned());
     let info = |name: &str| {
         let dim = vec![Dimension { dim_value: Some(2), dim_param: None }];
-        let tensor = TypeProtoTensor { elem_type: Some(DataType::FLOAT), shape: Some(TensorShapeProto { dim }) };
-        ValueInfoProto { name: some(name), r#type: Some(TypeProto { tensor_type: Some(tensor), sequence: None }) }
+        let tensor = TensorType { elem_type: Some(DataType::Float.into()), shape: Some(TensorShapeProto { dim }) };
+        ValueInfoProto { name: some(name), r#type: Some(TypeProto { value: Some(TypeValue::Tensor(tensor)) }) }
     };
     let node = |&(name, op): &(&str, &str)| NodeProto {
         name: some(name),
@@ -124,7 +125,7 @@ fn model(nodes: &[(&str, &str)]) -> Vec<u8> {
         ..GraphProto::default()
     };
     let opset_import = vec![OperatorSetIdProto { domain: some(""), version: Some(17) }];
-    ModelProto { ir_version: Some(8), opset_import, graph: Some(graph), ..ModelProto::default() }.write_buf().unwrap()
+    ModelProto { ir_version: Some(8), opset_import, graph: Some(graph), ..ModelProto::default() }.encode_to_vec()
 }
 
 #[test]
@@ -151,11 +152,30 @@ fn every_node_without_support_is_listed() {
 }
 
 #[test]
+fn check_says_what_was_unfolded() {
+    let case = |name: &str| Path::new(ROOT).join("tests/cases").join(name).join("model.onnx").display().to_string();
+    let report = json(&["check", &case("function-nested")]);
+    assert_eq!(report["functions"][1], serde_json::json!({"function": "test.Outer", "calls": 2}));
+    let report = json(&["check", &case("if-constant")]);
+    assert_eq!(report["branches"].as_array().unwrap().len(), 2, "{report}");
+    assert_eq!(report["branches"][0]["branch"], "then");
+    let table = text(&["check", &case("group-normalization")]);
+    assert!(table.contains("GroupNormalization (1 calls)"), "{table}");
+}
+
+#[test]
 fn run_writes_outputs_of_their_true_type() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("deep/er");
-    let report = json(&vad(&["run", VAD], &["--out", out.to_str().unwrap(), "--repeat", "3", "--seed", "7"]));
-    assert_eq!(keys(&report), ["adapter", "dispatches", "first_ms", "median_ms", "model", "outputs", "waves"]);
+    let more = ["--out", out.to_str().unwrap(), "--repeat", "3", "--seed", "7", "--vary", "batch"];
+    let report = json(&vad(&["run", VAD], &more));
+    let all = ["adapter", "dispatches", "first_ms", "heap_bytes", "host", "median_ms", "model", "outputs", "pipelines"];
+    assert_eq!(keys(&report), [&all[..], &["variants", "waves", "weight_bytes"]].concat());
+    let host = &report["host"];
+    assert_eq!(keys(host), ["load_ms", "new_shape", "peak_bytes", "plan_ms", "queued_ms", "submit_ms"]);
+    assert_eq!(host["new_shape"]["requests"], 8);
+    assert!(host["new_shape"]["submit_ms"].is_f64() && host["submit_ms"].is_f64(), "{host}");
+    assert!(report["pipelines"]["at_first"].as_u64().unwrap() > 0, "{report}");
     let outputs = report["outputs"].as_array().unwrap();
     assert_eq!(keys(&outputs[0]), ["dtype", "file", "name", "shape"]);
     let names: Vec<_> = outputs.iter().map(|output| output["name"].as_str().unwrap()).collect();

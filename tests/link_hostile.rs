@@ -61,13 +61,28 @@ fn a_wild_kernel_stays_within_its_tensors() {
     assert!(linked.has_user_kernel);
     let bundle = Bundle::new(linked);
     let (operands, params) = tenant();
-    let beside =
-        LaneEntry { arm: 1 - wild, offset: 0, count: 2, grid: [2, 1, 1], operands: &operands, params: &params };
+    let beside = LaneEntry {
+        arm: 1 - wild,
+        per_workgroup: 1,
+        offset: 0,
+        count: 2,
+        grid: [2, 1, 1],
+        operands: &operands,
+        params: &params,
+    };
     for seed in 0..cases() {
         let mut random = Random::new(seed);
         let Attack { tensors, params, image } = attack(&mut random);
         let own = tensors.map(|(start, words)| LaneOperand { base: start as u32 / 4, bytes: words as u32 * 4 });
-        let user = LaneEntry { arm: wild, offset: 0, count: 3, grid: [3, 1, 1], operands: &own, params: &params };
+        let user = LaneEntry {
+            arm: wild,
+            per_workgroup: 1,
+            offset: 0,
+            count: 3,
+            grid: [3, 1, 1],
+            operands: &own,
+            params: &params,
+        };
         let memories = [(); 2].map(|()| [buffer(bytemuck::cast_slice(&image))]);
         run(&[
             Wave { bundle: &bundle, lanes: vec![user, beside], memory: &memories[0], width: 65_535 },
@@ -97,7 +112,15 @@ fn the_attack_reaches_outside_without_the_clamp() {
     let memory = [buffer(bytemuck::cast_slice(&image))];
     let operands = [LaneOperand { base: 16, bytes: 16 }; 3];
     let params = [40, 500, 0, 1];
-    let lane = LaneEntry { arm: 0, offset: 0, count: 1, grid: [1, 1, 1], operands: &operands, params: &params };
+    let lane = LaneEntry {
+        arm: 0,
+        per_workgroup: 1,
+        offset: 0,
+        count: 1,
+        grid: [1, 1, 1],
+        operands: &operands,
+        params: &params,
+    };
     run(&[Wave { bundle: &bundle, lanes: vec![lane], memory: &memory, width: 65_535 }]);
     let after = bytemuck::pod_collect_to_vec::<u8, u32>(&read(&[&memory[0]])[0]);
     assert_ne!(after[64 + 437..64 + 501], image[64 + 437..64 + 501]);

@@ -36,6 +36,7 @@ fn sets() -> Vec<(&'static str, Vec<Arm>, Clamp)> {
         ("user", vec![user_arm("wild"), arm("scale")], Clamp::Users),
         ("clamped", vec![arm("scale"), arm("nested"), arm("matrices")], Clamp::All),
         ("slots", vec![arm("scale"), spread, heap_arm(arm("scale").variant, 0)], Clamp::Users),
+        ("sizes", vec![arm("wide"), arm("narrow"), arm("scale")], Clamp::Users),
         ("everything", everything.map(arm).to_vec(), Clamp::Users),
     ]
 }

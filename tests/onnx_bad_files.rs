@@ -2,17 +2,17 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::cell::RefCell;
 use std::path::Path;
 
 use fascine::error::{Error, ErrorKind};
-use fascine::onnx::{self, LoadOptions};
-use fascine::optimise::infer::infer;
-use rten_onnx::onnx::{
-    AttributeProto, AttributeType, DataLocation, DataType, Dimension, GraphProto, ModelProto, NodeProto,
-    OperatorSetIdProto, StringStringEntryProto, TensorProto, TensorShapeProto, TypeProto, TypeProtoTensor,
+use fascine::onnx::proto::{
+    AttributeProto, DataType, Dimension, FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto,
+    SparseTensorProto, StringStringEntryProto, TensorProto, TensorShapeProto, TensorType, TypeProto, TypeValue, Unread,
     ValueInfoProto,
 };
+use fascine::onnx::{self, LoadOptions};
+use fascine::optimise::infer::infer;
+use prost::Message as _;
 
 fn some(text: &str) -> Option<String> {
     Some(text.to_owned())
@@ -30,16 +30,16 @@ fn node(op: &str, inputs: &[&str], outputs: &[&str]) -> NodeProto {
 
 fn info(name: &str, dtype: DataType, dims: &[i64]) -> ValueInfoProto {
     let dim = dims.iter().map(|&d| Dimension { dim_value: Some(d), dim_param: None }).collect();
-    let tensor = TypeProtoTensor { elem_type: Some(dtype), shape: Some(TensorShapeProto { dim }) };
-    ValueInfoProto { name: some(name), r#type: Some(TypeProto { tensor_type: Some(tensor), sequence: None }) }
+    let tensor = TensorType { elem_type: Some(dtype.into()), shape: Some(TensorShapeProto { dim }) };
+    ValueInfoProto { name: some(name), r#type: Some(TypeProto { value: Some(TypeValue::Tensor(tensor)) }) }
 }
 
 fn tensor(name: &str, dims: &[i64], bytes: usize) -> TensorProto {
     TensorProto {
         name: some(name),
         dims: dims.to_vec(),
-        data_type: Some(DataType::FLOAT),
-        raw_data: Some(RefCell::new(vec![0; bytes])),
+        data_type: Some(DataType::Float.into()),
+        raw_data: Some(vec![0; bytes].into()),
         ..TensorProto::default()
     }
 }
@@ -49,8 +49,8 @@ fn external(location: &str, offset: &str, length: &str) -> TensorProto {
     TensorProto {
         name: some("w"),
         dims: vec![4],
-        data_type: Some(DataType::FLOAT),
-        data_location: Some(DataLocation::EXTERNAL),
+        data_type: Some(DataType::Float.into()),
+        data_location: Some(1),
         external_data: vec![entry("location", location), entry("offset", offset), entry("length", length)],
         ..TensorProto::default()
     }
@@ -63,8 +63,8 @@ fn sound() -> ModelProto {
         opset_import: vec![OperatorSetIdProto { domain: some(""), version: Some(17) }],
         graph: Some(GraphProto {
             node: vec![node("Identity", &["x"], &["y"])],
-            input: vec![info("x", DataType::FLOAT, &[2])],
-            output: vec![info("y", DataType::FLOAT, &[2])],
+            input: vec![info("x", DataType::Float, &[2])],
+            output: vec![info("y", DataType::Float, &[2])],
             ..GraphProto::default()
         }),
         ..ModelProto::default()
@@ -83,20 +83,25 @@ fn load_bytes(bytes: &[u8]) -> Result<(), Error> {
 }
 
 fn failure(model: &ModelProto) -> Error {
-    load_bytes(&model.write_buf().unwrap()).expect_err("a bad model loads")
+    load_bytes(&model.encode_to_vec()).expect_err("a bad model loads")
 }
 
 #[test]
 fn the_sound_model_loads() {
-    load_bytes(&sound().write_buf().unwrap()).unwrap();
+    load_bytes(&sound().encode_to_vec()).unwrap();
 }
 
 #[test]
 fn contradictions_are_named() {
-    let init = |tensor: TensorProto| with(|g| g.initializer.push(tensor));
-    let dtype = |number: i32| TensorProto { data_type: Some(DataType(number)), ..tensor("w", &[1], 4) };
+    let init = |tensor: TensorProto| {
+        with(|g| {
+            g.initializer.push(tensor);
+            g.node = vec![node("Add", &["x", "w"], &["y"])];
+        })
+    };
+    let dtype = |number: i32| TensorProto { data_type: Some(number), ..tensor("w", &[1], 4) };
     let attribute = |attribute: AttributeProto| with(|g| g.node[0].attribute.push(attribute));
-    let named = |ty: AttributeType| AttributeProto { name: some("a"), r#type: Some(ty), ..AttributeProto::default() };
+    let named = |ty: i32| AttributeProto { name: some("a"), r#type: Some(ty), ..AttributeProto::default() };
     let cases: Vec<(&str, ModelProto, ErrorKind, &[&str])> = vec![
         (
             "cycle",
@@ -133,13 +138,13 @@ fn contradictions_are_named() {
         ),
         (
             "graph output twice",
-            with(|g| g.output.push(info("y", DataType::FLOAT, &[2]))),
+            with(|g| g.output.push(info("y", DataType::Float, &[2]))),
             ErrorKind::InvalidModel,
             &["'y' is listed twice"],
         ),
         (
             "graph input twice",
-            with(|g| g.input.push(info("x", DataType::FLOAT, &[2]))),
+            with(|g| g.input.push(info("x", DataType::Float, &[2]))),
             ErrorKind::InvalidModel,
             &["'x' is defined twice"],
         ),
@@ -152,13 +157,13 @@ fn contradictions_are_named() {
         ("no outputs", with(|g| g.output.clear()), ErrorKind::InvalidModel, &["no outputs"]),
         (
             "unknown graph output",
-            with(|g| g.output = vec![info("z", DataType::FLOAT, &[2])]),
+            with(|g| g.output = vec![info("z", DataType::Float, &[2])]),
             ErrorKind::InvalidModel,
             &["'z'"],
         ),
         (
             "graph output of another type",
-            with(|g| g.output = vec![info("y", DataType::INT64, &[2])]),
+            with(|g| g.output = vec![info("y", DataType::Int64, &[2])]),
             ErrorKind::InvalidModel,
             &["'y'", "f32", "i64"],
         ),
@@ -172,13 +177,32 @@ fn contradictions_are_named() {
         ("negative dimension", init(tensor("w", &[-2], 0)), ErrorKind::InvalidModel, &["'w'", "-2"]),
         ("overflow", init(tensor("w", &[i64::MAX, i64::MAX], 0)), ErrorKind::InvalidModel, &["'w'", "overflows"]),
         ("beyond the cap", init(tensor("w", &[1 << 40], 0)), ErrorKind::Memory, &["'w'", "cap"]),
-        ("bfloat16", init(dtype(16)), ErrorKind::Unsupported, &["'w'", "BFLOAT16"]),
+        ("bfloat16", init(dtype(16)), ErrorKind::Unsupported, &["'w'", "BFLOAT16", "n_Add_y"]),
         ("string", init(dtype(8)), ErrorKind::Unsupported, &["'w'", "STRING"]),
+        ("int4", init(dtype(22)), ErrorKind::Unsupported, &["'w'", "element type INT4 is not supported"]),
+        ("uint4", init(dtype(21)), ErrorKind::Unsupported, &["'w'", "UINT4"]),
+        ("int2", init(dtype(26)), ErrorKind::Unsupported, &["'w'", "element type INT2 is not supported"]),
+        ("uint2", init(dtype(25)), ErrorKind::Unsupported, &["'w'", "UINT2"]),
+        ("float8", init(dtype(17)), ErrorKind::Unsupported, &["'w'", "FLOAT8E4M3FN"]),
+        ("float4", init(dtype(23)), ErrorKind::Unsupported, &["'w'", "FLOAT4E2M1"]),
+        ("scale of 8 bits", init(dtype(24)), ErrorKind::Unsupported, &["'w'", "FLOAT8E8M0"]),
+        ("complex", init(dtype(15)), ErrorKind::Unsupported, &["'w'", "COMPLEX128"]),
+        ("no type", init(dtype(0)), ErrorKind::InvalidModel, &["'w'", "no element type"]),
+        (
+            "sparse",
+            with(|g| {
+                let values = Some(Box::new(tensor("w", &[1], 4)));
+                g.sparse_initializer.push(SparseTensorProto { values });
+                g.node = vec![node("Add", &["x", "w"], &["y"])];
+            }),
+            ErrorKind::Unsupported,
+            &["'w'", "sparse", "n_Add_y"],
+        ),
         ("unknown type", init(dtype(99)), ErrorKind::InvalidModel, &["'w'", "99"]),
         (
             "narrow number out of range",
             init(TensorProto {
-                data_type: Some(DataType::INT8),
+                data_type: Some(DataType::Int8.into()),
                 int32_data: vec![300],
                 raw_data: None,
                 ..tensor("w", &[1], 0)
@@ -188,16 +212,16 @@ fn contradictions_are_named() {
         ),
         (
             "negative input dimension",
-            with(|g| g.input = vec![info("x", DataType::FLOAT, &[-1])]),
+            with(|g| g.input = vec![info("x", DataType::Float, &[-2])]),
             ErrorKind::InvalidModel,
-            &["'x'", "-1"],
+            &["'x'", "-2"],
         ),
         ("input without type", with(|g| g.input[0].r#type = None), ErrorKind::InvalidModel, &["'x'", "no type"]),
         (
             "input that is no tensor",
-            with(|g| g.input[0].r#type = Some(TypeProto::default())),
+            with(|g| g.input[0].r#type = Some(TypeProto { value: Some(TypeValue::Sequence(Unread {})) })),
             ErrorKind::Unsupported,
-            &["'x'", "tensors"],
+            &["'x'", "sequence", "tensors"],
         ),
         (
             "unknown operator",
@@ -214,15 +238,23 @@ fn contradictions_are_named() {
         ),
         (
             "subgraph",
-            attribute(AttributeProto { g: Some(GraphProto::default()), ..named(AttributeType::GRAPH) }),
+            attribute(AttributeProto { g: Some(Box::default()), ..named(5) }),
             ErrorKind::Unsupported,
             &["subgraph", "n_Identity_y"],
         ),
-        ("attribute without its value", attribute(named(AttributeType::TENSOR)), ErrorKind::InvalidModel, &["'a'"]),
-        ("unknown attribute type", attribute(named(AttributeType(11))), ErrorKind::Unsupported, &["'a'", "11"]),
+        ("attribute without its value", attribute(named(4)), ErrorKind::InvalidModel, &["'a'"]),
+        ("sparse attribute", attribute(named(11)), ErrorKind::Unsupported, &["'a'", "sparse tensor"]),
+        ("type as attribute", attribute(named(13)), ErrorKind::Unsupported, &["'a'", "a type"]),
+        ("unknown attribute type", attribute(named(99)), ErrorKind::Unsupported, &["'a'", "99"]),
+        (
+            "text that is none",
+            attribute(AttributeProto { s: Some(vec![0xff, 0xfe].into()), ..named(3) }),
+            ErrorKind::InvalidModel,
+            &["'a'", "UTF-8"],
+        ),
         (
             "attribute twice",
-            with(|g| g.node[0].attribute = vec![named(AttributeType::INT), named(AttributeType::INT)]),
+            with(|g| g.node[0].attribute = vec![named(2), named(2)]),
             ErrorKind::InvalidModel,
             &["'a' is given twice"],
         ),
@@ -236,7 +268,7 @@ fn contradictions_are_named() {
         ("no IR version", ModelProto { ir_version: None, ..sound() }, ErrorKind::InvalidModel, &["IR version"]),
         ("IR version 2", ModelProto { ir_version: Some(2), ..sound() }, ErrorKind::Unsupported, &["IR version 2"]),
         ("no opset", ModelProto { opset_import: vec![], ..sound() }, ErrorKind::InvalidModel, &["imports no opset"]),
-        ("opset 6", opset(6), ErrorKind::Unsupported, &["opset 6", "7 to 23"]),
+        ("opset 6", opset(6), ErrorKind::Unsupported, &["opset 6", "7 to 28"]),
         ("opset 1000", opset(1000), ErrorKind::Unsupported, &["opset 1000"]),
     ];
     let mut failures = Vec::new();
@@ -250,13 +282,48 @@ fn contradictions_are_named() {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
+#[test]
+fn what_no_output_needs_is_never_refused() {
+    let extra = |change: fn(&mut GraphProto)| with(change);
+    let unread = |tensor: fn() -> TensorProto| {
+        let mut model = sound();
+        model.graph.as_mut().unwrap().initializer.push(tensor());
+        model
+    };
+    let strange = |g: &mut GraphProto| {
+        g.node.push(node("Nonesuch", &["x", "y"], &["a", "b"]));
+        g.node.push(NodeProto { domain: some("com.acme"), ..node("Relu", &["nowhere"], &["c"]) });
+        g.node.push(node("Relu", &["e"], &["d"]));
+        g.node.push(node("Relu", &["d"], &["e"]));
+    };
+    let body = FunctionProto {
+        name: some("F"),
+        domain: some("com.acme"),
+        opset_import: vec![OperatorSetIdProto { domain: some(""), version: Some(6) }],
+        output: vec!["r".to_owned()],
+        node: vec![node("Nonesuch", &["nowhere"], &["q"])],
+        ..FunctionProto::default()
+    };
+    let cases: [(&str, ModelProto); 6] = [
+        ("nodes of unknown operators and inputs", extra(strange)),
+        ("a missing external file", unread(|| external("missing.bin", "0", "16"))),
+        ("an element type", unread(|| TensorProto { data_type: Some(26), ..tensor("w", &[1], 4) })),
+        ("short data", unread(|| tensor("w", &[2, 3], 20))),
+        ("weights beyond the cap", unread(|| tensor("w", &[1 << 40], 0))),
+        ("a function", ModelProto { functions: vec![body], ..sound() }),
+    ];
+    for (name, model) in cases {
+        load_bytes(&model.encode_to_vec()).unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+}
+
 fn opset(version: i64) -> ModelProto {
     ModelProto { opset_import: vec![OperatorSetIdProto { domain: some(""), version: Some(version) }], ..sound() }
 }
 
 fn load_in(folder: &Path, model: &ModelProto) -> Result<(), Error> {
     let path = folder.join("m.onnx");
-    std::fs::write(&path, model.write_buf().unwrap()).unwrap();
+    std::fs::write(&path, model.encode_to_vec()).unwrap();
     onnx::load(&path, &LoadOptions::default()).map(drop)
 }
 
@@ -275,7 +342,11 @@ fn external_data_stays_in_the_folder() {
         std::os::unix::fs::symlink(folder.join("w.bin"), folder.join("inside.bin")).unwrap();
     }
     let load = |location: &str, offset: &str, length: &str| {
-        load_in(&folder, &with(|g| g.initializer.push(external(location, offset, length))))
+        let model = with(|g| {
+            g.initializer.push(external(location, offset, length));
+            g.node = vec![node("Add", &["x", "w"], &["y"])];
+        });
+        load_in(&folder, &model)
     };
     load("w.bin", "16", "16").unwrap();
     load("sub/w.bin", "0", "16").unwrap();
@@ -386,7 +457,11 @@ fn damaged_models_neither_panic_nor_hang() {
 
 #[test]
 fn every_truncation_of_a_small_model_is_an_error() {
-    let bytes = with(|g| g.initializer.push(tensor("w", &[2], 8))).write_buf().unwrap();
+    let bytes = with(|g| {
+        g.initializer.push(tensor("w", &[2], 8));
+        g.node = vec![node("Add", &["x", "w"], &["y"])];
+    })
+    .encode_to_vec();
     load_bytes(&bytes).unwrap();
     let whole = (0..bytes.len()).filter(|&len| load_bytes(&bytes[..len]).is_ok()).count();
     assert_eq!(whole, 0);

@@ -69,7 +69,7 @@ impl Steady {
                 deps: index.checked_sub(1).into_iter().collect(),
                 gather: None,
             });
-            Arc::new(PlanDesc { model, dispatches: dispatches.collect() })
+            Arc::new(PlanDesc { model: ModelId(u64::from(model)), dispatches: dispatches.collect() })
         };
         let mut steady = Steady {
             scheduler: Scheduler::new(Options::for_parallelism(256)),

@@ -66,7 +66,9 @@ impl World {
         let mut factor = 1;
         for run in wave.runs() {
             let plan = &self.plans[&run[0].request];
-            factor = factor.max(self.slow.filter(|&(model, _)| model == plan.model).map_or(1, |(_, factor)| factor));
+            factor = factor.max(
+                self.slow.filter(|&(model, _)| ModelId(model.into()) == plan.model).map_or(1, |(_, factor)| factor),
+            );
             let dispatch = &plan.dispatches[run[0].dispatch as usize];
             let [compute, memory, longest] = load(dispatch, run.len() as u64, run[0].count);
             loads = [loads[0] + compute, loads[1] + memory, loads[2].max(longest)];
@@ -156,7 +158,7 @@ fn plan(model: u32) -> impl Strategy<Value = Arc<PlanDesc>> {
                 }),
             }
         });
-        Arc::new(PlanDesc { model, dispatches: dispatches.collect() })
+        Arc::new(PlanDesc { model: ModelId(u64::from(model)), dispatches: dispatches.collect() })
     })
 }
 

@@ -49,7 +49,7 @@ fn chain(dispatches: &[(u32, u32, u64)]) -> Arc<PlanDesc> {
         bytes: 0,
         deps: (0..index as u32).last().into_iter().collect(),
     });
-    Arc::new(PlanDesc { model: 0, dispatches: dispatches.collect() })
+    Arc::new(PlanDesc { model: ModelId(0), dispatches: dispatches.collect() })
 }
 
 fn submit(scheduler: &mut Scheduler, plan: &Arc<PlanDesc>, deadline: Option<Nanos>) -> RequestId {
@@ -260,7 +260,7 @@ fn extreme_numbers_neither_panic_nor_hang() {
         gather: None,
     };
     let dispatches = vec![dispatch(3, u64::MAX, u64::MAX), dispatch(u32::MAX, 0, 0), dispatch(1, 0, u64::MAX)];
-    let plan = Arc::new(PlanDesc { model: 0, dispatches });
+    let plan = Arc::new(PlanDesc { model: ModelId(0), dispatches });
     submit(&mut scheduler, &plan, Some(0));
     let mut now = 0;
     while let Some(submission) = scheduler.issue(now, &mut Shop::any()) {
@@ -506,7 +506,7 @@ fn predictions_say_how_far_they_are_off() {
 fn what_complements_a_wave_rides_before_more_of_the_same() {
     let plan = |arm, flops, bytes| {
         let dispatch = DispatchDesc { arm: ArmId(arm), workgroups: 12, flops, bytes, deps: Vec::new(), gather: None };
-        Arc::new(PlanDesc { model: 0, dispatches: vec![dispatch] })
+        Arc::new(PlanDesc { model: ModelId(0), dispatches: vec![dispatch] })
     };
     let (compute, memory) = (|arm| plan(arm, 20_000_000, 0), |arm| plan(arm, 0, 2_000_000));
     // The first leads; of two that follow, the second complements it if it is near enough in order.

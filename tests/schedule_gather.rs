@@ -51,7 +51,7 @@ fn submit(scheduler: &mut Scheduler, plan: &Arc<PlanDesc>, deadline: Option<Nano
 fn weighty(shared: u64, flops: u64, workgroups: u32) -> Arc<PlanDesc> {
     let gather = Some(GatherDesc { arm: ArmId(30), least: 2, width: 4, shared });
     let dispatch = DispatchDesc { arm: ArmId(3), workgroups, flops, bytes: 1_050_000, deps: vec![], gather };
-    Arc::new(PlanDesc { model: 0, dispatches: vec![dispatch] })
+    Arc::new(PlanDesc { model: ModelId(0), dispatches: vec![dispatch] })
 }
 
 /// Arm and requests of the runs of lanes of a submission's waves.
@@ -101,7 +101,7 @@ fn others_and_those_who_left_are_not_gathered() {
     let left = submit(&mut scheduler, &plan, None);
     scheduler.cancel(left, 0);
     let dispatch = DispatchDesc { arm: ArmId(9), workgroups: 1, flops: 1_000, bytes: 0, deps: vec![], gather: None };
-    submit(&mut scheduler, &Arc::new(PlanDesc { model: 0, dispatches: vec![dispatch] }), Some(1_000_000_000));
+    submit(&mut scheduler, &Arc::new(PlanDesc { model: ModelId(0), dispatches: vec![dispatch] }), Some(1_000_000_000));
     let submission = scheduler.issue(0, &mut Shop { sets: vec![vec![3, 30]], ..Shop::default() }).unwrap();
     assert_eq!(runs(&submission), [[(9, vec![2])], [(3, vec![0])]]);
 }
@@ -158,7 +158,7 @@ fn what_does_not_pay_is_not_gathered() {
 
 /// The plan as one of another model.
 fn of_model(plan: &Arc<PlanDesc>, model: u32) -> Arc<PlanDesc> {
-    Arc::new(PlanDesc { model, ..(**plan).clone() })
+    Arc::new(PlanDesc { model: ModelId(u64::from(model)), ..(**plan).clone() })
 }
 
 #[test]

@@ -34,7 +34,7 @@ fn scheduler(hold_back: HoldBack) -> Scheduler {
 }
 
 fn submit(scheduler: &mut Scheduler, dispatches: Vec<DispatchDesc>, deadline: Option<Nanos>, class: Class) {
-    let plan = Arc::new(PlanDesc { model: 0, dispatches });
+    let plan = Arc::new(PlanDesc { model: ModelId(0), dispatches });
     scheduler.submit(RequestDesc { plan, deadline, class, ..RequestDesc::default() }, 0);
 }
 

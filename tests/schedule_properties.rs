@@ -385,7 +385,7 @@ fn plan() -> impl Strategy<Value = Arc<PlanDesc>> {
                 let (arm, workgroups) = (ArmId(arm), 1 << groups);
                 DispatchDesc { arm, workgroups, flops: 1 << flops, bytes: 1 << bytes, deps, gather }
             });
-        Arc::new(PlanDesc { model, dispatches: dispatches.collect() })
+        Arc::new(PlanDesc { model: ModelId(u64::from(model)), dispatches: dispatches.collect() })
     })
 }
 

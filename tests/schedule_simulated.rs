@@ -6,7 +6,7 @@ use fascine::schedule::simulate::{
     Arrivals, Front, Loss, Report, Scenario, Straggle, Stream, VirtualDevice, WINDOW, simulate,
 };
 use fascine::schedule::{
-    Admission, ArmId, DeviceModel, DispatchDesc, HoldBack, Nanos, Options, Order, PlanDesc, Policy,
+    Admission, ArmId, DeviceModel, DispatchDesc, HoldBack, ModelId, Nanos, Options, Order, PlanDesc, Policy,
 };
 
 const SECOND: Nanos = 1_000_000_000;
@@ -27,7 +27,7 @@ fn network(model: u32, dispatches: u32, micros: f64) -> Arc<PlanDesc> {
             deps: index.checked_sub(1).into_iter().collect(),
         }
     });
-    Arc::new(PlanDesc { model, dispatches: dispatches.collect() })
+    Arc::new(PlanDesc { model: ModelId(u64::from(model)), dispatches: dispatches.collect() })
 }
 
 /// Plans, and their time alone.

@@ -24,7 +24,7 @@ fn network(model: u32, dispatches: u32, micros: f64) -> Arc<PlanDesc> {
             gather: None,
         }
     });
-    Arc::new(PlanDesc { model, dispatches: dispatches.collect() })
+    Arc::new(PlanDesc { model: ModelId(u64::from(model)), dispatches: dispatches.collect() })
 }
 
 /// The part of the victims' requests in time, from a second after one of `tenants` began to straggle for good (if it does);
@@ -117,7 +117,8 @@ impl World {
             deps: index.checked_sub(1).into_iter().collect(),
             gather: None,
         };
-        let plan = |model| Arc::new(PlanDesc { model, dispatches: (0..3).map(dispatch).collect() });
+        let plan =
+            |model| Arc::new(PlanDesc { model: ModelId(u64::from(model)), dispatches: (0..3).map(dispatch).collect() });
         World {
             scheduler: Scheduler::new(Options { device, ..Options::default() }),
             plans: (0..models).map(plan).collect(),
@@ -355,7 +356,7 @@ fn a_long_dispatch_of_a_straggler_leaves_in_shorter_pieces() {
     let mut scheduler = Scheduler::new(Options { device, ..Options::default() });
     let dispatch =
         DispatchDesc { arm: ArmId(0), workgroups: 160, flops: 160 * 100_000, bytes: 0, deps: Vec::new(), gather: None };
-    let plan = |model| Arc::new(PlanDesc { model, dispatches: vec![dispatch.clone()] });
+    let plan = |model| Arc::new(PlanDesc { model: ModelId(model), dispatches: vec![dispatch.clone()] });
     let (slow, sound) = (plan(0), plan(1));
     let mut now = 0;
     let mut run = |plan: &Arc<PlanDesc>, factor: u64| {

@@ -76,6 +76,27 @@ impl RangeAllocator {
         self.by_length.remove(&(length, offset));
     }
 
+    /// Makes it that large or small. Nothing may be handed out beyond the new end.
+    pub(super) fn resize(&mut self, capacity: u64) {
+        debug_assert!(capacity.is_multiple_of(GRAIN) && capacity >= self.end());
+        let end = self.end();
+        if end < self.capacity {
+            self.remove(end, self.capacity - end);
+        }
+        if end < capacity {
+            self.insert(end, capacity - end);
+        }
+        self.capacity = capacity;
+    }
+
+    /// Where the last range that is handed out ends.
+    pub(super) fn end(&self) -> u64 {
+        match self.by_offset.last_key_value() {
+            Some((&offset, &length)) if offset + length == self.capacity => offset,
+            _ => self.capacity,
+        }
+    }
+
     pub(super) fn capacity(&self) -> u64 {
         self.capacity
     }
@@ -100,35 +121,54 @@ mod tests {
 
     use super::*;
 
-    /// `Some(bytes)` allocates, `None` frees the live allocation that `pick` falls on.
-    fn steps() -> impl Strategy<Value = Vec<(Option<u64>, prop::sample::Index)>> {
+    #[derive(Clone, Debug)]
+    enum Step {
+        Allocate(u64),
+        /// Frees one of the live allocations.
+        Free(prop::sample::Index),
+        /// Resizes to where the last allocation ends and so many grains on.
+        Resize(u64),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
         let bytes = prop_oneof![Just(0u64), 1u64..2_000, 2_000u64..40_000];
-        prop::collection::vec((prop::option::of(bytes), any::<prop::sample::Index>()), 1..200)
+        let free = any::<prop::sample::Index>().prop_map(Step::Free);
+        let step = prop_oneof![5 => bytes.prop_map(Step::Allocate), 4 => free, 1 => (0u64..300).prop_map(Step::Resize)];
+        prop::collection::vec(step, 1..200)
     }
 
     proptest! {
         #[test]
         fn ranges_are_disjoint_counted_and_coalesce(steps in steps()) {
-            let capacity = 256 * GRAIN;
+            let mut capacity = 256 * GRAIN;
             let mut ranges = RangeAllocator::new(capacity);
             let mut live: Vec<(u64, u64)> = Vec::new();
-            for (bytes, pick) in steps {
-                if let Some(bytes) = bytes {
-                    let bytes = grains(bytes).unwrap();
-                    let fits = ranges.largest_free() >= bytes;
-                    let got = ranges.allocate(bytes);
-                    prop_assert_eq!(got.is_some(), fits);
-                    if let Some(offset) = got {
-                        prop_assert!(offset.is_multiple_of(GRAIN) && offset + bytes <= capacity);
-                        for &(other, len) in &live {
-                            prop_assert!(offset + bytes <= other || other + len <= offset);
+            for step in steps {
+                match step {
+                    Step::Allocate(bytes) => {
+                        let bytes = grains(bytes).unwrap();
+                        let fits = ranges.largest_free() >= bytes;
+                        let got = ranges.allocate(bytes);
+                        prop_assert_eq!(got.is_some(), fits);
+                        if let Some(offset) = got {
+                            prop_assert!(offset.is_multiple_of(GRAIN) && offset + bytes <= capacity);
+                            for &(other, len) in &live {
+                                prop_assert!(offset + bytes <= other || other + len <= offset);
+                            }
+                            live.push((offset, bytes));
                         }
-                        live.push((offset, bytes));
                     }
-                } else if !live.is_empty() {
-                    let (offset, bytes) = live.swap_remove(pick.index(live.len()));
-                    ranges.free(offset, bytes);
+                    Step::Free(pick) if !live.is_empty() => {
+                        let (offset, bytes) = live.swap_remove(pick.index(live.len()));
+                        ranges.free(offset, bytes);
+                    }
+                    Step::Free(_) => {}
+                    Step::Resize(more) => {
+                        capacity = ranges.end() + more * GRAIN;
+                        ranges.resize(capacity);
+                    }
                 }
+                prop_assert_eq!(ranges.end(), live.iter().map(|&(offset, len)| offset + len).max().unwrap_or(0));
                 let used: u64 = live.iter().map(|&(_, len)| len).sum();
                 let free: u64 = ranges.by_offset.values().sum();
                 prop_assert_eq!(ranges.used(), used);

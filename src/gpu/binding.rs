@@ -30,12 +30,15 @@ pub(super) fn layout(device: &wgpu::Device, slots: &[Slot]) -> wgpu::BindGroupLa
     device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some("fascine"), entries: &entries })
 }
 
+/// A pipeline's slots, which segments they stand for, and the table buffer.
+type Key = (Arc<[Slot]>, Vec<(Slot, Slot)>, usize);
+
 /// The cache.
 #[derive(Debug)]
 pub(super) struct BindGroups {
     device: wgpu::Device,
     stand_ins: [wgpu::Buffer; 2],
-    groups: HashMap<(Arc<[Slot]>, Vec<Slot>, usize), wgpu::BindGroup>,
+    groups: HashMap<Key, wgpu::BindGroup>,
     generation: u64,
 }
 
@@ -66,12 +69,12 @@ impl BindGroups {
         }
     }
 
-    /// The group for `slots` with the table buffer `table`; `heaps` stand for the first heap slots.
+    /// The group for `slots` with the table buffer `table`; `segments` says what slots stand for.
     pub(super) fn get(
         &mut self,
         layout: &wgpu::BindGroupLayout,
         slots: &Arc<[Slot]>,
-        heaps: &[Slot],
+        segments: &[(Slot, Slot)],
         memory: &Memory,
         tables: &TableBuffers,
         table: usize,
@@ -80,15 +83,15 @@ impl BindGroups {
             self.clear();
         }
         let Self { device, stand_ins, groups, .. } = self;
-        groups.entry((slots.clone(), heaps.to_vec(), table)).or_insert_with(|| {
+        groups.entry((slots.clone(), segments.to_vec(), table)).or_insert_with(|| {
             let span = std::num::NonZero::new(tables.span());
             let table = wgpu::BufferBinding { buffer: tables.buffer(table), offset: 0, size: span };
             let table = wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::Buffer(table) };
             let slots = slots.iter().map(|&slot| {
                 // One for each kind: a buffer cannot be bound for reading and for writing in one dispatch.
                 let stand_in = &stand_ins[usize::from(slot.kind == SlotKind::Slab)];
-                let own = heaps.get(usize::from(slot.index)).filter(|_| slot.kind == SlotKind::Heap);
-                let buffer = memory.buffer(*own.unwrap_or(&slot)).unwrap_or(stand_in);
+                let own = segments.iter().find(|(linked, _)| *linked == slot).map_or(slot, |&(_, segment)| segment);
+                let buffer = memory.buffer(own).unwrap_or(stand_in);
                 wgpu::BindGroupEntry { binding: 1 + u32::from(slot.index), resource: buffer.as_entire_binding() }
             });
             let entries: Vec<_> = std::iter::once(table).chain(slots).collect();

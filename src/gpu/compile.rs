@@ -25,7 +25,7 @@ use super::fault::scoped;
 use super::trusted;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exit::{self, AtExit};
-use crate::link::{Arm, Clamp, Linked, Slot, SlotKind, link};
+use crate::link::{Arm, Clamp, Linked, Slot, SlotKind, Target, emit, link};
 use crate::schedule::ArmId;
 
 /// Called from a compile thread when a result is there.
@@ -51,6 +51,8 @@ pub(super) struct Compiled {
     pub(super) pipeline: wgpu::ComputePipeline,
     pub(super) layout: wgpu::BindGroupLayout,
     pub(super) slots: Arc<[Slot]>,
+    /// By position among the linked arms, how many of an arm's workgroups one of the pipeline's runs.
+    pub(super) per_workgroup: Arc<[u32]>,
 }
 
 /// What became of a job.
@@ -257,6 +259,11 @@ fn label(arms: &[Arm]) -> String {
 fn compile(tools: &Tools, job: &Job, warmer: &mut Option<Warmer>) -> Result<Compiled> {
     let linked = tracing::debug_span!("link").in_scope(|| link(&job.arms, tools.clamp))?;
     let name = label(&job.arms);
+    if tracing::enabled!(target: "fascine::linked", tracing::Level::TRACE)
+        && let Ok(text) = emit(&linked, Target::Wgsl)
+    {
+        tracing::trace!(target: "fascine::linked", name, wgsl = &*String::from_utf8_lossy(&text));
+    }
     let caps = tools.gpu.caps();
     let limits = [
         ("storage buffers", linked.slots.len(), caps.max_slots),
@@ -305,7 +312,8 @@ fn create(device: &wgpu::Device, cache: Option<&DiskCache>, name: &str, linked: 
             },
             cache: cache.map(DiskCache::cache),
         });
-        Compiled { pipeline, layout, slots: linked.slots.clone().into() }
+        let per_workgroup = linked.per_workgroup.clone().into();
+        Compiled { pipeline, layout, slots: linked.slots.clone().into(), per_workgroup }
     });
     created.map_err(|error| match error.kind() {
         ErrorKind::Memory => error,
@@ -374,7 +382,7 @@ impl Warmer {
     }
 
     fn warm(&self, name: &str, linked: &Linked) -> Result<()> {
-        let Compiled { pipeline, layout, slots } = create(&self.device, None, name, linked)?;
+        let Compiled { pipeline, layout, slots, per_workgroup: _ } = create(&self.device, None, name, linked)?;
         let submitted = scoped(&self.device, "warm-up", || {
             let table = wgpu::BufferBinding { buffer: &self.table, offset: 0, size: std::num::NonZero::new(256) };
             let table = wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::Buffer(table) };

@@ -124,7 +124,7 @@ impl Executor {
         let device = &gpu.device;
         let groups = scoped(device, "bind groups", || BindGroups::new(device.clone()))?;
         Ok(Executor {
-            memory: Memory::new(device.clone(), gpu.caps(), memory_cap, segment_bytes, heap),
+            memory: Memory::new(&gpu, memory_cap, segment_bytes, heap),
             groups,
             tables: TableBuffers::new(device.clone()),
             writer: TableWriter::default(),
@@ -171,10 +171,9 @@ impl Executor {
         allocation
     }
 
-    /// The slots by which shaders are to know a request's allocations. In a [`HeapLayout::Apart`] heap, where each has a
-    /// segment of its own, these are 0, 1 and so on for every request, so that all share their pipelines, and
-    /// [`WaveWork::heaps`] says which segments they stand for.
-    pub fn linked_slots(&self, allocations: &[Allocation]) -> Vec<Slot> {
+    /// The slots that a request's allocations lie in, as far as requests are told apart by them: in a [`HeapLayout::Apart`] heap,
+    /// where each has a segment of its own, these are 0, 1 and so on for every request.
+    pub fn slots_of(&self, allocations: &[Allocation]) -> Vec<Slot> {
         let slot = |(index, allocation): (usize, &Allocation)| match self.memory.layout() {
             HeapLayout::Shared => allocation.slot(),
             HeapLayout::Apart => Slot { index: index as u8, kind: SlotKind::Heap },
@@ -280,8 +279,8 @@ impl Executor {
             wave_arms(wave, &mut self.arms);
             let ready = self.store.pipeline(&self.arms)?;
             let unknown = |arm| Error::internal(format!("{arm:?} is not in the pipeline of its wave"));
-            let position = |lane: &super::LaneWork| ready.position(lane.arm).ok_or_else(|| unknown(lane.arm));
-            tables.push(self.writer.push(wave, alignment, position)?);
+            let linked = |lane: &super::LaneWork| ready.linked(lane.arm).ok_or_else(|| unknown(lane.arm));
+            tables.push(self.writer.push(wave, alignment, linked)?);
         }
         Ok(tables)
     }
@@ -355,7 +354,7 @@ impl Executor {
                     wave_arms(wave, arms);
                     let compiled = &store.pipeline(arms)?.compiled;
                     pass.set_pipeline(&compiled.pipeline);
-                    let group = groups.get(&compiled.layout, &compiled.slots, &wave.heaps, memory, tables, table);
+                    let group = groups.get(&compiled.layout, &compiled.slots, &wave.segments, memory, tables, table);
                     pass.set_bind_group(0, group, &[place.offset]);
                     if let Some(timer) = timer {
                         timer.mark(&mut pass, index);

@@ -1,35 +1,40 @@
 //! The memory that shaders see: heap segments for tensors, and slabs for weights.
 //!
-//! A segment is one buffer, and its index is its slot for as long as it lives. Heap segments take the lower indices and slabs the
-//! upper ones, so that an index never changes its kind and linked shaders stay good when a segment goes and another comes.
-//! Both grow on demand, each new one twice the last, up to the device's limit and the cap.
+//! A segment is one buffer that grows on demand, up to what the device binds: a larger buffer takes its contents and its slot, and
+//! offsets stay what they were. There is mostly one of each kind. Another is begun where the first has reached the device's limit,
+//! or where there is no room for both buffers while one is copied into the other (`segment`). Heap segments take the lower indices
+//! and slabs the upper ones, so that an index never changes its kind.
 //!
 //! New buffers are zero (wgpu sees to it), but a range that is used again still holds its last tenant's bytes. Nobody reads
 //! them: a plan writes every element before it reads it, and a user's kernel is clamped to its own tensors, whose memory the
 //! engine writes or clears first.
 //!
 //! A range may be freed while submissions still use it. Submissions run in order, so whatever its next owner uploads or
-//! computes comes after; and a buffer that is dropped lives on in wgpu until they are done.
+//! computes comes after; and a buffer that is dropped lives on in wgpu until they are done. The same order makes growth safe: the
+//! copy comes after all that was submitted for the old buffer, and whatever names the new one comes after the copy.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::alloc::{GRAIN, RangeAllocator, grains};
-use super::device::{Caps, DeviceClass};
-use super::fault::scoped;
+use super::alloc::{GRAIN, grains};
+use super::device::{DeviceClass, Gpu};
+use super::segment::{Mover, Segment};
 use crate::error::{Error, ErrorKind, Result};
 use crate::link::{Slot, SlotKind};
 
-/// Slots 0 to 31 are heap segments; slabs follow. With doubling sizes neither runs out before memory does.
+/// Slots 0 to 31 are heap segments; slabs follow. Neither runs out before memory does, but for a heap of buffers apart.
 const HEAP_SLOTS: usize = 32;
-/// Guessed: one segment holds several requests of a mid-size vision model, so that arms seldom differ by segment.
-const FIRST_HEAP_SEGMENT: u64 = 128 << 20;
+/// Guessed: holds several requests of a small model; growing costs little until it holds more.
+const FIRST_HEAP_SEGMENT: u64 = 32 << 20;
 /// On a CPU adapter the first use of a buffer sets all of it to zero, page by page: 128 MiB held up the first request by 200 to
 /// 500 ms on llvmpipe, beside other work and not isolated.
-const FIRST_CPU_HEAP_SEGMENT: u64 = 32 << 20;
-/// Guessed: holds several small models without wasting much on one.
-const FIRST_SLAB: u64 = 32 << 20;
+const FIRST_CPU_HEAP_SEGMENT: u64 = 8 << 20;
+/// Guessed: holds a small model without wasting much on it.
+const FIRST_SLAB: u64 = 8 << 20;
+/// The most that a segment takes beyond what is asked for when it grows: few enough copies, and no gigabyte that nobody needs.
+/// Guessed.
+const MOST_SLACK: u64 = 256 << 20;
 
 /// A range of a heap segment. It is given back with `Executor::free`; dropping it leaks the range.
 #[derive(Debug, PartialEq, Eq)]
@@ -89,6 +94,14 @@ pub struct MemoryStats {
     pub weights_reserved: u64,
     /// Number of slabs.
     pub slabs: usize,
+    /// Bytes of buffers that were outgrown and that the device has not finished copying from.
+    pub outgrown: u64,
+    /// How often a segment or slab has been moved into a larger or smaller buffer.
+    pub moves: u64,
+    /// Bytes copied by that.
+    pub moved_bytes: u64,
+    /// How often a segment or slab did not grow, though the device could bind it, for want of room for both buffers.
+    pub refused_moves: u64,
     /// Bytes of upload, read-back and table buffers.
     pub staging: u64,
     /// The limit on the reserved bytes.
@@ -106,16 +119,10 @@ pub enum HeapLayout {
     Apart,
 }
 
-#[derive(Debug)]
-struct Segment {
-    buffer: wgpu::Buffer,
-    ranges: RangeAllocator,
-}
-
 /// All heap segments and slabs.
 #[derive(Debug)]
 pub(super) struct Memory {
-    device: wgpu::Device,
+    mover: Mover,
     segments: Vec<Option<Segment>>,
     weights: BTreeMap<WeightsId, Vec<Allocation>>,
     next_weights: u64,
@@ -127,19 +134,39 @@ pub(super) struct Memory {
     generation: u64,
 }
 
+/// Slots as shaders are linked with them: of each kind, numbered in the order in which they come. A kernel is then the same arm
+/// wherever its tensors lie, and [`WaveWork::segments`](super::work::WaveWork::segments) says what the slots stand for.
+pub fn linked_slots(slots: &[Slot]) -> Vec<Slot> {
+    let mut seen: Vec<Slot> = Vec::new();
+    slots
+        .iter()
+        .map(|&slot| {
+            let same_kind = |other: &&Slot| other.kind == slot.kind;
+            let first = match slot.kind {
+                SlotKind::Heap => 0,
+                SlotKind::Slab => HEAP_SLOTS,
+            };
+            let at = seen.iter().filter(same_kind).position(|&other| other == slot).unwrap_or_else(|| {
+                seen.push(slot);
+                seen.iter().filter(same_kind).count() - 1
+            });
+            Slot { index: (first + at) as u8, kind: slot.kind }
+        })
+        .collect()
+}
+
+fn label(index: usize) -> String {
+    format!("fascine {:?} {index}", kind_of(index))
+}
+
 fn kind_of(index: usize) -> SlotKind {
     if index < HEAP_SLOTS { SlotKind::Heap } else { SlotKind::Slab }
 }
 
 impl Memory {
     /// `segment_bytes` bounds segments below the device's limit.
-    pub(super) fn new(
-        device: wgpu::Device,
-        caps: &Caps,
-        cap: Option<u64>,
-        segment_bytes: Option<u64>,
-        layout: HeapLayout,
-    ) -> Self {
+    pub(super) fn new(gpu: &Gpu, cap: Option<u64>, segment_bytes: Option<u64>, layout: HeapLayout) -> Self {
+        let caps = gpu.caps();
         let max_segment = caps.max_segment_bytes.min(segment_bytes.unwrap_or(u64::MAX)).max(GRAIN) / GRAIN * GRAIN;
         let segments = std::iter::repeat_with(|| None).take(caps.total_slots).collect();
         let first_heap_segment = match caps.class {
@@ -147,7 +174,7 @@ impl Memory {
             _ => FIRST_HEAP_SEGMENT,
         };
         Memory {
-            device,
+            mover: Mover::new(gpu),
             segments,
             weights: BTreeMap::new(),
             next_weights: 0,
@@ -168,11 +195,11 @@ impl Memory {
     }
 
     pub(super) fn buffer(&self, slot: Slot) -> Option<&wgpu::Buffer> {
-        self.segments.get(usize::from(slot.index))?.as_ref().map(|segment| &segment.buffer)
+        self.segments.get(usize::from(slot.index))?.as_ref().map(Segment::buffer)
     }
 
     pub(super) fn stats(&self, staging: u64) -> MemoryStats {
-        let mut stats = MemoryStats { staging, cap: self.cap, ..Default::default() };
+        let mut stats = MemoryStats { staging, cap: self.cap, ..self.mover.stats() };
         for (index, segment) in self.live() {
             let (used, reserved, count) = match kind_of(index) {
                 SlotKind::Heap => {
@@ -218,15 +245,84 @@ impl Memory {
         if kind == SlotKind::Heap && self.layout == HeapLayout::Apart {
             return self.allocate_apart(rounded, what);
         }
-        for (index, segment) in self.segments.iter_mut().enumerate().filter(|(index, _)| kind_of(*index) == kind) {
-            if let Some(base) = segment.as_mut().and_then(|segment| segment.ranges.allocate(rounded)) {
-                return Ok(Allocation { slot: Slot { index: index as u8, kind }, base, bytes: rounded });
+        if let Some(allocation) = self.take(kind, rounded) {
+            return Ok(allocation);
+        }
+        if !self.enlarge(kind, rounded) {
+            self.begin(kind, rounded, what)?;
+        }
+        self.take(kind, rounded).ok_or_else(|| Error::internal(format!("{what} of {rounded} bytes have no segment")))
+    }
+
+    /// Takes what a segment has free.
+    fn take(&mut self, kind: SlotKind, bytes: u64) -> Option<Allocation> {
+        let segments = self.segments.iter_mut().enumerate().filter(|(index, _)| kind_of(*index) == kind);
+        segments.filter_map(|(index, segment)| Some((index, segment.as_mut()?))).find_map(|(index, segment)| {
+            let base = segment.ranges.allocate(bytes)?;
+            Some(Allocation { slot: Slot { index: index as u8, kind }, base, bytes })
+        })
+    }
+
+    /// Makes room for `bytes` more at the end of a segment, if one can be moved into a buffer that is large enough.
+    fn enlarge(&mut self, kind: SlotKind, bytes: u64) -> bool {
+        let mut refused = false;
+        for index in (0..self.segments.len()).filter(|&index| kind_of(index) == kind) {
+            let Some(segment) = &self.segments[index] else { continue };
+            if segment.ranges.is_empty() {
+                // There is nothing to keep.
+                self.release(index);
+                continue;
+            }
+            let (capacity, least) = (segment.ranges.capacity(), segment.ranges.end() + bytes);
+            if least > self.max_segment {
+                continue;
+            }
+            // While it is copied there are both buffers. Half of the room that is left then stays for the other kind.
+            let room = self.room().saturating_sub(self.mover.outgrown());
+            let wanted = capacity.saturating_add(capacity.min(MOST_SLACK)).min(capacity.saturating_add(room / 2));
+            let size = (wanted.min(self.max_segment) / GRAIN * GRAIN).min(room / GRAIN * GRAIN).max(least);
+            refused = true;
+            if least <= room && (self.resize(index, size) || size > least && self.resize(index, least)) {
+                return true;
             }
         }
-        let index = self.grow(kind, rounded, what)?;
-        let segment = self.segments[index].as_mut().expect("grow filled this slot");
-        let base = segment.ranges.allocate(rounded).expect("grow made room");
-        Ok(Allocation { slot: Slot { index: index as u8, kind }, base, bytes: rounded })
+        if refused {
+            self.mover.refuse();
+        }
+        false
+    }
+
+    /// Moves a segment into a buffer of that size. Whether the device gave one.
+    fn resize(&mut self, index: usize, size: u64) -> bool {
+        let Some(segment) = &mut self.segments[index] else { return false };
+        match self.mover.resize(segment, &label(index), size) {
+            Ok(()) => {
+                self.generation += 1;
+                true
+            }
+            Err(error) => {
+                tracing::debug!(%error, index, size, "a memory segment stays as it is");
+                false
+            }
+        }
+    }
+
+    /// Moves a segment that is nearly empty into a smaller buffer: then it has to grow to twice its size before that costs again.
+    fn shrink(&mut self, index: usize) {
+        let first = self.first(kind_of(index));
+        let Some(segment) = &self.segments[index] else { return };
+        let (capacity, end) = (segment.ranges.capacity(), segment.ranges.end());
+        let size = (2 * end).max(first.min(self.max_segment));
+        if end <= capacity / 4 && size <= capacity / 2 && size <= self.room() {
+            self.resize(index, size);
+        }
+    }
+
+    fn first(&self, kind: SlotKind) -> u64 {
+        match kind {
+            SlotKind::Heap => self.first_heap_segment,
+            SlotKind::Slab => FIRST_SLAB,
+        }
     }
 
     /// Takes the smallest empty segment that holds `bytes`, or makes one.
@@ -242,15 +338,16 @@ impl Memory {
                 if let Some(&(_, index)) = empty.first().filter(|_| full) {
                     self.release(index);
                 }
-                self.grow(kind, bytes, what)?
+                self.begin(kind, bytes, what)?
             }
         };
-        let segment = self.segments[index].as_mut().expect("a live segment, or one that grow made");
+        let segment = self.segments[index].as_mut().expect("a live segment, or one that was just begun");
         let base = segment.ranges.allocate(bytes).expect("it is empty and large enough");
         Ok(Allocation { slot: Slot { index: index as u8, kind }, base, bytes })
     }
 
-    fn grow(&mut self, kind: SlotKind, needed: u64, what: &str) -> Result<usize> {
+    /// Makes a segment that holds `needed` bytes.
+    fn begin(&mut self, kind: SlotKind, needed: u64, what: &str) -> Result<usize> {
         if self.room() < needed {
             self.trim();
         }
@@ -269,36 +366,23 @@ impl Memory {
         let index = self.segments.iter().enumerate().find_map(free).ok_or_else(|| {
             Error::memory(format!("no room for {needed} bytes of {what}: all memory slots of the device are taken"))
         })?;
-        let first = match kind {
-            SlotKind::Heap => self.first_heap_segment,
-            SlotKind::Slab => FIRST_SLAB,
-        };
-        let last = self.live().filter(|(i, _)| kind_of(*i) == kind).map(|(_, s)| s.ranges.capacity()).max();
-        let wanted = last.map_or(first, |last| last.saturating_mul(2));
+        let first = self.first(kind);
         // Half of the room stays for the other kind.
         let size = match (kind, self.layout) {
             (SlotKind::Heap, HeapLayout::Apart) => needed,
-            _ => wanted.min(self.max_segment).min(room / 2 / GRAIN * GRAIN).max(needed),
+            _ => first.min(self.max_segment).min(room / 2 / GRAIN * GRAIN).max(needed),
         };
-        let (buffer, size) = match self.create(kind, index, size) {
-            Ok(buffer) => (buffer, size),
-            Err(error) if error.kind() == ErrorKind::Memory && size > needed => {
+        let segment = match self.mover.create(&label(index), size) {
+            Err(error) if error.kind() == ErrorKind::Memory => {
                 self.trim();
-                (self.create(kind, index, needed)?, needed)
+                self.mover.create(&label(index), needed)?
             }
-            Err(error) => return Err(error),
+            made => made?,
         };
-        self.segments[index] = Some(Segment { buffer, ranges: RangeAllocator::new(size) });
+        self.segments[index] = Some(segment);
         self.generation += 1;
         tracing::debug!(?kind, index, size, "new memory segment");
         Ok(index)
-    }
-
-    fn create(&self, kind: SlotKind, index: usize, size: u64) -> Result<wgpu::Buffer> {
-        let label = format!("fascine {kind:?} {index}");
-        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
-        let descriptor = wgpu::BufferDescriptor { label: Some(&label), size, usage, mapped_at_creation: false };
-        scoped(&self.device, &format!("a buffer of {size} bytes"), || self.device.create_buffer(&descriptor))
     }
 
     fn room(&self) -> u64 {
@@ -306,13 +390,18 @@ impl Memory {
         self.cap.map_or(u64::MAX, |cap| cap.saturating_sub(stats.heap_reserved + stats.weights_reserved))
     }
 
-    /// Gives back an allocation. An empty slab goes at once; one empty heap segment stays, for the next request.
+    /// Gives back an allocation. An empty slab goes at once, one that is nearly empty shrinks; one empty heap segment stays, for the
+    /// next request.
     pub(super) fn free(&mut self, allocation: Allocation) {
         let Allocation { slot, base, bytes } = allocation;
         let index = usize::from(slot.index);
         let Some(segment) = self.segments.get_mut(index).and_then(Option::as_mut) else { return };
         segment.ranges.free(base, bytes);
         if !segment.ranges.is_empty() {
+            // What requests free, the next ones take again; models that go may not come back.
+            if slot.kind == SlotKind::Slab {
+                self.shrink(index);
+            }
             return;
         }
         match slot.kind {
@@ -336,11 +425,14 @@ impl Memory {
         self.generation += 1;
     }
 
-    /// Releases every empty segment.
+    /// Releases every empty segment, and shrinks those that are nearly empty.
     pub(super) fn trim(&mut self) {
         let empty: Vec<usize> = self.empty_segments().collect();
         for index in empty {
             self.release(index);
+        }
+        if self.layout == HeapLayout::Shared {
+            (0..self.segments.len()).for_each(|index| self.shrink(index));
         }
     }
 

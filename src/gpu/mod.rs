@@ -4,7 +4,7 @@
 //!
 //! - [`adapter`]: which adapters there are, and which one to take;
 //! - [`device`]: an open device with its [`Caps`];
-//! - `alloc`, [`memory`]: the heap and the weight slabs, every byte accounted for;
+//! - `alloc`, `segment`, [`memory`]: the heap and the weight slabs, every byte accounted for;
 //! - `slabs`: weights on their way into slabs;
 //! - `staging`: upload and read-back buffers, used again and again;
 //! - `tables`: lane tables as the linked shaders read them;
@@ -27,6 +27,7 @@ pub mod executor;
 mod fault;
 pub mod memory;
 pub mod pipelines;
+mod segment;
 mod slabs;
 mod staging;
 mod tables;
@@ -41,7 +42,7 @@ pub mod work;
 pub use adapter::{AdapterOptions, AdapterReport, Select, adapters};
 pub use device::{Caps, DeviceClass, Gpu, Timestamps};
 pub use executor::{Executor, ExecutorOptions};
-pub use memory::{Allocation, HeapLayout, MemoryStats, WeightPlace, WeightsId};
+pub use memory::{Allocation, HeapLayout, MemoryStats, WeightPlace, WeightsId, linked_slots};
 pub use pipelines::{PipelineStats, PipelineStore};
 pub use slabs::WeightLoad;
 pub use work::{Clear, Download, Finished, LaneWork, Upload, WaveWork, Work};

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::compile::{Compiled, Compiler, Job, Tools};
 use super::device::Caps;
+use super::tables::LinkedArm;
 use super::work::LaneWork;
 use crate::error::{Error, Result};
 use crate::kernel::Trust;
@@ -56,8 +57,10 @@ pub(super) struct Ready {
 }
 
 impl Ready {
-    pub(super) fn position(&self, arm: ArmId) -> Option<u32> {
-        self.positions.binary_search_by_key(&arm, |&(id, _)| id).ok().map(|index| self.positions[index].1)
+    pub(super) fn linked(&self, arm: ArmId) -> Option<LinkedArm> {
+        let index = self.positions.binary_search_by_key(&arm, |&(id, _)| id).ok()?;
+        let position = self.positions[index].1;
+        Some(LinkedArm { position, per_workgroup: *self.compiled.per_workgroup.get(position as usize)? })
     }
 }
 

@@ -17,14 +17,23 @@ pub(super) struct WaveTable {
     pub(super) grid: [u32; 3],
 }
 
+/// An arm within a pipeline.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LinkedArm {
+    /// Its place among the linked arms.
+    pub(super) position: u32,
+    /// How many of its workgroups one of the pipeline's runs.
+    pub(super) per_workgroup: u32,
+}
+
 /// Writes the tables of one submission into words that are used again.
 #[derive(Debug, Default)]
 pub(super) struct TableWriter {
     words: Vec<u32>,
     /// Of all lanes of one wave.
     operands: Vec<LaneOperand>,
-    /// Per lane, its position among the linked arms and where its operands start.
-    lanes: Vec<(u32, usize)>,
+    /// Per lane, its arm and where its operands start.
+    lanes: Vec<(LinkedArm, usize)>,
 }
 
 impl TableWriter {
@@ -36,7 +45,7 @@ impl TableWriter {
         &self.words
     }
 
-    /// Appends a wave at a multiple of `alignment` bytes. `position` maps a lane to its arm's place among the linked arms.
+    /// Appends a wave at a multiple of `alignment` bytes. `linked` says of a lane what its arm is in the pipeline.
     ///
     /// # Errors
     /// `Internal` for lanes that break the rules of [`LaneWork`], `Limit` for more workgroups than one dispatch takes.
@@ -44,7 +53,7 @@ impl TableWriter {
         &mut self,
         wave: &WaveWork,
         alignment: u32,
-        position: impl Fn(&LaneWork) -> Result<u32>,
+        linked: impl Fn(&LaneWork) -> Result<LinkedArm>,
     ) -> Result<WaveTable> {
         let Self { words, operands, lanes } = self;
         operands.clear();
@@ -52,8 +61,9 @@ impl TableWriter {
         let mut total = 0u32;
         for lane in &wave.lanes {
             check(lane)?;
-            total = total.checked_add(lane.count).ok_or_else(too_many)?;
-            lanes.push((position(lane)?, operands.len()));
+            let arm = linked(lane)?;
+            total = total.checked_add(lane.count.div_ceil(arm.per_workgroup)).ok_or_else(too_many)?;
+            lanes.push((arm, operands.len()));
             for &(base, bytes) in &lane.operands {
                 operands.push(
                     operand(base, bytes).ok_or_else(|| {
@@ -73,7 +83,8 @@ impl TableWriter {
         let entries = wave.lanes.iter().zip(lanes.iter()).map(|(lane, &(arm, start))| {
             let LaneWork { grid, first, count, params, .. } = lane;
             let operands = &operands[start..start + lane.operands.len()];
-            LaneEntry { arm, offset: *first, count: *count, grid: *grid, operands, params }
+            let LinkedArm { position, per_workgroup } = arm;
+            LaneEntry { arm: position, per_workgroup, offset: *first, count: *count, grid: *grid, operands, params }
         });
         LaneTable::encode(entries, words);
         Ok(WaveTable { offset, grid })
@@ -173,6 +184,8 @@ mod tests {
     use super::*;
     use crate::schedule::ArmId;
 
+    const ARM: LinkedArm = LinkedArm { position: 0, per_workgroup: 1 };
+
     fn lane(grid: [u32; 3], first: u32, count: u32, operands: &[(u64, u64)], params: &[u32]) -> LaneWork {
         LaneWork { arm: ArmId(7), grid, first, count, operands: operands.to_vec(), params: Arc::from(params) }
     }
@@ -185,20 +198,20 @@ mod tests {
             lane([9, 1, 1], 4, 5, &[(4096, 16)], &[21, 22, 23, 24, 25]),
         ];
         let wave = WaveWork { lanes, ..Default::default() };
-        writer.push(&wave, 32, |_| Ok(0)).unwrap();
+        writer.push(&wave, 32, |_| Ok(ARM)).unwrap();
         let first_length = writer.words().len();
-        let table = writer.push(&wave, 256, |_| Ok(1)).unwrap();
+        let table = writer.push(&wave, 256, |_| Ok(LinkedArm { position: 1, ..ARM })).unwrap();
         assert_eq!(table.grid, [11, 1, 1]);
         assert!(table.offset.is_multiple_of(256) && table.offset as usize >= first_length * 4);
 
         let words = &writer.words()[table.offset as usize / 4..];
-        // Record 0 takes 12 + 4 words, record 1 takes 12 (10 padded) + 8.
+        // A list of 11 workgroups; record 0 takes 8 (6 padded) + 4 + 4 words, record 1 4 + 8 + 4.
         #[rustfmt::skip]
         let expected = [
-            2, 11, 8, 20,
-            0, 6, 0, 0,
-            1, 0, 2, 3, 1, 0, 0, 0,   0, 64, 16, 32,   11, 12, 13, 0,   0, 0, 0, 0,
-            1, 4, 9, 1, 1, 0, 0, 0,   256, 16, 0, 0,   21, 22, 23, 24,  25, 0, 0, 0,
+            2, 11, 4, 0,
+            4, 4, 4, 4,   4, 4, 8, 8,   8, 8, 8, 0,
+            1, 0, 0, 64,   16, 32, 0, 0,   11, 12, 13, 0,   2, 3, 1, 6,
+            1, 2u32.wrapping_neg(), 256, 16,   21, 22, 23, 24,   25, 0, 0, 0,   9, 1, 1, 9,
         ];
         assert_eq!(words, expected);
     }
@@ -217,12 +230,12 @@ mod tests {
         for lane in cases {
             let text = format!("{lane:?}");
             let result =
-                TableWriter::default().push(&WaveWork { lanes: vec![lane], ..Default::default() }, 256, |_| Ok(0));
+                TableWriter::default().push(&WaveWork { lanes: vec![lane], ..Default::default() }, 256, |_| Ok(ARM));
             assert_eq!(result.unwrap_err().kind(), crate::error::ErrorKind::Internal, "{text}");
         }
         let big = lane([65_535, 65_535, 1], 0, 65_535 * 65_535, &[], &[]);
         let two = WaveWork { lanes: vec![big.clone(), big], ..Default::default() };
-        let error = TableWriter::default().push(&two, 256, |_| Ok(0)).unwrap_err();
+        let error = TableWriter::default().push(&two, 256, |_| Ok(ARM)).unwrap_err();
         assert_eq!(error.kind(), crate::error::ErrorKind::Limit);
     }
 }

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use proptest::prelude::*;
+
 use super::testing::*;
 use super::*;
 use crate::error::ErrorKind;
-use crate::link::SlotKind;
+use crate::link::{Slot, SlotKind};
 use crate::schedule::Pipelines;
 
 #[test]
@@ -96,6 +98,169 @@ fn small_segments_make_many_slots_and_empty_ones_go() {
     assert_eq!(error.kind(), ErrorKind::Limit);
     assert!(error.message().contains("1024 bytes"), "{error}");
     assert!(!executor.fits_ever(1025) && executor.fits_ever(1024) && !executor.fits_ever(u64::MAX));
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// Takes heap memory and writes both ends of it.
+    Allocate(u64),
+    /// Takes a slab's memory and writes all of it.
+    Load(usize),
+    /// Frees what was taken, heap or slab.
+    Free(prop::sample::Index),
+    /// Reads back both ends of everything.
+    Read,
+    Trim,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let bytes = prop_oneof![1u64..10_000, 10_000u64..3_000_000];
+    let step = prop_oneof![
+        6 => bytes.prop_map(Step::Allocate),
+        3 => (1usize..400_000).prop_map(Step::Load),
+        4 => any::<prop::sample::Index>().prop_map(Step::Free),
+        2 => Just(Step::Read),
+        1 => Just(Step::Trim),
+    ];
+    prop::collection::vec(step, 1..60)
+}
+
+/// What is taken, and the word that is written at each end.
+enum Held {
+    Heap(Allocation, u32),
+    Slab(WeightsId, WeightPlace, u32),
+}
+
+impl Held {
+    /// Slot, and the bytes of the first and of the last word.
+    fn ends(&self) -> (Slot, [u64; 2], u32) {
+        match self {
+            Held::Heap(range, word) => (range.slot(), [range.base(), range.base() + range.bytes() - 4], *word),
+            Held::Slab(_, place, word) => (place.slot, [place.base, place.base + place.bytes - 4], *word),
+        }
+    }
+}
+
+/// Memory that holds what was written to it, however it moves.
+fn follow(executor: &mut Executor, steps: Vec<Step>) {
+    let mut held: Vec<Held> = Vec::new();
+    let mut next = 0;
+    let read = |executor: &mut Executor, held: &[Held]| {
+        let ends = held.iter().flat_map(|held| {
+            let (slot, offsets, word) = held.ends();
+            offsets.map(|offset| Download { slot, offset, bytes: 4, tag: word.into() })
+        });
+        executor.submit(Work { downloads: ends.collect(), ..work(0) }).unwrap();
+    };
+    let check = |executor: &mut Executor| {
+        for (word, bytes) in drain(executor).into_iter().flat_map(|finished| finished.downloads) {
+            assert_eq!(u64::from(words(&bytes)[0]), word);
+        }
+    };
+    for step in steps {
+        next += 1;
+        match step {
+            Step::Allocate(bytes) => match executor.allocate(bytes) {
+                Ok(range) => {
+                    let uploads = [range.base(), range.base() + range.bytes() - 4].map(|offset| Upload {
+                        slot: range.slot(),
+                        offset,
+                        bytes: bytes_of(next),
+                    });
+                    executor.submit(Work { uploads: uploads.to_vec(), ..work(0) }).unwrap();
+                    held.push(Held::Heap(range, next));
+                }
+                Err(error) => assert!(matches!(error.kind(), ErrorKind::Memory | ErrorKind::Limit), "{error}"),
+            },
+            Step::Load(words) => match executor.upload_weights(&[bytes(&vec![next; words])]) {
+                Ok((id, places)) => held.push(Held::Slab(id, places[0], next)),
+                Err(error) => assert!(matches!(error.kind(), ErrorKind::Memory | ErrorKind::Limit), "{error}"),
+            },
+            Step::Free(at) if !held.is_empty() => match held.swap_remove(at.index(held.len())) {
+                Held::Heap(range, _) => executor.free(range),
+                Held::Slab(id, ..) => executor.free_weights(id),
+            },
+            Step::Free(_) => {}
+            // Some of it is looked at when further moves have been made.
+            Step::Read => read(executor, &held),
+            Step::Trim => executor.trim(),
+        }
+        let stats = executor.memory();
+        let used = |kind| {
+            let sizes = held.iter().map(move |held| match held {
+                Held::Heap(range, _) if kind == SlotKind::Heap => range.bytes(),
+                Held::Slab(_, place, _) if kind == SlotKind::Slab => place.bytes.next_multiple_of(256),
+                _ => 0,
+            });
+            sizes.sum::<u64>()
+        };
+        assert_eq!((stats.heap_used, stats.weights_used), (used(SlotKind::Heap), used(SlotKind::Slab)));
+        assert!(stats.cap.is_none_or(|cap| stats.heap_reserved + stats.weights_reserved <= cap), "{stats:?}");
+    }
+    read(executor, &held);
+    check(executor);
+    for held in held {
+        match held {
+            Held::Heap(range, _) => executor.free(range),
+            Held::Slab(id, ..) => executor.free_weights(id),
+        }
+    }
+    executor.trim();
+    drain(executor);
+    let stats = executor.memory();
+    assert_eq!((stats.heap_reserved, stats.weights_reserved), (0, 0), "{stats:?}");
+}
+
+fn bytes_of(word: u32) -> Arc<[u8]> {
+    bytes(&[word])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+    #[test]
+    fn memory_keeps_its_bytes_however_it_moves(steps in steps()) {
+        let limits = [(None, None), (Some(4 << 20), None), (None, Some(48 << 20)), (Some(16 << 20), Some(24 << 20))];
+        for (segment_bytes, memory_cap) in limits {
+            let options = ExecutorOptions { segment_bytes, memory_cap, compile_threads: 1, ..Default::default() };
+            follow(&mut executor(gpu(), options), steps.clone());
+        }
+    }
+}
+
+#[test]
+fn a_slab_grows_keeps_its_slot_and_shrinks() {
+    let mut executor = executor(gpu(), ExecutorOptions::default());
+    let load = |executor: &mut Executor, word: u32| executor.upload_weights(&[bytes(&vec![word; 1 << 20])]).unwrap();
+    let loads: Vec<_> = (0..12).map(|word| load(&mut executor, word)).collect();
+    let grown = executor.memory();
+    assert_eq!((grown.slabs, grown.refused_moves), (1, 0), "{grown:?}");
+    assert!(loads.iter().all(|(_, places)| places[0].slot == loads[0].1[0].slot));
+    // Doubling: what is copied in all is less than twice what there is.
+    assert!(grown.moves <= 4 && grown.moved_bytes < 2 * grown.weights_used, "{grown:?}");
+    assert!(grown.weights_reserved <= 2 * grown.weights_used, "{grown:?}");
+    for (id, _) in &loads[1..] {
+        executor.free_weights(*id);
+    }
+    let shrunk = executor.memory();
+    assert!(shrunk.weights_reserved <= grown.weights_reserved / 4, "{shrunk:?}");
+    let place = loads[0].1[0];
+    let downloads = vec![Download { slot: place.slot, offset: place.base, bytes: place.bytes, tag: 0 }];
+    executor.submit(Work { downloads, ..work(0) }).unwrap();
+    assert!(drain(&mut executor).pop().unwrap().downloads[0].1.iter().all(|&byte| byte == 0));
+    assert_eq!(executor.memory().outgrown, 0, "the device is through with the old buffers");
+}
+
+#[test]
+fn slots_are_numbered_as_they_come() {
+    let slab = |index| Slot { index, kind: SlotKind::Slab };
+    let cases: [(&[Slot], &[Slot]); 3] = [
+        (&[heap(0), slab(32)], &[heap(0), slab(32)]),
+        (&[slab(40), heap(7), slab(40), slab(35)], &[slab(32), heap(0), slab(32), slab(33)]),
+        (&[heap(5), heap(2), heap(5)], &[heap(0), heap(1), heap(0)]),
+    ];
+    for (slots, linked) in cases {
+        assert_eq!(linked_slots(slots), linked, "{slots:?}");
+    }
 }
 
 #[test]

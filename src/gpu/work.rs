@@ -60,9 +60,10 @@ pub struct Download {
 pub struct WaveWork {
     /// At least one. Their arms must be [ready](crate::schedule::Pipelines::ready) together.
     pub lanes: Vec<LaneWork>,
-    /// The segments that stand for the linked heap slots 0, 1 and so on; empty if those are the segments. See
-    /// [`Executor::linked_slots`](super::Executor::linked_slots).
-    pub heaps: Vec<Slot>,
+    /// Which segment or slab each slot of the arms stands for, where it is not the one of that number: see [`linked_slots`].
+    ///
+    /// [`linked_slots`]: super::linked_slots
+    pub segments: Vec<(Slot, Slot)>,
 }
 
 /// Part of a wave: a run of workgroups of one kernel on one request's tensors.

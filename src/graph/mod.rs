@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::tensor::{DType, Tensor};
 
 pub mod builder;
+pub mod prune;
 
 /// Index of a value in its graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -32,7 +33,7 @@ impl fmt::Display for Dim {
 }
 
 /// A tensor in the graph: an input, a constant, or a node's output.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Value {
     /// Its name in the file; unique and never empty.
     pub name: String,
@@ -55,12 +56,24 @@ pub enum Attr {
     Ints(Vec<i64>),
     Floats(Vec<f32>),
     Strs(Vec<String>),
-    /// A subgraph (of If, Loop, Scan). Only its presence is kept: no operator takes one.
-    Subgraph,
+    /// A branch or a loop's body.
+    Graph(Box<Subgraph>),
+    Graphs(Vec<Subgraph>),
+    /// One that cannot be represented, with the reason; the node is refused.
+    Unsupported(String),
+}
+
+/// A graph within a node. It names nothing around it: what it takes from there is among its inputs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Subgraph {
+    /// Its inputs are those that the operator gives it, then one for each of `captures`.
+    pub graph: Graph,
+    /// Which of the node's inputs each captured value is. They follow the inputs that the operator has of its own.
+    pub captures: Vec<usize>,
 }
 
 /// One operator applied to values.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Node {
     /// Its name in the file, or one made from its first output.
     pub name: String,
@@ -79,7 +92,7 @@ pub struct Node {
 }
 
 /// A model as nodes in topological order.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Graph {
     /// Its name in the file.
     pub name: String,
@@ -91,6 +104,21 @@ pub struct Graph {
     pub inputs: Vec<ValueId>,
     /// What a request returns.
     pub outputs: Vec<ValueId>,
+    /// Constants that cannot be represented, with the reason; a node that reads one is refused.
+    pub refused: BTreeMap<ValueId, String>,
+    /// Functions, the model's own or of the standard, whose calls were replaced by their bodies, with the number of calls.
+    pub functions: BTreeMap<String, usize>,
+    /// Nodes `If` that were replaced by one of their branches.
+    pub branches: Vec<Branch>,
+}
+
+/// A node `If` whose condition is constant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Branch {
+    /// The node's name.
+    pub node: String,
+    /// The condition's value.
+    pub taken: bool,
 }
 
 impl Graph {
@@ -132,6 +160,24 @@ impl Node {
     /// The operator as messages name it: `Conv`, or `com.microsoft.Gelu` for other domains.
     pub fn operator(&self) -> String {
         if self.domain.is_empty() { self.op.clone() } else { format!("{}.{}", self.domain, self.op) }
+    }
+
+    /// Cuts what is left out at the end of inputs and outputs.
+    pub(crate) fn trim(&mut self) {
+        let whole = self.counts_outputs();
+        let cut = |list: &mut Vec<Option<ValueId>>| {
+            list.truncate(list.iter().rposition(Option::is_some).map_or(0, |last| last + 1));
+        };
+        cut(&mut self.inputs);
+        if !whole {
+            cut(&mut self.outputs);
+        }
+    }
+
+    /// Whether the number of outputs says what the node computes, so that none may be left out because nothing reads it: a
+    /// Split divides by it, and before opset 14 a BatchNormalization with more than one is in training mode.
+    pub(crate) fn counts_outputs(&self) -> bool {
+        self.domain.is_empty() && (self.op == "Split" || self.op == "BatchNormalization" && self.opset < 14)
     }
 
     /// The integer attribute `name`, or `default`.

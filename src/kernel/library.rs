@@ -31,6 +31,7 @@ kernels! {
     "matmul_tile",
     "pool",
     "pool_global",
+    "range",
     "reduce",
     "reduce_integer",
     "softmax",
@@ -120,6 +121,7 @@ mod tests {
         for name in names {
             let kernel = get(name);
             assert_eq!(kernel.workgroup_size, [64, 1, 1], "{name}");
+            assert!(kernel.linear, "{name} reads more than x of its workgroup's id");
         }
     }
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 pub mod functions;
 pub mod library;
 mod limits;
+mod linear;
 mod reflect;
 
 pub(crate) use reflect::validator;
@@ -89,6 +90,10 @@ pub struct Kernel {
     pub params: Option<Params>,
     /// The entry point's workgroup size.
     pub workgroup_size: [u32; 3],
+    /// Whether it is a kernel of this project that reads no more than x of its workgroup's id: then its grids are
+    /// one-dimensional, of any length, and a workgroup's index is handed to it as it is. A user's kernel has the grid that the
+    /// user gives.
+    pub linear: bool,
     /// Bytes of workgroup memory that the entry point uses, with every override at its default.
     pub workgroup_bytes: u32,
     /// Names of the `override`s.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, ArraySize, Handle, Module, Scalar, ShaderStage, StorageAccess, Type, TypeInner};
 
-use super::{Access, Binding, Field, Kernel, Needs, Params, Trust, limits};
+use super::{Access, Binding, Field, Kernel, Needs, Params, Trust, limits, linear};
 use crate::error::{Error, Result};
 
 /// The parser and validator recurse along expressions; the limits keep them within this.
@@ -88,6 +88,7 @@ fn parse(name: &str, text: &str, trust: Trust) -> Result<Kernel> {
         bindings: bindings(&module).map_err(|what| refuse(&what))?,
         params: params(&module).map_err(|what| refuse(&what))?,
         workgroup_size,
+        linear: trust == Trust::Project && linear::is_linear(&module, &info),
         workgroup_bytes: default_workgroup_bytes(&module, &info),
         overrides,
         needs: needs(&module),

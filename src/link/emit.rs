@@ -18,6 +18,9 @@ pub enum Target {
     Hlsl,
 }
 
+/// The largest f32 as naga 30 writes it: rounded up, to a number that is none and that other compilers refuse.
+const LARGEST: &str = "340282350000000000000000000000000000000f";
+
 /// Writes the module in a shading language: UTF-8 text, or little-endian words for SPIR-V.
 ///
 /// # Errors
@@ -28,7 +31,8 @@ pub fn emit(linked: &Linked, target: Target) -> Result<Vec<u8>> {
     Ok(match target {
         Target::Wgsl => {
             let flags = wgsl::WriterFlags::empty();
-            wgsl::write_string(module, info, flags).map_err(|e| fail(&e))?.into_bytes()
+            let text = wgsl::write_string(module, info, flags).map_err(|e| fail(&e))?;
+            text.replace(LARGEST, "0x1.fffffep+127f").into_bytes()
         }
         Target::SpirV => {
             let options = spv::Options { lang_version: (1, 3), ..Default::default() };
@@ -76,6 +80,15 @@ mod tests {
     fn only_users_kernels_are_clamped() {
         assert!(!wgsl(&[("copy", COPY, Trust::Project)]).contains("min("));
         assert!(wgsl(&[("copy", COPY, Trust::User)]).contains("min("));
+    }
+
+    #[test]
+    fn the_largest_float_is_written_as_itself() {
+        let text = "@group(0) @binding(0) var<storage, read_write> a: array<f32>;
+            @compute @workgroup_size(64) fn main() { a[0] = -3.40282347e38; a[1] = 3.40282347e38; }";
+        let text = wgsl(&[("k", text, Trust::Project)]);
+        assert_eq!(text.matches("0x1.fffffep+127f").count(), 2, "{text}");
+        assert!(naga::front::wgsl::parse_str(&text).is_ok());
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::table;
 type Expr = Handle<Expression>;
 
 /// Adds the entry point that runs the arms.
-pub(super) fn add_entry_point(merged: &mut Merged, arms: &[Relocated], workgroup_size: u32) {
+pub(super) fn add_entry_point(merged: &mut Merged, arms: &[(&Relocated, u32)], workgroup_size: u32) {
     let u32_type = merged.u32_type();
     let vec3 = merged.insert_type(TypeInner::Vector { size: VectorSize::Tri, scalar: Scalar::U32 });
     let mut builder = Builder::default();
@@ -28,7 +28,7 @@ pub(super) fn add_entry_point(merged: &mut Merged, arms: &[Relocated], workgroup
     let workgroup = argument(&mut builder, "workgroup", BuiltIn::WorkGroupId, vec3);
     let workgroups = argument(&mut builder, "workgroups", BuiltIn::NumWorkGroups, vec3);
     let local = argument(&mut builder, "local", BuiltIn::LocalInvocationIndex, u32_type);
-    let mut subgroup: Vec<Subgroup> = arms.iter().flat_map(|arm| arm.subgroup.iter().copied()).collect();
+    let mut subgroup: Vec<Subgroup> = arms.iter().flat_map(|(arm, _)| arm.subgroup.iter().copied()).collect();
     subgroup.sort();
     subgroup.dedup();
     let subgroup: Vec<(Subgroup, Expr)> =
@@ -39,30 +39,38 @@ pub(super) fn add_entry_point(merged: &mut Merged, arms: &[Relocated], workgroup
     let header = builder.load_vec4(merged.table, zero);
     let total = builder.component(header, table::HEADER_GROUPS);
     let surplus = builder.binary(BinaryOperator::GreaterEqual, linear, total);
-    let outer = builder.begin_block();
-    builder.statement(Statement::Return { value: None });
-    let accept = builder.end_block(outer);
+    let accept = block(&mut builder, |builder| builder.statement(Statement::Return { value: None }));
     builder.statement(Statement::If { condition: surplus, accept, reject: naga::Block::new() });
 
-    let position = search(&mut builder, merged, header, linear);
-    let first = first_workgroup(&mut builder, merged, position);
-    let records = builder.component(header, table::HEADER_RECORDS);
-    let records = builder.div_const(records, 4);
-    let stride = builder.component(header, table::HEADER_STRIDE);
-    let stride = builder.div_const(stride, 4);
-    let skipped = builder.binary(BinaryOperator::Multiply, position, stride);
-    let lane = builder.binary(BinaryOperator::Add, records, skipped);
+    let lane = find_lane(&mut builder, merged, header, linear);
     builder.name(lane, "lane");
     let head = builder.load_vec4(merged.table, lane);
-    let offset = builder.component(head, table::RECORD_OFFSET);
-    let within = builder.binary(BinaryOperator::Subtract, linear, first);
-    let group = builder.binary(BinaryOperator::Add, within, offset);
-    builder.name(group, "group");
+    let shift = builder.component(head, table::RECORD_SHIFT);
 
-    let call = |builder: &mut Builder, arm: &Relocated| {
+    let call = |builder: &mut Builder, &(arm, per_workgroup): &(&Relocated, u32)| {
+        let first = builder.mul_const(linear, per_workgroup);
+        let mut group = builder.binary(BinaryOperator::Add, first, shift);
+        let mut local = local;
+        if per_workgroup > 1 {
+            let size = workgroup_size / per_workgroup;
+            let beside = builder.div_const(local, size);
+            group = builder.binary(BinaryOperator::Add, group, beside);
+            local = builder.rem_const(local, size);
+        }
+        builder.name(group, "group");
         let passed = arm.subgroup.iter().filter_map(|s| subgroup.iter().find(|(known, _)| known == s).map(|(_, e)| *e));
         let arguments = [lane, group, local].into_iter().chain(passed).collect();
-        builder.statement(Statement::Call { function: arm.function, arguments, result: None });
+        let call = Statement::Call { function: arm.function, arguments, result: None };
+        if per_workgroup == 1 {
+            return builder.statement(call);
+        }
+        // The lane's last workgroup may have room for more than the lane has.
+        let at = builder.add_const(lane, arm.grid / 4);
+        let grid = builder.load_vec4(merged.table, at);
+        let end = builder.component(grid, table::GRID_END);
+        let condition = builder.binary(BinaryOperator::Less, group, end);
+        let accept = block(builder, |builder| builder.statement(call));
+        builder.statement(Statement::If { condition, accept, reject: naga::Block::new() });
     };
     if let [arm] = arms {
         call(&mut builder, arm);
@@ -70,9 +78,7 @@ pub(super) fn add_entry_point(merged: &mut Merged, arms: &[Relocated], workgroup
         let selector = builder.component(head, table::RECORD_ARM);
         let mut cases = Vec::with_capacity(arms.len() + 1);
         for (i, arm) in arms.iter().enumerate() {
-            let outer = builder.begin_block();
-            call(&mut builder, arm);
-            let body = builder.end_block(outer);
+            let body = block(&mut builder, |builder| call(builder, arm));
             cases.push(SwitchCase { value: SwitchValue::U32(i as u32), body, fall_through: false });
         }
         cases.push(SwitchCase { value: SwitchValue::Default, body: naga::Block::new(), fall_through: false });
@@ -102,7 +108,8 @@ fn linear_workgroup(builder: &mut Builder, workgroup: Expr, workgroups: Expr) ->
     linear
 }
 
-fn first_workgroup(builder: &mut Builder, merged: &Merged, position: Expr) -> Expr {
+/// An entry of the list behind the header.
+fn listed(builder: &mut Builder, merged: &Merged, position: Expr) -> Expr {
     let vec4 = builder.div_const(position, 4);
     let vec4 = builder.add_const(vec4, table::HEADER_WORDS / 4);
     let base = builder.vec4_pointer(merged.table, vec4);
@@ -111,8 +118,19 @@ fn first_workgroup(builder: &mut Builder, merged: &Merged, position: Expr) -> Ex
     builder.push(Expression::Load { pointer })
 }
 
-/// The last lane whose first workgroup is not past `linear`, by binary search: no iteration for a single lane.
-fn search(builder: &mut Builder, merged: &mut Merged, header: Expr, linear: Expr) -> Expr {
+fn load(builder: &mut Builder, pointer: Expr) -> Expr {
+    builder.push(Expression::Load { pointer })
+}
+
+/// Builds a block by itself.
+fn block(builder: &mut Builder, build: impl FnOnce(&mut Builder)) -> naga::Block {
+    let outer = builder.begin_block();
+    build(builder);
+    builder.end_block(outer)
+}
+
+/// The position of the record of the workgroup's lane: as listed, or by search.
+fn find_lane(builder: &mut Builder, merged: &mut Merged, header: Expr, linear: Expr) -> Expr {
     let ty = merged.u32_type();
     let variable = |builder: &mut Builder, name: &str, init| {
         let variable = LocalVariable { name: Some(name.to_owned()), ty, init };
@@ -122,31 +140,44 @@ fn search(builder: &mut Builder, merged: &mut Merged, header: Expr, linear: Expr
     let zero = builder.push(Expression::Literal(Literal::U32(0)));
     let low = variable(builder, "low", Some(zero));
     let high = variable(builder, "high", None);
+    let found = variable(builder, "found", None);
+    let stride = builder.component(header, table::HEADER_STRIDE);
+    let zero = builder.u32(0);
+    let direct = builder.binary(BinaryOperator::Equal, stride, zero);
+    let accept = block(builder, |builder| {
+        let value = listed(builder, merged, linear);
+        builder.statement(Statement::Store { pointer: found, value });
+    });
+    let reject = block(builder, |builder| {
+        let position = search(builder, merged, [low, high], header, linear);
+        let records = builder.component(header, table::HEADER_RECORDS);
+        let skipped = builder.binary(BinaryOperator::Multiply, position, stride);
+        let value = builder.binary(BinaryOperator::Add, records, skipped);
+        builder.statement(Statement::Store { pointer: found, value });
+    });
+    builder.statement(Statement::If { condition: direct, accept, reject });
+    load(builder, found)
+}
+
+/// The last lane whose first workgroup is not past `linear`, by binary search: no iteration for a single lane.
+fn search(builder: &mut Builder, merged: &Merged, [low, high]: [Expr; 2], header: Expr, linear: Expr) -> Expr {
     let lanes = builder.component(header, table::HEADER_LANES);
     builder.statement(Statement::Store { pointer: high, value: lanes });
-
-    let load = |builder: &mut Builder, pointer| builder.push(Expression::Load { pointer });
-    let outer = builder.begin_block();
-    let (from, to) = (load(builder, low), load(builder, high));
-    let next = builder.add_const(from, 1);
-    let done = builder.binary(BinaryOperator::GreaterEqual, next, to);
-    let block = builder.begin_block();
-    builder.statement(Statement::Break);
-    let accept = builder.end_block(block);
-    builder.statement(Statement::If { condition: done, accept, reject: naga::Block::new() });
-    let sum = builder.binary(BinaryOperator::Add, from, to);
-    let middle = builder.div_const(sum, 2);
-    builder.name(middle, "middle");
-    let first = first_workgroup(builder, merged, middle);
-    let past = builder.binary(BinaryOperator::Greater, first, linear);
-    let block = builder.begin_block();
-    builder.statement(Statement::Store { pointer: high, value: middle });
-    let accept = builder.end_block(block);
-    let block = builder.begin_block();
-    builder.statement(Statement::Store { pointer: low, value: middle });
-    let reject = builder.end_block(block);
-    builder.statement(Statement::If { condition: past, accept, reject });
-    let body = builder.end_block(outer);
+    let body = block(builder, |builder| {
+        let (from, to) = (load(builder, low), load(builder, high));
+        let next = builder.add_const(from, 1);
+        let done = builder.binary(BinaryOperator::GreaterEqual, next, to);
+        let accept = block(builder, |builder| builder.statement(Statement::Break));
+        builder.statement(Statement::If { condition: done, accept, reject: naga::Block::new() });
+        let sum = builder.binary(BinaryOperator::Add, from, to);
+        let middle = builder.div_const(sum, 2);
+        builder.name(middle, "middle");
+        let first = listed(builder, merged, middle);
+        let past = builder.binary(BinaryOperator::Greater, first, linear);
+        let accept = block(builder, |builder| builder.statement(Statement::Store { pointer: high, value: middle }));
+        let reject = block(builder, |builder| builder.statement(Statement::Store { pointer: low, value: middle }));
+        builder.statement(Statement::If { condition: past, accept, reject });
+    });
     builder.statement(Statement::Loop { body, continuing: naga::Block::new(), break_if: None });
     load(builder, low)
 }

@@ -7,13 +7,14 @@ use std::sync::Arc;
 
 use naga::compact::{KeepUnused, compact};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::kernel::{Access, Kernel, Needs, Trust, Variant, validator};
 
 mod emit;
 mod entry;
 mod fold;
 mod relocate;
+mod sizes;
 mod specialise;
 mod splice;
 pub mod table;
@@ -67,8 +68,10 @@ pub struct Linked {
     pub info: naga::valid::ModuleInfo,
     /// The slots that the module binds, sorted; slot `s` is `@group(0) @binding(1 + s.index)`.
     pub slots: Vec<Slot>,
-    /// Invocations of a workgroup, flat in x.
+    /// Invocations of a workgroup, flat in x: as many as the largest arm's.
     pub workgroup_size: u32,
+    /// By arm, how many of its workgroups one of the module's runs, for [`table::LaneEntry::per_workgroup`].
+    pub per_workgroup: Vec<u32>,
     /// Bytes of workgroup memory.
     pub workgroup_bytes: u32,
     /// Whether a user's kernel is among the arms, so that the driver's checks stay on.
@@ -85,37 +88,36 @@ pub struct Linked {
 /// The same arms give a byte-identical module.
 ///
 /// # Errors
-/// `Kernel`, naming the kernel and binding that cannot be relocated and why; `Limit` when workgroup sizes differ.
+/// `Kernel`, naming the kernel and binding that cannot be relocated and why; `Limit` where workgroups differ in size and a smaller
+/// kernel cannot run several in a larger one.
 pub fn link(arms: &[Arm], clamp: Clamp) -> Result<Linked> {
-    let Some(first) = arms.first() else {
+    let Some(workgroup_size) = arms.iter().map(sizes::invocations).max() else {
         return Err(Error::internal("a bundle without arms"));
     };
-    let workgroup_size = invocations(first);
     let mut merged = splice::Merged::new();
     let mut relocated = Vec::with_capacity(arms.len());
+    let mut per_workgroup = Vec::with_capacity(arms.len());
     for (position, arm) in arms.iter().enumerate() {
         let kernel = arm.variant.kernel();
-        if invocations(arm) != workgroup_size {
-            let (a, b) = (&first.variant.kernel().name, &kernel.name);
-            let sizes = (workgroup_size, invocations(arm));
-            let what = format!("workgroups of {} and {} invocations ({a}, {b}) in one bundle", sizes.0, sizes.1);
-            return Err(Error::new(ErrorKind::Limit, what));
-        }
         let prefix = format!("{}_{position}", kernel.name);
         let special = specialise::specialise(&arm.variant)?;
+        per_workgroup.push(sizes::per_workgroup(arm, &special, workgroup_size)?);
         let map = merged.splice(&special, &prefix)?;
         relocated.push(relocate::relocate(&mut merged, arm, &special, map, clamp, &prefix)?);
     }
     let slots = merged.slots();
-    entry::add_entry_point(&mut merged, &relocated, workgroup_size);
-    finish(merged.module, arms, slots, workgroup_size)
+    let arms_of: Vec<_> = relocated.iter().zip(&per_workgroup).map(|(arm, &per)| (arm, per)).collect();
+    entry::add_entry_point(&mut merged, &arms_of, workgroup_size);
+    finish(merged.module, arms, slots, workgroup_size, per_workgroup)
 }
 
-fn invocations(arm: &Arm) -> u32 {
-    arm.variant.kernel().workgroup_size.iter().product()
-}
-
-fn finish(mut module: naga::Module, arms: &[Arm], slots: Vec<Slot>, workgroup_size: u32) -> Result<Linked> {
+fn finish(
+    mut module: naga::Module,
+    arms: &[Arm],
+    slots: Vec<Slot>,
+    workgroup_size: u32,
+    per_workgroup: Vec<u32>,
+) -> Result<Linked> {
     let info = validate(&module)?;
     drop(info);
     compact(&mut module, KeepUnused::No);
@@ -129,7 +131,7 @@ fn finish(mut module: naga::Module, arms: &[Arm], slots: Vec<Slot>, workgroup_si
         needs.subgroups |= subgroups;
     }
     let has_user_kernel = arms.iter().any(|arm| arm.variant.kernel().trust == Trust::User);
-    Ok(Linked { module, info, slots, workgroup_size, workgroup_bytes, has_user_kernel, needs })
+    Ok(Linked { module, info, slots, workgroup_size, per_workgroup, workgroup_bytes, has_user_kernel, needs })
 }
 
 /// The linker's output is valid whatever kernels it got: anything else is a bug of the linker.
@@ -174,16 +176,18 @@ impl Arm {
     pub fn check(&self, lane: &table::LaneEntry<'_>) -> Result<()> {
         self.check_record(lane.operands.len(), lane.params.len())?;
         let [x, y, z] = lane.grid;
+        let kernel = self.variant.kernel();
+        if kernel.linear && (y, z) != (1, 1) {
+            let name = &kernel.name;
+            return Err(Error::input(format!("kernel {name} is linear: it has no grid of {:?}", lane.grid)));
+        }
         let grid = x.checked_mul(y).and_then(|xy| xy.checked_mul(z));
         let end = lane.offset.checked_add(lane.count);
         match (grid, end) {
             (Some(grid), Some(end)) if end <= grid => Ok(()),
             _ => Err(Error::input(format!(
                 "kernel {}: workgroups {} + {} of a grid of {:?}",
-                self.variant.kernel().name,
-                lane.offset,
-                lane.count,
-                lane.grid
+                kernel.name, lane.offset, lane.count, lane.grid
             ))),
         }
     }
@@ -217,11 +221,20 @@ mod tests {
         let kernel = crate::kernel::library::get("copy");
         let arm = Arm::with_default_slots(Variant::new(kernel, []));
         let operands = [LaneOperand::default(); 3];
-        let lane = |operands, params, offset, count, grid| LaneEntry { arm: 0, offset, count, grid, operands, params };
-        assert!(arm.check(&lane(&operands[..2], &[1], 3, 5, [4, 2, 1])).is_ok());
+        let lane = |operands, params, offset, count, grid| LaneEntry {
+            arm: 0,
+            per_workgroup: 1,
+            offset,
+            count,
+            grid,
+            operands,
+            params,
+        };
+        assert!(arm.check(&lane(&operands[..2], &[1], 3, 5, [8, 1, 1])).is_ok());
+        assert!(arm.check(&lane(&operands[..2], &[1], 3, 5, [4, 2, 1])).is_err());
         assert!(arm.check(&lane(&operands, &[1], 0, 1, [1, 1, 1])).is_err());
         assert!(arm.check(&lane(&operands[..2], &[], 0, 1, [1, 1, 1])).is_err());
-        assert!(arm.check(&lane(&operands[..2], &[1], 3, 6, [4, 2, 1])).is_err());
+        assert!(arm.check(&lane(&operands[..2], &[1], 3, 6, [8, 1, 1])).is_err());
         assert!(arm.check(&lane(&operands[..2], &[1], 0, 1, [65_536, 65_536, 1])).is_err());
         assert!(arm.check(&lane(&operands[..2], &[1], u32::MAX, 1, [u32::MAX, 1, 1])).is_err());
     }

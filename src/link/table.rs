@@ -1,46 +1,55 @@
 //! The lane table: what the host writes and the merged shader reads, in 32-bit words.
 //!
-//! The table of one wave is a run of words, bound at binding 0 (`array<vec4<u32>>`, read-only, dynamic offset):
+//! The table of one wave is a run of words, bound at binding 0 (`array<vec4<u32>>`, read-only, dynamic offset). Positions in it
+//! are in units of `vec4<u32>`:
 //!
 //! ```text
 //! word 0              number of lanes
 //! word 1              number of workgroups of all lanes together
-//! word 2              word offset of the first lane record, a multiple of 4
-//! word 3              0
-//! words 4..           per lane: its first workgroup in the wave (ascending; lane 0 has 0), padded to a multiple of 4
-//! then per lane       a record at a fixed stride (the longest arm's, a multiple of 4 words)
+//! word 2              position of the first lane record
+//! word 3              from one record to the next (the longest arm's); 0 where the list names records
+//! words 4..           the list, padded to a multiple of 4:
+//!                       per workgroup the position of its lane's record, for several lanes of at most DIRECT workgroups;
+//!                       else per lane its first workgroup in the wave (ascending; lane 0 has 0)
+//! then per lane       a record
 //! ```
-//! The stride is written in word 3. A record is
+//! A record is
 //!
 //! ```text
 //! word 0              arm (position among the linked arms)
-//! word 1              offset: index, within the dispatch's grid, of the lane's first workgroup
-//! words 2..5          grid x, y, z
-//! word 5..8           0
-//! words 8..           per storage binding: base (in 16-byte units within its slot), length in bytes
+//! word 1              what to add to a workgroup's index in the wave, times the arm's workgroups in one of the wave's, to have
+//!                     its index in the dispatch's grid (wrapping)
+//! words 2..           per storage binding: base (in 16-byte units within its slot), length in bytes
 //! then                padded to a multiple of 4: the parameter struct's words
+//! then                padded to a multiple of 4: grid x, y, z (which linear kernels do not read), and the index in
+//!                     the grid that follows the lane's last workgroup
 //! ```
 
-/// Words before the list of first workgroups.
+/// Words before the list.
 pub const HEADER_WORDS: u32 = 4;
 /// Header word: number of lanes.
 pub const HEADER_LANES: u32 = 0;
 /// Header word: number of workgroups of all lanes.
 pub const HEADER_GROUPS: u32 = 1;
-/// Header word: word offset of the first record.
+/// Header word: position of the first record.
 pub const HEADER_RECORDS: u32 = 2;
-/// Header word: words from one record to the next.
+/// Header word: from one record to the next, or 0 where the list names records.
 pub const HEADER_STRIDE: u32 = 3;
 /// Record word: position among the linked arms.
 pub const RECORD_ARM: u32 = 0;
-/// Record word: index, within the dispatch's grid, of the lane's first workgroup.
-pub const RECORD_OFFSET: u32 = 1;
-/// Record words: grid x, y and z.
-pub const RECORD_GRID: u32 = 2;
+/// Record word: from a workgroup's index in the wave to that in the dispatch's grid.
+pub const RECORD_SHIFT: u32 = 1;
 /// Record words before the operands.
-pub const RECORD_HEAD_WORDS: u32 = 8;
+pub const RECORD_HEAD_WORDS: u32 = 2;
 /// Words of an operand: base and length.
 pub const OPERAND_WORDS: u32 = 2;
+/// Words of the grid and the lane's end.
+const GRID_WORDS: u32 = 4;
+/// Word, counted from the grid, of the index that follows the lane's last workgroup.
+pub const GRID_END: u32 = 3;
+/// Most workgroups of a wave of several lanes whose list names a record for each. Guessed: 16 KiB are written in the time of a few
+/// workgroups; more workgroups are better searched than listed.
+pub const DIRECT: u32 = 4096;
 
 /// Word of a record at which operand `index` starts.
 pub const fn operand_word(index: u32) -> u32 {
@@ -52,9 +61,14 @@ pub const fn params_word(operands: u32) -> u32 {
     operand_word(operands).next_multiple_of(4)
 }
 
+/// Word of a record at which the grid stands, for a kernel with that many storage bindings and words of parameters.
+pub const fn grid_word(operands: u32, params: u32) -> u32 {
+    (params_word(operands) + params).next_multiple_of(4)
+}
+
 /// Words of the record of a lane.
 pub const fn record_words(operands: u32, params: u32) -> u32 {
-    (params_word(operands) + params).next_multiple_of(4)
+    grid_word(operands, params) + GRID_WORDS
 }
 
 /// A tensor as a lane sees it.
@@ -71,6 +85,8 @@ pub struct LaneOperand {
 pub struct LaneEntry<'a> {
     /// Position of its arm among the linked arms.
     pub arm: u32,
+    /// How many of its workgroups one of the wave runs: `Linked::per_workgroup` of its arm.
+    pub per_workgroup: u32,
     /// Index, within the dispatch's grid, of its first workgroup.
     pub offset: u32,
     /// Number of its workgroups.
@@ -87,6 +103,13 @@ pub struct LaneEntry<'a> {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LaneTable;
 
+impl LaneEntry<'_> {
+    /// Workgroups of the wave that it takes.
+    pub const fn workgroups(&self) -> u32 {
+        self.count.div_ceil(self.per_workgroup)
+    }
+}
+
 impl LaneTable {
     /// Appends the table of a wave to `words` (whose length should then be a multiple of 4) and gives the number of
     /// workgroups to dispatch, which must fit 32 bits. The lanes are gone through several times, so that nothing is allocated but `words`.
@@ -97,32 +120,41 @@ impl LaneTable {
         let (mut count, mut groups, mut stride) = (0u32, 0u32, 0u32);
         for lane in lanes.clone() {
             count += 1;
-            groups = groups.saturating_add(lane.count);
+            groups = groups.saturating_add(lane.workgroups());
             stride = stride.max(record_words(lane.operands.len() as u32, lane.params.len() as u32));
         }
-        let records = (HEADER_WORDS + count).next_multiple_of(4);
+        let direct = count > 1 && groups <= DIRECT;
+        let listed = if direct { groups } else { count };
+        let records = (HEADER_WORDS + listed).next_multiple_of(4);
         let start = words.len();
         words.resize(start + (records + count * stride) as usize, 0);
-        let table = &mut words[start..];
-        table[HEADER_LANES as usize] = count;
-        table[HEADER_GROUPS as usize] = groups;
-        table[HEADER_RECORDS as usize] = records;
-        table[HEADER_STRIDE as usize] = stride;
-        let mut first = 0;
-        for (i, lane) in lanes.enumerate() {
-            table[HEADER_WORDS as usize + i] = first;
-            first = first.saturating_add(lane.count);
-            let record = &mut table[records as usize + i * stride as usize..][..stride as usize];
+        let (list, all) = words[start..].split_at_mut(records as usize);
+        list[HEADER_LANES as usize] = count;
+        list[HEADER_GROUPS as usize] = groups;
+        list[HEADER_RECORDS as usize] = records / 4;
+        list[HEADER_STRIDE as usize] = if direct { 0 } else { stride / 4 };
+        let list = &mut list[HEADER_WORDS as usize..];
+        let mut first = 0u32;
+        for (i, (lane, record)) in lanes.zip(all.chunks_exact_mut(stride as usize)).enumerate() {
+            if direct {
+                let position = (records + i as u32 * stride) / 4;
+                list[first as usize..][..lane.workgroups() as usize].fill(position);
+            } else {
+                list[i] = first;
+            }
             record[RECORD_ARM as usize] = lane.arm;
-            record[RECORD_OFFSET as usize] = lane.offset;
-            record[RECORD_GRID as usize..][..3].copy_from_slice(&lane.grid);
+            record[RECORD_SHIFT as usize] = lane.offset.wrapping_sub(first.wrapping_mul(lane.per_workgroup));
+            first = first.saturating_add(lane.workgroups());
             for (k, operand) in lane.operands.iter().enumerate() {
                 let at = operand_word(k as u32) as usize;
                 record[at] = operand.base;
                 record[at + 1] = operand.bytes;
             }
-            record[params_word(lane.operands.len() as u32) as usize..][..lane.params.len()]
-                .copy_from_slice(lane.params);
+            let (operands, params) = (lane.operands.len() as u32, lane.params.len() as u32);
+            record[params_word(operands) as usize..][..lane.params.len()].copy_from_slice(lane.params);
+            let grid = &mut record[grid_word(operands, params) as usize..][..GRID_WORDS as usize];
+            grid[..3].copy_from_slice(&lane.grid);
+            grid[GRID_END as usize] = lane.offset.wrapping_add(lane.count);
         }
         groups
     }
@@ -147,19 +179,57 @@ mod tests {
             LaneOperand { base: 1, bytes: 4 },
         ];
         let lanes = [
-            LaneEntry { arm: 1, offset: 5, count: 3, grid: [4, 2, 1], operands: &a[..1], params: &[] },
-            LaneEntry { arm: 0, offset: 0, count: 2, grid: [2, 1, 1], operands: &a, params: &[11, 12] },
+            LaneEntry {
+                arm: 1,
+                per_workgroup: 1,
+                offset: 5,
+                count: 3,
+                grid: [4, 2, 1],
+                operands: &a[..1],
+                params: &[],
+            },
+            LaneEntry {
+                arm: 0,
+                per_workgroup: 2,
+                offset: 0,
+                count: 4,
+                grid: [4, 1, 1],
+                operands: &a,
+                params: &[11, 12],
+            },
         ];
         let mut words = vec![99; 4];
         assert_eq!(LaneTable::encode(lanes.iter().copied(), &mut words), 5);
+        let minus_six = 6u32.wrapping_neg();
         #[rustfmt::skip]
         assert_eq!(words, [
             99, 99, 99, 99,
-            2, 5, 8, 20,
-            0, 3, 0, 0,
-            1, 5, 4, 2, 1, 0, 0, 0, 7, 100, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-            0, 0, 2, 1, 1, 0, 0, 0, 7, 100, 9, 16, 1, 4, 0, 0, 11, 12, 0, 0,
+            2, 5, 3, 0,
+            3, 3, 3, 7, 7, 0, 0, 0,
+            1, 5, 7, 100, 4, 2, 1, 8, 0, 0, 0, 0, 0, 0, 0, 0,
+            0, minus_six, 7, 100, 9, 16, 1, 4, 11, 12, 0, 0, 4, 1, 1, 4,
         ]);
+    }
+
+    #[test]
+    fn one_lane_and_many_workgroups_are_searched() {
+        let lane = |count| LaneEntry {
+            arm: 0,
+            per_workgroup: 1,
+            offset: 2,
+            count,
+            grid: [DIRECT, 1, 1],
+            operands: &[],
+            params: &[],
+        };
+        let cases: [(&[LaneEntry<'_>], [u32; 8]); 2] =
+            [(&[lane(3)], [1, 3, 2, 2, 0, 0, 0, 0]), (&[lane(3), lane(DIRECT - 2)], [2, DIRECT + 1, 2, 2, 0, 3, 0, 0])];
+        for (lanes, start) in cases {
+            let mut words = Vec::new();
+            LaneTable::encode(lanes.iter().copied(), &mut words);
+            assert_eq!(words[..8], start);
+            assert_eq!(words.len(), 8 + 8 * lanes.len());
+        }
     }
 
     #[test]

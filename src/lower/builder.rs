@@ -8,37 +8,45 @@ use crate::kernel::{Access, Variant};
 use crate::tensor::Tensor;
 
 use super::lowering::{BufferId, Target};
-use super::repr::GRANULE;
-use super::span::Spans;
+use super::repr::{GRANULE, Storage};
 use super::view::View;
 use super::weights::{ModelWeights, WeightSource};
-use super::{Check, Cost, Fact, Gather, WeightId};
+use super::{Check, Fact, WeightId, Work};
+use crate::size::Size;
 
 /// Where a buffer will lie.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Storage {
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Home {
     Activation,
     Weight(WeightId),
     /// Part of another buffer, from a multiple of [`GRANULE`] on.
     Window {
         parent: BufferId,
-        offset: u64,
+        offset: Size,
     },
 }
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Buffer {
-    pub(crate) storage: Storage,
-    pub(crate) bytes: u64,
+    pub(crate) home: Home,
+    pub(crate) bytes: Size,
 }
 
-/// Bytes of a region that a dispatch touches.
+/// Bytes of a buffer that a dispatch touches.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Touch {
-    pub(crate) region: u16,
-    pub(crate) start: u64,
-    pub(crate) end: u64,
+    pub(crate) start: Size,
+    pub(crate) end: Size,
     pub(crate) access: Access,
+    pub(crate) part: Option<Part>,
+}
+
+/// One of several parts of a buffer that have no byte in common, though they may lie between each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Part {
+    /// The node that divides the buffer.
+    pub(crate) whole: u32,
+    pub(crate) index: u32,
 }
 
 /// A dispatch whose operands have no addresses yet.
@@ -46,14 +54,34 @@ pub(crate) struct Touch {
 pub(crate) struct Pending {
     pub(crate) label: Arc<str>,
     pub(crate) variant: Variant,
-    pub(crate) grid: [u32; 3],
+    /// Workgroups.
+    pub(crate) groups: Size,
     pub(crate) operands: Vec<BufferId>,
-    /// By operand: the bytes that the kernel touches, where that is not all of them.
-    pub(crate) spans: Vec<Option<Spans>>,
-    pub(crate) params: Vec<u32>,
-    pub(crate) cost: Cost,
+    /// By operand: the bytes that the kernel touches, from and to, where that is not all of them.
+    pub(crate) extents: Vec<Option<(Size, Size)>>,
+    /// The part of the last operand that it writes.
+    pub(crate) part: Option<Part>,
+    pub(crate) params: Vec<Size>,
+    pub(crate) cost: Work,
     /// Whether all of its own operands lie in one region is not known yet.
-    pub(crate) gather: Option<Gather>,
+    pub(crate) gather: Option<PendingGather>,
+}
+
+/// How a dispatch may run for several requests, before the plan knows where its operands lie.
+#[derive(Clone, Debug)]
+pub(crate) struct PendingGather {
+    pub(crate) variant: Variant,
+    pub(crate) least: u32,
+    pub(crate) width: u32,
+    pub(crate) word: u32,
+    pub(crate) shared: Size,
+}
+
+/// A buffer with values that the host knows only once the sizes of the symbols are known. They go up with the request.
+#[derive(Clone, Debug)]
+pub(crate) struct Bound {
+    pub(crate) buffer: BufferId,
+    pub(crate) elements: Vec<Size>,
 }
 
 pub(crate) struct Builder {
@@ -71,6 +99,10 @@ pub(crate) struct Builder {
     pub(crate) dispatches: Vec<Pending>,
     /// Buffers of the graph's inputs.
     pub(crate) fed: Vec<BufferId>,
+    /// Buffers of values that follow from the sizes of symbols.
+    pub(crate) bound: Vec<Bound>,
+    /// Nodes that have divided buffers into parts.
+    pub(crate) wholes: u32,
     /// What may go wrong, and the buffer with a granule for each.
     pub(crate) checks: Vec<Check>,
     pub(crate) report: Option<BufferId>,
@@ -84,9 +116,9 @@ impl Builder {
     }
 
     /// The buffer of its own memory that holds this one, and how many bytes from its start.
-    pub(crate) fn root(&self, mut id: BufferId) -> (BufferId, u64) {
-        let mut at = 0;
-        while let Storage::Window { parent, offset } = self.buffer(id).storage {
+    pub(crate) fn root(&self, mut id: BufferId) -> (BufferId, Size) {
+        let mut at = Size::ZERO;
+        while let Home::Window { parent, offset } = self.buffer(id).home {
             at += offset;
             id = parent;
         }
@@ -97,48 +129,64 @@ impl Builder {
     pub(crate) fn touches(&self, pending: &Pending) -> Vec<(BufferId, Touch)> {
         let mut touches = Vec::with_capacity(pending.operands.len());
         let bindings = &pending.variant.kernel().bindings;
-        for ((&buffer, spans), binding) in pending.operands.iter().zip(&pending.spans).zip(bindings) {
+        let last = bindings.len().wrapping_sub(1);
+        for (k, ((&buffer, extent), binding)) in pending.operands.iter().zip(&pending.extents).zip(bindings).enumerate()
+        {
             let (root, offset) = self.root(buffer);
-            if self.buffer(root).storage != Storage::Activation {
+            if !matches!(self.buffer(root).home, Home::Activation) {
                 continue;
             }
-            let whole = [(0, self.buffer(buffer).bytes)];
-            for &(start, end) in spans.as_deref().unwrap_or(&whole) {
-                let (start, end) = (offset + start, offset + end);
-                touches.push((root, Touch { region: 0, start, end, access: binding.access }));
-            }
+            let (start, end) = extent.unwrap_or((Size::ZERO, self.buffer(buffer).bytes));
+            let part = pending.part.filter(|_| k == last);
+            touches.push((root, Touch { start: offset + start, end: offset + end, access: binding.access, part }));
         }
         touches
     }
 
     /// Lays a whole buffer that nothing has placed yet into part of another one. Gives whether it could.
-    pub(crate) fn place_within(&mut self, view: &View, parent: BufferId, offset: u64) -> bool {
-        let Buffer { storage, bytes } = self.buffer(view.buffer);
-        let room = self.buffer(parent).bytes;
-        let len = view.len() as u64 * 4;
-        let whole = view.offset == 0 && view.is_row_major() && len.next_multiple_of(GRANULE) == bytes;
-        let fits = offset.is_multiple_of(GRANULE) && (len == bytes || offset + bytes == room) && offset + bytes <= room;
-        let free = storage == Storage::Activation && view.buffer != parent && !self.fed.contains(&view.buffer);
-        if whole && fits && free {
-            self.buffers[view.buffer.0 as usize].storage = Storage::Window { parent, offset };
+    pub(crate) fn place_within(&mut self, view: &View, parent: BufferId, offset: Size) -> bool {
+        let Buffer { home, bytes } = self.buffer(view.buffer);
+        let free = matches!(home, Home::Activation)
+            && view.buffer != parent
+            && !self.fed.contains(&view.buffer)
+            && !self.bound.iter().any(|bound| bound.buffer == view.buffer);
+        if !(free && view.offset.is_zero() && view.is_row_major()) {
+            return false;
         }
-        whole && fits && free
+        let room = self.buffer(parent).bytes;
+        let len = Storage::of(view.dtype).bytes(view.len());
+        let whole = len.next_multiple_of(GRANULE) == bytes;
+        let fits = whole
+            && offset.is_multiple_of(GRANULE)
+            && (len == bytes || offset + bytes == room)
+            && offset + bytes <= room;
+        if fits {
+            self.buffers[view.buffer.0 as usize].home = Home::Window { parent, offset };
+        }
+        fits
     }
 
     /// A granule in which a dispatch reports what went wrong.
     pub(crate) fn check(&mut self, check: Check) -> BufferId {
         let parent = *self.report.get_or_insert(BufferId(self.buffers.len() as u32));
         if parent.0 as usize == self.buffers.len() {
-            self.push(Buffer { storage: Storage::Activation, bytes: 0 });
+            self.push(Buffer { home: Home::Activation, bytes: Size::ZERO });
         }
-        let offset = self.checks.len() as u64 * GRANULE;
+        let offset = Size::from(self.checks.len() as u64 * GRANULE);
         self.checks.push(check);
         self.buffers[parent.0 as usize].bytes = offset + GRANULE;
-        self.push(Buffer { storage: Storage::Window { parent, offset }, bytes: GRANULE })
+        self.push(Buffer { home: Home::Window { parent, offset }, bytes: Size::from(GRANULE) })
     }
 
-    pub(crate) fn activation(&mut self, bytes: u64) -> BufferId {
-        self.push(Buffer { storage: Storage::Activation, bytes: bytes.max(1).next_multiple_of(GRANULE) })
+    pub(crate) fn activation(&mut self, bytes: Size) -> BufferId {
+        self.push(Buffer { home: Home::Activation, bytes: bytes.next_multiple_of(GRANULE).max(GRANULE) })
+    }
+
+    /// A buffer of words that follow from the sizes of symbols.
+    pub(crate) fn bind(&mut self, elements: Vec<Size>) -> BufferId {
+        let buffer = self.activation(Size::from(elements.len() * 4));
+        self.bound.push(Bound { buffer, elements });
+        buffer
     }
 
     /// A buffer of weights: value `id` laid out by `make`.
@@ -165,8 +213,8 @@ impl Builder {
     }
 
     fn weight_buffer(&mut self, weight: WeightId) -> BufferId {
-        let bytes = self.weights.len_of(weight);
-        self.push(Buffer { storage: Storage::Weight(weight), bytes })
+        let bytes = Size::from(self.weights.len_of(weight));
+        self.push(Buffer { home: Home::Weight(weight), bytes })
     }
 
     fn push(&mut self, buffer: Buffer) -> BufferId {

@@ -1,32 +1,28 @@
-//! Grids of workgroups.
+//! Numbers of workgroups.
 
 use crate::error::{Error, Result};
+use crate::size::Size;
 
 /// Invocations of a workgroup of the project's kernels.
-pub const WORKGROUP: u64 = 64;
+pub const WORKGROUP: usize = 64;
 
-/// Workgroups along x of a folded grid; kernels compute `group.x + group.y * 32768`.
-const FOLD: u64 = 32768;
+/// Workgroups of one dispatch: what every device takes along two sides, since the lane table folds the linear index.
+const MOST: u64 = 65_535 * 65_535;
 
-/// The grid of at least `groups` workgroups, folded over x and y where they exceed one dimension's limit. A kernel computes
-/// the linear index as `group.x + group.y * 32768` and leaves out what lies past its end.
+/// The one-dimensional grid of `groups` workgroups.
 ///
 /// # Errors
 /// `Limit` if there are too many.
 pub fn linear_grid(groups: u64) -> Result<[u32; 3]> {
-    match groups {
-        0..=65535 => Ok([groups as u32, 1, 1]),
-        _ if groups.div_ceil(FOLD) <= 65535 => Ok([FOLD as u32, groups.div_ceil(FOLD) as u32, 1]),
+    match u32::try_from(groups) {
+        Ok(x) if groups <= MOST => Ok([x, 1, 1]),
         _ => Err(Error::limit(format!("{groups} workgroups exceed the limit of a dispatch"))),
     }
 }
 
-/// The grid with one invocation per item, as [`linear_grid`].
-///
-/// # Errors
-/// `Limit` if there are too many.
-pub fn item_grid(items: u64) -> Result<[u32; 3]> {
-    linear_grid(items.div_ceil(WORKGROUP))
+/// Workgroups with one invocation per item.
+pub fn item_groups(items: Size) -> Size {
+    items.div_ceil(WORKGROUP)
 }
 
 #[cfg(test)]
@@ -34,12 +30,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn grids_cover_and_stay_in_limits() {
-        for groups in [1, 65535, 65536, 65537, 1 << 24, FOLD * 65535] {
-            let [x, y, z] = linear_grid(groups).unwrap();
-            assert!(x <= 65535 && y <= 65535 && z == 1);
-            assert!(u64::from(x) * u64::from(y) >= groups);
+    fn grids_are_one_dimensional_up_to_the_limit() {
+        for groups in [0, 1, 65_535, 65_536, 1 << 24, MOST] {
+            assert_eq!(linear_grid(groups).unwrap(), [groups as u32, 1, 1]);
         }
-        assert!(linear_grid(FOLD * 65535 + 1).is_err());
+        for groups in [MOST + 1, 1 << 32, u64::MAX] {
+            assert!(linear_grid(groups).is_err());
+        }
     }
 }

@@ -6,14 +6,15 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Node;
 use crate::kernel::{Variant, library};
+use crate::size::{Size, estimates, sizes};
 use crate::tensor::Tensor;
 
-use super::builder::{Builder, Pending, Storage};
-use super::grid::item_grid;
+use super::builder::{Builder, Home, Part, Pending, PendingGather};
+use super::grid::{item_groups, linear_grid};
+use super::params::{params, words};
 use super::repr::{heap_bytes, to_heap};
-use super::span::spans;
 use super::view::{View, collapse};
-use super::{Check, Cost, Fact, Gather};
+use super::{Check, Fact};
 
 /// A buffer of the plan under construction: an activation, a weight, a scratch area.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -49,14 +50,23 @@ pub struct Emit<'a> {
     pub kernel: &'a str,
     /// Override values.
     pub constants: &'a [(&'a str, f64)],
-    /// Workgroups.
-    pub grid: [u32; 3],
+    /// Workgroups, along one dimension.
+    pub groups: Size,
     /// The buffers of the kernel's storage bindings in order; whole buffers (offsets go into the parameters).
     pub operands: &'a [BufferId],
-    /// The parameter struct: `bytemuck::bytes_of` a `#[repr(C)]` Pod struct that mirrors the kernel's `Params`.
-    pub params: &'a [u8],
+    /// The words of the kernel's parameter struct, as `by_name` lays them out.
+    pub params: Vec<Size>,
     /// What it costs.
-    pub cost: Cost,
+    pub cost: Work,
+}
+
+/// What a dispatch costs, whatever the device.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Work {
+    /// Floating-point operations (a multiply-add is two).
+    pub flops: Size,
+    /// Bytes that must move: operands read once and results written once.
+    pub bytes: Size,
 }
 
 /// How a dispatch may be run for several requests at once: by its kernel with the override `GATHER`.
@@ -111,9 +121,10 @@ impl<'a> Lowering<'a> {
         self.node.outputs.get(i).copied().flatten().is_some_and(|id| self.builder.needed[id.0 as usize])
     }
 
-    /// The host value of input `i`, where it is known: a weight or a folded constant.
+    /// The host value of input `i`, where it is known: a weight, a folded constant, or what follows from sizes, for which
+    /// alone the plan is then.
     pub fn constant(&self, i: usize) -> Option<&Tensor> {
-        self.input(i)?.value.as_ref()
+        self.input(i)?.value()
     }
 
     /// Input `i` on the device, strided as it is. A host constant is uploaded with the model's weights, once.
@@ -126,10 +137,15 @@ impl<'a> Lowering<'a> {
         if let Some(view) = &self.builder.views[id.0 as usize] {
             return Ok(view.clone());
         }
-        let tensor = self.constant(i).cloned();
-        let tensor = tensor.ok_or_else(|| Error::internal(format!("input {i} has neither a value nor a buffer")))?;
-        let buffer = self.packed(i, "", to_heap)?;
-        let view = View::row_major(buffer, tensor.dtype(), tensor.shape());
+        let fact = self.input(i).cloned();
+        let known = fact.and_then(|fact| fact.known);
+        let known = known.ok_or_else(|| Error::internal(format!("input {i} has neither a value nor a buffer")))?;
+        let tensor = known.estimate();
+        let buffer = match known.elements() {
+            Some(elements) => self.builder.bind(elements.to_vec()),
+            None => self.packed(i, "", to_heap)?,
+        };
+        let view = View::row_major(buffer, tensor.dtype(), &sizes(tensor.shape()));
         self.builder.views[id.0 as usize] = Some(view.clone());
         Ok(view)
     }
@@ -148,10 +164,10 @@ impl<'a> Lowering<'a> {
     /// # Errors
     /// As [`Lowering::copy`].
     pub fn materialise(&mut self, view: &View) -> Result<View> {
-        if view.offset == 0 && view.is_row_major() {
+        if view.offset.is_zero() && view.is_row_major() {
             return Ok(view.clone());
         }
-        let buffer = self.scratch(heap_bytes(&view.shape)?);
+        let buffer = self.scratch(heap_bytes(view.dtype, &view.shape)?);
         let copy = View::row_major(buffer, view.dtype, &view.shape);
         self.copy(view, &copy)?;
         Ok(copy)
@@ -183,8 +199,8 @@ impl<'a> Lowering<'a> {
     /// # Panics
     /// If the operator has no output `i`, or was asked for it twice.
     pub fn output(&mut self, i: usize) -> View {
-        let Fact { dtype, shape, value: _ } = &self.outputs[i];
-        let bytes = heap_bytes(shape).expect("output sizes were checked before lowering");
+        let Fact { dtype, shape, known: _ } = &self.outputs[i];
+        let bytes = heap_bytes(*dtype, shape).expect("output sizes were checked before lowering");
         let view = View::row_major(self.builder.activation(bytes), *dtype, shape);
         self.alias(i, view.clone());
         view
@@ -192,14 +208,14 @@ impl<'a> Lowering<'a> {
 
     /// Makes output `i` a view of an existing buffer; no data moves.
     pub fn alias(&mut self, i: usize, view: View) {
-        debug_assert_eq!(view.shape, self.outputs[i].shape, "output {i} of {}", self.node.name);
+        debug_assert_eq!(estimates(&view.shape), estimates(&self.outputs[i].shape), "output {i} of {}", self.node.name);
         if let Some(id) = self.node.outputs.get(i).copied().flatten() {
             self.builder.views[id.0 as usize] = Some(view);
         }
     }
 
     /// A buffer for intermediate results of this node.
-    pub fn scratch(&mut self, bytes: u64) -> BufferId {
+    pub fn scratch(&mut self, bytes: Size) -> BufferId {
         self.builder.activation(bytes)
     }
 
@@ -208,29 +224,67 @@ impl<'a> Lowering<'a> {
     /// # Errors
     /// `Limit` if it is too large; `Unsupported` if it has more than eight dimensions that cannot be merged.
     pub fn copy(&mut self, source: &View, target: &View) -> Result<()> {
-        let len = source.len() as u64;
-        if source.shape != target.shape {
+        self.copy_part(source, target, None)
+    }
+
+    /// Begins to write a buffer in parts that have no element in common; gives what names them to
+    /// [`copy_to`](Lowering::copy_to).
+    pub fn divide(&mut self) -> u32 {
+        self.builder.wholes += 1;
+        self.builder.wholes
+    }
+
+    /// As [`copy`](Lowering::copy), where `target` is part `index` of a buffer that was divided: parts do not wait for each
+    /// other.
+    ///
+    /// # Errors
+    /// As [`copy`](Lowering::copy).
+    pub fn copy_to(&mut self, source: &View, target: &View, whole: u32, index: usize) -> Result<()> {
+        self.copy_part(source, target, Some(Part { whole, index: index as u32 }))
+    }
+
+    fn copy_part(&mut self, source: &View, target: &View, part: Option<Part>) -> Result<()> {
+        let len = source.len();
+        let same =
+            source.shape.len() == target.shape.len() && source.shape.iter().zip(&target.shape).all(|(a, b)| a == b);
+        if !same {
             return Err(Error::internal(format!("copy from shape {:?} to {:?}", source.shape, target.shape)));
         }
-        let (sizes, strides) = collapse(&source.shape, &[&source.strides, &target.strides]);
-        let params = CopyParams::new(source, target, &sizes, &strides)?;
+        if len.is_zero() {
+            return Ok(());
+        }
+        let (shape, strides) = collapse(&source.shape, &[&source.strides, &target.strides]);
+        let (size, from, to) = (words::<8>(&shape, 1)?, words::<8>(&strides[0], 0)?, words::<8>(&strides[1], 0)?);
+        let params = params(
+            "copy_strided",
+            &[("len", len), ("source_offset", source.offset), ("target_offset", target.offset)],
+            &[
+                ("size_low", &size[..4]),
+                ("size_high", &size[4..]),
+                ("source_low", &from[..4]),
+                ("source_high", &from[4..]),
+                ("target_low", &to[..4]),
+                ("target_high", &to[4..]),
+            ],
+        )?;
         self.emit(Emit {
             kernel: "copy_strided",
-            constants: &[("RANK", sizes.len() as f64)],
-            grid: item_grid(len)?,
+            constants: &[("RANK", shape.len() as f64)],
+            groups: item_groups(len),
             operands: &[source.buffer, target.buffer],
-            params: bytemuck::bytes_of(&params),
-            cost: Cost { flops: 0, bytes: len * 8 },
+            params,
+            cost: Work { flops: Size::ZERO, bytes: len * 8 },
         })?;
-        if let Some(copy) = self.builder.dispatches.last_mut().filter(|_| len > 0) {
-            copy.spans = vec![Some(spans(source)), Some(spans(target))];
+        if let Some(copy) = self.builder.dispatches.last_mut() {
+            copy.extents = vec![Some(source.extent()), Some(target.extent())];
+            copy.part = part;
         }
         Ok(())
     }
 
     /// Lays `view` into `parent`, from byte `offset` on, so that its producer writes there and no copy is needed. Gives
     /// whether that is possible: the view must be all of a buffer that lies nowhere else.
-    pub fn place_within(&mut self, view: &View, parent: BufferId, offset: u64) -> bool {
+    pub fn place_within(&mut self, view: &View, parent: BufferId, offset: Size) -> bool {
         self.builder.place_within(view, parent, offset)
     }
 
@@ -247,18 +301,16 @@ impl<'a> Lowering<'a> {
     /// # Errors
     /// `Internal` if operands or parameters do not match the kernel's declaration; `Limit` if the grid is too large.
     pub fn emit(&mut self, dispatch: Emit<'_>) -> Result<()> {
-        let Emit { kernel: name, constants, grid, operands, params, cost } = dispatch;
-        if grid.contains(&0) {
+        let Emit { kernel: name, constants, groups, operands, params, cost } = dispatch;
+        if groups.is_zero() {
             return Ok(());
         }
-        if grid.iter().any(|&n| n > 65535) {
-            return Err(Error::limit(format!("kernel {name}: a grid of {grid:?} exceeds 65535 workgroups")));
-        }
+        linear_grid(u64::try_from(groups.estimate()).unwrap_or(u64::MAX))?;
         let kernel = library::get(name);
-        let wanted = kernel.params.as_ref().map_or(0, |p| p.size as usize);
+        let wanted = kernel.params.as_ref().map_or(0, |p| p.size as usize / 4);
         if kernel.bindings.len() != operands.len() || wanted != params.len() {
             return Err(Error::internal(format!(
-                "kernel {name} has {} bindings and {wanted} bytes of parameters, not {} and {}",
+                "kernel {name} has {} bindings and {wanted} words of parameters, not {} and {}",
                 kernel.bindings.len(),
                 operands.len(),
                 params.len()
@@ -270,10 +322,11 @@ impl<'a> Lowering<'a> {
         self.builder.dispatches.push(Pending {
             label: self.builder.label.clone(),
             variant: Variant::new(kernel, constants.iter().copied()),
-            grid,
+            groups,
             operands: operands.to_vec(),
-            spans: vec![None; operands.len()],
-            params: params.chunks_exact(4).map(|c| u32::from_ne_bytes([c[0], c[1], c[2], c[3]])).collect(),
+            extents: vec![None; operands.len()],
+            part: None,
+            params,
             cost,
             gather: None,
         });
@@ -295,82 +348,22 @@ impl<'a> Lowering<'a> {
             Some(field) if (2..=by.width).contains(&by.least) && field.size / 4 >= by.width => field.offset / 4,
             _ => return Err(Error::internal(format!("kernel {} cannot gather {} requests", kernel.name, by.width))),
         };
-        let mut shared = 0;
+        let mut shared = Size::ZERO;
         for (position, &buffer) in pending.operands.iter().enumerate() {
             let bytes = self.builder.buffer(buffer).bytes;
             let (root, _) = self.builder.root(buffer);
-            match (by.own.contains(&position), self.builder.buffer(root).storage) {
-                (true, Storage::Activation) => {}
-                (false, Storage::Weight(_)) => shared += bytes,
+            match (by.own.contains(&position), self.builder.buffer(root).home) {
+                (true, Home::Activation) => {}
+                (false, Home::Weight(_)) => shared += bytes,
                 _ => return Ok(()),
             }
         }
         let kept = constants.iter().filter(|(name, _)| !by.constants.iter().any(|(other, _)| other == name));
         let constants = kept.chain(by.constants).copied().chain([("GATHER", 1.0)]);
         let shared = shared.min(pending.cost.bytes);
-        let gather = Gather {
-            variant: Variant::new(kernel, constants),
-            least: by.least,
-            width: by.width,
-            word,
-            region: 0,
-            shared,
-        };
+        let variant = Variant::new(kernel, constants);
+        let gather = PendingGather { variant, least: by.least, width: by.width, word, shared };
         self.builder.dispatches[before].gather = Some(gather);
         Ok(())
     }
-}
-
-#[cfg(test)]
-pub(crate) const LAYOUTS: &[crate::ops::params::Layout] = &[
-    crate::ops::params::layout!("copy_strided", CopyParams: len, source_offset, target_offset, pad, size, source, target),
-];
-
-#[repr(C)]
-#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-struct CopyParams {
-    len: u32,
-    source_offset: u32,
-    target_offset: u32,
-    pad: u32,
-    size: [u32; 8],
-    source: [u32; 8],
-    target: [u32; 8],
-}
-
-impl CopyParams {
-    fn new(source: &View, target: &View, sizes: &[usize], strides: &[Vec<usize>]) -> Result<Self> {
-        Ok(CopyParams {
-            len: word(source.len())?,
-            source_offset: word(source.offset)?,
-            target_offset: word(target.offset)?,
-            pad: 0,
-            size: words(sizes, 1)?,
-            source: words(&strides[0], 0)?,
-            target: words(&strides[1], 0)?,
-        })
-    }
-}
-
-/// A size, offset or stride as kernels take it.
-///
-/// # Errors
-/// `Limit` if it does not fit.
-pub fn word(size: usize) -> Result<u32> {
-    u32::try_from(size).map_err(|_| Error::limit(format!("{size} elements exceed what kernels can address")))
-}
-
-/// Up to `N` sizes or strides as kernels take them, filled up with `fill`.
-///
-/// # Errors
-/// `Unsupported` if there are more; `Limit` if one does not fit.
-pub fn words<const N: usize>(sizes: &[usize], fill: u32) -> Result<[u32; N]> {
-    let mut out = [fill; N];
-    if sizes.len() > N {
-        return Err(Error::unsupported(format!("tensors with {} dimensions that cannot be merged", sizes.len())));
-    }
-    for (to, &from) in out.iter_mut().zip(sizes) {
-        *to = word(from)?;
-    }
-    Ok(out)
 }

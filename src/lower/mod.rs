@@ -4,34 +4,21 @@
 //! does. What it emits collects in a builder, from which `plan/` makes a plan. How elements lie in memory is said in [`repr`].
 
 use crate::kernel::Variant;
-use crate::tensor::{DType, Tensor};
 
 pub(crate) mod builder;
+mod fact;
 pub mod grid;
 mod lowering;
-pub(crate) mod params;
+mod params;
 pub mod repr;
-mod span;
 mod view;
 mod weights;
 
-#[cfg(test)]
-pub(crate) use lowering::LAYOUTS;
-pub use lowering::{BufferId, DeviceClass, Emit, GatherBy, Lowering, Target, word, words};
+pub use fact::{Fact, Known};
+pub use lowering::{BufferId, DeviceClass, Emit, GatherBy, Lowering, Target, Work};
+pub(crate) use params::{bits, params, word, words};
 pub use view::{View, collapse, row_major};
 pub use weights::ModelWeights;
-
-/// What is known of a value while a plan is made: its type, its concrete shape and, for constants and shape arithmetic,
-/// the value itself.
-#[derive(Clone, Debug)]
-pub struct Fact {
-    /// Element type.
-    pub dtype: DType,
-    /// Concrete shape.
-    pub shape: Vec<usize>,
-    /// The value, where the host knows it.
-    pub value: Option<Tensor>,
-}
 
 /// A packed weight of a model; an index into the model's [`ModelWeights`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -49,7 +36,7 @@ pub struct Cost {
 /// How a dispatch runs for several requests of its plan at once, so that what they share is read once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gather {
-    /// The variant that does. It gives each request the bits that [`Dispatch::variant`] gives, workgroup by workgroup, and
+    /// The variant that does. It gives each request the bits that the single dispatch's variant gives, workgroup by workgroup, and
     /// has the same bindings and parameters.
     pub variant: Variant,
     /// The fewest requests for which it takes less time than apart; at least two.

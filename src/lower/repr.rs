@@ -3,7 +3,8 @@
 //! f32, i32 and u32 as they are; i64 as i32 (checked, never wrapped); i8 and i16 as i32; u8 and u16 as u32; bool as 0 or 1.
 
 use crate::error::{Error, Result};
-use crate::tensor::{DType, Tensor, TensorData, checked_len};
+use crate::size::{Size, checked_len};
+use crate::tensor::{self, DType, Tensor, TensorData};
 
 /// What a tensor's length on the heap is a multiple of, so that kernels may use `vec4` to the end.
 pub const GRANULE: u64 = 16;
@@ -21,16 +22,46 @@ pub fn check_dtype(dtype: DType) -> Result<()> {
     }
 }
 
-/// Bytes of a tensor of that shape on the heap: four an element, rounded up to [`GRANULE`], and at least that.
+/// How elements lie in memory: what their bytes follow from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Storage {
+    /// One 32-bit word an element.
+    Word,
+}
+
+impl Storage {
+    /// How tensors of that type lie.
+    pub fn of(dtype: DType) -> Storage {
+        match dtype {
+            DType::F32 | DType::I32 | DType::U32 | DType::I64 => Storage::Word,
+            DType::I8 | DType::I16 | DType::U8 | DType::U16 | DType::Bool => Storage::Word,
+            // Refused by `check_dtype` before anything lies anywhere.
+            DType::F16 | DType::F64 | DType::U64 => Storage::Word,
+        }
+    }
+
+    /// Bytes of `len` elements.
+    pub fn bytes(self, len: Size) -> Size {
+        match self {
+            Storage::Word => len * 4,
+        }
+    }
+
+    /// The byte at which element `index` begins.
+    pub fn byte_of(self, index: Size) -> Size {
+        self.bytes(index)
+    }
+}
+
+/// Bytes that a tensor takes on the heap: at least one granule, and a multiple of it.
 ///
 /// # Errors
-/// `Shape` on overflow.
-pub fn heap_bytes(shape: &[usize]) -> Result<u64> {
-    checked_len(shape)
-        .and_then(|len| u64::try_from(len).ok()?.checked_mul(4)?.checked_next_multiple_of(GRANULE))
-        .map(|bytes| bytes.max(GRANULE))
-        .filter(|&bytes| bytes <= u64::from(u32::MAX) * 4)
-        .ok_or_else(|| Error::shape(format!("a tensor of shape {shape:?} is too large")))
+/// `Shape` if it is too large for any device.
+pub fn heap_bytes(dtype: DType, shape: &[Size]) -> Result<Size> {
+    let too_large = || Error::shape(format!("a tensor of shape {shape:?} is too large"));
+    let len = checked_len(shape).ok_or_else(too_large)?;
+    let bytes = Storage::of(dtype).bytes(len).next_multiple_of(GRANULE).max(GRANULE);
+    if bytes.estimate() > i64::from(u32::MAX) * 4 { Err(too_large()) } else { Ok(bytes) }
 }
 
 /// The tensor's elements as they lie on the heap: four bytes each, without padding.
@@ -71,7 +102,7 @@ pub fn to_heap(tensor: &Tensor) -> Result<Vec<u8>> {
 /// `Internal` if `bytes` is too short, `Unsupported` for types without a representation.
 pub fn from_heap(bytes: &[u8], dtype: DType, shape: &[usize]) -> Result<Tensor> {
     check_dtype(dtype)?;
-    let len = checked_len(shape).ok_or_else(|| Error::shape(format!("shape {shape:?} overflows")))?;
+    let len = tensor::checked_len(shape).ok_or_else(|| Error::shape(format!("shape {shape:?} overflows")))?;
     let bytes = len
         .checked_mul(4)
         .and_then(|n| bytes.get(..n))
@@ -126,8 +157,9 @@ mod tests {
         assert!(error.message().contains("2147483648"), "{error}");
         assert!(to_heap(&Tensor::scalar(1f64)).is_err());
         assert!(from_heap(&[0; 4], DType::F32, &[2]).is_err());
-        assert!(heap_bytes(&[1 << 20, 1 << 20]).is_err());
-        assert_eq!(heap_bytes(&[0, usize::MAX]).unwrap(), 16);
-        assert_eq!(heap_bytes(&[5]).unwrap(), 32);
+        let bytes = |shape: &[usize]| heap_bytes(DType::F32, &crate::size::sizes(shape));
+        assert!(bytes(&[1 << 20, 1 << 20]).is_err());
+        assert_eq!(bytes(&[0, usize::MAX]).unwrap(), 16);
+        assert_eq!(bytes(&[5]).unwrap(), 32);
     }
 }

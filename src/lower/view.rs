@@ -1,78 +1,87 @@
 //! Strided windows of buffers.
 
 use crate::error::{Error, Result};
-use crate::tensor::{DType, checked_len};
+use crate::size::{Size, checked_len};
+use crate::tensor::DType;
 
 use super::BufferId;
+use super::repr::Storage;
 
 /// A strided window of a buffer, in elements of the value's heap representation.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct View {
     /// The buffer.
     pub buffer: BufferId,
     /// Element type.
     pub dtype: DType,
     /// First element.
-    pub offset: usize,
+    pub offset: Size,
     /// Shape.
-    pub shape: Vec<usize>,
+    pub shape: Vec<Size>,
     /// Elements from one index to the next, per dimension; 0 broadcasts.
-    pub strides: Vec<usize>,
+    pub strides: Vec<Size>,
 }
 
 /// The row-major strides of a shape.
-pub fn row_major(shape: &[usize]) -> Vec<usize> {
-    let mut strides = vec![1usize; shape.len()];
+pub fn row_major(shape: &[Size]) -> Vec<Size> {
+    let mut strides = vec![Size::ONE; shape.len()];
     for axis in (1..shape.len()).rev() {
-        strides[axis - 1] = strides[axis].saturating_mul(shape[axis].max(1));
+        strides[axis - 1] = strides[axis] * shape[axis].max(1);
     }
     strides
 }
 
 impl View {
     /// The whole of a buffer, row-major.
-    pub fn row_major(buffer: BufferId, dtype: DType, shape: &[usize]) -> View {
-        View { buffer, dtype, offset: 0, shape: shape.to_vec(), strides: row_major(shape) }
+    pub fn row_major(buffer: BufferId, dtype: DType, shape: &[Size]) -> View {
+        View { buffer, dtype, offset: Size::ZERO, shape: shape.to_vec(), strides: row_major(shape) }
     }
 
     /// Number of elements.
-    pub fn len(&self) -> usize {
+    pub fn len(&self) -> Size {
         checked_len(&self.shape).expect("shapes of views are checked")
     }
 
     /// Whether there are no elements.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.len().is_zero()
     }
 
     /// Whether the elements lie in row-major order without gaps (from any offset).
     pub fn is_row_major(&self) -> bool {
         let expected = row_major(&self.shape);
         self.is_empty()
-            || self.shape.iter().zip(&self.strides).zip(&expected).all(|((&size, &is), &want)| size == 1 || is == want)
+            || self.shape.iter().zip(&self.strides).zip(&expected).all(|((&size, &is), &want)| is == want || size == 1)
+    }
+
+    /// The bytes of the buffer from the first element to the last, from and to; more than the elements' where they lie apart.
+    pub fn extent(&self) -> (Size, Size) {
+        let storage = Storage::of(self.dtype);
+        let last: Size = self.shape.iter().zip(&self.strides).map(|(&size, &stride)| (size - 1) * stride).sum();
+        (storage.byte_of(self.offset), storage.bytes(self.offset + last + 1))
     }
 
     /// The same elements broadcast to `shape`, by ONNX's rule.
     ///
     /// # Errors
     /// `Shape` if they do not broadcast.
-    pub fn broadcast(&self, shape: &[usize]) -> Result<View> {
+    pub fn broadcast(&self, shape: &[Size]) -> Result<View> {
         let wrong = || Error::shape(format!("shape {:?} does not broadcast to {shape:?}", self.shape));
         let lead = shape.len().checked_sub(self.shape.len()).ok_or_else(wrong)?;
-        let mut strides = vec![0; shape.len()];
+        let mut strides = vec![Size::ZERO; shape.len()];
         for (axis, (&size, &stride)) in self.shape.iter().zip(&self.strides).enumerate() {
-            match (size, shape[lead + axis]) {
-                (is, want) if is == want => strides[lead + axis] = if is == 1 { 0 } else { stride },
-                (1, _) => {}
-                _ => return Err(wrong()),
+            if size == shape[lead + axis] {
+                strides[lead + axis] = if size == 1 { Size::ZERO } else { stride };
+            } else if size != 1 {
+                return Err(wrong());
             }
         }
         Ok(View { shape: shape.to_vec(), strides, ..self.clone() })
     }
 
     /// The same elements under another shape, where that needs no copy.
-    pub fn reshaped(&self, shape: &[usize]) -> Option<View> {
-        (checked_len(shape) == Some(self.len()) && self.is_row_major()).then(|| View {
+    pub fn reshaped(&self, shape: &[Size]) -> Option<View> {
+        (checked_len(shape).is_some_and(|len| len == self.len()) && self.is_row_major()).then(|| View {
             shape: shape.to_vec(),
             strides: row_major(shape),
             ..self.clone()
@@ -95,9 +104,9 @@ impl View {
 
 /// Merges neighbouring dimensions that every one of the stride lists runs through as one, and drops those of size 1.
 /// Gives sizes and strides from the innermost dimension outwards; at least one dimension.
-pub fn collapse(shape: &[usize], strides: &[&[usize]]) -> (Vec<usize>, Vec<Vec<usize>>) {
-    let mut sizes: Vec<usize> = Vec::new();
-    let mut merged: Vec<Vec<usize>> = vec![Vec::new(); strides.len()];
+pub fn collapse(shape: &[Size], strides: &[&[Size]]) -> (Vec<Size>, Vec<Vec<Size>>) {
+    let mut sizes: Vec<Size> = Vec::new();
+    let mut merged: Vec<Vec<Size>> = vec![Vec::new(); strides.len()];
     for axis in (0..shape.len()).rev().filter(|&axis| shape[axis] != 1) {
         let joins = sizes.last().is_some_and(|&size| {
             strides.iter().zip(&merged).all(|(from, to)| to.last().is_some_and(|&inner| inner * size == from[axis]))
@@ -112,8 +121,8 @@ pub fn collapse(shape: &[usize], strides: &[&[usize]]) -> (Vec<usize>, Vec<Vec<u
         }
     }
     if sizes.is_empty() {
-        sizes.push(1);
-        merged.iter_mut().for_each(|to| to.push(0));
+        sizes.push(Size::ONE);
+        merged.iter_mut().for_each(|to| to.push(Size::ZERO));
     }
     (sizes, merged)
 }
@@ -121,6 +130,7 @@ pub fn collapse(shape: &[usize], strides: &[&[usize]]) -> (Vec<usize>, Vec<Vec<u
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::size::sizes;
 
     /// A list of sizes or strides.
     type Sizes = &'static [usize];
@@ -134,20 +144,22 @@ mod tests {
             (&[2, 3], &[&[1, 2]], &[3, 2], &[&[2, 1]]),
             (&[1, 1], &[&[7, 7]], &[1], &[&[0]]),
         ];
-        for (shape, strides, sizes, merged) in cases {
-            let (got_sizes, got) = collapse(shape, strides);
-            assert_eq!(got_sizes, sizes);
-            assert_eq!(got.iter().map(Vec::as_slice).collect::<Vec<_>>(), merged);
+        for (shape, strides, wanted, merged) in cases {
+            let strides: Vec<Vec<Size>> = strides.iter().map(|list| sizes(list)).collect();
+            let strides: Vec<&[Size]> = strides.iter().map(Vec::as_slice).collect();
+            let (got_sizes, got) = collapse(&sizes(shape), &strides);
+            assert_eq!(got_sizes, wanted);
+            assert_eq!(got, merged);
         }
     }
 
     #[test]
     fn broadcasting_follows_onnx() {
-        let view = View::row_major(BufferId(0), DType::F32, &[3, 1]);
-        assert_eq!(view.broadcast(&[2, 3, 4]).unwrap().strides, [0, 1, 0]);
-        assert!(view.broadcast(&[2, 2, 4]).is_err());
-        assert!(view.broadcast(&[4]).is_err());
-        assert!(View::row_major(BufferId(0), DType::F32, &[1]).broadcast(&[0]).unwrap().is_empty());
+        let view = View::row_major(BufferId(0), DType::F32, &sizes(&[3, 1]));
+        assert_eq!(view.broadcast(&sizes(&[2, 3, 4])).unwrap().strides, [0, 1, 0]);
+        assert!(view.broadcast(&sizes(&[2, 2, 4])).is_err());
+        assert!(view.broadcast(&sizes(&[4])).is_err());
+        assert!(View::row_major(BufferId(0), DType::F32, &sizes(&[1])).broadcast(&sizes(&[0])).unwrap().is_empty());
         assert!(view.permuted(&[1, 0]).is_row_major());
     }
 }

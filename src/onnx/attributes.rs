@@ -2,78 +2,120 @@
 
 use std::collections::BTreeMap;
 
-use rten_onnx::onnx::{AttributeProto, AttributeType};
-
+use super::proto::{AttributeProto, AttributeType, GraphProto};
 use super::tensor::Decoder;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Attr;
 use crate::tensor::Tensor;
 
-/// Decodes a node's attributes.
-pub(super) fn decode(attributes: Vec<AttributeProto>, decoder: &mut Decoder<'_>) -> Result<BTreeMap<String, Attr>> {
+/// An attribute on its way.
+pub(super) enum Decoded<'p> {
+    /// What it stands for.
+    Attr(Attr),
+    /// Graphs, which are built where the names around them are known.
+    Graph(&'p GraphProto),
+    Graphs(&'p [GraphProto]),
+    /// The function's attribute of that name.
+    Reference(&'p str),
+}
+
+/// Decodes a node's attributes, by name.
+pub(super) fn decode<'p>(
+    attributes: &'p [AttributeProto],
+    decoder: &mut Decoder<'_>,
+) -> Result<BTreeMap<&'p str, Decoded<'p>>> {
     let mut attrs = BTreeMap::new();
-    for mut proto in attributes {
-        let name = proto.name.take().filter(|name| !name.is_empty());
+    for proto in attributes {
+        let name = proto.name.as_deref().filter(|name| !name.is_empty());
         let name = name.ok_or_else(|| Error::invalid_model("an attribute without a name"))?;
         let attr = decode_one(proto, decoder)
             .map_err(|error| Error::new(error.kind(), format!("attribute '{name}': {}", error.message())))?;
-        if attrs.insert(name.clone(), attr).is_some() {
+        if attrs.insert(name, attr).is_some() {
             return Err(Error::invalid_model(format!("attribute '{name}' is given twice")));
         }
     }
     Ok(attrs)
 }
 
-fn decode_one(proto: AttributeProto, decoder: &mut Decoder<'_>) -> Result<Attr> {
-    let stated = proto.r#type.filter(|&t| t != AttributeType::UNDEFINED);
+fn decode_one<'p>(proto: &'p AttributeProto, decoder: &mut Decoder<'_>) -> Result<Decoded<'p>> {
+    if let Some(reference) = proto.ref_attr_name.as_deref().filter(|name| !name.is_empty()) {
+        return Ok(Decoded::Reference(reference));
+    }
     let missing = || Error::invalid_model("has no value of its type");
-    Ok(match stated.unwrap_or_else(|| guess(&proto)) {
+    let text =
+        |bytes: &[u8]| String::from_utf8(bytes.to_vec()).map_err(|_| Error::invalid_model("is not text of UTF-8"));
+    let code = proto.r#type.unwrap_or_default();
+    let stated = AttributeType::try_from(code).map_err(|_| Error::unsupported(format!("type {code} is unknown")))?;
+    let attr = match if stated == AttributeType::Undefined { guess(proto) } else { stated } {
         // proto3 writers leave zero values out.
-        AttributeType::INT => Attr::Int(proto.i.unwrap_or(0)),
-        AttributeType::FLOAT => Attr::Float(proto.f.unwrap_or(0.0)),
-        AttributeType::STRING => Attr::Str(proto.s.unwrap_or_default()),
-        AttributeType::TENSOR => Attr::Tensor(decoder.decode(proto.t.ok_or_else(missing)?)?),
-        AttributeType::GRAPH => Attr::Subgraph,
-        AttributeType::INTS => Attr::Ints(proto.ints),
-        AttributeType::FLOATS => Attr::Floats(proto.floats),
-        AttributeType::STRINGS => Attr::Strs(proto.strings),
-        other => return Err(Error::unsupported(format!("attribute type {} is not supported", other.0))),
-    })
+        AttributeType::Int => Attr::Int(proto.i.unwrap_or(0)),
+        AttributeType::Float => Attr::Float(proto.f.unwrap_or(0.0)),
+        AttributeType::String => Attr::Str(text(proto.s.as_deref().unwrap_or_default())?),
+        AttributeType::Tensor => match decoder.shared(proto.t.as_deref().ok_or_else(missing)?) {
+            Ok(tensor) => Attr::Tensor(tensor),
+            Err(error) if error.kind() == ErrorKind::Unsupported => Attr::Unsupported(error.message().to_owned()),
+            Err(error) => return Err(error),
+        },
+        AttributeType::Graph => return Ok(Decoded::Graph(proto.g.as_deref().ok_or_else(missing)?)),
+        AttributeType::Graphs => return Ok(Decoded::Graphs(&proto.graphs)),
+        AttributeType::Ints => Attr::Ints(proto.ints.clone()),
+        AttributeType::Floats => Attr::Floats(proto.floats.clone()),
+        AttributeType::Strings => Attr::Strs(proto.strings.iter().map(|s| text(s)).collect::<Result<_>>()?),
+        AttributeType::Undefined
+        | AttributeType::Tensors
+        | AttributeType::SparseTensor
+        | AttributeType::SparseTensors
+        | AttributeType::TypeProto
+        | AttributeType::TypeProtos => Attr::Unsupported(format!("{} is not supported", kind(stated))),
+    };
+    Ok(Decoded::Attr(attr))
+}
+
+fn kind(stated: AttributeType) -> &'static str {
+    match stated {
+        AttributeType::Tensors => "a list of tensors",
+        AttributeType::SparseTensor => "a sparse tensor",
+        AttributeType::SparseTensors => "a list of sparse tensors",
+        AttributeType::TypeProto => "a type",
+        AttributeType::TypeProtos => "a list of types",
+        _ => "this attribute's type",
+    }
 }
 
 /// The type of an attribute of the first IR version, which did not state it.
 fn guess(proto: &AttributeProto) -> AttributeType {
     if proto.i.is_some() {
-        AttributeType::INT
+        AttributeType::Int
     } else if proto.f.is_some() {
-        AttributeType::FLOAT
+        AttributeType::Float
     } else if proto.s.is_some() {
-        AttributeType::STRING
+        AttributeType::String
     } else if proto.t.is_some() {
-        AttributeType::TENSOR
+        AttributeType::Tensor
     } else if proto.g.is_some() {
-        AttributeType::GRAPH
+        AttributeType::Graph
     } else if !proto.floats.is_empty() {
-        AttributeType::FLOATS
+        AttributeType::Floats
     } else if !proto.strings.is_empty() {
-        AttributeType::STRINGS
+        AttributeType::Strings
     } else {
-        AttributeType::INTS
+        AttributeType::Ints
     }
 }
 
-/// The value of a `Constant` node.
-pub(super) fn constant(attrs: &BTreeMap<String, Attr>) -> Result<Tensor> {
+/// The value of a `Constant` node, or why it has none here.
+pub(super) fn constant(attrs: &BTreeMap<String, Attr>) -> Result<Result<Tensor, String>> {
     let mut given = attrs.iter();
     let (Some((name, attr)), None) = (given.next(), given.next()) else {
         return Err(Error::invalid_model("a Constant has exactly one attribute"));
     };
-    match (name.as_str(), attr) {
-        ("value", Attr::Tensor(tensor)) => Ok(tensor.clone()),
-        ("value_int", Attr::Int(value)) => Tensor::new([], vec![*value]),
-        ("value_float", Attr::Float(value)) => Tensor::new([], vec![*value]),
-        ("value_ints", Attr::Ints(values)) => Tensor::new([values.len()], values.clone()),
-        ("value_floats", Attr::Floats(values)) => Tensor::new([values.len()], values.clone()),
-        _ => Err(Error::unsupported(format!("a Constant of '{name}' is not supported"))),
-    }
+    Ok(Ok(match (name.as_str(), attr) {
+        ("value", Attr::Tensor(tensor)) => tensor.clone(),
+        ("value_int", Attr::Int(value)) => Tensor::new([], vec![*value])?,
+        ("value_float", Attr::Float(value)) => Tensor::new([], vec![*value])?,
+        ("value_ints", Attr::Ints(values)) => Tensor::new([values.len()], values.clone())?,
+        ("value_floats", Attr::Floats(values)) => Tensor::new([values.len()], values.clone())?,
+        (_, Attr::Unsupported(why)) => return Ok(Err(why.clone())),
+        _ => return Ok(Err(format!("a Constant of '{name}' is not supported"))),
+    }))
 }

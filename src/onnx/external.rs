@@ -5,8 +5,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 
-use rten_onnx::onnx::TensorProto;
-
+use super::proto::TensorProto;
 use crate::error::{Error, Result};
 
 /// The entries of `TensorProto.external_data`.

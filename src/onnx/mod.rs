@@ -1,34 +1,45 @@
 //! ONNX files: bytes and external data → [`Graph`].
 //!
-//! rten-onnx decodes the messages. Before it sees a file, `scan` has checked every length, varint and nesting depth of
-//! the fields that it decodes, so that no file can make it hang, overflow or allocate more than the file's size warrants.
-//! What a file may say wrongly after that is checked here, and every failure is an [`Error`] with the file and the node or
-//! tensor concerned.
+//! [`proto`] has the messages, which prost decodes after `scan` has bounded their number. `body`, `function` and `scope` turn
+//! them into a graph: names become values, calls of model-local functions become the nodes of their bodies, subgraphs become graphs
+//! within their node. What no output needs is left out before anything is decoded or refused. What a file may say wrongly of
+//! the rest is checked here, and every failure is an [`Error`] with the file and the node or tensor concerned.
 //!
-//! Supported are IR versions 3 to 13 and opsets 7 to 23 of ONNX's own domain.
+//! Supported are IR versions 3 to 14 and opsets 7 to 28 of ONNX's own domain.
 
 use std::fs::File;
-use std::io::{BufReader, Cursor, Seek};
 use std::path::Path;
 
-use rten_onnx::onnx::ModelProto;
+use prost::Message as _;
 
+use self::file::FileBuf;
+use self::proto::ModelProto;
 use crate::error::{Error, Result};
 use crate::graph::Graph;
 
 mod attributes;
+mod body;
 mod external;
+mod file;
+mod function;
+mod live;
 mod model;
+pub mod proto;
 mod scan;
+mod scope;
 mod sort;
 pub mod synthetic;
 mod tensor;
+mod types;
 
 /// The opset versions of ONNX's own domain that are supported.
-pub const OPSETS: std::ops::RangeInclusive<i64> = 7..=23;
+pub const OPSETS: std::ops::RangeInclusive<i64> = 7..=28;
 
 /// The IR versions that are supported.
-pub const IR_VERSIONS: std::ops::RangeInclusive<i64> = 3..=13;
+pub const IR_VERSIONS: std::ops::RangeInclusive<i64> = 3..=14;
+
+/// Bytes of a file at most; protobuf's own limit for a message.
+const MAX_FILE: usize = i32::MAX as usize;
 
 /// How a model is loaded.
 #[derive(Clone, Debug)]
@@ -60,17 +71,23 @@ pub fn load(path: impl AsRef<Path>, options: &LoadOptions) -> Result<Graph> {
 fn load_file(path: &Path, options: &LoadOptions) -> Result<Graph> {
     let _span = tracing::debug_span!("parse", path = %path.display()).entered();
     let io = |error: std::io::Error| Error::io(&error, path);
-    let mut file = File::open(path).map_err(io)?;
+    let file = File::open(path).map_err(io)?;
     let metadata = file.metadata().map_err(io)?;
     if !metadata.is_file() {
         return Err(Error::new(crate::error::ErrorKind::Io, "not a regular file"));
     }
-    let scan = scan::scan(&mut BufReader::new(&file), metadata.len())?;
-    file.rewind().map_err(io)?;
-    let model = ModelProto::parse_file(file).map_err(|error| Error::invalid_model(error.to_string()))?;
+    let len = usize::try_from(metadata.len()).ok().filter(|&len| len <= MAX_FILE);
+    let len = len.ok_or_else(|| Error::invalid_model("the file is larger than the 2 GiB that protobuf allows"))?;
+    let mut buf = FileBuf::new(&file, len).map_err(io)?;
+    let scanned = scan::scan(&mut buf);
+    buf.error().map_or(Ok(()), |error| Err(io(error)))?;
+    scanned?;
+    let mut buf = FileBuf::new(&file, len).map_err(io)?;
+    let model = ModelProto::decode(&mut buf);
+    buf.error().map_or(Ok(()), |error| Err(io(error)))?;
     // A bare file name has the empty path as its parent.
     let folder = path.parent().map(|p| if p.as_os_str().is_empty() { Path::new(".") } else { p });
-    model::build(model, &scan, folder, options)
+    model::build(model.map_err(damaged)?, folder, options)
 }
 
 /// Parses a model from memory. `folder` is where its external data lies; without it external data is an error.
@@ -78,7 +95,10 @@ fn load_file(path: &Path, options: &LoadOptions) -> Result<Graph> {
 /// # Errors
 /// As [`load`].
 pub fn parse(bytes: &[u8], folder: Option<&Path>, options: &LoadOptions) -> Result<Graph> {
-    let scan = scan::scan(&mut Cursor::new(bytes), bytes.len() as u64)?;
-    let model = ModelProto::parse_buf(bytes).map_err(|error| Error::invalid_model(error.to_string()))?;
-    model::build(model, &scan, folder, options)
+    scan::scan(&mut &bytes[..])?;
+    model::build(ModelProto::decode(bytes).map_err(damaged)?, folder, options)
+}
+
+fn damaged(error: prost::DecodeError) -> Error {
+    Error::invalid_model(format!("not a valid ONNX file: {error}"))
 }

@@ -1,12 +1,13 @@
 //! `TensorProto` → [`Tensor`], from every place where ONNX lets its elements be.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use half::f16;
-use rten_onnx::onnx::{DataLocation, DataType, TensorProto};
 
 use super::LoadOptions;
 use super::external::{Location, Reader};
+use super::proto::{DataType, TensorProto};
 use super::synthetic::Generator;
 use crate::error::{Error, Result};
 use crate::tensor::{DType, Tensor, TensorData, checked_len};
@@ -19,20 +20,33 @@ pub(super) struct Decoder<'a> {
     reader: Reader<'a>,
     options: &'a LoadOptions,
     bytes: u64,
+    /// Tensors of messages that a function's calls share, by the message's address.
+    shared: HashMap<*const TensorProto, Tensor>,
 }
 
 /// The element type of that number, or an error that names it.
-pub(super) fn element_type(data_type: Option<DataType>) -> Result<DType> {
-    let data_type = data_type.unwrap_or(DataType(0));
-    DType::from_onnx(data_type.0).ok_or_else(|| match data_type.name() {
-        Some(name) => Error::unsupported(format!("element type {name} is not supported")),
-        None => Error::invalid_model(format!("element type {} is unknown", data_type.0)),
+pub(super) fn element_type(data_type: Option<i32>) -> Result<DType> {
+    let code = data_type.unwrap_or(0);
+    DType::from_onnx(code).ok_or_else(|| match DataType::try_from(code) {
+        Ok(DataType::Undefined) => Error::invalid_model("no element type is stated"),
+        Ok(known) => Error::unsupported(format!("element type {} is not supported", known.name())),
+        Err(_) => Error::invalid_model(format!("element type {code} is unknown")),
     })
 }
 
 impl<'a> Decoder<'a> {
     pub(super) fn new(folder: Option<&'a Path>, options: &'a LoadOptions) -> Self {
-        Decoder { reader: Reader::new(folder), options, bytes: 0 }
+        Decoder { reader: Reader::new(folder), options, bytes: 0, shared: HashMap::new() }
+    }
+
+    /// Decodes a message that stays where it is, once however often it is asked for.
+    pub(super) fn shared(&mut self, proto: &TensorProto) -> Result<Tensor> {
+        if let Some(tensor) = self.shared.get(&std::ptr::from_ref(proto)) {
+            return Ok(tensor.clone());
+        }
+        let tensor = self.decode(proto.clone())?;
+        self.shared.insert(proto, tensor.clone());
+        Ok(tensor)
     }
 
     /// Decodes `proto`; an error names it by its own name.
@@ -64,9 +78,9 @@ impl<'a> Decoder<'a> {
         }
         let len = bytes / dtype.size();
         let data = match proto.data_location {
-            Some(DataLocation::EXTERNAL) => self.external(&proto, dtype, len)?,
-            None | Some(DataLocation::DEFAULT) => inline(proto, dtype, len)?,
-            Some(other) => return Err(Error::invalid_model(format!("data location {} is unknown", other.0))),
+            Some(1) => self.external(&proto, dtype, len)?,
+            None | Some(0) => inline(proto, dtype, len)?,
+            Some(other) => return Err(Error::invalid_model(format!("data location {other} is unknown"))),
         };
         if data.len() != len {
             return Err(Error::invalid_model(format!(
@@ -99,9 +113,8 @@ fn from_bytes(dtype: DType, bytes: &[u8]) -> Result<TensorData> {
 }
 
 fn inline(proto: TensorProto, dtype: DType, len: usize) -> Result<TensorData> {
-    let TensorProto { float_data, int32_data, int64_data, double_data, raw_data, .. } = proto;
+    let TensorProto { float_data, int32_data, int64_data, double_data, uint64_data, raw_data, .. } = proto;
     if let Some(raw) = raw_data {
-        let raw = raw.into_inner();
         if raw.len() != len * dtype.size() {
             return Err(Error::invalid_model(format!("raw data of {} bytes for {len} elements of {dtype}", raw.len())));
         }
@@ -127,11 +140,12 @@ fn inline(proto: TensorProto, dtype: DType, len: usize) -> Result<TensorData> {
         DType::U16 => TensorData::U16(narrow!(u16)),
         DType::F16 => TensorData::F16(narrow!(u16).into_iter().map(f16::from_bits).collect()),
         DType::Bool => TensorData::Bool(int32_data.iter().map(|&v| v != 0).collect()),
-        DType::U32 | DType::U64 if len == 0 => TensorData::zeros(dtype, 0),
-        DType::U32 | DType::U64 => {
-            return Err(Error::unsupported(format!(
-                "{dtype} elements outside raw_data (uint64_data) are not supported"
-            )));
-        }
+        DType::U64 => TensorData::U64(uint64_data),
+        DType::U32 => TensorData::U32(
+            uint64_data
+                .iter()
+                .map(|&v| u32::try_from(v).map_err(|_| Error::invalid_model(format!("{v} does not fit {dtype}"))))
+                .collect::<Result<Vec<u32>>>()?,
+        ),
     })
 }

@@ -1,18 +1,14 @@
 //! Scaled dot-product attention, as the rewrite of its decomposed form gives it.
 
-use bytemuck::{Pod, Zeroable};
-
 use crate::error::{Error, Result};
 use crate::graph::Node;
 use crate::lower::repr::heap_bytes;
-use crate::lower::{BufferId, DeviceClass, Emit, Lowering, View, collapse, word, words};
-use crate::lower::{Cost, row_major};
-use crate::tensor::{DType, checked_len};
+use crate::lower::{BufferId, DeviceClass, Emit, Fact, Lowering, View, Work, bits, collapse, params, row_major, words};
+use crate::size::Size;
+use crate::tensor::DType;
 
 use super::matmul::matmul_shape;
 use super::{Entry, Operator, given};
-use crate::lower::Fact;
-use crate::lower::grid::linear_grid;
 
 pub(super) const TABLE: &[Entry] = &[("fascine", "Attention", &Attention)];
 
@@ -23,72 +19,8 @@ const BATCH_DIMS: usize = 4;
 /// `nan_to_zero` (rows of which no key is left are 0, not NaN).
 struct Attention;
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    scale: f32,
-    groups: u32,
-    rows: u32,
-    keys: u32,
-    depth: u32,
-    columns: u32,
-    q_offset: u32,
-    q_row: u32,
-    q_depth: u32,
-    k_offset: u32,
-    k_key: u32,
-    k_depth: u32,
-    v_offset: u32,
-    v_key: u32,
-    v_column: u32,
-    mask_offset: u32,
-    mask_row: u32,
-    mask_key: u32,
-    output_row: u32,
-    pad: u32,
-    batch: [u32; 4],
-    q_batch: [u32; 4],
-    k_batch: [u32; 4],
-    v_batch: [u32; 4],
-    mask_batch: [u32; 4],
-    output_batch: [u32; 4],
-}
-
-#[cfg(test)]
-pub(super) const LAYOUTS: &[crate::ops::params::Layout] = &[
-    crate::ops::params::layout!("attention", Params: scale, groups, rows, keys, depth, columns, q_offset, q_row, q_depth, k_offset, k_key, k_depth, v_offset, v_key, v_column, mask_offset, mask_row, mask_key, output_row, pad, batch, q_batch, k_batch, v_batch, mask_batch, output_batch),
-    crate::ops::params::layout!("attention_lanes", LanesParams: scale, groups, rows, keys, depth, columns, q_offset, q_row, k_offset, k_key, v_offset, v_key, mask_offset, mask_row, mask_key, output_row, batch, q_batch, k_batch, v_batch, mask_batch, output_batch),
-];
-
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct LanesParams {
-    scale: f32,
-    groups: u32,
-    rows: u32,
-    keys: u32,
-    depth: u32,
-    columns: u32,
-    q_offset: u32,
-    q_row: u32,
-    k_offset: u32,
-    k_key: u32,
-    v_offset: u32,
-    v_key: u32,
-    mask_offset: u32,
-    mask_row: u32,
-    mask_key: u32,
-    output_row: u32,
-    batch: [u32; 4],
-    q_batch: [u32; 4],
-    k_batch: [u32; 4],
-    v_batch: [u32; 4],
-    mask_batch: [u32; 4],
-    output_batch: [u32; 4],
-}
-
 /// The shape with its last two dimensions swapped.
-fn swapped(shape: &[usize]) -> Vec<usize> {
+fn swapped(shape: &[Size]) -> Vec<Size> {
     let mut shape = shape.to_vec();
     let rank = shape.len();
     if rank >= 2 {
@@ -115,7 +47,7 @@ impl Operator for Attention {
         super::only_f32(inputs)
     }
 
-    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<usize>>> {
+    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         let (q, k, v) = (given(inputs, 0)?, given(inputs, 1)?, given(inputs, 2)?);
         if [q, k, v].iter().any(|fact| fact.shape.len() < 2) {
             return Err(Error::shape("attention needs matrices"));
@@ -123,7 +55,7 @@ impl Operator for Attention {
         let k = if k_transposed(node)? { k.shape.clone() } else { swapped(&k.shape) };
         let scores = matmul_shape(&q.shape, &k)?;
         if let Some(mask) = inputs.get(3).copied().flatten()
-            && super::broadcast::broadcast_shapes([mask.shape.as_slice(), &scores])? != scores
+            && !same(&super::broadcast::broadcast_shapes([mask.shape.as_slice(), &scores])?, &scores)
         {
             return Err(Error::shape(format!("the mask {:?} does not broadcast to {scores:?}", mask.shape)));
         }
@@ -132,7 +64,7 @@ impl Operator for Attention {
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let shape = cx.output_fact(0).shape.clone();
-        if checked_len(&shape) == Some(0) {
+        if cx.output_fact(0).is_empty() {
             cx.output(0);
             return Ok(());
         }
@@ -154,7 +86,7 @@ impl Operator for Attention {
 
 /// The output with its rows outside the last batch dimension, `[.., rows, heads, columns]`: models swap the two next, and
 /// then need no copy.
-fn output(cx: &mut Lowering<'_>, shape: &[usize]) -> Result<View> {
+fn output(cx: &mut Lowering<'_>, shape: &[Size]) -> Result<View> {
     let rank = shape.len();
     if rank < 3 {
         return Ok(cx.output(0));
@@ -163,7 +95,7 @@ fn output(cx: &mut Lowering<'_>, shape: &[usize]) -> Result<View> {
     lies.swap(rank - 3, rank - 2);
     let mut strides = row_major(&lies);
     strides.swap(rank - 3, rank - 2);
-    let buffer = cx.scratch(heap_bytes(shape)?);
+    let buffer = cx.scratch(heap_bytes(DType::F32, shape)?);
     let view = View { strides, ..View::row_major(buffer, DType::F32, shape) };
     cx.alias(0, view.clone());
     Ok(view)
@@ -173,18 +105,18 @@ fn output(cx: &mut Lowering<'_>, shape: &[usize]) -> Result<View> {
 struct Problem {
     views: [View; 4],
     has_mask: bool,
-    batch: Vec<usize>,
+    batch: Vec<Size>,
     /// Of the four views and the output.
-    strides: Vec<Vec<usize>>,
-    sizes: [usize; 4],
-    output_row: usize,
+    strides: Vec<Vec<Size>>,
+    sizes: [Size; 4],
+    output_row: Size,
 }
 
 impl Problem {
-    fn new(shape: &[usize], [q, k, v]: [View; 3], mask: Option<View>, output: &View) -> Result<Problem> {
+    fn new(shape: &[Size], [q, k, v]: [View; 3], mask: Option<View>, output: &View) -> Result<Problem> {
         let rank = shape.len();
         let batch = &shape[..rank - 2];
-        let wide = |view: &View, last: &[usize]| view.broadcast(&[batch, last].concat());
+        let wide = |view: &View, last: &[Size]| view.broadcast(&[batch, last].concat());
         let matrix = |view: &View| [view.shape[view.shape.len() - 2], view.shape[view.shape.len() - 1]];
         let [rows, depth] = matrix(&q);
         let [keys, columns] = matrix(&v);
@@ -192,40 +124,37 @@ impl Problem {
         let mask = match &mask {
             Some(mask) => wide(mask, &[rows, keys])?,
             // Any buffer: it is not read.
-            None => View { strides: vec![0; rank], ..wide(&q, &[rows, depth])? },
+            None => View { strides: vec![Size::ZERO; rank], ..wide(&q, &[rows, depth])? },
         };
         let views = [wide(&q, &[rows, depth])?, wide(&k, &[keys, depth])?, wide(&v, &[keys, columns])?, mask];
-        let lists: Vec<&[usize]> = views.iter().chain([output]).map(|view| &view.strides[..rank - 2]).collect();
+        let lists: Vec<&[Size]> = views.iter().chain([output]).map(|view| &view.strides[..rank - 2]).collect();
         let (batch, strides) = collapse(batch, &lists);
         let output_row = output.strides[rank - 2];
         Ok(Problem { views, has_mask, batch, strides, sizes: [rows, keys, depth, columns], output_row })
     }
 
     /// The same on row-major copies with every batch dimension expanded.
-    fn materialised(self, cx: &mut Lowering<'_>, shape: &[usize], output: &View) -> Result<Problem> {
+    fn materialised(self, cx: &mut Lowering<'_>, shape: &[Size], output: &View) -> Result<Problem> {
         let [q, k, v, mask] = self.views;
         let views = [cx.materialise(&q)?, cx.materialise(&k)?, cx.materialise(&v)?];
         let mask = self.has_mask.then(|| cx.materialise(&mask)).transpose()?;
         Problem::new(shape, views, mask, output)
     }
 
-    fn cost(&self) -> Cost {
+    fn cost(&self) -> Work {
         let [rows, keys, depth, columns] = self.sizes;
-        let batches: usize = self.batch.iter().product();
+        let batches: Size = self.batch.iter().product();
         let scores = rows * keys;
         let elements = rows * depth + keys * (depth + columns) + rows * columns + scores * usize::from(self.has_mask);
-        Cost {
-            flops: (batches * scores) as u64 * (2 * (depth + columns) + 12) as u64,
-            bytes: 4 * (batches * elements) as u64,
-        }
+        Work { flops: batches * scores * ((depth + columns) * 2 + 12), bytes: batches * elements * 4 }
     }
 
     fn emit(self, cx: &mut Lowering<'_>, output: BufferId) -> Result<()> {
         let [rows, keys, depth, columns] = self.sizes;
-        let batches: usize = self.batch.iter().product();
-        let scale = cx.node().float("scale", 1.0)?;
+        let batches: Size = self.batch.iter().product();
+        let scale = bits(cx.node().float("scale", 1.0)?);
         // A product over no keys is 0.
-        let nan_to_zero = keys == 0 || cx.node().int("nan_to_zero", 0)? != 0;
+        let nan_to_zero = keys.is_zero() || cx.node().int("nan_to_zero", 0)? != 0;
         let flag = |flag| f64::from(u8::from(flag));
         let constants = [("MASK", flag(self.has_mask)), ("NAN_TO_ZERO", flag(nan_to_zero))];
         let operands = [self.views[0].buffer, self.views[1].buffer, self.views[2].buffer, self.views[3].buffer, output];
@@ -235,91 +164,59 @@ impl Problem {
         };
         let [[q_row, q_depth], [k_key, k_depth], [v_key, v_column], [mask_row, mask_key]] =
             [0, 1, 2, 3].map(|i| last(&self.views[i]));
-        let offset = |i: usize| self.views[i].offset;
+        let [q_offset, k_offset, v_offset, mask_offset] = [0, 1, 2, 3].map(|i| self.views[i].offset);
         let lanes = cx.target().class == DeviceClass::Cpu && cx.target().subgroup_size == 8 && self.in_fours();
+        // The kernel with lanes counts in vectors of four, but for the mask.
         let unit = if lanes { 4 } else { 1 };
-        let batch = words::<4>(&self.batch, 1)?;
-        let mut distances = [[0; 4]; 5];
+        let mut distances = [[Size::ZERO; 4]; 5];
         for (i, strides) in self.strides.iter().enumerate() {
             let unit = if i == 3 { 1 } else { unit };
-            let strides: Vec<usize> = strides.iter().map(|stride| stride / unit).collect();
+            let strides: Vec<Size> = strides.iter().map(|&stride| stride / unit).collect();
             distances[i] = words::<4>(&strides, 0)?;
         }
         let [q_batch, k_batch, v_batch, mask_batch, output_batch] = distances;
-        let cost = self.cost();
-        if lanes {
-            let groups = batches * rows.div_ceil(8) * columns.div_ceil(32);
-            let params = LanesParams {
-                scale,
-                groups: word(groups)?,
-                rows: word(rows)?,
-                keys: word(keys)?,
-                depth: word(depth / 4)?,
-                columns: word(columns / 4)?,
-                q_offset: word(offset(0) / 4)?,
-                q_row: word(q_row / 4)?,
-                k_offset: word(offset(1) / 4)?,
-                k_key: word(k_key / 4)?,
-                v_offset: word(offset(2) / 4)?,
-                v_key: word(v_key / 4)?,
-                mask_offset: word(offset(3))?,
-                mask_row: word(mask_row)?,
-                mask_key: word(mask_key)?,
-                output_row: word(self.output_row / 4)?,
-                batch,
-                q_batch,
-                k_batch,
-                v_batch,
-                mask_batch,
-                output_batch,
-            };
-            let (grid, params) = (linear_grid(groups.div_ceil(8) as u64)?, bytemuck::bytes_of(&params));
-            return cx.emit(Emit {
-                kernel: "attention_lanes",
-                constants: &constants,
-                grid,
-                operands: &operands,
-                params,
-                cost,
-            });
-        }
-        let groups = batches * rows.div_ceil(4) * columns.div_ceil(64);
-        let params = Params {
-            scale,
-            groups: word(groups)?,
-            rows: word(rows)?,
-            keys: word(keys)?,
-            depth: word(depth)?,
-            columns: word(columns)?,
-            q_offset: word(offset(0))?,
-            q_row: word(q_row)?,
-            q_depth: word(q_depth)?,
-            k_offset: word(offset(1))?,
-            k_key: word(k_key)?,
-            k_depth: word(k_depth)?,
-            v_offset: word(offset(2))?,
-            v_key: word(v_key)?,
-            v_column: word(v_column)?,
-            mask_offset: word(offset(3))?,
-            mask_row: word(mask_row)?,
-            mask_key: word(mask_key)?,
-            output_row: word(self.output_row)?,
-            pad: 0,
-            batch,
-            q_batch,
-            k_batch,
-            v_batch,
-            mask_batch,
-            output_batch,
+        let batch = words::<4>(&self.batch, 1)?;
+        let lists: [(&str, &[Size]); 6] = [
+            ("batch", &batch),
+            ("q_batch", &q_batch),
+            ("k_batch", &k_batch),
+            ("v_batch", &v_batch),
+            ("mask_batch", &mask_batch),
+            ("output_batch", &output_batch),
+        ];
+        let (row_tile, column_tile) = if lanes { (8, 32) } else { (4, 64) };
+        let tiles = batches * rows.div_ceil(row_tile) * columns.div_ceil(column_tile);
+        let numbers = [
+            ("scale", scale),
+            ("groups", tiles),
+            ("rows", rows),
+            ("keys", keys),
+            ("depth", depth / unit),
+            ("columns", columns / unit),
+            ("q_offset", q_offset / unit),
+            ("q_row", q_row / unit),
+            ("k_offset", k_offset / unit),
+            ("k_key", k_key / unit),
+            ("v_offset", v_offset / unit),
+            ("v_key", v_key / unit),
+            ("mask_offset", mask_offset),
+            ("mask_row", mask_row),
+            ("mask_key", mask_key),
+            ("output_row", self.output_row / unit),
+        ];
+        let (kernel, groups, params) = if lanes {
+            ("attention_lanes", tiles.div_ceil(8), params("attention_lanes", &numbers, &lists)?)
+        } else {
+            let inner = [("q_depth", q_depth), ("k_depth", k_depth), ("v_column", v_column)];
+            ("attention", tiles, params("attention", &[&numbers[..], &inner].concat(), &lists)?)
         };
-        let (grid, params) = (linear_grid(groups as u64)?, bytemuck::bytes_of(&params));
-        cx.emit(Emit { kernel: "attention", constants: &constants, grid, operands: &operands, params, cost })
+        cx.emit(Emit { kernel, constants: &constants, groups, operands: &operands, params, cost: self.cost() })
     }
 
-    /// Whether queries, keys, values and output lie in whole vec4 along their last dimension.
+    /// Whether everything lies in vectors of four.
     fn in_fours(&self) -> bool {
         let [rows, keys, depth, columns] = self.sizes;
-        let fours = |values: &[usize]| values.iter().all(|v| v.is_multiple_of(4));
+        let fours = |values: &[Size]| values.iter().all(|v| v.is_multiple_of(4));
         fours(&[depth, columns, self.output_row])
             && keys > 0
             && (self.views[..3].iter().zip([rows, keys, keys])).all(|(view, outer)| {
@@ -330,4 +227,9 @@ impl Problem {
             })
             && [0, 1, 2, 4].iter().all(|&i| fours(&self.strides[i]))
     }
+}
+
+/// Whether two shapes are the same.
+fn same(a: &[Size], b: &[Size]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a == b)
 }

@@ -8,9 +8,9 @@ use super::elementwise::{emit_program, program_of};
 use super::{Entry, Operator};
 use crate::error::{Error, Result};
 use crate::graph::Node;
-use crate::lower::Fact;
 use crate::lower::repr::to_heap;
-use crate::lower::{Lowering, View};
+use crate::lower::{Fact, Lowering, View};
+use crate::size::Size;
 use crate::tensor::{DType, Tensor};
 
 pub(super) const OPERATORS: &[Entry] = &[("", "BatchNormalization", &BatchNorm)];
@@ -73,7 +73,7 @@ impl Operator for BatchNorm {
         Some(Box::new(UnaryOp))
     }
 
-    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<usize>>> {
+    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         let shape = &super::given(inputs, 0)?.shape;
         if shape.len() < 2 {
             return Err(Error::shape(format!("an input of shape {shape:?} has no channels")));
@@ -83,15 +83,15 @@ impl Operator for BatchNorm {
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let input = cx.view(0)?;
-        let channels = input.shape[1];
+        let channels = input.shape[1].pin();
         let statistics = [1, 2, 3, 4].map(|i| cx.constant(i));
         let (factor, summand) = factors(cx.node(), statistics, channels)?;
-        let mut strides = vec![0; input.shape.len()];
-        strides[1] = 1;
+        let mut strides = vec![Size::ZERO; input.shape.len()];
+        strides[1] = Size::ONE;
         let mut views = vec![input.clone()];
         for values in [factor, summand] {
             let buffer = cx.constant_bytes(to_heap(&Tensor::new([channels], values)?)?)?;
-            views.push(View { buffer, offset: 0, strides: strides.clone(), ..input.clone() });
+            views.push(View { buffer, offset: Size::ZERO, strides: strides.clone(), ..input.clone() });
         }
         let output = cx.output(0);
         emit_program(cx, &chain()?, &views, &output)

@@ -4,16 +4,14 @@ use rten_shape_inference::InferShapes;
 
 use crate::error::{Error, Result};
 use crate::graph::Node;
-use crate::lower::Cost;
-use crate::lower::params::by_name;
-use crate::lower::{BufferId, DeviceClass, Emit, Lowering, word};
-use crate::tensor::{DType, Tensor, checked_len};
+use crate::lower::grid::item_groups;
+use crate::lower::{BufferId, DeviceClass, Emit, Fact, Lowering, Work, params};
+use crate::size::Size;
+use crate::tensor::{DType, Tensor};
 
 use super::elementwise::Epilogue;
 use super::window::{self, Axis, Rounding, rows_and_columns, window_sizes};
 use super::{Entry, Operator};
-use crate::lower::Fact;
-use crate::lower::grid::{item_grid, linear_grid};
 
 /// The operators of this file.
 pub(super) const TABLE: &[Entry] = &[("", "Conv", &Conv), ("fascine", "Conv", &Conv)];
@@ -45,17 +43,19 @@ impl Operator for Conv {
         None
     }
 
-    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<usize>>> {
+    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         let shape = |i: usize| inputs.get(i).copied().flatten().map(|fact| fact.shape.as_slice());
         let (Some(input), Some(weight)) = (shape(0), shape(1)) else {
             return Err(Error::invalid_model("input or weight is missing"));
         };
         let geometry = Geometry::new(node, input, weight)?;
-        if shape(2).is_some_and(|bias| bias != [geometry.channels_out()]) {
+        if shape(2).is_some_and(|bias| bias.len() != 1 || bias[0] != geometry.channels_out()) {
             return Err(Error::shape(format!("the bias is not of shape [{}]", geometry.channels_out())));
         }
         let output = geometry.output_shape();
-        if shape(3).is_some_and(|residual| residual != output) {
+        if shape(3)
+            .is_some_and(|residual| residual.len() != output.len() || residual.iter().zip(&output).any(|(a, b)| a != b))
+        {
             return Err(Error::shape(format!("the residual is not of shape {output:?}")));
         }
         Ok(vec![output])
@@ -67,17 +67,17 @@ impl Operator for Conv {
             return Err(Error::invalid_model("input or weight is missing"));
         };
         let geometry = Geometry::new(cx.node(), &input, &weight)?;
-        if checked_len(&geometry.output_shape()) == Some(0) {
+        if geometry.output_shape().iter().any(|size| size.is_zero()) {
             cx.output(0);
             return Ok(());
         }
-        if geometry.group_in == 0 || geometry.rows.input == 0 || geometry.columns.input == 0 {
+        if geometry.group_in.is_zero() || geometry.rows.input.is_zero() || geometry.columns.input.is_zero() {
             return Err(Error::unsupported("a convolution without any input element"));
         }
         let input = cx.contiguous(0)?.buffer;
         let bias = match cx.input(2) {
             Some(_) => cx.contiguous(2)?.buffer,
-            None => cx.constant_bytes(vec![0; geometry.channels_out() * 4])?,
+            None => cx.constant_bytes(vec![0; geometry.channels_out().pin() * 4])?,
         };
         let residual = cx.input(3).is_some().then(|| cx.contiguous(3)).transpose()?.map(|view| view.buffer);
         let output = cx.output(0).buffer;
@@ -96,19 +96,19 @@ impl Operator for Conv {
 /// Sizes of a convolution.
 #[derive(Clone, Debug)]
 struct Geometry {
-    images: usize,
-    groups: usize,
+    images: Size,
+    groups: Size,
     /// Input channels of one group.
-    group_in: usize,
+    group_in: Size,
     /// Output channels of one group.
-    group_out: usize,
+    group_out: Size,
     spatial: Vec<Axis>,
     rows: Axis,
     columns: Axis,
 }
 
 impl Geometry {
-    fn new(node: &Node, input: &[usize], weight: &[usize]) -> Result<Self> {
+    fn new(node: &Node, input: &[Size], weight: &[Size]) -> Result<Self> {
         let wrong = |what: &str| Error::shape(format!("{what}: input {input:?}, weight {weight:?}"));
         let (&[images, channels_in, ref size @ ..], &[channels_out, group_in, ref kernel @ ..]) = (input, weight)
         else {
@@ -117,14 +117,14 @@ impl Geometry {
         if size.len() != kernel.len() {
             return Err(wrong("ranks differ"));
         }
-        if node.ints("kernel_shape")?.is_some_and(|k| k.iter().map(|&v| v as usize).ne(kernel.iter().copied())) {
+        if node.ints("kernel_shape")?.is_some_and(|k| k.iter().map(|&v| Size::from(v)).ne(kernel.iter().copied())) {
             return Err(wrong("attribute 'kernel_shape' contradicts the weight"));
         }
-        if kernel.contains(&0) {
+        if kernel.iter().any(|size| size.is_zero()) {
             return Err(wrong("a kernel without taps"));
         }
-        let groups = node.int("group", 1)? as usize;
-        if group_in.checked_mul(groups) != Some(channels_in) || !channels_out.is_multiple_of(groups) {
+        let groups = Size::from(node.int("group", 1)?);
+        if group_in * groups != channels_in || !channels_out.is_multiple_of(groups) {
             return Err(wrong(&format!("channels do not fit {groups} groups")));
         }
         let spatial = window::axes(node, size, kernel, Rounding::Floor)?;
@@ -132,49 +132,49 @@ impl Geometry {
         Ok(Geometry { images, groups, group_in, group_out: channels_out / groups, spatial, rows, columns })
     }
 
-    fn channels_out(&self) -> usize {
+    fn channels_out(&self) -> Size {
         self.groups * self.group_out
     }
 
-    fn output_shape(&self) -> Vec<usize> {
+    fn output_shape(&self) -> Vec<Size> {
         let mut shape = vec![self.images, self.channels_out()];
         shape.extend(self.spatial.iter().map(|axis| axis.output));
         shape
     }
 
-    fn pixels(&self) -> usize {
+    fn pixels(&self) -> Size {
         self.rows.output * self.columns.output
     }
 
     /// Products of one output element.
-    fn depth(&self) -> usize {
+    fn depth(&self) -> Size {
         self.group_in * self.rows.kernel * self.columns.kernel
     }
 
-    fn cost(&self, residual: bool) -> Cost {
-        let outputs = (self.images * self.channels_out() * self.pixels()) as u64;
-        let inputs = (self.images * self.groups * self.group_in * self.rows.input * self.columns.input) as u64;
-        let weights = (self.channels_out() * self.depth()) as u64;
-        Cost {
-            flops: 2 * outputs * self.depth() as u64,
-            bytes: 4 * (inputs + weights + outputs * (1 + u64::from(residual))),
+    fn cost(&self, residual: bool) -> Work {
+        let outputs = self.images * self.channels_out() * self.pixels();
+        let inputs = self.images * self.groups * self.group_in * self.rows.input * self.columns.input;
+        let weights = self.channels_out() * self.depth();
+        Work {
+            flops: outputs * self.depth() * 2,
+            bytes: (inputs + weights + outputs * (1 + usize::from(residual))) * 4,
         }
     }
 
     /// Whether a row's window of three taps can be loaded at once.
     fn has_window(&self) -> bool {
         let Axis { kernel, stride, dilation, .. } = self.columns;
-        (kernel, stride, dilation) == (3, 1, 1)
+        kernel == 3 && stride == 1 && dilation == 1
     }
 
     /// Whether each output reads one element of each channel, which is always there.
     fn is_single(&self) -> bool {
-        let one = |axis: &Axis| (axis.kernel, axis.begin, axis.end) == (1, 0, 0);
+        let one = |axis: &Axis| axis.kernel == 1 && axis.begin.is_zero() && axis.end.is_zero();
         one(&self.rows) && one(&self.columns)
     }
 
     /// Sizes and windows by the names that the kernels' parameters have.
-    fn window(&self) -> [(&'static str, usize); 12] {
+    fn window(&self) -> [(&'static str, Size); 12] {
         window_sizes(&self.rows, &self.columns)
     }
 }
@@ -196,26 +196,21 @@ impl Run {
         kernel: &'static str,
         weight: BufferId,
         variant: Option<(&str, f64)>,
-        grid: [u32; 3],
-        sizes: &[(&str, usize)],
+        groups: Size,
+        sizes: &[(&str, Size)],
     ) -> Result<()> {
         let kernel = self.epilogue.kernel(kernel)?;
-        let program = self.epilogue.words()?;
-        let mut words = Vec::new();
-        for &(name, size) in sizes.iter().chain(&self.geometry.window()) {
-            words.push((name, [word(size)?]));
-        }
-        let mut members: Vec<(&str, &[u32])> = words.iter().map(|(name, word)| (*name, word.as_slice())).collect();
-        members.push(("epilogue", &program));
-        let params = by_name(&kernel.name, &members)?;
+        let program: Vec<Size> = self.epilogue.words()?.into_iter().map(Size::from).collect();
+        let numbers = [sizes, &self.geometry.window()].concat();
+        let params = params(&kernel.name, &numbers, &[("epilogue", &program)])?;
         let mut constants = vec![("RESIDUAL", f64::from(u8::from(self.residual.is_some())))];
         constants.extend(variant);
         cx.emit(Emit {
             kernel: &kernel.name,
             constants: &constants,
-            grid,
+            groups,
             operands: &[self.input, weight, self.bias, self.residual.unwrap_or(self.bias), self.output],
-            params: bytemuck::cast_slice(&params),
+            params,
             cost: self.geometry.cost(self.residual.is_some()),
         })
     }
@@ -226,7 +221,7 @@ impl Run {
         let channels = groups * group_out;
         let items = images * channels * rows.output * columns.output.div_ceil(4);
         let window = ("WINDOW", f64::from(u8::from(self.geometry.has_window())));
-        let grid = item_grid(items as u64)?;
+        let grid = item_groups(items);
         self.emit(
             cx,
             "conv_depthwise",
@@ -241,7 +236,7 @@ impl Run {
         let g = &self.geometry;
         let weight = cx.packed(1, "conv_lanes", |weight| pack(weight, g))?;
         let pointwise = g.rows.is_pointwise() && g.columns.is_pointwise();
-        let mode = if pointwise && g.pixels().is_multiple_of(4) {
+        let mode: u32 = if pointwise && g.pixels().is_multiple_of(4) {
             1
         } else if g.has_window() && g.columns.output >= 4 {
             2
@@ -262,9 +257,9 @@ impl Run {
             ("channels_in", g.group_in),
             ("channels_out", g.group_out),
             ("pixel_blocks", blocks),
-            ("blocks_first", usize::from(blocks_first)),
+            ("blocks_first", Size::from(u8::from(blocks_first))),
         ];
-        let grid = linear_grid(tiles.div_ceil(8) as u64)?;
+        let grid = tiles.div_ceil(8);
         self.emit(cx, "conv_lanes", weight, Some(("MODE", f64::from(mode))), grid, &sizes)
     }
 
@@ -274,15 +269,15 @@ impl Run {
         let tiles = g.images * g.groups * g.group_out.div_ceil(32) * g.pixels().div_ceil(32);
         let sizes =
             [("images", g.images), ("groups", g.groups), ("channels_in", g.group_in), ("channels_out", g.group_out)];
-        self.emit(cx, "conv_tile", weight, None, linear_grid(tiles as u64)?, &sizes)
+        self.emit(cx, "conv_tile", weight, None, tiles, &sizes)
     }
 }
 
 /// Weights as `conv_lanes` reads them: [group][tile of 32][channel][ky][kx][32], filled up with the last channel.
 fn pack(weight: &Tensor, geometry: &Geometry) -> Result<Vec<u8>> {
-    let (depth, group_out) = (geometry.depth(), geometry.group_out);
+    let (depth, group_out, groups) = (geometry.depth().pin(), geometry.group_out.pin(), geometry.groups.pin());
     let from = weight.as_slice::<f32>()?;
-    let mut packed = Vec::with_capacity(geometry.groups * group_out.next_multiple_of(TILE) * depth);
+    let mut packed = Vec::with_capacity(groups * group_out.next_multiple_of(TILE) * depth);
     for group in from.chunks_exact(group_out * depth) {
         for tile in (0..group_out).step_by(TILE) {
             for at in 0..depth {

@@ -1,15 +1,12 @@
 //! Elementwise operators on integers that may fail: on i64, results may leave the 32 bits in which the device computes it, and
 //! divisors may be 0. They report that, so they run alone: a chain of steps (`elementwise/`) cannot.
 
-use bytemuck::{Pod, Zeroable};
-
 use crate::error::{ErrorKind, Result};
 use crate::graph::Node;
-use crate::lower::{Cost, collapse};
-use crate::lower::{Emit, Lowering, View, word, words};
+use crate::lower::grid::item_groups;
+use crate::lower::{Emit, Lowering, View, Work, collapse, params, words};
+use crate::size::Size;
 use crate::tensor::DType;
-
-use crate::lower::grid::item_grid;
 
 /// What the kernels report.
 pub(super) const OVERFLOW: &str = "a result leaves the range of 32 bits in which the device computes i64";
@@ -84,22 +81,6 @@ impl IntegerOp {
     }
 }
 
-#[cfg(test)]
-pub(super) const LAYOUTS: &[super::params::Layout] =
-    &[super::params::layout!("integer", Params: len, a_offset, b_offset, bits, size, a_stride, b_stride)];
-
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    len: u32,
-    a_offset: u32,
-    b_offset: u32,
-    bits: u32,
-    size: [u32; 8],
-    a_stride: [u32; 8],
-    b_stride: [u32; 8],
-}
-
 /// Emits the dispatch that computes `op` over views broadcast to `output`, which is the whole of a row-major buffer. Unary
 /// operators are given their operand twice.
 ///
@@ -108,19 +89,17 @@ struct Params {
 pub(super) fn emit_integer(cx: &mut Lowering<'_>, op: IntegerOp, a: &View, b: &View, output: &View) -> Result<()> {
     let (a, b) = (a.broadcast(&output.shape)?, b.broadcast(&output.shape)?);
     let len = output.len();
-    if len == 0 {
+    if len.is_zero() {
         return Ok(());
     }
     let (sizes, strides) = collapse(&output.shape, &[&a.strides, &b.strides]);
-    let params = Params {
-        len: word(len)?,
-        a_offset: word(a.offset)?,
-        b_offset: word(b.offset)?,
-        bits: if output.dtype == DType::I64 { 32 } else { output.dtype.size() as u32 * 8 },
-        size: words(&sizes, 1)?,
-        a_stride: words(&strides[0], 0)?,
-        b_stride: words(&strides[1], 0)?,
-    };
+    let lists: [(&str, &[Size]); 3] = [
+        ("size", &words::<8>(&sizes, 1)?),
+        ("a_stride", &words::<8>(&strides[0], 0)?),
+        ("b_stride", &words::<8>(&strides[1], 0)?),
+    ];
+    let bits = if output.dtype == DType::I64 { 32 } else { output.dtype.size() * 8 };
+    let numbers = [("len", len), ("a_offset", a.offset), ("b_offset", b.offset), ("bits", Size::from(bits))];
     let report = match op {
         IntegerOp::Div => cx.check(ErrorKind::Overflow, "a division by zero, or a quotient beyond 32 bits of i64"),
         op if op.only_divides() => cx.check(ErrorKind::Input, BY_ZERO),
@@ -129,9 +108,9 @@ pub(super) fn emit_integer(cx: &mut Lowering<'_>, op: IntegerOp, a: &View, b: &V
     cx.emit(Emit {
         kernel: "integer",
         constants: &[("OP", f64::from(op as u32)), ("RANK", sizes.len() as f64)],
-        grid: item_grid(len as u64)?,
+        groups: item_groups(len),
         operands: &[a.buffer, b.buffer, output.buffer, report],
-        params: bytemuck::bytes_of(&params),
-        cost: Cost { flops: len as u64, bytes: 12 * len as u64 },
+        params: params("integer", &numbers, &lists)?,
+        cost: Work { flops: len, bytes: len * 12 },
     })
 }

@@ -5,7 +5,8 @@ use rten_shape_inference::InferShapes;
 
 use crate::error::{Error, Result};
 use crate::graph::Node;
-use crate::lower::{Fact, Lowering};
+use crate::lower::{Fact, Known, Lowering};
+use crate::size::Size;
 use crate::tensor::{DType, Tensor};
 
 mod attention;
@@ -17,8 +18,6 @@ mod integer;
 mod layout;
 mod matmul;
 mod norm;
-#[cfg(test)]
-pub(crate) mod params;
 mod pool;
 mod reduce;
 mod rnn;
@@ -48,7 +47,7 @@ pub trait Operator: Sync {
     ///
     /// # Errors
     /// `Shape` if the inputs do not fit; `Unsupported` if the shape depends on data that only the device has.
-    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<usize>>>;
+    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>>;
 
     /// The outputs' values computed on the host, where that is possible from what is known. Constant folding and shape
     /// arithmetic rest on it, so operators that occur there implement it; others return `None`.
@@ -56,6 +55,16 @@ pub trait Operator: Sync {
     /// # Errors
     /// As [`Operator::shapes`].
     fn evaluate(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
+        let _ = (node, inputs);
+        Ok(None)
+    }
+
+    /// The outputs' values where they are integers that follow from sizes, and the values are to stay expressions over them:
+    /// shape arithmetic. Asked before [`Operator::evaluate`].
+    ///
+    /// # Errors
+    /// As [`Operator::shapes`].
+    fn integers(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Known>>> {
         let _ = (node, inputs);
         Ok(None)
     }

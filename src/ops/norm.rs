@@ -1,18 +1,15 @@
 //! Softmax, LogSoftmax and LayerNormalization.
 
-use bytemuck::{Pod, Zeroable};
-
 use crate::error::{Error, Result};
 use crate::graph::Node;
-use crate::lower::Cost;
 use crate::lower::repr::heap_bytes;
-use crate::lower::{Emit, Lowering, word};
+use crate::lower::{Emit, Fact, Lowering, Work, bits, params};
+use crate::size::Size;
 use crate::tensor::DType;
 
 use super::broadcast::axis_index;
-use super::reduce::{lanes, row_grid};
+use super::reduce::{lanes, row_groups};
 use super::{Entry, Operator};
-use crate::lower::Fact;
 
 pub(super) static OPERATORS: &[Entry] = &[
     ("", "Softmax", &Softmax { log: false }),
@@ -20,7 +17,7 @@ pub(super) static OPERATORS: &[Entry] = &[
     ("", "LayerNormalization", &LayerNorm),
 ];
 
-fn shape_of<'a>(inputs: &[Option<&'a Fact>], k: usize) -> Result<&'a [usize]> {
+fn shape_of<'a>(inputs: &[Option<&'a Fact>], k: usize) -> Result<&'a [Size]> {
     let fact = inputs.get(k).copied().flatten();
     fact.map(|fact| fact.shape.as_slice()).ok_or_else(|| Error::invalid_model(format!("input {k} is missing")))
 }
@@ -30,15 +27,6 @@ fn all_f32(inputs: &[Option<DType>]) -> Result<()> {
         Some(dtype) => Err(Error::unsupported(format!("input of type {dtype}"))),
         None => Ok(()),
     }
-}
-
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct SoftmaxParams {
-    rows: u32,
-    len: u32,
-    inner: u32,
-    pad: u32,
 }
 
 struct Softmax {
@@ -58,14 +46,14 @@ impl Operator for Softmax {
         Ok(vec![DType::F32])
     }
 
-    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<usize>>> {
+    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         let shape = shape_of(inputs, 0)?;
         axis_of(node, shape.len())?;
         Ok(vec![shape.to_vec()])
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
-        if cx.output_fact(0).shape.contains(&0) {
+        if cx.output_fact(0).is_empty() {
             cx.output(0);
             return Ok(());
         }
@@ -74,19 +62,20 @@ impl Operator for Softmax {
         let shape = &output.shape;
         let axis = axis_of(cx.node(), shape.len())?;
         // Before opset 13 the dimensions from the axis on count as one.
-        let inner = if cx.node().opset < 13 || shape.is_empty() { 1 } else { shape[axis + 1..].iter().product() };
-        let len =
-            if cx.node().opset < 13 { shape[axis..].iter().product() } else { shape.get(axis).copied().unwrap_or(1) };
-        let rows = output.len() / len;
-        let params = SoftmaxParams { rows: word(rows)?, len: word(len)?, inner: word(inner)?, pad: 0 };
+        let whole = cx.node().opset < 13;
+        let inner = if whole || shape.is_empty() { Size::ONE } else { shape[axis + 1..].iter().product() };
+        let len = if whole { shape[axis..].iter().product() } else { shape.get(axis).copied().unwrap_or(Size::ONE) };
+        let rows: Size =
+            shape.iter().enumerate().filter(|&(k, _)| k < axis || !whole && k > axis).map(|(_, n)| *n).product();
         let lanes = lanes(cx.target(), rows, len);
+        let sizes = [("rows", rows), ("len", len), ("inner", inner)];
         cx.emit(Emit {
             kernel: "softmax",
             constants: &[("LOG", f64::from(u8::from(self.log))), ("LANES", f64::from(lanes))],
-            grid: row_grid(rows, lanes)?,
+            groups: row_groups(rows, lanes),
             operands: &[source.buffer, output.buffer],
-            params: bytemuck::bytes_of(&params),
-            cost: Cost { flops: 12 * output.len() as u64, bytes: 8 * output.len() as u64 },
+            params: params("softmax", &sizes, &[])?,
+            cost: Work { flops: output.len() * 12, bytes: output.len() * 8 },
         })
     }
 }
@@ -98,21 +87,6 @@ fn axis_of(node: &Node, rank: usize) -> Result<usize> {
         axis if node.opset < 13 && axis == rank as i64 => Ok(rank),
         axis => axis_index(axis, rank),
     }
-}
-
-#[cfg(test)]
-pub(super) const LAYOUTS: &[crate::ops::params::Layout] = &[
-    crate::ops::params::layout!("softmax", SoftmaxParams: rows, len, inner, pad),
-    crate::ops::params::layout!("layer_norm", LayerNormParams: rows, len, epsilon, pad),
-];
-
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct LayerNormParams {
-    rows: u32,
-    len: u32,
-    epsilon: f32,
-    pad: u32,
 }
 
 /// `LayerNormalization`: input, scale, bias (optional) -> result, mean, inverse deviation (the latter two on request).
@@ -140,15 +114,15 @@ impl Operator for LayerNorm {
         Ok(vec![DType::F32; 3])
     }
 
-    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<usize>>> {
+    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         let shape = shape_of(inputs, 0)?;
         let axis = Self::axis(node, shape.len())?;
-        let statistics: Vec<usize> = (0..shape.len()).map(|k| if k < axis { shape[k] } else { 1 }).collect();
+        let statistics: Vec<Size> = (0..shape.len()).map(|k| if k < axis { shape[k] } else { Size::ONE }).collect();
         for k in 1..inputs.len() {
             if inputs[k].is_some() {
                 let own = shape_of(inputs, k)?;
                 let joint = super::broadcast::broadcast_shapes([own, &shape[axis..]])?;
-                if joint != shape[axis..] {
+                if joint.len() != shape.len() - axis || joint.iter().zip(&shape[axis..]).any(|(a, b)| a != b) {
                     return Err(Error::shape(format!(
                         "input {k} of shape {own:?} does not broadcast to the normalised {:?}",
                         &shape[axis..]
@@ -160,9 +134,9 @@ impl Operator for LayerNorm {
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
-        if cx.output_fact(0).shape.contains(&0) {
+        if cx.output_fact(0).is_empty() {
             // The mean of nothing is not a number that a kernel could find.
-            if (1..=2).any(|i| cx.wants_output(i) && !cx.output_fact(i).shape.contains(&0)) {
+            if (1..=2).any(|i| cx.wants_output(i) && !cx.output_fact(i).is_empty()) {
                 return Err(Error::unsupported("statistics of rows without elements"));
             }
             for output in 0..=2 {
@@ -175,8 +149,8 @@ impl Operator for LayerNorm {
         let source = cx.contiguous(0)?;
         let axis = Self::axis(cx.node(), source.shape.len())?;
         let normalised = source.shape[axis..].to_vec();
-        let len: usize = normalised.iter().product();
-        let rows = source.len() / len;
+        let len: Size = normalised.iter().product();
+        let rows: Size = source.shape[..axis].iter().product();
         let parameter = |cx: &mut Lowering<'_>, k| -> Result<_> {
             let view = cx.view(k)?.broadcast(&normalised)?;
             cx.materialise(&view)
@@ -189,10 +163,9 @@ impl Operator for LayerNorm {
         let (means, deviations) = if statistics {
             (cx.output(1).buffer, cx.output(2).buffer)
         } else {
-            (cx.scratch(heap_bytes(&[1])?), cx.scratch(heap_bytes(&[1])?))
+            (cx.scratch(heap_bytes(DType::F32, &[Size::ONE])?), cx.scratch(heap_bytes(DType::F32, &[Size::ONE])?))
         };
-        let params =
-            LayerNormParams { rows: word(rows)?, len: word(len)?, epsilon: cx.node().float("epsilon", 1e-5)?, pad: 0 };
+        let epsilon = bits(cx.node().float("epsilon", 1e-5)?);
         let lanes = lanes(cx.target(), rows, len);
         cx.emit(Emit {
             kernel: "layer_norm",
@@ -201,10 +174,10 @@ impl Operator for LayerNorm {
                 ("STATISTICS", f64::from(u8::from(statistics))),
                 ("LANES", f64::from(lanes)),
             ],
-            grid: row_grid(rows, lanes)?,
+            groups: row_groups(rows, lanes),
             operands: &[source.buffer, scale.buffer, bias.buffer, output.buffer, means, deviations],
-            params: bytemuck::bytes_of(&params),
-            cost: Cost { flops: 8 * output.len() as u64, bytes: 4 * (2 * output.len() + 2 * len) as u64 },
+            params: params("layer_norm", &[("rows", rows), ("len", len), ("epsilon", epsilon)], &[])?,
+            cost: Work { flops: output.len() * 8, bytes: (output.len() + len) * 8 },
         })
     }
 }

@@ -2,15 +2,13 @@
 
 use crate::error::{Error, Result};
 use crate::graph::Node;
-use crate::lower::Cost;
-use crate::lower::params::by_name;
-use crate::lower::{Emit, Lowering, word};
-use crate::tensor::{DType, checked_len};
+use crate::lower::grid::item_groups;
+use crate::lower::{Emit, Fact, Lowering, Work, params};
+use crate::size::{Size, checked_len};
+use crate::tensor::DType;
 
 use super::window::{self, Axis, Rounding, rows_and_columns, window_sizes};
 use super::{Entry, Operator};
-use crate::lower::Fact;
-use crate::lower::grid::{item_grid, linear_grid};
 
 /// The operators of this file.
 pub(super) const TABLE: &[Entry] = &[
@@ -26,13 +24,13 @@ struct Pool {
 }
 
 impl Pool {
-    fn axes(node: &Node, input: &[usize]) -> Result<Vec<Axis>> {
+    fn axes(node: &Node, input: &[Size]) -> Result<Vec<Axis>> {
         let kernel =
             node.ints("kernel_shape")?.ok_or_else(|| Error::invalid_model("attribute 'kernel_shape' is missing"))?;
         if input.len() != kernel.len() + 2 {
             return Err(Error::shape(format!("a kernel of shape {kernel:?} over an input of shape {input:?}")));
         }
-        let kernel: Vec<usize> = kernel.iter().map(|&v| v as usize).collect();
+        let kernel: Vec<Size> = kernel.iter().map(|&v| Size::from(v)).collect();
         let rounding = if node.int("ceil_mode", 0)? == 0 { Rounding::Floor } else { Rounding::Ceil };
         window::axes(node, &input[2..], &kernel, rounding)
     }
@@ -58,7 +56,7 @@ impl Operator for Pool {
         super::only_f32(inputs)
     }
 
-    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<usize>>> {
+    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         let input = super::given(inputs, 0)?;
         let axes = Pool::axes(node, &input.shape)?;
         let mut shape = input.shape[..2].to_vec();
@@ -72,22 +70,13 @@ impl Operator for Pool {
         let axes = Pool::axes(cx.node(), &view.shape)?;
         let include = cx.node().int("count_include_pad", 0)? != 0;
         let items = checked_len(&shape).ok_or_else(|| Error::shape("the output is too large"))?;
-        if items > 0 && view.is_empty() {
+        if !items.is_zero() && view.is_empty() {
             return Err(Error::unsupported("pooling without any input element"));
         }
         let input = cx.contiguous(0)?.buffer;
         let output = cx.output(0).buffer;
         let (y, x) = rows_and_columns(&axes);
-        let mut words = vec![
-            ("items", [word(items)?]),
-            ("padded_h", [word(y.begin + y.input + y.end)?]),
-            ("padded_w", [word(x.begin + x.input + x.end)?]),
-        ];
-        for (name, size) in window_sizes(&y, &x) {
-            words.push((name, [word(size)?]));
-        }
-        let members: Vec<(&str, &[u32])> = words.iter().map(|(name, word)| (*name, word.as_slice())).collect();
-        let params = by_name("pool", &members)?;
+        let own = [("items", items), ("padded_h", y.begin + y.input + y.end), ("padded_w", x.begin + x.input + x.end)];
         let constants = [
             ("AVERAGE", f64::from(u8::from(self.average))),
             ("COUNT_PADDING", f64::from(u8::from(self.average && include))),
@@ -95,10 +84,10 @@ impl Operator for Pool {
         cx.emit(Emit {
             kernel: "pool",
             constants: &constants,
-            grid: item_grid(items as u64)?,
+            groups: item_groups(items),
             operands: &[input, output],
-            params: bytemuck::cast_slice(&params),
-            cost: Cost { flops: (items * y.kernel * x.kernel) as u64, bytes: 4 * (view.len() + items) as u64 },
+            params: params("pool", &[&own[..], &window_sizes(&y, &x)].concat(), &[])?,
+            cost: Work { flops: items * y.kernel * x.kernel, bytes: (view.len() + items) * 4 },
         })
     }
 }
@@ -120,12 +109,12 @@ impl Operator for GlobalPool {
         super::only_f32(inputs)
     }
 
-    fn shapes(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<usize>>> {
+    fn shapes(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         let input = super::given(inputs, 0)?;
         if input.shape.len() < 2 {
             return Err(Error::shape(format!("an input of shape {:?} has no channels", input.shape)));
         }
-        let mut shape = vec![1; input.shape.len()];
+        let mut shape = vec![Size::ONE; input.shape.len()];
         shape[..2].copy_from_slice(&input.shape[..2]);
         Ok(vec![shape])
     }
@@ -133,22 +122,21 @@ impl Operator for GlobalPool {
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let planes = checked_len(&cx.output_fact(0).shape).ok_or_else(|| Error::shape("the output is too large"))?;
         let input = cx.contiguous(0)?;
-        if planes > 0 && input.is_empty() {
+        if !planes.is_zero() && input.is_empty() {
             return Err(Error::unsupported("pooling without any input element"));
         }
         let output = cx.output(0).buffer;
-        if planes == 0 {
+        if planes.is_zero() {
             return Ok(());
         }
-        let size = word(input.len() / planes)?;
-        let params = by_name("pool_global", &[("planes", &[word(planes)?]), ("size", &[size])])?;
+        let size: Size = input.shape[2..].iter().product();
         cx.emit(Emit {
             kernel: "pool_global",
             constants: &[("AVERAGE", f64::from(u8::from(self.average)))],
-            grid: linear_grid(planes.div_ceil(8) as u64)?,
+            groups: planes.div_ceil(8),
             operands: &[input.buffer, output],
-            params: bytemuck::cast_slice(&params),
-            cost: Cost { flops: input.len() as u64, bytes: 4 * (input.len() + planes) as u64 },
+            params: params("pool_global", &[("planes", planes), ("size", size)], &[])?,
+            cost: Work { flops: input.len(), bytes: (input.len() + planes) * 4 },
         })
     }
 }

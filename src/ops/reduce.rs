@@ -1,18 +1,15 @@
 //! Reductions: `ReduceSum` and its kin, `ArgMax`, `ArgMin`.
 
-use bytemuck::{Pod, Zeroable};
-
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Node;
-use crate::lower::{Cost, collapse};
-use crate::lower::{DeviceClass, Emit, Lowering, Target, word, words};
-use crate::tensor::{DType, checked_len};
+use crate::lower::grid::item_groups;
+use crate::lower::{DeviceClass, Emit, Fact, Lowering, Target, Work, bits, collapse, params, words};
+use crate::size::{Size, checked_len};
+use crate::tensor::DType;
 
 use super::broadcast::{axis_index, axis_indices};
 use super::integer::OVERFLOW;
 use super::{Entry, Operator};
-use crate::lower::Fact;
-use crate::lower::grid::{item_grid, linear_grid};
 
 pub(super) static OPERATORS: &[Entry] = &[
     ("", "ReduceSum", &Reduce { op: 0, axes_input_since: 13, empty: Some(0.0) }),
@@ -30,49 +27,14 @@ pub(super) static OPERATORS: &[Entry] = &[
 ];
 
 /// The kernels' `LANES`: how many invocations share a row.
-pub(super) fn lanes(target: &Target, rows: usize, len: usize) -> u32 {
+pub(super) fn lanes(target: &Target, rows: Size, len: Size) -> u32 {
     let shared = target.class == DeviceClass::Gpu && len >= 64 && rows < 1 << 16;
     if shared { 64 } else { 1 }
 }
 
 /// The grid for `rows` with that many invocations each.
-pub(super) fn row_grid(rows: usize, lanes: u32) -> Result<[u32; 3]> {
-    if lanes > 1 { linear_grid(rows as u64) } else { item_grid(rows as u64) }
-}
-
-#[cfg(test)]
-pub(super) const LAYOUTS: &[crate::ops::params::Layout] = &[
-    crate::ops::params::layout!("reduce", Params: rows, len, offset, select_last, infinity, pad, kept_size, kept_stride, size, stride),
-    crate::ops::params::layout!("reduce_integer", IntegerParams: rows, len, offset, pad, kept_size, kept_stride, size, stride),
-];
-
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    rows: u32,
-    len: u32,
-    offset: u32,
-    select_last: u32,
-    infinity: u32,
-    pad: [u32; 3],
-    kept_size: [u32; 8],
-    kept_stride: [u32; 8],
-    size: [u32; 8],
-    stride: [u32; 8],
-}
-
-/// As [`Params`], for `reduce_integer`.
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct IntegerParams {
-    rows: u32,
-    len: u32,
-    offset: u32,
-    pad: u32,
-    kept_size: [u32; 8],
-    kept_stride: [u32; 8],
-    size: [u32; 8],
-    stride: [u32; 8],
+pub(super) fn row_groups(rows: Size, lanes: u32) -> Size {
+    if lanes > 1 { rows } else { item_groups(rows) }
 }
 
 struct Reduce {
@@ -92,7 +54,7 @@ impl Reduce {
             match inputs.get(1).copied().flatten() {
                 None => None,
                 Some(fact) => {
-                    let value = fact.value.as_ref();
+                    let value = fact.value();
                     let value = value.ok_or_else(|| Error::unsupported("axes that are computed from data"))?;
                     Some(value.as_slice::<i64>()?.to_vec())
                 }
@@ -112,10 +74,10 @@ fn required<'a>(inputs: &[Option<&'a Fact>], k: usize) -> Result<&'a Fact> {
     inputs.get(k).copied().flatten().ok_or_else(|| Error::invalid_model(format!("input {k} is missing")))
 }
 
-fn reduced_shape(shape: &[usize], axes: &[usize], keep: bool) -> Vec<usize> {
+fn reduced_shape(shape: &[Size], axes: &[usize], keep: bool) -> Vec<Size> {
     (shape.iter().enumerate())
         .filter(|(axis, _)| keep || !axes.contains(axis))
-        .map(|(axis, &size)| if axes.contains(&axis) { 1 } else { size })
+        .map(|(axis, &size)| if axes.contains(&axis) { Size::ONE } else { size })
         .collect()
 }
 
@@ -137,7 +99,7 @@ impl Operator for Reduce {
         }
     }
 
-    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<usize>>> {
+    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         let shape = &required(inputs, 0)?.shape;
         let axes = self.axes(node, inputs)?.unwrap_or_default();
         Ok(vec![reduced_shape(shape, &axes, node.int("keepdims", 1)? != 0)])
@@ -173,7 +135,7 @@ impl Operator for Arg {
         }
     }
 
-    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<usize>>> {
+    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         let shape = &required(inputs, 0)?.shape;
         let axis = axis_index(node.int("axis", 0)?, shape.len())?;
         Ok(vec![reduced_shape(shape, &[axis], node.int("keepdims", 1)? != 0)])
@@ -190,7 +152,7 @@ impl Operator for Arg {
 fn reduce(cx: &mut Lowering<'_>, op: u32, axes: &[usize], empty: Option<f32>) -> Result<()> {
     let view = cx.view(0)?;
     let output = cx.output(0);
-    let split = |reduced: bool| -> (Vec<usize>, Vec<usize>) {
+    let split = |reduced: bool| -> (Vec<Size>, Vec<Size>) {
         (0..view.shape.len())
             .filter(|axis| axes.contains(axis) == reduced)
             .map(|axis| (view.shape[axis], view.strides[axis]))
@@ -198,39 +160,36 @@ fn reduce(cx: &mut Lowering<'_>, op: u32, axes: &[usize], empty: Option<f32>) ->
     };
     let ((kept, kept_strides), (shape, strides)) = (split(false), split(true));
     let len = checked_len(&shape).ok_or_else(|| Error::shape("the reduced dimensions overflow"))?;
-    if len == 0 && empty.is_none() {
+    if empty.is_none() && len.is_zero() {
         return Err(Error::shape("a reduction over no elements has no value"));
     }
     let rows = output.len();
     let (kept_size, kept_stride) = collapse(&kept, &[&kept_strides]);
     let (size, stride) = collapse(&shape, &[&strides]);
-    let params = Params {
-        rows: word(rows)?,
-        len: word(len)?,
-        offset: word(view.offset)?,
-        select_last: u32::from(cx.node().int("select_last_index", 0)? != 0),
-        infinity: f32::INFINITY.to_bits(),
-        pad: [0; 3],
-        kept_size: words(&kept_size, 1)?,
-        kept_stride: words(&kept_stride[0], 0)?,
-        size: words(&size, 1)?,
-        stride: words(&stride[0], 0)?,
-    };
+    let select_last = Size::from(u8::from(cx.node().int("select_last_index", 0)? != 0));
+    let lists: [(&str, &[Size]); 4] = [
+        ("kept_size", &words::<8>(&kept_size, 1)?),
+        ("kept_stride", &words::<8>(&kept_stride[0], 0)?),
+        ("size", &words::<8>(&size, 1)?),
+        ("stride", &words::<8>(&stride[0], 0)?),
+    ];
+    let sizes = [("rows", rows), ("len", len), ("offset", view.offset)];
     let lanes = lanes(cx.target(), rows, len);
+    let groups = row_groups(rows, lanes);
+    let cost = Work { flops: view.len(), bytes: (view.len() + rows) * 4 };
     // Sums, products and norms of i64 may leave the range; the largest, the smallest and positions do not.
     if view.dtype == DType::I64 && matches!(op, 0 | 1 | 4..8) {
-        let Params { rows, len, offset, kept_size, kept_stride, size, stride, .. } = params;
-        let params = IntegerParams { rows, len, offset, pad: 0, kept_size, kept_stride, size, stride };
         let report = cx.check(ErrorKind::Overflow, OVERFLOW);
         return cx.emit(Emit {
             kernel: "reduce_integer",
             constants: &[("OP", f64::from(op)), ("LANES", f64::from(lanes))],
-            grid: row_grid(output.len(), lanes)?,
+            groups,
             operands: &[view.buffer, output.buffer, report],
-            params: bytemuck::bytes_of(&params),
-            cost: Cost { flops: view.len() as u64, bytes: 4 * (view.len() + output.len()) as u64 },
+            params: params("reduce_integer", &sizes, &lists)?,
+            cost,
         });
     }
+    let own = [("select_last", select_last), ("infinity", bits(f32::INFINITY))];
     cx.emit(Emit {
         kernel: "reduce",
         constants: &[
@@ -238,9 +197,9 @@ fn reduce(cx: &mut Lowering<'_>, op: u32, axes: &[usize], empty: Option<f32>) ->
             ("LANES", f64::from(lanes)),
             ("INT", f64::from(u8::from(view.dtype != DType::F32))),
         ],
-        grid: row_grid(rows, lanes)?,
+        groups,
         operands: &[view.buffer, output.buffer],
-        params: bytemuck::bytes_of(&params),
-        cost: Cost { flops: view.len() as u64, bytes: 4 * (view.len() + rows) as u64 },
+        params: params("reduce", &[&sizes[..], &own].concat(), &lists)?,
+        cost,
     })
 }

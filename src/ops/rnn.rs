@@ -1,62 +1,16 @@
 //! LSTM: the inputs' part of the gates for all steps at once, then a dispatch per step.
 
-use bytemuck::{Pod, Zeroable};
-
 use crate::error::{Error, Result};
 use crate::graph::{Attr, Node};
+use crate::lower::grid::item_groups;
 use crate::lower::repr::heap_bytes;
-use crate::lower::{BufferId, Emit, GatherBy, Lowering, View, word};
-use crate::lower::{Cost, row_major};
+use crate::lower::{BufferId, Emit, Fact, GatherBy, Lowering, View, Work, bits, params, row_major};
+use crate::size::Size;
 use crate::tensor::{DType, Tensor};
 
 use super::{Entry, Operator};
-use crate::lower::Fact;
-use crate::lower::grid::item_grid;
 
 pub(super) static OPERATORS: &[Entry] = &[("", "LSTM", &Lstm)];
-
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct InputParams {
-    len: u32,
-    inputs: u32,
-    gates: u32,
-    batch: u32,
-    directions: u32,
-    x_offset: u32,
-    x_time: u32,
-    x_batch: u32,
-    x_input: u32,
-    pad: [u32; 3],
-    gather: [u32; 4],
-}
-
-#[cfg(test)]
-pub(super) const LAYOUTS: &[crate::ops::params::Layout] = &[
-    crate::ops::params::layout!("lstm_input", InputParams: len, inputs, gates, batch, directions, x_offset, x_time, x_batch, x_input, pad, gather),
-    crate::ops::params::layout!("lstm_step", StepParams: len, size, batch, directions, step, steps, clip, reverse, y_time, y_direction, y_batch, pad, state_offset, state_direction, state_batch, gather),
-];
-
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct StepParams {
-    len: u32,
-    size: u32,
-    batch: u32,
-    directions: u32,
-    step: u32,
-    steps: u32,
-    clip: f32,
-    reverse: u32,
-    y_time: u32,
-    y_direction: u32,
-    y_batch: u32,
-    pad: u32,
-    state_offset: [u32; 4],
-    state_direction: [u32; 4],
-    state_batch: [u32; 4],
-    gather: [u32; 4],
-}
 
 /// Requests that a dispatch may compute at once: the kernels hold a value of each in a `vec4`. Measured on llvmpipe: for
 /// two of them it takes as long as two dispatches beside each other, for four two thirds of the time.
@@ -67,18 +21,18 @@ struct Lstm;
 
 /// Sizes of one LSTM.
 struct Sizes {
-    steps: usize,
-    batch: usize,
-    inputs: usize,
-    hidden: usize,
-    directions: usize,
+    steps: Size,
+    batch: Size,
+    inputs: Size,
+    hidden: Size,
+    directions: Size,
     /// Whether batch comes before time and direction.
     batch_first: bool,
 }
 
 impl Sizes {
     fn new(node: &Node, inputs: &[Option<&Fact>]) -> Result<Sizes> {
-        let shape = |k: usize, wanted: usize| -> Result<Option<&[usize]>> {
+        let shape = |k: usize, wanted: usize| -> Result<Option<&[Size]>> {
             match inputs.get(k).copied().flatten() {
                 None => Ok(None),
                 Some(fact) if fact.shape.len() == wanted => Ok(Some(&fact.shape)),
@@ -91,11 +45,12 @@ impl Sizes {
         let r = shape(2, 3)?.ok_or_else(|| missing(2))?;
         let batch_first = node.int("layout", 0)? != 0;
         let (steps, batch) = if batch_first { (x[1], x[0]) } else { (x[0], x[1]) };
-        let sizes = Sizes { steps, batch, inputs: x[2], hidden: r[2], directions: directions(node)?, batch_first };
+        let sizes =
+            Sizes { steps, batch, inputs: x[2], hidden: r[2], directions: Size::from(directions(node)?), batch_first };
         let Sizes { directions, hidden, .. } = sizes;
-        let gates = hidden.checked_mul(4).ok_or_else(|| Error::shape("the hidden size overflows"))?;
+        let gates = hidden * 4;
         let state = if batch_first { [batch, directions, hidden] } else { [directions, batch, hidden] };
-        let biases = [directions, gates.saturating_mul(2)];
+        let biases = [directions, gates * 2];
         let expected = [
             (1, w, &[directions, gates, x[2]][..]),
             (2, r, &[directions, gates, hidden]),
@@ -104,23 +59,23 @@ impl Sizes {
             (6, shape(6, 3)?.unwrap_or(&state), &state),
         ];
         for (k, is, want) in expected {
-            if is != want {
+            if is.iter().zip(want).any(|(is, want)| is != want) {
                 return Err(Error::shape(format!("input {k} has shape {is:?}, not {want:?}")));
             }
         }
-        match node.int("hidden_size", hidden as i64)? {
-            size if usize::try_from(size) == Ok(hidden) => Ok(sizes),
+        match node.int("hidden_size", hidden.pin_signed())? {
+            size if hidden == Size::from(size) => Ok(sizes),
             size => Err(Error::shape(format!("hidden_size is {size}, the weights say {hidden}"))),
         }
     }
 
     /// The shape of Y_h and Y_c.
-    fn state(&self) -> Vec<usize> {
+    fn state(&self) -> Vec<Size> {
         let Sizes { batch, hidden, directions, .. } = *self;
         if self.batch_first { vec![batch, directions, hidden] } else { vec![directions, batch, hidden] }
     }
 
-    fn y(&self) -> Vec<usize> {
+    fn y(&self) -> Vec<Size> {
         let Sizes { steps, batch, hidden, directions, .. } = *self;
         if self.batch_first { vec![batch, steps, directions, hidden] } else { vec![steps, directions, batch, hidden] }
     }
@@ -169,11 +124,11 @@ impl Operator for Lstm {
         Ok(vec![DType::F32; 3])
     }
 
-    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<usize>>> {
+    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         let sizes = Sizes::new(node, inputs)?;
         if let Some(lengths) = inputs.get(4).copied().flatten() {
-            let known = lengths.value.as_ref().map(Tensor::as_slice::<i32>).transpose()?;
-            if !known.is_some_and(|known| known.iter().all(|&n| usize::try_from(n) == Ok(sizes.steps))) {
+            let known = lengths.value().map(Tensor::as_slice::<i32>).transpose()?;
+            if !known.is_some_and(|known| known.iter().all(|&n| sizes.steps == Size::from(n))) {
                 return Err(Error::unsupported("sequence_lens other than the full length"));
             }
         }
@@ -184,7 +139,7 @@ impl Operator for Lstm {
         let facts: Vec<Option<Fact>> = (0..cx.inputs()).map(|k| cx.input(k).cloned()).collect();
         let facts: Vec<Option<&Fact>> = facts.iter().map(Option::as_ref).collect();
         let sizes = Sizes::new(cx.node(), &facts)?;
-        if sizes.steps == 0 || sizes.state().contains(&0) {
+        if sizes.steps.is_zero() || sizes.state().iter().any(|size| size.is_zero()) {
             return no_steps(cx, &sizes);
         }
         let gates = input_gates(cx, &sizes)?;
@@ -212,7 +167,7 @@ fn no_steps(cx: &mut Lowering<'_>, sizes: &Sizes) -> Result<()> {
         let source = match cx.input(input) {
             Some(_) => cx.view(input)?,
             None => View {
-                strides: vec![0; state.len()],
+                strides: vec![Size::ZERO; state.len()],
                 ..View::row_major(cx.constant_bytes(vec![0; 16])?, DType::F32, &state)
             },
         };
@@ -253,32 +208,27 @@ fn input_gates(cx: &mut Lowering<'_>, sizes: &Sizes) -> Result<BufferId> {
     let weights = transposed(cx, 1)?;
     let has_bias = cx.input(3).is_some();
     let bias = if has_bias { cx.contiguous(3)?.buffer } else { weights };
-    let gates = cx.scratch(heap_bytes(&[steps, directions, batch, 4 * hidden])?);
-    let len = steps * directions * batch * 4 * hidden;
+    let gates = cx.scratch(heap_bytes(DType::F32, &[steps, directions, batch, hidden * 4])?);
+    let len = steps * directions * batch * hidden * 4;
     let (time, entry) = if batch_first { (1, 0) } else { (0, 1) };
-    let params = InputParams {
-        len: word(len)?,
-        inputs: word(inputs)?,
-        gates: word(4 * hidden)?,
-        batch: word(batch)?,
-        directions: word(directions)?,
-        x_offset: word(x.offset)?,
-        x_time: word(x.strides[time])?,
-        x_batch: word(x.strides[entry])?,
-        x_input: word(x.strides[2])?,
-        pad: [0; 3],
-        gather: [0; 4],
-    };
+    let sizes = [
+        ("len", len),
+        ("inputs", inputs),
+        ("gates", hidden * 4),
+        ("batch", batch),
+        ("directions", directions),
+        ("x_offset", x.offset),
+        ("x_time", x.strides[time]),
+        ("x_batch", x.strides[entry]),
+        ("x_input", x.strides[2]),
+    ];
     let emit = Emit {
         kernel: "lstm_input",
         constants: &[("BIAS", f64::from(u8::from(has_bias)))],
-        grid: item_grid(len as u64)?,
+        groups: item_groups(len),
         operands: &[x.buffer, weights, bias, gates],
-        params: bytemuck::bytes_of(&params),
-        cost: Cost {
-            flops: 2 * (len * inputs) as u64,
-            bytes: 4 * (x.len() + len + directions * 4 * hidden * inputs) as u64,
-        },
+        params: params("lstm_input", &sizes, &[("gather", &[Size::ZERO; 4])])?,
+        cost: Work { flops: len * inputs * 2, bytes: (x.len() + len + directions * hidden * inputs * 4) * 4 },
     };
     cx.emit_gathered(emit, GatherBy { least: 3, width: GATHERED, constants: &[], own: &[0, 3] })?;
     Ok(gates)
@@ -291,7 +241,7 @@ fn run_steps(cx: &mut Lowering<'_>, sizes: &Sizes, gates: BufferId) -> Result<(V
     let initial_h = if cx.input(5).is_some() { Some(cx.contiguous(5)?.buffer) } else { None };
     let initial_c = if cx.input(6).is_some() { Some(cx.contiguous(6)?.buffer) } else { None };
     let y = cx.output(0);
-    let state = cx.scratch(heap_bytes(&[directions, batch, hidden])?);
+    let state = cx.scratch(heap_bytes(DType::F32, &[directions, batch, hidden])?);
     let reverse = cx.node().str("direction", "forward")? == "reverse";
     let clip = cx.node().float("clip", 0.0)?;
     let y_strides = row_major(&y.shape);
@@ -299,25 +249,24 @@ fn run_steps(cx: &mut Lowering<'_>, sizes: &Sizes, gates: BufferId) -> Result<(V
     let (y_time, y_direction, y_batch) = if batch_first { (1, 2, 0) } else { (0, 1, 2) };
     let (s_direction, s_batch) = if batch_first { (1, 0) } else { (0, 1) };
     let len = directions * batch * hidden;
-    for step in 0..steps {
-        let params = StepParams {
-            len: word(len)?,
-            size: word(hidden)?,
-            batch: word(batch)?,
-            directions: word(directions)?,
-            step: word(step)?,
-            steps: word(steps)?,
-            clip,
-            reverse: u32::from(reverse),
-            y_time: word(y_strides[y_time])?,
-            y_direction: word(y_strides[y_direction])?,
-            y_batch: word(y_strides[y_batch])?,
-            pad: 0,
-            state_offset: [0; 4],
-            state_direction: [word(s_strides[s_direction])?; 4],
-            state_batch: [word(s_strides[s_batch])?; 4],
-            gather: [0; 4],
-        };
+    for step in 0..steps.pin() {
+        let numbers = [
+            ("len", len),
+            ("size", hidden),
+            ("batch", batch),
+            ("directions", directions),
+            ("step", Size::from(step)),
+            ("steps", steps),
+            ("clip", bits(clip)),
+            ("reverse", Size::from(u8::from(reverse))),
+            ("y_time", y_strides[y_time]),
+            ("y_direction", y_strides[y_direction]),
+            ("y_batch", y_strides[y_batch]),
+        ];
+        let zeros = [Size::ZERO; 4];
+        let (direction, entry) = ([s_strides[s_direction]; 4], [s_strides[s_batch]; 4]);
+        let lists: [(&str, &[Size]); 4] =
+            [("state_offset", &zeros), ("state_direction", &direction), ("state_batch", &entry), ("gather", &zeros)];
         let first = step == 0;
         let flag = |on: bool| f64::from(u8::from(on));
         let has = |initial: Option<BufferId>| first && initial.is_some();
@@ -332,7 +281,7 @@ fn run_steps(cx: &mut Lowering<'_>, sizes: &Sizes, gates: BufferId) -> Result<(V
                 ("CELL", flag(has(initial_c))),
                 ("CLIP", flag(clip > 0.0)),
             ],
-            grid: item_grid(len as u64)?,
+            groups: item_groups(len),
             operands: &[
                 gates,
                 weights,
@@ -341,11 +290,8 @@ fn run_steps(cx: &mut Lowering<'_>, sizes: &Sizes, gates: BufferId) -> Result<(V
                 state,
                 y.buffer,
             ],
-            params: bytemuck::bytes_of(&params),
-            cost: Cost {
-                flops: 8 * (len * hidden) as u64,
-                bytes: 4 * (len * 8 + directions * 4 * hidden * hidden) as u64,
-            },
+            params: params("lstm_step", &numbers, &lists)?,
+            cost: Work { flops: len * hidden * 8, bytes: (len * 2 + directions * hidden * hidden) * 16 },
         };
         cx.emit_gathered(emit, GatherBy { least: 3, width: GATHERED, constants: &[], own: &own })?;
     }
@@ -358,10 +304,10 @@ fn last_hidden(cx: &mut Lowering<'_>, sizes: &Sizes, y: &View) -> Result<()> {
     let reverse = cx.node().str("direction", "forward")? == "reverse";
     let (time, y_direction) = if sizes.batch_first { (1, 2) } else { (0, 1) };
     let direction = usize::from(sizes.batch_first);
-    for d in 0..sizes.directions {
-        let last = if d == 1 || reverse { 0 } else { sizes.steps - 1 };
+    for d in 0..sizes.directions.pin() {
+        let last = if d == 1 || reverse { Size::ZERO } else { sizes.steps - 1 };
         // Both windows as batch x hidden.
-        let window = |view: &View, offset: usize, dropped: &[usize]| View {
+        let window = |view: &View, offset: Size, dropped: &[usize]| View {
             offset,
             shape: vec![sizes.batch, sizes.hidden],
             strides: (0..view.shape.len())
@@ -370,8 +316,8 @@ fn last_hidden(cx: &mut Lowering<'_>, sizes: &Sizes, y: &View) -> Result<()> {
                 .collect(),
             ..view.clone()
         };
-        let from = window(y, last * y.strides[time] + d * y.strides[y_direction], &[time, y_direction]);
-        let to = window(&output, d * output.strides[direction], &[direction]);
+        let from = window(y, last * y.strides[time] + y.strides[y_direction] * d, &[time, y_direction]);
+        let to = window(&output, output.strides[direction] * d, &[direction]);
         cx.copy(&from, &to)?;
     }
     Ok(())

@@ -2,32 +2,41 @@
 
 use crate::error::{Error, Result};
 use crate::graph::Node;
+use crate::size::Size;
 
 /// The most that kernels add up without overflow.
-const LARGEST: usize = 1 << 30;
+const LARGEST: i64 = 1 << 30;
 
 /// One axis.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Axis {
     /// Input size.
-    pub input: usize,
+    pub input: Size,
     /// Output size.
-    pub output: usize,
+    pub output: Size,
     /// Taps.
-    pub kernel: usize,
+    pub kernel: Size,
     /// Input elements from one output to the next.
-    pub stride: usize,
+    pub stride: Size,
     /// Input elements from one tap to the next.
-    pub dilation: usize,
+    pub dilation: Size,
     /// Padding before the first element.
-    pub begin: usize,
+    pub begin: Size,
     /// Padding after the last element.
-    pub end: usize,
+    pub end: Size,
 }
 
 impl Axis {
     /// An axis of size one: what a one-dimensional case has in place of rows.
-    pub const ONE: Axis = Axis { input: 1, output: 1, kernel: 1, stride: 1, dilation: 1, begin: 0, end: 0 };
+    pub const ONE: Axis = Axis {
+        input: Size::ONE,
+        output: Size::ONE,
+        kernel: Size::ONE,
+        stride: Size::ONE,
+        dilation: Size::ONE,
+        begin: Size::ZERO,
+        end: Size::ZERO,
+    };
 
     /// Whether output elements are input elements, one to one.
     pub fn is_pointwise(&self) -> bool {
@@ -52,7 +61,7 @@ pub fn check(node: &Node) -> Result<()> {
     let kernel = node.ints("kernel_shape")?;
     for (name, least) in [("kernel_shape", 1), ("strides", 1), ("dilations", 1), ("pads", 0)] {
         if let Some(values) = node.ints(name)? {
-            if values.iter().any(|&v| v < least || v >= LARGEST as i64) {
+            if values.iter().any(|&v| v < least || v >= LARGEST) {
                 return Err(Error::invalid_model(format!("attribute '{name}' is {values:?}")));
             }
             let axes = if name == "pads" { values.len() / 2 } else { values.len() };
@@ -74,14 +83,14 @@ pub fn check(node: &Node) -> Result<()> {
 ///
 /// # Errors
 /// `InvalidModel` if attributes do not fit the number of axes; `Shape` if a kernel exceeds its padded input.
-pub fn axes(node: &Node, input: &[usize], kernel: &[usize], rounding: Rounding) -> Result<Vec<Axis>> {
+pub fn axes(node: &Node, input: &[Size], kernel: &[Size], rounding: Rounding) -> Result<Vec<Axis>> {
     if !(1..=2).contains(&input.len()) {
         return Err(Error::unsupported(format!("windows over {} axes; one or two are supported", input.len())));
     }
-    let list = |name: &str, len: usize, default: usize| -> Result<Vec<usize>> {
+    let list = |name: &str, len: usize, default: usize| -> Result<Vec<Size>> {
         match node.ints(name)? {
-            None => Ok(vec![default; len]),
-            Some(values) if values.len() == len => Ok(values.iter().map(|&v| v as usize).collect()),
+            None => Ok(vec![Size::from(default); len]),
+            Some(values) if values.len() == len => Ok(values.iter().map(|&v| Size::from(v)).collect()),
             Some(values) => {
                 Err(Error::invalid_model(format!("attribute '{name}' has {} values, not {len}", values.len())))
             }
@@ -94,26 +103,32 @@ pub fn axes(node: &Node, input: &[usize], kernel: &[usize], rounding: Rounding) 
     (0..count)
         .map(|i| {
             let (size, taps, stride, dilation) = (input[i], kernel[i], strides[i], dilations[i]);
-            let span = taps.checked_sub(1).and_then(|t| t.checked_mul(dilation)).map(|t| t + 1);
-            let span = span.filter(|&s| s < LARGEST && size < LARGEST);
-            let span = span.ok_or_else(|| Error::shape(format!("a kernel of {taps} taps over {size} elements")))?;
+            let span = (taps - 1) * dilation + 1;
+            if taps < 1 || span.estimate() >= LARGEST || size.estimate() >= LARGEST {
+                return Err(Error::shape(format!("a kernel of {taps} taps over {size} elements")));
+            }
             let (begin, end) = match auto {
                 "SAME_UPPER" | "SAME_LOWER" => {
                     let total = (size.div_ceil(stride).max(1) - 1) * stride;
                     let total = (total + span).saturating_sub(size);
                     if auto == "SAME_UPPER" { (total / 2, total - total / 2) } else { (total - total / 2, total / 2) }
                 }
-                "VALID" => (0, 0),
+                "VALID" => (Size::ZERO, Size::ZERO),
                 _ => (pads[i], pads[i + count]),
             };
-            let room = (size + begin + end).checked_sub(span);
-            let room = room.ok_or_else(|| {
+            let padded = size + begin + end;
+            let room = padded - span;
+            let short = || {
                 Error::shape(format!("a kernel that spans {span} exceeds {size} elements padded by {begin} and {end}"))
-            })?;
+            };
             let mut output = match rounding {
                 _ if auto.starts_with("SAME") => size.div_ceil(stride),
+                Rounding::Floor if room < Size::ZERO => return Err(short()),
                 Rounding::Floor => room / stride + 1,
-                Rounding::Ceil => room.div_ceil(stride) + 1,
+                Rounding::Ceil if room >= Size::ZERO => room.div_ceil(stride) + 1,
+                // Rounded up, a window that lacks less than a stride counts.
+                Rounding::Ceil if size > 0 && span - padded < stride => Size::ONE,
+                Rounding::Ceil => return Err(short()),
             };
             // A window that would start in the trailing padding is left out.
             if rounding == Rounding::Ceil && (output - 1) * stride >= size + begin {
@@ -125,7 +140,7 @@ pub fn axes(node: &Node, input: &[usize], kernel: &[usize], rounding: Rounding) 
 }
 
 /// Sizes and windows of rows and columns by the names that kernels' parameters have.
-pub(crate) fn window_sizes(y: &Axis, x: &Axis) -> [(&'static str, usize); 12] {
+pub(crate) fn window_sizes(y: &Axis, x: &Axis) -> [(&'static str, Size); 12] {
     [
         ("in_h", y.input),
         ("in_w", x.input),
@@ -155,6 +170,7 @@ pub fn rows_and_columns(axes: &[Axis]) -> (Axis, Axis) {
 mod tests {
     use super::*;
     use crate::graph::Attr;
+    use crate::size::sizes;
 
     fn node(attrs: &[(&str, &[i64])], auto_pad: &str) -> Node {
         let mut node = Node::default();
@@ -169,7 +185,8 @@ mod tests {
     fn output_sizes_follow_onnx() {
         type Case =
             (&'static [(&'static str, &'static [i64])], &'static str, usize, usize, Rounding, (usize, usize, usize));
-        let cases: [Case; 9] = [
+        let cases: [Case; 10] = [
+            (&[("strides", &[2])], "NOTSET", 2, 3, Rounding::Ceil, (1, 0, 0)),
             (&[("strides", &[2]), ("pads", &[3, 3])], "NOTSET", 224, 7, Rounding::Floor, (112, 3, 3)),
             (&[("strides", &[2]), ("pads", &[0, 1])], "NOTSET", 6, 3, Rounding::Floor, (3, 0, 1)),
             (&[("strides", &[2])], "NOTSET", 6, 3, Rounding::Ceil, (3, 0, 0)),
@@ -181,10 +198,16 @@ mod tests {
             (&[("pads", &[2, 2])], "NOTSET", 0, 3, Rounding::Floor, (2, 2, 2)),
         ];
         for (attrs, auto, size, taps, rounding, expected) in cases {
-            let axes = axes(&node(attrs, auto), &[size], &[taps], rounding).unwrap();
-            assert_eq!((axes[0].output, axes[0].begin, axes[0].end), expected, "{attrs:?} {auto} {size} {taps}");
+            let axes = axes(&node(attrs, auto), &sizes(&[size]), &sizes(&[taps]), rounding).unwrap();
+            let [output, begin, end] = [axes[0].output, axes[0].begin, axes[0].end].map(Size::pin);
+            assert_eq!((output, begin, end), expected, "{attrs:?} {auto} {size} {taps}");
         }
-        assert!(axes(&node(&[], "NOTSET"), &[2], &[3], Rounding::Floor).is_err());
+        let fails = |attrs, size, taps, rounding| {
+            axes(&node(attrs, "NOTSET"), &sizes(&[size]), &sizes(&[taps]), rounding).is_err()
+        };
+        assert!(fails(&[], 2, 3, Rounding::Floor));
+        assert!(fails(&[], 2, 3, Rounding::Ceil));
+        assert!(fails(&[("strides", &[2])], 2, 4, Rounding::Ceil));
         assert!(check(&node(&[("strides", &[0])], "NOTSET")).is_err());
         assert!(check(&node(&[("pads", &[-1, 0])], "NOTSET")).is_err());
         assert!(check(&node(&[], "SAME")).is_err());

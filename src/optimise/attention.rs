@@ -118,7 +118,7 @@ fn attempt(graph: &Graph, matcher: &Matcher, index: usize) -> Option<Attempt> {
         inputs: vec![Some(q), Some(k), Some(v), mask],
         outputs: vec![Some(output(root)?)],
     };
-    Some(Attempt::Fire { removed: nodes, node })
+    Some(Attempt::Fire { removed: nodes, nodes: vec![node] })
 }
 
 /// What `id` is the transpose of, if it swaps the last two axes alone.

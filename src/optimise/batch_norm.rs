@@ -70,7 +70,7 @@ fn attempt(graph: &mut Graph, matcher: &Matcher, index: usize) -> Attempt {
     node.inputs.resize(3, None);
     node.inputs[1] = Some(weight);
     node.inputs[2] = Some(bias);
-    Attempt::Fire { removed: vec![at], node }
+    Attempt::Fire { removed: vec![at], nodes: vec![node] }
 }
 
 impl Rewrite for FoldBatchNorm {

@@ -41,7 +41,7 @@ impl Rewrite for ComposeTransposes {
             let perm = outer_perm.iter().map(|&axis| inner_perm[axis] as i64).collect();
             let mut fused = Node { inputs: inner.inputs.clone(), ..node.clone() };
             fused.attrs.insert("perm".to_owned(), Attr::Ints(perm));
-            Attempt::Fire { removed: Vec::new(), node: fused }
+            Attempt::Fire { removed: Vec::new(), nodes: vec![fused] }
         })
     }
 }
@@ -73,7 +73,7 @@ impl Rewrite for ComposeReshapes {
             }
             let mut fused = node.clone();
             fused.inputs[0] = Some(original);
-            Attempt::Fire { removed: Vec::new(), node: fused }
+            Attempt::Fire { removed: Vec::new(), nodes: vec![fused] }
         })
     }
 }

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use super::matcher::{Attempt, input, output, rewrite, same_shape};
 use super::{Outcome, Rewrite, Skip};
-use crate::graph::{Attr, Graph, Node, Value, ValueId};
+use crate::graph::prune::prune;
+use crate::graph::{Attr, Graph, Node, ValueId};
 use crate::tensor::DType;
 
-/// Nodes whose outputs nothing uses, and constants that nothing uses.
+/// Nodes whose outputs nothing uses, outputs that nothing uses, and constants that nothing uses.
 #[derive(Debug)]
 pub struct DropDeadCode;
 
@@ -17,31 +18,7 @@ impl Rewrite for DropDeadCode {
     }
 
     fn apply(&self, graph: &mut Graph) -> Outcome {
-        let mut live = vec![false; graph.values.len()];
-        for id in &graph.outputs {
-            live[id.0 as usize] = true;
-        }
-        let before = graph.nodes.len();
-        let mut keep = vec![false; before];
-        for (index, node) in graph.nodes.iter().enumerate().rev() {
-            keep[index] = node.outputs.iter().flatten().any(|id| live[id.0 as usize]);
-            if keep[index] {
-                for id in node.inputs.iter().flatten() {
-                    live[id.0 as usize] = true;
-                }
-            }
-        }
-        let mut at = 0;
-        graph.nodes.retain(|_| {
-            at += 1;
-            keep[at - 1]
-        });
-        for (value, live) in graph.values.iter_mut().zip(live) {
-            if !live && value.constant.is_some() {
-                *value = Value { name: std::mem::take(&mut value.name), ..Value::default() };
-            }
-        }
-        Outcome { fired: before - graph.nodes.len(), skipped: Vec::new() }
+        Outcome { fired: prune(graph), skipped: Vec::new() }
     }
 }
 
@@ -137,7 +114,7 @@ impl DropIdentities {
                 return Attempt::No;
             }
             let node = Node { outputs: vec![Some(to)], ..made.clone() };
-            Attempt::Fire { removed: vec![producer], node }
+            Attempt::Fire { removed: vec![producer], nodes: vec![node] }
         });
         outcome.fired
     }

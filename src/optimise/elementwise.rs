@@ -78,7 +78,7 @@ fn attempt(graph: &Graph, matcher: &Matcher, index: usize) -> Option<Attempt> {
         inputs: values.into_iter().map(Some).collect(),
         outputs: root.outputs.clone(),
     };
-    Some(Attempt::Fire { removed: members.split_off(1), node })
+    Some(Attempt::Fire { removed: members.split_off(1), nodes: vec![node] })
 }
 
 impl Rewrite for FuseElementwise {

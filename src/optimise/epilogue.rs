@@ -50,7 +50,7 @@ fn fuse(node: &Node, root: &Node) -> Node {
 }
 
 fn fire(removed: Vec<usize>, node: Node) -> Attempt {
-    Attempt::Fire { removed, node }
+    Attempt::Fire { removed, nodes: vec![node] }
 }
 
 /// The node with `program` of its results behind what is done to them already; why not, if it cannot be.

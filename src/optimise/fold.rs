@@ -3,10 +3,11 @@
 use super::matcher::{Attempt, rewrite};
 use super::{Outcome, Rewrite};
 use crate::error::Result;
-use crate::graph::{Graph, Node, ValueId};
+use crate::graph::{Dim, Graph, Node, ValueId};
 use crate::lower::Fact;
 use crate::ops::lookup;
-use crate::tensor::{Tensor, checked_len};
+use crate::size::{Size, checked_len, sizes};
+use crate::tensor::Tensor;
 
 /// Nodes of constants are constants.
 #[derive(Debug)]
@@ -14,7 +15,19 @@ pub struct FoldConstants;
 
 /// A node may yield this many elements, or as many as its inputs have. A guess: it lets shape arithmetic, masks and
 /// rearranged weights pass and keeps a small file from expanding into all memory.
-const BUDGET: usize = 1 << 20;
+const BUDGET: i64 = 1 << 20;
+
+/// The shape of a graph input, for a node that asks for nothing else, where every request must have it.
+fn input_shape(graph: &Graph, node: &Node, id: ValueId) -> Option<Vec<usize>> {
+    if !node.domain.is_empty() || node.op != "Shape" && node.op != "Size" || !graph.inputs.contains(&id) {
+        return None;
+    }
+    let size = |dim: &Dim| match dim {
+        Dim::Known(size) => Some(*size),
+        Dim::Symbol(_) => None,
+    };
+    graph.value(id).shape.as_ref()?.iter().map(size).collect()
+}
 
 /// The node's results, if the host can compute them.
 fn evaluate(graph: &Graph, node: &Node) -> Result<Option<Vec<Tensor>>> {
@@ -23,21 +36,24 @@ fn evaluate(graph: &Graph, node: &Node) -> Result<Option<Vec<Tensor>>> {
         .iter()
         .map(|id| match id {
             None => Some(None),
-            Some(id) => {
-                let value = graph.value(*id).constant.clone()?;
-                Some(Some(Fact { dtype: value.dtype(), shape: value.shape().to_vec(), value: Some(value) }))
-            }
+            Some(id) => Some(Some(match &graph.value(*id).constant {
+                Some(value) => Fact::constant(value.clone()),
+                None => Fact::unknown(graph.value(*id).dtype?, sizes(&input_shape(graph, node, *id)?)),
+            })),
         })
         .collect();
     let (Some(facts), Some(operator)) = (facts, lookup(&node.domain, &node.op)) else { return Ok(None) };
     let facts: Vec<Option<&Fact>> = facts.iter().map(Option::as_ref).collect();
-    let total = |shapes: &mut dyn Iterator<Item = &Vec<usize>>| {
-        shapes.fold(0usize, |sum, shape| sum.saturating_add(checked_len(shape).unwrap_or(usize::MAX)))
+    let total = |shapes: &mut dyn Iterator<Item = &Vec<Size>>| {
+        shapes.fold(0, |sum: i64, shape| sum.saturating_add(checked_len(shape).map_or(i64::MAX, Size::estimate)))
     };
     let inputs = total(&mut facts.iter().flatten().map(|fact| &fact.shape));
     let shapes = operator.shapes(node, &facts)?;
     if total(&mut shapes.iter()) > inputs.max(BUDGET) {
         return Ok(None);
+    }
+    if let Some(values) = operator.integers(node, &facts)? {
+        return Ok(Some(values.iter().map(|known| known.estimate().clone()).collect()));
     }
     operator.evaluate(node, &facts)
 }
@@ -51,7 +67,9 @@ impl Rewrite for FoldConstants {
         let mut folded = 0;
         let outcome = rewrite(graph, |graph, _, index| {
             let node = &graph.nodes[index];
-            let constant = |id: &Option<_>| id.is_none_or(|id| graph.value(id).constant.is_some());
+            let constant = |id: &Option<_>| {
+                id.is_none_or(|id| graph.value(id).constant.is_some() || input_shape(graph, node, id).is_some())
+            };
             let done = node.outputs.iter().flatten().any(|&id| graph.value(id).constant.is_some());
             if done || node.inputs.is_empty() || !node.inputs.iter().all(constant) {
                 return Attempt::No;

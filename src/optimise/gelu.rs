@@ -127,7 +127,7 @@ fn attempt(graph: &Graph, matcher: &Matcher, index: usize) -> Option<Attempt> {
             outputs: root.outputs.clone(),
             ..Node::default()
         };
-        return Some(Attempt::Fire { removed: nodes, node });
+        return Some(Attempt::Fire { removed: nodes, nodes: vec![node] });
     }
     None
 }

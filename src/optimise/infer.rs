@@ -10,6 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use rten_shape_inference::{InferShapes, InferShapesContext, SymExpr, SymTensor, SymbolGen};
 
 use super::rules::rule;
+use super::versions;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Attr, Dim, Graph, Node, Value};
 use crate::ops::{Operator, lookup};
@@ -33,8 +34,16 @@ const DEPTH: u32 = 12;
 /// operator, opset, types and shapes.
 pub fn infer(graph: &mut Graph) -> Result<()> {
     let objections = objections(graph);
+    refusal(graph, &objections)
+}
+
+/// An error that lists the objections, if there are any.
+///
+/// # Errors
+/// As [`infer`].
+pub fn refusal(graph: &Graph, objections: &[Objection]) -> Result<()> {
     let Some(first) = objections.first() else { return Ok(()) };
-    let message = match &objections[..] {
+    let message = match objections {
         [only] => format!("{} [{}]", only.error.message(), only.describe(graph)),
         all => all.iter().fold(format!("{} nodes cannot be run:", all.len()), |mut message, one| {
             let Objection { node, error, .. } = one;
@@ -44,7 +53,7 @@ pub fn infer(graph: &mut Graph) -> Result<()> {
             message
         }),
     };
-    let kind = match &objections[..] {
+    let kind = match objections {
         [only] => only.error.kind(),
         all if all.iter().all(|one| one.error.kind() == ErrorKind::Unsupported) => ErrorKind::Unsupported,
         _ => ErrorKind::InvalidModel,
@@ -146,8 +155,26 @@ impl Inference {
 
     fn node(&mut self, graph: &mut Graph, node: &Node) -> Result<()> {
         let at = |error: Error| error.at_node(&node.name, node.operator());
-        if node.attrs.values().any(|attr| *attr == Attr::Subgraph) {
-            return Err(at(Error::unsupported("operators with subgraphs are not supported")));
+        for id in node.inputs.iter().flatten() {
+            if let Some(why) = graph.refused.get(id) {
+                return Err(at(Error::unsupported(why)));
+            }
+        }
+        for (name, attr) in &node.attrs {
+            match attr {
+                Attr::Graph(_) | Attr::Graphs(_) => {
+                    let message = format!("the operator {} with a subgraph is not supported", node.operator());
+                    return Err(at(Error::unsupported(message)));
+                }
+                Attr::Unsupported(why) => {
+                    return Err(at(Error::unsupported(format!("attribute '{name}': {why}"))));
+                }
+                _ => {}
+            }
+        }
+        if let Some(since) = versions::unknown_since(&node.op, node.opset).filter(|_| node.domain.is_empty()) {
+            let message = format!("the operator {} as defined since opset {since} is not supported", node.op);
+            return Err(at(Error::unsupported(message)));
         }
         let operator = lookup(&node.domain, &node.op)
             .ok_or_else(|| at(Error::unsupported(format!("the operator {} is not supported", node.operator()))))?;
@@ -327,10 +354,10 @@ mod tests {
         let z = b.node("Identity", [y], []);
         let w = b.node("Concat", [x], []);
         let v = b.node("com.acme.Other", [x], []);
-        let u = b.node("If", [x], [("then_branch", Attr::Subgraph)]);
+        let u = b.node("If", [x], [("then_branch", Attr::Graph(Box::default()))]);
         let error = infer(&mut b.finish([z, w, v, u])).unwrap_err();
         let text = error.to_string();
-        for part in ["NoSuchOperator_0", "com.acme.Other", "axis", "subgraphs", "opset 17", "f32[n,3]", "4 nodes"] {
+        for part in ["NoSuchOperator_0", "com.acme.Other", "axis", "subgraph", "opset 17", "f32[n,3]", "4 nodes"] {
             assert!(text.contains(part), "no {part} in: {text}");
         }
         assert!(!text.contains("Identity"), "{text}");

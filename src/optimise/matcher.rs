@@ -1,5 +1,7 @@
 //! What rules match with: producers, users and constants.
 
+use std::collections::BTreeMap;
+
 use super::{Outcome, Skip};
 use crate::graph::{Attr, Dim, Graph, Node, Value, ValueId};
 use crate::tensor::{DType, Tensor};
@@ -17,8 +19,8 @@ pub(super) enum Attempt {
     No,
     /// Nearly its pattern.
     Near(&'static str),
-    /// `node` stands for the node looked at and for `removed`.
-    Fire { removed: Vec<usize>, node: Node },
+    /// `nodes`, each after what it reads, stand where the node looked at was, for it and for `removed`.
+    Fire { removed: Vec<usize>, nodes: Vec<Node> },
 }
 
 impl Matcher {
@@ -64,6 +66,24 @@ impl Matcher {
         self.output.get(id.0 as usize) == Some(&true)
     }
 
+    /// The node at `index` makes its outputs.
+    fn made(&mut self, node: &Node, index: usize) {
+        for id in node.outputs.iter().flatten() {
+            if let Some(producer) = self.producer.get_mut(id.0 as usize) {
+                *producer = Some(index);
+            }
+        }
+    }
+
+    /// No node that a rule could find makes the outputs of `node`.
+    fn forget(&mut self, node: &Node) {
+        for id in node.outputs.iter().flatten() {
+            if let Some(producer) = self.producer.get_mut(id.0 as usize) {
+                *producer = None;
+            }
+        }
+    }
+
     fn count(&mut self, node: &Node, more: bool) {
         for id in node.inputs.iter().flatten() {
             let at = id.0 as usize;
@@ -78,6 +98,8 @@ impl Matcher {
 pub(super) fn rewrite(graph: &mut Graph, mut rule: impl FnMut(&mut Graph, &Matcher, usize) -> Attempt) -> Outcome {
     let mut matcher = Matcher::new(graph);
     let mut dead = vec![false; graph.nodes.len()];
+    // What stands before a node, where several nodes replace one.
+    let mut before: BTreeMap<usize, Vec<Node>> = BTreeMap::new();
     let mut outcome = Outcome::default();
     for index in 0..graph.nodes.len() {
         if dead[index] {
@@ -89,11 +111,21 @@ pub(super) fn rewrite(graph: &mut Graph, mut rule: impl FnMut(&mut Graph, &Match
                 let node = graph.nodes[index].name.clone();
                 outcome.skipped.push(Skip { node, reason: reason.to_owned() });
             }
-            Attempt::Fire { removed, node } => {
+            Attempt::Fire { removed, mut nodes } => {
                 outcome.fired += 1;
-                matcher.count(&node, true);
+                nodes.iter().for_each(|node| matcher.count(node, true));
                 matcher.count(&graph.nodes[index], false);
-                graph.nodes[index] = node;
+                matcher.forget(&graph.nodes[index]);
+                match nodes.pop() {
+                    Some(last) => {
+                        matcher.made(&last, index);
+                        graph.nodes[index] = last;
+                    }
+                    None => dead[index] = true,
+                }
+                if !nodes.is_empty() {
+                    before.insert(index, nodes);
+                }
                 for other in removed {
                     matcher.count(&graph.nodes[other], false);
                     dead[other] = true;
@@ -101,11 +133,13 @@ pub(super) fn rewrite(graph: &mut Graph, mut rule: impl FnMut(&mut Graph, &Match
             }
         }
     }
-    let mut at = 0;
-    graph.nodes.retain(|_| {
-        at += 1;
-        !dead[at - 1]
-    });
+    let nodes = std::mem::take(&mut graph.nodes);
+    for (index, node) in nodes.into_iter().enumerate() {
+        graph.nodes.extend(before.remove(&index).into_iter().flatten());
+        if !dead[index] {
+            graph.nodes.push(node);
+        }
+    }
     outcome
 }
 

@@ -5,13 +5,16 @@
 //! still does not match is reported with the reason.
 
 use crate::graph::Graph;
+use crate::graph::prune::prune;
 
 mod attention;
 mod batch_norm;
+mod branches;
 mod chains;
 mod cleanup;
 mod elementwise;
 mod epilogue;
+mod expand;
 mod fold;
 mod gelu;
 pub mod infer;
@@ -20,13 +23,16 @@ mod normalise;
 mod rules;
 #[cfg(test)]
 mod tests;
+mod versions;
 
 pub use attention::FuseAttention;
 pub use batch_norm::FoldBatchNorm;
+pub use branches::ChooseBranches;
 pub use chains::{ComposeReshapes, ComposeTransposes};
 pub use cleanup::{DropDeadCode, DropIdentities};
 pub use elementwise::FuseElementwise;
 pub use epilogue::FuseEpilogue;
+pub use expand::ExpandOperators;
 pub use fold::FoldConstants;
 pub use gelu::FuseGelu;
 pub use normalise::{FuseLayerNorm, FuseSoftmax};
@@ -81,9 +87,36 @@ pub const REWRITES: &[&dyn Rewrite] = &[
     &DropDeadCode,
 ];
 
+/// The rules that make a graph runnable, tried while some node cannot be run.
+pub const PREPARATIONS: &[&dyn Rewrite] = &[&FoldConstants, &ChooseBranches, &ExpandOperators];
+
 /// Rounds of all rules at most. Every rule removes nodes or moves them towards a normal form, so a few rounds suffice;
 /// the bound is for graphs made to need many.
 const ROUNDS: usize = 16;
+
+/// Drops what no output needs, infers types and shapes, and where a node cannot be run tries what may help: constants are
+/// folded, branches whose condition is constant are chosen, operators without kernels of their own become others.
+///
+/// Gives the nodes that still cannot be run.
+pub fn prepare(graph: &mut Graph) -> Vec<infer::Objection> {
+    for _ in 0..ROUNDS {
+        prune(graph);
+        let objections = infer::objections(graph);
+        if objections.is_empty() {
+            return objections;
+        }
+        let mut fired = 0;
+        for rule in PREPARATIONS {
+            let outcome = rule.apply(graph);
+            tracing::debug!(rule = rule.name(), fired = outcome.fired, "preparation");
+            fired += outcome.fired;
+        }
+        if fired == 0 {
+            return objections;
+        }
+    }
+    infer::objections(graph)
+}
 
 /// Applies all rules until none fires. The graph's types and shapes must have been inferred.
 pub fn optimise(graph: &mut Graph) -> Report {

@@ -55,7 +55,7 @@ fn softmax(graph: &Graph, matcher: &Matcher, index: usize) -> Option<Attempt> {
         outputs: root.outputs.clone(),
         ..Node::default()
     };
-    Some(Attempt::Fire { removed: vec![sum_at, exp_at, sub_at, max_at], node })
+    Some(Attempt::Fire { removed: vec![sum_at, exp_at, sub_at, max_at], nodes: vec![node] })
 }
 
 impl Rewrite for FuseSoftmax {
@@ -142,7 +142,10 @@ fn layer_norm(graph: &Graph, matcher: &Matcher, index: usize) -> Option<Attempt>
         outputs: root.outputs.clone(),
         ..Node::default()
     };
-    Some(Attempt::Fire { removed: vec![mul_at, div_at, sqrt_at, add_at, var_at, square_at, sub_at, mean_at], node })
+    Some(Attempt::Fire {
+        removed: vec![mul_at, div_at, sqrt_at, add_at, var_at, square_at, sub_at, mean_at],
+        nodes: vec![node],
+    })
 }
 
 impl Rewrite for FuseLayerNorm {

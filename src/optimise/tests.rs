@@ -455,3 +455,94 @@ fn rules_have_names_of_their_own() {
     let names: std::collections::BTreeSet<_> = REWRITES.iter().map(|rule| rule.name()).collect();
     assert_eq!(names.len(), REWRITES.len());
 }
+
+#[test]
+fn several_nodes_may_stand_for_one() {
+    let mut b = GraphBuilder::new(24);
+    let x = b.input("x", DType::F32, ["n", "4"]);
+    let y = b.node("Swish", [x], [("alpha", Attr::Float(2.0))]);
+    let z = b.node("Relu", [y], []);
+    let w = b.node("Swish", [z], []);
+    let mut graph = b.finish([w]);
+    let (fired, ops) = apply(&ExpandOperators, &mut graph);
+    assert_eq!((fired, ops), (2, ["Mul", "Sigmoid", "Mul", "Relu", "Sigmoid", "Mul"].map(String::from).to_vec()));
+    assert_eq!(graph.functions["Swish"], 2);
+    assert_eq!(graph.nodes[2].outputs, [Some(y)]);
+    assert_eq!(graph.nodes[5].outputs, [Some(w)]);
+    assert!(infer::objections(&mut graph).is_empty());
+}
+
+#[test]
+fn a_body_without_what_it_needs_is_refused_by_name() {
+    let cases: [(&str, &[&str], &[(&str, Attr)]); 4] = [
+        ("InstanceNormalization", &["n", "4"], &[]),
+        ("GroupNormalization", &["n", "4", "h"], &[]),
+        ("RMSNormalization", &["n", "4"], &[("axis", Attr::Int(2))]),
+        ("RMSNormalization", &["n", "4"], &[("axis", Attr::Int(i64::MIN))]),
+    ];
+    for (op, dims, attrs) in cases {
+        let mut b = GraphBuilder::new(23);
+        let x = b.input("x", DType::F32, dims.iter().copied());
+        let scale = b.floats([4], [1.0; 4]);
+        let y = b.node(op, [x, scale, scale], attrs.iter().cloned());
+        let mut graph = b.finish([y]);
+        let objections = prepare(&mut graph);
+        let error = infer::refusal(&graph, &objections).unwrap_err();
+        assert!(error.to_string().contains(op), "{op}: {error}");
+    }
+}
+
+#[test]
+fn unread_outputs_and_dead_nodes_are_no_obstacle() {
+    let mut b = GraphBuilder::new(17);
+    let x = image(&mut b);
+    let norm = b.node_with("MaxPool", [Some(x)], [("kernel_shape", Attr::Ints(vec![2, 2]))], 2);
+    let _ = b.node("Nonesuch", [norm[1]], []);
+    let mut graph = b.finish([norm[0]]);
+    assert!(prepare(&mut graph).is_empty());
+    assert_eq!(graph.nodes.len(), 1);
+    assert_eq!(graph.nodes[0].outputs, [Some(norm[0])]);
+}
+
+/// In training mode a batch is normalised by its own statistics; before opset 14 further outputs say so, read or not.
+#[test]
+fn a_batch_norm_in_training_is_by_its_own_statistics() {
+    let training = [("training_mode", Attr::Int(1))];
+    for (opset, outputs, attrs, reads, expands) in [
+        (8, 5, &[][..], false, true),
+        (8, 1, &[], false, false),
+        (14, 3, &training, false, true),
+        (14, 3, &[], false, false),
+        (14, 3, &training, true, false),
+    ] {
+        let mut b = GraphBuilder::new(opset);
+        let x = image(&mut b);
+        let ones = b.floats([4], [1.0; 4]);
+        let norm = b.node_with("BatchNormalization", [x, ones, ones, ones, ones].map(Some), attrs.to_vec(), outputs);
+        let mut graph = b.finish(if reads { norm.clone() } else { vec![norm[0]] });
+        let runs = prepare(&mut graph).is_empty();
+        let kept = graph.nodes.iter().any(|node| node.op == "BatchNormalization");
+        assert_eq!((runs, kept), (!reads, !expands), "opset {opset}, {outputs} outputs, {attrs:?}");
+    }
+}
+
+#[test]
+fn a_split_keeps_its_number_of_parts() {
+    let mut b = GraphBuilder::new(18);
+    let x = b.input("x", DType::F32, ["n", "6"]);
+    let parts = b.node_with("Split", [Some(x)], [("axis", Attr::Int(1)), ("num_outputs", Attr::Int(3))], 3);
+    let mut graph = b.finish([parts[1]]);
+    assert!(prepare(&mut graph).is_empty());
+    assert_eq!(graph.nodes[0].outputs, [Some(parts[0]), Some(parts[1]), Some(parts[2])]);
+}
+
+#[test]
+fn definitions_that_changed_are_refused_by_their_opset() {
+    let mut b = GraphBuilder::new(28);
+    let x = b.input("x", DType::F32, ["1", "4", "2", "2"]);
+    let y = b.node("SpaceToDepth", [x], [("blocksize", Attr::Int(2))]);
+    let mut graph = b.finish([y]);
+    let objections = prepare(&mut graph);
+    let text = infer::refusal(&graph, &objections).unwrap_err().to_string();
+    assert!(text.contains("SpaceToDepth as defined since opset 28"), "{text}");
+}

@@ -44,6 +44,60 @@ pub fn check_shapes(graph: &Graph, shapes: &[Vec<usize>]) -> Result<BTreeMap<Str
     Ok(symbols)
 }
 
+/// The sizes that a template is bound to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Symbols {
+    /// Of the named symbols in the order of their names, then of every dimension that the model does not declare.
+    pub(super) sizes: Vec<i64>,
+    /// Of the inputs.
+    pub(super) ranks: Vec<usize>,
+}
+
+/// A dimension of an input: a number, or the index of a symbol.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum InputDim {
+    Known(usize),
+    Symbol(usize),
+}
+
+impl Symbols {
+    /// The symbols' sizes at these input shapes, and each input's dimensions in terms of them.
+    ///
+    /// # Errors
+    /// As [`check_shapes`].
+    pub(super) fn dims(graph: &Graph, shapes: &[Vec<usize>]) -> Result<(Symbols, Vec<Vec<InputDim>>)> {
+        let named = check_shapes(graph, shapes)?;
+        let mut sizes: Vec<i64> = named.values().map(|&size| i64::try_from(size).unwrap_or(i64::MAX)).collect();
+        let place = |name: &String| named.keys().position(|known| known == name).unwrap_or(0);
+        let mut dims = Vec::with_capacity(shapes.len());
+        for (&id, shape) in graph.inputs.iter().zip(shapes) {
+            dims.push(match &graph.value(id).shape {
+                Some(declared) => (declared.iter())
+                    .map(|dim| match dim {
+                        Dim::Known(size) => InputDim::Known(*size),
+                        Dim::Symbol(name) => InputDim::Symbol(place(name)),
+                    })
+                    .collect(),
+                None => (shape.iter())
+                    .map(|&size| {
+                        sizes.push(i64::try_from(size).unwrap_or(i64::MAX));
+                        InputDim::Symbol(sizes.len() - 1)
+                    })
+                    .collect(),
+            });
+        }
+        Ok((Symbols { sizes, ranks: shapes.iter().map(Vec::len).collect() }, dims))
+    }
+
+    /// The symbols' sizes at these input shapes (in graph order).
+    ///
+    /// # Errors
+    /// `Input` if the shapes contradict the model.
+    pub fn of(graph: &Graph, shapes: &[Vec<usize>]) -> Result<Symbols> {
+        Ok(Self::dims(graph, shapes)?.0)
+    }
+}
+
 /// The input shapes (in graph order) that follow from sizes for the model's symbols.
 ///
 /// # Errors

@@ -3,169 +3,244 @@
 //! Sharing memory orders dispatches: who overwrites a buffer waits for its readers. So a buffer first takes memory only
 //! from buffers whose every user is an ancestor of its producer anyway, which costs no concurrency; only where that takes
 //! much more memory does the order of the dispatches decide.
+//!
+//! The layout is found once, at the sizes that are traced. What it decides is which of two buffers that may not share lies
+//! below the other; at any sizes a buffer then begins where the highest of those below it ends.
+
+use std::cmp::Reverse;
 
 use crate::error::{Error, Result};
-
-use super::Place;
-use super::deps::Region;
 use crate::lower::Target;
 use crate::lower::builder::Touch;
+use crate::size::Size;
 
-/// What offsets are multiples of: the largest alignment that devices ask of storage bindings.
+use super::deps::{Ancestry, MAX_ANCESTRY, add_hazards};
+
+/// Buffers begin at multiples of this many bytes.
 const ALIGN: u64 = 256;
 
-/// Plans with more dispatches than this are laid out by order alone: the table of ancestors grows with the square.
-const MAX_ANCESTRY: usize = 8192;
-
-/// Bytes that a layout may spend, beside half of what the smallest takes, to keep branches concurrent. Guessed.
+/// Memory that keeping branches apart may always cost. Guessed.
 const CHEAP: u64 = 1 << 20;
 
-/// How a buffer is used.
+/// How dispatches use a buffer.
 #[derive(Clone, Debug)]
 pub(super) struct Use {
-    bytes: u64,
-    /// Who touches it, in order, each once.
+    bytes: Size,
+    /// The dispatches that touch it, ascending, each once.
     dispatches: Vec<u32>,
-    /// Who touches which bytes of it, in order.
     touches: Vec<(u32, Touch)>,
-    /// Filled before the first dispatch.
+    /// Whether it holds something before the first dispatch.
     pub(super) from_start: bool,
-    /// Read after the last dispatch.
+    /// Whether it is read after the last dispatch.
     pub(super) to_end: bool,
 }
 
 impl Use {
-    pub(super) fn new(bytes: u64) -> Self {
+    pub(super) fn new(bytes: Size) -> Self {
         Use { bytes, dispatches: Vec::new(), touches: Vec::new(), from_start: false, to_end: false }
     }
 
-    /// `touch` counts from the buffer's start. Dispatches come in order.
     pub(super) fn touch(&mut self, dispatch: u32, touch: Touch) {
         if self.dispatches.last() != Some(&dispatch) {
             self.dispatches.push(dispatch);
         }
         self.touches.push((dispatch, touch));
     }
+
+    fn estimate(&self) -> u64 {
+        u64::try_from(self.bytes.estimate()).unwrap_or(u64::MAX)
+    }
 }
 
-/// Where every buffer lies.
-#[derive(Debug, PartialEq)]
+/// Where buffers lie, and what has to be waited for.
+#[derive(Debug)]
 pub(super) struct Layout {
-    /// By buffer; `None` for those without a use.
-    pub(super) places: Vec<Option<Place>>,
-    /// Bytes of each region.
-    pub(super) regions: Vec<u64>,
+    /// By buffer: region and byte.
+    pub(super) places: Vec<Option<(u16, Size)>>,
+    /// By region: its bytes.
+    pub(super) regions: Vec<Size>,
+    /// By dispatch: earlier ones that touch the same memory, not reduced.
+    pub(super) edges: Vec<Vec<u32>>,
 }
 
-/// Row `d`: the dispatches that must finish before `d` whatever the layout.
-pub(super) struct Ancestry {
-    words: usize,
-    bits: Vec<u64>,
+/// A buffer at the traced sizes.
+#[derive(Clone, Copy, Debug)]
+struct Placed {
+    index: usize,
+    start: u64,
+    end: u64,
 }
 
-impl Ancestry {
-    pub(super) fn new(count: usize) -> Self {
-        let words = count.div_ceil(64);
-        Ancestry { words, bits: vec![0; words * count] }
-    }
-
-    /// Makes `earlier` and its ancestors ancestors of `later`. Rows must be completed in order.
-    pub(super) fn add(&mut self, later: u32, earlier: u32) {
-        let (before, after) = self.bits.split_at_mut(later as usize * self.words);
-        let from = &before[earlier as usize * self.words..][..self.words];
-        for (to, from) in after.iter_mut().zip(from) {
-            *to |= from;
-        }
-        after[earlier as usize / 64] |= 1 << (earlier % 64);
-    }
-
-    pub(super) fn has(&self, later: u32, earlier: u32) -> bool {
-        self.bits[later as usize * self.words + earlier as usize / 64] >> (earlier % 64) & 1 == 1
-    }
-}
-
-/// Lays out the used buffers for a plan of `dispatches`.
+/// Lays out the buffers that are used.
 ///
 /// # Errors
-/// `Limit` if a buffer exceeds the binding limit; `Memory` if there are too many regions.
+/// `Limit` if a tensor exceeds the target's binding limit; `Memory` if there are too many regions.
 pub(super) fn lay_out(uses: &[Option<Use>], dispatches: usize, target: &Target) -> Result<Layout> {
-    let ordered = place(uses, target, |a, b| match (a.dispatches.last(), b.dispatches.first()) {
+    let mut edges = vec![Vec::new(); dispatches];
+    for slot in uses.iter().flatten() {
+        add_hazards(&slot.touches, &mut edges);
+    }
+    let in_order = |a: &Use, b: &Use| match (a.dispatches.last(), b.dispatches.first()) {
         (Some(last), Some(first)) => last < first,
         _ => false,
-    })?;
-    if dispatches > MAX_ANCESTRY {
-        return Ok(ordered);
-    }
-    let ancestry = ancestry(uses, dispatches);
-    let concurrent = place(uses, target, |a, b| {
+    };
+    let ordered = place(uses, target, in_order)?;
+    let ancestry = (dispatches <= MAX_ANCESTRY).then(|| Ancestry::of(&edges));
+    let descends = |a: &Use, b: &Use| {
+        let Some(ancestry) = &ancestry else { return false };
         let follows = |later: &u32| a.dispatches.iter().all(|&earlier| ancestry.has(*later, earlier));
         !a.dispatches.is_empty() && !b.dispatches.is_empty() && b.dispatches.iter().all(follows)
-    })?;
-    let total = |layout: &Layout| layout.regions.iter().sum::<u64>();
-    let affordable = total(&ordered).saturating_add(total(&ordered) / 2).saturating_add(CHEAP);
-    Ok(if total(&concurrent) <= affordable { concurrent } else { ordered })
-}
-
-fn ancestry(uses: &[Option<Use>], dispatches: usize) -> Ancestry {
-    let mut edges: Vec<Vec<u32>> = vec![Vec::new(); dispatches];
-    for slot in uses.iter().flatten() {
-        let mut history = Region::default();
-        for &(dispatch, Touch { region: _, start, end, access }) in &slot.touches {
-            let edges = &mut edges[dispatch as usize];
-            history.touch(start, end, dispatch, access, edges);
-            edges.retain(|&earlier| earlier != dispatch);
-        }
-    }
-    let mut ancestry = Ancestry::new(dispatches);
-    for (later, edges) in edges.iter().enumerate() {
-        for &earlier in edges {
-            ancestry.add(later as u32, earlier);
-        }
-    }
-    ancestry
-}
-
-/// First-fit of the largest first; `may_follow(a, b)` says whether `b` may take the memory of `a`, which is dead by then.
-fn place(uses: &[Option<Use>], target: &Target, may_follow: impl Fn(&Use, &Use) -> bool) -> Result<Layout> {
-    let apart = |a: &Use, b: &Use| {
-        (!a.to_end && !b.from_start && may_follow(a, b)) || (!b.to_end && !a.from_start && may_follow(b, a))
     };
+    let total = |regions: &[Vec<Placed>]| {
+        regions.iter().map(|placed| placed.iter().map(|p| p.end).max().unwrap_or(0)).fold(0, u64::saturating_add)
+    };
+    if ancestry.is_some() {
+        let concurrent = place(uses, target, descends)?;
+        let affordable = total(&ordered).saturating_add(total(&ordered) / 2).saturating_add(CHEAP);
+        if total(&concurrent) <= affordable {
+            return resolve(uses, &concurrent, |a, b| !apart(a, b, descends), edges);
+        }
+    }
+    // Buffers that share memory here alone order their users; others stay apart, whatever the sizes are.
+    for placed in &ordered {
+        for a in placed {
+            for b in placed {
+                let (Some(first), Some(second)) = (&uses[a.index], &uses[b.index]) else { continue };
+                if overlap(a, b) && in_order(first, second) {
+                    for &later in &second.dispatches {
+                        edges[later as usize].extend(&first.dispatches);
+                    }
+                }
+            }
+        }
+    }
+    let shared: std::collections::HashSet<(usize, usize)> = ordered
+        .iter()
+        .flat_map(|placed| placed.iter().flat_map(move |a| placed.iter().map(move |b| (a, b))))
+        .filter(|(a, b)| a.index != b.index && overlap(a, b))
+        .map(|(a, b)| (a.index, b.index))
+        .collect();
+    resolve_pairs(uses, &ordered, |a, b| !shared.contains(&(a, b)), edges)
+}
+
+fn overlap(a: &Placed, b: &Placed) -> bool {
+    a.start < b.end && b.start < a.end
+}
+
+/// Whether the lives of two buffers do not meet, one after the other by `may_follow`.
+fn apart(a: &Use, b: &Use, may_follow: impl Fn(&Use, &Use) -> bool) -> bool {
+    (!a.to_end && !b.from_start && may_follow(a, b)) || (!b.to_end && !a.from_start && may_follow(b, a))
+}
+
+/// The largest first, each at the lowest place that is free of all that it may not share memory with. By region.
+fn place(
+    uses: &[Option<Use>],
+    target: &Target,
+    may_follow: impl Fn(&Use, &Use) -> bool + Copy,
+) -> Result<Vec<Vec<Placed>>> {
     let limit = target.max_binding_bytes;
     let mut order: Vec<(usize, &Use)> = uses.iter().enumerate().filter_map(|(i, u)| Some((i, u.as_ref()?))).collect();
-    order.sort_by_key(|&(index, slot)| (std::cmp::Reverse(slot.bytes), index));
-    let mut places = vec![None; uses.len()];
-    // Per region, what was placed there: start, end, use.
-    let mut regions: Vec<Vec<(u64, u64, &Use)>> = Vec::new();
+    order.sort_by_key(|&(index, slot)| (Reverse(slot.estimate()), index));
+    let mut regions: Vec<Vec<(Placed, &Use)>> = Vec::new();
     for (index, slot) in order {
-        if slot.bytes > limit {
-            return Err(Error::limit(format!("a tensor of {} bytes exceeds the binding limit of {limit}", slot.bytes)));
+        let bytes = slot.estimate();
+        if bytes > limit {
+            return Err(Error::limit(format!("a tensor of {bytes} bytes exceeds the binding limit of {limit}")));
         }
         let found = regions.iter().enumerate().find_map(|(region, placed)| {
             let mut blocked: Vec<(u64, u64)> = placed
                 .iter()
-                .filter(|(_, _, other)| !apart(other, slot))
-                .map(|&(start, end, _)| (start, end))
+                .filter(|(_, other)| !apart(other, slot, may_follow))
+                .map(|(placed, _)| (placed.start, placed.end))
                 .collect();
             blocked.sort_unstable();
             let mut at = 0u64;
             for (start, end) in blocked {
-                if at + slot.bytes <= start {
+                if at + bytes <= start {
                     break;
                 }
                 at = at.max(end.next_multiple_of(ALIGN));
             }
-            (at.checked_add(slot.bytes)? <= limit).then_some((region, at))
+            (at.checked_add(bytes)? <= limit).then_some((region, at))
         });
-        let (region, offset) = found.unwrap_or((regions.len(), 0));
+        let (region, start) = found.unwrap_or((regions.len(), 0));
         if region == regions.len() {
             regions.push(Vec::new());
         }
-        regions[region].push((offset, offset + slot.bytes, slot));
-        let region = u16::try_from(region).map_err(|_| Error::memory("the plan needs more than 65536 regions"))?;
-        places[index] = Some(Place::Activation { region, offset });
+        regions[region].push((Placed { index, start, end: start + bytes }, slot));
     }
-    let sizes = regions.iter().map(|placed| placed.iter().map(|&(_, end, _)| end).max().unwrap_or(0)).collect();
-    Ok(Layout { places, regions: sizes })
+    Ok(regions.into_iter().map(|placed| placed.into_iter().map(|(placed, _)| placed).collect()).collect())
+}
+
+fn resolve(
+    uses: &[Option<Use>],
+    regions: &[Vec<Placed>],
+    conflict: impl Fn(&Use, &Use) -> bool,
+    edges: Vec<Vec<u32>>,
+) -> Result<Layout> {
+    let pairs = |a: usize, b: usize| match (&uses[a], &uses[b]) {
+        (Some(a), Some(b)) => conflict(a, b),
+        _ => false,
+    };
+    resolve_pairs(uses, regions, pairs, edges)
+}
+
+/// Addresses at any sizes, from what lies below what at the traced ones.
+fn resolve_pairs(
+    uses: &[Option<Use>],
+    regions: &[Vec<Placed>],
+    conflict: impl Fn(usize, usize) -> bool,
+    edges: Vec<Vec<u32>>,
+) -> Result<Layout> {
+    let mut places = vec![None; uses.len()];
+    let mut ends = Vec::with_capacity(regions.len());
+    for (region, placed) in regions.iter().enumerate() {
+        let region = u16::try_from(region).map_err(|_| Error::memory("the plan needs more than 65536 regions"))?;
+        let mut order: Vec<&Placed> = placed.iter().collect();
+        order.sort_by_key(|p| (p.start, p.end, p.index));
+        // By position in that order: all that is known to lie below it.
+        let mut below: Vec<Below> = Vec::with_capacity(order.len());
+        let mut tops: Vec<Size> = Vec::with_capacity(order.len());
+        let mut end = Size::ZERO;
+        for (at, p) in order.iter().enumerate() {
+            let mut under: Vec<usize> =
+                (0..at).filter(|&other| order[other].end <= p.start && conflict(order[other].index, p.index)).collect();
+            under.sort_by_key(|&other| (Reverse(order[other].end), other));
+            let mut known = Below::new(order.len());
+            let mut start = Size::ZERO;
+            for other in under {
+                if !known.has(other) {
+                    start = start.max(tops[other]);
+                    known.join(&below[other], other);
+                }
+            }
+            let bytes = uses[p.index].as_ref().map_or(Size::ZERO, |slot| slot.bytes);
+            places[p.index] = Some((region, start));
+            end = end.max(start + bytes);
+            tops.push((start + bytes).next_multiple_of(ALIGN));
+            below.push(known);
+        }
+        ends.push(end);
+    }
+    Ok(Layout { places, regions: ends, edges })
+}
+
+/// A set of positions.
+struct Below(Vec<u64>);
+
+impl Below {
+    fn new(count: usize) -> Self {
+        Below(vec![0; count.div_ceil(64)])
+    }
+
+    fn has(&self, at: usize) -> bool {
+        self.0[at / 64] >> (at % 64) & 1 == 1
+    }
+
+    fn join(&mut self, other: &Below, at: usize) {
+        self.0.iter_mut().zip(&other.0).for_each(|(to, from)| *to |= from);
+        self.0[at / 64] |= 1 << (at % 64);
+    }
 }
 
 #[cfg(test)]
@@ -174,15 +249,19 @@ mod tests {
     use crate::kernel::Access;
     use crate::lower::DeviceClass;
 
+    fn numbers(sizes: &[Size]) -> Vec<i64> {
+        sizes.iter().map(|size| size.estimate()).collect()
+    }
+
     fn target(limit: u64) -> Target {
         Target { class: DeviceClass::Cpu, parallelism: 2, max_binding_bytes: limit, subgroup_size: 8 }
     }
 
     fn slot(bytes: u64, touches: &[(u32, bool)]) -> Option<Use> {
-        let mut slot = Use::new(bytes);
+        let mut slot = Use::new(Size::from(bytes));
         for &(dispatch, writes) in touches {
             let access = if writes { Access::ReadWrite } else { Access::Read };
-            slot.touch(dispatch, Touch { region: 0, start: 0, end: bytes, access });
+            slot.touch(dispatch, Touch { start: Size::ZERO, end: Size::from(bytes), access, part: None });
         }
         Some(slot)
     }
@@ -205,10 +284,10 @@ mod tests {
     #[test]
     fn a_chain_needs_two_buffers() {
         let layout = lay_out(&chain(6, 512), 6, &target(1 << 20)).unwrap();
-        assert_eq!(layout.regions, [1024]);
+        assert_eq!(numbers(&layout.regions), [1024]);
         let mut with_gap = chain(2, 512);
         with_gap.push(None);
-        assert_eq!(lay_out(&with_gap, 2, &target(1 << 20)).unwrap().places[3], None);
+        assert!(lay_out(&with_gap, 2, &target(1 << 20)).unwrap().places[3].is_none());
     }
 
     #[test]
@@ -223,6 +302,7 @@ mod tests {
             slot(256, &[(5, true)]),
         ];
         let places = lay_out(&uses, 6, &target(1 << 20)).unwrap().places;
+        let places: Vec<_> = places.iter().map(|place| place.map(|(region, at)| (region, at.estimate()))).collect();
         assert_ne!(places[1], places[3]);
         assert_ne!(places[1], places[4]);
     }
@@ -230,7 +310,7 @@ mod tests {
     #[test]
     fn regions_keep_to_the_binding_limit() {
         let layout = lay_out(&chain(4, 512), 4, &target(600)).unwrap();
-        assert_eq!(layout.regions, [512, 512]);
+        assert_eq!(numbers(&layout.regions), [512, 512]);
         assert!(lay_out(&chain(4, 512), 4, &target(500)).is_err());
     }
 }

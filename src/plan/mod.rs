@@ -1,4 +1,6 @@
-//! Plans: one model at concrete input shapes as a list of dispatches with dependencies, memory layout and cost.
+//! Plans: one model as a list of dispatches with dependencies, memory layout and cost.
+//!
+//! A [`Template`] is traced once for all shapes that decide alike; binding it to shapes gives a [`Plan`].
 
 use std::sync::Arc;
 
@@ -11,9 +13,11 @@ mod checks;
 mod deps;
 mod memory;
 mod planner;
+mod template;
 
 pub use checks::Checks;
-pub use planner::plan;
+pub use planner::{plan, template};
+pub use template::Template;
 
 /// Where a tensor lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -52,7 +56,7 @@ pub struct Dispatch {
     /// The parameter struct, word by word.
     pub params: Vec<u32>,
     /// Earlier dispatches that must have finished: producers, and readers of memory that this one overwrites. Sorted.
-    pub deps: Vec<u32>,
+    pub deps: Arc<[u32]>,
     /// What it costs.
     pub cost: Cost,
     /// How it runs for several requests at once, if it can.
@@ -120,6 +124,8 @@ pub struct Plan {
     pub inputs: Vec<PlanInput>,
     /// In graph order.
     pub outputs: Vec<PlanOutput>,
+    /// What goes up with the inputs of every request: values that follow from the shapes.
+    pub constants: Vec<(Operand, Arc<[u8]>)>,
     /// What the device reports, if anything can go wrong there.
     pub checks: Option<Checks>,
 }

@@ -1,31 +1,62 @@
-//! Graph and concrete input shapes -> plan.
+//! Graph and input shapes -> template.
 
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node};
-use crate::lower::builder::{Buffer, Builder, Storage, Touch};
-use crate::lower::repr::{check_dtype, heap_bytes};
-use crate::lower::{BufferId, Fact, Gather, Lowering, ModelWeights, Target, View};
+use crate::lower::builder::{Buffer, Builder, Home};
+use crate::lower::repr::{GRANULE, Storage, check_dtype, heap_bytes};
+use crate::lower::{BufferId, Fact, Known, Lowering, ModelWeights, Target, View};
 use crate::ops::{Operator, lookup};
-use crate::tensor::checked_len;
+use crate::size::{Program, Size, Trace, checked_len, estimates, trace};
 
-use super::bind::check_shapes;
+use super::bind::{InputDim, Symbols};
 use super::memory::{Layout, Use};
-use super::{Checks, Dispatch, Operand, Place, Plan, PlanInput, PlanOutput, Source, deps, memory};
+use super::template::{Template, Traced, TracedInput, TracedOperand, TracedOutput, TracedPlace, TracedSource};
+use super::{Plan, deps, memory};
 
 /// The most elements that a node may yield when it is computed on the host while planning. Guessed: shapes, index tables
 /// and masks are smaller, and what is larger is better computed on the device.
-const HOST_ELEMENTS: usize = 1 << 16;
+const HOST_ELEMENTS: i64 = 1 << 16;
 
 /// Plans `graph` at these input shapes (in graph order) for `target`. Weights that the plan needs are added to `weights`,
 /// which belongs to the model and is shared by its plans.
 ///
 /// # Errors
+/// As [`template`].
+pub fn plan(graph: &Graph, shapes: &[Vec<usize>], weights: &Arc<ModelWeights>, target: &Target) -> Result<Plan> {
+    let template = template(graph, shapes, weights, target)?;
+    let symbols = Symbols::of(graph, shapes)?;
+    template.bind(&symbols).ok_or_else(|| Error::internal("a template does not serve the shapes that it was traced at"))
+}
+
+/// Plans `graph` at these input shapes (in graph order), and at all others that decide alike.
+///
+/// # Errors
 /// `Input` if the shapes contradict the model; `Shape` and `Unsupported` naming the node; `Limit` if a tensor or a
 /// dispatch exceeds the target's limits.
-pub fn plan(graph: &Graph, shapes: &[Vec<usize>], weights: &Arc<ModelWeights>, target: &Target) -> Result<Plan> {
-    check_shapes(graph, shapes)?;
+pub fn template(
+    graph: &Graph,
+    shapes: &[Vec<usize>],
+    weights: &Arc<ModelWeights>,
+    target: &Target,
+) -> Result<Template> {
+    let (symbols, dims) = Symbols::dims(graph, shapes)?;
+    let (traced, trace) = trace(&symbols.sizes, |sizes| {
+        let size = |dim: &InputDim| match *dim {
+            InputDim::Known(size) => Size::from(size),
+            InputDim::Symbol(index) => sizes[index],
+        };
+        let shapes: Vec<Vec<Size>> = dims.iter().map(|dims| dims.iter().map(size).collect()).collect();
+        traced(graph, &shapes, weights, target)
+    });
+    let mut template = traced?;
+    template.program = Program::new(trace);
+    template.ranks = symbols.ranks;
+    Ok(template)
+}
+
+fn traced(graph: &Graph, shapes: &[Vec<Size>], weights: &Arc<ModelWeights>, target: &Target) -> Result<Template> {
     let mut builder = Builder {
         target: target.clone(),
         weights: weights.clone(),
@@ -36,6 +67,8 @@ pub fn plan(graph: &Graph, shapes: &[Vec<usize>], weights: &Arc<ModelWeights>, t
         buffers: Vec::new(),
         dispatches: Vec::new(),
         fed: Vec::new(),
+        bound: Vec::new(),
+        wholes: 0,
         checks: Vec::new(),
         report: None,
         label: Arc::from(""),
@@ -46,7 +79,7 @@ pub fn plan(graph: &Graph, shapes: &[Vec<usize>], weights: &Arc<ModelWeights>, t
         if builder.needed[id.0 as usize] {
             let fact = fact_of(&builder, id.0).clone();
             check_dtype(fact.dtype).map_err(|error| named(error, &graph.value(id).name))?;
-            let bytes = heap_bytes(&fact.shape).map_err(|error| named(error, &graph.value(id).name))?;
+            let bytes = heap_bytes(fact.dtype, &fact.shape).map_err(|error| named(error, &graph.value(id).name))?;
             let buffer = builder.activation(bytes);
             builder.fed.push(buffer);
             builder.views[id.0 as usize] = Some(View::row_major(buffer, fact.dtype, &fact.shape));
@@ -59,21 +92,17 @@ pub fn plan(graph: &Graph, shapes: &[Vec<usize>], weights: &Arc<ModelWeights>, t
 }
 
 /// Types, shapes and host values of every node's outputs.
-fn find_facts(graph: &Graph, shapes: &[Vec<usize>], builder: &mut Builder) -> Result<Vec<Vec<Fact>>> {
+fn find_facts(graph: &Graph, shapes: &[Vec<Size>], builder: &mut Builder) -> Result<Vec<Vec<Fact>>> {
     for (value, fact) in graph.values.iter().zip(&mut builder.facts) {
-        *fact = value.constant.as_ref().map(|tensor| Fact {
-            dtype: tensor.dtype(),
-            shape: tensor.shape().to_vec(),
-            value: Some(tensor.clone()),
-        });
+        *fact = value.constant.clone().map(Fact::constant);
     }
     for (&id, shape) in graph.inputs.iter().zip(shapes) {
         let value = graph.value(id);
         let dtype = value.dtype.ok_or_else(|| {
             Error::invalid_model(format!("the model does not declare the type of input '{}'", value.name))
         })?;
-        heap_bytes(shape).map_err(|error| named(error, &value.name))?;
-        builder.facts[id.0 as usize] = Some(Fact { dtype, shape: shape.clone(), value: None });
+        heap_bytes(dtype, shape).map_err(|error| named(error, &value.name))?;
+        builder.facts[id.0 as usize] = Some(Fact::unknown(dtype, shape.clone()));
     }
     let mut all = Vec::with_capacity(graph.nodes.len());
     for node in &graph.nodes {
@@ -114,28 +143,52 @@ fn node_facts(node: &Node, builder: &Builder) -> Result<Vec<Fact>> {
             shapes.len()
         )));
     }
-    let mut total = 0usize;
-    for shape in &shapes {
-        heap_bytes(shape)?;
-        total = total.saturating_add(checked_len(shape).unwrap_or(usize::MAX));
+    for (&dtype, shape) in dtypes.iter().zip(&shapes) {
+        heap_bytes(dtype, shape)?;
     }
-    let values = if total <= HOST_ELEMENTS { operator.evaluate(node, &inputs)? } else { None };
-    let mut values = values.map(Vec::into_iter);
+    let mut known = host_values(operator, node, &inputs, &shapes)?.map(Vec::into_iter);
     let mut facts = Vec::with_capacity(shapes.len());
     for (dtype, shape) in dtypes.into_iter().zip(shapes) {
-        let value = values.as_mut().and_then(Iterator::next);
-        if let Some(value) = value.as_ref().filter(|v| v.dtype() != dtype || v.shape() != shape) {
+        let known = known.as_mut().and_then(Iterator::next);
+        if let Some(value) = known.as_ref().map(Known::estimate)
+            && (value.dtype() != dtype || value.shape() != estimates(&shape))
+        {
             return Err(Error::internal(format!("evaluated to {value:?}, not {dtype}{shape:?}")));
         }
-        facts.push(Fact { dtype, shape, value });
+        facts.push(Fact { dtype, shape, known });
     }
     Ok(facts)
+}
+
+/// The outputs' values, where the host computes them: from values that are known, and of shapes that no symbol changes.
+fn host_values(
+    operator: &dyn Operator,
+    node: &Node,
+    inputs: &[Option<&Fact>],
+    shapes: &[Vec<Size>],
+) -> Result<Option<Vec<Known>>> {
+    let fixed = shapes.iter().flatten().all(|size| size.known().is_some());
+    if !fixed {
+        return Ok(None);
+    }
+    let elements = |shape: &Vec<Size>| checked_len(shape).map_or(i64::MAX, Size::estimate);
+    if shapes.iter().map(elements).fold(0, i64::saturating_add) > HOST_ELEMENTS {
+        return Ok(None);
+    }
+    if let Some(values) = operator.integers(node, inputs)? {
+        return Ok(Some(values));
+    }
+    // Looking at what is known only in part would tie the plan to it for nothing.
+    if inputs.iter().flatten().any(|fact| fact.known.is_none()) {
+        return Ok(None);
+    }
+    Ok(operator.evaluate(node, inputs)?.map(|values| values.into_iter().map(Known::from).collect()))
 }
 
 /// Marks what must be on the device: from the outputs backwards, through values that the host does not know.
 fn find_needed(graph: &Graph, builder: &mut Builder) {
     let Builder { needed, facts, .. } = builder;
-    let unknown = |id: u32| facts[id as usize].as_ref().is_some_and(|fact| fact.value.is_none());
+    let unknown = |id: u32| facts[id as usize].as_ref().is_some_and(|fact| fact.known.is_none());
     for &id in &graph.outputs {
         // An input passed through is not read back.
         needed[id.0 as usize] = unknown(id.0) && !graph.inputs.contains(&id);
@@ -158,9 +211,9 @@ fn lower(node: &Node, facts: &[Fact], builder: &mut Builder) -> Result<()> {
     for (_, fact) in &outputs {
         check_dtype(fact.dtype)?;
     }
-    if outputs.iter().all(|(_, fact)| fact.shape.contains(&0)) {
+    if outputs.iter().all(|(_, fact)| fact.shape.iter().any(|size| size.is_zero())) {
         for (id, fact) in outputs {
-            let buffer = builder.activation(0);
+            let buffer = builder.activation(Size::ZERO);
             builder.views[id.0 as usize] = Some(View::row_major(buffer, fact.dtype, &fact.shape));
         }
         return Ok(());
@@ -174,7 +227,7 @@ fn lower(node: &Node, facts: &[Fact], builder: &mut Builder) -> Result<()> {
     }
 }
 
-fn finish(graph: &Graph, mut builder: Builder) -> Result<Plan> {
+fn finish(graph: &Graph, mut builder: Builder) -> Result<Template> {
     // What the caller reads back lies row-major on a 16-byte boundary.
     let mut outputs = Vec::with_capacity(graph.outputs.len());
     for &id in &graph.outputs {
@@ -186,108 +239,117 @@ fn finish(graph: &Graph, mut builder: Builder) -> Result<Plan> {
     }
     let input_views: Vec<Option<View>> = graph.inputs.iter().map(|id| builder.views[id.0 as usize].clone()).collect();
     let mut uses = find_uses(&builder);
-    for view in input_views.iter().flatten() {
-        if let Some(slot) = &mut uses[view.buffer.0 as usize] {
+    let bound = builder.bound.iter().map(|bound| bound.buffer);
+    for buffer in input_views.iter().flatten().map(|view| view.buffer).chain(bound) {
+        if let Some(slot) = &mut uses[buffer.0 as usize] {
             slot.from_start = true;
         }
     }
     let kept = outputs.iter().flatten().map(|view| view.buffer).chain(builder.report);
     for (buffer, _) in kept.map(|buffer| builder.root(buffer)) {
-        let Buffer { storage, bytes } = builder.buffer(buffer);
-        if storage == Storage::Activation {
+        let Buffer { home, bytes } = builder.buffer(buffer);
+        if matches!(home, Home::Activation) {
             // An empty or unwritten buffer has a place too; an input that is only passed on must be uploaded to it.
             let slot = uses[buffer.0 as usize].get_or_insert_with(|| Use::new(bytes));
             slot.to_end = true;
             slot.from_start |= builder.fed.contains(&buffer) || builder.report == Some(buffer);
         }
     }
-    let Layout { places, regions } = memory::lay_out(&uses, builder.dispatches.len(), &builder.target)?;
-    let operand = |buffer: BufferId| -> Option<Operand> {
+    let Layout { places, regions, edges } = memory::lay_out(&uses, builder.dispatches.len(), &builder.target)?;
+    let operand = |buffer: BufferId| -> Option<TracedOperand> {
         let (root, offset) = builder.root(buffer);
-        let place = match builder.buffer(root).storage {
-            Storage::Weight(id) => Place::Weight(id),
-            Storage::Activation | Storage::Window { .. } => match places[root.0 as usize]? {
-                Place::Activation { region, offset: start } => Place::Activation { region, offset: start + offset },
-                weight @ Place::Weight(_) => weight,
-            },
+        let place = match builder.buffer(root).home {
+            Home::Weight(id) => TracedPlace::Weight(id),
+            Home::Activation | Home::Window { .. } => {
+                let (region, start) = places[root.0 as usize]?;
+                TracedPlace::Activation { region, offset: start + offset }
+            }
         };
-        Some(Operand { place, bytes: builder.buffer(buffer).bytes })
+        Some(TracedOperand { place, bytes: builder.buffer(buffer).bytes })
     };
     let mut dispatches = Vec::with_capacity(builder.dispatches.len());
-    for pending in &builder.dispatches {
-        let operands: Option<Vec<Operand>> = pending.operands.iter().map(|&buffer| operand(buffer)).collect();
+    for (pending, deps) in builder.dispatches.iter().zip(deps::reduce(edges)) {
+        let operands: Option<Vec<TracedOperand>> = pending.operands.iter().map(|&buffer| operand(buffer)).collect();
         let operands = operands.ok_or_else(|| Error::internal("a used buffer has no place"))?;
-        if let Some(big) = operands.iter().find(|o| o.bytes > builder.target.max_binding_bytes) {
-            return Err(
-                too_large(big.bytes, &builder.target).at_node(&*pending.label, pending.variant.kernel().name.clone())
-            );
+        let limit = builder.target.max_binding_bytes;
+        let bytes = |operand: &TracedOperand| u64::try_from(operand.bytes.estimate()).unwrap_or(u64::MAX);
+        if let Some(big) = operands.iter().map(bytes).find(|&bytes| bytes > limit) {
+            let error = Error::limit(format!("a tensor of {big} bytes exceeds the binding limit of {limit}"));
+            return Err(error.at_node(&*pending.label, pending.variant.kernel().name.clone()));
         }
-        dispatches.push(Dispatch {
+        dispatches.push(Traced {
             label: pending.label.clone(),
             variant: pending.variant.clone(),
-            grid: pending.grid,
+            groups: pending.groups,
             params: pending.params.clone(),
-            deps: Vec::new(),
+            deps: deps.into(),
             cost: pending.cost,
-            gather: gather_in(pending.gather.as_ref(), &operands),
+            gather: pending.gather.clone().zip(only_region(&operands)),
             operands,
         });
     }
-    let address = |(root, touch): (BufferId, Touch)| match places[root.0 as usize]? {
-        Place::Activation { region, offset } => {
-            Some(Touch { region, start: offset + touch.start, end: offset + touch.end, ..touch })
-        }
-        Place::Weight(_) => None,
-    };
-    let touches: Vec<Vec<Touch>> =
-        builder.dispatches.iter().map(|d| builder.touches(d).into_iter().filter_map(address).collect()).collect();
-    deps::find_deps(&mut dispatches, &touches);
     let inputs = (graph.inputs.iter().zip(&input_views))
         .map(|(&id, view)| {
             let fact = fact_of(&builder, id.0);
             let operand = view.as_ref().and_then(|view| operand(view.buffer));
-            PlanInput { name: graph.value(id).name.clone(), dtype: fact.dtype, shape: fact.shape.clone(), operand }
+            TracedInput { name: graph.value(id).name.clone(), dtype: fact.dtype, shape: fact.shape.clone(), operand }
         })
         .collect();
-    let mut plan_outputs = Vec::with_capacity(graph.outputs.len());
+    let mut traced_outputs = Vec::with_capacity(graph.outputs.len());
     for (&id, view) in graph.outputs.iter().zip(&outputs) {
         let fact = fact_of(&builder, id.0);
         let input = graph.inputs.iter().position(|&input| input == id);
-        let source = match (view, input, &fact.value) {
-            (_, Some(index), _) => Source::Input(index),
-            (_, None, Some(value)) => Source::Constant(value.clone()),
+        let source = match (view, input, &fact.known) {
+            (_, Some(index), _) => TracedSource::Input(index),
+            (_, None, Some(known)) => TracedSource::Known(known.clone()),
             (Some(view), None, None) => {
                 let whole = operand(view.buffer).ok_or_else(|| Error::internal("an output has no place"))?;
-                Source::Device(window(whole, view)?)
+                TracedSource::Device(window(whole, view)?)
             }
             (None, None, None) => return Err(Error::internal("an output has no source")),
         };
         let name = graph.value(id).name.clone();
-        plan_outputs.push(PlanOutput { name, dtype: fact.dtype, shape: fact.shape.clone(), source });
+        traced_outputs.push(TracedOutput { name, dtype: fact.dtype, shape: fact.shape.clone(), source });
     }
-    let report = builder.report.map(|buffer| operand(buffer).ok_or_else(|| Error::internal("a report has no place")));
-    let report = report.transpose()?;
-    let checks = report.map(|report| Checks { report, list: std::mem::take(&mut builder.checks) });
-    Ok(Plan { dispatches, regions, inputs, outputs: plan_outputs, checks })
+    let placed = |buffer: BufferId| operand(buffer).ok_or_else(|| Error::internal("a buffer has no place"));
+    let report = builder.report.map(|buffer| Ok((placed(buffer)?, builder.checks.clone())));
+    let bound = (builder.bound.iter())
+        .filter(|bound| uses[bound.buffer.0 as usize].is_some())
+        .map(|bound| Ok((placed(bound.buffer)?, bound.elements.clone())));
+    Ok(Template {
+        program: Program::new(Trace::default()),
+        ranks: Vec::new(),
+        bound: bound.collect::<Result<_>>()?,
+        report: report.transpose()?,
+        max_binding_bytes: builder.target.max_binding_bytes,
+        dispatches,
+        regions,
+        inputs,
+        outputs: traced_outputs,
+    })
 }
 
-/// Gathering, where all that is the request's own lies in one region.
-fn gather_in(gather: Option<&Gather>, operands: &[Operand]) -> Option<Gather> {
+/// The region that holds all that is the request's own, if there is one.
+fn only_region(operands: &[TracedOperand]) -> Option<u16> {
     let mut regions = operands.iter().filter_map(|operand| match operand.place {
-        Place::Activation { region, .. } => Some(region),
-        Place::Weight(_) => None,
+        TracedPlace::Activation { region, .. } => Some(region),
+        TracedPlace::Weight(_) => None,
     });
     let region = regions.next()?;
-    regions.all(|other| other == region).then(|| gather.cloned().map(|gather| Gather { region, ..gather }))?
+    regions.all(|other| other == region).then_some(region)
 }
 
-/// The view itself, or a copy of it where it does not lie as an output must.
+/// The view itself, or a copy of it where it does not lie as an output must, or nothing would write it.
 fn read_back(view: View, label: &str, builder: &mut Builder) -> Result<View> {
-    let is_activation = !matches!(builder.buffer(view.buffer).storage, Storage::Weight(_));
-    if is_activation && view.is_row_major() && (view.offset * 4).is_multiple_of(16) {
+    let (root, _) = builder.root(view.buffer);
+    let computed = matches!(builder.buffer(root).home, Home::Activation)
+        && !builder.fed.contains(&root)
+        && !builder.bound.iter().any(|bound| bound.buffer == root);
+    let first = Storage::of(view.dtype).byte_of(view.offset);
+    if computed && view.is_row_major() && first.is_multiple_of(GRANULE) {
         return Ok(view);
     }
-    let copy = View::row_major(builder.activation(heap_bytes(&view.shape)?), view.dtype, &view.shape);
+    let copy = View::row_major(builder.activation(heap_bytes(view.dtype, &view.shape)?), view.dtype, &view.shape);
     builder.label = Arc::from(label);
     let node = Node { name: label.to_owned(), ..Node::default() };
     Lowering { node: &node, outputs: &[], builder }.copy(&view, &copy)?;
@@ -306,21 +368,17 @@ fn find_uses(builder: &Builder) -> Vec<Option<Use>> {
     uses
 }
 
-fn window(whole: Operand, view: &View) -> Result<Operand> {
-    let skip = view.offset as u64 * 4;
+fn window(whole: TracedOperand, view: &View) -> Result<TracedOperand> {
+    let skip = Storage::of(view.dtype).byte_of(view.offset);
     let place = match whole.place {
-        Place::Activation { region, offset } => Place::Activation { region, offset: offset + skip },
-        Place::Weight(_) => return Err(Error::internal("an output lies among the weights")),
+        TracedPlace::Activation { region, offset } => TracedPlace::Activation { region, offset: offset + skip },
+        TracedPlace::Weight(_) => return Err(Error::internal("an output lies among the weights")),
     };
-    Ok(Operand { place, bytes: heap_bytes(&view.shape)?.min(whole.bytes - skip.min(whole.bytes)) })
+    Ok(TracedOperand { place, bytes: heap_bytes(view.dtype, &view.shape)?.min(whole.bytes.saturating_sub(skip)) })
 }
 
 fn fact_of(builder: &Builder, id: u32) -> &Fact {
     builder.facts[id as usize].as_ref().expect("every value has a fact once they are found")
-}
-
-fn too_large(bytes: u64, target: &Target) -> Error {
-    Error::limit(format!("a tensor of {bytes} bytes exceeds the binding limit of {}", target.max_binding_bytes))
 }
 
 fn named(error: Error, input: &str) -> Error {
@@ -340,6 +398,7 @@ mod tests {
     use super::*;
     use crate::graph::{Attr, Dim, Value, ValueId};
     use crate::lower::DeviceClass;
+    use crate::plan::{Operand, Place};
     use crate::tensor::DType;
 
     /// `op` of each of three inputs of this shape, or the inputs themselves, joined along `axis`; then Neg of the whole.
@@ -390,7 +449,7 @@ mod tests {
             assert_eq!(got[..want.len().min(got.len())], want[..], "{shape:?}");
             let last = plan.dispatches.last().unwrap();
             assert_eq!(last.deps.len(), 3, "{shape:?}: {:?}", last.deps);
-            for &part in &last.deps {
+            for &part in last.deps.iter() {
                 let deps = &plan.dispatches[part as usize].deps;
                 assert!(deps.iter().all(|dep| !last.deps.contains(dep)), "{shape:?}: {part} waits for {deps:?}");
             }

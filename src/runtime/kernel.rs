@@ -1,19 +1,20 @@
 //! A user's kernel as a request.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::channel::oneshot;
 
 use super::message::{self, Message, Prepared, SharedPlan};
 use super::model::{after, uploads};
+use super::recent::Recent;
 use super::request::{Request, When};
-use super::{Completion, Shared};
+use super::{Completion, Shared, ids};
 use crate::error::{Error, Result};
 use crate::kernel::{Access, Binding, Kernel, Variant};
 use crate::link::{self, Arm, Clamp, Slot, SlotKind};
-use crate::lower::{Cost, ModelWeights, repr};
+use crate::lower::{Cost, repr};
 use crate::plan::{Dispatch, Operand, Place, Plan, PlanInput, PlanOutput, Source};
-use crate::schedule::{Admission, Class};
+use crate::schedule::{Admission, Class, ModelId};
 use crate::tensor::{DType, Tensor};
 
 /// A kernel of the caller's own. It shares bundles with the models; its indices are clamped to its own tensors.
@@ -26,14 +27,33 @@ pub struct UserKernel {
 
 /// Tells the engine when the last handle is gone.
 struct Guard {
-    id: u64,
+    id: ModelId,
     shared: Arc<Shared>,
+    plans: Mutex<Recent<PlanKey, Arc<SharedPlan>>>,
 }
+
+/// What a plan depends on: the overrides' values by their bits, the type and shape of each tensor, and the workgroups. Parameters
+/// come with the request.
+type PlanKey = (Vec<(String, u64)>, Vec<(DType, Vec<usize>)>, [u32; 3]);
 
 impl Drop for Guard {
     fn drop(&mut self) {
         // An engine that has stopped has freed everything.
         let _ = self.shared.port.send(Message::Unload(self.id));
+    }
+}
+
+impl Guard {
+    /// The plan of that key. The same key gives the same plan, so that its requests share what the engine makes of it.
+    fn plan(&self, name: &str, key: PlanKey, make: impl FnOnce() -> Result<Plan>) -> Result<Arc<SharedPlan>> {
+        let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(plan) = plans.get(&key) {
+            return Ok(plan.clone());
+        }
+        let (id, plan) = (ids::plan(), make()?);
+        let plan = Arc::new(SharedPlan { id, model: self.id, name: name.into(), plan, weights: Arc::default() });
+        plans.insert(key, plan.clone());
+        Ok(plan)
     }
 }
 
@@ -44,7 +64,11 @@ impl UserKernel {
         // Whatever the linker would refuse later, it refuses here.
         let slots = vec![Slot { index: 0, kind: SlotKind::Heap }; kernel.bindings.len()];
         link::link(&[Arm { variant: Variant::new(kernel.clone(), []), slots }], Clamp::Users)?;
-        let guard = Arc::new(Guard { id: shared.next_id(), shared: shared.clone() });
+        let guard = Arc::new(Guard {
+            id: ids::model(),
+            plans: Mutex::new(Recent::new(shared.plan_cache)),
+            shared: shared.clone(),
+        });
         Ok(UserKernel { shared, kernel, guard })
     }
 
@@ -204,21 +228,20 @@ impl KernelRequest {
             .zip(tensors)
             .map(|(binding, tensor)| tensor.ok_or_else(|| missing(binding)))
             .collect::<Result<Vec<Tensor>>>()?;
-        let plan = plan(variant, &inputs, &params, workgroups, shared.target.max_binding_bytes)?;
-        let uploads = uploads(&plan, &inputs)?;
+        let mut overrides: Vec<(String, u64)> =
+            constants.into_iter().map(|(name, value)| (name, value.to_bits())).collect();
+        overrides.sort();
+        let key = (overrides, inputs.iter().map(|x| (x.dtype(), x.shape().to_vec())).collect(), workgroups);
+        let plan =
+            guard.plan(&kernel.name, key, || plan(variant, &inputs, workgroups, shared.target.max_binding_bytes))?;
+        let uploads = uploads(&plan.plan, &inputs)?;
         let (reply, answer) = oneshot::channel::<Result<Completion>>();
-        let id = shared.next_id();
+        let id = ids::call();
         let span = message::span(id, guard.id, &kernel.name);
-        let plan = SharedPlan {
-            id: shared.next_id(),
-            model: guard.id,
-            name: kernel.name.as_str().into(),
-            plan,
-            weights: Arc::new(ModelWeights::default()),
-        };
         let prepared = Prepared {
             id,
-            plan: Arc::new(plan),
+            plan,
+            params: Some(params.chunks(4).map(word).collect()),
             inputs,
             uploads,
             deadline: schedule.deadline.map(|deadline| after(submitted, deadline)),
@@ -246,8 +269,8 @@ fn missing(binding: &Binding) -> Error {
     Error::input(format!("binding '{}' has no tensor", binding.name))
 }
 
-/// A plan of one dispatch. Every tensor is uploaded whole, so that nothing of an earlier tenant shows through.
-fn plan(variant: Variant, tensors: &[Tensor], params: &[u8], grid: [u32; 3], cap: u64) -> Result<Plan> {
+/// A plan of one dispatch, whose parameters come with each request. Every tensor is uploaded whole, so that nothing of an earlier tenant shows through.
+fn plan(variant: Variant, tensors: &[Tensor], grid: [u32; 3], cap: u64) -> Result<Plan> {
     let kernel = variant.kernel().clone();
     let mut plan = Plan::default();
     let mut offset = 0u64;
@@ -288,8 +311,8 @@ fn plan(variant: Variant, tensors: &[Tensor], params: &[u8], grid: [u32; 3], cap
             variant,
             grid,
             operands,
-            params: params.chunks(4).map(word).collect(),
-            deps: Vec::new(),
+            params: Vec::new(),
+            deps: Arc::from([]),
             cost: Cost { flops: bytes, bytes },
         });
     }

@@ -7,11 +7,12 @@ use futures::channel::oneshot;
 use tracing::Span;
 use tracing::field::Empty;
 
+use super::ids::{CallId, PlanId};
 use super::{Completion, Stats, closed};
 use crate::error::Result;
 use crate::lower::ModelWeights;
 use crate::plan::{Plan, PlanOutput};
-use crate::schedule::{self, Admission, Class, Nanos};
+use crate::schedule::{self, Admission, Class, ModelId, Nanos};
 use crate::tensor::Tensor;
 
 /// A message to the engine.
@@ -19,9 +20,9 @@ pub(super) enum Message {
     /// A request, ready to be placed and scheduled.
     Submit(Box<Prepared>),
     /// The caller has dropped the handle of that request.
-    Cancel(u64),
+    Cancel(CallId),
     /// The model's last handle is gone.
-    Unload(u64),
+    Unload(ModelId),
     /// Asks for counters.
     Stats(oneshot::Sender<Stats>),
     /// Group dispatches by other rules, if nothing is in flight.
@@ -36,10 +37,9 @@ pub(super) enum Message {
 
 /// A plan with an identity, so that the engine can remember what it resolved for it.
 pub(super) struct SharedPlan {
-    /// Unique in the runtime.
-    pub(super) id: u64,
+    pub(super) id: PlanId,
     /// The model (or user kernel) that it belongs to.
-    pub(super) model: u64,
+    pub(super) model: ModelId,
     /// The name to show.
     pub(super) name: Arc<str>,
     pub(super) plan: Plan,
@@ -55,9 +55,11 @@ pub(super) struct InputBytes {
 
 /// A request as it leaves the caller's thread.
 pub(super) struct Prepared {
-    /// Unique in the runtime; also what [`Message::Cancel`] names.
-    pub(super) id: u64,
+    /// Also what [`Message::Cancel`] names.
+    pub(super) id: CallId,
     pub(super) plan: Arc<SharedPlan>,
+    /// The parameters of a user's kernel, in place of those of the plan's dispatch.
+    pub(super) params: Option<Arc<[u32]>>,
     /// The tensors given, in the plan's order, for outputs that pass an input through.
     pub(super) inputs: Vec<Tensor>,
     pub(super) uploads: Vec<InputBytes>,
@@ -72,7 +74,7 @@ pub(super) struct Prepared {
 }
 
 /// The span of a request.
-pub(super) fn span(request: u64, model: u64, name: &str) -> Span {
+pub(super) fn span(CallId(request): CallId, ModelId(model): ModelId, name: &str) -> Span {
     tracing::debug_span!(
         "request",
         request,

@@ -6,17 +6,20 @@
 mod completion;
 mod costs;
 mod engine;
+mod ids;
 mod kernel;
 mod message;
 mod model;
 mod options;
+mod recent;
 mod request;
 mod resolve;
+#[cfg(test)]
+mod tests;
 mod thread;
 pub mod trace;
 
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 pub use completion::{Completion, Timing};
@@ -61,7 +64,6 @@ pub(crate) struct Shared {
     schedule: schedule::Options,
     plan_cache: usize,
     memory_cap: Option<u64>,
-    next_id: AtomicU64,
 }
 
 /// The adapter's name and driver.
@@ -131,7 +133,6 @@ impl Runtime {
             schedule,
             plan_cache: options.plan_cache.max(1),
             memory_cap: options.memory_cap,
-            next_id: AtomicU64::new(1),
         };
         let shared = Arc::new(shared);
         let weak: Weak<Shared> = Arc::downgrade(&shared);
@@ -259,6 +260,8 @@ pub struct Stats {
     pub lanes: u64,
     /// Lanes issued that ran as one with others of the same plan.
     pub gathered: u64,
+    /// Waves that took more than one dispatch, as their lanes lie in different segments or slabs of a kind.
+    pub parted_waves: u64,
     /// Waves that carried lanes of more than one request.
     pub shared_waves: u64,
     /// Nanoseconds on the host spent issuing and submitting.
@@ -283,6 +286,20 @@ pub struct Stats {
     pub memory: MemoryStats,
     /// Pipelines and compiles.
     pub pipelines: PipelineStats,
+    /// How much the engine remembers of plans: in a steady state it does not grow.
+    pub kept: Kept,
+}
+
+/// Entries of an engine's tables.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Kept {
+    /// Plans bound to memory.
+    pub plans: usize,
+    /// Requests by name.
+    pub names: usize,
+    /// What the scheduler keeps.
+    pub scheduler: schedule::Kept,
 }
 
 /// What is under way in a runtime.
@@ -355,12 +372,6 @@ impl AtExit for Shared {
 
     fn is_over(&self) -> bool {
         self.driver.is_over()
-    }
-}
-
-impl Shared {
-    fn next_id(&self) -> u64 {
-        self.next_id.fetch_add(1, Ordering::Relaxed)
     }
 }
 

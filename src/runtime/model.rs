@@ -6,11 +6,13 @@ use futures::channel::oneshot;
 
 use super::message::{self, InputBytes, Message, Prepared, SharedPlan};
 use super::request::{Request, RequestBuilder, When};
-use super::{Completion, Shared};
+use super::{Completion, Shared, ids};
 use crate::error::{Error, Result};
 use crate::graph::{Dim, Graph};
 use crate::lower::{ModelWeights, repr};
-use crate::plan::{self, Place, Plan};
+use crate::plan::bind::Symbols;
+use crate::plan::{self, Place, Plan, Template};
+use crate::schedule::ModelId;
 use crate::tensor::{DType, Tensor};
 
 /// A model, loaded and checked. Cheap to clone; its memory is freed when the last clone and the last request are gone.
@@ -20,7 +22,7 @@ pub struct Model {
 }
 
 struct Inner {
-    id: u64,
+    id: ModelId,
     name: Arc<str>,
     shared: Arc<Shared>,
     graph: Graph,
@@ -68,12 +70,17 @@ pub struct PlanSummary {
     pub flops: u64,
 }
 
+/// Templates that a model keeps. Guessed: a template serves all sizes that decide alike, such as those that are multiples of
+/// four.
+const MAX_TEMPLATES: usize = 16;
+
 /// Read-backs are told apart by 16 bits, and one stands for the report.
 const MAX_OUTPUTS: usize = 0xffff;
 
-/// Plans by input shapes, the most recently used last.
+/// Templates and plans by input shapes, of each the most recently used last.
 struct PlanCache {
     capacity: usize,
+    templates: Vec<Arc<Template>>,
     plans: Vec<(Vec<Vec<usize>>, Arc<SharedPlan>)>,
 }
 
@@ -86,11 +93,25 @@ impl PlanCache {
         Some(plan)
     }
 
-    fn insert(&mut self, shapes: Vec<Vec<usize>>, plan: Arc<SharedPlan>) {
+    /// Keeps a plan; gives the one that another thread has kept for these shapes meanwhile, if there is one.
+    fn insert(&mut self, shapes: &[Vec<usize>], plan: Arc<SharedPlan>) -> Arc<SharedPlan> {
+        if let Some(known) = self.get(shapes) {
+            return known;
+        }
         if self.plans.len() >= self.capacity {
             self.plans.remove(0);
         }
-        self.plans.push((shapes, plan));
+        self.plans.push((shapes.to_vec(), plan.clone()));
+        plan
+    }
+
+    /// Marks a template as used, or adds it.
+    fn keep(&mut self, template: Arc<Template>) {
+        self.templates.retain(|known| !Arc::ptr_eq(known, &template));
+        if self.templates.len() >= MAX_TEMPLATES {
+            self.templates.remove(0);
+        }
+        self.templates.push(template);
     }
 }
 
@@ -98,7 +119,8 @@ impl Model {
     pub(super) fn new(shared: Arc<Shared>, mut graph: Graph) -> Result<Self> {
         {
             let _span = tracing::debug_span!("optimise", name = graph.name, nodes = graph.nodes.len()).entered();
-            crate::optimise::infer::infer(&mut graph)?;
+            let objections = crate::optimise::prepare(&mut graph);
+            crate::optimise::infer::refusal(&graph, &objections)?;
             crate::optimise::optimise(&mut graph);
             tracing::debug!(nodes = graph.nodes.len(), "optimised");
         }
@@ -115,11 +137,11 @@ impl Model {
             )));
         }
         let inner = Inner {
-            id: shared.next_id(),
+            id: ids::model(),
             name: graph.name.as_str().into(),
             graph,
             weights: Arc::default(),
-            plans: Mutex::new(PlanCache { capacity: shared.plan_cache, plans: Vec::new() }),
+            plans: Mutex::new(PlanCache { capacity: shared.plan_cache, templates: Vec::new(), plans: Vec::new() }),
             shared,
         };
         Ok(Model { inner: Arc::new(inner) })
@@ -183,22 +205,35 @@ impl Model {
 
     fn shared_plan(&self, shapes: &[Vec<usize>]) -> Result<Arc<SharedPlan>> {
         let Inner { id, name, shared, graph, weights, plans } = &*self.inner;
-        let mut plans = plans.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(plan) = plans.get(shapes) {
-            return Ok(plan);
-        }
-        let _span = tracing::debug_span!("plan", model = id, name = &**name, ?shapes).entered();
-        let plan = plan::plan(graph, shapes, weights, &shared.target)?;
+        // Planning and packing may take long: the lock is held by neither.
+        let cache = || plans.lock().unwrap_or_else(PoisonError::into_inner);
+        let templates = {
+            let mut cache = cache();
+            if let Some(plan) = cache.get(shapes) {
+                return Ok(plan);
+            }
+            cache.templates.clone()
+        };
+        let _span = tracing::debug_span!("plan", model = id.0, name = &**name, ?shapes).entered();
+        let symbols = Symbols::of(graph, shapes)?;
+        let bound = templates.iter().rev().find_map(|template| Some((template.clone(), template.bind(&symbols)?)));
+        let (template, plan) = match bound {
+            Some(bound) => bound,
+            None => {
+                let template = Arc::new(plan::template(graph, shapes, weights, &shared.target)?);
+                let (expressions, guards) = template.complexity();
+                tracing::debug!(expressions, guards, templates = templates.len(), "traced");
+                let plan =
+                    template.bind(&symbols).ok_or_else(|| Error::internal("a template does not serve itself"))?;
+                (template, plan)
+            }
+        };
         tracing::debug!(dispatches = plan.dispatches.len(), bytes = plan.regions.iter().sum::<u64>(), "planned");
-        let plan = Arc::new(SharedPlan {
-            id: shared.next_id(),
-            model: *id,
-            name: name.clone(),
-            plan,
-            weights: weights.clone(),
-        });
-        plans.insert(shapes.to_vec(), plan.clone());
-        Ok(plan)
+        let plan =
+            Arc::new(SharedPlan { id: ids::plan(), model: *id, name: name.clone(), plan, weights: weights.clone() });
+        let mut cache = cache();
+        cache.keep(template);
+        Ok(cache.insert(shapes, plan))
     }
 
     pub(super) fn check_input_name<'a>(&self, name: &str, mut given: impl Iterator<Item = &'a str>) -> Result<()> {
@@ -233,7 +268,7 @@ impl Model {
             inputs.push(tensor);
         }
         let shapes: Vec<Vec<usize>> = inputs.iter().map(|tensor| tensor.shape().to_vec()).collect();
-        let id = shared.next_id();
+        let id = ids::call();
         let span = message::span(id, self.inner.id, &self.inner.name);
         let _entered = span.clone().entered();
         let plan = self.shared_plan(&shapes)?;
@@ -242,6 +277,7 @@ impl Model {
         let prepared = Prepared {
             id,
             plan,
+            params: None,
             inputs,
             uploads,
             deadline: when.deadline.map(|deadline| after(submitted, deadline)),
@@ -272,6 +308,12 @@ pub(super) fn uploads(plan: &Plan, inputs: &[Tensor]) -> Result<Vec<InputBytes>>
         let bytes = repr::to_heap(tensor)
             .map_err(|error| Error::new(error.kind(), format!("input '{}': {}", input.name, error.message())))?;
         uploads.push(InputBytes { region, offset, bytes: bytes.into() });
+    }
+    for (operand, bytes) in &plan.constants {
+        let Place::Activation { region, offset } = operand.place else {
+            return Err(Error::internal("what follows from the shapes is planned into the weights"));
+        };
+        uploads.push(InputBytes { region, offset, bytes: bytes.clone() });
     }
     Ok(uploads)
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures::channel::oneshot;
 
+use super::ids::CallId;
 use super::message::Message;
 use super::model::Model;
 use super::{Completion, Shared, closed};
@@ -87,19 +88,19 @@ impl RequestBuilder {
 /// Dropping it cancels what has not been issued.
 #[must_use = "dropping a request cancels it"]
 pub struct Request {
-    id: u64,
+    id: CallId,
     shared: Arc<Shared>,
     answer: Option<oneshot::Receiver<Result<Completion>>>,
 }
 
 impl Request {
-    pub(super) fn new(id: u64, shared: Arc<Shared>, answer: oneshot::Receiver<Result<Completion>>) -> Self {
+    pub(super) fn new(id: CallId, shared: Arc<Shared>, answer: oneshot::Receiver<Result<Completion>>) -> Self {
         Request { id, shared, answer: Some(answer) }
     }
 
     /// Its number, unique in its runtime: what [`trace::RequestRecord::request`](super::trace::RequestRecord::request) names.
     pub fn id(&self) -> u64 {
-        self.id
+        self.id.0
     }
 
     /// Waits for the results on this thread, without an executor.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::message::SharedPlan;
 use crate::error::{Error, Result};
-use crate::gpu::{Allocation, Executor, WeightLoad, WeightPlace, WeightsId};
+use crate::gpu::{Allocation, Executor, WeightLoad, WeightPlace, WeightsId, linked_slots};
 use crate::link::{Arm, Slot};
 use crate::lower::{ModelWeights, WeightId};
 use crate::plan::{Operand, Place};
@@ -110,10 +110,20 @@ enum Address {
     Absolute { base: u64, bytes: u64 },
 }
 
+/// Where a slot of an arm lies.
+#[derive(Clone, Copy)]
+enum Segment {
+    /// Where that region of the request does.
+    Region(u16),
+    Slab(Slot),
+}
+
 /// A plan bound to slots; shared by the requests whose regions lie in the same slots.
 pub(super) struct Resolved {
     pub(super) desc: Arc<PlanDesc>,
     operands: Vec<Vec<Address>>,
+    /// By dispatch: what the slots of its arm stand for, each once.
+    segments: Vec<Vec<(Slot, Segment)>>,
     pub(super) params: Vec<Arc<[u32]>>,
     pub(super) workgroups: u64,
     /// The arms that it cannot do without, sorted, each once.
@@ -129,6 +139,7 @@ impl Resolved {
     ) -> Result<Self> {
         let mut dispatches = Vec::with_capacity(plan.plan.dispatches.len());
         let mut operands = Vec::with_capacity(plan.plan.dispatches.len());
+        let mut segments = Vec::with_capacity(plan.plan.dispatches.len());
         for dispatch in &plan.plan.dispatches {
             let mut slots = Vec::with_capacity(dispatch.operands.len());
             let mut addresses = Vec::with_capacity(dispatch.operands.len());
@@ -137,6 +148,17 @@ impl Resolved {
                 slots.push(slot);
                 addresses.push(address);
             }
+            let linked = linked_slots(&slots);
+            let segment = |(&slot, address): (&Slot, &Address)| match *address {
+                Address::Region { region, .. } => Segment::Region(region),
+                Address::Absolute { .. } => Segment::Slab(slot),
+            };
+            let mut stand_for: Vec<(Slot, Segment)> =
+                linked.iter().copied().zip(slots.iter().zip(&addresses).map(segment)).collect();
+            stand_for.sort_by_key(|&(slot, _)| slot);
+            stand_for.dedup_by_key(|&mut (slot, _)| slot);
+            segments.push(stand_for);
+            let slots = linked;
             operands.push(addresses);
             let gather = dispatch.gather.as_ref().map(|gather| GatherDesc {
                 arm: executor.intern(Arm { variant: gather.variant.clone(), slots: slots.clone() }),
@@ -149,7 +171,7 @@ impl Resolved {
                 workgroups: dispatch.workgroups(),
                 flops: dispatch.cost.flops,
                 bytes: dispatch.cost.bytes,
-                deps: dispatch.deps.clone(),
+                deps: dispatch.deps.to_vec(),
                 gather,
             });
         }
@@ -160,8 +182,21 @@ impl Resolved {
             arms,
             workgroups: dispatches.iter().map(|dispatch| u64::from(dispatch.workgroups)).sum(),
             params: plan.plan.dispatches.iter().map(|dispatch| dispatch.params.as_slice().into()).collect(),
-            desc: Arc::new(PlanDesc { model: u32::try_from(plan.model).unwrap_or(u32::MAX), dispatches }),
+            desc: Arc::new(PlanDesc { model: plan.model, dispatches }),
             operands,
+            segments,
+        })
+    }
+
+    /// Which segment or slab each slot of a dispatch's arm stands for.
+    pub(super) fn segments<'a>(
+        &'a self,
+        dispatch: usize,
+        regions: &'a [Allocation],
+    ) -> impl Iterator<Item = (Slot, Slot)> + Clone + 'a {
+        self.segments[dispatch].iter().map(|&(slot, segment)| match segment {
+            Segment::Region(region) => (slot, regions[usize::from(region)].slot()),
+            Segment::Slab(slab) => (slot, slab),
         })
     }
 

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use super::{ArmId, DeviceModel, DispatchDesc, GatherDesc, Nanos};
+use super::{ArmId, DeviceModel, DispatchDesc, GatherDesc, ModelId, Nanos};
 
 mod learn;
 
@@ -130,7 +130,9 @@ pub(super) struct CostModel {
     device: DeviceModel,
     ratios: Vec<Ratio>,
     keys: HashMap<(ArmId, u32), CostKey>,
-    models: HashMap<u32, ModelIndex>,
+    models: HashMap<ModelId, ModelIndex>,
+    /// Numbers of models that are gone.
+    free_models: Vec<ModelIndex>,
     /// By model: how many times as long its dispatches take as others' of the same arms. The first is of no model.
     factors: Vec<f64>,
     /// Of the wave that is learned from: nanoseconds of each ratio in it.
@@ -150,18 +152,39 @@ impl CostModel {
             ratios: vec![Ratio::new(1.0)],
             keys: HashMap::new(),
             models: HashMap::new(),
+            free_models: Vec::new(),
             factors: vec![1.0],
             parts: Vec::new(),
         }
     }
 
     /// The model of that number.
-    pub(super) fn model(&mut self, model: u32) -> ModelIndex {
-        let factors = &mut self.factors;
+    pub(super) fn model(&mut self, model: ModelId) -> ModelIndex {
+        let Self { factors, free_models, .. } = self;
         *self.models.entry(model).or_insert_with(|| {
-            factors.push(1.0);
-            ModelIndex(factors.len() as u32 - 1)
+            free_models.pop().unwrap_or_else(|| {
+                factors.push(1.0);
+                ModelIndex(factors.len() as u32 - 1)
+            })
         })
+    }
+
+    /// The number of a model that has one.
+    pub(super) fn known_model(&self, model: ModelId) -> Option<ModelIndex> {
+        self.models.get(&model).copied()
+    }
+
+    /// Gives a model's number to the next new one.
+    pub(super) fn forget_model(&mut self, model: ModelId) {
+        if let Some(index) = self.models.remove(&model) {
+            self.set_factor(index, 1.0);
+            self.free_models.push(index);
+        }
+    }
+
+    /// Models, and ratios that are learned.
+    pub(super) fn sizes(&self) -> (usize, usize) {
+        (self.factors.len() - 1, self.ratios.len())
     }
 
     /// How many times as long a model's dispatches take as others'.

@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Admission, ArmId, Cancelled, Class, Ended, Learned, Nanos, Options, Pipelines, PlanDesc, RequestDesc, RequestId,
-    Retired, Scheduler, Submission, SubmissionId,
+    Admission, ArmId, Cancelled, Class, Ended, Learned, ModelId, Nanos, Options, Pipelines, PlanDesc, RequestDesc,
+    RequestId, Retired, Scheduler, Submission, SubmissionId,
 };
 
 /// Everything that happened to a scheduler, in order.
@@ -92,6 +92,11 @@ pub enum Event {
         request: RequestId,
         /// The result.
         cancelled: Cancelled,
+    },
+    /// [`Scheduler::forget`].
+    Forget {
+        /// Which.
+        model: ModelId,
     },
     /// [`Scheduler::take_ended`], where some had.
     Ended {
@@ -233,6 +238,14 @@ impl Recorder {
             log.add(Event::Fail { now, request, cancelled });
         }
         cancelled
+    }
+
+    /// As [`Scheduler::forget`].
+    pub fn forget(&mut self, model: ModelId) {
+        self.scheduler.forget(model);
+        if let Some(log) = &self.log {
+            log.add(Event::Forget { model });
+        }
     }
 
     /// As [`Scheduler::take_ended`].

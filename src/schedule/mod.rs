@@ -39,7 +39,7 @@ pub use cost::Learned;
 pub use error::PredictionError;
 pub use options::{Coalesce, DeviceModel, HoldBack, Options, Order, Parts, Policy};
 pub use replay::{Difference, Replayed, replay};
-pub use scheduler::{Cancelled, Retired, Scheduler, Stats};
+pub use scheduler::{Cancelled, Kept, Retired, Scheduler, Stats};
 
 /// Nanoseconds on the caller's clock.
 pub type Nanos = u64;
@@ -47,6 +47,10 @@ pub type Nanos = u64;
 /// An arm of merged shaders (a kernel variant with memory slots), interned by the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ArmId(pub u32);
+
+/// A model. A number is never used for another one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ModelId(pub u64);
 
 /// A request, unique for the scheduler's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -102,7 +106,7 @@ pub struct DispatchDesc {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanDesc {
     /// The model that it belongs to, for fairness and statistics.
-    pub model: u32,
+    pub model: ModelId,
     /// In an order that respects `deps`.
     pub dispatches: Vec<DispatchDesc>,
 }

@@ -112,6 +112,11 @@ impl PlanInfo {
 }
 
 impl PlanInfo {
+    /// Gives up its crowds, as it is forgotten.
+    fn leave(&self, crowds: &mut Crowds) {
+        self.steps.iter().filter_map(|step| step.crowd).for_each(|crowd| crowds.remove(crowd));
+    }
+
     /// The dispatches that depend on one; as often as they name it.
     pub(super) fn successors(&self, dispatch: u32) -> &[u32] {
         let (start, end) = self.steps[dispatch as usize].successors;
@@ -150,6 +155,26 @@ impl Plans {
         Some(info)
     }
 
+    /// Forgets the plans of a model, unless requests hold some of them. Whether it did.
+    pub(super) fn forget_model(&mut self, model: ModelIndex, crowds: &mut Crowds) -> bool {
+        let of_model = |info: &Arc<PlanInfo>| info.model == model;
+        if self.by_address.values().any(|(info, _)| of_model(info) && Arc::strong_count(info) > 1) {
+            return false;
+        }
+        self.by_address.retain(|_, (info, _)| {
+            let gone = of_model(info);
+            if gone {
+                info.leave(crowds);
+            }
+            !gone
+        });
+        true
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.by_address.len()
+    }
+
     /// Forgets the longer-unused half of the plans that no request holds.
     fn forget_idle(&mut self, crowds: &mut Crowds) {
         let mut idle: Vec<u64> =
@@ -162,7 +187,7 @@ impl Plans {
         self.by_address.retain(|_, (info, used)| {
             let kept = Arc::strong_count(info) > 1 || *used >= oldest_kept;
             if !kept {
-                info.steps.iter().filter_map(|step| step.crowd).for_each(|crowd| crowds.remove(crowd));
+                info.leave(crowds);
             }
             kept
         });
@@ -172,7 +197,7 @@ impl Plans {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::schedule::{DeviceModel, DispatchDesc};
+    use crate::schedule::{DeviceModel, DispatchDesc, ModelId};
 
     pub(in super::super) fn plan(deps: &[&[u32]]) -> Arc<PlanDesc> {
         let dispatches = deps
@@ -186,7 +211,7 @@ pub(super) mod tests {
                 gather: None,
             })
             .collect();
-        Arc::new(PlanDesc { model: 0, dispatches })
+        Arc::new(PlanDesc { model: ModelId(0), dispatches })
     }
 
     pub(in super::super) fn info(desc: &Arc<PlanDesc>) -> Option<(Arc<PlanInfo>, CostModel)> {

@@ -103,6 +103,10 @@ fn step(
         }
         &Event::Cancel { now, request, cancelled } => same(event, &cancelled, &scheduler.cancel(request, now)),
         &Event::Fail { now, request, cancelled } => same(event, &cancelled, &scheduler.fail(request, now)),
+        &Event::Forget { model } => {
+            scheduler.forget(model);
+            Ok(())
+        }
         Event::Ended { ended } => {
             done.ended += ended.len();
             same(event, ended, &scheduler.take_ended())

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use serde::Serialize;
+
 use super::bundle::Formed;
 use super::core::Core;
 use super::cost::{Learned, Share, nanos};
@@ -11,7 +13,7 @@ use super::options::{Options, Scope};
 use super::plan::Plans;
 use super::request::{Board, Request};
 use super::straggler::{UNSURE, Unit, Verdict};
-use super::{Ended, Nanos, Outcome, Pipelines, RequestDesc, RequestId, Submission, SubmissionId, Wave};
+use super::{Ended, ModelId, Nanos, Outcome, Pipelines, RequestDesc, RequestId, Submission, SubmissionId, Wave};
 
 /// What came of [`Scheduler::cancel`] and [`Scheduler::fail`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -64,6 +66,21 @@ pub struct Stats {
     pub straggled: u64,
 }
 
+/// Entries of a scheduler's tables. In a steady state none of them grows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Kept {
+    /// Models, with places of those that are gone.
+    pub models: usize,
+    /// Plans.
+    pub plans: usize,
+    /// Arms.
+    pub arms: usize,
+    /// Learned ratios of measured to estimated time.
+    pub ratios: usize,
+    /// Requests, with places of those that have ended.
+    pub requests: usize,
+}
+
 #[derive(Debug)]
 struct InFlight {
     id: SubmissionId,
@@ -99,6 +116,8 @@ pub struct Scheduler {
     free: Vec<u32>,
     boards: Vec<Board>,
     in_flight: Vec<InFlight>,
+    /// Models that are gone, but for what is on the device of them.
+    leaving: Vec<ModelId>,
     records: Vec<Record>,
     /// Submissions' memory, to be used again.
     spare: Vec<Vec<Wave>>,
@@ -123,6 +142,7 @@ impl Scheduler {
             free: Vec::new(),
             boards: Vec::new(),
             in_flight: Vec::new(),
+            leaving: Vec::new(),
             records: Vec::new(),
             spare: Vec::new(),
             ended: Vec::new(),
@@ -265,7 +285,38 @@ impl Scheduler {
         record.shares.clear();
         record.requests.clear();
         self.records.push(record);
+        self.let_go();
         Retired::Done
+    }
+
+    /// Forgets a model of which no further request comes, and what is known of its plans. What remains of it on the device or
+    /// in requests is seen to first. Requests that come none the less are those of a new model.
+    pub fn forget(&mut self, model: ModelId) {
+        self.leaving.push(model);
+        self.let_go();
+    }
+
+    fn let_go(&mut self) {
+        let Self { core, plans, in_flight, leaving, .. } = self;
+        leaving.retain(|&model| {
+            let Some(index) = core.cost.known_model(model) else { return false };
+            let mut shares = in_flight.iter().flat_map(|flight| &flight.record.shares);
+            if shares.any(|share| share.model == index) || !plans.forget_model(index, &mut core.crowds) {
+                return true;
+            }
+            core.cost.forget_model(model);
+            core.stragglers.forget(index);
+            if let Some(rhythm) = core.rhythms.get_mut(index.index()) {
+                *rhythm = Default::default();
+            }
+            false
+        });
+    }
+
+    /// How much it keeps.
+    pub fn kept(&self) -> Kept {
+        let (models, ratios) = self.core.cost.sizes();
+        Kept { models, plans: self.plans.len(), arms: self.core.arms.len(), ratios, requests: self.core.requests.len() }
     }
 
     /// Issues nothing further of a request. If all of it has been issued already, it completes none the less.

@@ -147,6 +147,14 @@ impl Stragglers {
         }
     }
 
+    /// Forgets a model that is gone.
+    pub(super) fn forget(&mut self, model: ModelIndex) {
+        if let Some(model) = self.models.get_mut(model.index()) {
+            self.present -= u64::from(model.standing == Standing::Straggler);
+            *model = Model::default();
+        }
+    }
+
     /// Whether lanes of two models may share a wave.
     pub(super) fn may_share(&self, a: ModelIndex, b: ModelIndex) -> bool {
         a == b || !(self.apart(a) || self.apart(b))

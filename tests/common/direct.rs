@@ -58,6 +58,10 @@ impl Direct {
                 self.queue.write_buffer(&regions[usize::from(region)], offset, &to_heap(tensor)?);
             }
         }
+        for (operand, bytes) in &plan.constants {
+            let Place::Activation { region, offset } = operand.place else { panic!("a constant among the weights") };
+            self.queue.write_buffer(&regions[usize::from(region)], offset, bytes);
+        }
         for dispatch in &plan.dispatches {
             self.dispatch(dispatch, &regions, weights, &mut slabs);
         }

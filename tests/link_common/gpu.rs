@@ -87,12 +87,15 @@ pub fn pipeline(module: naga::Module, zero_workgroup_memory: bool) -> wgpu::Comp
 pub struct Bundle {
     pub pipeline: wgpu::ComputePipeline,
     slots: Vec<u8>,
+    /// `Linked::per_workgroup`.
+    pub per_workgroup: Vec<u32>,
 }
 
 impl Bundle {
     pub fn new(linked: Linked) -> Self {
         let slots = linked.slots.iter().map(|slot| slot.index).collect();
-        Bundle { pipeline: pipeline(linked.module, linked.has_user_kernel), slots }
+        let per_workgroup = linked.per_workgroup;
+        Bundle { pipeline: pipeline(linked.module, linked.has_user_kernel), slots, per_workgroup }
     }
 }
 

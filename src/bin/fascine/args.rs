@@ -16,6 +16,9 @@ pub(crate) struct Args {
     /// Print JSON instead of tables
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    /// Print tables in Markdown
+    #[arg(long, global = true, conflicts_with = "json")]
+    pub(crate) markdown: bool,
     /// Tell on stderr what happens inside: error, warn, info, debug, trace, or levels of modules such as
     /// `fascine::gpu=trace,warn`. The variable FASCINE_LOG does the same
     #[arg(long, global = true, value_name = "LEVEL")]
@@ -98,6 +101,10 @@ pub(crate) struct RunArgs {
     /// Run this often; the first run, which compiles, is timed apart
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = parse_count)]
     pub(crate) repeat: usize,
+    /// An open dimension that grows by one, with the others so named, for eight more requests of other shapes, which tell what
+    /// a new shape costs the host; may be given several times
+    #[arg(long = "vary", value_name = "NAME", conflicts_with = "inputs")]
+    pub(crate) vary: Vec<String>,
     /// Seed of random inputs
     #[arg(long, value_name = "S", default_value_t = 0)]
     pub(crate) seed: u64,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use fascine::error::{Error, Result};
 use fascine::graph::{Dim, Graph};
 use fascine::onnx::{self, LoadOptions};
-use fascine::optimise::infer;
+use fascine::optimise::{self, infer};
 use fascine::runtime::{Model, Options, PlanSummary, Runtime};
 use serde::Serialize;
 
@@ -25,6 +25,10 @@ struct Report {
     outputs: Vec<Port>,
     operators: Vec<Operator>,
     unsupported: Vec<Unsupported>,
+    /// Functions whose calls became their bodies.
+    functions: Vec<Function>,
+    /// Nodes `If` whose condition is constant.
+    branches: Vec<Branch>,
     open_dims: Vec<String>,
     dispatches: Option<usize>,
     waves: Option<usize>,
@@ -74,6 +78,19 @@ struct Unsupported {
     reason: String,
 }
 
+#[derive(Serialize)]
+struct Function {
+    function: String,
+    calls: usize,
+}
+
+#[derive(Serialize)]
+struct Branch {
+    node: String,
+    /// Of the two, the one that runs: `then` or `else`.
+    branch: &'static str,
+}
+
 /// How far the model got.
 enum Finding {
     Planned(PlanSummary),
@@ -86,8 +103,17 @@ pub(crate) fn run(args: &CheckArgs, json: bool) -> Result<Answer> {
     let options = LoadOptions { synthetic_weights: args.load.synthetic_weights, ..LoadOptions::default() };
     let graph = onnx::load(&args.model, &options)?;
     let runtime = Runtime::new(Options { adapter: args.device.options(), ..Options::default() })?;
-    let (operators, unsupported) = operators(&graph);
+    let mut prepared = graph.clone();
+    let objections = optimise::prepare(&mut prepared);
+    let (operators, unsupported) = operators(&prepared, objections);
     let (inputs, outputs) = (ports(&graph, &graph.inputs), ports(&graph, &graph.outputs));
+    let functions = prepared.functions.into_iter().map(|(function, calls)| Function { function, calls }).collect();
+    let branch = |taken| if taken { "then" } else { "else" };
+    let branches = prepared
+        .branches
+        .into_iter()
+        .map(|chosen| Branch { node: chosen.node, branch: branch(chosen.taken) })
+        .collect();
     let finding = match runtime.load_graph(graph) {
         Ok(model) => plan(&model, &dims).unwrap_or_else(Finding::Failed),
         Err(error) => Finding::Failed(error),
@@ -106,6 +132,8 @@ pub(crate) fn run(args: &CheckArgs, json: bool) -> Result<Answer> {
         outputs,
         operators,
         unsupported,
+        functions,
+        branches,
         open_dims,
         dispatches: summary.map(|s| s.dispatches),
         waves: summary.map(|s| s.waves),
@@ -150,8 +178,7 @@ fn ports(graph: &Graph, ids: &[fascine::graph::ValueId]) -> Vec<Port> {
     ids.iter().map(port).collect()
 }
 
-fn operators(graph: &Graph) -> (Vec<Operator>, Vec<Unsupported>) {
-    let objections = infer::objections(&mut graph.clone());
+fn operators(graph: &Graph, objections: Vec<infer::Objection>) -> (Vec<Operator>, Vec<Unsupported>) {
     let mut counts: BTreeMap<String, (usize, bool)> = BTreeMap::new();
     for node in &graph.nodes {
         counts.entry(node.operator()).or_insert((0, true)).0 += 1;
@@ -204,6 +231,13 @@ fn text(report: &Report) -> String {
             [("unsupported node", Left), ("operator", Left), ("opset", Right), ("inputs", Left), ("why", Left)];
         text += &table::render(&header, &rows);
     }
+    let list = |items: Vec<String>, what: &str| {
+        if items.is_empty() { String::new() } else { format!("\n{what}: {}\n", items.join(", ")) }
+    };
+    let functions = report.functions.iter().map(|f| format!("{} ({} calls)", f.function, f.calls));
+    text += &list(functions.collect(), "functions replaced by their bodies");
+    let branches = report.branches.iter().map(|b| format!("{} ({})", b.node, b.branch));
+    text += &list(branches.collect(), "branches chosen at load");
     text.push('\n');
     if let Report { dispatches: Some(dispatches), waves: Some(waves), variants: Some(variants), .. } = report {
         text += &table::pairs(&[

@@ -14,6 +14,7 @@ mod log;
 mod mix;
 mod report;
 mod run;
+mod run_host;
 mod simulate;
 mod table;
 
@@ -54,6 +55,9 @@ fn main() -> ExitCode {
         }
     };
     let json = args.json;
+    if args.markdown {
+        table::in_markdown();
+    }
     let result = log::start(args.log.as_deref()).and_then(|()| match args.command {
         Command::Devices => devices::run(json),
         Command::Check(args) => check::run(&args, json),

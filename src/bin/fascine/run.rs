@@ -17,6 +17,7 @@ use crate::Answer;
 use crate::args::RunArgs;
 use crate::chrome;
 use crate::inputs;
+use crate::run_host::{self, Host, once};
 use crate::table::{self, Align};
 
 /// What `--json` prints.
@@ -32,6 +33,23 @@ struct Report {
     dispatches: usize,
     /// Of the last run.
     waves: u32,
+    /// Different kernel variants of the plan.
+    variants: usize,
+    weight_bytes: u64,
+    /// Of one request, on the device.
+    heap_bytes: u64,
+    pipelines: Pipelines,
+    host: Host,
+}
+
+#[derive(Serialize)]
+struct Pipelines {
+    /// When the first results were there.
+    at_first: u64,
+    /// In the end, with those of several kernels and of new shapes.
+    compiled: u64,
+    /// Linking and compiling, all threads together.
+    compile_ms: f64,
 }
 
 #[derive(Serialize)]
@@ -52,20 +70,29 @@ pub(crate) fn run(args: &RunArgs, json: bool) -> Result<Answer> {
     let runtime = Runtime::new(options)?;
     let progress = bar(args.repeat as u64, "loading");
     let options = LoadOptions { synthetic_weights: args.load.synthetic_weights, ..LoadOptions::default() };
+    let start = Instant::now();
     let model = runtime.load_with(&args.model, &options)?;
-    let (tensors, summary) = prepare(&model, args, given)?;
+    let load = start.elapsed();
+    let (tensors, summary, plan) = prepare(&model, args, given)?;
 
     progress.set_message("compiling and running");
-    let (mut times, mut last) = (Vec::with_capacity(args.repeat), None);
-    for _ in 0..args.repeat {
-        let (time, completion) = once(&model, &tensors)?;
-        times.push(time);
-        last = Some(completion);
+    let (first, mut completion) = once(&model, &tensors)?;
+    let at_first = runtime.stats()?.pipelines.compiled;
+    progress.set_message("running");
+    progress.inc(1);
+    let mut steady = Vec::with_capacity(args.repeat);
+    for _ in 1..args.repeat {
+        let (times, again) = once(&model, &tensors)?;
+        steady.push(times);
+        completion = again;
         progress.inc(1);
-        progress.set_message("running");
     }
+    if steady.is_empty() {
+        steady.push(first);
+    }
+    let new_shape = run_host::new_shapes(&model, args)?;
     progress.finish_and_clear();
-    let completion = last.expect("repeat is at least 1");
+    let pipelines = runtime.stats()?.pipelines;
     let files = match &args.out {
         None => vec![None; completion.outputs().len()],
         Some(folder) => save(folder, &completion)?.into_iter().map(Some).collect(),
@@ -73,7 +100,6 @@ pub(crate) fn run(args: &RunArgs, json: bool) -> Result<Answer> {
     if let (Some(path), Some(trace)) = (&args.trace, trace) {
         chrome::write(path, &trace.take_all())?;
     }
-    let steady = if times.len() > 1 { &times[1..] } else { &times[..] };
     let report = Report {
         adapter: runtime.adapter(),
         model: args.model.display().to_string(),
@@ -87,10 +113,19 @@ pub(crate) fn run(args: &RunArgs, json: bool) -> Result<Answer> {
                 file: file.map(|path: PathBuf| path.display().to_string()),
             })
             .collect(),
-        first_ms: millis(times[0]),
-        median_ms: median(steady),
+        first_ms: millis(first.whole),
+        median_ms: median(&steady.iter().map(|times| times.whole).collect::<Vec<_>>()),
         dispatches: summary.dispatches,
         waves: completion.timing().bundles,
+        variants: summary.variants,
+        weight_bytes: summary.weight_bytes,
+        heap_bytes: summary.heap_bytes,
+        pipelines: Pipelines {
+            at_first,
+            compiled: pipelines.compiled,
+            compile_ms: millis(Duration::from_nanos(pipelines.compile_nanos)),
+        },
+        host: Host::of(load, plan, &steady, new_shape),
     };
     Ok(if json { Answer::json(&report) } else { Answer::text(text(&report, &completion)) })
 }
@@ -100,7 +135,7 @@ fn prepare(
     model: &Model,
     args: &RunArgs,
     given: Vec<(String, Tensor)>,
-) -> Result<(Vec<(String, Tensor)>, PlanSummary)> {
+) -> Result<(Vec<(String, Tensor)>, PlanSummary, Duration)> {
     let info = model.inputs();
     for (at, (name, _)) in given.iter().enumerate() {
         let wrong = |why: String| Err(Error::new(ErrorKind::Input, format!("--input {name}: {why}")));
@@ -114,6 +149,9 @@ fn prepare(
     }
     let mut dims = inputs::dims(&args.load.dims)?;
     inputs::check_names(&dims, &inputs::symbols(&info))?;
+    if let Some(name) = args.vary.iter().find(|name| !inputs::symbols(&info).contains(&name.as_str())) {
+        return Err(Error::new(ErrorKind::Input, format!("--vary {name}: no input has such an open dimension")));
+    }
     inputs::learn(&mut dims, &info, &given)?;
     let mut shapes = inputs::resolve(&info, &dims).map_err(|missing| inputs::unresolved(&missing))?;
     for (input, shape) in info.iter().zip(&mut shapes) {
@@ -122,7 +160,9 @@ fn prepare(
         }
     }
     // A plan first: it refuses shapes that no device could hold before the host tries to.
+    let start = Instant::now();
     let summary = model.plan(&shapes).map_err(|error| error.in_file(&args.model))?;
+    let plan = start.elapsed();
     let tensors = info.iter().zip(&shapes).map(|(input, shape)| {
         let tensor = match given.iter().find(|(name, _)| *name == input.name) {
             Some((_, tensor)) => tensor.clone(),
@@ -130,17 +170,7 @@ fn prepare(
         };
         Ok((input.name.clone(), tensor))
     });
-    Ok((tensors.collect::<Result<_>>()?, summary))
-}
-
-fn once(model: &Model, tensors: &[(String, Tensor)]) -> Result<(Duration, Completion)> {
-    let start = Instant::now();
-    let mut request = model.request();
-    for (name, tensor) in tensors {
-        request = request.input(name, tensor.clone())?;
-    }
-    let completion = request.submit()?.wait()?;
-    Ok((start.elapsed(), completion))
+    Ok((tensors.collect::<Result<_>>()?, summary, plan))
 }
 
 fn save(folder: &Path, completion: &Completion) -> Result<Vec<PathBuf>> {
@@ -169,7 +199,7 @@ pub(crate) fn millis(time: Duration) -> f64 {
     (time.as_secs_f64() * 1e6).round() / 1e3
 }
 
-fn median(times: &[Duration]) -> f64 {
+pub(crate) fn median(times: &[Duration]) -> f64 {
     let mut sorted = times.to_vec();
     sorted.sort();
     let middle = sorted.len() / 2;
@@ -193,12 +223,16 @@ fn text(report: &Report, completion: &Completion) -> String {
         text += &format!("wrote {file}\n");
     }
     text.push('\n');
-    text + &table::pairs(&[
+    let mut pairs = vec![
         ("first run, with compiling", format!("{} ms", table::millis(report.first_ms))),
         ("median of the others", format!("{} ms", table::millis(report.median_ms))),
         ("dispatches", report.dispatches.to_string()),
         ("waves", report.waves.to_string()),
-    ])
+        ("kernel variants", report.variants.to_string()),
+        ("pipelines compiled", report.pipelines.compiled.to_string()),
+    ];
+    pairs.extend(run_host::pairs(&report.host));
+    text + &table::pairs(&pairs)
 }
 
 fn statistics(values: &[f64]) -> [String; 3] {

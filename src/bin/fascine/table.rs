@@ -1,6 +1,15 @@
 //! Tables for people, and numbers as they read them.
 
 use std::fmt::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Whether tables are printed in Markdown; set once, before anything is printed.
+static MARKDOWN: AtomicBool = AtomicBool::new(false);
+
+/// Tables are Markdown's from now on.
+pub(crate) fn in_markdown() {
+    MARKDOWN.store(true, Ordering::Relaxed);
+}
 
 /// How a column's cells stand.
 #[derive(Clone, Copy, Debug)]
@@ -11,6 +20,19 @@ pub(crate) enum Align {
 
 /// Lines up rows under a header. Every row has as many cells as the header.
 pub(crate) fn render(header: &[(&str, Align)], rows: &[Vec<String>]) -> String {
+    if MARKDOWN.load(Ordering::Relaxed) { markdown(header, rows) } else { columns(header, rows) }
+}
+
+/// As Markdown's tables are written.
+pub(crate) fn markdown(header: &[(&str, Align)], rows: &[Vec<String>]) -> String {
+    let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+    let titles: Vec<String> = header.iter().map(|(title, _)| (*title).to_owned()).collect();
+    let mut text = line(&titles) + &format!("|{}\n", " --- |".repeat(header.len()));
+    text.extend(rows.iter().map(|row| line(row)));
+    text
+}
+
+fn columns(header: &[(&str, Align)], rows: &[Vec<String>]) -> String {
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
         cells.chain([header[column].0.chars().count()]).max().unwrap_or(0)
@@ -81,6 +103,12 @@ mod tests {
         assert_eq!(text, "a      n\né     10\nlong   9\n");
         let rows = [vec!["1".into(), String::new()]];
         assert_eq!(render(&[("x", Align::Right), ("note", Align::Left)], &rows), "x  note\n1\n");
+    }
+
+    #[test]
+    fn markdown_has_a_line_under_its_titles() {
+        let text = markdown(&[("a", Align::Left), ("n", Align::Right)], &[vec!["é".into(), "10".into()]]);
+        assert_eq!(text, "| a | n |\n| --- | --- |\n| é | 10 |\n");
     }
 
     #[test]

@@ -6,7 +6,6 @@ use super::Context;
 use super::function::Relocator;
 use crate::error::{Error, Result};
 use crate::link::splice::Merged;
-use crate::link::table;
 
 type Expr = Handle<naga::Expression>;
 
@@ -68,9 +67,13 @@ pub(super) fn relocate_entry(
 
     let mut grid = [group; 3];
     for (axis, size) in grid.iter_mut().enumerate() {
-        let word = table::RECORD_GRID + axis as u32;
-        let vec4 = relocator.record_vec4(word / 4)?;
-        *size = relocator.builder.component(vec4, word % 4);
+        *size = if context.kernel.linear && axis > 0 {
+            relocator.builder.u32(1)
+        } else {
+            let word = context.grid_word() + axis as u32;
+            let vec4 = relocator.record_vec4(word / 4)?;
+            relocator.builder.component(vec4, word % 4)
+        };
     }
     let ids = Ids { group, local, grid, subgroup: passed };
     for argument in &entry.function.arguments {
@@ -145,9 +148,13 @@ fn builtin(relocator: &mut Relocator<'_, '_>, ids: &Ids, binding: &Binding) -> R
     Ok(relocator.compose_known(ty, components.to_vec()))
 }
 
-/// The workgroup's position in the dispatch's grid.
+/// The workgroup's position in the dispatch's grid; a linear kernel's grid is one-dimensional.
 fn group_id(relocator: &mut Relocator<'_, '_>, ids: &Ids) -> [Expr; 3] {
     let builder = &mut relocator.builder;
+    if relocator.context.kernel.linear {
+        let zero = builder.u32(0);
+        return [ids.group, zero, zero];
+    }
     let x = builder.binary(BinaryOperator::Modulo, ids.group, ids.grid[0]);
     let rows = builder.binary(BinaryOperator::Divide, ids.group, ids.grid[0]);
     let y = builder.binary(BinaryOperator::Modulo, rows, ids.grid[1]);

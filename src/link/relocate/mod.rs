@@ -27,7 +27,7 @@ use super::splice::{Merged, ModuleMap};
 use super::{Arm, Slot};
 use crate::error::{Error, Result};
 use crate::kernel::{Access, Kernel, Trust, functions};
-use crate::link::{Clamp, SlotKind};
+use crate::link::{Clamp, SlotKind, table};
 
 pub(super) use builder::Builder;
 pub(super) use entry::Subgroup;
@@ -38,6 +38,8 @@ pub(super) struct Relocated {
     pub(super) function: Handle<Function>,
     /// The subgroup builtins that it takes after lane, group and local index, in this order.
     pub(super) subgroup: Vec<Subgroup>,
+    /// Word of its record at which the grid stands.
+    pub(super) grid: u32,
 }
 
 /// What relocating one arm needs to know.
@@ -66,6 +68,12 @@ impl Context<'_> {
             }
         };
         self.refuse(format_args!("binding {name}: {what}"))
+    }
+
+    /// Word of the lane's record at which the grid stands.
+    fn grid_word(&self) -> u32 {
+        let params = self.kernel.params.as_ref().map_or(0, |params| params.size / 4);
+        table::grid_word(self.kernel.bindings.len() as u32, params)
     }
 
     fn role(&self, variable: Handle<GlobalVariable>) -> Option<Role> {
@@ -115,7 +123,8 @@ pub(super) fn relocate(
         context.map.functions.insert(handle, function);
     }
     let (function, subgroup) = entry::relocate_entry(merged, &context, prefix.to_owned())?;
-    Ok(Relocated { function: merged.module.functions.append(function, naga::Span::UNDEFINED), subgroup })
+    let function = merged.module.functions.append(function, naga::Span::UNDEFINED);
+    Ok(Relocated { function, subgroup, grid: context.grid_word() })
 }
 
 /// Whether the function touches bindings, itself or through a function that it calls.

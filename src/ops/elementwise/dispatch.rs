@@ -1,10 +1,9 @@
 //! The dispatch of a chain: how each input is read, and the parameters.
 
 use crate::error::{Error, Result};
-use crate::lower::grid::item_grid;
-use crate::lower::params::by_name;
-use crate::lower::{BufferId, Emit, Lowering, View, word};
-use crate::lower::{Cost, collapse};
+use crate::lower::grid::item_groups;
+use crate::lower::{BufferId, Emit, Lowering, View, Work, collapse, params, word};
+use crate::size::Size;
 
 use super::codes::Scalar;
 use super::generate::{Read, kernel};
@@ -20,24 +19,23 @@ const MAX_RANK: usize = 8;
 pub fn emit_program(cx: &mut Lowering<'_>, program: &Program, inputs: &[View], output: &View) -> Result<()> {
     program.validate()?;
     let len = output.len();
-    if len == 0 {
+    if len.is_zero() {
         return Ok(());
     }
-    if inputs.len() != program.inputs || inputs.is_empty() || output.offset != 0 || !output.is_row_major() {
+    let fits = inputs.len() == program.inputs && !inputs.is_empty();
+    if !fits || !output.offset.is_zero() || !output.is_row_major() {
         return Err(Error::internal("the operands do not fit the elementwise chain"));
     }
     let views = inputs.iter().map(|view| view.broadcast(&output.shape)).collect::<Result<Vec<View>>>()?;
     let mut reads: Vec<Read> = views.iter().map(|view| simple_read(view).unwrap_or(Read::Strided)).collect();
-    let strided: Vec<&[usize]> = (views.iter().zip(&reads))
+    let strided: Vec<&[Size]> = (views.iter().zip(&reads))
         .filter(|(_, read)| read.is_strided())
         .map(|(view, _)| view.strides.as_slice())
         .collect();
     let (sizes, merged) = collapse(&output.shape, &strided);
-    let mut words: Vec<(String, u32)> = vec![
-        ("vectors".to_owned(), word(len.div_ceil(4))?),
-        ("last".to_owned(), word(len - 1)?),
-        ("zero".to_owned(), 0),
-    ];
+    let vectors = len.div_ceil(4);
+    let mut words: Vec<(String, Size)> =
+        vec![("vectors".to_owned(), vectors), ("last".to_owned(), len - 1), ("zero".to_owned(), Size::ZERO)];
     if !merged.is_empty() {
         for (axis, &size) in sizes.iter().enumerate() {
             words.push((format!("size{axis}"), word(size)?));
@@ -57,44 +55,45 @@ pub fn emit_program(cx: &mut Lowering<'_>, program: &Program, inputs: &[View], o
         }
     }
     for (k, value) in constant_words(program)?.into_iter().enumerate() {
-        words.push((format!("c{k}"), value));
+        words.push((format!("c{k}"), Size::from(value)));
     }
     if sizes.len() > MAX_RANK {
         return Err(Error::unsupported(format!("{} dimensions that cannot be merged; {MAX_RANK} are", sizes.len())));
     }
     let kernel = kernel(program, &reads, sizes.len())?;
-    let members: Vec<(&str, &[u32])> =
-        words.iter().map(|(name, value)| (name.as_str(), std::slice::from_ref(value))).collect();
-    let params = by_name(&kernel.name, &members)?;
+    let numbers: Vec<(&str, Size)> = words.iter().map(|(name, value)| (name.as_str(), *value)).collect();
     let operands: Vec<BufferId> = views.iter().map(|view| view.buffer).chain([output.buffer]).collect();
-    let read: u64 = (inputs.iter()).map(|view| 4 * view.len().min(len) as u64).sum();
+    let read: Size = inputs.iter().map(|view| view.len().min(len) * 4).sum();
     cx.emit(Emit {
         kernel: &kernel.name,
         constants: &[],
-        grid: item_grid(len.div_ceil(4) as u64)?,
+        groups: item_groups(vectors),
         operands: &operands,
-        params: bytemuck::cast_slice(&params),
-        cost: Cost { flops: len as u64 * program.steps.len() as u64, bytes: read + 4 * len as u64 },
+        params: params(&kernel.name, &numbers, &[])?,
+        cost: Work { flops: len * program.steps.len(), bytes: read + len * 4 },
     })
 }
 
 /// Flat or scalar, if it is one of these.
 fn simple_read(view: &View) -> Option<Read> {
-    let moves = |(&size, &stride): (&usize, &usize)| size > 1 && stride != 0;
+    let moves = |(size, stride): (&Size, &Size)| *size > 1 && !stride.is_zero();
     if !view.shape.iter().zip(&view.strides).any(moves) {
         return Some(Read::Scalar);
     }
-    (view.offset == 0 && view.is_row_major()).then_some(Read::Flat)
+    (view.offset.is_zero() && view.is_row_major()).then_some(Read::Flat)
 }
 
 /// How four neighbours lie; sizes and strides from the innermost dimension.
-fn strided_read(offset: usize, sizes: &[usize], strides: &[usize]) -> Read {
-    let aligned = offset.is_multiple_of(4) && strides[1..].iter().all(|stride| stride.is_multiple_of(4));
-    match strides[0] {
-        _ if !sizes[0].is_multiple_of(4) => Read::Strided,
-        0 => Read::Splat,
-        1 if aligned => Read::Vector,
-        _ => Read::Strided,
+fn strided_read(offset: Size, sizes: &[Size], strides: &[Size]) -> Read {
+    if !sizes[0].is_multiple_of(4) {
+        Read::Strided
+    } else if strides[0].is_zero() {
+        Read::Splat
+    } else if strides[0] == 1 && offset.is_multiple_of(4) && strides[1..].iter().all(|stride| stride.is_multiple_of(4))
+    {
+        Read::Vector
+    } else {
+        Read::Strided
     }
 }
 

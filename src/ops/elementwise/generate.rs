@@ -193,8 +193,8 @@ fn text(program: &Program, reads: &[Read], rank: usize) -> String {
 @group(0) @binding({uniform}) var<uniform> params: Params;
 {helpers}
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {{
-    let v = (group.x + group.y * 32768u) * 64u + local;
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {{
+    let v = workgroup.x * 64u + local;
     if v >= params.vectors {{
         return;
     }}

@@ -3,13 +3,13 @@
 
 use crate::error::{Error, Result};
 use crate::graph::Node;
-use crate::lower::{Lowering, View};
+use crate::lower::{Fact, Known, Lowering, View};
+use crate::size::{Size, pins, sizes};
 use crate::tensor::{DType, Tensor, TensorData, checked_len};
 
 use super::Operator;
 use super::broadcast::broadcast_shapes;
 use super::integer::{BY_ZERO, IntegerOp, emit_integer};
-use crate::lower::Fact;
 
 mod chain;
 mod codes;
@@ -17,6 +17,7 @@ mod dispatch;
 mod epilogue;
 mod generate;
 pub mod program;
+mod symbolic;
 mod table;
 
 pub use codes::Code;
@@ -59,7 +60,7 @@ pub fn program_of(node: &Node, inputs: &[Option<(DType, Option<&Tensor>)>]) -> O
 impl Row {
     /// The chain over these inputs; scalars that the host knows become constants of it.
     fn program(&self, node: &Node, inputs: &[Option<&Fact>], fold: bool) -> Result<(Program, Vec<usize>)> {
-        let known = |fact: &Fact| fact.value.as_ref().filter(|_| fold).and_then(scalar);
+        let known = |fact: &Fact| if fold && fact.has_one_element() { fact.value().and_then(scalar) } else { None };
         let mut chain_inputs: Vec<Option<Input>> =
             (inputs.iter()).map(|fact| fact.map(|fact| Input { dtype: fact.dtype, constant: known(fact) })).collect();
         if chain_inputs.iter().flatten().all(|input| input.constant.is_some())
@@ -98,8 +99,12 @@ impl Operator for Row {
         Ok(vec![Chain::build(node, inputs, self.build)?.0.dtype])
     }
 
-    fn shapes(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<usize>>> {
+    fn shapes(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         Ok(vec![broadcast_shapes(inputs.iter().flatten().map(|fact| fact.shape.as_slice()))?])
+    }
+
+    fn integers(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Known>>> {
+        symbolic::integers(self.name, inputs)
     }
 
     fn evaluate(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
@@ -107,7 +112,7 @@ impl Operator for Row {
             return Ok(None);
         }
         let (program, read) = self.program(node, inputs, false)?;
-        let values: Option<Vec<&Tensor>> = read.iter().map(|&k| inputs[k]?.value.as_ref()).collect();
+        let values: Option<Vec<&Tensor>> = read.iter().map(|&k| inputs[k]?.value()).collect();
         let divides = matches!(self.name, "Div" | "Mod") && program.dtype != DType::F32;
         if divides && values.as_ref().is_some_and(|values| has_zero(values[1])) {
             return Err(Error::input(BY_ZERO));
@@ -161,7 +166,7 @@ impl Row {
             let target = if next == count {
                 output.clone()
             } else {
-                let bytes = crate::lower::repr::heap_bytes(&output.shape)?;
+                let bytes = crate::lower::repr::heap_bytes(output.dtype, &output.shape)?;
                 View::row_major(cx.scratch(bytes), output.dtype, &output.shape)
             };
             emit_program(cx, &program, &views, &target)?;
@@ -189,7 +194,7 @@ fn lower_checked(cx: &mut Lowering<'_>, op: IntegerOp) -> Result<()> {
         let target = if k + 1 == count {
             output.clone()
         } else {
-            let bytes = crate::lower::repr::heap_bytes(&output.shape)?;
+            let bytes = crate::lower::repr::heap_bytes(output.dtype, &output.shape)?;
             View::row_major(cx.scratch(bytes), output.dtype, &output.shape)
         };
         emit_integer(cx, op, &done, &next, &target)?;
@@ -210,12 +215,12 @@ impl Operator for Fused {
         Ok(vec![Program::from_node(node)?.dtype])
     }
 
-    fn shapes(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<usize>>> {
+    fn shapes(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         Ok(vec![broadcast_shapes(inputs.iter().flatten().map(|fact| fact.shape.as_slice()))?])
     }
 
     fn evaluate(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
-        let values: Option<Vec<&Tensor>> = inputs.iter().map(|input| (*input)?.value.as_ref()).collect();
+        let values: Option<Vec<&Tensor>> = inputs.iter().map(|input| (*input)?.value()).collect();
         values.map(|values| Ok(vec![evaluate(&Program::from_node(node)?, &values)?])).transpose()
     }
 
@@ -233,13 +238,14 @@ fn has_zero(tensor: &Tensor) -> bool {
 
 /// Runs a chain on the host.
 fn evaluate(program: &Program, inputs: &[&Tensor]) -> Result<Tensor> {
-    let shape = broadcast_shapes(inputs.iter().map(|tensor| tensor.shape()))?;
+    let shapes: Vec<Vec<Size>> = inputs.iter().map(|tensor| sizes(tensor.shape())).collect();
+    let shape = pins(&broadcast_shapes(shapes.iter().map(Vec::as_slice))?);
     let len = checked_len(&shape).ok_or_else(|| Error::shape(format!("shape {shape:?} overflows")))?;
     let strides: Vec<Vec<usize>> = inputs
         .iter()
         .map(|tensor| {
             let lead = shape.len() - tensor.shape().len();
-            let own = crate::lower::row_major(tensor.shape());
+            let own = pins(&crate::lower::row_major(&sizes(tensor.shape())));
             let stride =
                 |axis: usize| if axis < lead || tensor.shape()[axis - lead] == 1 { 0 } else { own[axis - lead] };
             (0..shape.len()).map(stride).collect()

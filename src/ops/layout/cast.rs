@@ -7,25 +7,14 @@ use super::symbolic::rule;
 use super::{arity, dtype, required};
 use crate::error::{Error, Result};
 use crate::graph::Node;
-use crate::lower::Cost;
-use crate::lower::Fact;
-use crate::lower::grid::item_grid;
-use crate::lower::{Emit, Lowering, View, word};
+use crate::lower::grid::item_groups;
+use crate::lower::{Emit, Fact, Known, Lowering, View, Work, params};
 use crate::ops::Operator;
 use crate::ops::integer::{IntegerOp, emit_integer};
+use crate::size::{Size, pins};
 use crate::tensor::{DType, Element, Tensor, TensorData, for_each_dtype};
 
 pub(super) struct Cast;
-
-/// The parameters of `shaders/cast.wgsl`.
-#[cfg(test)]
-pub(super) const LAYOUT: crate::ops::params::Layout = crate::ops::params::layout!("cast", CastParams: len);
-
-#[repr(C)]
-#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-pub(crate) struct CastParams {
-    len: u32,
-}
 
 fn target(node: &Node) -> Result<DType> {
     let number = node.int("to", 0)?;
@@ -149,12 +138,19 @@ impl Operator for Cast {
         }
     }
 
-    fn shapes(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<usize>>> {
+    fn shapes(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         Ok(vec![required(inputs, 0)?.shape.clone()])
     }
 
+    fn integers(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Known>>> {
+        let fact = required(inputs, 0)?;
+        let to = target(node)?;
+        let Some(elements) = fact.integers().filter(|_| matches!(to, DType::I32 | DType::I64)) else { return Ok(None) };
+        Ok(Known::integers(to, &pins(&fact.shape), elements).map(|known| vec![known]))
+    }
+
     fn evaluate(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
-        let Some(value) = &required(inputs, 0)?.value else { return Ok(None) };
+        let Some(value) = required(inputs, 0)?.value() else { return Ok(None) };
         let to = target(node)?;
         if value.dtype() == to {
             return Ok(Some(vec![value.clone()]));
@@ -196,10 +192,10 @@ impl Operator for Cast {
                 ("RESULT", f64::from(result as u32)),
                 ("BITS", f64::from(bits(to))),
             ],
-            grid: item_grid(len as u64)?,
+            groups: item_groups(len),
             operands: &[input.buffer, output.buffer],
-            params: bytemuck::bytes_of(&CastParams { len: word(len)? }),
-            cost: Cost { flops: len as u64, bytes: len as u64 * 8 },
+            params: params("cast", &[("len", len)], &[])?,
+            cost: Work { flops: len, bytes: len * 8 },
         })
     }
 }

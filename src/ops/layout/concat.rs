@@ -3,17 +3,18 @@
 use rten_shape_inference::{InferShapes, ops as rules};
 
 use super::symbolic::{int, rule};
-use super::{arity, axis, dtype, host, of_type, required, sized};
+use super::{arity, axis, dtype, host, is_empty, of_type, required, sized};
 use crate::error::{Error, Result};
 use crate::graph::Node;
-use crate::lower::Fact;
-use crate::lower::{Lowering, View};
+use crate::lower::repr::Storage;
+use crate::lower::{Fact, Known, Lowering, View};
 use crate::ops::Operator;
+use crate::size::{Size, pins};
 use crate::tensor::{DType, Tensor};
 
 pub(super) struct Concat;
 
-fn join_shapes(node: &Node, inputs: &[Option<&Fact>]) -> Result<(usize, Vec<usize>)> {
+fn join_shapes(node: &Node, inputs: &[Option<&Fact>]) -> Result<(usize, Vec<Size>)> {
     let mut shape = required(inputs, 0)?.shape.clone();
     let at = axis(node.int("axis", 0)?, shape.len())?;
     for i in 1..inputs.len() {
@@ -22,7 +23,7 @@ fn join_shapes(node: &Node, inputs: &[Option<&Fact>]) -> Result<(usize, Vec<usiz
         if !fits {
             return Err(Error::shape(format!("shapes {shape:?} and {other:?} do not join along axis {at}")));
         }
-        shape[at] = shape[at].checked_add(other[at]).ok_or_else(|| Error::shape("a size that overflows"))?;
+        shape[at] += other[at];
     }
     Ok((at, sized(shape)?))
 }
@@ -49,15 +50,29 @@ impl Operator for Concat {
         rule(rules::Concat { axis: int(node, "axis", 0)? })
     }
 
-    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<usize>>> {
+    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         Ok(vec![join_shapes(node, inputs)?.1])
+    }
+
+    fn integers(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Known>>> {
+        let mut joined = Vec::new();
+        for i in 0..inputs.len() {
+            let part = required(inputs, i)?;
+            match part.integers() {
+                Some(elements) if part.shape.len() == 1 => joined.extend(elements),
+                _ => return Ok(None),
+            }
+        }
+        let dtype = required(inputs, 0)?.dtype;
+        Ok(Known::integers(dtype, &[joined.len()], joined).map(|known| vec![known]))
     }
 
     fn evaluate(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
         let (at, shape) = join_shapes(node, inputs)?;
+        let shape = pins(&shape);
         let mut values = Vec::with_capacity(inputs.len());
         for i in 0..inputs.len() {
-            let Some(value) = &required(inputs, i)?.value else { return Ok(None) };
+            let Some(value) = required(inputs, i)?.value() else { return Ok(None) };
             values.push(value);
         }
         let outer: usize = shape[..at].iter().product();
@@ -78,19 +93,22 @@ impl Operator for Concat {
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let output = cx.output(0);
         let at = axis(cx.node().int("axis", 0)?, output.shape.len())?;
-        let mut start = 0;
+        let whole = cx.divide();
+        let mut start = Size::ZERO;
         for i in 0..cx.inputs() {
             let source = cx.view(i)?;
             let offset = start * output.strides[at];
+            start += source.shape[at];
+            if is_empty(&source.shape) {
+                continue;
+            }
             // A part in one piece is computed where it belongs, if nothing else has a claim on its place.
             let in_one_piece = output.shape[..at].iter().all(|&size| size == 1);
-            let done =
-                source.shape.contains(&0) || in_one_piece && cx.place_within(&source, output.buffer, offset as u64 * 4);
-            if !done {
+            let byte = Storage::of(output.dtype).byte_of(offset);
+            if !(in_one_piece && cx.place_within(&source, output.buffer, byte)) {
                 let target = View { offset, shape: source.shape.clone(), ..output.clone() };
-                cx.copy(&source, &target)?;
+                cx.copy_to(&source, &target, whole, i)?;
             }
-            start += source.shape[at];
         }
         Ok(())
     }

@@ -3,32 +3,17 @@
 use rten_shape_inference::{InferShapes, ops as rules};
 
 use super::symbolic::{int, rule};
-use super::{INDEX, arity, axis, dtype, host, integers, of_type, required, sized};
+use super::{INDEX, arity, axis, dtype, host, integers, is_empty, of_type, required, sized};
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Node;
-use crate::lower::Cost;
-use crate::lower::Fact;
-use crate::lower::grid::item_grid;
+use crate::lower::grid::item_groups;
 use crate::lower::repr::heap_bytes;
-use crate::lower::{BufferId, Emit, Lowering, View, word};
+use crate::lower::{BufferId, Emit, Fact, Known, Lowering, View, Work, params};
 use crate::ops::Operator;
-use crate::tensor::{DType, Tensor, checked_len};
+use crate::size::{Size, pins};
+use crate::tensor::{DType, Tensor};
 
 pub(super) struct Gather;
-
-/// The parameters of `shaders/gather.wgsl`.
-#[cfg(test)]
-pub(super) const LAYOUT: crate::ops::params::Layout =
-    crate::ops::params::layout!("gather", GatherParams: len, indices, axis, inner);
-
-#[repr(C)]
-#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-pub(crate) struct GatherParams {
-    len: u32,
-    indices: u32,
-    axis: u32,
-    inner: u32,
-}
 
 /// Whether indices are known to be in range.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -41,22 +26,21 @@ enum Range {
 fn emit(
     cx: &mut Lowering<'_>,
     [data, index, result]: [BufferId; 3],
-    [outer, axis, inner, indices]: [usize; 4],
+    [outer, axis, inner, indices]: [Size; 4],
     range: Range,
 ) -> Result<()> {
     let report = match range {
-        Range::Known => cx.scratch(heap_bytes(&[1])?),
+        Range::Known => cx.scratch(heap_bytes(DType::F32, &[Size::ONE])?),
         Range::Checked => cx.check(ErrorKind::Input, "an index lies outside of the axis"),
     };
     let len = outer * indices * inner;
-    let params = GatherParams { len: word(len)?, indices: word(indices)?, axis: word(axis)?, inner: word(inner)? };
     cx.emit(Emit {
         kernel: "gather",
         constants: &[("CHECK", f64::from(u8::from(range == Range::Checked)))],
-        grid: item_grid(len as u64)?,
+        groups: item_groups(len),
         operands: &[data, index, result, report],
-        params: bytemuck::bytes_of(&params),
-        cost: Cost { flops: 0, bytes: len as u64 * 8 + indices as u64 * 4 },
+        params: params("gather", &[("len", len), ("indices", indices), ("axis", axis), ("inner", inner)], &[])?,
+        cost: Work { flops: Size::ZERO, bytes: len * 8 + indices * 4 },
     })
 }
 
@@ -64,14 +48,14 @@ fn emit(
 pub(super) fn lower_table(cx: &mut Lowering<'_>, view: &View, at: usize, table: &[usize]) -> Result<View> {
     let source = cx.materialise(view)?;
     let mut shape = view.shape.clone();
-    shape[at] = table.len();
-    let words = table.iter().map(|&i| word(i)).collect::<Result<Vec<u32>>>()?;
+    shape[at] = Size::from(table.len());
+    let words = table.iter().map(|&i| u32::try_from(i)).collect::<Result<Vec<u32>, _>>();
+    let words = words.map_err(|_| Error::limit(format!("{} elements of an axis", table.len())))?;
     let index = cx.constant_bytes(bytemuck::cast_slice(&words).to_vec())?;
-    let len = checked_len(&shape).ok_or_else(|| Error::shape(format!("shape {shape:?} overflows")))?;
-    let result = cx.scratch(len as u64 * 4);
+    let result = cx.scratch(heap_bytes(view.dtype, &shape)?);
     let outer = shape[..at].iter().product();
     let inner = shape[at + 1..].iter().product();
-    let sizes = [outer, view.shape[at], inner, table.len()];
+    let sizes = [outer, view.shape[at], inner, Size::from(table.len())];
     emit(cx, [source.buffer, index, result], sizes, Range::Known)?;
     Ok(View::row_major(result, view.dtype, &shape))
 }
@@ -83,6 +67,15 @@ fn position(index: i64, size: usize) -> Result<usize> {
         .ok()
         .filter(|&at| at < size)
         .ok_or_else(|| Error::shape(format!("index {index} of an axis of size {size}")))
+}
+
+/// As [`position`], where index and size may follow from sizes.
+fn place(index: Size, size: Size) -> Result<Size> {
+    let at = if index < Size::ZERO { index + size } else { index };
+    if at < Size::ZERO || at >= size {
+        return Err(Error::shape(format!("index {index} of an axis of size {size}")));
+    }
+    Ok(at)
 }
 
 impl Operator for Gather {
@@ -100,20 +93,31 @@ impl Operator for Gather {
         rule(rules::Gather { axis: int(node, "axis", 0)? })
     }
 
-    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<usize>>> {
+    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         let shape = &required(inputs, 0)?.shape;
         let at = axis(node.int("axis", 0)?, shape.len())?;
         let indices = &required(inputs, 1)?.shape;
         let shape_out = [&shape[..at], indices, &shape[at + 1..]].concat();
-        if shape[at] == 0 && !shape_out.contains(&0) {
+        if shape[at].is_zero() && !is_empty(&shape_out) {
             return Err(Error::shape(format!("elements of axis {at} of the empty shape {shape:?}")));
         }
         Ok(vec![sized(shape_out)?])
     }
 
+    fn integers(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Known>>> {
+        let (data, index) = (required(inputs, 0)?, required(inputs, 1)?);
+        let (Some(elements), 1, Some(indices)) = (data.integers(), data.shape.len(), index.value()) else {
+            return Ok(None);
+        };
+        axis(node.int("axis", 0)?, 1)?;
+        let picked = integers(indices)?.into_iter().map(|i| Ok(elements[position(i, elements.len())?]));
+        let picked = picked.collect::<Result<Vec<Size>>>()?;
+        Ok(Known::integers(data.dtype, indices.shape(), picked).map(|known| vec![known]))
+    }
+
     fn evaluate(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
-        let shape = self.shapes(node, inputs)?.remove(0);
-        let (Some(data), Some(indices)) = (&required(inputs, 0)?.value, &required(inputs, 1)?.value) else {
+        let shape = pins(&self.shapes(node, inputs)?.remove(0));
+        let (Some(data), Some(indices)) = (required(inputs, 0)?.value(), required(inputs, 1)?.value()) else {
             return Ok(None);
         };
         let at = axis(node.int("axis", 0)?, data.shape().len())?;
@@ -133,9 +137,11 @@ impl Operator for Gather {
         let view = cx.view(0)?;
         let at = axis(cx.node().int("axis", 0)?, view.shape.len())?;
         let size = view.shape[at];
-        if let Some(constant) = cx.constant(1) {
-            let table = integers(constant)?.iter().map(|&i| position(i, size)).collect::<Result<Vec<_>>>()?;
-            if let (&[only], true) = (table.as_slice(), constant.shape().is_empty()) {
+        if cx.input(1).is_some_and(|fact| fact.known.is_some()) {
+            let fact = cx.input(1).cloned();
+            let indices = fact.as_ref().and_then(Fact::integers).unwrap_or_default();
+            let positions = indices.iter().map(|&index| place(index, size)).collect::<Result<Vec<Size>>>()?;
+            if let (&[only], Some([])) = (positions.as_slice(), fact.as_ref().map(|fact| fact.shape.as_slice())) {
                 let mut part = View { offset: view.offset + only * view.strides[at], ..view };
                 part.shape.remove(at);
                 part.strides.remove(at);

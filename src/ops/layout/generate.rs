@@ -3,12 +3,13 @@
 use rten_shape_inference::{InferShapes, ops as rules};
 
 use super::symbolic::{int, rule};
-use super::{arity, dtype, host, list, of_type, required, sized};
+use super::{arity, dtype, facts, host, of_type, required, size_list, sized};
 use crate::error::{Error, Result};
 use crate::graph::{Attr, Node};
-use crate::lower::Fact;
-use crate::lower::{Lowering, View};
+use crate::lower::grid::item_groups;
+use crate::lower::{Emit, Fact, Known, Lowering, View, Work, bits, params};
 use crate::ops::Operator;
+use crate::size::{Size, checked_len, pins};
 use crate::tensor::{DType, Tensor, TensorData};
 
 fn computed_on_host() -> Error {
@@ -38,14 +39,14 @@ impl Operator for Shape {
         rule(rules::Shape { start: Some(int(node, "start", 0)?), end })
     }
 
-    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<usize>>> {
-        Ok(vec![vec![range(node, required(inputs, 0)?.shape.len())?.len()]])
+    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
+        Ok(vec![vec![Size::from(range(node, required(inputs, 0)?.shape.len())?.len())]])
     }
 
-    fn evaluate(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
+    fn integers(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Known>>> {
         let shape = &required(inputs, 0)?.shape;
-        let dims: Vec<i64> = shape[range(node, shape.len())?].iter().map(|&d| d as i64).collect();
-        Ok(Some(vec![Tensor::new([dims.len()], dims)?]))
+        let dims = shape[range(node, shape.len())?].to_vec();
+        Ok(Known::integers(DType::I64, &[dims.len()], dims).map(|known| vec![known]))
     }
 
     fn lower(&self, _: &mut Lowering<'_>) -> Result<()> {
@@ -62,9 +63,9 @@ fn range(node: &Node, rank: usize) -> Result<std::ops::Range<usize>> {
 }
 
 /// <https://onnx.ai/onnx/operators/onnx__Size.html>
-pub(super) struct Size;
+pub(super) struct SizeOf;
 
-impl Operator for Size {
+impl Operator for SizeOf {
     fn check(&self, node: &Node) -> Result<()> {
         arity(node, 1..=1, 1)
     }
@@ -77,15 +78,14 @@ impl Operator for Size {
         rule(rules::Size)
     }
 
-    fn shapes(&self, _: &Node, _: &[Option<&Fact>]) -> Result<Vec<Vec<usize>>> {
+    fn shapes(&self, _: &Node, _: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         Ok(vec![vec![]])
     }
 
-    fn evaluate(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
+    fn integers(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Known>>> {
         let shape = &required(inputs, 0)?.shape;
-        let len = crate::tensor::checked_len(shape).and_then(|len| i64::try_from(len).ok());
-        let len = len.ok_or_else(|| Error::shape(format!("shape {shape:?} overflows")))?;
-        Ok(Some(vec![Tensor::new([], vec![len])?]))
+        let len = checked_len(shape).ok_or_else(|| Error::shape(format!("shape {shape:?} overflows")))?;
+        Ok(Known::integers(DType::I64, &[], vec![len]).map(|known| vec![known]))
     }
 
     fn lower(&self, _: &mut Lowering<'_>) -> Result<()> {
@@ -127,14 +127,16 @@ impl Operator for ConstantOfShape {
         rule(rules::ConstantOfShape { value })
     }
 
-    fn shapes(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<usize>>> {
-        let dims = list(inputs, 0)?.ok_or_else(|| Error::invalid_model("input 0 is missing"))?;
-        let shape = dims.iter().map(|&d| usize::try_from(d)).collect::<Result<Vec<_>, _>>();
-        Ok(vec![sized(shape.map_err(|_| Error::shape(format!("a tensor of shape {dims:?}")))?)?])
+    fn shapes(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
+        let dims = size_list(inputs, 0)?.ok_or_else(|| Error::invalid_model("input 0 is missing"))?;
+        if dims.iter().any(|&dim| dim < Size::ZERO) {
+            return Err(Error::shape(format!("a tensor of shape {dims:?}")));
+        }
+        Ok(vec![sized(dims)?])
     }
 
     fn evaluate(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
-        let shape = self.shapes(node, inputs)?.remove(0);
+        let shape = pins(&self.shapes(node, inputs)?.remove(0));
         Ok(Some(vec![host::window(&Self::value(node)?, 0, &shape, &vec![0; shape.len()])?]))
     }
 
@@ -142,8 +144,8 @@ impl Operator for ConstantOfShape {
         let value = Self::value(cx.node())?;
         let buffer = cx.constant_bytes(crate::lower::repr::to_heap(&value)?)?;
         let shape = cx.output_fact(0).shape.clone();
-        let strides = vec![0; shape.len()];
-        cx.alias(0, View { buffer, dtype: value.dtype(), offset: 0, shape, strides });
+        let strides = vec![Size::ZERO; shape.len()];
+        cx.alias(0, View { buffer, dtype: value.dtype(), offset: Size::ZERO, shape, strides });
         Ok(())
     }
 }
@@ -151,32 +153,53 @@ impl Operator for ConstantOfShape {
 /// <https://onnx.ai/onnx/operators/onnx__Range.html>
 pub(super) struct Range;
 
-/// Number of elements: `max(0, ceil((limit - start) / delta))`.
-fn count(inputs: &[Option<&Fact>]) -> Result<usize> {
-    let values = scalars(inputs)?;
-    let zero = || Error::shape("a range with delta 0");
-    let len = match values {
-        Scalars::Float([start, limit, delta]) => {
-            if delta == 0.0 {
-                return Err(zero());
-            }
-            let len = ((limit - start) / delta).ceil().max(0.0);
-            if len.is_nan() || len >= 1e15 {
-                return Err(Error::shape(format!("a range from {start} to {limit} by {delta}")));
-            }
-            len as usize
+/// Number of elements of a range.
+fn count(inputs: &[Option<&Fact>]) -> Result<Size> {
+    if let Some([start, limit, delta]) = integer_scalars(inputs)? {
+        let delta = delta.pin_signed();
+        let distance = if delta < 0 { start - limit } else { limit - start };
+        let len = match usize::try_from(delta.unsigned_abs()).unwrap_or(usize::MAX) {
+            0 => return Err(Error::shape("a range with delta 0")),
+            _ if distance <= Size::ZERO => Size::ZERO,
+            1 => distance,
+            step => distance.div_ceil(step),
+        };
+        return Ok(sized(vec![len])?[0]);
+    }
+    let [start, limit, delta] = floats(inputs)?;
+    if delta == 0.0 {
+        return Err(Error::shape("a range with delta 0"));
+    }
+    let len = ((limit - start) / delta).ceil().max(0.0);
+    if len.is_nan() || len >= 1e15 {
+        return Err(Error::shape(format!("a range from {start} to {limit} by {delta}")));
+    }
+    Ok(sized(vec![Size::from(len as u64)])?[0])
+}
+
+/// Start, limit and delta, where they are i64 or i32.
+fn integer_scalars(inputs: &[Option<&Fact>]) -> Result<Option<[Size; 3]>> {
+    let mut values = [Size::ZERO; 3];
+    for (i, value) in values.iter_mut().enumerate() {
+        let fact = required(inputs, i)?;
+        if fact.known.is_none() {
+            return Err(computed_on_host());
         }
-        Scalars::Int([start, limit, delta]) => {
-            if delta == 0 {
-                return Err(zero());
-            }
-            let (start, limit, delta) = (i128::from(start), i128::from(limit), i128::from(delta));
-            let len = (limit - start + delta - delta.signum()) / delta;
-            usize::try_from(len.max(0)).map_err(|_| Error::shape("a range that overflows"))?
+        match fact.integers().as_deref() {
+            Some(&[only]) => *value = only,
+            Some(_) => return Err(Error::invalid_model(format!("input {i} of a range is no number"))),
+            None => return Ok(None),
         }
-    };
-    sized(vec![len])?;
-    Ok(len)
+    }
+    Ok(Some(values))
+}
+
+/// Start, limit and delta of the other types.
+fn floats(inputs: &[Option<&Fact>]) -> Result<[f64; 3]> {
+    Ok(match scalars(inputs)? {
+        Scalars::Float(values) => values,
+        Scalars::Int(values) => values.map(|value| value as f64),
+    })
 }
 
 enum Scalars {
@@ -189,7 +212,7 @@ fn scalars(inputs: &[Option<&Fact>]) -> Result<Scalars> {
     let mut ints = [0i64; 3];
     let mut float = false;
     for i in 0..3 {
-        let value = required(inputs, i)?.value.as_ref().ok_or_else(computed_on_host)?;
+        let value = required(inputs, i)?.value().ok_or_else(computed_on_host)?;
         let wrong = || Error::invalid_model(format!("input {i} of a range is {value:?}, no number"));
         if value.len() != 1 {
             return Err(wrong());
@@ -224,12 +247,12 @@ impl Operator for Range {
         rule(rules::Range)
     }
 
-    fn shapes(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<usize>>> {
+    fn shapes(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         Ok(vec![vec![count(inputs)?]])
     }
 
     fn evaluate(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
-        let len = count(inputs)?;
+        let len = count(inputs)?.pin();
         let float = |i: usize, [start, _, delta]: [f64; 3]| start + i as f64 * delta;
         let int = |i: usize, [start, _, delta]: [i64; 3]| start.wrapping_add((i as i64).wrapping_mul(delta));
         let data = match (required(inputs, 0)?.dtype, scalars(inputs)?) {
@@ -246,11 +269,34 @@ impl Operator for Range {
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
-        let facts: Vec<Option<Fact>> = (0..cx.inputs()).map(|i| cx.input(i).cloned()).collect();
+        let facts = facts(cx);
         let facts: Vec<Option<&Fact>> = facts.iter().map(Option::as_ref).collect();
-        let values = self.evaluate(cx.node(), &facts)?.ok_or_else(computed_on_host)?;
-        let buffer = cx.constant_bytes(crate::lower::repr::to_heap(&values[0])?)?;
-        cx.alias(0, View::row_major(buffer, values[0].dtype(), values[0].shape()));
-        Ok(())
+        let (start, delta) = match (integer_scalars(&facts)?, required(&facts, 0)?.dtype) {
+            (Some([start, _, delta]), _) => (signed_word(start)?, signed_word(delta)?),
+            (None, DType::F32) => {
+                let [start, _, delta] = floats(&facts)?;
+                (bits(start as f32), bits(delta as f32))
+            }
+            (None, other) => return Err(Error::unsupported(format!("a range of {other} of this length"))),
+        };
+        let output = cx.output(0);
+        let len = output.len();
+        cx.emit(Emit {
+            kernel: "range",
+            constants: &[("FLOAT", f64::from(u8::from(output.dtype == DType::F32)))],
+            groups: item_groups(len),
+            operands: &[output.buffer],
+            params: params("range", &[("len", len), ("start", start), ("delta", delta)], &[])?,
+            cost: Work { flops: len, bytes: len * 4 },
+        })
+    }
+}
+
+/// An integer as the kernel takes it: 32 bits, negative ones in two's complement.
+fn signed_word(value: Size) -> Result<Size> {
+    match i32::try_from(value.estimate()) {
+        Ok(_) if value >= Size::ZERO => Ok(value),
+        Ok(_) => Ok(value + (1i64 << 32)),
+        Err(_) => Err(Error::unsupported(format!("a range with the bound {value} exceeds 32 bits"))),
     }
 }

@@ -5,7 +5,8 @@ use crate::graph::Node;
 use crate::tensor::{DType, Tensor};
 
 use super::Entry;
-use crate::lower::Fact;
+use crate::lower::{Fact, Lowering};
+use crate::size::{Size, checked_len};
 
 mod cast;
 mod concat;
@@ -31,7 +32,7 @@ pub(super) const OPERATORS: &[Entry] = &[
     ("", "Range", &generate::Range),
     ("", "Reshape", &reshape::Reshape),
     ("", "Shape", &generate::Shape),
-    ("", "Size", &generate::Size),
+    ("", "Size", &generate::SizeOf),
     ("", "Slice", &slice::Slice),
     ("", "Split", &slice::Split),
     ("", "Squeeze", &reshape::Squeeze),
@@ -99,8 +100,7 @@ const INDEX: &[DType] = &[DType::I32, DType::I64];
 fn list(inputs: &[Option<&Fact>], i: usize) -> Result<Option<Vec<i64>>> {
     let Some(fact) = inputs.get(i).copied().flatten() else { return Ok(None) };
     let value = fact
-        .value
-        .as_ref()
+        .value()
         .ok_or_else(|| Error::unsupported(format!("input {i} decides the shape, but only the device knows it")))?;
     if value.shape().len() > 1 {
         return Err(Error::shape(format!("input {i} has rank {}, not 1", value.shape().len())));
@@ -122,13 +122,38 @@ fn attr_or_input(node: &Node, inputs: &[Option<&Fact>], name: &str, since: i64, 
     if node.opset < since { Ok(node.ints(name)?.map(<[i64]>::to_vec)) } else { list(inputs, i) }
 }
 
-/// Fails where a shape that a node asks for cannot be a tensor's.
-fn sized(shape: Vec<usize>) -> Result<Vec<usize>> {
-    match crate::tensor::checked_len(&shape) {
-        Some(len) if len <= isize::MAX as usize / 8 => Ok(shape),
-        _ => Err(Error::shape(format!("shape {shape:?} overflows"))),
+/// As [`list`], of integers that may follow from sizes.
+fn size_list(inputs: &[Option<&Fact>], i: usize) -> Result<Option<Vec<Size>>> {
+    let Some(fact) = inputs.get(i).copied().flatten() else { return Ok(None) };
+    if fact.known.is_some() && fact.shape.len() > 1 {
+        return Err(Error::shape(format!("input {i} has rank {}, not 1", fact.shape.len())));
+    }
+    match fact.integers() {
+        Some(list) => Ok(Some(list)),
+        None if fact.known.is_some() => {
+            Err(Error::invalid_model(format!("a list of integers has type {}", fact.dtype)))
+        }
+        None => Err(Error::unsupported(format!("input {i} decides the shape, but only the device knows it"))),
     }
 }
 
-#[cfg(test)]
-pub(super) const LAYOUTS: &[crate::ops::params::Layout] = &[gather::LAYOUT, cast::LAYOUT];
+/// The shape, unless its elements are too many to count.
+///
+/// # Errors
+/// `Shape`.
+fn sized(shape: Vec<Size>) -> Result<Vec<Size>> {
+    match checked_len(&shape) {
+        Some(_) => Ok(shape),
+        None => Err(Error::shape(format!("shape {shape:?} overflows"))),
+    }
+}
+
+/// Whether a shape has no elements.
+fn is_empty(shape: &[Size]) -> bool {
+    shape.iter().any(|size| size.is_zero())
+}
+
+/// The facts about a node's inputs.
+fn facts(cx: &Lowering<'_>) -> Vec<Option<Fact>> {
+    (0..cx.inputs()).map(|i| cx.input(i).cloned()).collect()
+}

@@ -4,12 +4,12 @@ use rten_shape_inference::{InferShapes, ops as rules};
 
 use super::gather::lower_table;
 use super::symbolic::{WithLists, rule};
-use super::{INDEX, arity, axes, dtype, host, list, of_type, required, sized};
+use super::{INDEX, arity, axes, dtype, facts, host, is_empty, list, of_type, required, sized};
 use crate::error::{Error, Result};
 use crate::graph::Node;
-use crate::lower::Fact;
-use crate::lower::{Lowering, View};
+use crate::lower::{Fact, Lowering, View};
 use crate::ops::Operator;
+use crate::size::{Size, pins};
 use crate::tensor::{DType, Tensor};
 
 pub(super) struct Pad;
@@ -84,7 +84,7 @@ fn constant(node: &Node, inputs: &[Option<&Fact>]) -> Result<Tensor> {
         };
     }
     let Some(fact) = inputs.get(2).copied().flatten() else { return Tensor::zeros(dtype, [1]) };
-    match &fact.value {
+    match fact.value() {
         Some(value) if value.len() == 1 && value.dtype() == dtype => value.reshaped([1]),
         Some(_) => Err(Error::shape("the padding value is not one element of the data's type")),
         None => Err(Error::unsupported("a padding value that only the device knows")),
@@ -117,15 +117,16 @@ impl Operator for Pad {
         rule(WithLists { rule: rules::Pad, first: 1, lists: vec![node.ints("pads").ok()?.map(<[i64]>::to_vec)] })
     }
 
-    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<usize>>> {
+    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         let shape = &required(inputs, 0)?.shape;
         let constant = Mode::of(node)? == Mode::Constant;
         let mut out = Vec::with_capacity(shape.len());
         for (&size, (before, after)) in shape.iter().zip(amounts(node, inputs)?) {
-            let padded = i64::try_from(size).ok().and_then(|size| size.checked_add(before)?.checked_add(after));
-            let padded = padded.and_then(|p| usize::try_from(p).ok());
-            let padded = padded.ok_or_else(|| Error::shape(format!("size {size} padded by {before} and {after}")))?;
-            if size == 0 && padded > 0 && !constant {
+            let padded = size + before + after;
+            if padded < Size::ZERO {
+                return Err(Error::shape(format!("size {size} padded by {before} and {after}")));
+            }
+            if size.is_zero() && padded > 0 && !constant {
                 return Err(Error::shape("an empty axis has no elements to pad with"));
             }
             out.push(padded);
@@ -134,8 +135,8 @@ impl Operator for Pad {
     }
 
     fn evaluate(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
-        let Some(value) = &required(inputs, 0)?.value else { return Ok(None) };
-        let shape = self.shapes(node, inputs)?.remove(0);
+        let Some(value) = required(inputs, 0)?.value() else { return Ok(None) };
+        let shape = pins(&self.shapes(node, inputs)?.remove(0));
         let mode = Mode::of(node)?;
         let amounts = amounts(node, inputs)?;
         // The constant stands behind the last element.
@@ -163,21 +164,21 @@ impl Operator for Pad {
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
-        let facts: Vec<Option<Fact>> = (0..cx.inputs()).map(|i| cx.input(i).cloned()).collect();
+        let facts = facts(cx);
         let facts: Vec<Option<&Fact>> = facts.iter().map(Option::as_ref).collect();
         let amounts = amounts(cx.node(), &facts)?;
         let mode = Mode::of(cx.node())?;
         let mut view = cx.view(0)?;
         let shape = cx.output_fact(0).shape.clone();
-        if shape.contains(&0) {
+        if is_empty(&shape) {
             cx.output(0);
             return Ok(());
         }
         if mode != Mode::Constant {
             for (at, &(before, after)) in amounts.iter().enumerate() {
                 if (before, after) != (0, 0) {
-                    let size = view.shape[at];
-                    let table = (0..shape[at]).map(|i| mode.source(i as i64 - before, size));
+                    let size = view.shape[at].pin();
+                    let table = (0..shape[at].pin()).map(|i| mode.source(i as i64 - before, size));
                     let table: Vec<usize> = table.collect::<Option<_>>().expect("only constants have no source");
                     view = lower_table(cx, &view, at, &table)?;
                 }
@@ -188,17 +189,19 @@ impl Operator for Pad {
         let value = constant(cx.node(), &facts)?;
         let buffer = cx.constant_bytes(crate::lower::repr::to_heap(&value)?)?;
         let output = cx.output(0);
-        cx.copy(&View { buffer, offset: 0, strides: vec![0; shape.len()], ..output.clone() }, &output)?;
+        let strides = vec![Size::ZERO; shape.len()];
+        cx.copy(&View { buffer, offset: Size::ZERO, strides, ..output.clone() }, &output)?;
         let mut target = output;
         for (at, &(before, after)) in amounts.iter().enumerate() {
-            let (cut_front, cut_back) = ((-before).max(0) as usize, (-after).max(0) as usize);
-            let kept = view.shape[at].saturating_sub(cut_front).saturating_sub(cut_back);
-            view.offset += cut_front * view.strides[at];
+            let (cut_front, cut_back) = ((-before).max(0), (-after).max(0));
+            let kept = view.shape[at] - (cut_front + cut_back);
+            let kept = if kept < Size::ZERO { Size::ZERO } else { kept };
+            view.offset += view.strides[at] * cut_front;
             view.shape[at] = kept;
-            target.offset += before.max(0) as usize * target.strides[at];
+            target.offset += target.strides[at] * before.max(0);
             target.shape[at] = kept;
         }
-        if view.shape.contains(&0) { Ok(()) } else { cx.copy(&view, &target) }
+        if is_empty(&view.shape) { Ok(()) } else { cx.copy(&view, &target) }
     }
 }
 

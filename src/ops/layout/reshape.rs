@@ -3,13 +3,13 @@
 use rten_shape_inference::{InferShapes, ops as rules};
 
 use super::symbolic::{WithLists, int, rule};
-use super::{INDEX, arity, attr_or_input, axes, axis, dtype, list, of_type, required, sized};
+use super::{INDEX, arity, attr_or_input, axes, axis, dtype, of_type, required, size_list, sized};
 use crate::error::{Error, Result};
 use crate::graph::Node;
-use crate::lower::Fact;
-use crate::lower::Lowering;
+use crate::lower::{Fact, Known, Lowering};
 use crate::ops::Operator;
-use crate::tensor::{DType, Tensor, checked_len};
+use crate::size::{Size, checked_len, pins};
+use crate::tensor::{DType, Tensor};
 
 /// Makes output 0 input 0 under the output's shape, by a copy if its strides demand one.
 fn lower_reshape(cx: &mut Lowering<'_>) -> Result<()> {
@@ -26,14 +26,20 @@ fn lower_reshape(cx: &mut Lowering<'_>) -> Result<()> {
     Ok(())
 }
 
-fn evaluate_reshape(shapes: Vec<Vec<usize>>, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
-    let Some(value) = &required(inputs, 0)?.value else { return Ok(None) };
-    let [shape] = <[Vec<usize>; 1]>::try_from(shapes).map_err(|_| Error::internal("one output"))?;
-    Ok(Some(vec![value.reshaped(shape)?]))
+fn evaluate_reshape(shapes: Vec<Vec<Size>>, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
+    let Some(value) = required(inputs, 0)?.value() else { return Ok(None) };
+    let [shape] = <[Vec<Size>; 1]>::try_from(shapes).map_err(|_| Error::internal("one output"))?;
+    Ok(Some(vec![value.reshaped(pins(&shape))?]))
 }
 
 macro_rules! shared {
     () => {
+        fn integers(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Known>>> {
+            let Some(elements) = required(inputs, 0)?.integers() else { return Ok(None) };
+            let shape = pins(&self.shapes(node, inputs)?.remove(0));
+            Ok(Known::integers(required(inputs, 0)?.dtype, &shape, elements).map(|known| vec![known]))
+        }
+
         fn evaluate(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
             evaluate_reshape(self.shapes(node, inputs)?, inputs)
         }
@@ -60,7 +66,7 @@ impl Operator for Identity {
         rule(rules::Identity)
     }
 
-    fn shapes(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<usize>>> {
+    fn shapes(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         Ok(vec![required(inputs, 0)?.shape.clone()])
     }
 
@@ -88,9 +94,9 @@ impl Operator for Dropout {
         rule(rten_shape_inference::UnaryOp)
     }
 
-    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<usize>>> {
+    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         if let Some(training) = inputs.get(2).copied().flatten() {
-            let off = training.value.as_ref().is_some_and(|t| t.as_slice::<bool>().is_ok_and(|flag| flag == [false]));
+            let off = training.value().is_some_and(|t| t.as_slice::<bool>().is_ok_and(|flag| flag == [false]));
             if !off {
                 return Err(Error::unsupported("a Dropout in training mode is not supported"));
             }
@@ -108,29 +114,41 @@ impl Operator for Dropout {
 pub(super) struct Reshape;
 
 /// The shape that `wanted` means for a tensor of shape `from`.
-fn resolve(from: &[usize], wanted: &[i64], allow_zero: bool) -> Result<Vec<usize>> {
+fn resolve(from: &[Size], wanted: &[Size], allow_zero: bool) -> Result<Vec<Size>> {
     let wrong = || Error::shape(format!("cannot reshape {from:?} to {wanted:?}"));
     let mut shape = Vec::with_capacity(wanted.len());
     let mut rest = None;
     for (i, &dim) in wanted.iter().enumerate() {
-        shape.push(match dim {
-            -1 if rest.is_none() => {
-                rest = Some(i);
-                1
+        shape.push(if dim == Size::number(-1) {
+            if rest.replace(i).is_some() {
+                return Err(wrong());
             }
-            0 if !allow_zero => *from.get(i).ok_or_else(wrong)?,
-            _ => usize::try_from(dim).map_err(|_| wrong())?,
+            Size::ONE
+        } else if dim.is_zero() && !allow_zero {
+            *from.get(i).ok_or_else(wrong)?
+        } else if dim < Size::ZERO {
+            return Err(wrong());
+        } else {
+            dim
         });
     }
+    let total = checked_len(from).ok_or_else(wrong)?;
     if let Some(rest) = rest {
-        let total = checked_len(from).ok_or_else(wrong)?;
-        let others = checked_len(&shape).ok_or_else(wrong)?;
-        if others == 0 || !total.is_multiple_of(others) {
+        // What both have in common divides out first: the rest then stays a simple expression.
+        let mut left = from.to_vec();
+        let mut others = Vec::new();
+        for &size in shape.iter().enumerate().filter(|(i, _)| *i != rest).map(|(_, size)| size) {
+            match left.iter().position(|&other| other.is_same(size)) {
+                Some(at) if !size.is_zero() => drop(left.remove(at)),
+                _ => others.push(size),
+            }
+        }
+        let (left, others) = (checked_len(&left).ok_or_else(wrong)?, checked_len(&others).ok_or_else(wrong)?);
+        if others.is_zero() || !left.is_multiple_of(others) {
             return Err(wrong());
         }
-        shape[rest] = total / others;
-    }
-    if checked_len(&shape) != checked_len(from) {
+        shape[rest] = left / others;
+    } else if checked_len(&shape).ok_or_else(wrong)? != total {
         return Err(wrong());
     }
     Ok(shape)
@@ -151,8 +169,8 @@ impl Operator for Reshape {
         rule(rules::Reshape { allow_zero: int(node, "allowzero", 0)? != 0 })
     }
 
-    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<usize>>> {
-        let wanted = list(inputs, 1)?.ok_or_else(|| Error::invalid_model("input 1 is missing"))?;
+    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
+        let wanted = size_list(inputs, 1)?.ok_or_else(|| Error::invalid_model("input 1 is missing"))?;
         Ok(vec![resolve(&required(inputs, 0)?.shape, &wanted, node.int("allowzero", 0)? != 0)?])
     }
 
@@ -176,13 +194,13 @@ impl Operator for Flatten {
         rule(rules::Flatten { axis: int(node, "axis", 1)? })
     }
 
-    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<usize>>> {
+    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         let shape = &required(inputs, 0)?.shape;
         let at = node.int("axis", 1)?;
         // Unlike elsewhere the axis may be one past the last.
         let at = if at == shape.len() as i64 { shape.len() } else { axis(at, shape.len())? };
         let product =
-            |dims: &[usize]| checked_len(dims).ok_or_else(|| Error::shape(format!("shape {shape:?} overflows")));
+            |dims: &[Size]| checked_len(dims).ok_or_else(|| Error::shape(format!("shape {shape:?} overflows")));
         Ok(vec![sized(vec![product(&shape[..at])?, product(&shape[at..])?])?])
     }
 
@@ -211,7 +229,7 @@ impl Operator for Squeeze {
         rule(WithLists { rule: rules::Squeeze, first: 1, lists })
     }
 
-    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<usize>>> {
+    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         let shape = &required(inputs, 0)?.shape;
         let gone = match attr_or_input(node, inputs, "axes", 13, 1)? {
             Some(list) => axes(&list, shape.len())?,
@@ -250,13 +268,14 @@ impl Operator for Unsqueeze {
         rule(WithLists { rule: rules::Unsqueeze, first: 1, lists })
     }
 
-    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<usize>>> {
+    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         let shape = &required(inputs, 0)?.shape;
         let new = attr_or_input(node, inputs, "axes", 13, 1)?.unwrap_or_default();
         let rank = shape.len() + new.len();
         let new = axes(&new, rank)?;
         let mut old = shape.iter().copied();
-        let dims = (0..rank).map(|i| if new.contains(&i) { 1 } else { old.next().expect("as many as are not new") });
+        let dims =
+            (0..rank).map(|i| if new.contains(&i) { Size::ONE } else { old.next().expect("as many as are not new") });
         Ok(vec![dims.collect()])
     }
 

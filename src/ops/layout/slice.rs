@@ -4,55 +4,79 @@ use rten_shape_inference::{InferShapes, ops as rules};
 
 use super::gather::lower_table;
 use super::symbolic::{WithLists, int, rule};
-use super::{INDEX, arity, attr_or_input, axes, axis, dtype, host, list, of_type, required};
+use super::{
+    INDEX, arity, attr_or_input, axes, axis, dtype, facts, host, is_empty, list, of_type, required, size_list,
+};
 use crate::error::{Error, Result};
 use crate::graph::Node;
-use crate::lower::Fact;
-use crate::lower::{Lowering, View};
+use crate::lower::{Fact, Known, Lowering, View};
 use crate::ops::Operator;
+use crate::size::Size;
 use crate::tensor::{DType, Tensor};
 
 /// <https://onnx.ai/onnx/operators/onnx__Slice.html>: starts, ends and axes are attributes before opset 10.
 pub(super) struct Slice;
 
 /// What a slice takes of one axis: `size` elements from `start` on, `step` apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 struct Cut {
-    start: usize,
+    start: Size,
     step: i64,
-    size: usize,
+    size: Size,
 }
 
 impl Cut {
-    fn new(start: i64, end: i64, step: i64, dim: usize) -> Result<Cut> {
+    fn new(start: Size, end: Size, step: i64, dim: Size) -> Result<Cut> {
         if step == 0 {
             return Err(Error::shape("a slice with step 0"));
         }
-        let dim = dim as i64;
-        let from_front = |at: i64| if at < 0 { at.saturating_add(dim) } else { at };
-        // Where a backward slice may stand includes the place before the first element.
-        let (low, high) = if step > 0 { (0, dim) } else { (-1, dim - 1) };
-        let start = from_front(start).clamp(low, high);
-        let end = from_front(end).clamp(low, high);
+        if dim.is_zero() {
+            return Ok(Cut { start: Size::ZERO, step, size: Size::ZERO });
+        }
+        // A backward slice starts at an element, and may end before the first.
+        let (before, high) = if step > 0 { (Size::ZERO, dim) } else { (Size::number(-1), dim - 1) };
+        let clamp = |at: Size, low: Size| {
+            let at = if at < Size::ZERO { at + dim } else { at };
+            if at <= low {
+                low
+            } else if at >= high {
+                high
+            } else {
+                at
+            }
+        };
+        let (start, end) = (clamp(start, Size::ZERO), clamp(end, before));
         let distance = if step > 0 { end - start } else { start - end };
-        let size = if distance <= 0 { 0 } else { (distance - 1) as u64 / step.unsigned_abs() + 1 };
-        Ok(Cut { start: start.max(0) as usize, step, size: size as usize })
+        let size = match step.unsigned_abs() {
+            _ if distance <= Size::ZERO => Size::ZERO,
+            1 => distance,
+            step => (distance - 1) / step + 1,
+        };
+        Ok(Cut { start, step, size })
+    }
+
+    /// Elements from one taken to the next, in either direction; it counts only where there is a second one.
+    fn stride(&self) -> usize {
+        if self.size > 1 { usize::try_from(self.step.unsigned_abs()).unwrap_or(usize::MAX) } else { 1 }
     }
 }
 
 /// One cut per axis.
 fn cuts(node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Cut>> {
     let shape = &required(inputs, 0)?.shape;
-    let get = |name, i| attr_or_input(node, inputs, name, 10, i);
     let missing = |name: &str| Error::invalid_model(format!("'{name}' is missing"));
-    let starts = get("starts", 1)?.ok_or_else(|| missing("starts"))?;
-    let ends = get("ends", 2)?.ok_or_else(|| missing("ends"))?;
-    let on = get("axes", 3)?.unwrap_or_else(|| (0..starts.len() as i64).collect());
+    let ends_of = |name, i| {
+        let attribute = |list: &[i64]| list.iter().map(|&x| Size::from(x)).collect();
+        let list = if node.opset < 10 { node.ints(name)?.map(attribute) } else { size_list(inputs, i)? };
+        list.ok_or_else(|| missing(name))
+    };
+    let (starts, ends): (Vec<Size>, Vec<Size>) = (ends_of("starts", 1)?, ends_of("ends", 2)?);
+    let on = attr_or_input(node, inputs, "axes", 10, 3)?.unwrap_or_else(|| (0..starts.len() as i64).collect());
     let steps = if node.opset < 10 { None } else { list(inputs, 4)? }.unwrap_or_else(|| vec![1; starts.len()]);
     if [ends.len(), on.len(), steps.len()] != [starts.len(); 3] {
         return Err(Error::shape("starts, ends, axes and steps of different lengths"));
     }
-    let mut cuts: Vec<Cut> = shape.iter().map(|&size| Cut { start: 0, step: 1, size }).collect();
+    let mut cuts: Vec<Cut> = shape.iter().map(|&size| Cut { start: Size::ZERO, step: 1, size }).collect();
     for (i, at) in axes(&on, shape.len())?.into_iter().enumerate() {
         cuts[at] = Cut::new(starts[i], ends[i], steps[i], shape[at])?;
     }
@@ -85,35 +109,45 @@ impl Operator for Slice {
         rule(WithLists { rule: rules::Slice, first: 1, lists })
     }
 
-    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<usize>>> {
+    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         Ok(vec![cuts(node, inputs)?.iter().map(|cut| cut.size).collect()])
     }
 
+    fn integers(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Known>>> {
+        let data = required(inputs, 0)?;
+        let (Some(elements), [size]) = (data.integers(), data.shape.as_slice()) else { return Ok(None) };
+        let cut = cuts(node, inputs)?[0];
+        let (start, count, _) = (cut.start.pin(), cut.size.pin(), size.pin());
+        let picked: Option<Vec<Size>> = (0..count as i64)
+            .map(|i| elements.get(usize::try_from(start as i64 + i * cut.step).ok()?).copied())
+            .collect();
+        Ok(picked.and_then(|picked| Known::integers(data.dtype, &[count], picked)).map(|known| vec![known]))
+    }
+
     fn evaluate(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
-        let Some(value) = &required(inputs, 0)?.value else { return Ok(None) };
+        let Some(value) = required(inputs, 0)?.value() else { return Ok(None) };
         let cuts = cuts(node, inputs)?;
-        let shape: Vec<usize> = cuts.iter().map(|cut| cut.size).collect();
+        let shape: Vec<usize> = cuts.iter().map(|cut| cut.size.pin()).collect();
         let strides = host::strides(value.shape());
-        let offset = cuts.iter().zip(&strides).map(|(cut, &stride)| cut.start as isize * stride).sum();
-        // A step counts only where there is a second element.
-        let step = |cut: &Cut| if cut.size > 1 { cut.step as isize } else { 1 };
+        let offset = cuts.iter().zip(&strides).map(|(cut, &stride)| cut.start.pin() as isize * stride).sum();
+        let step = |cut: &Cut| cut.stride() as isize * cut.step.signum() as isize;
         let strides: Vec<isize> = cuts.iter().zip(&strides).map(|(cut, &stride)| stride * step(cut)).collect();
         Ok(Some(vec![host::window(value, offset, &shape, &strides)?]))
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
-        let facts: Vec<Option<Fact>> = (0..cx.inputs()).map(|i| cx.input(i).cloned()).collect();
+        let facts = facts(cx);
         let facts: Vec<Option<&Fact>> = facts.iter().map(Option::as_ref).collect();
         let cuts = cuts(cx.node(), &facts)?;
         let mut view = cx.view(0)?;
-        if cuts.iter().any(|cut| cut.size == 0) {
+        if cuts.iter().any(|cut| cut.size.is_zero()) {
             cx.output(0);
             return Ok(());
         }
         let mut backward = Vec::new();
         for (at, cut) in cuts.iter().enumerate() {
             // Views do not run backwards: those axes are taken in forward order here, and turned round below.
-            let step = if cut.size > 1 { cut.step.unsigned_abs() as usize } else { 1 };
+            let step = cut.stride();
             let first = if cut.step < 0 { cut.start - (cut.size - 1) * step } else { cut.start };
             view.offset += first * view.strides[at];
             view.strides[at] *= step;
@@ -123,7 +157,7 @@ impl Operator for Slice {
             }
         }
         for at in backward {
-            let table: Vec<usize> = (0..view.shape[at]).rev().collect();
+            let table: Vec<usize> = (0..view.shape[at].pin()).rev().collect();
             view = lower_table(cx, &view, at, &table)?;
         }
         cx.alias(0, view);
@@ -135,15 +169,13 @@ impl Operator for Slice {
 pub(super) struct Split;
 
 /// The axis and the parts' sizes.
-fn parts(node: &Node, inputs: &[Option<&Fact>]) -> Result<(usize, Vec<usize>)> {
+fn parts(node: &Node, inputs: &[Option<&Fact>]) -> Result<(usize, Vec<Size>)> {
     let shape = &required(inputs, 0)?.shape;
     let at = axis(node.int("axis", 0)?, shape.len())?;
     let outputs = node.outputs.len();
-    let sizes = match attr_or_input(node, inputs, "split", 13, 1)? {
-        Some(sizes) => {
-            let sizes: Option<Vec<usize>> = sizes.iter().map(|&s| usize::try_from(s).ok()).collect();
-            sizes.ok_or_else(|| Error::shape("a split into a negative size"))?
-        }
+    let sizes: Vec<Size> = match attr_or_input(node, inputs, "split", 13, 1)? {
+        Some(sizes) if sizes.iter().any(|&size| size < 0) => return Err(Error::shape("a split into a negative size")),
+        Some(given) => given.into_iter().map(Size::from).collect(),
         None => {
             // From opset 18 on the last part may be smaller.
             let each = shape[at].div_ceil(outputs.max(1));
@@ -152,11 +184,12 @@ fn parts(node: &Node, inputs: &[Option<&Fact>]) -> Result<(usize, Vec<usize>)> {
                     "axis {at} of shape {shape:?} does not split into {outputs} equal parts"
                 )));
             }
-            (0..outputs).map(|i| each.min(shape[at].saturating_sub(i * each))).collect()
+            let part = |i: usize| if node.opset < 18 { each } else { each.min(shape[at].saturating_sub(each * i)) };
+            (0..outputs).map(part).collect()
         }
     };
-    let total = sizes.iter().try_fold(0usize, |sum, &s| sum.checked_add(s));
-    if sizes.len() != outputs || total != Some(shape[at]) {
+    let total: Size = sizes.iter().sum();
+    if sizes.len() != outputs || total != shape[at] {
         return Err(Error::shape(format!("axis {at} of shape {shape:?} split into {sizes:?} for {outputs} outputs")));
     }
     Ok((at, sizes))
@@ -190,7 +223,7 @@ impl Operator for Split {
         rule(WithLists { rule: split, first: 1, lists })
     }
 
-    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<usize>>> {
+    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         let (at, sizes) = parts(node, inputs)?;
         let with = |size| {
             let mut shape = required(inputs, 0)?.shape.clone();
@@ -201,12 +234,12 @@ impl Operator for Split {
     }
 
     fn evaluate(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
-        let Some(value) = &required(inputs, 0)?.value else { return Ok(None) };
+        let Some(value) = required(inputs, 0)?.value() else { return Ok(None) };
         let (at, sizes) = parts(node, inputs)?;
         let strides = host::strides(value.shape());
         let mut start = 0;
         let mut outputs = Vec::with_capacity(sizes.len());
-        for size in sizes {
+        for size in sizes.iter().map(|size| size.pin()) {
             let mut shape = value.shape().to_vec();
             shape[at] = size;
             outputs.push(host::window(value, start as isize * strides[at], &shape, &strides)?);
@@ -218,13 +251,13 @@ impl Operator for Split {
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let view = cx.view(0)?;
         let at = axis(cx.node().int("axis", 0)?, view.shape.len())?;
-        let mut start = 0;
+        let mut start = Size::ZERO;
         for i in 0..cx.node().outputs.len() {
             let size = cx.output_fact(i).shape[at];
             let mut part = View { offset: view.offset + start * view.strides[at], ..view.clone() };
             part.shape[at] = size;
             start += size;
-            if part.shape.contains(&0) {
+            if is_empty(&part.shape) {
                 cx.output(i);
             } else {
                 cx.alias(i, part);
@@ -256,9 +289,10 @@ mod tests {
             (0, 9, 1, 0, 0, 0),
             (-1, i64::MIN, -1, 0, 0, 0),
         ] {
+            let [start, end, dim] = [start, end, dim].map(Size::number);
             let cut = Cut::new(start, end, step, dim).unwrap();
-            assert_eq!((cut.start, cut.size), (first, size), "{start}:{end}:{step} of {dim}");
+            assert_eq!((cut.start.estimate(), cut.size.estimate()), (first, size), "{start}:{end}:{step} of {dim}");
         }
-        assert!(Cut::new(0, 1, 0, 5).is_err());
+        assert!(Cut::new(Size::ZERO, Size::ONE, 0, Size::number(5)).is_err());
     }
 }

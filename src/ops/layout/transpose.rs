@@ -3,12 +3,13 @@
 use rten_shape_inference::{InferShapes, ops as rules};
 
 use super::symbolic::{Permute, rule};
-use super::{arity, axes, dtype, host, list, of_type, required, sized};
+use super::{arity, axes, dtype, host, is_empty, list, of_type, required, size_list, sized};
 use crate::error::{Error, Result};
 use crate::graph::Node;
-use crate::lower::Fact;
-use crate::lower::{Lowering, View};
+use crate::lower::{Fact, Lowering, View};
 use crate::ops::Operator;
+use crate::ops::broadcast::broadcast_shapes;
+use crate::size::{Size, pins};
 use crate::tensor::{DType, Tensor};
 
 /// <https://onnx.ai/onnx/operators/onnx__Transpose.html>
@@ -41,13 +42,13 @@ impl Operator for Transpose {
         rule(Permute(perm))
     }
 
-    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<usize>>> {
+    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         let shape = &required(inputs, 0)?.shape;
         Ok(vec![order(node, shape.len())?.into_iter().map(|i| shape[i]).collect()])
     }
 
     fn evaluate(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
-        let Some(value) = &required(inputs, 0)?.value else { return Ok(None) };
+        let Some(value) = required(inputs, 0)?.value() else { return Ok(None) };
         let strides = host::strides(value.shape());
         let order = order(node, value.shape().len())?;
         let shape: Vec<usize> = order.iter().map(|&i| value.shape()[i]).collect();
@@ -66,19 +67,6 @@ impl Operator for Transpose {
 /// <https://onnx.ai/onnx/operators/onnx__Expand.html>
 pub(super) struct Expand;
 
-/// The common shape of two, by ONNX's broadcasting.
-fn broadcast(a: &[usize], b: &[usize]) -> Result<Vec<usize>> {
-    let rank = a.len().max(b.len());
-    let dim = |shape: &[usize], i: usize| (i + shape.len()).checked_sub(rank).map_or(1, |i| shape[i]);
-    let dims = (0..rank).map(|i| match (dim(a, i), dim(b, i)) {
-        (x, y) if x == y => Ok(x),
-        (1, y) => Ok(y),
-        (x, 1) => Ok(x),
-        _ => Err(Error::shape(format!("shapes {a:?} and {b:?} do not broadcast"))),
-    });
-    sized(dims.collect::<Result<_>>()?)
-}
-
 impl Operator for Expand {
     fn check(&self, node: &Node) -> Result<()> {
         arity(node, 2..=2, 1)
@@ -93,16 +81,18 @@ impl Operator for Expand {
         rule(rules::Expand)
     }
 
-    fn shapes(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<usize>>> {
-        let wanted = list(inputs, 1)?.ok_or_else(|| Error::invalid_model("input 1 is missing"))?;
-        let wanted = wanted.iter().map(|&d| usize::try_from(d)).collect::<Result<Vec<_>, _>>();
-        let wanted = wanted.map_err(|_| Error::shape("an expansion to a negative size"))?;
-        Ok(vec![broadcast(&required(inputs, 0)?.shape, &wanted)?])
+    fn shapes(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
+        let wanted = size_list(inputs, 1)?.ok_or_else(|| Error::invalid_model("input 1 is missing"))?;
+        if wanted.iter().any(|&size| size < Size::ZERO) {
+            return Err(Error::shape("an expansion to a negative size"));
+        }
+        let shapes = [required(inputs, 0)?.shape.as_slice(), &wanted];
+        Ok(vec![sized(broadcast_shapes(shapes)?)?])
     }
 
     fn evaluate(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
-        let Some(value) = &required(inputs, 0)?.value else { return Ok(None) };
-        let shape = self.shapes(node, inputs)?.remove(0);
+        let Some(value) = required(inputs, 0)?.value() else { return Ok(None) };
+        let shape = pins(&self.shapes(node, inputs)?.remove(0));
         let lead = shape.len() - value.shape().len();
         let mut strides = vec![0isize; lead];
         let own = host::strides(value.shape());
@@ -152,16 +142,14 @@ impl Operator for Tile {
         rule(rules::Tile)
     }
 
-    fn shapes(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<usize>>> {
+    fn shapes(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         let repeats = Self::repeats(inputs)?;
         let shape = &required(inputs, 0)?.shape;
-        let dims = shape.iter().zip(&repeats).map(|(&d, &r)| d.checked_mul(r));
-        let dims = dims.collect::<Option<Vec<_>>>();
-        Ok(vec![sized(dims.ok_or_else(|| Error::shape(format!("{shape:?} repeated {repeats:?} times")))?)?])
+        Ok(vec![sized(shape.iter().zip(&repeats).map(|(&size, &repeats)| size * repeats).collect())?])
     }
 
     fn evaluate(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
-        let Some(value) = &required(inputs, 0)?.value else { return Ok(None) };
+        let Some(value) = required(inputs, 0)?.value() else { return Ok(None) };
         let repeats = Self::repeats(inputs)?;
         let strides = host::strides(value.shape());
         let window = host::window(
@@ -170,16 +158,18 @@ impl Operator for Tile {
             &interleave(&repeats, value.shape()),
             &interleave(&vec![0; repeats.len()], &strides),
         )?;
-        Ok(Some(vec![window.reshaped(self.shapes(node, inputs)?.remove(0))?]))
+        Ok(Some(vec![window.reshaped(pins(&self.shapes(node, inputs)?.remove(0)))?]))
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let view = cx.view(0)?;
         let output = cx.output(0);
-        let repeats: Vec<usize> =
-            output.shape.iter().zip(&view.shape).map(|(&out, &size)| out.checked_div(size).unwrap_or(0)).collect();
+        if is_empty(&output.shape) {
+            return Ok(());
+        }
+        let repeats: Vec<Size> = output.shape.iter().zip(&view.shape).map(|(&out, &size)| out / size).collect();
         let shape = interleave(&repeats, &view.shape);
-        let strides = interleave(&vec![0; repeats.len()], &view.strides);
+        let strides = interleave(&vec![Size::ZERO; repeats.len()], &view.strides);
         let target = View::row_major(output.buffer, output.dtype, &shape);
         cx.copy(&View { shape, strides, ..view }, &target)
     }

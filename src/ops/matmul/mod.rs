@@ -3,12 +3,13 @@
 use crate::error::{Error, Result};
 use crate::graph::Node;
 use crate::lower::repr::heap_bytes;
-use crate::lower::{BufferId, Lowering, View};
+use crate::lower::{BufferId, Fact, Lowering, View};
+use crate::size::{Size, sizes};
 use crate::tensor::{DType, Tensor};
 
+use super::broadcast::broadcast_shapes;
 use super::elementwise;
 use super::{Entry, Operator, given};
-use crate::lower::Fact;
 
 mod product;
 
@@ -34,7 +35,7 @@ impl Operator for MatMul {
         super::only_f32(inputs)
     }
 
-    fn shapes(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<usize>>> {
+    fn shapes(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         let (a, b) = (&given(inputs, 0)?.shape, &given(inputs, 1)?.shape);
         let output = matmul_shape(a, b)?;
         check_bias(inputs, &output)?;
@@ -48,13 +49,13 @@ impl Operator for MatMul {
         let (mut a, mut b) = (cx.view(0)?, right(cx)?);
         // A vector on the left is a row, one on the right a column; the output lacks that dimension.
         if a.shape.len() == 1 {
-            a.shape.insert(0, 1);
-            a.strides.insert(0, 0);
+            a.shape.insert(0, Size::ONE);
+            a.strides.insert(0, Size::ZERO);
         }
         let column = b.shape.len() == 1;
         if column {
-            b.shape.push(1);
-            b.strides.push(0);
+            b.shape.push(Size::ONE);
+            b.strides.push(Size::ZERO);
         }
         let row = cx.input(0).is_some_and(|fact| fact.shape.len() == 1);
         let packable = cx.constant(1).is_some().then_some(Packing { transposed: false });
@@ -76,7 +77,7 @@ impl Operator for Gemm {
         super::only_f32(inputs)
     }
 
-    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<usize>>> {
+    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         let (a, b) = (&given(inputs, 0)?.shape, &given(inputs, 1)?.shape);
         let (&[a0, a1], &[b0, b1]) = (a.as_slice(), b.as_slice()) else {
             return Err(Error::shape(format!("Gemm needs matrices, not {a:?} and {b:?}")));
@@ -121,22 +122,23 @@ fn factors(node: &Node) -> Result<(f32, f32)> {
     }
 }
 
-fn check_bias(inputs: &[Option<&Fact>], output: &[usize]) -> Result<()> {
+fn check_bias(inputs: &[Option<&Fact>], output: &[Size]) -> Result<()> {
     let shape = |i: usize| inputs.get(i).copied().flatten().map(|fact| fact.shape.as_slice());
-    let fits = |bias: &[usize]| {
-        bias.len() <= output.len() && bias.iter().rev().zip(output.iter().rev()).all(|(&b, &o)| b == o || b == 1)
+    let fits = |bias: &[Size]| {
+        bias.len() <= output.len() && bias.iter().rev().zip(output.iter().rev()).all(|(b, o)| b == o || *b == 1)
     };
     if let Some(bias) = shape(2).filter(|bias| !fits(bias)) {
         return Err(Error::shape(format!("the bias {bias:?} does not broadcast to {output:?}")));
     }
-    match shape(3).filter(|&residual| residual != output) {
+    match shape(3).filter(|residual| residual.len() != output.len() || residual.iter().zip(output).any(|(a, b)| a != b))
+    {
         Some(residual) => Err(Error::shape(format!("the residual {residual:?} is not of shape {output:?}"))),
         None => Ok(()),
     }
 }
 
 /// The shape of a product by numpy's rules.
-pub(super) fn matmul_shape(a: &[usize], b: &[usize]) -> Result<Vec<usize>> {
+pub(super) fn matmul_shape(a: &[Size], b: &[Size]) -> Result<Vec<Size>> {
     let wrong = || Error::shape(format!("{a:?} and {b:?} cannot be multiplied"));
     let (Some((&k, a_rest)), Some(&last)) = (a.split_last(), b.last()) else {
         return Err(wrong());
@@ -149,15 +151,7 @@ pub(super) fn matmul_shape(a: &[usize], b: &[usize]) -> Result<Vec<usize>> {
         Some((&m, batch)) => (batch, Some(m)),
         None => (a_rest, None),
     };
-    let rank = a_batch.len().max(b_batch.len());
-    let size = |batch: &[usize], i: usize| (i + batch.len()).checked_sub(rank).map_or(1, |i| batch[i]);
-    let mut shape = (0..rank)
-        .map(|i| match (size(a_batch, i), size(b_batch, i)) {
-            (x, y) if x == y || y == 1 => Ok(x),
-            (1, y) => Ok(y),
-            _ => Err(wrong()),
-        })
-        .collect::<Result<Vec<usize>>>()?;
+    let mut shape = broadcast_shapes([a_batch, b_batch]).map_err(|_| wrong())?;
     shape.extend(m);
     if b.len() > 1 {
         shape.push(last);
@@ -167,7 +161,7 @@ pub(super) fn matmul_shape(a: &[usize], b: &[usize]) -> Result<Vec<usize>> {
 
 /// The right side; a constant without its buffer, which [`Product::right`] gives where it is wanted unpacked.
 fn right(cx: &mut Lowering<'_>) -> Result<View> {
-    match cx.constant(1).map(|tensor| (tensor.dtype(), tensor.shape().to_vec())) {
+    match cx.constant(1).map(|tensor| (tensor.dtype(), sizes(tensor.shape()))) {
         Some((dtype, shape)) => Ok(View::row_major(BufferId(u32::MAX), dtype, &shape)),
         None => cx.view(1),
     }
@@ -178,49 +172,49 @@ fn right(cx: &mut Lowering<'_>) -> Result<View> {
 const FEW_COLUMNS: usize = 8;
 
 /// The columns of a plain product of constant weights `[M, K]` and few columns `[K, N]` or `[K]`.
-fn few_columns(cx: &Lowering<'_>) -> Option<usize> {
+fn few_columns(cx: &Lowering<'_>) -> Option<Size> {
     let left = cx.constant(0)?.shape();
     let right = &cx.input(1)?.shape;
-    let columns = right.get(1).copied().unwrap_or(1);
+    let columns = right.get(1).copied().unwrap_or(Size::ONE);
     let plain = left.len() == 2 && (1..=2).contains(&right.len()) && cx.constant(1).is_none();
     let extras = (2..4).any(|i| cx.input(i).is_some());
-    (plain && !extras && !left.contains(&0) && (1..=FEW_COLUMNS).contains(&columns)).then_some(columns)
+    (plain && !extras && !left.contains(&0) && !columns.is_zero() && columns <= FEW_COLUMNS).then_some(columns)
 }
 
 /// Emits the product with constant left weights as its transpose.
-fn turned(cx: &mut Lowering<'_>, columns: usize) -> Result<()> {
+fn turned(cx: &mut Lowering<'_>, columns: Size) -> Result<()> {
     let (rows, depth) = match cx.constant(0).map(Tensor::shape) {
-        Some(&[rows, depth]) => (rows, depth),
+        Some(&[rows, depth]) => (Size::from(rows), Size::from(depth)),
         _ => return Err(Error::internal("weights without two dimensions")),
     };
     let mut a = cx.view(1)?;
     if a.shape.len() == 1 {
-        a.shape.push(1);
-        a.strides.push(0);
+        a.shape.push(Size::ONE);
+        a.strides.push(Size::ZERO);
     }
     let mut a = a.permuted(&[1, 0]);
     if columns > 1 && a.strides[1] != 1 {
         a = cx.materialise(&a)?;
     }
-    let b = View { strides: vec![1, depth], ..View::row_major(BufferId(u32::MAX), DType::F32, &[depth, rows]) };
-    let sizes = Sizes {
+    let b = View { strides: vec![Size::ONE, depth], ..View::row_major(BufferId(u32::MAX), DType::F32, &[depth, rows]) };
+    let product = Sizes {
         rows: columns,
         columns: rows,
         depth,
-        batch: vec![1],
-        a_batch: vec![0],
-        b_batch: vec![0],
+        batch: vec![Size::ONE],
+        a_batch: vec![Size::ZERO],
+        b_batch: vec![Size::ZERO],
         a: [a.strides[0], a.strides[1]],
-        b: [1, depth],
+        b: [Size::ONE, depth],
     };
     let shape = cx.output_fact(0).shape.clone();
-    let buffer = cx.scratch(heap_bytes(&shape)?);
-    let strides = if shape.len() == 1 { vec![1] } else { vec![1, rows] };
+    let buffer = cx.scratch(heap_bytes(DType::F32, &shape)?);
+    let strides = if shape.len() == 1 { vec![Size::ONE] } else { vec![Size::ONE, rows] };
     cx.alias(0, View { strides, ..View::row_major(buffer, DType::F32, &shape) });
     let bias = cx.constant_bytes(vec![0; 16])?;
     let program = elementwise::Epilogue::of(cx.node())?;
-    let epilogue = Epilogue { bias, bias_strides: [0, 0], residual: None, output: buffer, program };
+    let epilogue = Epilogue { bias, bias_strides: [Size::ZERO; 2], residual: None, output: buffer, program };
     let packable = Some(Packing { transposed: true });
     Product { a, b, row: false, column: false, scale: 1.0, bias_scale: 1.0, packable, weight: 0 }
-        .emit_sizes(cx, &sizes, &epilogue)
+        .emit_sizes(cx, &product, &epilogue)
 }

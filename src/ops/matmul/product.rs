@@ -1,13 +1,11 @@
 //! The dispatch of a product: sizes and strides, what comes after the sum, the kernel that suits the device.
 
 use crate::error::{Error, Result};
-use crate::lower::Cost;
-use crate::lower::params::by_name;
-use crate::lower::{BufferId, DeviceClass, Emit, GatherBy, Lowering, View, collapse, word, words};
-use crate::tensor::{Tensor, checked_len};
+use crate::lower::{BufferId, DeviceClass, Emit, GatherBy, Lowering, View, Work, bits, collapse, params, words};
+use crate::size::Size;
+use crate::tensor::Tensor;
 
 use crate::kernel::Kernel;
-use crate::lower::grid::linear_grid;
 use crate::ops::elementwise;
 
 /// Most requests whose rows are gathered: the words of the kernels' parameter `gather`.
@@ -36,18 +34,18 @@ pub(super) struct Product {
 
 /// Sizes and strides of a product's dimensions; batch dimensions from the innermost outwards.
 pub(super) struct Sizes {
-    pub(super) rows: usize,
-    pub(super) columns: usize,
-    pub(super) depth: usize,
-    pub(super) batch: Vec<usize>,
-    pub(super) a_batch: Vec<usize>,
-    pub(super) b_batch: Vec<usize>,
-    pub(super) a: [usize; 2],
-    pub(super) b: [usize; 2],
+    pub(super) rows: Size,
+    pub(super) columns: Size,
+    pub(super) depth: Size,
+    pub(super) batch: Vec<Size>,
+    pub(super) a_batch: Vec<Size>,
+    pub(super) b_batch: Vec<Size>,
+    pub(super) a: [Size; 2],
+    pub(super) b: [Size; 2],
 }
 
 impl Sizes {
-    fn batches(&self) -> usize {
+    fn batches(&self) -> Size {
         self.batch.iter().product()
     }
 }
@@ -56,7 +54,7 @@ impl Sizes {
 pub(super) struct Epilogue {
     pub(super) bias: BufferId,
     /// Elements from row to row and from column to column.
-    pub(super) bias_strides: [usize; 2],
+    pub(super) bias_strides: [Size; 2],
     pub(super) residual: Option<BufferId>,
     pub(super) output: BufferId,
     /// What is done to each result.
@@ -66,16 +64,16 @@ pub(super) struct Epilogue {
 impl Product {
     pub(super) fn lower(self, cx: &mut Lowering<'_>) -> Result<()> {
         let shape = cx.output_fact(0).shape.clone();
-        if checked_len(&shape) == Some(0) {
+        if shape.iter().any(|size| size.is_zero()) {
             cx.output(0);
             return Ok(());
         }
         let mut full = shape;
         if self.row {
-            full.insert(full.len() - usize::from(!self.column), 1);
+            full.insert(full.len() - usize::from(!self.column), Size::ONE);
         }
         if self.column {
-            full.push(1);
+            full.push(Size::ONE);
         }
         let sizes = self.sizes(&full)?;
         let epilogue = self.epilogue(cx, &full)?;
@@ -90,7 +88,7 @@ impl Product {
         self.tile(cx, sizes, epilogue)
     }
 
-    fn sizes(&self, full: &[usize]) -> Result<Sizes> {
+    fn sizes(&self, full: &[Size]) -> Result<Sizes> {
         let rank = full.len();
         let (batch_shape, &[rows, columns]) =
             full.split_last_chunk::<2>().ok_or_else(|| Error::internal("a product without rows"))?;
@@ -114,22 +112,22 @@ impl Product {
         };
         // Rows of all batches against one right side are rows of one product.
         let joined = sizes.batch.len() == 1
-            && sizes.b_batch == [0]
+            && sizes.b_batch[0].is_zero()
             && sizes.batch[0] > 1
             && (rows == 1 || sizes.a_batch[0] == rows * sizes.a[0]);
         if joined {
             if rows == 1 {
                 sizes.a[0] = sizes.a_batch[0];
             }
-            sizes.rows *= sizes.batch[0];
-            (sizes.batch[0], sizes.a_batch[0]) = (1, 0);
+            sizes.rows = sizes.batch[0] * rows;
+            (sizes.batch[0], sizes.a_batch[0]) = (Size::ONE, Size::ZERO);
         }
         Ok(sizes)
     }
 
-    fn epilogue(&self, cx: &mut Lowering<'_>, full: &[usize]) -> Result<Epilogue> {
+    fn epilogue(&self, cx: &mut Lowering<'_>, full: &[Size]) -> Result<Epilogue> {
         let (bias, bias_strides) = match cx.input(2) {
-            None => (cx.constant_bytes(vec![0; 16])?, [0, 0]),
+            None => (cx.constant_bytes(vec![0; 16])?, [Size::ZERO; 2]),
             Some(_) => self.bias(cx, full)?,
         };
         let residual = cx.input(3).is_some().then(|| cx.contiguous(3)).transpose()?.map(|view| view.buffer);
@@ -138,23 +136,24 @@ impl Product {
     }
 
     /// The bias by row (of all batches) and column; expanded first if it varies otherwise.
-    fn bias(&self, cx: &mut Lowering<'_>, full: &[usize]) -> Result<(BufferId, [usize; 2])> {
+    fn bias(&self, cx: &mut Lowering<'_>, full: &[Size]) -> Result<(BufferId, [Size; 2])> {
         let bias = cx.contiguous(2)?;
         let output = cx.output_fact(0).shape.clone();
         let (rows, columns) = (full[full.len() - 2], full[full.len() - 1]);
-        let batches: usize = full[..full.len() - 2].iter().product();
+        let batches: Size = full[..full.len() - 2].iter().product();
         if bias.len() == 1 {
-            return Ok((bias.buffer, [0, 0]));
+            return Ok((bias.buffer, [Size::ZERO; 2]));
         }
-        if bias.len() == columns && !self.column && bias.shape.last() == Some(&columns) {
-            return Ok((bias.buffer, [0, 1]));
+        if !self.column && bias.len() == columns && bias.shape.last().is_some_and(|&last| last == columns) {
+            return Ok((bias.buffer, [Size::ZERO, Size::ONE]));
         }
-        if batches == 1 && bias.len() == rows && bias.shape.last() == Some(&1) && !self.row && !self.column {
-            return Ok((bias.buffer, [1, 0]));
+        let across = !self.row && !self.column && bias.shape.last().is_some_and(|&last| last == 1);
+        if across && batches == 1 && bias.len() == rows {
+            return Ok((bias.buffer, [Size::ONE, Size::ZERO]));
         }
         let wide = cx.materialise(&bias.broadcast(&output)?)?;
         if batches == 1 {
-            return Ok((wide.buffer, [columns, 1]));
+            return Ok((wide.buffer, [columns, Size::ONE]));
         }
         Err(Error::unsupported("a bias that varies over the batch of a matrix product"))
     }
@@ -166,25 +165,25 @@ impl Product {
         }
     }
 
-    fn cost(&self, sizes: &Sizes, epilogue: &Epilogue) -> Cost {
-        let outputs = (sizes.batches() * sizes.rows * sizes.columns) as u64;
-        let inputs = (checked_len(&self.a.shape).unwrap_or(0) + checked_len(&self.b.shape).unwrap_or(0)) as u64;
-        Cost {
-            flops: 2 * outputs * sizes.depth as u64,
-            bytes: 4 * (inputs + outputs * (1 + u64::from(epilogue.residual.is_some()))),
+    fn cost(&self, sizes: &Sizes, epilogue: &Epilogue) -> Work {
+        let outputs = sizes.batches() * sizes.rows * sizes.columns;
+        let inputs = self.a.len() + self.b.len();
+        Work {
+            flops: outputs * sizes.depth * 2,
+            bytes: (inputs + outputs * (1 + usize::from(epilogue.residual.is_some()))) * 4,
         }
     }
 
     /// Emits `matmul_lanes` where alignment allows.
     fn try_lanes(&self, cx: &mut Lowering<'_>, sizes: &Sizes, epilogue: &Epilogue) -> Result<bool> {
-        let fours = |values: &[usize]| values.iter().all(|v| v.is_multiple_of(4));
+        let fours = |values: &[Size]| values.iter().all(|v| v.is_multiple_of(4));
         let left = sizes.a[1] == 1 || sizes.depth == 1;
         if sizes.batch.len() > 3
             || !left
             || !fours(&[sizes.depth, self.a.offset])
             || (sizes.rows > 1 && !fours(&[sizes.a[0]]))
             || !fours(&sizes.a_batch)
-            || sizes.depth == 0
+            || sizes.depth.is_zero()
         {
             return Ok(false);
         }
@@ -193,15 +192,19 @@ impl Product {
             Some(packing) if self.b.shape.len() == 2 => {
                 let (depth, columns) = (sizes.depth, sizes.columns);
                 let key = if packing.transposed { "matmul_lanes transposed" } else { "matmul_lanes" };
-                let right = cx.packed(self.weight, key, |weight| pack(weight, packing, depth, columns))?;
-                (right, 0, depth * 8, 8, 8, 0)
+                let right = cx.packed(self.weight, key, |weight| pack(weight, packing, depth.pin(), columns.pin()))?;
+                let (none, eight) = (Size::ZERO, Size::from(8));
+                (right, none, depth * 8, eight, eight, none)
             }
-            _ if plain => (self.right(cx)?, self.b.offset / 4, 8, sizes.b[0] / 4, sizes.columns / 4, 8),
+            _ if plain => {
+                let eight = Size::from(8);
+                (self.right(cx)?, self.b.offset / 4, eight, sizes.b[0] / 4, sizes.columns / 4, eight)
+            }
             _ => return Ok(false),
         };
         let tall = sizes.rows > 8;
         let tiles = sizes.batches() * sizes.rows.div_ceil(if tall { 16 } else { 8 }) * sizes.columns.div_ceil(32);
-        let quarter = |strides: &[usize]| strides.iter().map(|s| s / 4).collect::<Vec<_>>();
+        let quarter = |strides: &[Size]| strides.iter().map(|&s| s / 4).collect::<Vec<_>>();
         let lists = [
             ("left_batch", words::<4>(&quarter(&sizes.a_batch), 0)?),
             ("right_batch", words::<4>(&quarter(&sizes.b_batch), 0)?),
@@ -225,11 +228,11 @@ impl Product {
         let whole = sizes.columns.is_multiple_of(4);
         let flag = |flag| f64::from(u8::from(flag));
         let variant = [("TALL", flag(tall)), ("WHOLE", flag(whole)), ("SINGLE", flag(sizes.rows == 1))];
-        let grid = linear_grid(tiles.div_ceil(8) as u64)?;
+        let groups = tiles.div_ceil(8);
         // Gathered rows fill one tile: the short one if there is one row each, else the tall one.
         let constants = [("SINGLE", 0.0), ("TALL", flag(sizes.rows > 1))];
-        let by = (GATHERED.min(16 / sizes.rows), constants.as_slice());
-        self.emit(cx, &kernel, right, &variant, grid, &params, sizes, epilogue, by)?;
+        let by = (gathered(16, sizes.rows), constants.as_slice());
+        self.emit(cx, &kernel, right, &variant, groups, params, sizes, epilogue, by)?;
         Ok(true)
     }
 
@@ -253,13 +256,12 @@ impl Product {
         ];
         let kernel = epilogue.program.kernel("matmul_tile")?;
         let params = self.params(&kernel, epilogue, &numbers, &lists)?;
-        let by_rows = |strides: [usize; 2]| f64::from(u8::from(strides[0] < strides[1]));
+        let by_rows = |strides: [Size; 2]| f64::from(u8::from(strides[0] < strides[1]));
         let variant = [("LEFT_ROWS", by_rows(sizes.a)), ("RIGHT_ROWS", by_rows(sizes.b))];
         let tiles = sizes.batches() * sizes.rows.div_ceil(32) * sizes.columns.div_ceil(32);
         let right = self.right(cx)?;
-        let grid = linear_grid(tiles as u64)?;
-        let by = (GATHERED.min(32 / sizes.rows), [].as_slice());
-        self.emit(cx, &kernel, right, &variant, grid, &params, sizes, epilogue, by)
+        let by = (gathered(32, sizes.rows), [].as_slice());
+        self.emit(cx, &kernel, right, &variant, tiles, params, sizes, epilogue, by)
     }
 
     /// The parameters of a kernel: what both have, and its own numbers and lists.
@@ -267,23 +269,20 @@ impl Product {
         &self,
         kernel: &Kernel,
         epilogue: &Epilogue,
-        numbers: &[(&str, usize)],
-        lists: &[(&str, [u32; N])],
-    ) -> Result<Vec<u32>> {
-        let mut all = vec![
-            ("scale", [self.scale.to_bits()]),
-            ("bias_scale", [self.bias_scale.to_bits()]),
-            ("bias_row", [word(epilogue.bias_strides[0])?]),
-            ("bias_column", [word(epilogue.bias_strides[1])?]),
+        numbers: &[(&str, Size)],
+        lists: &[(&str, [Size; N])],
+    ) -> Result<Vec<Size>> {
+        let both = [
+            ("scale", bits(self.scale)),
+            ("bias_scale", bits(self.bias_scale)),
+            ("bias_row", epilogue.bias_strides[0]),
+            ("bias_column", epilogue.bias_strides[1]),
         ];
-        for &(name, number) in numbers {
-            all.push((name, [word(number)?]));
-        }
-        let numbers = all.iter().map(|(name, number)| (*name, number.as_slice()));
         let lists = lists.iter().map(|(name, list)| (*name, list.as_slice()));
-        let program = epilogue.program.words()?;
-        let lists = lists.chain([("gather", [0; GATHERED].as_slice()), ("epilogue", program.as_slice())]);
-        by_name(&kernel.name, &numbers.chain(lists).collect::<Vec<_>>())
+        let program: Vec<Size> = epilogue.program.words()?.into_iter().map(Size::from).collect();
+        let own = [("gather", [Size::ZERO; GATHERED].as_slice()), ("epilogue", program.as_slice())];
+        let lists: Vec<(&str, &[Size])> = lists.chain(own).collect();
+        params(&kernel.name, &[&both[..], numbers].concat(), &lists)
     }
 
     #[allow(clippy::too_many_arguments)]
@@ -293,8 +292,8 @@ impl Product {
         kernel: &Kernel,
         right: BufferId,
         variant: &[(&str, f64)],
-        grid: [u32; 3],
-        params: &[u32],
+        groups: Size,
+        params: Vec<Size>,
         sizes: &Sizes,
         epilogue: &Epilogue,
         (width, gathered): (usize, &[(&str, f64)]),
@@ -304,7 +303,7 @@ impl Product {
         let emit = Emit {
             kernel: &kernel.name,
             constants: &constants,
-            grid,
+            groups,
             operands: &[
                 self.a.buffer,
                 right,
@@ -312,7 +311,7 @@ impl Product {
                 epilogue.residual.unwrap_or(epilogue.bias),
                 epilogue.output,
             ],
-            params: bytemuck::cast_slice(params),
+            params,
             cost: self.cost(sizes, epilogue),
         };
         if width < 2 || sizes.batches() > 1 {
@@ -323,6 +322,11 @@ impl Product {
         let least = if sizes.rows == 1 { width.min(3) } else { 2 };
         cx.emit_gathered(emit, GatherBy { least: least as u32, width: width as u32, constants: gathered, own })
     }
+}
+
+/// Requests whose rows fill a tile of `tile` rows, at most [`GATHERED`].
+fn gathered(tile: usize, rows: Size) -> usize {
+    if rows > tile { 0 } else { GATHERED.min(tile / rows.pin().max(1)) }
 }
 
 /// Weights as `matmul_lanes` reads them: [tile of 32 columns][depth][32], filled up with copies of the last four columns

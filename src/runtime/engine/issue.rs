@@ -3,7 +3,7 @@
 use super::stuck::{Stuck, Whose, is_shortage};
 use super::{Active, Engine, InFlight, REPORT};
 use crate::error::{Error, Result};
-use crate::gpu::{Allocation, Clear, Download, HeapLayout, LaneWork, Upload, WaveWork, Work};
+use crate::gpu::{Clear, Download, LaneWork, Upload, WaveWork, Work};
 use crate::link::Slot;
 use crate::plan::{Operand, Place, Source};
 use crate::runtime::Now;
@@ -34,7 +34,7 @@ impl Engine {
                 tracing::trace_span!("issue", submission = submission.id.0, waves = submission.waves.len(), lanes)
                     .entered();
             let Submission { id, waves } = submission;
-            let work = self.work(id, &waves, Whose::All, now)?;
+            let (work, parts) = self.work(id, &waves, Whose::All, now)?;
             self.stats.submissions += 1;
             self.stats.waves += waves.len() as u64;
             self.stats.lanes += lanes as u64;
@@ -42,14 +42,14 @@ impl Engine {
             self.stats.gathered += lanes.filter(|lane| lane.gathered != 1).count() as u64;
             match self.executor.submit(work) {
                 Ok(()) => {
-                    self.in_flight.insert(id, InFlight { issued: now, waves, pieces: 1, whole: true });
+                    self.in_flight.insert(id, InFlight { issued: now, waves, parts, pieces: 1, whole: true });
                 }
                 Err(error) if is_shortage(&error) => {
                     self.unissue(id, &waves, Whose::All);
                     self.stats.short_of_staging += 1;
                     tracing::debug!(submission = id.0, %error, "goes request by request");
                     self.stuck = Some(Stuck::new(id, &waves));
-                    self.in_flight.insert(id, InFlight { issued: now, waves, pieces: 0, whole: false });
+                    self.in_flight.insert(id, InFlight { issued: now, waves, parts, pieces: 0, whole: false });
                 }
                 Err(error) => return Err(error),
             }
@@ -65,27 +65,30 @@ impl Engine {
         }
     }
 
-    /// Turns what the scheduler decided into addresses, uploads and read-backs. Waves without lanes of `whose` are left out.
-    pub(super) fn work(&mut self, id: SubmissionId, waves: &[Wave], whose: Whose, now: Nanos) -> Result<Work> {
+    /// Turns what the scheduler decided into addresses, uploads and read-backs, with the number of dispatches that each wave takes:
+    /// none if no lane of it is of `whose`.
+    pub(super) fn work(
+        &mut self,
+        id: SubmissionId,
+        waves: &[Wave],
+        whose: Whose,
+        now: Nanos,
+    ) -> Result<(Work, Vec<usize>)> {
+        let mut counts = Vec::with_capacity(waves.len());
         let mut work = Work { id, clears: Vec::new(), uploads: Vec::new(), waves: Vec::new(), downloads: Vec::new() };
         work.waves.reserve(waves.len());
-        let apart = self.executor.heap_layout() == HeapLayout::Apart;
         for wave in waves {
-            let mut lanes = Vec::with_capacity(wave.lanes.len());
+            let mut parts = Parts::default();
             for run in wave.runs() {
                 match whose {
-                    Whose::All => lanes.push(self.lane(run)?),
+                    Whose::All => self.add_lane(run, &mut parts)?,
                     // One of a run goes by the same kernel, as the only one.
                     Whose::Of(_) => {
-                        let own = run.iter().filter(|lane| whose.has(lane)).map(|lane| self.lane(&[*lane]));
-                        lanes.extend(own.collect::<Result<Vec<_>>>()?);
+                        let mut own = run.iter().filter(|lane| whose.has(lane));
+                        own.try_for_each(|lane| self.add_lane(&[*lane], &mut parts))?;
                     }
                 }
             }
-            if lanes.is_empty() {
-                continue;
-            }
-            let mut heaps = Vec::new();
             for lane in wave.lanes.iter().filter(|lane| whose.has(lane)) {
                 let active = self
                     .active
@@ -104,23 +107,48 @@ impl Engine {
                         });
                     }
                 }
-                if apart {
-                    heaps = active.regions.iter().map(Allocation::slot).collect();
-                }
                 active.remaining -= u64::from(lane.count);
                 if active.remaining == 0 {
                     downloads(lane.request, active, &mut work.downloads);
                 }
             }
-            work.waves.push(WaveWork { lanes, heaps });
+            counts.push(parts.0.len());
+            self.stats.parted_waves += u64::from(parts.0.len() > 1);
+            work.waves.extend(parts.0);
         }
-        Ok(work)
+        Ok((work, counts))
+    }
+}
+
+/// A wave as dispatches: one, unless its lanes need different segments in the same slots.
+#[derive(Default)]
+struct Parts(Vec<WaveWork>);
+
+impl Parts {
+    /// The part whose slots stand for these segments, as far as both name them.
+    fn of(&mut self, segments: impl Iterator<Item = (Slot, Slot)> + Clone) -> &mut WaveWork {
+        let agree = |part: &WaveWork| {
+            let mut named = segments.clone();
+            named.all(|(slot, segment)| part.segments.iter().all(|&(s, other)| s != slot || other == segment))
+        };
+        let at = self.0.iter().position(agree).unwrap_or_else(|| {
+            self.0.push(WaveWork::default());
+            self.0.len() - 1
+        });
+        let part = &mut self.0[at];
+        for pair in segments {
+            if !part.segments.contains(&pair) {
+                part.segments.push(pair);
+            }
+        }
+        part.segments.sort_unstable();
+        part
     }
 }
 
 impl Engine {
-    /// The lane of a request, or of several that run as one.
-    fn lane(&self, run: &[Lane]) -> Result<LaneWork> {
+    /// Adds the lane of a request, or of several that run as one.
+    fn add_lane(&self, run: &[Lane], parts: &mut Parts) -> Result<()> {
         let ended = || Error::internal("the scheduler issued a request that has ended");
         let mut members = Vec::with_capacity(run.len());
         for lane in run {
@@ -128,7 +156,8 @@ impl Engine {
         }
         let dispatch = run[0].dispatch as usize;
         let planned = &members[0].prepared.plan.plan.dispatches[dispatch];
-        let mut params = members[0].resolved.params[dispatch].clone();
+        let own = members[0].prepared.params.clone();
+        let mut params = own.unwrap_or_else(|| members[0].resolved.params[dispatch].clone());
         let mut furthest = 0;
         if run[0].gathered != 1 {
             let gather =
@@ -156,7 +185,9 @@ impl Engine {
         };
         let operands = operands.zip(&planned.operands).map(reach).collect();
         let Lane { arm, first, count, .. } = run[0];
-        Ok(LaneWork { arm, grid: planned.grid, first, count, operands, params })
+        let part = parts.of(members[0].resolved.segments(dispatch, &members[0].regions));
+        part.lanes.push(LaneWork { arm, grid: planned.grid, first, count, operands, params });
+        Ok(())
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use super::Engine;
 use crate::runtime::message::Prepared;
+use crate::schedule::ModelId;
 
 impl Engine {
     /// Sends a piece of the weights that are on their way, and lets the requests that waited for the last one on.
@@ -30,7 +31,7 @@ impl Engine {
     }
 
     /// The requests that wait for this model's weights.
-    fn take_loading(&mut self, model: u64) -> VecDeque<Prepared> {
+    fn take_loading(&mut self, model: ModelId) -> VecDeque<Prepared> {
         let (taken, rest) = std::mem::take(&mut self.loading).into_iter().partition(|one| one.plan.model == model);
         self.loading = rest;
         taken

@@ -14,15 +14,17 @@ use std::sync::mpsc::{RecvTimeoutError, TryRecvError};
 use std::time::Duration;
 
 use super::costs::CostFile;
+use super::ids::{CallId, PlanId};
 use super::message::{Inbox, Message, Prepared};
 use super::options::Clock;
+use super::recent::Recent;
 use super::resolve::{Residency, Resolved};
 use super::trace::Trace;
-use super::{Completion, Now, Stats, Timing, closed};
+use super::{Completion, Kept, Now, Stats, Timing, closed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::{Allocation, Executor};
 use crate::schedule::log::Recorder;
-use crate::schedule::{self, Nanos, Outcome, RequestId, SubmissionId};
+use crate::schedule::{self, ModelId, Nanos, Outcome, RequestId, SubmissionId};
 use nap::Nap;
 use stuck::Stuck;
 
@@ -33,7 +35,7 @@ const RESOLVED_PLANS: usize = 256;
 const REPORT: u64 = 0xffff;
 
 /// A plan, and the slots of a request's regions.
-type PlanKey = (u64, Vec<u8>);
+type PlanKey = (PlanId, Vec<u8>);
 
 /// What a step did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +71,8 @@ struct Active {
 struct InFlight {
     issued: Nanos,
     waves: Vec<schedule::Wave>,
+    /// How many dispatches each wave takes.
+    parts: Vec<usize>,
     /// Pieces of it that the device has not finished: one, unless it went in several.
     pieces: usize,
     /// Whether it went in one piece, so that its times tell something.
@@ -82,16 +86,16 @@ pub(super) struct Engine {
     inbox: Inbox,
     trace: Option<Trace>,
     costs: Option<CostFile>,
-    models: BTreeMap<u64, Residency>,
-    /// By plan and the slots of the request's regions; the most recently made last.
-    resolved: VecDeque<(PlanKey, Arc<Resolved>)>,
+    models: BTreeMap<ModelId, Residency>,
+    /// By plan and the slots of the request's regions.
+    resolved: Recent<PlanKey, Arc<Resolved>>,
     active: BTreeMap<RequestId, Active>,
     /// Caller's identity to scheduler's, for cancelling.
-    names: BTreeMap<u64, RequestId>,
+    names: BTreeMap<CallId, RequestId>,
     /// Requests that wait for memory, first come first served.
     waiting: VecDeque<Prepared>,
     /// The first of them, once its waiting has been told.
-    stalled: Option<u64>,
+    stalled: Option<CallId>,
     /// Requests that wait for their model's weights.
     loading: VecDeque<Prepared>,
     in_flight: BTreeMap<SubmissionId, InFlight>,
@@ -125,7 +129,7 @@ impl Engine {
             trace,
             costs,
             models: BTreeMap::new(),
-            resolved: VecDeque::new(),
+            resolved: Recent::new(RESOLVED_PLANS),
             active: BTreeMap::new(),
             names: BTreeMap::new(),
             waiting: VecDeque::new(),
@@ -255,6 +259,7 @@ impl Engine {
             stragglers,
             straggled,
             loading: self.loading.len(),
+            kept: Kept { plans: self.resolved.len(), names: self.names.len(), scheduler: self.scheduler.kept() },
             ..self.stats.clone()
         }
     }
@@ -282,7 +287,7 @@ impl Engine {
         Ok(())
     }
 
-    fn cancel(&mut self, caller: u64) {
+    fn cancel(&mut self, caller: CallId) {
         if let Some(prepared) = self.take_unplaced(|prepared| prepared.id == caller) {
             self.end_unplaced(prepared, Outcome::Cancelled, ended(Outcome::Cancelled));
         } else if let Some(&id) = self.names.get(&caller) {
@@ -335,13 +340,13 @@ impl Engine {
         let _ = prepared.reply.send(result);
     }
 
-    fn free_if_unused(&mut self, model: u64) {
+    fn free_if_unused(&mut self, model: ModelId) {
         if self.models.get(&model).is_some_and(|residency| residency.unloaded && residency.active == 0)
             && let Some(residency) = self.models.remove(&model)
         {
             residency.free(&mut self.executor);
-            let stale = u32::try_from(model).unwrap_or(u32::MAX);
-            self.resolved.retain(|(_, resolved)| resolved.desc.model != stale);
+            self.resolved.retain(|resolved| resolved.desc.model != model);
+            self.scheduler.forget(model);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Active, Engine, RESOLVED_PLANS, closed, ended};
+use super::{Active, Engine, closed, ended};
 use crate::error::{ErrorKind, Result};
 use crate::gpu::Allocation;
 use crate::runtime::Timing;
@@ -90,9 +90,9 @@ impl Engine {
                 }
             }
         }
-        let slots = self.executor.linked_slots(&regions);
+        let slots = self.executor.slots_of(&regions);
         let key = (plan.id, slots.iter().map(|slot| slot.index).collect::<Vec<u8>>());
-        if let Some((_, resolved)) = self.resolved.iter().find(|(known, _)| *known == key) {
+        if let Some(resolved) = self.resolved.get(&key) {
             return Ok(Some((regions, resolved.clone())));
         }
         let residency = self.models.entry(plan.model).or_default();
@@ -106,10 +106,7 @@ impl Engine {
                 }
                 self.teach();
                 let resolved = Arc::new(resolved);
-                if self.resolved.len() >= RESOLVED_PLANS {
-                    self.resolved.pop_front();
-                }
-                self.resolved.push_back((key, resolved.clone()));
+                self.resolved.insert(key, resolved.clone());
                 Ok(Some((regions, resolved)))
             }
             Err(error) => {

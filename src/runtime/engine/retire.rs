@@ -44,7 +44,8 @@ impl Engine {
         let Some(flight) = self.in_flight.get_mut(&id) else { return };
         flight.pieces -= 1;
         // Times of pieces are not those of the waves that the scheduler formed.
-        let times = if flight.whole { wave_nanos } else { Some(Vec::new()) };
+        let times =
+            if flight.whole { wave_nanos.map(|nanos| of_waves(&nanos, &flight.parts)) } else { Some(Vec::new()) };
         self.retire_whole(id, times, span);
     }
 
@@ -100,8 +101,8 @@ impl Engine {
             let active = self.active.get(&lane.request)?;
             let dispatch = &active.prepared.plan.plan.dispatches[lane.dispatch as usize];
             Some(LaneRecord {
-                request: active.prepared.id,
-                model: active.prepared.plan.model,
+                request: active.prepared.id.0,
+                model: active.prepared.plan.model.0,
                 name: active.prepared.plan.name.clone(),
                 label: dispatch.label.clone(),
                 kernel: dispatch.variant.kernel().name.as_str().into(),
@@ -177,8 +178,8 @@ impl Engine {
         prepared.span.record("outcome", tracing::field::debug(outcome));
         if let Some(trace) = &self.trace {
             trace.add_request(RequestRecord {
-                request: prepared.id,
-                model: prepared.plan.model,
+                request: prepared.id.0,
+                model: prepared.plan.model.0,
                 name: prepared.plan.name.clone(),
                 submitted: prepared.submitted,
                 started,
@@ -195,6 +196,17 @@ impl Engine {
         self.record(&prepared, None, now, outcome);
         self.end(prepared, Err(error));
     }
+}
+
+/// The durations of waves from those of the dispatches that each takes.
+fn of_waves(nanos: &[Nanos], parts: &[usize]) -> Vec<Nanos> {
+    let mut rest = nanos;
+    let mut sum = |&count: &usize| {
+        let (own, others) = rest.split_at(count.min(rest.len()));
+        rest = others;
+        own.iter().sum()
+    };
+    parts.iter().map(&mut sum).collect()
 }
 
 fn outputs(

@@ -92,7 +92,7 @@ impl Engine {
         let now = self.clock.now();
         let sent = self
             .work(id, &waves, whose, now)
-            .and_then(|work| self.executor.submit(work).inspect_err(|_| self.unissue(id, &waves, whose)));
+            .and_then(|(work, _)| self.executor.submit(work).inspect_err(|_| self.unissue(id, &waves, whose)));
         if let Some(flight) = self.in_flight.get_mut(&id) {
             flight.waves = waves;
             flight.pieces += usize::from(sent.is_ok());

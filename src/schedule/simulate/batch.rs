@@ -84,13 +84,13 @@ pub(super) fn batched(stream: &Stream, size: u32) -> Arc<PlanDesc> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schedule::ArmId;
     use crate::schedule::simulate::Arrivals;
+    use crate::schedule::{ArmId, ModelId};
 
     fn stream(deadline: Nanos) -> Stream {
         let dispatch =
             DispatchDesc { arm: ArmId(0), workgroups: 3, flops: 10, bytes: 100, deps: Vec::new(), gather: None };
-        let plan = Arc::new(PlanDesc { model: 0, dispatches: vec![dispatch] });
+        let plan = Arc::new(PlanDesc { model: ModelId(0), dispatches: vec![dispatch] });
         Stream { weights: Some([80].into()), ..Stream::new(plan, Arrivals::Poisson { rate: 1.0 }, Some(deadline)) }
     }
 

@@ -24,122 +24,122 @@ var<private> stride_6_steps: i32 = 1i;
 var<workgroup> shared_2_: array<array<i32, 9>, 8>;
 
 fn cube_0_(lane: u32, group: u32, local_1: u32) {
-    let _e5 = lanes[lane];
-    let _e9 = (group / _e5.z);
-    let _e20 = (((group % _e5.z) * 4u) + (local_1 & 3u));
-    let _e22 = (((_e9 % _e5.w) * 4u) + ((local_1 >> 2u) & 3u));
-    let _e24 = (((_e9 / _e5.w) * 4u) + (local_1 >> 4u));
-    let _e25 = vec3<u32>(_e20, _e22, _e24);
-    let _e27 = (group / _e5.z);
-    let _e33 = lanes[(lane + 3u)];
-    let _e36 = lanes[(lane + 2u)];
-    let out_base = _e36.x;
-    if any((_e25 >= _e33.xyz)) {
+    let _e7 = lanes[(lane + 2u)];
+    let _e11 = (group / _e7.x);
+    let _e21 = (((group % _e7.x) * 4u) + (local_1 & 3u));
+    let _e23 = (((_e11 % _e7.y) * 4u) + ((local_1 >> 2u) & 3u));
+    let _e25 = (((_e11 / _e7.y) * 4u) + (local_1 >> 4u));
+    let _e26 = vec3<u32>(_e21, _e23, _e25);
+    let _e28 = (group / _e7.x);
+    let _e35 = lanes[(lane + 1u)];
+    let _e37 = lanes[lane];
+    let out_base = _e37.z;
+    if any((_e26 >= _e35.xyz)) {
         return;
     }
-    heap_0_[(out_base + ((((_e24 * _e33.y) + _e22) * _e33.x) + _e20))] = (vec4<u32>(_e25, local_1) + vec4<u32>((vec3<u32>((group % _e5.z), (_e27 % _e5.w), (_e27 / _e5.w)) * 100u), 7u));
+    heap_0_[(out_base + ((((_e25 * _e35.y) + _e23) * _e35.x) + _e21))] = (vec4<u32>(_e26, local_1) + vec4<u32>((vec3<u32>((group % _e7.x), (_e28 % _e7.y), (_e28 / _e7.y)) * 100u), 7u));
     return;
 }
 
 fn matrices_1_(lane_1: u32, group_1: u32, local_2: u32) {
-    let _e5 = lanes[lane_1];
-    let _e11 = (((group_1 % _e5.z) * 64u) + local_2);
-    let _e15 = lanes[(lane_1 + 3u)];
-    let _e19 = lanes[(lane_1 + 2u)];
-    let items_base = _e19.x;
-    let out_base_1 = _e19.z;
-    if (_e11 >= _e15.x) {
+    let _e8 = ((group_1 * 64u) + local_2);
+    let _e12 = lanes[(lane_1 + 2u)];
+    let _e14 = lanes[lane_1];
+    let items_base = _e14.z;
+    let _e19 = lanes[(lane_1 + 1u)];
+    let out_base_1 = _e19.x;
+    if (_e8 >= _e12.x) {
         return;
     }
-    let _e32 = (_e11 * 7u);
-    let _e36 = heap_0_[(items_base + _e32)];
-    let _e42 = heap_0_[((items_base + _e32) + 1u)];
-    let _e48 = heap_0_[((items_base + _e32) + 2u)];
-    let _e52 = (_e11 % 3u);
-    let _e58 = heap_0_[(items_base + ((_e11 * 7u) + _e52))];
-    let _e63 = (_e11 % 3u);
-    let _e71 = heap_0_[(((items_base + (_e11 * 7u)) + 2u) + (_e63 >> 2u))][(_e63 & 3u)];
-    let _e75 = bitcast<vec3<u32>>(((mat3x3<f32>(bitcast<vec3<f32>>(_e36.xyz), bitcast<vec3<f32>>(_e42.xyz), bitcast<vec3<f32>>(_e48.xyz))[_e52] + bitcast<vec3<f32>>(_e58.xyz)) + vec3(bitcast<f32>(_e71))));
-    let _e76 = (out_base_1 + _e11);
-    heap_0_[_e76].x = _e75.x;
-    heap_0_[_e76].y = _e75.y;
-    heap_0_[_e76].z = _e75.z;
-    let _e86 = (_e11 * 7u);
-    let _e91 = heap_0_[((items_base + (_e11 * 7u)) + 4u)];
-    let _e97 = heap_0_[((items_base + (_e11 * 7u)) + 3u)];
-    let _e99 = mat2x4<f32>(bitcast<vec4<f32>>(_e91), bitcast<vec4<f32>>(_e97));
-    heap_0_[((items_base + _e86) + 3u)] = bitcast<vec4<u32>>(_e99[0]);
-    heap_0_[((items_base + _e86) + 4u)] = bitcast<vec4<u32>>(_e99[1]);
-    let _e112 = ((_e11 & 3u) * 2u);
-    let _e116 = ((3u - (_e11 & 3u)) * 2u);
-    let _e121 = (((items_base + (_e11 * 7u)) + 5u) + (_e116 >> 2u));
-    let _e122 = (_e116 & 3u);
-    let _e125 = heap_0_[_e121][_e122];
-    let _e129 = heap_0_[_e121][(_e122 + 1u)];
-    let _e132 = bitcast<vec2<u32>>(bitcast<vec2<f32>>(vec2<u32>(_e125, _e129)));
-    let _e136 = (((items_base + (_e11 * 7u)) + 5u) + (_e112 >> 2u));
-    let _e137 = (_e112 & 3u);
-    heap_0_[_e136][_e137] = _e132.x;
-    heap_0_[_e136][(_e137 + 1u)] = _e132.y;
-    heap_0_[((items_base + (_e11 * 7u)) + 5u)].w = bitcast<u32>(4f);
+    let _e30 = (_e8 * 7u);
+    let _e34 = heap_0_[(items_base + _e30)];
+    let _e40 = heap_0_[((items_base + _e30) + 1u)];
+    let _e46 = heap_0_[((items_base + _e30) + 2u)];
+    let _e50 = (_e8 % 3u);
+    let _e56 = heap_0_[(items_base + ((_e8 * 7u) + _e50))];
+    let _e61 = (_e8 % 3u);
+    let _e69 = heap_0_[(((items_base + (_e8 * 7u)) + 2u) + (_e61 >> 2u))][(_e61 & 3u)];
+    let _e73 = bitcast<vec3<u32>>(((mat3x3<f32>(bitcast<vec3<f32>>(_e34.xyz), bitcast<vec3<f32>>(_e40.xyz), bitcast<vec3<f32>>(_e46.xyz))[_e50] + bitcast<vec3<f32>>(_e56.xyz)) + vec3(bitcast<f32>(_e69))));
+    let _e74 = (out_base_1 + _e8);
+    heap_0_[_e74].x = _e73.x;
+    heap_0_[_e74].y = _e73.y;
+    heap_0_[_e74].z = _e73.z;
+    let _e84 = (_e8 * 7u);
+    let _e89 = heap_0_[((items_base + (_e8 * 7u)) + 4u)];
+    let _e95 = heap_0_[((items_base + (_e8 * 7u)) + 3u)];
+    let _e97 = mat2x4<f32>(bitcast<vec4<f32>>(_e89), bitcast<vec4<f32>>(_e95));
+    heap_0_[((items_base + _e84) + 3u)] = bitcast<vec4<u32>>(_e97[0]);
+    heap_0_[((items_base + _e84) + 4u)] = bitcast<vec4<u32>>(_e97[1]);
+    let _e110 = ((_e8 & 3u) * 2u);
+    let _e114 = ((3u - (_e8 & 3u)) * 2u);
+    let _e119 = (((items_base + (_e8 * 7u)) + 5u) + (_e114 >> 2u));
+    let _e120 = (_e114 & 3u);
+    let _e123 = heap_0_[_e119][_e120];
+    let _e127 = heap_0_[_e119][(_e120 + 1u)];
+    let _e130 = bitcast<vec2<u32>>(bitcast<vec2<f32>>(vec2<u32>(_e123, _e127)));
+    let _e134 = (((items_base + (_e8 * 7u)) + 5u) + (_e110 >> 2u));
+    let _e135 = (_e110 & 3u);
+    heap_0_[_e134][_e135] = _e130.x;
+    heap_0_[_e134][(_e135 + 1u)] = _e130.y;
+    heap_0_[((items_base + (_e8 * 7u)) + 5u)].w = bitcast<u32>(4f);
     return;
 }
 
 fn nested_2_(lane_2: u32, group_2: u32, local_3: u32) {
     var changed: Inner;
 
-    let _e5 = lanes[lane_2];
-    let _e11 = (((group_2 % _e5.z) * 64u) + local_3);
-    let _e15 = lanes[(lane_2 + 3u)];
-    let _e19 = lanes[(lane_2 + 5u)];
-    let _e23 = lanes[(lane_2 + 2u)];
-    let data_base = _e23.x;
-    let out_base_2 = _e23.z;
-    if (_e11 >= _e15.x) {
+    let _e7 = ((group_2 * 64u) + local_3);
+    let _e11 = lanes[(lane_2 + 2u)];
+    let _e16 = lanes[(lane_2 + 4u)];
+    let _e18 = lanes[lane_2];
+    let data_base = _e18.z;
+    let _e28 = lanes[(lane_2 + 1u)];
+    let out_base_2 = _e28.x;
+    if (_e7 >= _e11.x) {
         return;
     }
-    let _e43 = (_e11 * 7u);
-    let _e51 = heap_0_[((data_base + 2u) + (_e43 >> 2u))][(_e43 & 3u)];
-    let _e53 = (_e43 + 1u);
-    let _e59 = heap_0_[((data_base + 2u) + (_e53 >> 2u))][(_e53 & 3u)];
-    let _e61 = (_e43 + 2u);
-    let _e67 = heap_0_[((data_base + 2u) + (_e61 >> 2u))][(_e61 & 3u)];
-    let _e70 = (_e43 + 3u);
-    let _e76 = heap_0_[((data_base + 2u) + (_e70 >> 2u))][(_e70 & 3u)];
-    let _e83 = heap_0_[((data_base + 3u) + (_e43 >> 2u))][(_e43 & 3u)];
-    let _e85 = (_e43 + 1u);
-    let _e91 = heap_0_[((data_base + 3u) + (_e85 >> 2u))][(_e85 & 3u)];
-    let _e95 = (_e43 + 2u);
-    let _e101 = heap_0_[((data_base + 3u) + (_e95 >> 2u))][(_e95 & 3u)];
-    let _e102 = Inner(array<array<u32, 3>, 2>(array<u32, 3>(_e51, _e59, _e67), array<u32, 3>(_e76, _e83, _e91)), _e101);
-    let _e114 = (((_e11 * 7u) + ((1u - (_e11 & 1u)) * 3u)) + 2u);
-    let _e120 = heap_0_[((data_base + 2u) + (_e114 >> 2u))][(_e114 & 3u)];
-    let _e125 = ((_e11 >> 1u) & 3u);
-    let _e134 = lanes[((((lane_2 + 3u) + (_e11 & 1u)) + 1u) + (_e125 >> 2u))][(_e125 & 3u)];
-    let _e145 = heap_0_[((data_base + 1u) + (_e15.y >> 2u))][(_e15.y & 3u)];
-    heap_0_[(out_base_2 + (_e11 >> 2u))][(_e11 & 3u)] = (((((_e102.table[(_e11 & 1u)][(_e11 % 3u)] + _e120) + ((_e23.y - min(_e23.y, 32u)) / 28u)) + _e134) + _e19.y) + _e145);
-    changed = _e102;
-    let _e157 = heap_0_[(data_base + 1u)].x;
-    let _e161 = heap_0_[(data_base + 1u)].y;
-    let _e165 = heap_0_[(data_base + 1u)].z;
-    changed.table[0] = array<u32, 3>(_e157, _e161, _e165);
-    let _e168 = changed.last;
-    let _e171 = heap_0_[data_base].x;
-    changed.last = (_e168 + _e171);
-    let _e173 = (_e11 * 7u);
-    let _e174 = changed;
-    heap_0_[((data_base + 2u) + (_e173 >> 2u))][(_e173 & 3u)] = _e174.table[0][0];
-    let _e186 = (_e173 + 1u);
-    heap_0_[((data_base + 2u) + (_e186 >> 2u))][(_e186 & 3u)] = _e174.table[0][1];
-    let _e194 = (_e173 + 2u);
-    heap_0_[((data_base + 2u) + (_e194 >> 2u))][(_e194 & 3u)] = _e174.table[0][2];
-    let _e203 = (_e173 + 3u);
-    heap_0_[((data_base + 2u) + (_e203 >> 2u))][(_e203 & 3u)] = _e174.table[1][0];
-    heap_0_[((data_base + 3u) + (_e173 >> 2u))][(_e173 & 3u)] = _e174.table[1][1];
-    let _e218 = (_e173 + 1u);
-    heap_0_[((data_base + 3u) + (_e218 >> 2u))][(_e218 & 3u)] = _e174.table[1][2];
-    let _e226 = (_e173 + 2u);
-    heap_0_[((data_base + 3u) + (_e226 >> 2u))][(_e226 & 3u)] = _e174.last;
+    let _e41 = (_e7 * 7u);
+    let _e49 = heap_0_[((data_base + 2u) + (_e41 >> 2u))][(_e41 & 3u)];
+    let _e51 = (_e41 + 1u);
+    let _e57 = heap_0_[((data_base + 2u) + (_e51 >> 2u))][(_e51 & 3u)];
+    let _e59 = (_e41 + 2u);
+    let _e65 = heap_0_[((data_base + 2u) + (_e59 >> 2u))][(_e59 & 3u)];
+    let _e68 = (_e41 + 3u);
+    let _e74 = heap_0_[((data_base + 2u) + (_e68 >> 2u))][(_e68 & 3u)];
+    let _e81 = heap_0_[((data_base + 3u) + (_e41 >> 2u))][(_e41 & 3u)];
+    let _e83 = (_e41 + 1u);
+    let _e89 = heap_0_[((data_base + 3u) + (_e83 >> 2u))][(_e83 & 3u)];
+    let _e93 = (_e41 + 2u);
+    let _e99 = heap_0_[((data_base + 3u) + (_e93 >> 2u))][(_e93 & 3u)];
+    let _e100 = Inner(array<array<u32, 3>, 2>(array<u32, 3>(_e49, _e57, _e65), array<u32, 3>(_e74, _e81, _e89)), _e99);
+    let _e112 = (((_e7 * 7u) + ((1u - (_e7 & 1u)) * 3u)) + 2u);
+    let _e118 = heap_0_[((data_base + 2u) + (_e112 >> 2u))][(_e112 & 3u)];
+    let _e123 = ((_e7 >> 1u) & 3u);
+    let _e132 = lanes[((((lane_2 + 2u) + (_e7 & 1u)) + 1u) + (_e123 >> 2u))][(_e123 & 3u)];
+    let _e143 = heap_0_[((data_base + 1u) + (_e11.y >> 2u))][(_e11.y & 3u)];
+    heap_0_[(out_base_2 + (_e7 >> 2u))][(_e7 & 3u)] = (((((_e100.table[(_e7 & 1u)][(_e7 % 3u)] + _e118) + ((_e18.w - min(_e18.w, 32u)) / 28u)) + _e132) + _e16.y) + _e143);
+    changed = _e100;
+    let _e155 = heap_0_[(data_base + 1u)].x;
+    let _e159 = heap_0_[(data_base + 1u)].y;
+    let _e163 = heap_0_[(data_base + 1u)].z;
+    changed.table[0] = array<u32, 3>(_e155, _e159, _e163);
+    let _e166 = changed.last;
+    let _e169 = heap_0_[data_base].x;
+    changed.last = (_e166 + _e169);
+    let _e171 = (_e7 * 7u);
+    let _e172 = changed;
+    heap_0_[((data_base + 2u) + (_e171 >> 2u))][(_e171 & 3u)] = _e172.table[0][0];
+    let _e184 = (_e171 + 1u);
+    heap_0_[((data_base + 2u) + (_e184 >> 2u))][(_e184 & 3u)] = _e172.table[0][1];
+    let _e192 = (_e171 + 2u);
+    heap_0_[((data_base + 2u) + (_e192 >> 2u))][(_e192 & 3u)] = _e172.table[0][2];
+    let _e201 = (_e171 + 3u);
+    heap_0_[((data_base + 2u) + (_e201 >> 2u))][(_e201 & 3u)] = _e172.table[1][0];
+    heap_0_[((data_base + 3u) + (_e171 >> 2u))][(_e171 & 3u)] = _e172.table[1][1];
+    let _e216 = (_e171 + 1u);
+    heap_0_[((data_base + 3u) + (_e216 >> 2u))][(_e216 & 3u)] = _e172.table[1][2];
+    let _e224 = (_e171 + 2u);
+    heap_0_[((data_base + 3u) + (_e224 >> 2u))][(_e224 & 3u)] = _e172.last;
     return;
 }
 
@@ -154,39 +154,39 @@ fn particles_3_moved(p: Particle, step_: f32) -> Particle {
 }
 
 fn particles_3_(lane_3: u32, group_3: u32, local_4: u32) {
-    let _e5 = lanes[lane_3];
-    let _e11 = (((group_3 % _e5.z) * 64u) + local_4);
-    let _e15 = lanes[(lane_3 + 3u)];
-    let _e19 = lanes[(lane_3 + 2u)];
-    let particles_base = _e19.x;
-    let copies_base = _e19.z;
-    if (_e11 >= _e15.x) {
+    let _e7 = ((group_3 * 64u) + local_4);
+    let _e11 = lanes[(lane_3 + 2u)];
+    let _e13 = lanes[lane_3];
+    let particles_base = _e13.z;
+    let _e17 = lanes[(lane_3 + 1u)];
+    let copies_base = _e17.x;
+    if (_e7 >= _e11.x) {
         return;
     }
-    let _e26 = (_e11 * 2u);
-    let _e27 = (_e11 * 2u);
-    let _e31 = heap_0_[(particles_base + _e26)];
-    let _e37 = heap_0_[(particles_base + _e26)].w;
-    let _e40 = ((particles_base + _e26) + 1u);
-    let _e43 = heap_0_[_e40].x;
-    let _e46 = heap_0_[_e40].y;
-    let _e53 = heap_0_[((particles_base + _e26) + 1u)].z;
-    let _e57 = particles_3_moved(Particle(bitcast<vec3<f32>>(_e31.xyz), bitcast<f32>(_e37), bitcast<vec2<f32>>(vec2<u32>(_e43, _e46)), _e53), bitcast<f32>(_e15.y));
-    let _e59 = bitcast<vec3<u32>>(_e57.position);
-    let _e60 = (copies_base + _e27);
-    heap_0_[_e60].x = _e59.x;
-    heap_0_[_e60].y = _e59.y;
-    heap_0_[_e60].z = _e59.z;
-    heap_0_[(copies_base + _e27)].w = bitcast<u32>(_e57.mass);
-    let _e76 = bitcast<vec2<u32>>(_e57.velocity);
-    let _e78 = ((copies_base + _e27) + 1u);
-    heap_0_[_e78].x = _e76.x;
-    heap_0_[_e78].y = _e76.y;
-    heap_0_[((copies_base + _e27) + 1u)].z = _e57.id;
-    let _e94 = heap_0_[((particles_base + _e26) + 1u)].y;
-    heap_0_[((particles_base + _e26) + 1u)].y = bitcast<u32>((bitcast<f32>(_e94) + 0.5f));
-    let _e105 = heap_0_[(particles_base + _e26)].w;
-    heap_0_[(particles_base + _e26)].w = bitcast<u32>((bitcast<f32>(_e105) * 2f));
+    let _e23 = (_e7 * 2u);
+    let _e24 = (_e7 * 2u);
+    let _e28 = heap_0_[(particles_base + _e23)];
+    let _e34 = heap_0_[(particles_base + _e23)].w;
+    let _e37 = ((particles_base + _e23) + 1u);
+    let _e40 = heap_0_[_e37].x;
+    let _e43 = heap_0_[_e37].y;
+    let _e50 = heap_0_[((particles_base + _e23) + 1u)].z;
+    let _e54 = particles_3_moved(Particle(bitcast<vec3<f32>>(_e28.xyz), bitcast<f32>(_e34), bitcast<vec2<f32>>(vec2<u32>(_e40, _e43)), _e50), bitcast<f32>(_e11.y));
+    let _e56 = bitcast<vec3<u32>>(_e54.position);
+    let _e57 = (copies_base + _e24);
+    heap_0_[_e57].x = _e56.x;
+    heap_0_[_e57].y = _e56.y;
+    heap_0_[_e57].z = _e56.z;
+    heap_0_[(copies_base + _e24)].w = bitcast<u32>(_e54.mass);
+    let _e73 = bitcast<vec2<u32>>(_e54.velocity);
+    let _e75 = ((copies_base + _e24) + 1u);
+    heap_0_[_e75].x = _e73.x;
+    heap_0_[_e75].y = _e73.y;
+    heap_0_[((copies_base + _e24) + 1u)].z = _e54.id;
+    let _e91 = heap_0_[((particles_base + _e23) + 1u)].y;
+    heap_0_[((particles_base + _e23) + 1u)].y = bitcast<u32>((bitcast<f32>(_e91) + 0.5f));
+    let _e102 = heap_0_[(particles_base + _e23)].w;
+    heap_0_[(particles_base + _e23)].w = bitcast<u32>((bitcast<f32>(_e102) * 2f));
     return;
 }
 
@@ -194,55 +194,55 @@ fn reduce_4_(lane_4: u32, group_4: u32, local_5: u32) {
     var value: f32 = 0f;
     var width: u32 = 32u;
 
-    let _e5 = lanes[lane_4];
-    let _e11 = (((group_4 % _e5.z) * 64u) + local_5);
-    let _e19 = lanes[(lane_4 + 3u)];
-    let _e23 = lanes[(lane_4 + 2u)];
-    let a_base = _e23.x;
-    let sums_base = _e23.z;
-    if (_e11 < _e19.x) {
-        let _e47 = slab_1_[(a_base + (_e11 >> 2u))][(_e11 & 3u)];
-        value = bitcast<f32>(_e47);
+    let _e8 = ((group_4 * 64u) + local_5);
+    let _e15 = lanes[(lane_4 + 2u)];
+    let _e17 = lanes[lane_4];
+    let a_base = _e17.z;
+    let _e32 = lanes[(lane_4 + 1u)];
+    let sums_base = _e32.x;
+    if (_e8 < _e15.x) {
+        let _e44 = slab_1_[(a_base + (_e8 >> 2u))][(_e8 & 3u)];
+        value = bitcast<f32>(_e44);
     }
-    let _e50 = value;
-    shared_0_[local_5] = _e50;
-    let _e52 = value;
-    shared_1_[local_5] = _e52;
+    let _e47 = value;
+    shared_0_[local_5] = _e47;
+    let _e49 = value;
+    shared_1_[local_5] = _e49;
     workgroupBarrier();
     loop {
-        let _e53 = width;
-        if (_e53 > 0u) {
+        let _e50 = width;
+        if (_e50 > 0u) {
         } else {
             break;
         }
         {
-            let _e55 = width;
-            if (local_5 < _e55) {
-                let _e58 = shared_0_[local_5];
-                let _e59 = width;
-                let _e62 = shared_0_[(local_5 + _e59)];
-                shared_0_[local_5] = (_e58 + _e62);
-                let _e66 = shared_1_[local_5];
-                let _e67 = width;
-                let _e70 = shared_1_[(local_5 + _e67)];
-                shared_1_[local_5] = max(_e66, _e70);
+            let _e52 = width;
+            if (local_5 < _e52) {
+                let _e55 = shared_0_[local_5];
+                let _e56 = width;
+                let _e59 = shared_0_[(local_5 + _e56)];
+                shared_0_[local_5] = (_e55 + _e59);
+                let _e63 = shared_1_[local_5];
+                let _e64 = width;
+                let _e67 = shared_1_[(local_5 + _e64)];
+                shared_1_[local_5] = max(_e63, _e67);
             }
             workgroupBarrier();
         }
         continuing {
-            let _e72 = width;
-            width = (_e72 / 2u);
+            let _e69 = width;
+            width = (_e69 / 2u);
         }
     }
     if (local_5 == 0u) {
-        let _e75 = ((group_4 % _e5.z) * 2u);
-        let _e77 = shared_0_[0];
-        let _e79 = shared_1_[0];
-        let _e81 = bitcast<vec2<u32>>(vec2<f32>(_e77, _e79));
-        let _e83 = (sums_base + (_e75 >> 2u));
-        let _e84 = (_e75 & 3u);
-        heap_0_[_e83][_e84] = _e81.x;
-        heap_0_[_e83][(_e84 + 1u)] = _e81.y;
+        let _e72 = (group_4 * 2u);
+        let _e74 = shared_0_[0];
+        let _e76 = shared_1_[0];
+        let _e78 = bitcast<vec2<u32>>(vec2<f32>(_e74, _e76));
+        let _e80 = (sums_base + (_e72 >> 2u));
+        let _e81 = (_e72 & 3u);
+        heap_0_[_e80][_e81] = _e78.x;
+        heap_0_[_e80][(_e81 + 1u)] = _e78.y;
         return;
     } else {
         return;
@@ -250,18 +250,17 @@ fn reduce_4_(lane_4: u32, group_4: u32, local_5: u32) {
 }
 
 fn scale_5_(lane_5: u32, group_5: u32, local_6: u32) {
-    let _e5 = lanes[lane_5];
-    let _e10 = (((group_5 % _e5.z) * 64u) + local_6);
-    let _e14 = lanes[(lane_5 + 4u)];
-    let _e18 = lanes[(lane_5 + 3u)];
-    let out_base_3 = _e18.x;
-    let _e23 = lanes[(lane_5 + 2u)];
-    let a_base_1 = _e23.x;
-    let b_base = _e23.z;
-    if (_e10 < _e14.x) {
-        let _e34 = slab_1_[(a_base_1 + (_e10 >> 2u))][(_e10 & 3u)];
-        let _e43 = slab_1_[(b_base + (_e10 >> 2u))][(_e10 & 3u)];
-        heap_0_[(out_base_3 + (_e10 >> 2u))][(_e10 & 3u)] = bitcast<u32>(fma(bitcast<f32>(_e34), bitcast<f32>(_e14.y), bitcast<f32>(_e43)));
+    let _e8 = ((group_5 * 64u) + local_6);
+    let _e12 = lanes[(lane_5 + 2u)];
+    let _e15 = lanes[(lane_5 + 1u)];
+    let out_base_3 = _e15.z;
+    let _e18 = lanes[lane_5];
+    let a_base_1 = _e18.z;
+    let b_base = _e15.x;
+    if (_e8 < _e12.x) {
+        let _e29 = slab_1_[(a_base_1 + (_e8 >> 2u))][(_e8 & 3u)];
+        let _e38 = slab_1_[(b_base + (_e8 >> 2u))][(_e8 & 3u)];
+        heap_0_[(out_base_3 + (_e8 >> 2u))][(_e8 & 3u)] = bitcast<u32>(fma(bitcast<f32>(_e29), bitcast<f32>(_e12.y), bitcast<f32>(_e38)));
         return;
     } else {
         return;
@@ -281,74 +280,75 @@ fn stride_6_factor(i: u32) -> i32 {
 fn stride_6_(lane_6: u32, group_6: u32, local_7: u32) {
     var i_1: i32;
 
-    let _e5 = lanes[lane_6];
-    let _e14 = lanes[(lane_6 + 2u)];
-    let out_base_4 = _e14.z;
-    let _e22 = lanes[(lane_6 + 3u)];
-    let a_base_2 = _e14.x;
-    let _e28 = i32((_e14.w >> 2u));
-    i_1 = i32((((group_6 % _e5.z) * 64u) + local_7));
+    let _e7 = lanes[(lane_6 + 3u)];
+    let _e15 = lanes[(lane_6 + 1u)];
+    let out_base_4 = _e15.x;
+    let _e23 = lanes[(lane_6 + 2u)];
+    let _e26 = lanes[lane_6];
+    let a_base_2 = _e26.z;
+    let _e31 = i32((_e15.y >> 2u));
+    i_1 = i32(((group_6 * 64u) + local_7));
     loop {
-        let _e30 = i_1;
-        if (_e30 < _e28) {
+        let _e33 = i_1;
+        if (_e33 < _e31) {
         } else {
             break;
         }
         {
-            let _e32 = i_1;
-            let _e36 = ((_e32 + bitcast<i32>(_e22.x)) % _e28);
-            let _e37 = i_1;
-            switch (_e37 & 3i) {
+            let _e35 = i_1;
+            let _e39 = ((_e35 + bitcast<i32>(_e23.x)) % _e31);
+            let _e40 = i_1;
+            switch (_e40 & 3i) {
                 case 0: {
-                    let _e39 = i_1;
-                    let _e40 = u32(_e39);
-                    let _e41 = u32(_e36);
-                    let _e48 = slab_1_[(a_base_2 + (_e41 >> 2u))][(_e41 & 3u)];
-                    let _e50 = i_1;
-                    let _e52 = stride_6_factor(u32(_e50));
-                    heap_0_[(out_base_4 + (_e40 >> 2u))][(_e40 & 3u)] = bitcast<u32>((bitcast<i32>(_e48) * _e52));
+                    let _e42 = i_1;
+                    let _e43 = u32(_e42);
+                    let _e44 = u32(_e39);
+                    let _e51 = slab_1_[(a_base_2 + (_e44 >> 2u))][(_e44 & 3u)];
+                    let _e53 = i_1;
+                    let _e55 = stride_6_factor(u32(_e53));
+                    heap_0_[(out_base_4 + (_e43 >> 2u))][(_e43 & 3u)] = bitcast<u32>((bitcast<i32>(_e51) * _e55));
                 }
                 case 1, 2: {
-                    let _e61 = i_1;
-                    let _e62 = u32(_e61);
-                    let _e65 = u32(((_e28 - 1i) - _e36));
-                    let _e71 = slab_1_[(a_base_2 + (_e65 >> 2u))][(_e65 & 3u)];
-                    let _e73 = i_1;
-                    let _e75 = stride_6_factor(u32(_e73));
-                    heap_0_[(out_base_4 + (_e62 >> 2u))][(_e62 & 3u)] = bitcast<u32>((bitcast<i32>(_e71) - _e75));
+                    let _e64 = i_1;
+                    let _e65 = u32(_e64);
+                    let _e68 = u32(((_e31 - 1i) - _e39));
+                    let _e74 = slab_1_[(a_base_2 + (_e68 >> 2u))][(_e68 & 3u)];
+                    let _e76 = i_1;
+                    let _e78 = stride_6_factor(u32(_e76));
+                    heap_0_[(out_base_4 + (_e65 >> 2u))][(_e65 & 3u)] = bitcast<u32>((bitcast<i32>(_e74) - _e78));
                     continue;
                 }
                 default: {
-                    let _e83 = i_1;
-                    let _e84 = u32(_e83);
-                    heap_0_[(out_base_4 + (_e84 >> 2u))][(_e84 & 3u)] = bitcast<u32>(_e28);
+                    let _e86 = i_1;
+                    let _e87 = u32(_e86);
+                    heap_0_[(out_base_4 + (_e87 >> 2u))][(_e87 & 3u)] = bitcast<u32>(_e31);
                 }
             }
-            let _e91 = stride_6_steps;
-            let _e92 = i_1;
-            stride_6_steps = (_e91 + _e92);
+            let _e94 = stride_6_steps;
+            let _e95 = i_1;
+            stride_6_steps = (_e94 + _e95);
         }
         continuing {
-            let _e94 = i_1;
-            i_1 = (_e94 + i32((_e5.z * 64u)));
+            let _e97 = i_1;
+            i_1 = (_e97 + i32((_e7.x * 64u)));
         }
     }
     return;
 }
 
 fn transpose_7_at(lane_7: u32, row: u32, column: u32) -> i32 {
-    let _e7 = lanes[(lane_7 + 2u)];
-    let a_base_3 = _e7.x;
-    let _e12 = lanes[(lane_7 + 3u)];
-    let _e15 = ((row * _e12.y) + column);
-    let _e22 = slab_1_[(a_base_3 + (_e15 >> 2u))][(_e15 & 3u)];
-    return bitcast<i32>(_e22);
+    let _e5 = lanes[lane_7];
+    let a_base_3 = _e5.z;
+    let _e10 = lanes[(lane_7 + 2u)];
+    let _e13 = ((row * _e10.y) + column);
+    let _e21 = slab_1_[(a_base_3 + (_e13 >> 2u))][(_e13 & 3u)];
+    return bitcast<i32>(_e21);
 }
 
 fn transpose_7_put(lane_8: u32, row_1: u32, column_1: u32, value_1: i32) {
-    let _e8 = lanes[(lane_8 + 2u)];
-    let out_base_5 = _e8.z;
-    let _e13 = lanes[(lane_8 + 3u)];
+    let _e8 = lanes[(lane_8 + 1u)];
+    let out_base_5 = _e8.x;
+    let _e13 = lanes[(lane_8 + 2u)];
     let _e16 = ((column_1 * _e13.x) + row_1);
     heap_0_[(out_base_5 + (_e16 >> 2u))][(_e16 & 3u)] = bitcast<u32>(value_1);
     return;
@@ -357,26 +357,26 @@ fn transpose_7_put(lane_8: u32, row_1: u32, column_1: u32, value_1: i32) {
 fn transpose_7_(lane_9: u32, group_7: u32, local_8: u32) {
     var local_9: bool;
 
-    let _e5 = lanes[lane_9];
-    let _e12 = (local_8 & 7u);
-    let _e14 = (local_8 >> 3u);
-    let _e19 = lanes[(lane_9 + 3u)];
-    let _e27 = ((((group_7 / _e5.z) % _e5.w) * 8u) + _e14);
-    let _e29 = (((group_7 % _e5.z) * 8u) + _e12);
-    if (_e27 < _e19.x) {
-        local_9 = (_e29 < _e19.y);
+    let _e7 = lanes[(lane_9 + 3u)];
+    let _e14 = (local_8 & 7u);
+    let _e15 = (local_8 >> 3u);
+    let _e21 = lanes[(lane_9 + 2u)];
+    let _e29 = ((((group_7 / _e7.x) % _e7.y) * 8u) + _e15);
+    let _e31 = (((group_7 % _e7.x) * 8u) + _e14);
+    if (_e29 < _e21.x) {
+        local_9 = (_e31 < _e21.y);
     } else {
         local_9 = false;
     }
-    let _e34 = local_9;
-    if _e34 {
-        let _e37 = transpose_7_at(lane_9, _e27, _e29);
-        shared_2_[_e14][_e12] = _e37;
+    let _e36 = local_9;
+    if _e36 {
+        let _e39 = transpose_7_at(lane_9, _e29, _e31);
+        shared_2_[_e15][_e14] = _e39;
     }
     workgroupBarrier();
-    if _e34 {
-        let _e40 = shared_2_[_e14][_e12];
-        transpose_7_put(lane_9, _e27, _e29, (_e40 + i32(((_e5.z * 1000u) + _e5.w))));
+    if _e36 {
+        let _e42 = shared_2_[_e15][_e14];
+        transpose_7_put(lane_9, _e29, _e31, (_e42 + i32(((_e7.x * 1000u) + _e7.y))));
         return;
     } else {
         return;
@@ -384,45 +384,45 @@ fn transpose_7_(lane_9: u32, group_7: u32, local_8: u32) {
 }
 
 fn vectors_8_(lane_10: u32, group_8: u32, local_10: u32) {
-    let _e5 = lanes[lane_10];
-    let _e11 = (((group_8 % _e5.z) * 64u) + local_10);
-    let _e15 = lanes[(lane_10 + 4u)];
-    let _e19 = lanes[(lane_10 + 2u)];
-    let fours_base = _e19.x;
-    let twos_base = _e19.z;
-    let _e27 = lanes[(lane_10 + 3u)];
-    let threes_base = _e27.x;
-    let out_base_6 = _e27.z;
-    if (_e11 >= _e15.x) {
+    let _e7 = ((group_8 * 64u) + local_10);
+    let _e11 = lanes[(lane_10 + 3u)];
+    let _e13 = lanes[lane_10];
+    let fours_base = _e13.z;
+    let _e17 = lanes[(lane_10 + 1u)];
+    let twos_base = _e17.x;
+    let threes_base = _e17.z;
+    let _e25 = lanes[(lane_10 + 2u)];
+    let out_base_6 = _e25.x;
+    if (_e7 >= _e11.x) {
         return;
     }
-    let _e39 = slab_1_[(fours_base + _e11)];
-    let _e41 = (_e11 * 2u);
-    let _e43 = (twos_base + (_e41 >> 2u));
-    let _e44 = (_e41 & 3u);
-    let _e48 = heap_0_[_e43][_e44];
-    let _e52 = heap_0_[_e43][(_e44 + 1u)];
-    let _e54 = bitcast<vec2<i32>>(vec2<u32>(_e48, _e52));
-    let _e55 = (_e11 * 2u);
-    let _e59 = bitcast<vec2<u32>>((_e54.yx + vec2<i32>(1i, -1i)));
-    let _e61 = (twos_base + (_e55 >> 2u));
-    let _e62 = (_e55 & 3u);
-    heap_0_[_e61][_e62] = _e59.x;
-    heap_0_[_e61][(_e62 + 1u)] = _e59.y;
-    let _e73 = heap_0_[(threes_base + _e11)].x;
-    heap_0_[(threes_base + _e11)].y = (_e73 + u32(_e54.x));
-    let _e82 = heap_0_[(threes_base + _e11)];
-    let _e83 = _e82.xyz;
-    let _e84 = _e83.zyx;
-    let _e85 = (threes_base + _e11);
-    heap_0_[_e85].x = _e84.x;
-    heap_0_[_e85].y = _e84.y;
-    heap_0_[_e85].z = _e84.z;
-    heap_0_[(out_base_6 + _e11)] = bitcast<vec4<u32>>((bitcast<vec4<f32>>(_e39).wzyx * 2f));
-    let _e102 = u32((_e54.x & 3i));
-    let _e103 = (_e11 & 3u);
-    let _e110 = slab_1_[((fours_base + _e11) + (_e103 >> 2u))][(_e103 & 3u)];
-    heap_0_[((out_base_6 + _e11) + (_e102 >> 2u))][(_e102 & 3u)] = bitcast<u32>((bitcast<f32>(_e110) + f32((_e83.y & 255u))));
+    let _e36 = slab_1_[(fours_base + _e7)];
+    let _e38 = (_e7 * 2u);
+    let _e40 = (twos_base + (_e38 >> 2u));
+    let _e41 = (_e38 & 3u);
+    let _e45 = heap_0_[_e40][_e41];
+    let _e49 = heap_0_[_e40][(_e41 + 1u)];
+    let _e51 = bitcast<vec2<i32>>(vec2<u32>(_e45, _e49));
+    let _e52 = (_e7 * 2u);
+    let _e56 = bitcast<vec2<u32>>((_e51.yx + vec2<i32>(1i, -1i)));
+    let _e58 = (twos_base + (_e52 >> 2u));
+    let _e59 = (_e52 & 3u);
+    heap_0_[_e58][_e59] = _e56.x;
+    heap_0_[_e58][(_e59 + 1u)] = _e56.y;
+    let _e70 = heap_0_[(threes_base + _e7)].x;
+    heap_0_[(threes_base + _e7)].y = (_e70 + u32(_e51.x));
+    let _e79 = heap_0_[(threes_base + _e7)];
+    let _e80 = _e79.xyz;
+    let _e81 = _e80.zyx;
+    let _e82 = (threes_base + _e7);
+    heap_0_[_e82].x = _e81.x;
+    heap_0_[_e82].y = _e81.y;
+    heap_0_[_e82].z = _e81.z;
+    heap_0_[(out_base_6 + _e7)] = bitcast<vec4<u32>>((bitcast<vec4<f32>>(_e36).wzyx * 2f));
+    let _e99 = u32((_e51.x & 3i));
+    let _e100 = (_e7 & 3u);
+    let _e107 = slab_1_[((fours_base + _e7) + (_e100 >> 2u))][(_e100 & 3u)];
+    heap_0_[((out_base_6 + _e7) + (_e99 >> 2u))][(_e99 & 3u)] = bitcast<u32>((bitcast<f32>(_e107) + f32((_e80.y & 255u))));
     return;
 }
 
@@ -430,59 +430,73 @@ fn vectors_8_(lane_10: u32, group_8: u32, local_10: u32) {
 fn main(@builtin(workgroup_id) workgroup_: vec3<u32>, @builtin(num_workgroups) workgroups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     var low: u32 = 0u;
     var high: u32;
+    var found: u32;
 
     let linear = ((workgroup_.y * workgroups.x) + workgroup_.x);
     let _e11 = lanes[0u];
     if (linear >= _e11.y) {
         return;
     }
-    high = _e11.x;
-    loop {
-        let _e18 = low;
-        let _e19 = high;
-        if ((_e18 + 1u) >= _e19) {
-            break;
+    if (_e11.w == 0u) {
+        let _e28 = lanes[((linear >> 2u) + 1u)][(linear & 3u)];
+        found = _e28;
+    } else {
+        high = _e11.x;
+        loop {
+            let _e30 = low;
+            let _e31 = high;
+            if ((_e30 + 1u) >= _e31) {
+                break;
+            }
+            let middle = ((_e30 + _e31) >> 1u);
+            let _e41 = lanes[((middle >> 2u) + 1u)][(middle & 3u)];
+            if (_e41 > linear) {
+                high = middle;
+            } else {
+                low = middle;
+            }
         }
-        let middle = ((_e18 + _e19) >> 1u);
-        let _e32 = lanes[((middle >> 2u) + 1u)][(middle & 3u)];
-        if (_e32 > linear) {
-            high = middle;
-        } else {
-            low = middle;
-        }
+        let _e43 = low;
+        found = (_e11.z + (_e43 * _e11.w));
     }
-    let _e34 = low;
-    let _e40 = lanes[((_e34 >> 2u) + 1u)][(_e34 & 3u)];
-    let lane_11 = ((_e11.z >> 2u) + (_e34 * (_e11.w >> 2u)));
-    let _e48 = lanes[lane_11];
-    let group_9 = ((linear - _e40) + _e48.y);
-    switch _e48.x {
+    let lane_11 = found;
+    let _e49 = lanes[lane_11];
+    switch _e49.x {
         case 0u: {
+            let group_9 = (linear + _e49.y);
             cube_0_(lane_11, group_9, local);
         }
         case 1u: {
-            matrices_1_(lane_11, group_9, local);
+            let group_10 = (linear + _e49.y);
+            matrices_1_(lane_11, group_10, local);
         }
         case 2u: {
-            nested_2_(lane_11, group_9, local);
+            let group_11 = (linear + _e49.y);
+            nested_2_(lane_11, group_11, local);
         }
         case 3u: {
-            particles_3_(lane_11, group_9, local);
+            let group_12 = (linear + _e49.y);
+            particles_3_(lane_11, group_12, local);
         }
         case 4u: {
-            reduce_4_(lane_11, group_9, local);
+            let group_13 = (linear + _e49.y);
+            reduce_4_(lane_11, group_13, local);
         }
         case 5u: {
-            scale_5_(lane_11, group_9, local);
+            let group_14 = (linear + _e49.y);
+            scale_5_(lane_11, group_14, local);
         }
         case 6u: {
-            stride_6_(lane_11, group_9, local);
+            let group_15 = (linear + _e49.y);
+            stride_6_(lane_11, group_15, local);
         }
         case 7u: {
-            transpose_7_(lane_11, group_9, local);
+            let group_16 = (linear + _e49.y);
+            transpose_7_(lane_11, group_16, local);
         }
         case 8u: {
-            vectors_8_(lane_11, group_9, local);
+            let group_17 = (linear + _e49.y);
+            vectors_8_(lane_11, group_17, local);
         }
         default: {
         }

@@ -14,45 +14,44 @@ var<storage> slab_1_: array<vec4<u32>>;
 var<storage, read_write> heap_0_: array<vec4<u32>>;
 
 fn cluster_0_bump(lane: u32, value: ptr<function, f32>, i: u32) {
-    let _e7 = lanes[(lane + 2u)];
-    let globals_base = _e7.x;
-    let _e10 = (*value);
-    let _e14 = slab_1_[globals_base].y;
-    let _e17 = (i % 5u);
-    let _e26 = slab_1_[((globals_base + 1u) + (_e17 >> 2u))][(_e17 & 3u)];
-    (*value) = ((_e10 * bitcast<f32>(_e14)) + bitcast<f32>(_e26));
+    let _e5 = lanes[lane];
+    let globals_base = _e5.z;
+    let _e8 = (*value);
+    let _e12 = slab_1_[globals_base].y;
+    let _e15 = (i % 5u);
+    let _e25 = slab_1_[((globals_base + 1u) + (_e15 >> 2u))][(_e15 & 3u)];
+    (*value) = ((_e8 * bitcast<f32>(_e12)) + bitcast<f32>(_e25));
     return;
 }
 
 fn cluster_0_(lane_1: u32, group: u32, local_1: u32) {
     var value_1: f32;
 
-    let _e5 = lanes[lane_1];
-    let _e11 = (((group % _e5.z) * 64u) + local_1);
-    let _e15 = lanes[(lane_1 + 4u)];
-    let _e21 = lanes[(lane_1 + 3u)];
-    let out_base = _e21.x;
-    let _e26 = lanes[(lane_1 + 2u)];
-    let globals_base_1 = _e26.x;
-    let total_base = _e26.z;
-    if (_e11 >= _e15.x) {
+    let _e8 = ((group * 64u) + local_1);
+    let _e12 = lanes[(lane_1 + 2u)];
+    let _e17 = lanes[(lane_1 + 1u)];
+    let out_base = _e17.z;
+    let _e20 = lanes[lane_1];
+    let globals_base_1 = _e20.z;
+    let total_base = _e17.x;
+    if (_e8 >= _e12.x) {
         return;
     }
-    value_1 = f32(_e11);
-    cluster_0_bump(lane_1, (&value_1), _e11);
-    cluster_0_bump(lane_1, (&value_1), (_e11 + 1u));
-    let _e36 = (_e11 * 2u);
-    let _e37 = value_1;
-    let _e38 = (_e11 & 3u);
-    let _e45 = slab_1_[(globals_base_1 + (_e38 >> 2u))][(_e38 & 3u)];
-    let _e48 = bitcast<vec2<u32>>(vec2<f32>(_e37, bitcast<f32>(_e45)));
-    let _e50 = (out_base + (_e36 >> 2u));
-    let _e51 = (_e36 & 3u);
-    heap_0_[_e50][_e51] = _e48.x;
-    heap_0_[_e50][(_e51 + 1u)] = _e48.y;
-    if (_e11 == 0u) {
-        let _e62 = slab_1_[globals_base_1];
-        heap_0_[total_base] = bitcast<vec4<u32>>((bitcast<vec4<f32>>(_e62) * 3f));
+    value_1 = f32(_e8);
+    cluster_0_bump(lane_1, (&value_1), _e8);
+    cluster_0_bump(lane_1, (&value_1), (_e8 + 1u));
+    let _e30 = (_e8 * 2u);
+    let _e31 = value_1;
+    let _e32 = (_e8 & 3u);
+    let _e39 = slab_1_[(globals_base_1 + (_e32 >> 2u))][(_e32 & 3u)];
+    let _e42 = bitcast<vec2<u32>>(vec2<f32>(_e31, bitcast<f32>(_e39)));
+    let _e44 = (out_base + (_e30 >> 2u));
+    let _e45 = (_e30 & 3u);
+    heap_0_[_e44][_e45] = _e42.x;
+    heap_0_[_e44][(_e45 + 1u)] = _e42.y;
+    if (_e8 == 0u) {
+        let _e56 = slab_1_[globals_base_1];
+        heap_0_[total_base] = bitcast<vec4<u32>>((bitcast<vec4<f32>>(_e56) * 3f));
         return;
     } else {
         return;
@@ -80,18 +79,17 @@ fn initial_1_spread(i_1: i32) -> vec4<i32> {
 fn initial_1_(lane_2: u32, group_1: u32, local_2: u32) {
     var acc: vec4<i32> = vec4<i32>(1i, 2i, 3i, 4i);
 
-    let _e5 = lanes[lane_2];
-    let _e10 = (((group_1 % _e5.z) * 64u) + local_2);
-    let _e20 = lanes[(lane_2 + 3u)];
-    let _e24 = lanes[(lane_2 + 2u)];
-    let out_base_1 = _e24.x;
-    if (_e10 < _e20.x) {
-        let _e28 = acc;
-        let _e30 = initial_1_spread(i32(_e10));
-        acc = (_e28 + _e30);
-        let _e35 = heap_0_[(out_base_1 + _e10)];
-        let _e37 = acc;
-        heap_0_[(out_base_1 + _e10)] = bitcast<vec4<u32>>((bitcast<vec4<i32>>(_e35) + _e37));
+    let _e7 = ((group_1 * 64u) + local_2);
+    let _e16 = lanes[(lane_2 + 1u)];
+    let _e18 = lanes[lane_2];
+    let out_base_1 = _e18.z;
+    if (_e7 < _e16.x) {
+        let _e22 = acc;
+        let _e24 = initial_1_spread(i32(_e7));
+        acc = (_e22 + _e24);
+        let _e29 = heap_0_[(out_base_1 + _e7)];
+        let _e31 = acc;
+        heap_0_[(out_base_1 + _e7)] = bitcast<vec4<u32>>((bitcast<vec4<i32>>(_e29) + _e31));
         return;
     } else {
         return;
@@ -102,38 +100,45 @@ fn initial_1_(lane_2: u32, group_1: u32, local_2: u32) {
 fn main(@builtin(workgroup_id) workgroup_: vec3<u32>, @builtin(num_workgroups) workgroups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     var low: u32 = 0u;
     var high: u32;
+    var found: u32;
 
     let linear = ((workgroup_.y * workgroups.x) + workgroup_.x);
     let _e11 = lanes[0u];
     if (linear >= _e11.y) {
         return;
     }
-    high = _e11.x;
-    loop {
-        let _e18 = low;
-        let _e19 = high;
-        if ((_e18 + 1u) >= _e19) {
-            break;
+    if (_e11.w == 0u) {
+        let _e28 = lanes[((linear >> 2u) + 1u)][(linear & 3u)];
+        found = _e28;
+    } else {
+        high = _e11.x;
+        loop {
+            let _e30 = low;
+            let _e31 = high;
+            if ((_e30 + 1u) >= _e31) {
+                break;
+            }
+            let middle = ((_e30 + _e31) >> 1u);
+            let _e41 = lanes[((middle >> 2u) + 1u)][(middle & 3u)];
+            if (_e41 > linear) {
+                high = middle;
+            } else {
+                low = middle;
+            }
         }
-        let middle = ((_e18 + _e19) >> 1u);
-        let _e32 = lanes[((middle >> 2u) + 1u)][(middle & 3u)];
-        if (_e32 > linear) {
-            high = middle;
-        } else {
-            low = middle;
-        }
+        let _e43 = low;
+        found = (_e11.z + (_e43 * _e11.w));
     }
-    let _e34 = low;
-    let _e40 = lanes[((_e34 >> 2u) + 1u)][(_e34 & 3u)];
-    let lane_3 = ((_e11.z >> 2u) + (_e34 * (_e11.w >> 2u)));
-    let _e48 = lanes[lane_3];
-    let group_2 = ((linear - _e40) + _e48.y);
-    switch _e48.x {
+    let lane_3 = found;
+    let _e49 = lanes[lane_3];
+    switch _e49.x {
         case 0u: {
+            let group_2 = (linear + _e49.y);
             cluster_0_(lane_3, group_2, local);
         }
         case 1u: {
-            initial_1_(lane_3, group_2, local);
+            let group_3 = (linear + _e49.y);
+            initial_1_(lane_3, group_3, local);
         }
         default: {
         }

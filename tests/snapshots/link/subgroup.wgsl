@@ -6,18 +6,17 @@ var<storage> slab_1_: array<vec4<u32>>;
 var<storage, read_write> heap_0_: array<vec4<u32>>;
 
 fn scale_0_(lane: u32, group: u32, local_1: u32) {
-    let _e5 = lanes[lane];
-    let _e10 = (((group % _e5.z) * 64u) + local_1);
-    let _e14 = lanes[(lane + 4u)];
-    let _e18 = lanes[(lane + 3u)];
-    let out_base = _e18.x;
-    let _e23 = lanes[(lane + 2u)];
-    let a_base = _e23.x;
-    let b_base = _e23.z;
-    if (_e10 < _e14.x) {
-        let _e34 = slab_1_[(a_base + (_e10 >> 2u))][(_e10 & 3u)];
-        let _e43 = slab_1_[(b_base + (_e10 >> 2u))][(_e10 & 3u)];
-        heap_0_[(out_base + (_e10 >> 2u))][(_e10 & 3u)] = bitcast<u32>(fma(bitcast<f32>(_e34), bitcast<f32>(_e14.y), bitcast<f32>(_e43)));
+    let _e8 = ((group * 64u) + local_1);
+    let _e12 = lanes[(lane + 2u)];
+    let _e15 = lanes[(lane + 1u)];
+    let out_base = _e15.z;
+    let _e18 = lanes[lane];
+    let a_base = _e18.z;
+    let b_base = _e15.x;
+    if (_e8 < _e12.x) {
+        let _e29 = slab_1_[(a_base + (_e8 >> 2u))][(_e8 & 3u)];
+        let _e38 = slab_1_[(b_base + (_e8 >> 2u))][(_e8 & 3u)];
+        heap_0_[(out_base + (_e8 >> 2u))][(_e8 & 3u)] = bitcast<u32>(fma(bitcast<f32>(_e29), bitcast<f32>(_e12.y), bitcast<f32>(_e38)));
         return;
     } else {
         return;
@@ -25,16 +24,15 @@ fn scale_0_(lane: u32, group: u32, local_1: u32) {
 }
 
 fn subgroup_1_(lane_1: u32, group_1: u32, local_2: u32, subgroup_size_1: u32, subgroup_invocation_id_1: u32) {
-    let _e7 = lanes[lane_1];
-    let _e12 = (((group_1 % _e7.z) * 64u) + local_2);
-    let _e18 = lanes[(lane_1 + 3u)];
-    let _e22 = lanes[(lane_1 + 2u)];
-    let out_base_1 = _e22.x;
-    let _e30 = subgroupAdd(1u);
-    let _e31 = subgroupBroadcastFirst(_e12);
-    let _e33 = subgroupBallot((subgroup_invocation_id_1 == 0u));
-    if (_e12 < _e18.x) {
-        heap_0_[(out_base_1 + (_e12 >> 2u))][(_e12 & 3u)] = ((select(0u, 1u, (_e30 == subgroup_size_1)) + select(0u, 2u, ((_e31 + subgroup_invocation_id_1) == _e12))) + ((_e33.x & 1u) * 4u));
+    let _e10 = ((group_1 * 64u) + local_2);
+    let _e15 = lanes[(lane_1 + 1u)];
+    let _e17 = lanes[lane_1];
+    let out_base_1 = _e17.z;
+    let _e25 = subgroupAdd(1u);
+    let _e26 = subgroupBroadcastFirst(_e10);
+    let _e28 = subgroupBallot((subgroup_invocation_id_1 == 0u));
+    if (_e10 < _e15.x) {
+        heap_0_[(out_base_1 + (_e10 >> 2u))][(_e10 & 3u)] = ((select(0u, 1u, (_e25 == subgroup_size_1)) + select(0u, 2u, ((_e26 + subgroup_invocation_id_1) == _e10))) + ((_e28.x & 1u) * 4u));
         return;
     } else {
         return;
@@ -45,38 +43,45 @@ fn subgroup_1_(lane_1: u32, group_1: u32, local_2: u32, subgroup_size_1: u32, su
 fn main(@builtin(workgroup_id) workgroup_: vec3<u32>, @builtin(num_workgroups) workgroups: vec3<u32>, @builtin(local_invocation_index) local: u32, @builtin(subgroup_size) subgroup_size: u32, @builtin(subgroup_invocation_id) subgroup_invocation_id: u32) {
     var low: u32 = 0u;
     var high: u32;
+    var found: u32;
 
     let linear = ((workgroup_.y * workgroups.x) + workgroup_.x);
     let _e13 = lanes[0u];
     if (linear >= _e13.y) {
         return;
     }
-    high = _e13.x;
-    loop {
-        let _e20 = low;
-        let _e21 = high;
-        if ((_e20 + 1u) >= _e21) {
-            break;
+    if (_e13.w == 0u) {
+        let _e30 = lanes[((linear >> 2u) + 1u)][(linear & 3u)];
+        found = _e30;
+    } else {
+        high = _e13.x;
+        loop {
+            let _e32 = low;
+            let _e33 = high;
+            if ((_e32 + 1u) >= _e33) {
+                break;
+            }
+            let middle = ((_e32 + _e33) >> 1u);
+            let _e43 = lanes[((middle >> 2u) + 1u)][(middle & 3u)];
+            if (_e43 > linear) {
+                high = middle;
+            } else {
+                low = middle;
+            }
         }
-        let middle = ((_e20 + _e21) >> 1u);
-        let _e34 = lanes[((middle >> 2u) + 1u)][(middle & 3u)];
-        if (_e34 > linear) {
-            high = middle;
-        } else {
-            low = middle;
-        }
+        let _e45 = low;
+        found = (_e13.z + (_e45 * _e13.w));
     }
-    let _e36 = low;
-    let _e42 = lanes[((_e36 >> 2u) + 1u)][(_e36 & 3u)];
-    let lane_2 = ((_e13.z >> 2u) + (_e36 * (_e13.w >> 2u)));
-    let _e50 = lanes[lane_2];
-    let group_2 = ((linear - _e42) + _e50.y);
-    switch _e50.x {
+    let lane_2 = found;
+    let _e51 = lanes[lane_2];
+    switch _e51.x {
         case 0u: {
+            let group_2 = (linear + _e51.y);
             scale_0_(lane_2, group_2, local);
         }
         case 1u: {
-            subgroup_1_(lane_2, group_2, local, subgroup_size, subgroup_invocation_id);
+            let group_3 = (linear + _e51.y);
+            subgroup_1_(lane_2, group_3, local, subgroup_size, subgroup_invocation_id);
         }
         default: {
         }

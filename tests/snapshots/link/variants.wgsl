@@ -21,20 +21,19 @@ fn variant_0_apply(x: f32) -> f32 {
 }
 
 fn variant_0_(lane: u32, group: u32, local_1: u32) {
-    let _e5 = lanes[lane];
-    let _e10 = (((group % _e5.z) * 64u) + local_1);
-    let _e14 = lanes[(lane + 3u)];
-    let _e21 = lanes[(lane + 2u)];
-    let a_base = _e21.x;
-    if (_e10 < _e14.x) {
-        let _e37 = heap_0_[(a_base + (_e10 >> 2u))][(_e10 & 3u)];
-        shared_0_[((local_1 + 1u) % TILE)] = bitcast<f32>(_e37);
+    let _e8 = ((group * 64u) + local_1);
+    let _e11 = lanes[(lane + 1u)];
+    let _e16 = lanes[lane];
+    let a_base = _e16.z;
+    if (_e8 < _e11.x) {
+        let _e33 = heap_0_[(a_base + (_e8 >> 2u))][(_e8 & 3u)];
+        shared_0_[((local_1 + 1u) % TILE)] = bitcast<f32>(_e33);
     }
     workgroupBarrier();
-    if (_e10 < _e14.x) {
-        let _e44 = shared_0_[((local_1 + 1u) % TILE)];
-        let _e45 = variant_0_apply(_e44);
-        heap_0_[(a_base + (_e10 >> 2u))][(_e10 & 3u)] = bitcast<u32>(_e45);
+    if (_e8 < _e11.x) {
+        let _e40 = shared_0_[((local_1 + 1u) % TILE)];
+        let _e41 = variant_0_apply(_e40);
+        heap_0_[(a_base + (_e8 >> 2u))][(_e8 & 3u)] = bitcast<u32>(_e41);
         return;
     } else {
         return;
@@ -48,20 +47,19 @@ fn variant_1_apply(x_1: f32) -> f32 {
 }
 
 fn variant_1_(lane_1: u32, group_1: u32, local_2: u32) {
-    let _e5 = lanes[lane_1];
-    let _e10 = (((group_1 % _e5.z) * 64u) + local_2);
-    let _e14 = lanes[(lane_1 + 3u)];
-    let _e21 = lanes[(lane_1 + 2u)];
-    let a_base_1 = _e21.x;
-    if (_e10 < _e14.x) {
-        let _e37 = heap_0_[(a_base_1 + (_e10 >> 2u))][(_e10 & 3u)];
-        shared_0_[((local_2 + 1u) % TILE_1)] = bitcast<f32>(_e37);
+    let _e8 = ((group_1 * 64u) + local_2);
+    let _e11 = lanes[(lane_1 + 1u)];
+    let _e16 = lanes[lane_1];
+    let a_base_1 = _e16.z;
+    if (_e8 < _e11.x) {
+        let _e33 = heap_0_[(a_base_1 + (_e8 >> 2u))][(_e8 & 3u)];
+        shared_0_[((local_2 + 1u) % TILE_1)] = bitcast<f32>(_e33);
     }
     workgroupBarrier();
-    if (_e10 < _e14.x) {
-        let _e44 = shared_0_[((local_2 + 1u) % TILE_1)];
-        let _e45 = variant_1_apply(_e44);
-        heap_0_[(a_base_1 + (_e10 >> 2u))][(_e10 & 3u)] = bitcast<u32>(_e45);
+    if (_e8 < _e11.x) {
+        let _e40 = shared_0_[((local_2 + 1u) % TILE_1)];
+        let _e41 = variant_1_apply(_e40);
+        heap_0_[(a_base_1 + (_e8 >> 2u))][(_e8 & 3u)] = bitcast<u32>(_e41);
         return;
     } else {
         return;
@@ -75,20 +73,19 @@ fn variant_2_apply(x_2: f32) -> f32 {
 }
 
 fn variant_2_(lane_2: u32, group_2: u32, local_3: u32) {
-    let _e5 = lanes[lane_2];
-    let _e10 = (((group_2 % _e5.z) * 64u) + local_3);
-    let _e14 = lanes[(lane_2 + 3u)];
-    let _e21 = lanes[(lane_2 + 2u)];
-    let a_base_2 = _e21.x;
-    if (_e10 < _e14.x) {
-        let _e37 = heap_0_[(a_base_2 + (_e10 >> 2u))][(_e10 & 3u)];
-        shared_0_[((local_3 + 1u) % TILE_2)] = bitcast<f32>(_e37);
+    let _e8 = ((group_2 * 64u) + local_3);
+    let _e11 = lanes[(lane_2 + 1u)];
+    let _e16 = lanes[lane_2];
+    let a_base_2 = _e16.z;
+    if (_e8 < _e11.x) {
+        let _e33 = heap_0_[(a_base_2 + (_e8 >> 2u))][(_e8 & 3u)];
+        shared_0_[((local_3 + 1u) % TILE_2)] = bitcast<f32>(_e33);
     }
     workgroupBarrier();
-    if (_e10 < _e14.x) {
-        let _e44 = shared_0_[((local_3 + 1u) % TILE_2)];
-        let _e45 = variant_2_apply(_e44);
-        heap_0_[(a_base_2 + (_e10 >> 2u))][(_e10 & 3u)] = bitcast<u32>(_e45);
+    if (_e8 < _e11.x) {
+        let _e40 = shared_0_[((local_3 + 1u) % TILE_2)];
+        let _e41 = variant_2_apply(_e40);
+        heap_0_[(a_base_2 + (_e8 >> 2u))][(_e8 & 3u)] = bitcast<u32>(_e41);
         return;
     } else {
         return;
@@ -99,41 +96,49 @@ fn variant_2_(lane_2: u32, group_2: u32, local_3: u32) {
 fn main(@builtin(workgroup_id) workgroup_: vec3<u32>, @builtin(num_workgroups) workgroups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     var low: u32 = 0u;
     var high: u32;
+    var found: u32;
 
     let linear = ((workgroup_.y * workgroups.x) + workgroup_.x);
     let _e11 = lanes[0u];
     if (linear >= _e11.y) {
         return;
     }
-    high = _e11.x;
-    loop {
-        let _e18 = low;
-        let _e19 = high;
-        if ((_e18 + 1u) >= _e19) {
-            break;
+    if (_e11.w == 0u) {
+        let _e28 = lanes[((linear >> 2u) + 1u)][(linear & 3u)];
+        found = _e28;
+    } else {
+        high = _e11.x;
+        loop {
+            let _e30 = low;
+            let _e31 = high;
+            if ((_e30 + 1u) >= _e31) {
+                break;
+            }
+            let middle = ((_e30 + _e31) >> 1u);
+            let _e41 = lanes[((middle >> 2u) + 1u)][(middle & 3u)];
+            if (_e41 > linear) {
+                high = middle;
+            } else {
+                low = middle;
+            }
         }
-        let middle = ((_e18 + _e19) >> 1u);
-        let _e32 = lanes[((middle >> 2u) + 1u)][(middle & 3u)];
-        if (_e32 > linear) {
-            high = middle;
-        } else {
-            low = middle;
-        }
+        let _e43 = low;
+        found = (_e11.z + (_e43 * _e11.w));
     }
-    let _e34 = low;
-    let _e40 = lanes[((_e34 >> 2u) + 1u)][(_e34 & 3u)];
-    let lane_3 = ((_e11.z >> 2u) + (_e34 * (_e11.w >> 2u)));
-    let _e48 = lanes[lane_3];
-    let group_3 = ((linear - _e40) + _e48.y);
-    switch _e48.x {
+    let lane_3 = found;
+    let _e49 = lanes[lane_3];
+    switch _e49.x {
         case 0u: {
+            let group_3 = (linear + _e49.y);
             variant_0_(lane_3, group_3, local);
         }
         case 1u: {
-            variant_1_(lane_3, group_3, local);
+            let group_4 = (linear + _e49.y);
+            variant_1_(lane_3, group_4, local);
         }
         case 2u: {
-            variant_2_(lane_3, group_3, local);
+            let group_5 = (linear + _e49.y);
+            variant_2_(lane_3, group_5, local);
         }
         default: {
         }

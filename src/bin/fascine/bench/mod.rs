@@ -4,6 +4,7 @@ mod arm;
 mod batch;
 mod load;
 mod rig;
+mod s1;
 mod s3;
 mod s4;
 mod s4_report;
@@ -12,6 +13,7 @@ mod s5;
 mod tenants;
 mod virtual_zoo;
 mod watch;
+mod zoo;
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -28,6 +30,10 @@ const WARM_UP: [f64; 2] = [10.0, 120.0];
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Bench {
+    /// The models of a folder against their references, alone and under every arm, and their times alone
+    Zoo(zoo::Args),
+    /// Queued products and whole models, each with weights of its own, all at once
+    S1(s1::Args),
     /// One urgent stream beside saturating best-effort ones
     S3(s3::Args),
     /// Independent streams with deadlines, at rising load
@@ -110,6 +116,8 @@ fn parse_within(text: &str, range: RangeInclusive<f64>) -> std::result::Result<f
 
 pub(crate) fn run(bench: &Bench, json: bool) -> Result<Answer> {
     match bench {
+        Bench::Zoo(args) => zoo::run(args, json),
+        Bench::S1(args) => s1::run(args, json),
         Bench::S3(args) => s3::run(args, json),
         Bench::S4(args) => s4::run(args, json),
         Bench::S5(args) => s5::run(args, json),

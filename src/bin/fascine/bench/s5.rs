@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use fascine::error::{Error, ErrorKind, Result};
 use fascine::schedule::simulate::{Arrivals, Report as Simulated, Scenario, Straggle, Stream, VirtualDevice, simulate};
-use fascine::schedule::{Admission, Nanos};
+use fascine::schedule::{Admission, ModelId, Nanos};
 use serde::Serialize;
 
 use self::victims::Victims;
@@ -205,7 +205,7 @@ impl Sweep {
             let from = if tenant % 2 == 1 { half / u64::from(tenants) * u64::from(tenant) } else { 0 };
             let until = if tenant % 2 == 1 { from + half } else { Nanos::MAX };
             let mut plan = (*self.tenant.plan).clone();
-            plan.model = tenant;
+            plan.model = ModelId(tenant.into());
             Stream {
                 plan: plan.into(),
                 arrivals: Arrivals::Poisson { rate },
@@ -236,7 +236,7 @@ impl Sweep {
         let duration = SLOW_FROM + SLOW_FOR + 2 * SECOND;
         let mut streams = self.streams(tenants, duration);
         let mut plan = (*self.tenant.plan).clone();
-        plan.model = tenants;
+        plan.model = ModelId(tenants.into());
         streams.push(Stream {
             plan: plan.into(),
             arrivals: Arrivals::Poisson { rate: self.rate / f64::from(tenants) },

@@ -110,7 +110,8 @@ fn planned(zoo: &Path, member: &Member, parallelism: u32) -> Result<ModelTable> 
         .in_file(&path),
         _ => error,
     })?;
-    infer::infer(&mut graph)?;
+    let objections = optimise::prepare(&mut graph);
+    infer::refusal(&graph, &objections)?;
     let _: optimise::Report = optimise::optimise(&mut graph);
     let size = |dim: &Dim| match dim {
         Dim::Known(size) => Ok(*size),

@@ -8,7 +8,7 @@ use fascine::error::Result;
 use fascine::kernel::Variant;
 use fascine::plan::Dispatch;
 use fascine::schedule::simulate::{Arrivals, Stream};
-use fascine::schedule::{ArmId, DispatchDesc, GatherDesc, Nanos, PlanDesc};
+use fascine::schedule::{ArmId, DispatchDesc, GatherDesc, ModelId, Nanos, PlanDesc};
 use serde::{Deserialize, Serialize};
 
 use super::{parse, wrong};
@@ -104,7 +104,7 @@ impl ModelTable {
             flops: dispatch.cost.flops,
             bytes: dispatch.cost.bytes,
             weights: dispatch.weight_bytes(),
-            deps: dispatch.deps.clone(),
+            deps: dispatch.deps.to_vec(),
             nanos: nanos.get(index).copied(),
             gather: dispatch.gather.as_ref().map(|gather| GatherRow {
                 kernel: kernel(&gather.variant),
@@ -136,7 +136,7 @@ impl ModelTable {
             let gather = gather.transpose()?;
             dispatches.push(DispatchDesc { arm, workgroups, flops, bytes, deps: row.deps.clone(), gather });
         }
-        let plan = PlanDesc { model, dispatches };
+        let plan = PlanDesc { model: ModelId(u64::from(model)), dispatches };
         let measured: Option<Vec<Nanos>> = self.dispatches.iter().map(|row| row.nanos).collect();
         Ok(Stream {
             measured: measured.map(Into::into),
@@ -172,7 +172,7 @@ mod tests {
         let mut arms = Arms::default();
         let [a, b] = [0, 1].map(|model| known.models[0].stream(model, &mut arms).unwrap());
         assert_eq!(a.plan.dispatches[1].arm, b.plan.dispatches[1].arm);
-        assert_eq!((a.plan.model, b.plan.model), (0, 1));
+        assert_eq!((a.plan.model, b.plan.model), (ModelId(0), ModelId(1)));
         assert_eq!((a.measured.unwrap().to_vec(), a.weights.unwrap().to_vec()), (vec![7, 8], vec![1, 0]));
         let again: Calibration = toml::from_str(&toml::to_string(&known).unwrap()).unwrap();
         assert_eq!(again.models[0].dispatches.len(), 2);

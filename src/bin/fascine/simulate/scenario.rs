@@ -6,7 +6,7 @@ use std::sync::Arc;
 use fascine::error::Result;
 use fascine::schedule::simulate::{Arrivals, Front, Loss, Scenario, Straggle, Stream, simulate};
 use fascine::schedule::{
-    Admission, ArmId, Class, DeviceModel, DispatchDesc, HoldBack, Nanos, Options, Order, PlanDesc, Policy,
+    Admission, ArmId, Class, DeviceModel, DispatchDesc, HoldBack, ModelId, Nanos, Options, Order, PlanDesc, Policy,
 };
 use serde::Deserialize;
 
@@ -366,7 +366,7 @@ impl StreamFile {
             bytes: (time * self.memory * device.bytes) as u64,
             deps: index.checked_sub(1).into_iter().collect(),
         });
-        Ok(Arc::new(PlanDesc { model, dispatches: dispatches.collect() }))
+        Ok(Arc::new(PlanDesc { model: ModelId(u64::from(model)), dispatches: dispatches.collect() }))
     }
 }
 

@@ -1,0 +1,95 @@
+//! Branches that are decided at load.
+
+use std::collections::HashSet;
+
+use super::matcher::{Attempt, input, rewrite};
+use super::{Outcome, Rewrite};
+use crate::graph::{Attr, Branch, Graph, Node, Subgraph, ValueId};
+
+/// An `If` of a constant condition is the nodes of its branch.
+#[derive(Debug)]
+pub struct ChooseBranches;
+
+impl Rewrite for ChooseBranches {
+    fn name(&self) -> &'static str {
+        "ChooseBranches"
+    }
+
+    fn apply(&self, graph: &mut Graph) -> Outcome {
+        let is_if = |node: &Node| node.domain.is_empty() && node.op == "If";
+        if !graph.nodes.iter().any(is_if) {
+            return Outcome::default();
+        }
+        let mut taken: HashSet<String> = graph.values.iter().map(|value| value.name.clone()).collect();
+        rewrite(graph, |graph, _, index| {
+            let node = &graph.nodes[index];
+            if !is_if(node) {
+                return Attempt::No;
+            }
+            let condition = input(node, 0).and_then(|id| graph.value(id).constant.as_ref());
+            let condition = condition.and_then(|tensor| match tensor.as_slice::<bool>() {
+                Ok(&[condition]) => Some(condition),
+                _ => None,
+            });
+            let Some(condition) = condition else { return Attempt::Near("its condition is not constant") };
+            let name = if condition { "then_branch" } else { "else_branch" };
+            let Some(Attr::Graph(branch)) = node.attrs.get(name) else { return Attempt::Near("it lacks the branch") };
+            let given = branch.graph.inputs.len() == branch.captures.len();
+            if !given || branch.graph.outputs.len() < node.outputs.len() {
+                return Attempt::Near("inputs or outputs of the branch are not those of an If");
+            }
+            let (branch, node) = (branch.clone(), node.clone());
+            graph.branches.push(Branch { node: node.name.clone(), taken: condition });
+            Attempt::Fire { removed: Vec::new(), nodes: unfold(graph, &mut taken, *branch, &node) }
+        })
+    }
+}
+
+/// The nodes of the branch, on values of `graph`.
+fn unfold(graph: &mut Graph, taken: &mut HashSet<String>, branch: Subgraph, node: &Node) -> Vec<Node> {
+    let Subgraph { graph: body, captures } = branch;
+    let mut map: Vec<Option<ValueId>> = vec![None; body.values.len()];
+    for (id, &capture) in body.inputs.iter().zip(&captures) {
+        map[id.0 as usize] = node.inputs.get(capture).copied().flatten();
+    }
+    let made: HashSet<ValueId> = body.nodes.iter().flat_map(|node| node.outputs.iter().flatten().copied()).collect();
+    // What the branch makes is the node's output itself; a value from elsewhere, or one given out twice, is copied.
+    let mut copies = Vec::new();
+    for (&from, to) in body.outputs.iter().zip(&node.outputs) {
+        let Some(to) = *to else { continue };
+        if made.contains(&from) && map[from.0 as usize].is_none() {
+            map[from.0 as usize] = Some(to);
+        } else {
+            copies.push((from, to));
+        }
+    }
+    let mut id_of = |graph: &mut Graph, id: ValueId| {
+        *map[id.0 as usize].get_or_insert_with(|| {
+            let mut value = body.value(id).clone();
+            while !taken.insert(value.name.clone()) {
+                value.name = format!("{}/{}", node.name, value.name);
+            }
+            let new = graph.add_value(value);
+            graph.refused.extend(body.refused.get(&id).map(|why| (new, why.clone())));
+            new
+        })
+    };
+    let mut nodes = Vec::with_capacity(body.nodes.len() + copies.len());
+    for mut inner in body.nodes.iter().cloned() {
+        for id in inner.inputs.iter_mut().chain(&mut inner.outputs).flatten() {
+            *id = id_of(graph, *id);
+        }
+        nodes.push(inner);
+    }
+    for (from, to) in copies {
+        nodes.push(Node {
+            name: format!("{}/{}", node.name, graph.value(to).name),
+            op: "Identity".to_owned(),
+            opset: 13,
+            inputs: vec![Some(id_of(graph, from))],
+            outputs: vec![Some(to)],
+            ..Node::default()
+        });
+    }
+    nodes
+}

@@ -1,0 +1,195 @@
+//! A plan for all sizes of a model's symbols that decide alike.
+
+use std::sync::Arc;
+
+use crate::kernel::Variant;
+use crate::lower::builder::PendingGather;
+use crate::lower::grid::linear_grid;
+use crate::lower::repr::GRANULE;
+use crate::lower::{Check, Cost, Gather, Known, WeightId, Work};
+use crate::size::{Program, Size, Values};
+use crate::tensor::{DType, Tensor, TensorData};
+
+use super::bind::Symbols;
+use super::{Checks, Dispatch, Operand, Place, Plan, PlanInput, PlanOutput, Source};
+
+/// A plan whose grids, parameters, addresses and bytes are expressions over the sizes of the model's symbols: traced once at
+/// some sizes, and good for all others at which every choice comes out the same.
+#[derive(Debug)]
+pub struct Template {
+    pub(super) program: Program,
+    /// Of the inputs: a template serves these alone.
+    pub(super) ranks: Vec<usize>,
+    pub(super) dispatches: Vec<Traced>,
+    pub(super) regions: Vec<Size>,
+    pub(super) inputs: Vec<TracedInput>,
+    pub(super) outputs: Vec<TracedOutput>,
+    pub(super) report: Option<(TracedOperand, Vec<Check>)>,
+    pub(super) bound: Vec<(TracedOperand, Vec<Size>)>,
+    pub(super) max_binding_bytes: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum TracedPlace {
+    Activation { region: u16, offset: Size },
+    Weight(WeightId),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TracedOperand {
+    pub(super) place: TracedPlace,
+    pub(super) bytes: Size,
+}
+
+#[derive(Debug)]
+pub(super) struct Traced {
+    pub(super) label: Arc<str>,
+    pub(super) variant: Variant,
+    pub(super) groups: Size,
+    pub(super) operands: Vec<TracedOperand>,
+    pub(super) params: Vec<Size>,
+    pub(super) deps: Arc<[u32]>,
+    pub(super) cost: Work,
+    pub(super) gather: Option<(PendingGather, u16)>,
+}
+
+#[derive(Debug)]
+pub(super) struct TracedInput {
+    pub(super) name: String,
+    pub(super) dtype: DType,
+    pub(super) shape: Vec<Size>,
+    pub(super) operand: Option<TracedOperand>,
+}
+
+#[derive(Debug)]
+pub(super) enum TracedSource {
+    Device(TracedOperand),
+    Known(Known),
+    Input(usize),
+}
+
+#[derive(Debug)]
+pub(super) struct TracedOutput {
+    pub(super) name: String,
+    pub(super) dtype: DType,
+    pub(super) shape: Vec<Size>,
+    pub(super) source: TracedSource,
+}
+
+impl Template {
+    /// The plan at these sizes; `None` if a choice comes out otherwise there, or a limit of the device is exceeded: then a
+    /// template of their own has to be traced, or that says what is wrong.
+    pub fn bind(&self, symbols: &Symbols) -> Option<Plan> {
+        if self.ranks != symbols.ranks {
+            return None;
+        }
+        let values = self.program.run(&symbols.sizes)?;
+        let binder = Binder { values: &values, limit: self.max_binding_bytes };
+        let regions: Vec<u64> = self.regions.iter().map(|&size| values.count(size)).collect();
+        if regions.iter().any(|&bytes| bytes > self.max_binding_bytes) {
+            return None;
+        }
+        let dispatches = self.dispatches.iter().map(|traced| binder.dispatch(traced)).collect::<Option<Vec<_>>>()?;
+        let inputs = self.inputs.iter().map(|input| {
+            let operand = match input.operand {
+                Some(operand) => Some(binder.operand(operand)?),
+                None => None,
+            };
+            Some(PlanInput {
+                name: input.name.clone(),
+                dtype: input.dtype,
+                shape: binder.shape(&input.shape)?,
+                operand,
+            })
+        });
+        let outputs = self.outputs.iter().map(|output| {
+            let source = match &output.source {
+                TracedSource::Device(operand) => Source::Device(binder.operand(*operand)?),
+                TracedSource::Known(known) => Source::Constant(binder.tensor(known)?),
+                TracedSource::Input(index) => Source::Input(*index),
+            };
+            let (name, dtype) = (output.name.clone(), output.dtype);
+            Some(PlanOutput { name, dtype, shape: binder.shape(&output.shape)?, source })
+        });
+        let bound = self.bound.iter().map(|(operand, elements)| {
+            let words = elements.iter().map(|&x| i32::try_from(values.of(x))).collect::<Result<Vec<i32>, _>>().ok()?;
+            let mut bytes: Vec<u8> = bytemuck::cast_slice(&words).to_vec();
+            bytes.resize(bytes.len().max(1).next_multiple_of(GRANULE as usize), 0);
+            Some((binder.operand(*operand)?, bytes.into()))
+        });
+        let checks = match &self.report {
+            Some((report, list)) => Some(Checks { report: binder.operand(*report)?, list: list.clone() }),
+            None => None,
+        };
+        Some(Plan {
+            inputs: inputs.collect::<Option<_>>()?,
+            outputs: outputs.collect::<Option<_>>()?,
+            constants: bound.collect::<Option<_>>()?,
+            dispatches,
+            regions,
+            checks,
+        })
+    }
+
+    /// Expressions and guards, for reports.
+    pub fn complexity(&self) -> (usize, usize) {
+        self.program.len()
+    }
+}
+
+struct Binder<'a> {
+    values: &'a Values,
+    limit: u64,
+}
+
+impl Binder<'_> {
+    fn operand(&self, TracedOperand { place, bytes }: TracedOperand) -> Option<Operand> {
+        let bytes = self.values.count(bytes);
+        let place = match place {
+            TracedPlace::Activation { region, offset } => {
+                Place::Activation { region, offset: self.values.count(offset) }
+            }
+            TracedPlace::Weight(id) => Place::Weight(id),
+        };
+        (bytes <= self.limit).then_some(Operand { place, bytes })
+    }
+
+    fn shape(&self, shape: &[Size]) -> Option<Vec<usize>> {
+        shape.iter().map(|&size| usize::try_from(self.values.of(size)).ok()).collect()
+    }
+
+    fn tensor(&self, known: &Known) -> Option<Tensor> {
+        let tensor = known.estimate();
+        let Some(elements) = known.elements() else { return Some(tensor.clone()) };
+        let elements = elements.iter().map(|&x| self.values.of(x));
+        let data = match tensor.dtype() {
+            DType::I64 => TensorData::I64(elements.collect()),
+            DType::I32 => TensorData::I32(elements.map(i32::try_from).collect::<Result<_, _>>().ok()?),
+            _ => return None,
+        };
+        Tensor::from_data(tensor.shape(), data).ok()
+    }
+
+    fn dispatch(&self, traced: &Traced) -> Option<Dispatch> {
+        let values = self.values;
+        let cost = Cost { flops: values.count(traced.cost.flops), bytes: values.count(traced.cost.bytes) };
+        let gather = traced.gather.as_ref().map(|(gather, region)| Gather {
+            variant: gather.variant.clone(),
+            least: gather.least,
+            width: gather.width,
+            word: gather.word,
+            region: *region,
+            shared: values.count(gather.shared).min(cost.bytes),
+        });
+        Some(Dispatch {
+            label: traced.label.clone(),
+            variant: traced.variant.clone(),
+            grid: linear_grid(values.count(traced.groups)).ok()?,
+            operands: traced.operands.iter().map(|&operand| self.operand(operand)).collect::<Option<_>>()?,
+            params: traced.params.iter().map(|&word| u32::try_from(values.of(word)).ok()).collect::<Option<_>>()?,
+            deps: traced.deps.clone(),
+            cost,
+            gather,
+        })
+    }
+}

@@ -1,0 +1,152 @@
+"""Writes the cases of functions, branches and operator bodies: model.onnx, input_K.npy, output_K.npy.
+
+Needs numpy, onnx 1.23 and onnxruntime 1.32. The outputs are the reference evaluator's, where it can run the model, and
+onnxruntime's, where it can; where both can they must agree. The other folders here are inputs that failed once; they have no generator.
+"""
+
+import pathlib
+import sys
+
+import numpy as np
+import onnx
+import onnx.reference
+import onnxruntime
+from onnx import TensorProto, helper
+
+HERE = pathlib.Path(__file__).parent
+rng = np.random.default_rng(9)
+
+
+def floats(*shape):
+    return rng.normal(size=shape).astype(np.float32)
+
+
+def info(name, shape, dtype=TensorProto.FLOAT):
+    return helper.make_tensor_value_info(name, dtype, shape)
+
+
+def case(name, nodes, inputs, outputs, opset=17, ir=10, functions=(), weights=(), domains=(), evaluator=True, runtime=True, rtol=1e-4):
+    graph = helper.make_graph(
+        nodes,
+        name,
+        [info(key, shape, helper.np_dtype_to_tensor_dtype(value.dtype)) for key, shape, value in inputs],
+        [info(key, None) if dtype is None else info(key, None, dtype) for key, dtype in outputs],
+        [onnx.numpy_helper.from_array(value, key) for key, value in weights],
+    )
+    imports = [helper.make_opsetid("", opset)] + [helper.make_opsetid(d, 1) for d in domains]
+    model = helper.make_model(graph, opset_imports=imports, functions=list(functions), ir_version=ir)
+    feeds = {key: value for key, _, value in inputs}
+    # What is never needed may be of an operator that does not exist; the reference would ask for it.
+    sound = onnx.ModelProto.FromString(model.SerializeToString().replace(b"Nonesuch", b"Softplus"))
+    want = onnx.reference.ReferenceEvaluator(sound).run(None, feeds) if evaluator else None
+    if runtime:
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        session = onnxruntime.InferenceSession(sound.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        got = session.run(None, feeds)
+        want = want or got
+        for mine, theirs in zip(want, got, strict=True):
+            np.testing.assert_allclose(mine, theirs, rtol=rtol, atol=1e-5)
+    folder = HERE / name
+    folder.mkdir(exist_ok=True)
+    (folder / "model.onnx").write_bytes(model.SerializeToString())
+    for k, (_, _, value) in enumerate(inputs):
+        np.save(folder / f"input_{k}.npy", value)
+    for k, value in enumerate(want):
+        np.save(folder / f"output_{k}.npy", np.asarray(value))
+    print(name, [np.asarray(value).shape for value in want], file=sys.stderr)
+
+
+def function(name, inputs, outputs, nodes, attributes=(), defaults=(), domains=(), overload=None, opset=17):
+    imports = [helper.make_opsetid("", opset)] + [helper.make_opsetid(d, 1) for d in domains]
+    made = helper.make_function("test", name, inputs, outputs, nodes, imports, list(attributes), list(defaults))
+    if overload:
+        made.overload = overload
+    return made
+
+
+def reference(node, name, attribute, kind):
+    proto = node.attribute.add()
+    proto.name, proto.ref_attr_name, proto.type = name, attribute, kind
+    return node
+
+
+node = helper.make_node
+FLOAT, INT, INTS = onnx.AttributeProto.FLOAT, onnx.AttributeProto.INT, onnx.AttributeProto.INTS
+
+
+def functions():
+    leaky = reference(node("LeakyRelu", ["a"], ["b"]), "alpha", "slope", FLOAT)
+    inner = function("Inner", ["a"], ["b", "unread"], [leaky, node("Nonesuch", ["a"], ["unread"])], defaults=[helper.make_attribute("slope", 0.5)])
+    steep = reference(node("Inner", ["p"], ["q", ""], domain="test"), "slope", "steepness", FLOAT)
+    scaled = reference(node("Constant", [], ["factor"]), "value_float", "factor", FLOAT)
+    outer = function(
+        "Outer",
+        ["p", "skip", "low"],
+        ["out", "same"],
+        [steep, node("Inner", ["q"], ["b", ""], domain="test"), scaled, node("Clip", ["b", "low"], ["c"]), node("Mul", ["c", "factor"], ["out"]), node("Identity", ["skip"], ["same"])],
+        attributes=["steepness", "factor"],
+        domains=["test"],
+    )
+    x, y = floats(3, 4), floats(3, 4)
+    calls = [
+        node("Outer", ["x", "y", "zero"], ["u", "v"], domain="test", name="first", steepness=0.1, factor=3.0),
+        node("Outer", ["u", "y", ""], ["w", ""], domain="test", name="second", steepness=0.9, factor=-1.0),
+    ]
+    ports = dict(inputs=[("x", [3, 4], x), ("y", [3, 4], y)], outputs=[("w", None), ("v", None), ("u", None)])
+    case("function-nested", calls, functions=[inner, outer], domains=["test"], weights=[("zero", np.array(-0.2, np.float32))], evaluator=False, **ports)
+    one = function("F", ["a"], ["b"], [node("Relu", ["a"], ["b"])], overload="relu")
+    two = function("F", ["a"], ["b"], [node("Neg", ["a"], ["b"])], overload="neg")
+    first, second = node("F", ["x"], ["y"], domain="test"), node("F", ["x"], ["z"], domain="test")
+    first.overload, second.overload = "relu", "neg"
+    case("function-overloads", [first, second], [("x", [3, 4], x)], [("y", None), ("z", None)], functions=[one, two], domains=["test"], evaluator=False)
+    # Names within a body are the body's own, and an output may be an input.
+    swap = function("Swap", ["x", "y"], ["y", "x"], [])
+    case("function-outputs-are-inputs", [node("Swap", ["x", "y"], ["a", "b"], domain="test"), node("Sub", ["a", "b"], ["c"])], [("x", [3, 4], x), ("y", [3, 4], y)], [("c", None)], functions=[swap], domains=["test"], runtime=False)
+    # A function that branches on its attribute.
+    then = helper.make_graph([node("Neg", ["a"], ["t"])], "then", [], [info("t", None)])
+    other = helper.make_graph([node("Exp", ["a"], ["e"])], "else", [], [info("e", None)])
+    choose = [reference(node("Constant", [], ["flag"]), "value_int", "negate", INT), node("Cast", ["flag"], ["yes"], to=TensorProto.BOOL), node("If", ["yes"], ["b"], then_branch=then, else_branch=other)]
+    branching = function("Branch", ["a"], ["b"], choose, attributes=["negate"])
+    calls = [node("Branch", ["x"], ["n"], domain="test", negate=1), node("Branch", ["x"], ["e"], domain="test", negate=0)]
+    case("function-with-branches", calls, [("x", [3, 4], x)], [("n", None), ("e", None)], functions=[branching], domains=["test"])
+
+
+def branches():
+    x = floats(2, 3)
+    weight = floats(3)
+    inner_then = helper.make_graph([node("Mul", ["shifted", "scale"], ["it"])], "it", [], [info("it", None)])
+    inner_else = helper.make_graph([node("Nonesuch", ["shifted"], ["ie"])], "ie", [], [info("ie", None)])
+    then = helper.make_graph(
+        [node("Add", ["x", "bias"], ["shifted"]), node("If", ["yes"], ["deep"], then_branch=inner_then, else_branch=inner_else), node("Relu", ["deep"], ["y1"])],
+        "then", [], [info("y1", None), info("shifted", None)], [onnx.numpy_helper.from_array(weight, "bias")],
+    )
+    other = helper.make_graph([node("Nonesuch", ["x"], ["n1"]), node("Nonesuch", ["x"], ["n2"])], "else", [], [info("n1", None), info("n2", None)])
+    nodes = [node("If", ["yes"], ["y", "z"], then_branch=then, else_branch=other)]
+    weights = [("yes", np.array(True)), ("scale", floats(3))]
+    case("if-constant", nodes, [("x", [2, 3], x)], [("y", None), ("z", None)], weights=weights)
+    shape = [node("Shape", ["x"], ["s"]), node("Gather", ["s", "zero"], ["d"]), node("Equal", ["d", "one"], ["squeezes"])]
+    squeeze = helper.make_graph([node("Squeeze", ["x", "axes"], ["t"])], "then", [], [info("t", None)])
+    keep = helper.make_graph([node("Identity", ["x"], ["e"])], "else", [], [info("e", None)])
+    nodes = shape + [node("If", ["squeezes"], ["c"], then_branch=squeeze, else_branch=keep), node("Neg", ["c"], ["y"])]
+    weights = [("zero", np.array(0, np.int64)), ("one", np.array(1, np.int64)), ("axes", np.array([0], np.int64))]
+    case("if-shape-of-input", nodes, [("x", [1, 3], floats(1, 3))], [("y", None)], weights=weights)
+
+
+def bodies():
+    x = floats(2, 6, 3, 4)
+    image = [("x", ["n", 6, 3, 4], x)]
+    case("cast-like", [node("CastLike", ["i", "x"], ["f"]), node("Add", ["f", "x"], ["y"])], [("i", [3], np.array([1, -2, 3], np.int32)), ("x", [3], floats(3))], [("y", None)], opset=19)
+    case("swish", [node("Swish", ["x"], ["a"]), node("Swish", ["x"], ["b"], alpha=1.7)], [("x", [3, 5], floats(3, 5))], [("a", None), ("b", None)], opset=24)
+    case("rms-normalization", [node("RMSNormalization", ["x", "s"], ["y"]), node("RMSNormalization", ["x", "t"], ["z"], axis=1, epsilon=1e-2)], [("x", ["n", 3, 8], floats(2, 3, 8))], [("y", None), ("z", None)], opset=23, weights=[("s", floats(8)), ("t", floats(3, 8))])
+    case("group-normalization-of-groups", [node("GroupNormalization", ["x", "s", "b"], ["y"], num_groups=3)], image, [("y", None)], opset=18, weights=[("s", floats(3)), ("b", floats(3))])
+    case("group-normalization", [node("GroupNormalization", ["x", "s", "b"], ["y"], num_groups=3, epsilon=1e-3)], image, [("y", None)], opset=21, weights=[("s", floats(6)), ("b", floats(6))])
+    case("instance-normalization", [node("InstanceNormalization", ["x", "s", "b"], ["y"], epsilon=1e-3)], image, [("y", None)], opset=22, weights=[("s", floats(6)), ("b", floats(6))])
+    case("mean-variance-normalization", [node("MeanVarianceNormalization", ["x"], ["y"])], image, [("y", None)], opset=13)
+    case("split-unread-parts", [node("Split", ["x"], ["a", "b", "c"], axis=1, num_outputs=3), node("Neg", ["b"], ["y"])], [("x", ["n", 6], floats(2, 6))], [("y", None)], opset=18)
+    case("empty-trailing-names", [node("Clip", ["x", "", ""], ["c"]), node("Dropout", ["c", "", ""], ["y", ""])], [("x", [4], floats(4))], [("y", None)], opset=22)
+
+
+functions()
+branches()
+bodies()

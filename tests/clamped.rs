@@ -1,0 +1,409 @@
+//! The project's kernels run without clamps, as plans give them ranges that they keep. Here random small models of every operator
+//! family run with and without: same bits, same errors. Their memory holds rubbish before, so that what reads beyond its tensor
+//! shows. Every kernel of the library must come up.
+//!
+//! `FASCINE_CASES` sets the models of each family.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[allow(dead_code, unreachable_pub, reason = "shared with other tests")]
+#[path = "link_common/random.rs"]
+mod random;
+
+use std::collections::BTreeSet;
+
+use fascine::graph::{Attr, Graph, ValueId, builder::GraphBuilder};
+use fascine::kernel::library;
+use fascine::link::Clamp;
+use fascine::lower::DeviceClass;
+use fascine::tensor::{DType, TensorData};
+use fascine::{Options, Runtime, Tensor, UserKernel};
+use random::Random;
+
+/// No operator lowers to these; tests and benches of dispatches use them.
+const NO_OPERATOR: &[&str] = &["copy"];
+/// Pipelines take most of the time: one for each kernel, its overrides and the clamps.
+const CASES: u64 = 2;
+
+fn cases() -> u64 {
+    std::env::var("FASCINE_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(CASES)
+}
+
+/// A model under construction, with the tensors for its inputs.
+struct Case<'a> {
+    random: &'a mut Random,
+    b: GraphBuilder,
+    inputs: Vec<(String, Tensor)>,
+}
+
+impl Case<'_> {
+    fn size(&mut self, most: u32) -> usize {
+        self.random.range(1, most) as usize
+    }
+
+    /// An attribute that is 0 or 1.
+    fn flag(&mut self) -> bool {
+        self.random.range(0, 1) == 1
+    }
+
+    /// Mostly plain numbers; sometimes what no kernel expects.
+    fn floats(&mut self, len: usize) -> Vec<f32> {
+        const ODD: [f32; 6] = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -0.0, f32::MAX, 1e-30];
+        let odd = self.random.range(0, 4) == 0;
+        (0..len)
+            .map(|_| match self.random.range(0, 30) {
+                at @ 0..6 if odd => ODD[at as usize],
+                _ => self.random.float(),
+            })
+            .collect()
+    }
+
+    fn feed(&mut self, tensor: Tensor) -> ValueId {
+        let name = format!("input{}", self.inputs.len());
+        let dims: Vec<String> = tensor.shape().iter().map(ToString::to_string).collect();
+        let id = self.b.input(&name, tensor.dtype(), dims.iter().map(String::as_str));
+        self.inputs.push((name, tensor));
+        id
+    }
+
+    /// An f32 input of that shape: as it is, or as a transposed or cut view of a larger one.
+    fn input(&mut self, shape: &[usize]) -> ValueId {
+        let rank = shape.len();
+        match self.random.range(0, 3) {
+            0 if rank >= 2 => {
+                let mut perm: Vec<usize> = (0..rank).collect();
+                self.random.shuffle(&mut perm);
+                let mut source = vec![0; rank];
+                perm.iter().enumerate().for_each(|(to, &from)| source[from] = shape[to]);
+                let x = self.tensor(&source);
+                self.b.node("Transpose", [x], [("perm", Attr::Ints(perm.iter().map(|&p| p as i64).collect()))])
+            }
+            1 => {
+                let larger: Vec<usize> = shape.iter().map(|&size| size + self.random.range(0, 3) as usize).collect();
+                let x = self.tensor(&larger);
+                // Negative axes, and starts counted from the end.
+                let starts = self.b.ints(shape.iter().map(|&size| -(size as i64)).collect::<Vec<_>>());
+                let ends = self.b.ints(vec![i64::MAX; rank]);
+                let axes = self.b.ints((0..rank).map(|axis| axis as i64 - rank as i64).collect::<Vec<_>>());
+                self.b.node("Slice", [x, starts, ends, axes], [])
+            }
+            _ => self.tensor(shape),
+        }
+    }
+
+    fn tensor(&mut self, shape: &[usize]) -> ValueId {
+        let data = self.floats(shape.iter().product());
+        self.feed(Tensor::new(shape, data).unwrap())
+    }
+
+    fn weight(&mut self, shape: &[usize]) -> ValueId {
+        let data = self.floats(shape.iter().product());
+        self.b.floats(shape, data)
+    }
+
+    fn integers(&mut self, shape: &[usize], least: i64, most: i64) -> ValueId {
+        let span = (most - least) as u32;
+        let data = (0..shape.iter().product()).map(|_| least + i64::from(self.random.range(0, span))).collect();
+        self.feed(Tensor::from_data(shape, TensorData::I64(data)).unwrap())
+    }
+
+    fn shape(&mut self, rank: usize, most: u32) -> Vec<usize> {
+        (0..rank).map(|_| self.size(most)).collect()
+    }
+
+    /// An axis of so many, perhaps counted from the end.
+    fn axis(&mut self, rank: usize) -> i64 {
+        self.random.range(0, 2 * rank as u32 - 1) as i64 - rank as i64
+    }
+
+    fn one<const N: usize>(&mut self, op: &str, x: ValueId, attrs: [(&str, Attr); N]) -> Vec<ValueId> {
+        vec![self.b.node(op, [x], attrs)]
+    }
+}
+
+fn ints(data: impl IntoIterator<Item = usize>) -> Attr {
+    Attr::Ints(data.into_iter().map(|value| value as i64).collect())
+}
+
+type Family = (&'static str, fn(&mut Case<'_>) -> Vec<ValueId>);
+
+/// Each makes one model and gives its outputs.
+const FAMILIES: &[Family] = &[
+    ("elementwise", |c| {
+        let shape = c.shape(3, 7);
+        let other: Vec<usize> = shape.iter().map(|&size| if c.flag() { size } else { 1 }).collect();
+        let ranks_less = c.size(3) - 1;
+        let (x, y) = (c.input(&shape), c.input(&other[ranks_less..]));
+        let sum = c.b.node("Add", [x, y], []);
+        let z = c.b.node(["Tanh", "Sigmoid", "Exp", "Neg"][c.random.range(0, 3) as usize], [sum], []);
+        vec![c.b.node("Mul", [z, x], [])]
+    }),
+    ("matmul", |c| {
+        let [m, k, n] = [c.size(40), c.size(70), c.size(50)];
+        let rank = c.size(3) - 1;
+        let batch = c.shape(rank, 3);
+        let x = c.input(&[batch.as_slice(), &[m, k]].concat());
+        let w = if c.flag() { c.weight(&[k, n]) } else { c.input(&[batch.as_slice(), &[k, n]].concat()) };
+        vec![c.b.node("MatMul", [x, w], [])]
+    }),
+    ("matmul in fours", |c| {
+        let [m, k, n] = [c.size(20), 4 * c.size(30), 4 * c.size(20)];
+        let (x, w) = (c.tensor(&[m, k]), c.weight(&[k, n]));
+        vec![c.b.node("MatMul", [x, w], [])]
+    }),
+    ("row times matrix", |c| {
+        let [k, n] = [c.size(200), c.size(90)];
+        let (x, w, bias) = (c.input(&[1, k]), c.weight(&[k, n]), c.weight(&[n]));
+        let y = c.b.node("MatMul", [x, w], []);
+        vec![c.b.node("Add", [y, bias], [])]
+    }),
+    ("conv", |c| {
+        let [n, channels, out, side] = [c.size(2), c.size(9), c.size(20), c.size(6)];
+        let [kernel, stride, dilation, pad] = [c.size(3), c.size(2), c.size(2), c.random.range(0, 2) as usize];
+        let size = (kernel - 1) * dilation + side;
+        let (x, w) = (c.input(&[n, channels, size, size + 1]), c.weight(&[out, channels, kernel, kernel]));
+        let attrs =
+            [("strides", ints([stride; 2])), ("dilations", ints([dilation; 2])), ("pads", ints([pad, 0, 1, pad]))];
+        vec![c.b.node("Conv", [x, w], attrs)]
+    }),
+    ("depthwise conv", |c| {
+        let [channels, side, kernel] = [c.size(20), c.size(8), c.size(3)];
+        let (x, w) = (c.input(&[1, channels, side + 2, side + 3]), c.weight(&[channels, 1, kernel, kernel]));
+        let bias = c.weight(&[channels]);
+        let attrs = [("group", Attr::Int(channels as i64)), ("pads", ints([1, 0, 0, 1]))];
+        vec![c.b.node("Conv", [x, w, bias], attrs)]
+    }),
+    ("pool", |c| {
+        let [channels, side, kernel] = [c.size(5), c.size(9), c.size(3)];
+        let x = c.input(&[1, channels, side + 2, side + 3]);
+        let attrs = [("kernel_shape", ints([kernel; 2])), ("strides", ints([c.size(3); 2]))];
+        let op = if c.flag() { "MaxPool" } else { "AveragePool" };
+        c.one(op, x, attrs)
+    }),
+    ("global pool", |c| {
+        let shape = [c.size(2), c.size(9), c.size(12), c.size(12)];
+        let x = c.input(&shape);
+        c.one("GlobalAveragePool", x, [])
+    }),
+    ("softmax", |c| {
+        let shape = c.shape(3, 20);
+        let (x, axis) = (c.input(&shape), c.axis(3));
+        let op = if c.flag() { "Softmax" } else { "LogSoftmax" };
+        c.one(op, x, [("axis", Attr::Int(axis))])
+    }),
+    ("layer norm", |c| {
+        let shape = c.shape(3, 20);
+        let x = c.input(&shape);
+        let (scale, bias) = (c.weight(&shape[2..]), c.weight(&shape[2..]));
+        vec![c.b.node("LayerNormalization", [x, scale, bias], [("axis", Attr::Int(-1))])]
+    }),
+    ("reduce", |c| {
+        let shape = c.shape(4, 8);
+        let (x, axis, keep) = (c.input(&shape), c.axis(4), c.flag());
+        let op = ["ReduceMean", "ReduceMax", "ReduceMin", "ReduceL2"][c.random.range(0, 3) as usize];
+        c.one(op, x, [("axes", Attr::Ints(vec![axis])), ("keepdims", Attr::Int(keep.into()))])
+    }),
+    ("integer reduce", |c| {
+        let shape = c.shape(3, 9);
+        let (x, axis) = (c.integers(&shape, -1_000, 1_000), c.axis(3));
+        let axes = c.b.ints([axis]);
+        vec![c.b.node("ReduceSum", [x, axes], [])]
+    }),
+    ("integers", |c| {
+        let shape = c.shape(3, 9);
+        let (x, y) = (c.integers(&shape, -70_000, 70_000), c.integers(&shape[1..], 1, 60_000));
+        // Products beyond 32 bits are errors.
+        vec![c.b.node(["Add", "Sub", "Mul", "Div"][c.random.range(0, 3) as usize], [x, y], [])]
+    }),
+    ("casts", |c| {
+        let shape = c.shape(2, 30);
+        let x = c.integers(&shape, -300, 300);
+        let to = [1, 2, 3, 6, 9][c.size(5) - 1];
+        let y = c.b.node("Cast", [x], [("to", Attr::Int(to))]);
+        // Some casts are views of the input: something must run.
+        let z = c.b.node("Cast", [y], [("to", Attr::Int(1))]);
+        vec![y, c.b.node("Add", [z, z], [])]
+    }),
+    ("float to integer", |c| {
+        let shape = c.shape(2, 30);
+        let x = c.input(&shape);
+        let to = [3, 6, 9][c.size(3) - 1];
+        c.one("Cast", x, [("to", Attr::Int(to))])
+    }),
+    ("gather", |c| {
+        let shape = c.shape(3, 9);
+        let axis = c.axis(3);
+        let size = shape[(axis.rem_euclid(3)) as usize] as i64;
+        let x = if c.flag() { c.weight(&shape) } else { c.input(&shape) };
+        // Half of them hold what lies outside, near and far.
+        let beyond = [0, 1, 5, 1 << 20, i64::from(i32::MAX) - size][c.random.range(0, 4) as usize];
+        let beyond = if c.flag() { beyond } else { 0 };
+        let len = c.size(12);
+        let data = (0..len).map(|_| match c.random.range(0, 5) {
+            0 => size - 1 + beyond,
+            1 => -size - beyond,
+            _ => i64::from(c.random.range(0, 2 * size as u32 - 1)) - size,
+        });
+        let data = data.collect();
+        let indices = c.feed(Tensor::from_data([len], TensorData::I64(data)).unwrap());
+        vec![c.b.node("Gather", [x, indices], [("axis", Attr::Int(axis))])]
+    }),
+    ("views", |c| {
+        let shape = c.shape(4, 6);
+        let x = c.input(&shape);
+        let y = c.b.node("Transpose", [x], [("perm", Attr::Ints(vec![2, 0, 3, 1]))]);
+        let flat = c.b.ints([-1]);
+        vec![c.b.node("Reshape", [y, flat], [])]
+    }),
+    ("concat", |c| {
+        let [rows, axis] = [c.size(5), c.axis(2) as usize & 1];
+        let parts: Vec<ValueId> = (0..3)
+            .map(|_| {
+                let other = c.size(7);
+                c.input(&if axis == 0 { [other, rows] } else { [rows, other] })
+            })
+            .collect();
+        vec![c.b.node("Concat", parts, [("axis", Attr::Int(axis as i64 - 2))])]
+    }),
+    ("pad and steps", |c| {
+        let shape = c.shape(2, 9);
+        let x = c.input(&shape);
+        let [starts, ends, steps] = [[-1, -1], [i64::MIN, i64::MIN], [-1, -2]].map(|data| c.b.ints(data));
+        let axes = c.b.ints([-2, -1]);
+        let y = c.b.node("Slice", [x, starts, ends, axes, steps], []);
+        let pads = c.b.ints((0..4).map(|_| i64::from(c.random.range(0, 3))).collect::<Vec<_>>());
+        vec![c.b.node("Pad", [y, pads], [("mode", Attr::Str("constant".into()))])]
+    }),
+    ("expand", |c| {
+        let shape = c.shape(2, 9);
+        let x = c.input(&[shape[0], 1]);
+        let to = c.b.ints([2, shape[0] as i64, shape[1] as i64]);
+        let y = c.b.node("Expand", [x, to], []);
+        let z = c.input(&shape);
+        vec![c.b.node("Max", [y, z], []), y]
+    }),
+    ("attention", |c| {
+        let [heads, rows, keys, depth, columns] = [c.size(3), c.size(20), c.size(70), c.size(40), c.size(40)];
+        let (q, k) = (c.input(&[heads, rows, depth]), c.input(&[heads, keys, depth]));
+        let (v, mask) = (c.input(&[heads, keys, columns]), c.input(&[rows, keys]));
+        vec![c.b.node("fascine.Attention", [q, k, v, mask], [("scale", Attr::Float(0.25))])]
+    }),
+    ("even attention", |c| {
+        let [heads, rows, keys] = [c.size(3), c.size(20), c.size(70)];
+        let (depth, columns) = (4 * c.size(10), 4 * c.size(10));
+        let (q, k) = (c.tensor(&[heads, rows, depth]), c.tensor(&[heads, keys, depth]));
+        let v = c.tensor(&[heads, keys, columns]);
+        vec![c.b.node("fascine.Attention", [q, k, v], [("scale", Attr::Float(0.25))])]
+    }),
+    ("lstm", |c| {
+        let [steps, batch, inputs, hidden] = [c.size(4), c.size(3), c.size(9), c.size(20)];
+        let x = c.input(&[steps, batch, inputs]);
+        let (w, r) = (c.weight(&[1, 4 * hidden, inputs]), c.weight(&[1, 4 * hidden, hidden]));
+        let bias = c.weight(&[1, 8 * hidden]);
+        let reverse = ["forward", "reverse"][c.random.range(0, 1) as usize];
+        let attrs = [("hidden_size", Attr::Int(hidden as i64)), ("direction", Attr::Str(reverse.into()))];
+        c.b.node_with("LSTM", [x, w, r, bias].map(Some), attrs, 3)
+    }),
+];
+
+fn make(name: &str, family: fn(&mut Case<'_>) -> Vec<ValueId>, seed: u64) -> (Graph, Vec<(String, Tensor)>) {
+    let mut random = Random::new(name.bytes().fold(seed, |h, byte| h.wrapping_mul(31).wrapping_add(byte.into())));
+    let mut case = Case { random: &mut random, b: GraphBuilder::new(17), inputs: Vec::new() };
+    let outputs = family(&mut case);
+    (case.b.finish(outputs), case.inputs)
+}
+
+const FILL: &str = "
+@group(0) @binding(0) var<storage, read_write> y: array<u32>;
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) { y[id.x] = 0x7fc0dead - id.x % 7u; }
+";
+
+/// A runtime, and what fills its free memory with NaNs.
+struct Bench {
+    runtime: Runtime,
+    fill: UserKernel,
+}
+
+/// Name, type, shape and bits of each output, or the error.
+type Outcome = Result<Vec<(String, DType, Vec<usize>, Vec<u8>)>, String>;
+
+/// The bits of a tensor. Which NaN it is, signs among it, WGSL leaves open: compilers take operands in either order.
+fn bits(tensor: &Tensor) -> Vec<u8> {
+    match tensor.data() {
+        TensorData::F32(values) => {
+            let one = |value: &f32| if value.is_nan() { f32::NAN } else { *value };
+            values.iter().flat_map(|value| one(value).to_bits().to_ne_bytes()).collect()
+        }
+        _ => tensor.bytes().to_vec(),
+    }
+}
+
+/// What differs between two outcomes, shortly.
+fn difference(clamped: &Outcome, plain: &Outcome) -> String {
+    let (Ok(clamped), Ok(plain)) = (clamped, plain) else {
+        let short = |outcome: &Outcome| outcome.as_ref().map_or_else(Clone::clone, |_| "results".to_owned());
+        return format!("{} clamped, {} unclamped", short(clamped), short(plain));
+    };
+    if clamped.len() != plain.len() {
+        return format!("{} outputs clamped, {} unclamped", clamped.len(), plain.len());
+    }
+    let other = clamped.iter().zip(plain).find(|(clamped, plain)| clamped != plain);
+    let Some(((name, dtype, shape, a), (.., b))) = other else { return "nothing".to_owned() };
+    let wrong: Vec<usize> = (0..a.len().min(b.len())).filter(|&at| a[at] != b[at]).collect();
+    format!("{name}, {dtype}{shape:?}: {} bytes differ of {}, the first at {:?}", wrong.len(), a.len(), wrong.first())
+}
+
+impl Bench {
+    fn new(class: DeviceClass, clamp: Clamp) -> Self {
+        let runtime = Runtime::new(Options { class: Some(class), clamp, ..Options::default() }).unwrap();
+        let fill = runtime.load_kernel(FILL).unwrap();
+        Bench { runtime, fill }
+    }
+
+    fn run(&self, graph: Graph, inputs: &[(String, Tensor)], kernels: &mut BTreeSet<String>) -> Outcome {
+        let words = 1 << 18;
+        let fill = self.fill.request().output("y", DType::U32, [words]).unwrap();
+        fill.workgroups([words as u32 / 64, 1, 1]).submit().unwrap().wait().unwrap();
+        let model = self.runtime.load_graph(graph).map_err(|error| error.to_string())?;
+        let shapes: Vec<Vec<usize>> = inputs.iter().map(|(_, tensor)| tensor.shape().to_vec()).collect();
+        let dispatches = model.dispatches(&shapes).map_err(|error| error.to_string())?;
+        kernels.extend(dispatches.iter().map(|dispatch| dispatch.variant.kernel().name.clone()));
+        let mut request = model.request();
+        for (name, tensor) in inputs {
+            request = request.input(name, tensor.clone()).map_err(|error| error.to_string())?;
+        }
+        let done = request.submit().and_then(|request| request.wait()).map_err(|error| error.to_string())?;
+        let output =
+            |(name, tensor): (&str, &Tensor)| (name.to_owned(), tensor.dtype(), tensor.shape().to_vec(), bits(tensor));
+        Ok(done.outputs().map(output).collect())
+    }
+}
+
+#[test]
+fn clamped_is_unclamped_for_every_kernel() {
+    let (mut kernels, mut wrong, mut given) = (BTreeSet::new(), Vec::new(), BTreeSet::new());
+    for class in [DeviceClass::Cpu, DeviceClass::Gpu] {
+        let [plain, clamped] = [Clamp::Users, Clamp::All].map(|clamp| Bench::new(class, clamp));
+        for &(name, family) in FAMILIES {
+            for seed in 0..cases() {
+                let (graph, inputs) = make(name, family, seed);
+                let expected = clamped.run(graph.clone(), &inputs, &mut kernels);
+                let got = plain.run(graph, &inputs, &mut kernels);
+                if expected.is_ok() {
+                    given.insert(name);
+                } else if name != "gather" && name != "integers" {
+                    wrong.push(format!("{name}, seed {seed}, {class:?}: {}", expected.clone().unwrap_err()));
+                }
+                if got != expected {
+                    wrong.push(format!("{name}, seed {seed}, {class:?}: {}", difference(&expected, &got)));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let results: BTreeSet<&str> = FAMILIES.iter().map(|&(name, _)| name).collect();
+    assert_eq!(given, results, "families that gave results");
+    let library: BTreeSet<String> = library::SOURCES.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let missing: Vec<&str> = library.difference(&kernels).map(String::as_str).collect();
+    assert_eq!(missing, NO_OPERATOR, "kernels that no model runs");
+}

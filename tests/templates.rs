@@ -1,0 +1,144 @@
+//! Templates: a plan that was traced at some shapes and bound to others is the plan that is traced at those.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use fascine::graph::Graph;
+use fascine::lower::{DeviceClass, ModelWeights, Target};
+use fascine::onnx::{self, LoadOptions};
+use fascine::optimise;
+use fascine::plan::bind::{Symbols, resolve_shapes};
+use fascine::plan::{Operand, Place, Plan, plan, template};
+
+fn model(name: &str) -> Graph {
+    let path = format!("{}/tests/zoo/{name}.onnx", env!("CARGO_MANIFEST_DIR"));
+    let options = LoadOptions { synthetic_weights: true, ..LoadOptions::default() };
+    let mut graph = onnx::load(path, &options).unwrap();
+    optimise::infer::infer(&mut graph).unwrap();
+    optimise::optimise(&mut graph);
+    graph
+}
+
+fn target(class: DeviceClass) -> Target {
+    Target { class, parallelism: 8, max_binding_bytes: 1 << 27, subgroup_size: 8 }
+}
+
+fn shapes(graph: &Graph, sizes: &[(&str, usize)]) -> Vec<Vec<usize>> {
+    let sizes: BTreeMap<String, usize> = sizes.iter().map(|&(name, size)| (name.to_owned(), size)).collect();
+    resolve_shapes(graph, &sizes).unwrap()
+}
+
+/// What two plans of the same shapes have in common whatever their layouts are.
+fn kernels(plan: &Plan) -> Vec<String> {
+    let operand = |operand: &Operand| match operand.place {
+        Place::Activation { .. } => format!("activation of {}", operand.bytes),
+        Place::Weight(id) => format!("weight {} of {}", id.0, operand.bytes),
+    };
+    (plan.dispatches.iter())
+        .map(|dispatch| {
+            let operands: Vec<String> = dispatch.operands.iter().map(operand).collect();
+            format!("{:?} {:?} {:?} {operands:?}", dispatch.variant, dispatch.grid, dispatch.params)
+        })
+        .collect()
+}
+
+/// Buffers that are alive together have no byte in common: whoever writes bytes waits for all others that touch them.
+fn check_hazards(plan: &Plan) {
+    let count = plan.dispatches.len();
+    let mut before = vec![vec![false; count]; count];
+    for (later, dispatch) in plan.dispatches.iter().enumerate() {
+        for &dep in dispatch.deps.iter() {
+            let implied = before[dep as usize].clone();
+            before[later].iter_mut().zip(implied).for_each(|(to, from)| *to |= from);
+            before[later][dep as usize] = true;
+        }
+    }
+    let regions = |d: usize| {
+        let dispatch = &plan.dispatches[d];
+        let bindings = dispatch.variant.kernel().bindings.clone();
+        dispatch.operands.clone().into_iter().zip(bindings).filter_map(|(operand, binding)| match operand.place {
+            Place::Activation { region, offset } => Some((region, offset, offset + operand.bytes, binding.access)),
+            Place::Weight(_) => None,
+        })
+    };
+    for (later, before) in before.iter().enumerate() {
+        for (earlier, &ordered) in before.iter().enumerate().take(later) {
+            let collide = regions(earlier).any(|(region, start, end, access)| {
+                regions(later).any(|(other, from, to, with)| {
+                    use fascine::kernel::Access::ReadWrite;
+                    region == other && start < to && from < end && (access == ReadWrite || with == ReadWrite)
+                })
+            });
+            // Parts of one buffer are told apart by more than their extent.
+            let parts = [earlier, later].iter().all(|&d| plan.dispatches[d].variant.kernel().name == "copy_strided");
+            assert!(!collide || parts || ordered, "{earlier} and {later} touch the same bytes in any order");
+        }
+    }
+}
+
+#[test]
+fn a_bound_template_is_the_plan_of_those_shapes() {
+    type Sizes = &'static [(&'static str, usize)];
+    let cases: [(&str, Sizes, &[Sizes]); 3] = [
+        (
+            "minilm",
+            &[("batch", 1), ("sequence", 16)],
+            &[&[("batch", 1), ("sequence", 20)], &[("batch", 1), ("sequence", 128)], &[("batch", 1), ("sequence", 64)]],
+        ),
+        (
+            "minilm",
+            &[("batch", 3), ("sequence", 7)],
+            &[&[("batch", 3), ("sequence", 9)], &[("batch", 5), ("sequence", 31)]],
+        ),
+        (
+            "resnet18",
+            &[("batch", 2), ("height", 64), ("width", 64)],
+            &[&[("batch", 3), ("height", 64), ("width", 64)], &[("batch", 2), ("height", 96), ("width", 128)]],
+        ),
+    ];
+    let mut served = 0;
+    for (name, traced, others) in cases {
+        let graph = model(name);
+        for class in [DeviceClass::Cpu, DeviceClass::Gpu] {
+            let weights = Arc::new(ModelWeights::new());
+            let made = template(&graph, &shapes(&graph, traced), &weights, &target(class)).unwrap();
+            for &sizes in others {
+                let shapes = shapes(&graph, sizes);
+                let Some(bound) = made.bind(&Symbols::of(&graph, &shapes).unwrap()) else { continue };
+                let own = plan(&graph, &shapes, &weights, &target(class)).unwrap();
+                assert_eq!(kernels(&bound), kernels(&own), "{name} traced at {traced:?}, bound to {sizes:?}");
+                let outputs = |plan: &Plan| plan.outputs.iter().map(|o| o.shape.clone()).collect::<Vec<_>>();
+                assert_eq!(outputs(&bound), outputs(&own));
+                check_hazards(&bound);
+                served += 1;
+            }
+        }
+    }
+    assert!(served >= 8, "templates served {served} of 14 other shapes");
+}
+
+#[test]
+fn lengths_need_few_templates_and_leave_no_weights() {
+    let graph = model("minilm");
+    let weights = Arc::new(ModelWeights::new());
+    let target = target(DeviceClass::Cpu);
+    let mut templates = Vec::new();
+    let mut after = 0;
+    for round in 0..2 {
+        for length in 1..=300 {
+            let shapes = shapes(&graph, &[("batch", 1), ("sequence", length)]);
+            let symbols = Symbols::of(&graph, &shapes).unwrap();
+            if templates.iter().any(|known: &fascine::plan::Template| known.bind(&symbols).is_some()) {
+                continue;
+            }
+            templates.push(template(&graph, &shapes, &weights, &target).unwrap());
+        }
+        if round == 0 {
+            after = weights.count();
+        }
+    }
+    assert!(templates.len() <= 12, "{} templates for 300 lengths", templates.len());
+    assert_eq!(weights.count(), after, "weights grow with the shapes");
+}
