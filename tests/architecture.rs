@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// From the bottom upwards. Modules of one line do not name each other.
 const ORDER: &[&[&str]] = &[
-    &["error", "exit"],
+    &["error", "exit", "size"],
     &["tensor"],
     &["graph", "npy"],
     &["kernel", "onnx"],

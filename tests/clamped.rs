@@ -273,6 +273,21 @@ const FAMILIES: &[Family] = &[
         let pads = c.b.ints((0..4).map(|_| i64::from(c.random.range(0, 3))).collect::<Vec<_>>());
         vec![c.b.node("Pad", [y, pads], [("mode", Attr::Str("constant".into()))])]
     }),
+    ("range", |c| {
+        // As long as an input whose size is a symbol, so that the device counts.
+        let len = 1 + c.size(200);
+        let data = c.floats(len);
+        let x = c.b.input("symbolic", DType::F32, ["n"]);
+        c.inputs.push(("symbolic".to_owned(), Tensor::new([len], data).unwrap()));
+        let shape = c.b.node("Shape", [x], []);
+        let [first, start, delta] = [0, -3, 2].map(|value| c.b.constant(Tensor::scalar(value as i64)));
+        let n = c.b.node("Gather", [shape, first], []);
+        let twice = c.b.node("Mul", [n, delta], []);
+        let limit = c.b.node("Add", [twice, start], []);
+        let range = c.b.node("Range", [start, limit, delta], []);
+        let floats = c.b.node("Cast", [range], [("to", Attr::Int(1))]);
+        vec![c.b.node("Add", [floats, x], []), range]
+    }),
     ("expand", |c| {
         let shape = c.shape(2, 9);
         let x = c.input(&[shape[0], 1]);

@@ -133,12 +133,26 @@ fn a_written_binding_cannot_lie_in_a_slab() {
 }
 
 #[test]
-fn workgroups_of_different_sizes_do_not_mix() {
-    let text = link_common::text("scale").replace("@workgroup_size(64)", "@workgroup_size(32)");
-    let small = Kernel::parse("small", &text, Trust::Project).unwrap();
-    let arms = [link_common::arm("scale"), Arm::with_default_slots(Variant::new(Arc::new(small), []))];
-    let error = link(&arms, Clamp::Users).unwrap_err();
-    assert!(error.kind() == ErrorKind::Limit && error.message().contains("64 and 32"), "{error}");
+fn workgroups_of_different_sizes_mix_where_nothing_binds_them() {
+    let sized = |name: &str, kernel: &str, size: &str| {
+        let text = link_common::text(kernel).replace("@workgroup_size(64)", &format!("@workgroup_size({size})"));
+        let kernel = Kernel::parse(name, &text, Trust::Project).unwrap();
+        Arm::with_default_slots(Variant::new(Arc::new(kernel), []))
+    };
+    let scale = || link_common::arm("scale");
+    let linked = link(&[scale(), sized("small", "scale", "32")], Clamp::Users).unwrap();
+    assert_eq!(linked.workgroup_size, 64);
+    let cases = [
+        (vec![scale(), sized("odd", "scale", "48")], "48 invocations among those of 64"),
+        (
+            vec![link_common::arm("reduce"), sized("large", "scale", "256")],
+            "kernel reduce: workgroups of 64 invocations among",
+        ),
+    ];
+    for (arms, part) in cases {
+        let error = link(&arms, Clamp::Users).unwrap_err();
+        assert!(error.kind() == ErrorKind::Limit && error.message().contains(part), "{error}");
+    }
 }
 
 #[test]
