@@ -106,7 +106,14 @@ fn a_bound_template_is_the_plan_of_those_shapes() {
             let made = template(&graph, &shapes(&graph, traced), &weights, &target(class)).unwrap();
             for &sizes in others {
                 let shapes = shapes(&graph, sizes);
-                let Some(bound) = made.bind(&Symbols::of(&graph, &shapes).unwrap()) else { continue };
+                let symbols = Symbols::of(&graph, &shapes).unwrap();
+                let Some(bound) = made.bind(&symbols) else {
+                    println!(
+                        "{name} {class:?} traced at {traced:?}, not for {sizes:?}: {:?}",
+                        made.objection(&symbols)
+                    );
+                    continue;
+                };
                 let own = plan(&graph, &shapes, &weights, &target(class)).unwrap();
                 assert_eq!(kernels(&bound), kernels(&own), "{name} traced at {traced:?}, bound to {sizes:?}");
                 let outputs = |plan: &Plan| plan.outputs.iter().map(|o| o.shape.clone()).collect::<Vec<_>>();
@@ -133,6 +140,7 @@ fn lengths_need_few_templates_and_leave_no_weights() {
             if templates.iter().any(|known: &fascine::plan::Template| known.bind(&symbols).is_some()) {
                 continue;
             }
+            println!("{length}: {:?}", templates.iter().map(|t| t.objection(&symbols)).collect::<Vec<_>>());
             templates.push(template(&graph, &shapes, &weights, &target).unwrap());
         }
         if round == 0 {

@@ -131,6 +131,12 @@ impl Template {
         })
     }
 
+    /// Why the template does not serve these sizes, if that is by a guard: the first that fails, with symbols `s0`, `s1` and so on
+    /// in the order of their names.
+    pub fn objection(&self, symbols: &Symbols) -> Option<String> {
+        self.program.objection(&symbols.sizes)
+    }
+
     /// Expressions and guards, for reports.
     pub fn complexity(&self) -> (usize, usize) {
         self.program.len()

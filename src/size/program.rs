@@ -1,7 +1,10 @@
 //! A trace as a list of instructions that other sizes of the symbols run through.
 
-use super::trace::{Expression, Guard, Operand, Trace, operand_of};
+use super::trace::{Expression, Guard, Operand, Relation, Trace, operand_of};
 use super::{Size, Term};
+
+/// Nested expressions that messages show.
+const DEPTH: u32 = 6;
 
 /// The expressions and guards of a trace, to be evaluated at other sizes of its symbols.
 #[derive(Debug)]
@@ -26,12 +29,37 @@ impl Program {
         (self.expressions.len(), self.guards.len())
     }
 
-    /// Evaluates everything at these sizes of the symbols. `None` if a guard fails, or an expression has no value there:
-    /// what was traced does not serve these sizes.
-    pub fn run(&self, symbols: &[i64]) -> Option<Values> {
+    /// Why these sizes of the symbols are not served: the first guard that comes out otherwise, in terms of the symbols.
+    pub fn objection(&self, symbols: &[i64]) -> Option<String> {
         if self.partial {
-            return None;
+            return Some("an expression had no value where it was traced".to_owned());
         }
+        let Some(values) = self.evaluate(symbols) else { return Some("an expression has no value there".to_owned()) };
+        let guard = self.guards.iter().find(|guard| !guard.kept(&values))?;
+        let relation = match (guard.relation, guard.holds) {
+            (Relation::Equal, true) => "=",
+            (Relation::Equal, false) => "!=",
+            (Relation::Less, true) => "<",
+            (Relation::Less, false) => ">=",
+        };
+        Some(format!("{} {relation} {}", self.describe(guard.a, DEPTH), self.describe(guard.b, DEPTH)))
+    }
+
+    fn describe(&self, operand: Operand, depth: u32) -> String {
+        let id = match operand {
+            Operand::Number(number) => return number.to_string(),
+            Operand::Expression(id) => id,
+        };
+        match self.expressions[id as usize] {
+            Expression::Symbol(number) => format!("s{number}"),
+            Expression::Binary(..) if depth == 0 => "..".to_owned(),
+            Expression::Binary(op, a, b) => {
+                format!("{op:?}({}, {})", self.describe(a, depth - 1), self.describe(b, depth - 1))
+            }
+        }
+    }
+
+    fn evaluate(&self, symbols: &[i64]) -> Option<Vec<i64>> {
         let mut values = Vec::with_capacity(self.expressions.len());
         for expression in &self.expressions {
             values.push(match *expression {
@@ -39,8 +67,23 @@ impl Program {
                 Expression::Binary(op, a, b) => op.apply(read(&values, a), read(&values, b))?,
             });
         }
-        let kept = |guard: &Guard| guard.relation.holds(read(&values, guard.a), read(&values, guard.b)) == guard.holds;
-        self.guards.iter().all(kept).then_some(Values(values))
+        Some(values)
+    }
+
+    /// Evaluates everything at these sizes of the symbols. `None` if a guard fails, or an expression has no value there:
+    /// what was traced does not serve these sizes.
+    pub fn run(&self, symbols: &[i64]) -> Option<Values> {
+        if self.partial {
+            return None;
+        }
+        let values = self.evaluate(symbols)?;
+        self.guards.iter().all(|guard| guard.kept(&values)).then_some(Values(values))
+    }
+}
+
+impl Guard {
+    fn kept(&self, values: &[i64]) -> bool {
+        self.relation.holds(read(values, self.a), read(values, self.b)) == self.holds
     }
 }
 

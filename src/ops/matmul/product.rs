@@ -326,7 +326,7 @@ impl Product {
 
 /// Requests whose rows fill a tile of `tile` rows, at most [`GATHERED`].
 fn gathered(tile: usize, rows: Size) -> usize {
-    if rows > tile { 0 } else { GATHERED.min(tile / rows.pin().max(1)) }
+    (2..=GATHERED).rev().find(|&width| rows * width <= tile).unwrap_or(0)
 }
 
 /// Weights as `matmul_lanes` reads them: [tile of 32 columns][depth][32], filled up with copies of the last four columns
