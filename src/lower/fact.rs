@@ -1,6 +1,6 @@
 //! What is known of values while a plan is made.
 
-use crate::size::{Size, sizes};
+use crate::size::{Size, is_empty, sizes};
 use crate::tensor::{DType, Tensor, TensorData};
 
 /// What is known of a value while a plan is made: its type, its shape and, for constants and shape arithmetic, the value
@@ -27,7 +27,7 @@ pub struct Known {
 impl Fact {
     /// Whether it has no elements.
     pub fn is_empty(&self) -> bool {
-        self.shape.iter().any(|size| size.is_zero())
+        is_empty(&self.shape)
     }
 
     /// Whether it is known to have one element, whatever the symbols are.

@@ -6,7 +6,7 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Node;
 use crate::kernel::{Variant, library};
-use crate::size::{Size, estimates, sizes};
+use crate::size::{Size, estimates, same_shape, sizes};
 use crate::tensor::Tensor;
 
 use super::builder::{Builder, Home, Part, Pending, PendingGather};
@@ -142,7 +142,11 @@ impl<'a> Lowering<'a> {
         let known = known.ok_or_else(|| Error::internal(format!("input {i} has neither a value nor a buffer")))?;
         let tensor = known.estimate();
         let buffer = match known.elements() {
-            Some(elements) => self.builder.bind(elements.to_vec()),
+            Some(elements) => {
+                // Refuses what does not fit, as for any constant.
+                to_heap(tensor)?;
+                self.builder.bind(elements.to_vec())
+            }
             None => self.packed(i, "", to_heap)?,
         };
         let view = View::row_major(buffer, tensor.dtype(), &sizes(tensor.shape()));
@@ -245,9 +249,7 @@ impl<'a> Lowering<'a> {
 
     fn copy_part(&mut self, source: &View, target: &View, part: Option<Part>) -> Result<()> {
         let len = source.len();
-        let same =
-            source.shape.len() == target.shape.len() && source.shape.iter().zip(&target.shape).all(|(a, b)| a == b);
-        if !same {
+        if !same_shape(&source.shape, &target.shape) {
             return Err(Error::internal(format!("copy from shape {:?} to {:?}", source.shape, target.shape)));
         }
         if len.is_zero() {

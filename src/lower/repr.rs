@@ -40,16 +40,11 @@ impl Storage {
         }
     }
 
-    /// Bytes of `len` elements.
+    /// Bytes of `len` elements, and so the byte at which element `len` begins.
     pub fn bytes(self, len: Size) -> Size {
         match self {
             Storage::Word => len * 4,
         }
-    }
-
-    /// The byte at which element `index` begins.
-    pub fn byte_of(self, index: Size) -> Size {
-        self.bytes(index)
     }
 }
 

@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::graph::Node;
 use crate::lower::repr::heap_bytes;
 use crate::lower::{BufferId, DeviceClass, Emit, Fact, Lowering, View, Work, bits, collapse, params, row_major, words};
-use crate::size::Size;
+use crate::size::{Size, same_shape};
 use crate::tensor::DType;
 
 use super::matmul::matmul_shape;
@@ -55,7 +55,7 @@ impl Operator for Attention {
         let k = if k_transposed(node)? { k.shape.clone() } else { swapped(&k.shape) };
         let scores = matmul_shape(&q.shape, &k)?;
         if let Some(mask) = inputs.get(3).copied().flatten()
-            && !same(&super::broadcast::broadcast_shapes([mask.shape.as_slice(), &scores])?, &scores)
+            && !same_shape(&super::broadcast::broadcast_shapes([mask.shape.as_slice(), &scores])?, &scores)
         {
             return Err(Error::shape(format!("the mask {:?} does not broadcast to {scores:?}", mask.shape)));
         }
@@ -227,9 +227,4 @@ impl Problem {
             })
             && [0, 1, 2, 4].iter().all(|&i| fours(&self.strides[i]))
     }
-}
-
-/// Whether two shapes are the same.
-fn same(a: &[Size], b: &[Size]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a == b)
 }

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::graph::Node;
 use crate::lower::grid::item_groups;
 use crate::lower::{BufferId, DeviceClass, Emit, Fact, Lowering, Work, params};
-use crate::size::Size;
+use crate::size::{Size, is_empty, same_shape};
 use crate::tensor::{DType, Tensor};
 
 use super::elementwise::Epilogue;
@@ -53,9 +53,7 @@ impl Operator for Conv {
             return Err(Error::shape(format!("the bias is not of shape [{}]", geometry.channels_out())));
         }
         let output = geometry.output_shape();
-        if shape(3)
-            .is_some_and(|residual| residual.len() != output.len() || residual.iter().zip(&output).any(|(a, b)| a != b))
-        {
+        if shape(3).is_some_and(|residual| !same_shape(residual, &output)) {
             return Err(Error::shape(format!("the residual is not of shape {output:?}")));
         }
         Ok(vec![output])
@@ -67,7 +65,7 @@ impl Operator for Conv {
             return Err(Error::invalid_model("input or weight is missing"));
         };
         let geometry = Geometry::new(cx.node(), &input, &weight)?;
-        if geometry.output_shape().iter().any(|size| size.is_zero()) {
+        if is_empty(&geometry.output_shape()) {
             cx.output(0);
             return Ok(());
         }
@@ -120,7 +118,7 @@ impl Geometry {
         if node.ints("kernel_shape")?.is_some_and(|k| k.iter().map(|&v| Size::from(v)).ne(kernel.iter().copied())) {
             return Err(wrong("attribute 'kernel_shape' contradicts the weight"));
         }
-        if kernel.iter().any(|size| size.is_zero()) {
+        if is_empty(kernel) {
             return Err(wrong("a kernel without taps"));
         }
         let groups = Size::from(node.int("group", 1)?);

@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::graph::Node;
 use crate::lower::repr::heap_bytes;
 use crate::lower::{Emit, Fact, Lowering, Work, bits, params};
-use crate::size::Size;
+use crate::size::{Size, same_shape};
 use crate::tensor::DType;
 
 use super::broadcast::axis_index;
@@ -122,7 +122,7 @@ impl Operator for LayerNorm {
             if inputs[k].is_some() {
                 let own = shape_of(inputs, k)?;
                 let joint = super::broadcast::broadcast_shapes([own, &shape[axis..]])?;
-                if joint.len() != shape.len() - axis || joint.iter().zip(&shape[axis..]).any(|(a, b)| a != b) {
+                if !same_shape(&joint, &shape[axis..]) {
                     return Err(Error::shape(format!(
                         "input {k} of shape {own:?} does not broadcast to the normalised {:?}",
                         &shape[axis..]

@@ -5,7 +5,7 @@ use crate::graph::{Attr, Node};
 use crate::lower::grid::item_groups;
 use crate::lower::repr::heap_bytes;
 use crate::lower::{BufferId, Emit, Fact, GatherBy, Lowering, View, Work, bits, params, row_major};
-use crate::size::Size;
+use crate::size::{Size, is_empty};
 use crate::tensor::{DType, Tensor};
 
 use super::{Entry, Operator};
@@ -139,7 +139,7 @@ impl Operator for Lstm {
         let facts: Vec<Option<Fact>> = (0..cx.inputs()).map(|k| cx.input(k).cloned()).collect();
         let facts: Vec<Option<&Fact>> = facts.iter().map(Option::as_ref).collect();
         let sizes = Sizes::new(cx.node(), &facts)?;
-        if sizes.steps.is_zero() || sizes.state().iter().any(|size| size.is_zero()) {
+        if sizes.steps.is_zero() || is_empty(&sizes.state()) {
             return no_steps(cx, &sizes);
         }
         let gates = input_gates(cx, &sizes)?;

@@ -6,7 +6,7 @@ use crate::lower::builder::Touch;
 /// Ancestors are kept as a matrix of bits up to this many dispatches (8 MiB). Guessed.
 pub(super) const MAX_ANCESTRY: usize = 8192;
 
-/// Which dispatches come before which, whatever runs beside them.
+/// Which of some things, each numbered, come before which: dispatches, whatever runs beside them, or buffers that lie below.
 pub(super) struct Ancestry {
     words: usize,
     bits: Vec<u64>,

@@ -8,6 +8,7 @@
 //! below the other; at any sizes a buffer then begins where the highest of those below it ends.
 
 use std::cmp::Reverse;
+use std::collections::HashSet;
 
 use crate::error::{Error, Result};
 use crate::lower::Target;
@@ -98,29 +99,28 @@ pub(super) fn lay_out(uses: &[Option<Use>], dispatches: usize, target: &Target) 
         let concurrent = place(uses, target, descends)?;
         let affordable = total(&ordered).saturating_add(total(&ordered) / 2).saturating_add(CHEAP);
         if total(&concurrent) <= affordable {
-            return resolve(uses, &concurrent, |a, b| !apart(a, b, descends), edges);
+            let conflict = |a: usize, b: usize| match (&uses[a], &uses[b]) {
+                (Some(a), Some(b)) => !apart(a, b, descends),
+                _ => false,
+            };
+            return resolve(uses, &concurrent, conflict, edges);
         }
     }
     // Buffers that share memory here alone order their users; others stay apart, whatever the sizes are.
+    let mut shared = HashSet::new();
     for placed in &ordered {
-        for a in placed {
-            for b in placed {
-                let (Some(first), Some(second)) = (&uses[a.index], &uses[b.index]) else { continue };
-                if overlap(a, b) && in_order(first, second) {
-                    for &later in &second.dispatches {
-                        edges[later as usize].extend(&first.dispatches);
-                    }
-                }
+        for (a, b) in placed.iter().flat_map(|a| placed.iter().map(move |b| (a, b))) {
+            let (Some(first), Some(second)) = (&uses[a.index], &uses[b.index]) else { continue };
+            if !overlap(a, b) || !in_order(first, second) {
+                continue;
+            }
+            shared.extend([(a.index, b.index), (b.index, a.index)]);
+            for &later in &second.dispatches {
+                edges[later as usize].extend(&first.dispatches);
             }
         }
     }
-    let shared: std::collections::HashSet<(usize, usize)> = ordered
-        .iter()
-        .flat_map(|placed| placed.iter().flat_map(move |a| placed.iter().map(move |b| (a, b))))
-        .filter(|(a, b)| a.index != b.index && overlap(a, b))
-        .map(|(a, b)| (a.index, b.index))
-        .collect();
-    resolve_pairs(uses, &ordered, |a, b| !shared.contains(&(a, b)), edges)
+    resolve(uses, &ordered, |a, b| !shared.contains(&(a, b)), edges)
 }
 
 fn overlap(a: &Placed, b: &Placed) -> bool {
@@ -172,21 +172,8 @@ fn place(
     Ok(regions.into_iter().map(|placed| placed.into_iter().map(|(placed, _)| placed).collect()).collect())
 }
 
-fn resolve(
-    uses: &[Option<Use>],
-    regions: &[Vec<Placed>],
-    conflict: impl Fn(&Use, &Use) -> bool,
-    edges: Vec<Vec<u32>>,
-) -> Result<Layout> {
-    let pairs = |a: usize, b: usize| match (&uses[a], &uses[b]) {
-        (Some(a), Some(b)) => conflict(a, b),
-        _ => false,
-    };
-    resolve_pairs(uses, regions, pairs, edges)
-}
-
 /// Addresses at any sizes, from what lies below what at the traced ones.
-fn resolve_pairs(
+fn resolve(
     uses: &[Option<Use>],
     regions: &[Vec<Placed>],
     conflict: impl Fn(usize, usize) -> bool,
@@ -198,49 +185,29 @@ fn resolve_pairs(
         let region = u16::try_from(region).map_err(|_| Error::memory("the plan needs more than 65536 regions"))?;
         let mut order: Vec<&Placed> = placed.iter().collect();
         order.sort_by_key(|p| (p.start, p.end, p.index));
-        // By position in that order: all that is known to lie below it.
-        let mut below: Vec<Below> = Vec::with_capacity(order.len());
+        // By position in that order.
+        let mut below = Ancestry::new(order.len());
         let mut tops: Vec<Size> = Vec::with_capacity(order.len());
         let mut end = Size::ZERO;
         for (at, p) in order.iter().enumerate() {
             let mut under: Vec<usize> =
                 (0..at).filter(|&other| order[other].end <= p.start && conflict(order[other].index, p.index)).collect();
             under.sort_by_key(|&other| (Reverse(order[other].end), other));
-            let mut known = Below::new(order.len());
             let mut start = Size::ZERO;
             for other in under {
-                if !known.has(other) {
+                if !below.has(at as u32, other as u32) {
                     start = start.max(tops[other]);
-                    known.join(&below[other], other);
+                    below.add(at as u32, other as u32);
                 }
             }
             let bytes = uses[p.index].as_ref().map_or(Size::ZERO, |slot| slot.bytes);
             places[p.index] = Some((region, start));
             end = end.max(start + bytes);
             tops.push((start + bytes).next_multiple_of(ALIGN));
-            below.push(known);
         }
         ends.push(end);
     }
     Ok(Layout { places, regions: ends, edges })
-}
-
-/// A set of positions.
-struct Below(Vec<u64>);
-
-impl Below {
-    fn new(count: usize) -> Self {
-        Below(vec![0; count.div_ceil(64)])
-    }
-
-    fn has(&self, at: usize) -> bool {
-        self.0[at / 64] >> (at % 64) & 1 == 1
-    }
-
-    fn join(&mut self, other: &Below, at: usize) {
-        self.0.iter_mut().zip(&other.0).for_each(|(to, from)| *to |= from);
-        self.0[at / 64] |= 1 << (at % 64);
-    }
 }
 
 #[cfg(test)]

@@ -211,7 +211,7 @@ fn lower(node: &Node, facts: &[Fact], builder: &mut Builder) -> Result<()> {
     for (_, fact) in &outputs {
         check_dtype(fact.dtype)?;
     }
-    if outputs.iter().all(|(_, fact)| fact.shape.iter().any(|size| size.is_zero())) {
+    if outputs.iter().all(|(_, fact)| fact.is_empty()) {
         for (id, fact) in outputs {
             let buffer = builder.activation(Size::ZERO);
             builder.views[id.0 as usize] = Some(View::row_major(buffer, fact.dtype, &fact.shape));
@@ -345,7 +345,7 @@ fn read_back(view: View, label: &str, builder: &mut Builder) -> Result<View> {
     let computed = matches!(builder.buffer(root).home, Home::Activation)
         && !builder.fed.contains(&root)
         && !builder.bound.iter().any(|bound| bound.buffer == root);
-    let first = Storage::of(view.dtype).byte_of(view.offset);
+    let first = Storage::of(view.dtype).bytes(view.offset);
     if computed && view.is_row_major() && first.is_multiple_of(GRANULE) {
         return Ok(view);
     }
@@ -369,7 +369,7 @@ fn find_uses(builder: &Builder) -> Vec<Option<Use>> {
 }
 
 fn window(whole: TracedOperand, view: &View) -> Result<TracedOperand> {
-    let skip = Storage::of(view.dtype).byte_of(view.offset);
+    let skip = Storage::of(view.dtype).bytes(view.offset);
     let place = match whole.place {
         TracedPlace::Activation { region, offset } => TracedPlace::Activation { region, offset: offset + skip },
         TracedPlace::Weight(_) => return Err(Error::internal("an output lies among the weights")),

@@ -127,6 +127,16 @@ pub fn checked_len(shape: &[Size]) -> Option<Size> {
     fits.then(|| shape.iter().copied().product())
 }
 
+/// Whether a shape has no elements.
+pub fn is_empty(shape: &[Size]) -> bool {
+    shape.iter().any(|size| size.is_zero())
+}
+
+/// Whether two shapes are the same.
+pub fn same_shape(a: &[Size], b: &[Size]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a == b)
+}
+
 /// The shape at the shapes that are traced, for messages.
 pub fn estimates(shape: &[Size]) -> Vec<usize> {
     shape.iter().map(|size| usize::try_from(size.value).unwrap_or(0)).collect()

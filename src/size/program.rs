@@ -1,7 +1,7 @@
 //! A trace as a list of instructions that other sizes of the symbols run through.
 
-use super::trace::{Expression, Guard, Operand, Relation, Trace, operand_of};
-use super::{Size, Term};
+use super::Size;
+use super::trace::{Expression, Guard, Operand, Relation, Trace, operand};
 
 /// Nested expressions that messages show.
 const DEPTH: u32 = 6;
@@ -97,10 +97,7 @@ fn read(values: &[i64], operand: Operand) -> i64 {
 impl Values {
     /// The number that a size of the trace has here.
     pub fn of(&self, size: Size) -> i64 {
-        match size.term {
-            Term::Number => size.value,
-            Term::Expression(_) => read(&self.0, operand_of(size)),
-        }
+        read(&self.0, operand(size))
     }
 
     /// As [`Values::of`], where it is not negative by construction; 0 otherwise.

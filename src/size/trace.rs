@@ -133,7 +133,8 @@ fn with<R>(body: impl FnOnce(&mut Trace) -> R) -> Option<R> {
     CURRENT.with(|current| current.borrow_mut().as_mut().map(body))
 }
 
-fn operand(size: Size) -> Operand {
+/// A size as expressions name it.
+pub(super) fn operand(size: Size) -> Operand {
     match size.term {
         Term::Number => Operand::Number(size.value),
         Term::Expression(id) => Operand::Expression(id),
@@ -292,9 +293,4 @@ pub(super) fn guard(a: Size, relation: Relation, b: Size) -> bool {
         }
     });
     holds
-}
-
-/// The expression of a size, for [`Program`](super::Program).
-pub(super) fn operand_of(size: Size) -> Operand {
-    operand(size)
 }

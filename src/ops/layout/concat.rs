@@ -104,7 +104,7 @@ impl Operator for Concat {
             }
             // A part in one piece is computed where it belongs, if nothing else has a claim on its place.
             let in_one_piece = output.shape[..at].iter().all(|&size| size == 1);
-            let byte = Storage::of(output.dtype).byte_of(offset);
+            let byte = Storage::of(output.dtype).bytes(offset);
             if !(in_one_piece && cx.place_within(&source, output.buffer, byte)) {
                 let target = View { offset, shape: source.shape.clone(), ..output.clone() };
                 cx.copy_to(&source, &target, whole, i)?;

@@ -6,7 +6,7 @@ use crate::tensor::{DType, Tensor};
 
 use super::Entry;
 use crate::lower::{Fact, Lowering};
-use crate::size::{Size, checked_len};
+use crate::size::{Size, checked_len, is_empty};
 
 mod cast;
 mod concat;
@@ -146,11 +146,6 @@ fn sized(shape: Vec<Size>) -> Result<Vec<Size>> {
         Some(_) => Ok(shape),
         None => Err(Error::shape(format!("shape {shape:?} overflows"))),
     }
-}
-
-/// Whether a shape has no elements.
-fn is_empty(shape: &[Size]) -> bool {
-    shape.iter().any(|size| size.is_zero())
 }
 
 /// The facts about a node's inputs.

@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::graph::Node;
 use crate::lower::repr::heap_bytes;
 use crate::lower::{BufferId, Fact, Lowering, View};
-use crate::size::{Size, sizes};
+use crate::size::{Size, same_shape, sizes};
 use crate::tensor::{DType, Tensor};
 
 use super::broadcast::broadcast_shapes;
@@ -130,8 +130,7 @@ fn check_bias(inputs: &[Option<&Fact>], output: &[Size]) -> Result<()> {
     if let Some(bias) = shape(2).filter(|bias| !fits(bias)) {
         return Err(Error::shape(format!("the bias {bias:?} does not broadcast to {output:?}")));
     }
-    match shape(3).filter(|residual| residual.len() != output.len() || residual.iter().zip(output).any(|(a, b)| a != b))
-    {
+    match shape(3).filter(|residual| !same_shape(residual, output)) {
         Some(residual) => Err(Error::shape(format!("the residual {residual:?} is not of shape {output:?}"))),
         None => Ok(()),
     }

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::lower::{BufferId, DeviceClass, Emit, GatherBy, Lowering, View, Work, bits, collapse, params, words};
-use crate::size::Size;
+use crate::size::{Size, is_empty};
 use crate::tensor::Tensor;
 
 use crate::kernel::Kernel;
@@ -64,7 +64,7 @@ pub(super) struct Epilogue {
 impl Product {
     pub(super) fn lower(self, cx: &mut Lowering<'_>) -> Result<()> {
         let shape = cx.output_fact(0).shape.clone();
-        if shape.iter().any(|size| size.is_zero()) {
+        if is_empty(&shape) {
             cx.output(0);
             return Ok(());
         }
