@@ -367,12 +367,15 @@ impl Warmer {
             self.warm(name, linked).map(|()| start.elapsed())
         };
         let first = timed()?;
+        tracing::debug!(?first, name, "warmed up");
         if first <= FROM_CACHE || self.not_kept >= NOT_KEPT {
             return Ok(());
         }
         for wait in ASK_AFTER {
             std::thread::sleep(wait);
-            if timed()? <= FROM_CACHE.max(first / 4) {
+            let again = timed()?;
+            tracing::debug!(?again, name, "asked the driver's cache");
+            if again <= FROM_CACHE.max(first / 4) {
                 self.not_kept = 0;
                 return Ok(());
             }

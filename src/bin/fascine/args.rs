@@ -79,6 +79,9 @@ pub(crate) struct ModelArgs {
 pub(crate) struct CheckArgs {
     /// The ONNX file
     pub(crate) model: PathBuf,
+    /// List the plan's kernel variants and how many dispatches run each
+    #[arg(long)]
+    pub(crate) kernels: bool,
     #[command(flatten)]
     pub(crate) load: ModelArgs,
     #[command(flatten)]

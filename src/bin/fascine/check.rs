@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use fascine::error::{Error, Result};
 use fascine::graph::{Dim, Graph};
+use fascine::kernel::Variant;
 use fascine::onnx::{self, LoadOptions};
 use fascine::optimise::{self, infer};
+use fascine::plan::Dispatch;
 use fascine::runtime::{Model, Options, PlanSummary, Runtime};
 use serde::Serialize;
 
@@ -33,6 +35,8 @@ struct Report {
     dispatches: Option<usize>,
     waves: Option<usize>,
     variants: Option<usize>,
+    /// The variants, those of most dispatches first.
+    kernels: Option<Vec<Kernel>>,
     weight_bytes: Option<u64>,
     peak_heap_bytes: Option<u64>,
     flops: Option<u64>,
@@ -91,9 +95,16 @@ struct Branch {
     branch: &'static str,
 }
 
+#[derive(Serialize)]
+struct Kernel {
+    kernel: String,
+    overrides: BTreeMap<String, f64>,
+    dispatches: usize,
+}
+
 /// How far the model got.
 enum Finding {
-    Planned(PlanSummary),
+    Planned(PlanSummary, Vec<Kernel>),
     Open(Vec<String>),
     Failed(Error),
 }
@@ -118,11 +129,12 @@ pub(crate) fn run(args: &CheckArgs, json: bool) -> Result<Answer> {
         Ok(model) => plan(&model, &dims).unwrap_or_else(Finding::Failed),
         Err(error) => Finding::Failed(error),
     };
-    let (summary, open_dims, error) = match finding {
-        Finding::Planned(summary) => (Some(summary), Vec::new(), None),
+    let (planned, open_dims, error) = match finding {
+        Finding::Planned(summary, kernels) => (Some((summary, kernels)), Vec::new(), None),
         Finding::Open(dims) => (None, dims, None),
         Finding::Failed(error) => (None, Vec::new(), Some(error.in_file(&args.model))),
     };
+    let (summary, kernels) = planned.unzip();
     let report = Report {
         adapter: runtime.adapter(),
         model: args.model.display().to_string(),
@@ -138,11 +150,12 @@ pub(crate) fn run(args: &CheckArgs, json: bool) -> Result<Answer> {
         dispatches: summary.map(|s| s.dispatches),
         waves: summary.map(|s| s.waves),
         variants: summary.map(|s| s.variants),
+        kernels,
         weight_bytes: summary.map(|s| s.weight_bytes),
         peak_heap_bytes: summary.map(|s| s.heap_bytes),
         flops: summary.map(|s| s.flops),
     };
-    let answer = if json { Answer::json(&report) } else { Answer::text(text(&report)) };
+    let answer = if json { Answer::json(&report) } else { Answer::text(text(&report, args.kernels)) };
     // Standard output has the nodes already.
     let error = match report.unsupported.len() {
         0 => error,
@@ -157,9 +170,26 @@ fn plan(model: &Model, dims: &inputs::Dims) -> Result<Finding> {
     let info = model.inputs();
     inputs::check_names(dims, &inputs::symbols(&info))?;
     match inputs::resolve(&info, dims) {
-        Ok(shapes) => model.plan(&shapes).map(Finding::Planned),
+        Ok(shapes) => Ok(Finding::Planned(model.plan(&shapes)?, kernels(&model.dispatches(&shapes)?))),
         Err(missing) => Ok(Finding::Open(missing)),
     }
+}
+
+/// The variants of a plan, those of most dispatches first.
+fn kernels(dispatches: &[Dispatch]) -> Vec<Kernel> {
+    let mut counts: BTreeMap<&Variant, usize> = BTreeMap::new();
+    for dispatch in dispatches {
+        *counts.entry(&dispatch.variant).or_default() += 1;
+    }
+    let mut kernels: Vec<Kernel> = (counts.into_iter())
+        .map(|(variant, dispatches)| Kernel {
+            kernel: variant.kernel().name.clone(),
+            overrides: variant.constants().map(|(name, value)| (name.to_owned(), value)).collect(),
+            dispatches,
+        })
+        .collect();
+    kernels.sort_by_key(|kernel| std::cmp::Reverse(kernel.dispatches));
+    kernels
 }
 
 fn ports(graph: &Graph, ids: &[fascine::graph::ValueId]) -> Vec<Port> {
@@ -195,7 +225,7 @@ fn operators(graph: &Graph, objections: Vec<infer::Objection>) -> (Vec<Operator>
     (operators, unsupported)
 }
 
-fn text(report: &Report) -> String {
+fn text(report: &Report, with_kernels: bool) -> String {
     use Align::{Left, Right};
     let mut text = format!("{} on {}\n\n", report.model, report.adapter);
     let port = |kind: &str, port: &Port| {
@@ -248,6 +278,17 @@ fn text(report: &Report) -> String {
             ("heap of a request, peak", table::bytes(report.peak_heap_bytes.unwrap_or(0))),
             ("work of a request", format!("{:.3} GFLOP", report.flops.unwrap_or(0) as f64 * 1e-9)),
         ]);
+        if let Some(kernels) = report.kernels.as_ref().filter(|_| with_kernels) {
+            let overrides = |kernel: &Kernel| {
+                let values = kernel.overrides.iter().map(|(name, value)| format!("{name}={value}"));
+                values.collect::<Vec<_>>().join(" ")
+            };
+            let rows: Vec<Vec<String>> = (kernels.iter())
+                .map(|kernel| vec![kernel.kernel.clone(), overrides(kernel), kernel.dispatches.to_string()])
+                .collect();
+            text.push('\n');
+            text += &table::render(&[("kernel", Left), ("overrides", Left), ("dispatches", Right)], &rows);
+        }
     } else if !report.open_dims.is_empty() {
         let hints: Vec<String> = report.open_dims.iter().map(|name| format!("--dim {name}=N")).collect();
         text += &format!("for dispatches, waves and memory give {}\n", hints.join(" "));
