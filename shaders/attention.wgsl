@@ -1,11 +1,6 @@
 // softmax(q k^T * scale + mask) v with a softmax that runs along the keys. A workgroup makes 4 rows of 64 columns: for 64
 // keys at a time, an invocation first scores one key, then adds to one column.
 
-// Whether there is a mask.
-override MASK: bool = false;
-// Whether rows of NaN are 0.
-override NAN_TO_ZERO: bool = false;
-
 struct Params {
     scale: f32,
     // Sizes: workgroups, query rows, keys, elements of a key, columns.
@@ -28,7 +23,9 @@ struct Params {
     mask_row: u32,
     mask_key: u32,
     output_row: u32,
-    pad: u32,
+    has_mask: u32,
+    // Whether rows of NaN are 0.
+    nan_to_zero: u32,
     // Batch dimensions from the innermost outwards.
     batch: vec4<u32>,
     q_batch: vec4<u32>,
@@ -98,7 +95,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
                 product = fma(vec4(q[at.x], q[at.y], q[at.z], q[at.w]), vec4(k[k_at + d * p.k_depth]), product);
             }
             score = product * p.scale;
-            if MASK {
+            if p.has_mask != 0u {
                 let at = mask_at + key * p.mask_key;
                 score += vec4(mask[at.x], mask[at.y], mask[at.z], mask[at.w]);
             }
@@ -128,7 +125,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 
     if column < p.columns {
         var result = acc / sum;
-        if NAN_TO_ZERO {
+        if p.nan_to_zero != 0u {
             let is_nan = (bitcast<vec4<u32>>(sum) & vec4(0x7fffffffu)) > vec4(0x7f800000u);
             result = select(result, vec4(0.0), is_nan | (sum == vec4(0.0)));
         }

@@ -1,11 +1,6 @@
 // Attention on CPU adapters whose subgroups have 8 lanes. A subgroup makes 8 rows of 32 columns: for 8 keys at a time, a
 // lane first scores one key, then adds to 4 columns; queries and weights reach the other lanes by broadcast.
 
-// Whether there is a mask.
-override MASK: bool = false;
-// Whether rows of NaN are 0.
-override NAN_TO_ZERO: bool = false;
-
 struct Params {
     scale: f32,
     // Sizes: subgroups' worth of work, query rows, keys; of a key and of a row of columns in vec4.
@@ -27,6 +22,9 @@ struct Params {
     mask_key: u32,
     // In vec4.
     output_row: u32,
+    has_mask: u32,
+    // Whether rows of NaN are 0.
+    nan_to_zero: u32,
     // Batch dimensions from the innermost outwards.
     batch: vec4<u32>,
     q_batch: vec4<u32>,
@@ -128,7 +126,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         }
         s0 *= p.scale;
         s1 *= p.scale;
-        if MASK {
+        if p.has_mask != 0u {
             let at = mask_near + key * p.mask_key;
             s0 += vec4(mask[at.x], mask[at.y], mask[at.z], mask[at.w]);
             let to = mask_far + key * p.mask_key;
@@ -163,7 +161,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         for (var i = 0u; i < 8u && row + i < p.rows; i++) {
             let total = totals[i >> 2u][i & 3u];
             var result = fours[i >> 2u][i & 3u] / total;
-            if NAN_TO_ZERO && (total == 0.0 || (bitcast<u32>(total) & 0x7fffffffu) > 0x7f800000u) {
+            if p.nan_to_zero != 0u && (total == 0.0 || (bitcast<u32>(total) & 0x7fffffffu) > 0x7f800000u) {
                 result = vec4(0.0);
             }
             output[at + (row + i) * p.output_row] = result;

@@ -1,14 +1,13 @@
 // Converts between the representations of element types.
 
-// What a word is: 0 f32, 1 i32, 2 u32.
-override SOURCE: u32 = 0;
-override RESULT: u32 = 1;
-// Bits of the result type: 1 (bool), 8, 16 or 32.
-override BITS: u32 = 32;
-
 struct Params {
     // Words to convert.
     len: u32,
+    // What a word is: 0 f32, 1 i32, 2 u32.
+    source: u32,
+    result: u32,
+    // Bits of the result type: 1 (bool), 8, 16 or 32.
+    bits: u32,
 }
 
 @group(0) @binding(0) var<storage, read> source: array<u32>;
@@ -16,7 +15,7 @@ struct Params {
 @group(0) @binding(2) var<uniform> params: Params;
 
 fn is_true(word: u32) -> bool {
-    if SOURCE == 0u {
+    if params.source == 0u {
         // Both zeros are false.
         return (word & 0x7fffffffu) != 0u;
     }
@@ -24,7 +23,7 @@ fn is_true(word: u32) -> bool {
 }
 
 fn to_float(word: u32) -> f32 {
-    if SOURCE == 1u {
+    if params.source == 1u {
         return f32(bitcast<i32>(word));
     }
     return f32(word);
@@ -32,21 +31,21 @@ fn to_float(word: u32) -> f32 {
 
 fn to_integer(word: u32) -> u32 {
     var integer = word;
-    if SOURCE == 0u {
+    if params.source == 0u {
         let value = bitcast<f32>(word);
-        if RESULT == 2u && BITS == 32u {
+        if params.result == 2u && params.bits == 32u {
             integer = u32(value);
         } else {
             integer = bitcast<u32>(i32(value));
         }
     }
-    if BITS == 32u {
+    if params.bits == 32u {
         return integer;
     }
-    if RESULT == 1u {
-        return bitcast<u32>(extractBits(bitcast<i32>(integer), 0u, BITS));
+    if params.result == 1u {
+        return bitcast<u32>(extractBits(bitcast<i32>(integer), 0u, params.bits));
     }
-    return extractBits(integer, 0u, BITS);
+    return extractBits(integer, 0u, params.bits);
 }
 
 @compute @workgroup_size(64)
@@ -56,10 +55,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         return;
     }
     let word = source[at];
-    if BITS == 1u {
+    if params.bits == 1u {
         result[at] = select(0u, 1u, is_true(word));
-    } else if RESULT == 0u {
-        result[at] = select(word, bitcast<u32>(to_float(word)), SOURCE != 0u);
+    } else if params.result == 0u {
+        result[at] = select(word, bitcast<u32>(to_float(word)), params.source != 0u);
     } else {
         result[at] = to_integer(word);
     }

@@ -14,6 +14,10 @@ struct Params {
     pixel_blocks: u32,
     // Whether neighbours share weights rather than pixels.
     blocks_first: u32,
+    // Whether a tap's pixels come in fours that are loaded whole (one tap), or a row's window is loaded once for its three taps
+    // (unit stride and dilation, at least four columns wide).
+    fast: u32,
+    has_residual: u32,
     in_h: u32,
     in_w: u32,
     out_h: u32,
@@ -30,10 +34,8 @@ struct Params {
     epilogue: array<vec4<u32>, EPILOGUE>,
 }
 
-override RESIDUAL: bool = false;
-// 0 any; 1 pointwise with pixels in fours, loaded whole; 2 three columns, unit stride and dilation, at least four columns
-// wide: a row's window is loaded once for its three taps; 3 one tap without padding, any stride.
-override MODE: u32 = 0u;
+// Whether there are several taps or padding; else each output reads one element of each channel, which is always there.
+override WINDOW: bool = true;
 
 @group(0) @binding(0) var<storage, read> input: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> weight: array<vec4<f32>>;
@@ -53,6 +55,15 @@ fn outer(acc: mat4x4<f32>, w: vec4<f32>, b: vec4<f32>) -> mat4x4<f32> {
 
 fn spread(v: vec4<f32>) -> mat4x4<f32> {
     return mat4x4<f32>(vec4(v.x), vec4(v.y), vec4(v.z), vec4(v.w));
+}
+
+fn four(at: vec4<u32>) -> vec4<f32> {
+    return vec4(
+        input[at.x >> 2u][at.x & 3u],
+        input[at.y >> 2u][at.y & 3u],
+        input[at.z >> 2u][at.z & 3u],
+        input[at.w >> 2u][at.w & 3u],
+    );
 }
 
 @compute @workgroup_size(64)
@@ -81,10 +92,12 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let in_size = p.in_h * p.in_w;
     let out_size = p.out_h * p.out_w;
 
+    let fast = p.fast != 0u;
+    let whole = fast && !WINDOW;
     var pixel: vec4<u32>;
     var y: vec4<i32>;
     var x: vec4<i32>;
-    if MODE == 2u {
+    if WINDOW && fast {
         let columns = (p.out_w + 3u) / 4u;
         let item = min(block * 8u + lane, columns * p.out_h - 1u);
         let row = item / columns;
@@ -93,9 +106,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         y = vec4(i32(row));
         x = i32(column) + vec4(0, 1, 2, 3);
     } else {
-        pixel = min((block * 8u + lane) * 4u + vec4(0u, 1u, 2u, 3u), vec4(out_size - 1u));
-        if MODE == 1u {
-            pixel = min((block * 8u + lane) * 4u, out_size - 4u) + vec4(0u, 1u, 2u, 3u);
+        let first = (block * 8u + lane) * 4u;
+        pixel = min(first + vec4(0u, 1u, 2u, 3u), vec4(out_size - 1u));
+        if whole {
+            pixel = min(first, out_size - 4u) + vec4(0u, 1u, 2u, 3u);
         }
         y = vec4<i32>(pixel / p.out_w);
         x = vec4<i32>(pixel % p.out_w);
@@ -118,65 +132,71 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     var c6 = spread(subgroupBroadcast(start, 6u));
     var c7 = spread(subgroupBroadcast(start, 7u));
 
-    let single = MODE == 1u || MODE == 3u;
-    let rows = select(p.kernel_h, 1u, single);
-    let columns = select(p.kernel_w, 1u, single);
-    let spot = vec4<u32>(y) * p.in_w + vec4<u32>(x);
-    var weight_at = (channel_group * p.channel_tiles + channel_tile) * p.channels_in * rows * columns * 8u + lane;
+    let taps = select(1u, p.kernel_h * p.kernel_w, WINDOW);
+    var weight_at = (channel_group * p.channel_tiles + channel_tile) * p.channels_in * taps * 8u + lane;
     var plane = first_in * in_size;
-    for (var c = 0u; c < p.channels_in; c++) {
-        for (var ky = 0u; ky < rows; ky++) {
-            let iy = y + i32(ky * p.dilation_y);
-            let row_ok = (iy >= vec4(0)) & (iy < vec4(i32(p.in_h)));
-            let row = plane + vec4<u32>(clamp(iy, vec4(0), vec4(i32(p.in_h) - 1))) * p.in_w;
-            // The window of MODE 2: columns x.x to x.x + 5.
-            var low = vec4(0.0);
-            var high = vec2(0.0);
-            if MODE == 2u {
-                let last = i32(p.in_w) - 1;
-                let more = x + 4;
-                let low_at = row + vec4<u32>(clamp(x, vec4(0), vec4(last)));
-                let high_at = row.xy + vec2<u32>(clamp(more.xy, vec2(0), vec2(last)));
-                low = vec4(input[low_at.x >> 2u][low_at.x & 3u], input[low_at.y >> 2u][low_at.y & 3u], input[low_at.z >> 2u][low_at.z & 3u], input[low_at.w >> 2u][low_at.w & 3u]);
-                high = vec2(input[high_at.x >> 2u][high_at.x & 3u], input[high_at.y >> 2u][high_at.y & 3u]);
-                low = select(vec4(0.0), low, row_ok & (x >= vec4(0)) & (x <= vec4(last)));
-                high = select(vec2(0.0), high, row_ok.xy & (more.xy >= vec2(0)) & (more.xy <= vec2(last)));
-            }
-            for (var kx = 0u; kx < columns; kx++) {
-                var b: vec4<f32>;
-                if MODE == 1u {
-                    b = input[(plane + pixel.x) >> 2u];
-                } else if MODE == 3u {
-                    let at = plane + spot;
-                    b = vec4(
-                        input[at.x >> 2u][at.x & 3u],
-                        input[at.y >> 2u][at.y & 3u],
-                        input[at.z >> 2u][at.z & 3u],
-                        input[at.w >> 2u][at.w & 3u],
-                    );
-                } else if MODE == 2u {
-                    b = low;
+    if WINDOW {
+        let last = i32(p.in_w) - 1;
+        for (var c = 0u; c < p.channels_in; c++) {
+            for (var ky = 0u; ky < p.kernel_h; ky++) {
+                let iy = y + i32(ky * p.dilation_y);
+                let row_ok = (iy >= vec4(0)) & (iy < vec4(i32(p.in_h)));
+                let row = plane + vec4<u32>(clamp(iy, vec4(0), vec4(i32(p.in_h) - 1))) * p.in_w;
+                // Columns x.x to x.x + 5.
+                var low = vec4(0.0);
+                var high = vec2(0.0);
+                if fast {
+                    let more = x.xy + 4;
+                    let high_at = row.xy + vec2<u32>(clamp(more, vec2(0), vec2(last)));
+                    low = four(row + vec4<u32>(clamp(x, vec4(0), vec4(last))));
+                    high = vec2(input[high_at.x >> 2u][high_at.x & 3u], input[high_at.y >> 2u][high_at.y & 3u]);
+                    low = select(vec4(0.0), low, row_ok & (x >= vec4(0)) & (x <= vec4(last)));
+                    high = select(vec2(0.0), high, row_ok.xy & (more >= vec2(0)) & (more <= vec2(last)));
+                }
+                for (var kx = 0u; kx < p.kernel_w; kx++) {
+                    var b = low;
                     low = vec4(low.yzw, high.x);
                     high = vec2(high.y, 0.0);
-                } else {
-                    let ix = x + i32(kx * p.dilation_x);
-                    let ok = row_ok & (ix >= vec4(0)) & (ix < vec4(i32(p.in_w)));
-                    let at = row + vec4<u32>(clamp(ix, vec4(0), vec4(i32(p.in_w) - 1)));
-                    b = select(vec4(0.0), vec4(input[at.x >> 2u][at.x & 3u], input[at.y >> 2u][at.y & 3u], input[at.z >> 2u][at.z & 3u], input[at.w >> 2u][at.w & 3u]), ok);
+                    if !fast {
+                        let ix = x + i32(kx * p.dilation_x);
+                        let ok = row_ok & (ix >= vec4(0)) & (ix <= vec4(last));
+                        b = select(vec4(0.0), four(row + vec4<u32>(clamp(ix, vec4(0), vec4(last)))), ok);
+                    }
+                    let w = weight[weight_at];
+                    weight_at += 8u;
+                    c0 = outer(c0, subgroupBroadcast(w, 0u), b);
+                    c1 = outer(c1, subgroupBroadcast(w, 1u), b);
+                    c2 = outer(c2, subgroupBroadcast(w, 2u), b);
+                    c3 = outer(c3, subgroupBroadcast(w, 3u), b);
+                    c4 = outer(c4, subgroupBroadcast(w, 4u), b);
+                    c5 = outer(c5, subgroupBroadcast(w, 5u), b);
+                    c6 = outer(c6, subgroupBroadcast(w, 6u), b);
+                    c7 = outer(c7, subgroupBroadcast(w, 7u), b);
                 }
-                let w = weight[weight_at];
-                weight_at += 8u;
-                c0 = outer(c0, subgroupBroadcast(w, 0u), b);
-                c1 = outer(c1, subgroupBroadcast(w, 1u), b);
-                c2 = outer(c2, subgroupBroadcast(w, 2u), b);
-                c3 = outer(c3, subgroupBroadcast(w, 3u), b);
-                c4 = outer(c4, subgroupBroadcast(w, 4u), b);
-                c5 = outer(c5, subgroupBroadcast(w, 5u), b);
-                c6 = outer(c6, subgroupBroadcast(w, 6u), b);
-                c7 = outer(c7, subgroupBroadcast(w, 7u), b);
             }
+            plane += in_size;
         }
-        plane += in_size;
+    } else {
+        let spot = vec4<u32>(y) * p.in_w + vec4<u32>(x);
+        for (var c = 0u; c < p.channels_in; c++) {
+            var b: vec4<f32>;
+            if whole {
+                b = input[(plane + pixel.x) >> 2u];
+            } else {
+                b = four(plane + spot);
+            }
+            let w = weight[weight_at];
+            weight_at += 8u;
+            c0 = outer(c0, subgroupBroadcast(w, 0u), b);
+            c1 = outer(c1, subgroupBroadcast(w, 1u), b);
+            c2 = outer(c2, subgroupBroadcast(w, 2u), b);
+            c3 = outer(c3, subgroupBroadcast(w, 3u), b);
+            c4 = outer(c4, subgroupBroadcast(w, 4u), b);
+            c5 = outer(c5, subgroupBroadcast(w, 5u), b);
+            c6 = outer(c6, subgroupBroadcast(w, 6u), b);
+            c7 = outer(c7, subgroupBroadcast(w, 7u), b);
+            plane += in_size;
+        }
     }
 
     // A loop: stores written out for each channel would take the driver longer to compile than all the rest.
@@ -184,13 +204,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     for (var i = 0u; i < 32u && channel + i < p.channels_out; i++) {
         let at = (first_out + channel + i) * out_size + pixel;
         var v = tiles[i >> 2u][i & 3u];
-        if MODE == 1u {
-            if RESIDUAL {
+        if p.has_residual != 0u {
+            if whole {
                 v += residual[at.x >> 2u];
-            }
-            output[at.x >> 2u] = epilogue(v);
-        } else {
-            if RESIDUAL {
+            } else {
                 v += vec4(
                     residual[at.x >> 2u][at.x & 3u],
                     residual[at.y >> 2u][at.y & 3u],
@@ -198,7 +215,11 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
                     residual[at.w >> 2u][at.w & 3u],
                 );
             }
-            v = epilogue(v);
+        }
+        v = epilogue(v);
+        if whole {
+            output[at.x >> 2u] = v;
+        } else {
             output[at.x >> 2u][at.x & 3u] = v.x;
             output[at.y >> 2u][at.y & 3u] = v.y;
             output[at.z >> 2u][at.z & 3u] = v.z;

@@ -7,6 +7,7 @@ struct Params {
     // Of one group.
     channels_in: u32,
     channels_out: u32,
+    has_residual: u32,
     in_h: u32,
     in_w: u32,
     out_h: u32,
@@ -22,8 +23,6 @@ struct Params {
     // What its function takes: a zero that no compiler knows, and constants.
     epilogue: array<vec4<u32>, EPILOGUE>,
 }
-
-override RESIDUAL: bool = false;
 
 @group(0) @binding(0) var<storage, read> input: array<f32>;
 @group(0) @binding(1) var<storage, read> weight: array<f32>;
@@ -51,7 +50,7 @@ fn put(p: Params, channel: u32, first: u32, pixel: u32, pixels: u32, value: vec4
     }
     let at = first + min(pixel + vec4(0u, 1u, 2u, 3u), vec4(pixels - 1u));
     var v = value + bias[channel];
-    if RESIDUAL {
+    if p.has_residual != 0u {
         v += vec4(residual[at.x], residual[at.y], residual[at.z], residual[at.w]);
     }
     v = epilogue(v);

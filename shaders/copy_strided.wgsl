@@ -1,20 +1,15 @@
 // Copies a strided window of words onto another. Dimensions are numbered from the innermost.
 
-// Dimensions that matter, 1 to 8.
-override RANK: u32 = 8;
-
 struct Params {
     // Words to copy.
     len: u32,
     source_offset: u32,
     target_offset: u32,
-    pad: u32,
-    size_low: vec4<u32>,
-    size_high: vec4<u32>,
-    source_low: vec4<u32>,
-    source_high: vec4<u32>,
-    target_low: vec4<u32>,
-    target_high: vec4<u32>,
+    // Dimensions that matter, 1 to 8.
+    rank: u32,
+    sizes: array<vec4<u32>, 2>,
+    source_strides: array<vec4<u32>, 2>,
+    target_strides: array<vec4<u32>, 2>,
 }
 
 @group(0) @binding(0) var<storage, read> source: array<u32>;
@@ -30,20 +25,12 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     var rest = index;
     var from_ = params.source_offset;
     var to = params.target_offset;
-    let low = min(RANK, 4u);
-    for (var k = 0u; k < low; k++) {
-        let at = rest % params.size_low[k];
-        rest /= params.size_low[k];
-        from_ += at * params.source_low[k];
-        to += at * params.target_low[k];
-    }
-    if RANK > 4u {
-        for (var k = 0u; k < RANK - 4u; k++) {
-            let at = rest % params.size_high[k];
-            rest /= params.size_high[k];
-            from_ += at * params.source_high[k];
-            to += at * params.target_high[k];
-        }
+    for (var k = 0u; k < params.rank; k++) {
+        let size = params.sizes[k >> 2u][k & 3u];
+        let at = rest % size;
+        rest /= size;
+        from_ += at * params.source_strides[k >> 2u][k & 3u];
+        to += at * params.target_strides[k >> 2u][k & 3u];
     }
     result[to] = source[from_];
 }

@@ -1,11 +1,6 @@
 // One step of an LSTM in every direction: an invocation makes one element of state and result. Gates are in ONNX's order:
 // input, output, forget, cell.
 
-// Whether this is the first step, whose state comes from `hidden` and `cell` (if given) and not from the step before.
-override FIRST: bool = false;
-override HIDDEN: bool = false;
-override CELL: bool = false;
-override CLIP: bool = false;
 // Whether the step is made for up to four requests.
 override GATHER: bool = false;
 
@@ -18,13 +13,17 @@ struct Params {
     // This step, counted in each direction's own order, and their number.
     step: u32,
     steps: u32,
+    // 0 is none.
     clip: f32,
     // Whether direction 0 runs backwards (direction 1 always does).
     reverse: u32,
     y_time: u32,
     y_direction: u32,
     y_batch: u32,
-    pad: u32,
+    // Whether this is the first step, whose state comes from `hidden` and `cell` (if given) and not from the step before.
+    first: u32,
+    has_hidden: u32,
+    has_cell: u32,
     // Offset, and from one to the next, of the initial state's directions and batch entries.
     state_offset: vec4<u32>,
     state_direction: vec4<u32>,
@@ -45,17 +44,10 @@ struct Params {
 @group(0) @binding(6) var<uniform> params: Params;
 
 fn clipped(x: f32) -> f32 {
-    return select(x, clamp(x, -params.clip, params.clip), CLIP);
+    return select(x, clamp(x, -params.clip, params.clip), params.clip > 0.0);
 }
 
 // Four requests' values.
-fn states(at: u32, away: vec4<u32>) -> vec4<f32> {
-    if FIRST {
-        return vec4(hidden[at], hidden[at + away.y], hidden[at + away.z], hidden[at + away.w]);
-    }
-    return vec4(y[at], y[at + away.y], y[at + away.z], y[at + away.w]);
-}
-
 fn gates_of(at: u32, away: vec4<u32>) -> vec4<f32> {
     return vec4(gates[at], gates[at + away.y], gates[at + away.z], gates[at + away.w]);
 }
@@ -63,9 +55,9 @@ fn gates_of(at: u32, away: vec4<u32>) -> vec4<f32> {
 // Writes one request's state and output.
 fn advance(state_at: u32, cell_at: u32, y_at: u32, i: f32, o: f32, f: f32, c: f32) {
     var old = 0.0;
-    if !FIRST {
+    if params.first == 0u {
         old = state[state_at];
-    } else if CELL {
+    } else if params.has_cell != 0u {
         old = cell[cell_at];
     }
     let next = fma(scalar_sigmoid(clipped(f)), old, scalar_sigmoid(clipped(i)) * scalar_tanh(clipped(c)));
@@ -90,7 +82,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let y_at = y_base + t * params.y_time + h;
     let cell_at = params.state_offset.y + d * params.state_direction.y + b * params.state_batch.y + h;
     var at = y_base + select(t - 1u, t + 1u, backwards) * params.y_time;
-    if FIRST {
+    if params.first != 0u {
         at = params.state_offset.x + d * params.state_direction.x + b * params.state_batch.x;
     }
     var w = d * size * 4u * size + h;
@@ -100,9 +92,18 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         var o = gates_of(g + size, away);
         var f = gates_of(g + 2u * size, away);
         var c = gates_of(g + 3u * size, away);
-        if !FIRST || HIDDEN {
+        if params.first == 0u {
             for (var k = 0u; k < size; k++) {
-                let s = states(at + k, away);
+                let s = vec4(y[at + k], y[at + k + away.y], y[at + k + away.z], y[at + k + away.w]);
+                i = fma(s, vec4(weights[w]), i);
+                o = fma(s, vec4(weights[w + size]), o);
+                f = fma(s, vec4(weights[w + 2u * size]), f);
+                c = fma(s, vec4(weights[w + 3u * size]), c);
+                w += 4u * size;
+            }
+        } else if params.has_hidden != 0u {
+            for (var k = 0u; k < size; k++) {
+                let s = vec4(hidden[at + k], hidden[at + k + away.y], hidden[at + k + away.z], hidden[at + k + away.w]);
                 i = fma(s, vec4(weights[w]), i);
                 o = fma(s, vec4(weights[w + size]), o);
                 f = fma(s, vec4(weights[w + 2u * size]), f);
@@ -119,14 +120,18 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         var o = gates[g + size];
         var f = gates[g + 2u * size];
         var c = gates[g + 3u * size];
-        if !FIRST || HIDDEN {
+        if params.first == 0u {
             for (var k = 0u; k < size; k++) {
-                var s = 0.0;
-                if FIRST {
-                    s = hidden[at + k];
-                } else {
-                    s = y[at + k];
-                }
+                let s = y[at + k];
+                i = fma(s, weights[w], i);
+                o = fma(s, weights[w + size], o);
+                f = fma(s, weights[w + 2u * size], f);
+                c = fma(s, weights[w + 3u * size], c);
+                w += 4u * size;
+            }
+        } else if params.has_hidden != 0u {
+            for (var k = 0u; k < size; k++) {
+                let s = hidden[at + k];
                 i = fma(s, weights[w], i);
                 o = fma(s, weights[w + size], o);
                 f = fma(s, weights[w + 2u * size], f);

@@ -23,6 +23,7 @@ struct Params {
     // Of the bias, in elements.
     bias_row: u32,
     bias_column: u32,
+    has_residual: u32,
     // Batch dimensions from the innermost outwards.
     left_batch: vec4<u32>,
     right_batch: vec4<u32>,
@@ -33,13 +34,6 @@ struct Params {
     epilogue: array<vec4<u32>, EPILOGUE>,
 }
 
-override RESIDUAL: bool = false;
-// Whether rows 8 to 15 of a tile are computed.
-override TALL: bool = true;
-// Whether there is one row: lanes then hold the same values of it, which need no broadcast.
-override SINGLE: bool = false;
-// Whether the columns come in fours.
-override WHOLE: bool = true;
 // Whether the rows of several requests are computed, all in one tile.
 override GATHER: bool = false;
 
@@ -90,7 +84,13 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     if tile >= p.tiles {
         return;
     }
-    let row_tile = select(8u, 16u, TALL);
+    var rows = p.rows;
+    if GATHER {
+        rows *= params.gather[0].x;
+    }
+    // Whether rows 8 to 15 of a tile are computed.
+    let tall = rows > 8u;
+    let row_tile = select(8u, 16u, tall);
     let row_tiles = (p.rows + row_tile - 1u) / row_tile;
     let row = tile % row_tiles * row_tile;
     tile /= row_tiles;
@@ -102,10 +102,6 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         batch / p.batch.x % p.batch.y,
         batch / (p.batch.x * p.batch.y),
     );
-    var rows = p.rows;
-    if GATHER {
-        rows *= params.gather[0].x;
-    }
     let left_at = p.left_offset + dot(index, p.left_batch.xyz);
     var near = left_at + row_start(min(row + lane, rows - 1u));
     var far = left_at + row_start(min(row + 8u + lane, rows - 1u));
@@ -115,8 +111,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     var c1 = mat4x4<f32>();
     var c2 = mat4x4<f32>();
     var c3 = mat4x4<f32>();
-    if SINGLE {
-        // In the order of the rows of a tile, so that a row among others has the same bits.
+    if !GATHER && rows == 1u {
+        // Lanes hold the same values of the row, which need no broadcast; in the order of the rows of a tile, so that a row
+        // among others has the same bits.
         var sum = vec4(0.0);
         for (var k = 0u; k < p.depth; k++) {
             let a = left[near];
@@ -132,40 +129,28 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         for (var k = 0u; k < p.depth; k++) {
             let a = left[near];
             near++;
-            var h = vec4(0.0);
-            if TALL {
-                h = left[far];
-                far++;
-            }
             let bx = right[right_at];
-            right_at += p.right_row;
+            let by = right[right_at + p.right_row];
+            let bz = right[right_at + 2u * p.right_row];
+            let bw = right[right_at + 3u * p.right_row];
+            right_at += 4u * p.right_row;
             c0 = outer(c0, four(a.x, 0u), bx);
             c1 = outer(c1, four(a.x, 4u), bx);
-            if TALL {
-                c2 = outer(c2, four(h.x, 0u), bx);
-                c3 = outer(c3, four(h.x, 4u), bx);
-            }
-            let by = right[right_at];
-            right_at += p.right_row;
             c0 = outer(c0, four(a.y, 0u), by);
             c1 = outer(c1, four(a.y, 4u), by);
-            if TALL {
-                c2 = outer(c2, four(h.y, 0u), by);
-                c3 = outer(c3, four(h.y, 4u), by);
-            }
-            let bz = right[right_at];
-            right_at += p.right_row;
             c0 = outer(c0, four(a.z, 0u), bz);
             c1 = outer(c1, four(a.z, 4u), bz);
-            if TALL {
-                c2 = outer(c2, four(h.z, 0u), bz);
-                c3 = outer(c3, four(h.z, 4u), bz);
-            }
-            let bw = right[right_at];
-            right_at += p.right_row;
             c0 = outer(c0, four(a.w, 0u), bw);
             c1 = outer(c1, four(a.w, 4u), bw);
-            if TALL {
+            if tall {
+                let h = left[far];
+                far++;
+                c2 = outer(c2, four(h.x, 0u), bx);
+                c3 = outer(c3, four(h.x, 4u), bx);
+                c2 = outer(c2, four(h.y, 0u), by);
+                c3 = outer(c3, four(h.y, 4u), by);
+                c2 = outer(c2, four(h.z, 0u), bz);
+                c3 = outer(c3, four(h.z, 4u), bz);
                 c2 = outer(c2, four(h.w, 0u), bw);
                 c3 = outer(c3, four(h.w, 4u), bw);
             }
@@ -174,8 +159,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 
     let last = p.columns - 1u;
     let first = column_tile * 32u + lane * 4u;
+    let whole = p.columns % 4u == 0u;
     var column = min(first + vec4(0u, 1u, 2u, 3u), vec4(last));
-    if WHOLE {
+    if whole {
         column = min(first, p.columns - 4u) + vec4(0u, 1u, 2u, 3u);
     }
     // A loop: stores written out for each row would take the driver longer to compile than all the rest.
@@ -191,13 +177,13 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         let start = vec4(bias[b.x], bias[b.y], bias[b.z], bias[b.w]);
         var v = fma(start, vec4(p.bias_scale), fours[i >> 2u][i & 3u] * p.scale);
         let at = (batch * p.rows + own) * p.columns + column + 4u * away;
-        if WHOLE {
-            if RESIDUAL {
+        if whole {
+            if p.has_residual != 0u {
                 v += residual[at.x >> 2u];
             }
             output[at.x >> 2u] = epilogue(v);
         } else {
-            if RESIDUAL {
+            if p.has_residual != 0u {
                 v += vec4(
                     residual[at.x >> 2u][at.x & 3u],
                     residual[at.y >> 2u][at.y & 3u],

@@ -17,6 +17,7 @@ struct Params {
     right_column: u32,
     bias_row: u32,
     bias_column: u32,
+    has_residual: u32,
     // Batch dimensions from the innermost outwards.
     batch: array<vec4<u32>, 2>,
     left_batch: array<vec4<u32>, 2>,
@@ -27,7 +28,6 @@ struct Params {
     epilogue: array<vec4<u32>, EPILOGUE>,
 }
 
-override RESIDUAL: bool = false;
 // Whether neighbouring invocations load along the rows of the left matrix, and along the columns of the right one.
 override LEFT_ROWS: bool = false;
 override RIGHT_ROWS: bool = false;
@@ -90,7 +90,7 @@ fn put(p: Params, batch: u32, place: u32, column: u32, value: vec4<f32>) {
     var v = fma(vec4(bias[b.x], bias[b.y], bias[b.z], bias[b.w]), vec4(p.bias_scale), value * p.scale);
     let first = away + (batch * p.rows + row) * p.columns;
     let at = first + columns;
-    if RESIDUAL {
+    if p.has_residual != 0u {
         v += vec4(residual[at.x], residual[at.y], residual[at.z], residual[at.w]);
     }
     v = epilogue(v);

@@ -134,3 +134,51 @@ fn wrap_i8(a: vec4<u32>) -> vec4<u32> { return of_ints((ints(a) << vec4(24u)) >>
 fn wrap_i16(a: vec4<u32>) -> vec4<u32> { return of_ints((ints(a) << vec4(16u)) >> vec4(16u)); }
 fn wrap_u8(a: vec4<u32>) -> vec4<u32> { return a & vec4(255u); }
 fn wrap_u16(a: vec4<u32>) -> vec4<u32> { return a & vec4(65535u); }
+
+// What products and convolutions mostly do to their results, by the number of the program among `COMMON`; 0 is nothing. Each
+// has the steps of its program. In a merged module it stands once.
+fn common_epilogue(program: u32, x0: vec4<u32>, c0: vec4<u32>, c1: vec4<u32>, zero: vec4<u32>) -> vec4<u32> {
+    switch program {
+        case 1u: {
+            let s0 = relu_f(x0);
+            return s0;
+        }
+        case 2u: {
+            let s0 = max_f(x0, c0);
+            let s1 = min_f(s0, c1);
+            return s1;
+        }
+        case 3u: {
+            let s0 = sigmoid_f(x0);
+            return s0;
+        }
+        case 4u: {
+            let s0 = sigmoid_f(x0);
+            let s1 = mul_f(x0, (s0 ^ zero));
+            return s1;
+        }
+        case 5u: {
+            let s0 = hard_sigmoid_f(x0, c0, c1);
+            return s0;
+        }
+        case 6u: {
+            let s0 = hard_swish_f(x0);
+            return s0;
+        }
+        case 7u: {
+            let s0 = gelu_f(x0);
+            return s0;
+        }
+        case 8u: {
+            let s0 = leaky_f(x0, c0);
+            return s0;
+        }
+        case 9u: {
+            let s0 = mul_f(x0, c0);
+            return s0;
+        }
+        default: {
+            return x0;
+        }
+    }
+}

@@ -37,16 +37,21 @@ kernels! {
     "softmax",
 }
 
-/// What stands for a kernel's function `epilogue` where nothing comes behind it.
-const NO_EPILOGUE: &str = "const EPILOGUE: u32 = 1u;
-fn epilogue(x: vec4<f32>) -> vec4<f32> { return x; }
+/// A kernel's function `epilogue` where what it is to do is among the common programs, or nothing: the words are a zero, two
+/// constants and the program's number.
+const COMMON_EPILOGUE: &str = "const EPILOGUE: u32 = 1u;
+fn epilogue(x: vec4<f32>) -> vec4<f32> {
+    let e = params.epilogue[0];
+    let zero = vec4(e.x);
+    return bitcast<vec4<f32>>(common_epilogue(e.w, bitcast<vec4<u32>>(x) ^ zero, vec4(e.y), vec4(e.z), zero));
+}
 ";
 
 static LIBRARY: LazyLock<BTreeMap<&'static str, Arc<Kernel>>> = LazyLock::new(|| {
     SOURCES
         .iter()
         .map(|&(name, text)| {
-            let text = if has_epilogue(text) { with_epilogue(name, NO_EPILOGUE) } else { text.to_owned() };
+            let text = if has_epilogue(text) { with_epilogue(name, COMMON_EPILOGUE) } else { text.to_owned() };
             let kernel = Kernel::parse(name, &functions::join(&text), Trust::Project)
                 .unwrap_or_else(|error| panic!("shaders/{name}.wgsl: {error}"));
             (name, Arc::new(kernel))

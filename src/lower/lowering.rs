@@ -259,19 +259,17 @@ impl<'a> Lowering<'a> {
         let (size, from, to) = (words::<8>(&shape, 1)?, words::<8>(&strides[0], 0)?, words::<8>(&strides[1], 0)?);
         let params = params(
             "copy_strided",
-            &[("len", len), ("source_offset", source.offset), ("target_offset", target.offset)],
             &[
-                ("size_low", &size[..4]),
-                ("size_high", &size[4..]),
-                ("source_low", &from[..4]),
-                ("source_high", &from[4..]),
-                ("target_low", &to[..4]),
-                ("target_high", &to[4..]),
+                ("len", len),
+                ("source_offset", source.offset),
+                ("target_offset", target.offset),
+                ("rank", Size::from(shape.len())),
             ],
+            &[("sizes", &size), ("source_strides", &from), ("target_strides", &to)],
         )?;
         self.emit(Emit {
             kernel: "copy_strided",
-            constants: &[("RANK", shape.len() as f64)],
+            constants: &[],
             groups: item_groups(len),
             operands: &[source.buffer, target.buffer],
             params,

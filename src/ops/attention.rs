@@ -155,8 +155,6 @@ impl Problem {
         let scale = bits(cx.node().float("scale", 1.0)?);
         // A product over no keys is 0.
         let nan_to_zero = keys.is_zero() || cx.node().int("nan_to_zero", 0)? != 0;
-        let flag = |flag| f64::from(u8::from(flag));
-        let constants = [("MASK", flag(self.has_mask)), ("NAN_TO_ZERO", flag(nan_to_zero))];
         let operands = [self.views[0].buffer, self.views[1].buffer, self.views[2].buffer, self.views[3].buffer, output];
         let last = |view: &View| {
             let rank = view.strides.len();
@@ -188,6 +186,8 @@ impl Problem {
         let tiles = batches * rows.div_ceil(row_tile) * columns.div_ceil(column_tile);
         let numbers = [
             ("scale", scale),
+            ("has_mask", Size::from(u8::from(self.has_mask))),
+            ("nan_to_zero", Size::from(u8::from(nan_to_zero))),
             ("groups", tiles),
             ("rows", rows),
             ("keys", keys),
@@ -210,7 +210,7 @@ impl Problem {
             let inner = [("q_depth", q_depth), ("k_depth", k_depth), ("v_column", v_column)];
             ("attention", tiles, params("attention", &[&numbers[..], &inner].concat(), &lists)?)
         };
-        cx.emit(Emit { kernel, constants: &constants, groups, operands: &operands, params, cost: self.cost() })
+        cx.emit(Emit { kernel, constants: &[], groups, operands: &operands, params, cost: self.cost() })
     }
 
     /// Whether everything lies in vectors of four.

@@ -199,15 +199,14 @@ impl Run {
     ) -> Result<()> {
         let kernel = self.epilogue.kernel(kernel)?;
         let program: Vec<Size> = self.epilogue.words()?.into_iter().map(Size::from).collect();
-        let numbers = [sizes, &self.geometry.window()].concat();
+        let residual = [("has_residual", Size::from(u8::from(self.residual.is_some())))];
+        let numbers = [sizes, &residual, &self.geometry.window()].concat();
         let params = params(&kernel.name, &numbers, &[("epilogue", &program)])?;
-        let mut constants = vec![("RESIDUAL", f64::from(u8::from(self.residual.is_some())))];
-        constants.extend(variant);
         cx.emit(Emit {
             kernel: &kernel.name,
-            constants: &constants,
+            constants: variant.as_slice(),
             groups,
-            operands: &[self.input, weight, self.bias, self.residual.unwrap_or(self.bias), self.output],
+            operands: &[self.input, weight, self.bias, self.residual.unwrap_or(self.input), self.output],
             params,
             cost: self.geometry.cost(self.residual.is_some()),
         })
@@ -218,32 +217,22 @@ impl Run {
         let weight = cx.contiguous(1)?.buffer;
         let channels = groups * group_out;
         let items = images * channels * rows.output * columns.output.div_ceil(4);
-        let window = ("WINDOW", f64::from(u8::from(self.geometry.has_window())));
-        let grid = item_groups(items);
-        self.emit(
-            cx,
-            "conv_depthwise",
-            weight,
-            Some(window),
-            grid,
-            &[("items", items), ("channels", channels), ("multiplier", group_out)],
-        )
+        let window = Size::from(u8::from(self.geometry.has_window()));
+        let sizes = [("items", items), ("channels", channels), ("multiplier", group_out), ("has_window", window)];
+        self.emit(cx, "conv_depthwise", weight, None, item_groups(items), &sizes)
     }
 
     fn lanes(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let g = &self.geometry;
         let weight = cx.packed(1, "conv_lanes", |weight| pack(weight, g))?;
         let pointwise = g.rows.is_pointwise() && g.columns.is_pointwise();
-        let mode: u32 = if pointwise && g.pixels().is_multiple_of(4) {
-            1
-        } else if g.has_window() && g.columns.output >= 4 {
-            2
-        } else if g.is_single() {
-            3
-        } else {
-            0
+        let single = g.is_single();
+        let fast = match single {
+            true => pointwise && g.pixels().is_multiple_of(4),
+            false => g.has_window() && g.columns.output >= 4,
         };
-        let quads = if mode == 2 { g.rows.output * g.columns.output.div_ceil(4) } else { g.pixels().div_ceil(4) };
+        let in_rows = !single && fast;
+        let quads = if in_rows { g.rows.output * g.columns.output.div_ceil(4) } else { g.pixels().div_ceil(4) };
         let (channel_tiles, blocks) = (g.group_out.div_ceil(TILE), quads.div_ceil(8));
         let tiles = g.images * blocks * g.groups * channel_tiles;
         // Whichever of weights and pixels is larger is read once.
@@ -256,9 +245,10 @@ impl Run {
             ("channels_out", g.group_out),
             ("pixel_blocks", blocks),
             ("blocks_first", Size::from(u8::from(blocks_first))),
+            ("fast", Size::from(u8::from(fast))),
         ];
         let grid = tiles.div_ceil(8);
-        self.emit(cx, "conv_lanes", weight, Some(("MODE", f64::from(mode))), grid, &sizes)
+        self.emit(cx, "conv_lanes", weight, Some(("WINDOW", f64::from(u8::from(!single)))), grid, &sizes)
     }
 
     fn tile(&self, cx: &mut Lowering<'_>) -> Result<()> {

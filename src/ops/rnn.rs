@@ -250,7 +250,13 @@ fn run_steps(cx: &mut Lowering<'_>, sizes: &Sizes, gates: BufferId) -> Result<(V
     let (s_direction, s_batch) = if batch_first { (1, 0) } else { (0, 1) };
     let len = directions * batch * hidden;
     for step in 0..steps.pin() {
+        let first = step == 0;
+        let flag = |on: bool| Size::from(u8::from(on));
+        let has = |initial: Option<BufferId>| first && initial.is_some();
         let numbers = [
+            ("first", flag(first)),
+            ("has_hidden", flag(has(initial_h))),
+            ("has_cell", flag(has(initial_c))),
             ("len", len),
             ("size", hidden),
             ("batch", batch),
@@ -267,20 +273,12 @@ fn run_steps(cx: &mut Lowering<'_>, sizes: &Sizes, gates: BufferId) -> Result<(V
         let (direction, entry) = ([s_strides[s_direction]; 4], [s_strides[s_batch]; 4]);
         let lists: [(&str, &[Size]); 4] =
             [("state_offset", &zeros), ("state_direction", &direction), ("state_batch", &entry), ("gather", &zeros)];
-        let first = step == 0;
-        let flag = |on: bool| f64::from(u8::from(on));
-        let has = |initial: Option<BufferId>| first && initial.is_some();
         let mut own = vec![0, 4, 5];
         own.extend(has(initial_h).then_some(2));
         own.extend(has(initial_c).then_some(3));
         let emit = Emit {
             kernel: "lstm_step",
-            constants: &[
-                ("FIRST", flag(first)),
-                ("HIDDEN", flag(has(initial_h))),
-                ("CELL", flag(has(initial_c))),
-                ("CLIP", flag(clip > 0.0)),
-            ],
+            constants: &[],
             groups: item_groups(len),
             operands: &[
                 gates,

@@ -39,14 +39,18 @@ impl Epilogue {
         generate::with_epilogue(base, self.0.as_ref())
     }
 
-    /// The words of the kernel's parameter `epilogue`.
+    /// The words of the kernel's parameter `epilogue`: a zero, the constants, and behind two of them a common program's number.
     ///
     /// # Errors
     /// `Input` if a constant does not fit the device's 32 bits.
     pub(in crate::ops) fn words(&self) -> Result<Vec<u32>> {
         let constants = self.0.as_ref().map(constant_words).transpose()?.unwrap_or_default();
+        let common = generate::common(self.0.as_ref());
         let mut words = vec![0; generate::epilogue_len(constants.len())];
         words[1..=constants.len()].copy_from_slice(&constants);
+        if let Some(number) = common {
+            words[3] = number;
+        }
         Ok(words)
     }
 }

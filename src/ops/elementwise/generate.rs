@@ -68,12 +68,33 @@ pub(super) fn kernel(program: &Program, reads: &[Read], rank: usize) -> Result<A
     library::composed(&shortened(name), || text(program, reads, rank))
 }
 
-/// The kernel `base` with `program` as its function `epilogue`; `None` is no program.
+/// The programs of one f32 that every kernel with an epilogue has, from number 1 on: those of `common_epilogue` in
+/// `shaders/functions/operations.wgsl`. A kernel for each of them would cost every model several pipelines.
+const COMMON: [&str; 9] = [
+    "relu_f(x0)",
+    "max_f(x0,c0);min_f(s0,c1)",
+    "sigmoid_f(x0)",
+    "sigmoid_f(x0);mul_f(x0,s0)",
+    "hard_sigmoid_f(x0,c0,c1)",
+    "hard_swish_f(x0)",
+    "gelu_f(x0)",
+    "leaky_f(x0,c0)",
+    "mul_f(x0,c0)",
+];
+
+/// The number of a program that every kernel with an epilogue has; 0 is no program.
+pub(super) fn common(program: Option<&Program>) -> Option<u32> {
+    let Some(program) = program else { return Some(0) };
+    let notation = notation(&program.steps);
+    (1..).zip(COMMON).find(|(_, common)| *common == notation).map(|(number, _)| number)
+}
+
+/// The kernel `base` with `program` as its function `epilogue`, or with the common ones; `None` is no program.
 ///
 /// # Errors
 /// As [`kernel`].
 pub(super) fn with_epilogue(base: &'static str, program: Option<&Program>) -> Result<Arc<Kernel>> {
-    let Some(program) = program else { return Ok(library::get(base)) };
+    let Some(program) = program.filter(|program| common(Some(program)).is_none()) else { return Ok(library::get(base)) };
     let name = shortened(format!("{base}:{}", notation(&program.steps)));
     library::composed(&name, || library::with_epilogue(base, &epilogue(program)))
 }
@@ -218,6 +239,7 @@ fn locate(k: usize, rank: usize) -> String {
 mod tests {
     use super::super::codes::{Code, Scalar};
     use super::*;
+    use crate::kernel::functions;
     use crate::tensor::DType;
 
     fn program(steps: &[(Code, &[Ref])], inputs: usize, constants: usize) -> Program {
@@ -267,6 +289,35 @@ mod tests {
             let lacks = wanted.iter().find(|line| !kernel.text.contains(&format!("= {line};")));
             assert_eq!(lacks, None, "{}", kernel.text);
         }
+    }
+
+    #[test]
+    fn the_common_programs_have_the_steps_that_would_be_generated() {
+        let x = Ref::Input(0);
+        let [c0, c1, s0] = [Ref::Constant(0), Ref::Constant(1), Ref::Step(0)];
+        #[rustfmt::skip]
+        let programs: [(&[(Code, &[Ref])], usize); COMMON.len()] = [
+            (&[(Code::ReluF, &[x])], 0),
+            (&[(Code::MaxF, &[x, c0]), (Code::MinF, &[s0, c1])], 2),
+            (&[(Code::SigmoidF, &[x])], 0),
+            (&[(Code::SigmoidF, &[x]), (Code::MulF, &[x, s0])], 0),
+            (&[(Code::HardSigmoidF, &[x, c0, c1])], 2),
+            (&[(Code::HardSwishF, &[x])], 0),
+            (&[(Code::GeluF, &[x])], 0),
+            (&[(Code::LeakyF, &[x, c0])], 1),
+            (&[(Code::MulF, &[x, c0])], 1),
+        ];
+        let (_, text) = functions::FILES.iter().find(|(name, _)| *name == "operations").unwrap();
+        for (number, (codes, constants)) in (1..).zip(programs) {
+            let program = program(codes, 1, constants);
+            assert_eq!(common(Some(&program)), Some(number));
+            let lines = steps(&program).replace("    ", "            ");
+            let case = format!("        case {number}u: {{\n{lines}            return s{};\n", codes.len() - 1);
+            assert!(text.contains(&case), "{case}");
+            assert!(Arc::ptr_eq(&with_epilogue("conv_tile", Some(&program)).unwrap(), &library::get("conv_tile")));
+        }
+        assert_eq!(common(None), Some(0));
+        assert_eq!(common(Some(&program(&[(Code::TanhF, &[x])], 1, 0))), None);
     }
 
     #[test]

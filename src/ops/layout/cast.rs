@@ -185,16 +185,15 @@ impl Operator for Cast {
         let input = cx.contiguous(0)?;
         let output = cx.output(0);
         let len = output.len();
+        let word = |word: Word| Size::from(word as u32);
+        let numbers =
+            [("len", len), ("source", word(source)), ("result", word(result)), ("bits", Size::from(bits(to)))];
         cx.emit(Emit {
             kernel: "cast",
-            constants: &[
-                ("SOURCE", f64::from(source as u32)),
-                ("RESULT", f64::from(result as u32)),
-                ("BITS", f64::from(bits(to))),
-            ],
+            constants: &[],
             groups: item_groups(len),
             operands: &[input.buffer, output.buffer],
-            params: params("cast", &[("len", len)], &[])?,
+            params: params("cast", &numbers, &[])?,
             cost: Work { flops: len, bytes: len * 8 },
         })
     }

@@ -225,14 +225,9 @@ impl Product {
         ];
         let kernel = epilogue.program.kernel("matmul_lanes")?;
         let params = self.params(&kernel, epilogue, &numbers, &lists)?;
-        let whole = sizes.columns.is_multiple_of(4);
-        let flag = |flag| f64::from(u8::from(flag));
-        let variant = [("TALL", flag(tall)), ("WHOLE", flag(whole)), ("SINGLE", flag(sizes.rows == 1))];
         let groups = tiles.div_ceil(8);
-        // Gathered rows fill one tile: the short one if there is one row each, else the tall one.
-        let constants = [("SINGLE", 0.0), ("TALL", flag(sizes.rows > 1))];
-        let by = (gathered(16, sizes.rows), constants.as_slice());
-        self.emit(cx, &kernel, right, &variant, groups, params, sizes, epilogue, by)?;
+        // Gathered rows fill one tile.
+        self.emit(cx, &kernel, right, &[], groups, params, sizes, epilogue, gathered(16, sizes.rows))?;
         Ok(true)
     }
 
@@ -260,8 +255,7 @@ impl Product {
         let variant = [("LEFT_ROWS", by_rows(sizes.a)), ("RIGHT_ROWS", by_rows(sizes.b))];
         let tiles = sizes.batches() * sizes.rows.div_ceil(32) * sizes.columns.div_ceil(32);
         let right = self.right(cx)?;
-        let by = (gathered(32, sizes.rows), [].as_slice());
-        self.emit(cx, &kernel, right, &variant, tiles, params, sizes, epilogue, by)
+        self.emit(cx, &kernel, right, &variant, tiles, params, sizes, epilogue, gathered(32, sizes.rows))
     }
 
     /// The parameters of a kernel: what both have, and its own numbers and lists.
@@ -277,6 +271,7 @@ impl Product {
             ("bias_scale", bits(self.bias_scale)),
             ("bias_row", epilogue.bias_strides[0]),
             ("bias_column", epilogue.bias_strides[1]),
+            ("has_residual", Size::from(u8::from(epilogue.residual.is_some()))),
         ];
         let lists = lists.iter().map(|(name, list)| (*name, list.as_slice()));
         let program: Vec<Size> = epilogue.program.words()?.into_iter().map(Size::from).collect();
@@ -291,24 +286,22 @@ impl Product {
         cx: &mut Lowering<'_>,
         kernel: &Kernel,
         right: BufferId,
-        variant: &[(&str, f64)],
+        constants: &[(&str, f64)],
         groups: Size,
         params: Vec<Size>,
         sizes: &Sizes,
         epilogue: &Epilogue,
-        (width, gathered): (usize, &[(&str, f64)]),
+        width: usize,
     ) -> Result<()> {
-        let mut constants = vec![("RESIDUAL", f64::from(u8::from(epilogue.residual.is_some())))];
-        constants.extend(variant);
         let emit = Emit {
             kernel: &kernel.name,
-            constants: &constants,
+            constants,
             groups,
             operands: &[
                 self.a.buffer,
                 right,
                 epilogue.bias,
-                epilogue.residual.unwrap_or(epilogue.bias),
+                epilogue.residual.unwrap_or(self.a.buffer),
                 epilogue.output,
             ],
             params,
@@ -320,7 +313,7 @@ impl Product {
         let own: &[usize] = if epilogue.residual.is_some() { &[0, 3, 4] } else { &[0, 4] };
         // Measured on llvmpipe: gathered single rows take longer than two requests apart, a third of the time of eight.
         let least = if sizes.rows == 1 { width.min(3) } else { 2 };
-        cx.emit_gathered(emit, GatherBy { least: least as u32, width: width as u32, constants: gathered, own })
+        cx.emit_gathered(emit, GatherBy { least: least as u32, width: width as u32, constants: &[], own })
     }
 }
 
