@@ -112,8 +112,9 @@ impl Executor {
             notify,
         } = options;
         let threads = match compile_threads {
-            // Nothing runs before its pipeline is there, so that even two cores do better with both at it.
-            0 => std::thread::available_parallelism().map_or(1, |n| n.get().clamp(1, 4)),
+            // Nothing runs before its pipeline is there, so that even two cores do better with both at it; and one more is at
+            // work while others wait for the driver to write its cache (see `compile`).
+            0 => std::thread::available_parallelism().map_or(1, |n| n.get().clamp(1, 4)) + 1,
             n => n.min(64),
         };
         let cache = cache_dir.and_then(|folder| DiskCache::open(&gpu, &folder));

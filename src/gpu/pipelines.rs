@@ -108,6 +108,16 @@ impl PipelineStore {
         })
     }
 
+    /// Asks for a pipeline of each of these arms alone, where there is none: the largest kernels first, so that no thread is
+    /// left with a long compile when the others are through.
+    pub fn want_each(&mut self, arms: &[ArmId]) {
+        let mut missing: Vec<ArmId> = arms.iter().copied().filter(|&arm| !self.ready(&[arm])).collect();
+        missing.sort_by_key(|&arm| std::cmp::Reverse(self.arm(arm).map_or(0, |arm| arm.variant.kernel().size)));
+        for arm in missing {
+            self.want(&[arm]);
+        }
+    }
+
     /// Whether merged sets that are wanted get compiled. Turned off, those that wait for a thread are forgotten.
     pub fn set_merging(&mut self, merging: bool) {
         self.merging = merging;

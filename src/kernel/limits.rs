@@ -67,22 +67,24 @@ pub(super) fn check(name: &str, text: &str) -> Result<()> {
     Ok(())
 }
 
-/// Refuses modules that are small as text and large as machine code. The module is valid.
-pub(super) fn check_module(module: &Module, info: &ModuleInfo) -> Result<(), String> {
+/// Refuses modules that are small as text and large as machine code. The module is valid. Gives the size of its largest entry
+/// point: expressions and statements once every call is inlined.
+pub(super) fn check_module(module: &Module, info: &ModuleInfo) -> Result<u64, String> {
     let mut inlined = Vec::with_capacity(module.functions.len());
     for (handle, function) in module.functions.iter() {
         let size = check_function(module, function, &info[handle], &inlined)?;
         inlined.push(size);
     }
+    let mut largest = 0;
     for (i, entry) in module.entry_points.iter().enumerate() {
-        check_function(module, &entry.function, info.get_entry_point(i), &inlined)?;
+        largest = largest.max(check_function(module, &entry.function, info.get_entry_point(i), &inlined)?);
     }
     let private = module.global_variables.iter().filter(|(_, v)| v.space == AddressSpace::Private);
     let private = private.map(|(_, v)| size(module, &module.types[v.ty].inner)).fold(0, u32::saturating_add);
     if private > MAX_LOCAL_BYTES {
         return Err(format!("private variables take {private} bytes; at most {MAX_LOCAL_BYTES} are accepted"));
     }
-    Ok(())
+    Ok(largest)
 }
 
 fn size(module: &Module, inner: &TypeInner) -> u32 {

@@ -98,6 +98,8 @@ pub struct Kernel {
     pub workgroup_bytes: u32,
     /// Names of the `override`s.
     pub overrides: Vec<String>,
+    /// Expressions and statements once every call is inlined: roughly, how long a driver compiles it.
+    pub size: u64,
     /// Device features that it needs.
     pub needs: Needs,
 }

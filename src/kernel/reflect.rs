@@ -68,7 +68,7 @@ fn parse(name: &str, text: &str, trust: Trust) -> Result<Kernel> {
     let module = naga::front::wgsl::parse_str(text).map_err(|e| refuse(&e.emit_to_string(text)))?;
     check_globals(&module).map_err(|what| refuse(&what))?;
     let info = validator().validate(&module).map_err(|e| refuse(&e.emit_to_string(text)))?;
-    limits::check_module(&module, &info).map_err(|what| refuse(&what))?;
+    let size = limits::check_module(&module, &info).map_err(|what| refuse(&what))?;
 
     let [entry] = module.entry_points.as_slice() else {
         return Err(refuse(&format!("{} entry points; a kernel has exactly one", module.entry_points.len())));
@@ -91,6 +91,7 @@ fn parse(name: &str, text: &str, trust: Trust) -> Result<Kernel> {
         linear: trust == Trust::Project && linear::is_linear(&module, &info),
         workgroup_bytes: default_workgroup_bytes(&module, &info),
         overrides,
+        size,
         needs: needs(&module),
         module,
         info,

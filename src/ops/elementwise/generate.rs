@@ -94,7 +94,9 @@ pub(super) fn common(program: Option<&Program>) -> Option<u32> {
 /// # Errors
 /// As [`kernel`].
 pub(super) fn with_epilogue(base: &'static str, program: Option<&Program>) -> Result<Arc<Kernel>> {
-    let Some(program) = program.filter(|program| common(Some(program)).is_none()) else { return Ok(library::get(base)) };
+    let Some(program) = program.filter(|program| common(Some(program)).is_none()) else {
+        return Ok(library::get(base));
+    };
     let name = shortened(format!("{base}:{}", notation(&program.steps)));
     library::composed(&name, || library::with_epilogue(base, &epilogue(program)))
 }

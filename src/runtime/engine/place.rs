@@ -99,11 +99,7 @@ impl Engine {
         match Resolved::new(plan, residency, &slots, &mut self.executor) {
             Ok(resolved) => {
                 // Every kernel is compiled ahead of its turn, not when the request gets there.
-                for &arm in &resolved.arms {
-                    if !self.executor.pipelines().ready(&[arm]) {
-                        self.executor.pipelines().want(&[arm]);
-                    }
-                }
+                self.executor.pipelines().want_each(&resolved.arms);
                 self.teach();
                 let resolved = Arc::new(resolved);
                 self.resolved.insert(key, resolved.clone());
