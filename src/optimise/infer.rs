@@ -389,7 +389,7 @@ mod tests {
         let z = b.node("Identity", [y], []);
         let w = b.node("Concat", [x], []);
         let v = b.node("com.acme.Other", [x], []);
-        let u = b.node("If", [x], [("then_branch", Attr::Graph(Box::default()))]);
+        let u = b.node("Scan", [x], [("body", Attr::Graph(Box::default()))]);
         let error = infer(&mut b.finish([z, w, v, u])).unwrap_err();
         let text = error.to_string();
         for part in ["NoSuchOperator_0", "com.acme.Other", "axis", "subgraph", "opset 17", "f32[n,3]", "4 nodes"] {
