@@ -178,6 +178,34 @@ fn a_slice_by_values_of_the_device_runs_in_two_parts() {
     }
 }
 
+#[test]
+fn stages_follow_stages() {
+    // Thrice: what differs from zero of what is left, less one.
+    let mut b = GraphBuilder::new(17);
+    let input = b.input("x", DType::F32, ["n"]);
+    let (axis, one) = (b.ints([0]), b.floats([1], [1.0]));
+    let (mut x, mut counts) = (input, Vec::new());
+    for _ in 0..3 {
+        let at = b.node("NonZero", [x], []);
+        let flat = b.node("Squeeze", [at, axis], []);
+        let left = b.node("Gather", [x, flat], []);
+        x = b.node("Sub", [left, one], []);
+        counts.push(b.node("Shape", [x], []));
+    }
+    let model = runtime().load_graph(b.finish([x, counts[0], counts[1], input])).unwrap();
+    for n in [1usize, 9, 130] {
+        let data: Vec<f32> = (0..n).map(|i| (i % 5) as f32).collect();
+        let outputs = run(&model, &[("x", tensor(&[n], data.clone()))]).unwrap();
+        let (mut left, mut counts) = (data.clone(), Vec::new());
+        for _ in 0..3 {
+            left = left.into_iter().filter(|&x| x != 0.0).map(|x| x - 1.0).collect();
+            counts.push(left.len() as i64);
+        }
+        assert_eq!((floats(&outputs[0]), floats(&outputs[3])), (left, data));
+        assert_eq!([ints(&outputs[1])[0], ints(&outputs[2])[0]], [counts[0], counts[1]]);
+    }
+}
+
 /// If the sum is positive: twice `x` and its softmax; else the first half of `x` and a constant.
 fn branches() -> Graph {
     let mut then = GraphBuilder::new(17);
@@ -296,8 +324,11 @@ fn a_request_that_stops_half_way_ends_with_its_error() {
     while runtime.stats().unwrap().now.requests > 0 && start.elapsed() < Duration::from_secs(60) {
         std::thread::sleep(Duration::from_millis(5));
     }
-    // Without the values of a request there is no plan to show.
-    assert_eq!(model.plan(&[vec![5]]).unwrap_err().kind(), ErrorKind::Unsupported);
+    // Without the values of a request only the first stage can be planned.
+    let summary = model.plan(&[vec![5]]).unwrap();
+    assert!(summary.staged && summary.dispatches == 2, "{summary:?}");
+    let by_inputs = runtime.load_graph(slice_of_inputs()).unwrap().plan(&[vec![5, 3], vec![1], vec![1]]).unwrap();
+    assert!(by_inputs.staged && by_inputs.dispatches == 0, "{by_inputs:?}");
 }
 
 /// `all`: `past` and then `x`; `sum`: of all.

@@ -87,7 +87,7 @@ pub struct OutputInfo {
 }
 
 /// What a plan needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PlanSummary {
     /// Kernel runs of one request.
@@ -102,6 +102,9 @@ pub struct PlanSummary {
     pub heap_bytes: u64,
     /// Floating-point operations of one request.
     pub flops: u64,
+    /// Whether stages follow that are planned for values of a request, its inputs' or those that the device computes. They are not
+    /// among these numbers.
+    pub staged: bool,
 }
 
 /// Read-backs are told apart by 16 bits, and one stands for the report.
@@ -179,25 +182,28 @@ impl Model {
         RequestBuilder { model: self.clone(), session: None, inputs: Vec::new(), schedule: When::default() }
     }
 
-    /// Plans for the given input shapes (in graph order) and says what the plan needs.
+    /// Plans for the given input shapes (in graph order) and says what the plan needs, or the first stage's, if the model runs in
+    /// stages.
     ///
     /// # Errors
     /// `Shape` or `Unsupported` if the model cannot be planned at these shapes.
     pub fn plan(&self, shapes: &[Vec<usize>]) -> Result<PlanSummary> {
-        let shared = self.shared_plan(shapes)?;
-        Ok(summary(&shared.plan, &self.inner.weights))
+        let (plan, staged) = self.first_plan(shapes)?;
+        let summary = plan.map(|plan| summary(&plan.plan, &self.inner.weights)).unwrap_or_default();
+        Ok(PlanSummary { staged, ..summary })
     }
 
-    /// Plans for the given input shapes (in graph order) and returns the plan's dispatches, for instance to cost them.
+    /// Plans for the given input shapes (in graph order) and returns the dispatches of the plan, or of its first stage, for
+    /// instance to cost them.
     ///
     /// # Errors
     /// As [`Model::plan`].
     pub fn dispatches(&self, shapes: &[Vec<usize>]) -> Result<Vec<plan::Dispatch>> {
-        Ok(self.shared_plan(shapes)?.plan.dispatches.clone())
+        Ok(self.first_plan(shapes)?.0.map(|plan| plan.plan.dispatches.clone()).unwrap_or_default())
     }
 
-    fn shared_plan(&self, shapes: &[Vec<usize>]) -> Result<Arc<SharedPlan>> {
-        stages::whole_plan(&self.inner, &self.inner.root, shapes)
+    fn first_plan(&self, shapes: &[Vec<usize>]) -> Result<(Option<Arc<SharedPlan>>, bool)> {
+        stages::first_plan(&self.inner, self.inner.root.clone(), shapes)
     }
 
     /// Begins a session: requests whose outputs are inputs of the next one, without leaving the device. Each pair names an output
@@ -324,6 +330,7 @@ fn summary(plan: &Plan, weights: &ModelWeights) -> PlanSummary {
         weight_bytes: used.into_iter().map(|id| weights.len_of(id)).sum(),
         heap_bytes: plan.regions.iter().sum(),
         flops: plan.dispatches.iter().map(|dispatch| dispatch.cost.flops).sum(),
+        staged: false,
     }
 }
 

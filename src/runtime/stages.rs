@@ -240,15 +240,29 @@ impl Cache {
     }
 }
 
-/// The plan of a model that runs as one part, at these shapes.
+/// What can be planned for these shapes alone: the plan of the whole model or of its first stage, and whether anything comes
+/// after. There is no plan where all of it depends on the inputs' values.
 ///
 /// # Errors
-/// `Unsupported` if it runs in stages; those of planning.
-pub(super) fn whole_plan(model: &Inner, root: &Arc<Staged>, shapes: &[Vec<usize>]) -> Result<Arc<SharedPlan>> {
-    match root.find(model, &Shapes { shapes: shapes.to_vec(), values: Vec::new() })? {
-        Ok(plan) => Ok(plan),
-        Err(_) => Err(Error::unsupported("the model runs in stages: its plan depends on the values of a request")),
+/// Those of planning.
+pub(super) fn first_plan(
+    model: &Inner,
+    mut staged: Arc<Staged>,
+    shapes: &[Vec<usize>],
+) -> Result<(Option<Arc<SharedPlan>>, bool)> {
+    let (mut shapes, mut more) = (shapes.to_vec(), false);
+    while !staged.stage.feeds.contains(&Feed::Values) {
+        match staged.find(model, &Shapes { shapes: shapes.clone(), values: Vec::new() })? {
+            Ok(plan) => return Ok((Some(plan), more)),
+            Err(Way::Instead(other)) => staged = other,
+            Err(Way::Split(split)) => {
+                more = true;
+                shapes = split.first_inputs.iter().map(|&index| shapes[index].clone()).collect();
+                staged = split.first.clone();
+            }
+        }
     }
+    Ok((None, true))
 }
 
 /// The first part of a stage for these inputs. What remains is pushed on `stack`.
@@ -329,7 +343,10 @@ fn go_on(model: &Inner, stack: &mut Vec<Frame>, mut produced: Vec<Produced>) -> 
 fn ready(plan: Arc<SharedPlan>, given: Vec<Given>) -> Result<Ready> {
     let mut inputs = Vec::with_capacity(given.len());
     let mut held = vec![None; given.len()];
-    for (given, held) in given.into_iter().zip(&mut held) {
+    for ((given, held), planned) in given.into_iter().zip(&mut held).zip(&plan.plan.inputs) {
+        if !matches!(given, Given::Host(_)) && planned.operand.is_some() && !planned.resident {
+            return Err(Error::internal(format!("input '{}' is on the device, but planned to go up", planned.name)));
+        }
         inputs.push(match given {
             Given::Host(tensor) => Some(tensor),
             Given::State(..) => None,
