@@ -9,7 +9,7 @@ use fascine::graph::builder::GraphBuilder;
 use fascine::graph::{Attr, Graph, Subgraph};
 use fascine::runtime::Drive;
 use fascine::schedule::Admission;
-use fascine::{DType, ErrorKind, Model, Options, Runtime, Tensor};
+use fascine::{DType, ErrorKind, LoadOptions, Model, Options, Runtime, Tensor};
 
 fn runtime() -> Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
@@ -383,6 +383,32 @@ fn a_session_keeps_its_state_on_the_device() {
         while runtime.memory().unwrap().heap_used > 0 {
             assert!(start.elapsed() < Duration::from_secs(60), "the states are not given back");
         }
+    }
+}
+
+#[test]
+fn a_session_of_a_detector_has_the_bits_of_states_carried_by_hand() {
+    let runtime = runtime();
+    let options = LoadOptions { synthetic_weights: true, ..LoadOptions::default() };
+    let model = runtime.load_with("tests/zoo/lstm_vad.onnx", &options).unwrap();
+    let session = model.session(&[("h_out", "h"), ("c_out", "c")]).unwrap();
+    let audio = |step: usize| {
+        let samples = 512 + 256 * (step % 3);
+        tensor(&[1, samples], (0..samples).map(|i| ((i * (step + 3) * 7919) % 1013) as f32 / 1013.0 - 0.5).collect())
+    };
+    let start = tensor(&[2, 1, 64], (0..128).map(|i| i as f32 / 128.0).collect::<Vec<f32>>());
+    let first = session.request().input("audio", audio(0)).unwrap();
+    let mut requests =
+        vec![first.input("h", start.clone()).unwrap().input("c", start.clone()).unwrap().submit().unwrap()];
+    requests.extend((1..6).map(|step| session.request().input("audio", audio(step)).unwrap().submit().unwrap()));
+    let (mut h, mut c) = (start.clone(), start);
+    for (step, request) in requests.into_iter().enumerate() {
+        let by_hand = model.request().input("audio", audio(step)).unwrap();
+        let by_hand = by_hand.input("h", h).unwrap().input("c", c).unwrap().submit().unwrap().wait().unwrap();
+        let done = request.wait().unwrap();
+        assert_eq!(done.outputs().len(), 1);
+        assert_eq!(done.output("probability").unwrap(), by_hand.output("probability").unwrap(), "step {step}");
+        (h, c) = (by_hand.output("h_out").unwrap().clone(), by_hand.output("c_out").unwrap().clone());
     }
 }
 
