@@ -333,6 +333,12 @@ fn go_on(model: &Inner, stack: &mut Vec<Frame>, mut produced: Vec<Produced>) -> 
                 };
                 let inputs = split.second_inputs.iter().map(input).collect::<Result<Vec<_>>>()?;
                 let second = split.second.clone();
+                // What the second part alone reads is free when that is done.
+                for (index, one) in produced.iter_mut().enumerate() {
+                    if !split.outputs.contains(&Part::First(index)) {
+                        (one.tensor, one.resident) = (None, None);
+                    }
+                }
                 stack.push(Frame::Second { split, first: produced });
                 return prepare(model, second, inputs, stack).map(Step::Run);
             }
