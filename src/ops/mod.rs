@@ -1,6 +1,8 @@
 //! Operators: for each, in one place, its checks, its shape rule, its host evaluation where shapes need one, and its
 //! lowering to dispatches. One file per family; each family lists its operators in a table, and [`lookup`] joins the tables.
 
+use std::ops::Range;
+
 use rten_shape_inference::InferShapes;
 
 use crate::error::{Error, Result};
@@ -11,12 +13,14 @@ use crate::tensor::{DType, Tensor};
 
 mod attention;
 mod batch_norm;
+mod branch;
 pub mod broadcast;
 mod conv;
 pub mod elementwise;
 mod integer;
 mod layout;
 mod matmul;
+mod nonzero;
 mod norm;
 mod pool;
 mod reduce;
@@ -69,6 +73,18 @@ pub trait Operator: Sync {
         Ok(None)
     }
 
+    /// The inputs whose values the host has to know before the node can be planned: shapes, axes, ends, conditions. Where one is
+    /// computed on the device, the model runs in stages.
+    fn host_inputs(&self, node: &Node) -> Range<usize> {
+        let _ = node;
+        0..0
+    }
+
+    /// Whether it is one of its subgraphs, by the value of its first input.
+    fn has_branches(&self) -> bool {
+        false
+    }
+
     /// Emits the dispatches (or views) that compute the outputs.
     ///
     /// # Errors
@@ -95,9 +111,11 @@ type Entry = (&'static str, &'static str, &'static dyn Operator);
 const FAMILIES: &[&[Entry]] = &[
     attention::TABLE,
     batch_norm::OPERATORS,
+    branch::TABLE,
     conv::TABLE,
     layout::OPERATORS,
     matmul::TABLE,
+    nonzero::TABLE,
     norm::OPERATORS,
     pool::TABLE,
     reduce::OPERATORS,

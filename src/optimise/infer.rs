@@ -86,13 +86,46 @@ pub fn objections(graph: &mut Graph) -> Vec<Objection> {
     let mut inference = Inference::new(graph);
     let mut objections = Vec::new();
     for index in 0..graph.nodes.len() {
+        let typed = type_branches(graph, index);
         let node = graph.nodes[index].clone();
-        if let Err(error) = inference.node(graph, &node) {
+        if let Err(error) = typed.and_then(|()| inference.node(graph, &node)) {
             let input = |id: &Option<_>| id.map_or("-".into(), |id| signature(graph.value(id)));
             objections.push(Objection { node: index, inputs: node.inputs.iter().map(input).collect(), error });
         }
     }
     objections
+}
+
+/// Finds the types of the outputs of a node's branches, and whether all of them can run.
+fn type_branches(graph: &mut Graph, index: usize) -> Result<()> {
+    let node = &graph.nodes[index];
+    if !lookup(&node.domain, &node.op).is_some_and(Operator::has_branches) {
+        return Ok(());
+    }
+    let names: Vec<String> = node.attrs.keys().cloned().collect();
+    for name in names {
+        let node = &graph.nodes[index];
+        let Some(Attr::Graph(branch)) = node.attrs.get(&name) else { continue };
+        let mut body = branch.graph.clone();
+        for (&id, &capture) in branch.graph.inputs.iter().zip(&branch.captures) {
+            if let Some(outer) = node.inputs.get(capture).copied().flatten() {
+                let Value { dtype, shape, constant, .. } = graph.value(outer).clone();
+                let value = body.value_mut(id);
+                (value.dtype, value.shape, value.constant) = (dtype, shape, constant);
+            }
+        }
+        let objections = super::prepare(&mut body);
+        refusal(&body, &objections).map_err(|error| {
+            Error::new(error.kind(), format!("in '{name}': {error}")).at_node(&node.name, node.operator())
+        })?;
+        let types: Vec<Option<DType>> = body.outputs.iter().map(|&id| body.value(id).dtype).collect();
+        if let Some(Attr::Graph(branch)) = graph.nodes[index].attrs.get_mut(&name) {
+            for (id, dtype) in branch.graph.outputs.clone().into_iter().zip(types) {
+                branch.graph.value_mut(id).dtype = dtype;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn signature(value: &Value) -> String {
@@ -160,8 +193,10 @@ impl Inference {
                 return Err(at(Error::unsupported(why)));
             }
         }
+        let branches = lookup(&node.domain, &node.op).is_some_and(Operator::has_branches);
         for (name, attr) in &node.attrs {
             match attr {
+                Attr::Graph(_) if branches => {}
                 Attr::Graph(_) | Attr::Graphs(_) => {
                     let message = format!("the operator {} with a subgraph is not supported", node.operator());
                     return Err(at(Error::unsupported(message)));
@@ -354,7 +389,7 @@ mod tests {
         let z = b.node("Identity", [y], []);
         let w = b.node("Concat", [x], []);
         let v = b.node("com.acme.Other", [x], []);
-        let u = b.node("If", [x], [("then_branch", Attr::Graph(Box::default()))]);
+        let u = b.node("Scan", [x], [("body", Attr::Graph(Box::default()))]);
         let error = infer(&mut b.finish([z, w, v, u])).unwrap_err();
         let text = error.to_string();
         for part in ["NoSuchOperator_0", "com.acme.Other", "axis", "subgraph", "opset 17", "f32[n,3]", "4 nodes"] {

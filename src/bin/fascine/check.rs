@@ -40,6 +40,8 @@ struct Report {
     weight_bytes: Option<u64>,
     peak_heap_bytes: Option<u64>,
     flops: Option<u64>,
+    /// Whether the numbers are of the first of several stages.
+    staged: Option<bool>,
 }
 
 #[derive(Serialize)]
@@ -154,6 +156,7 @@ pub(crate) fn run(args: &CheckArgs, json: bool) -> Result<Answer> {
         weight_bytes: summary.map(|s| s.weight_bytes),
         peak_heap_bytes: summary.map(|s| s.heap_bytes),
         flops: summary.map(|s| s.flops),
+        staged: summary.map(|s| s.staged),
     };
     let answer = if json { Answer::json(&report) } else { Answer::text(text(&report, args.kernels)) };
     // Standard output has the nodes already.
@@ -288,6 +291,9 @@ fn text(report: &Report, with_kernels: bool) -> String {
                 .collect();
             text.push('\n');
             text += &table::render(&[("kernel", Left), ("overrides", Left), ("dispatches", Right)], &rows);
+        }
+        if report.staged == Some(true) {
+            text += "the numbers are of the first stage; what follows is planned for values of each request\n";
         }
     } else if !report.open_dims.is_empty() {
         let hints: Vec<String> = report.open_dims.iter().map(|name| format!("--dim {name}=N")).collect();
