@@ -206,6 +206,7 @@ impl Run {
             kernel: &kernel.name,
             constants: variant.as_slice(),
             groups,
+            // The residual's place is on the heap in any case: an arm has the slots of its operands.
             operands: &[self.input, weight, self.bias, self.residual.unwrap_or(self.input), self.output],
             params,
             cost: self.geometry.cost(self.residual.is_some()),

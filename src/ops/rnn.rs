@@ -277,9 +277,6 @@ fn run_steps(cx: &mut Lowering<'_>, sizes: &Sizes, gates: BufferId) -> Result<(V
         let (direction, entry) = ([s_strides[s_direction]; 4], [s_strides[s_batch]; 4]);
         let lists: [(&str, &[Size]); 4] =
             [("state_offset", &zeros), ("state_direction", &direction), ("state_batch", &entry), ("gather", &zeros)];
-        let mut own = vec![0, 4, 5];
-        own.extend(has(initial_h).then_some(2));
-        own.extend(has(initial_c).then_some(3));
         let emit = Emit {
             kernel: "lstm_step",
             constants: &[],
@@ -287,15 +284,16 @@ fn run_steps(cx: &mut Lowering<'_>, sizes: &Sizes, gates: BufferId) -> Result<(V
             operands: &[
                 gates,
                 weights,
-                initial_h.filter(|_| first).unwrap_or(weights),
-                initial_c.filter(|_| first).unwrap_or(weights),
+                // On the heap in any case: an arm has the slots of its operands.
+                initial_h.filter(|_| first).unwrap_or(gates),
+                initial_c.filter(|_| first).unwrap_or(gates),
                 state,
                 y.buffer,
             ],
             params: params("lstm_step", &numbers, &lists)?,
             cost: Work { flops: len * hidden * 8, bytes: (len * 2 + directions * hidden * hidden) * 16 },
         };
-        cx.emit_gathered(emit, GatherBy { least: 3, width: GATHERED, constants: &[], own: &own })?;
+        cx.emit_gathered(emit, GatherBy { least: 3, width: GATHERED, constants: &[], own: &[0, 2, 3, 4, 5] })?;
     }
     Ok((y, state))
 }

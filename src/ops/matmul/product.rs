@@ -301,6 +301,7 @@ impl Product {
                 self.a.buffer,
                 right,
                 epilogue.bias,
+                // On the heap in any case: an arm has the slots of its operands.
                 epilogue.residual.unwrap_or(self.a.buffer),
                 epilogue.output,
             ],
@@ -310,10 +311,9 @@ impl Product {
         if width < 2 || sizes.batches() > 1 {
             return cx.emit(emit);
         }
-        let own: &[usize] = if epilogue.residual.is_some() { &[0, 3, 4] } else { &[0, 4] };
         // Measured on llvmpipe: gathered single rows take longer than two requests apart, a third of the time of eight.
         let least = if sizes.rows == 1 { width.min(3) } else { 2 };
-        cx.emit_gathered(emit, GatherBy { least: least as u32, width: width as u32, constants: &[], own })
+        cx.emit_gathered(emit, GatherBy { least: least as u32, width: width as u32, constants: &[], own: &[0, 3, 4] })
     }
 }
 
