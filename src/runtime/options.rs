@@ -64,7 +64,7 @@ pub struct Options {
     pub cache_dir: Option<PathBuf>,
     /// Plans kept per model, one for each combination of input shapes.
     pub plan_cache: usize,
-    /// Threads that compile pipelines; 0 leaves a core of the host to others.
+    /// Threads that compile pipelines; 0 is one more than the host has cores, up to five.
     pub compile_threads: usize,
     /// How dispatches leave, with everything else as the device wants it.
     pub policy: Policy,
