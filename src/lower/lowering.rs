@@ -111,6 +111,11 @@ impl<'a> Lowering<'a> {
         self.builder.facts[id.0 as usize].as_ref()
     }
 
+    /// What is known of all inputs, as an operator's rules take it.
+    pub fn facts(&self) -> Vec<Option<&Fact>> {
+        (0..self.inputs()).map(|i| self.input(i)).collect()
+    }
+
     /// What is known of output `i`.
     pub fn output_fact(&self, i: usize) -> &Fact {
         &self.outputs[i]

@@ -1,8 +1,6 @@
 //! Operators: for each, in one place, its checks, its shape rule, its host evaluation where shapes need one, and its
 //! lowering to dispatches. One file per family; each family lists its operators in a table, and [`lookup`] joins the tables.
 
-use rten_shape_inference::InferShapes;
-
 use crate::error::{Error, Result};
 use crate::graph::Node;
 use crate::lower::{Fact, Known, Lowering};
@@ -14,6 +12,7 @@ mod batch_norm;
 pub mod broadcast;
 mod conv;
 pub mod elementwise;
+mod facts;
 mod integer;
 mod layout;
 mod matmul;
@@ -22,6 +21,8 @@ mod pool;
 mod reduce;
 mod rnn;
 pub mod window;
+
+pub use facts::{host_values, is_fixed, output_types};
 
 /// An ONNX operator (or a fused one of domain `fascine`). Stateless: everything comes from the node.
 pub trait Operator: Sync {
@@ -37,13 +38,9 @@ pub trait Operator: Sync {
     /// `Unsupported` for types that the operator's kernels lack, `InvalidModel` for types that ONNX forbids.
     fn dtypes(&self, node: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>>;
 
-    /// The symbolic shape rule, where rten-shape-inference has one; used at load, for reports and rewrites only.
-    fn symbolic(&self, node: &Node) -> Option<Box<dyn InferShapes>> {
-        let _ = node;
-        None
-    }
-
-    /// The concrete output shapes.
+    /// The output shapes: at the sizes of a request, or while a model is loaded for all sizes of its symbols (see
+    /// [`size`](crate::size)). What a node needs to make sense is [`presumed`](crate::size::presumed), so that it is no matter
+    /// of sizes that are not known yet.
     ///
     /// # Errors
     /// `Shape` if the inputs do not fit; `Unsupported` if the shape depends on data that only the device has.

@@ -106,7 +106,11 @@ pub(crate) fn run(args: &CheckArgs, json: bool) -> Result<Answer> {
     let mut prepared = graph.clone();
     let objections = optimise::prepare(&mut prepared);
     let (operators, unsupported) = operators(&prepared, objections);
-    let (inputs, outputs) = (ports(&graph, &graph.inputs), ports(&graph, &graph.outputs));
+    let (inputs, mut outputs) = (ports(&graph, &graph.inputs), ports(&graph, &graph.outputs));
+    // What was inferred says more of an output than the file claims.
+    for (stated, inferred) in outputs.iter_mut().zip(ports(&prepared, &prepared.outputs)) {
+        stated.shape = inferred.shape.or(stated.shape.take());
+    }
     let functions = prepared.functions.into_iter().map(|(function, calls)| Function { function, calls }).collect();
     let branch = |taken| if taken { "then" } else { "else" };
     let branches = prepared
