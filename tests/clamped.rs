@@ -288,6 +288,16 @@ const FAMILIES: &[Family] = &[
         let floats = c.b.node("Cast", [range], [("to", Attr::Int(1))]);
         vec![c.b.node("Add", [floats, x], []), range]
     }),
+    ("nonzero", |c| {
+        let shape = c.shape(3, 30);
+        let len: usize = shape.iter().product();
+        let data: Vec<f32> = (0..len).map(|_| if c.flag() { c.random.float() } else { 0.0 }).collect();
+        let count = data.iter().filter(|&&x| x != 0.0).count();
+        let x = c.feed(Tensor::new(shape, data).unwrap());
+        let made = c.b.node_with("fascine.NonZeroCount", [Some(x)], [], 2);
+        let known = c.b.ints([count as i64]);
+        vec![made[1], c.b.node("fascine.NonZeroIndices", [x, made[0], known], [])]
+    }),
     ("expand", |c| {
         let shape = c.shape(2, 9);
         let x = c.input(&[shape[0], 1]);

@@ -147,18 +147,22 @@ fn subgraphs_keep_what_they_need_of_what_is_around_them() {
     ];
     let graph = parse(&model(nodes.clone(), vec![])).unwrap();
     assert_eq!(operators(&graph), ["IsNaN", "Relu", "If"]);
-    let node = &graph.nodes[2];
-    let captured: Vec<&str> = node.inputs.iter().map(|id| graph.value(id.unwrap()).name.as_str()).collect();
+    let made = &graph.nodes[2];
+    let captured: Vec<&str> = made.inputs.iter().map(|id| graph.value(id.unwrap()).name.as_str()).collect();
     assert_eq!(captured, ["c", "w", "x"]);
     for (name, captures, ops) in [("then_branch", vec![2, 1], vec!["Add"]), ("else_branch", vec![1], vec!["Identity"])]
     {
-        let Attr::Graph(inside) = &node.attrs[name] else { panic!("{name} is no graph") };
+        let Attr::Graph(inside) = &made.attrs[name] else { panic!("{name} is no graph") };
         assert_eq!((&inside.captures, operators(&inside.graph)), (&captures, ops));
         assert_eq!(inside.graph.inputs.len(), captures.len());
     }
-    let error = load(&model(nodes, vec![])).unwrap_err();
+    load(&model(nodes, vec![])).unwrap();
+    let other = branch(vec![node("Nonesuch", &["x"], &["r"])], vec![node("Identity", &["x"], &["r"])]);
+    let error = load(&model(vec![node("IsNaN", &["x"], &["c"]), other], vec![])).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
-    assert!(error.to_string().contains("n_If_y") && error.to_string().contains("If of opset 17"), "{error}");
+    for part in ["n_If_y", "If of opset 17", "then_branch", "Nonesuch"] {
+        assert!(error.to_string().contains(part), "no {part} in: {error}");
+    }
 }
 
 #[test]

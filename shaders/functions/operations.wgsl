@@ -64,7 +64,12 @@ fn celu_f(a: vec4<u32>, alpha: vec4<u32>) -> vec4<u32> {
     return select(a, of_floats(floats(alpha) * expm1_(floats(a) / floats(alpha))), floats(a) < vec4(0.0));
 }
 fn softplus_f(a: vec4<u32>) -> vec4<u32> { return of_floats(softplus_(floats(a))); }
-fn softsign_f(a: vec4<u32>) -> vec4<u32> { return of_floats(floats(a) / (1.0 + abs(floats(a)))); }
+// Beyond 2^25 it is 1; a division by more than 2^126 need not be exact.
+fn softsign_f(a: vec4<u32>) -> vec4<u32> {
+    let one = (a & vec4(0x80000000u)) | vec4(0x3f800000u);
+    let large = (abs_f(a) >= vec4(0x4c000000u)) & (abs_f(a) < vec4(0x7f800000u));
+    return select(of_floats(floats(a) / (1.0 + abs(floats(a)))), one, large);
+}
 fn mish_f(a: vec4<u32>) -> vec4<u32> { return of_floats(mish_(floats(a))); }
 fn gelu_f(a: vec4<u32>) -> vec4<u32> { return of_floats(gelu_(floats(a))); }
 fn gelu_tanh_f(a: vec4<u32>) -> vec4<u32> { return of_floats(gelu_tanh_(floats(a))); }

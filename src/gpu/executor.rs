@@ -173,12 +173,12 @@ impl Executor {
 
     /// The slots that a request's allocations lie in, as far as requests are told apart by them: in a [`HeapLayout::Apart`] heap,
     /// where each has a segment of its own, these are 0, 1 and so on for every request.
-    pub fn slots_of(&self, allocations: &[Allocation]) -> Vec<Slot> {
+    pub fn slots_of<'a>(&self, allocations: impl IntoIterator<Item = &'a Allocation>) -> Vec<Slot> {
         let slot = |(index, allocation): (usize, &Allocation)| match self.memory.layout() {
             HeapLayout::Shared => allocation.slot(),
             HeapLayout::Apart => Slot { index: index as u8, kind: SlotKind::Heap },
         };
-        allocations.iter().enumerate().map(slot).collect()
+        allocations.into_iter().enumerate().map(slot).collect()
     }
 
     /// How the heap is divided.

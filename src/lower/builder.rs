@@ -93,8 +93,8 @@ pub(crate) struct Builder {
     pub(crate) views: Vec<Option<View>>,
     /// By value id: whether a dispatch or an output needs it on the device.
     pub(crate) needed: Vec<bool>,
-    /// By value id: whether its value is a constant of the graph, the same for every plan.
-    pub(crate) fixed: Vec<bool>,
+    /// By value id: the key of a value that is a constant of the model, the same for every plan.
+    pub(crate) keys: Vec<Option<u64>>,
     pub(crate) buffers: Vec<Buffer>,
     pub(crate) dispatches: Vec<Pending>,
     /// Buffers of the graph's inputs.
@@ -197,11 +197,12 @@ impl Builder {
         tensor: &Tensor,
         make: impl FnOnce(&Tensor) -> Result<Vec<u8>>,
     ) -> Result<BufferId> {
-        let source = if self.fixed[id.0 as usize] {
-            WeightSource::Value(id.0)
-        } else {
-            let type_and_shape = format!("{}{:?}", tensor.dtype(), tensor.shape());
-            WeightSource::Bytes([type_and_shape.as_bytes(), tensor.bytes()].concat().into())
+        let source = match self.keys[id.0 as usize] {
+            Some(key) => WeightSource::Value(key),
+            None => {
+                let type_and_shape = format!("{}{:?}", tensor.dtype(), tensor.shape());
+                WeightSource::Bytes([type_and_shape.as_bytes(), tensor.bytes()].concat().into())
+            }
         };
         let weight = self.weights.intern(source, layout, || make(tensor))?;
         Ok(self.weight_buffer(weight))

@@ -10,8 +10,8 @@ use super::WeightId;
 /// Where a weight's bytes come from.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum WeightSource {
-    /// A constant of the graph, by value id: the same for every plan of the model.
-    Value(u32),
+    /// A constant of the model, by its key: the same for every plan.
+    Value(u64),
     /// A value computed while planning, by its bytes: it may differ with the input shapes.
     Bytes(Arc<[u8]>),
 }

@@ -1,6 +1,8 @@
 //! Operators: for each, in one place, its checks, its shape rule, its host evaluation where shapes need one, and its
 //! lowering to dispatches. One file per family; each family lists its operators in a table, and [`lookup`] joins the tables.
 
+use std::ops::Range;
+
 use crate::error::{Error, Result};
 use crate::graph::Node;
 use crate::lower::{Fact, Known, Lowering};
@@ -9,6 +11,7 @@ use crate::tensor::{DType, Tensor};
 
 mod attention;
 mod batch_norm;
+mod branch;
 pub mod broadcast;
 mod conv;
 pub mod elementwise;
@@ -16,6 +19,7 @@ mod facts;
 mod integer;
 mod layout;
 mod matmul;
+mod nonzero;
 mod norm;
 mod pool;
 mod reduce;
@@ -66,6 +70,18 @@ pub trait Operator: Sync {
         Ok(None)
     }
 
+    /// The inputs whose values the host has to know before the node can be planned: shapes, axes, ends, conditions. Where one is
+    /// computed on the device, the model runs in stages.
+    fn host_inputs(&self, node: &Node) -> Range<usize> {
+        let _ = node;
+        0..0
+    }
+
+    /// Whether it is one of its subgraphs, by the value of its first input.
+    fn has_branches(&self) -> bool {
+        false
+    }
+
     /// Emits the dispatches (or views) that compute the outputs.
     ///
     /// # Errors
@@ -92,9 +108,11 @@ type Entry = (&'static str, &'static str, &'static dyn Operator);
 const FAMILIES: &[&[Entry]] = &[
     attention::TABLE,
     batch_norm::OPERATORS,
+    branch::TABLE,
     conv::TABLE,
     layout::OPERATORS,
     matmul::TABLE,
+    nonzero::TABLE,
     norm::OPERATORS,
     pool::TABLE,
     reduce::OPERATORS,

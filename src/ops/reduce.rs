@@ -78,6 +78,10 @@ fn reduced_shape(shape: &[Size], axes: &[usize], keep: bool) -> Vec<Size> {
 }
 
 impl Operator for Reduce {
+    fn host_inputs(&self, node: &Node) -> std::ops::Range<usize> {
+        if node.opset < self.axes_input_since { 0..0 } else { 1..2 }
+    }
+
     fn check(&self, node: &Node) -> Result<()> {
         let most = if node.opset >= self.axes_input_since { 2 } else { 1 };
         if node.inputs.is_empty() || node.inputs.len() > most || node.outputs.len() != 1 {

@@ -90,6 +90,10 @@ fn directions(node: &Node) -> Result<usize> {
 }
 
 impl Operator for Lstm {
+    fn host_inputs(&self, _: &Node) -> std::ops::Range<usize> {
+        4..5
+    }
+
     fn check(&self, node: &Node) -> Result<()> {
         if !(3..=8).contains(&node.inputs.len()) || node.outputs.len() > 3 {
             return Err(Error::invalid_model(format!("{} inputs, {} outputs", node.inputs.len(), node.outputs.len())));

@@ -16,11 +16,10 @@ impl Rewrite for ChooseBranches {
     }
 
     fn apply(&self, graph: &mut Graph) -> Outcome {
-        let is_if = |node: &Node| node.domain.is_empty() && node.op == "If";
         if !graph.nodes.iter().any(is_if) {
             return Outcome::default();
         }
-        let mut taken: HashSet<String> = graph.values.iter().map(|value| value.name.clone()).collect();
+        let mut taken = names(graph);
         rewrite(graph, |graph, _, index| {
             let node = &graph.nodes[index];
             if !is_if(node) {
@@ -32,17 +31,57 @@ impl Rewrite for ChooseBranches {
                 _ => None,
             });
             let Some(condition) = condition else { return Attempt::Near("its condition is not constant") };
-            let name = if condition { "then_branch" } else { "else_branch" };
-            let Some(Attr::Graph(branch)) = node.attrs.get(name) else { return Attempt::Near("it lacks the branch") };
-            let given = branch.graph.inputs.len() == branch.captures.len();
-            if !given || branch.graph.outputs.len() < node.outputs.len() {
-                return Attempt::Near("inputs or outputs of the branch are not those of an If");
+            match take(graph, &mut taken, index, condition) {
+                Ok(nodes) => {
+                    let node = graph.nodes[index].name.clone();
+                    graph.branches.push(Branch { node, taken: condition });
+                    Attempt::Fire { removed: Vec::new(), nodes }
+                }
+                Err(reason) => Attempt::Near(reason),
             }
-            let (branch, node) = (branch.clone(), node.clone());
-            graph.branches.push(Branch { node: node.name.clone(), taken: condition });
-            Attempt::Fire { removed: Vec::new(), nodes: unfold(graph, &mut taken, *branch, &node) }
         })
     }
+}
+
+pub(super) fn is_if(node: &Node) -> bool {
+    node.domain.is_empty() && node.op == "If"
+}
+
+fn names(graph: &Graph) -> HashSet<String> {
+    graph.values.iter().map(|value| value.name.clone()).collect()
+}
+
+/// Puts branches in place of `If`s: by node, whether the condition holds. A node whose branch does not fit it stays.
+pub fn take_branches(graph: &mut Graph, choices: &[(usize, bool)]) {
+    let mut taken = names(graph);
+    let mut bodies: Vec<(usize, Vec<Node>)> = Vec::with_capacity(choices.len());
+    for &(index, condition) in choices {
+        if let Ok(nodes) = take(graph, &mut taken, index, condition) {
+            bodies.push((index, nodes));
+        }
+    }
+    bodies.sort_by_key(|&(index, _)| std::cmp::Reverse(index));
+    for (index, nodes) in bodies {
+        graph.nodes.splice(index..=index, nodes);
+    }
+}
+
+/// The nodes of one branch of the `If` at `index`.
+fn take(
+    graph: &mut Graph,
+    taken: &mut HashSet<String>,
+    index: usize,
+    condition: bool,
+) -> Result<Vec<Node>, &'static str> {
+    let node = &graph.nodes[index];
+    let name = if condition { "then_branch" } else { "else_branch" };
+    let Some(Attr::Graph(branch)) = node.attrs.get(name) else { return Err("it lacks the branch") };
+    let given = branch.graph.inputs.len() == branch.captures.len();
+    if !given || branch.graph.outputs.len() < node.outputs.len() {
+        return Err("inputs or outputs of the branch are not those of an If");
+    }
+    let (branch, node) = (branch.clone(), node.clone());
+    Ok(unfold(graph, taken, *branch, &node))
 }
 
 /// The nodes of the branch, on values of `graph`.

@@ -20,6 +20,7 @@ const BODIES: &[(&str, fn(&mut Body<'_>) -> Built)] = &[
     ("GroupNormalization", group_normalization),
     ("InstanceNormalization", instance_normalization),
     ("MeanVarianceNormalization", mean_variance_normalization),
+    ("NonZero", non_zero),
     ("RMSNormalization", rms_normalization),
     ("Swish", swish),
 ];
@@ -85,6 +86,14 @@ impl Body<'_> {
             outputs: vec![Some(id)],
             ..Node::default()
         });
+        id
+    }
+
+    fn op_of(&mut self, domain: &str, op: &str, inputs: &[ValueId]) -> ValueId {
+        let id = self.op(op, inputs);
+        if let Some(node) = self.nodes.last_mut() {
+            node.domain = domain.to_owned();
+        }
         id
     }
 
@@ -181,6 +190,18 @@ fn swish(body: &mut Body<'_>) -> Built {
     };
     let gate = body.op("Sigmoid", &[scaled]);
     body.op("Mul", &[x, gate]);
+    Ok(())
+}
+
+/// <https://onnx.ai/onnx/operators/onnx__NonZero.html>: how many there are, then which.
+fn non_zero(body: &mut Body<'_>) -> Built {
+    let x = body.input(0)?;
+    let offsets = body.op_of("fascine", "NonZeroCount", &[x]);
+    let count = body.graph.add_value(Value { name: format!("{}/count", body.node.name), ..Value::default() });
+    if let Some(node) = body.nodes.last_mut() {
+        node.outputs.push(Some(count));
+    }
+    body.op_of("fascine", "NonZeroIndices", &[x, offsets, count]);
     Ok(())
 }
 

@@ -67,6 +67,8 @@ pub struct Objection {
     pub inputs: Vec<String>,
     /// Why.
     pub error: Error,
+    /// Whether it is for the shapes of its inputs, whatever the sizes of symbols are.
+    pub shapes: bool,
 }
 
 impl Objection {
@@ -83,14 +85,57 @@ pub fn objections(graph: &mut Graph) -> Vec<Objection> {
         let mut inference = Inference::new(graph);
         let mut objections = Vec::new();
         for index in 0..graph.nodes.len() {
+            let typed = type_branches(graph, index);
             let node = graph.nodes[index].clone();
-            if let Err(error) = inference.node(graph, &node) {
-                let input = |id: &Option<_>| id.map_or("-".into(), |id| signature(graph.value(id)));
-                objections.push(Objection { node: index, inputs: node.inputs.iter().map(input).collect(), error });
-            }
+            let at = |error: Error| error.at_node(&node.name, node.operator());
+            let (error, shapes) = match typed.and_then(|()| inference.types(graph, &node)) {
+                Err(error) => (error, false),
+                Ok(None) => continue,
+                Ok(Some(operator)) => match inference.shapes(graph, &node, operator) {
+                    Err(error) => (error, true),
+                    Ok(()) => continue,
+                },
+            };
+            let input = |id: &Option<_>| id.map_or("-".into(), |id| signature(graph.value(id)));
+            let inputs = node.inputs.iter().map(input).collect();
+            objections.push(Objection { node: index, inputs, error: at(error), shapes });
         }
         objections
     })
+}
+
+/// Finds the types of the outputs of a node's branches, and whether all of them can run.
+fn type_branches(graph: &mut Graph, index: usize) -> Result<()> {
+    let node = &graph.nodes[index];
+    if !lookup(&node.domain, &node.op).is_some_and(Operator::has_branches) {
+        return Ok(());
+    }
+    let names: Vec<String> = node.attrs.keys().cloned().collect();
+    for name in names {
+        let node = &graph.nodes[index];
+        let Some(Attr::Graph(branch)) = node.attrs.get(&name) else { continue };
+        let mut body = branch.graph.clone();
+        for (&id, &capture) in branch.graph.inputs.iter().zip(&branch.captures) {
+            if let Some(outer) = node.inputs.get(capture).copied().flatten() {
+                let Value { dtype, shape, constant, .. } = graph.value(outer).clone();
+                let value = body.value_mut(id);
+                (value.dtype, value.shape, value.constant) = (dtype, shape, constant);
+            }
+        }
+        let mut objections = super::prepare(&mut body);
+        // The branch may be there for other shapes than those that the outer graph has.
+        objections.retain(|objection| !objection.shapes);
+        refusal(&body, &objections).map_err(|error| {
+            Error::new(error.kind(), format!("in '{name}': {error}")).at_node(&node.name, node.operator())
+        })?;
+        let types: Vec<Option<DType>> = body.outputs.iter().map(|&id| body.value(id).dtype).collect();
+        if let Some(Attr::Graph(branch)) = graph.nodes[index].attrs.get_mut(&name) {
+            for (id, dtype) in branch.graph.outputs.clone().into_iter().zip(types) {
+                branch.graph.value_mut(id).dtype = dtype;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn signature(value: &Value) -> String {
@@ -163,9 +208,9 @@ impl Inference {
         Inference { known, is_output, names, prefix, shown: RefCell::default() }
     }
 
-    fn node(&mut self, graph: &mut Graph, node: &Node) -> Result<()> {
-        let at = |error: Error| error.at_node(&node.name, node.operator());
-        let Some((operator, dtypes)) = types(graph, node).map_err(at)? else { return Ok(()) };
+    /// Sets the types of the node's outputs. `None` where they are unknown.
+    fn types(&self, graph: &mut Graph, node: &Node) -> Result<Option<&'static dyn Operator>> {
+        let Some((operator, dtypes)) = types(graph, node)? else { return Ok(None) };
         for (id, &dtype) in node.outputs.iter().zip(&dtypes) {
             let Some(id) = *id else { continue };
             let value = graph.value_mut(id);
@@ -173,11 +218,16 @@ impl Inference {
                 && stated != dtype
             {
                 let name = &value.name;
-                return Err(at(Error::invalid_model(format!("graph output '{name}' is {dtype}, not {stated}"))));
+                return Err(Error::invalid_model(format!("graph output '{name}' is {dtype}, not {stated}")));
             }
             value.dtype = Some(dtype);
         }
-        let outputs = self.outputs(node, operator).map_err(at)?;
+        Ok(Some(operator))
+    }
+
+    /// Sets the shapes of the node's outputs, as far as they can be found.
+    fn shapes(&mut self, graph: &mut Graph, node: &Node, operator: &dyn Operator) -> Result<()> {
+        let outputs = self.outputs(node, operator)?;
         for (id, known) in node.outputs.iter().zip(outputs.into_iter().flatten()) {
             let Some(id) = *id else { continue };
             graph.value_mut(id).shape = known.fact.shape.iter().map(|&size| self.dim(size)).collect();
@@ -195,9 +245,20 @@ impl Inference {
             None => Some(None),
             Some(id) => self.known[id.0 as usize].as_ref().map(Some),
         };
-        let Some(inputs) = node.inputs.iter().map(known).collect::<Option<Vec<_>>>() else { return Ok(None) };
-        let certain = inputs.iter().flatten().all(|known| known.certain);
-        let facts: Vec<Option<&Fact>> = inputs.iter().map(|known| known.map(|known| &known.fact)).collect();
+        let inputs = node.inputs.iter().map(known).collect::<Option<Vec<_>>>();
+        let Some(inputs) = inputs.filter(|_| !operator.has_branches()) else { return Ok(None) };
+        let asked = operator.host_inputs(node);
+        // The host will know it, though nobody does yet.
+        let awaited = |(i, known): (usize, &Knowledge)| {
+            let Fact { dtype, ref shape, ref known } = known.fact;
+            let awaited = asked.contains(&i) && known.is_none();
+            awaited.then(|| Fact { dtype, shape: shape.clone(), known: unknown_values(dtype, shape) })
+        };
+        let awaited: Vec<Option<Fact>> = inputs.iter().enumerate().map(|(i, known)| awaited((i, (*known)?))).collect();
+        let certain = inputs.iter().flatten().all(|known| known.certain) && awaited.iter().all(Option::is_none);
+        let facts: Vec<Option<&Fact>> = (inputs.iter().zip(&awaited))
+            .map(|(known, awaited)| awaited.as_ref().or(known.map(|known| &known.fact)))
+            .collect();
         let types = decided(|| {
             let types = output_types(operator, node, &facts)?;
             // Of what symbols change, a request's plan knows how large it is.
@@ -276,8 +337,10 @@ fn types(graph: &Graph, node: &Node) -> Result<Option<(&'static dyn Operator, Ve
             return Err(Error::unsupported(why));
         }
     }
+    let branches = lookup(&node.domain, &node.op).is_some_and(Operator::has_branches);
     for (name, attr) in &node.attrs {
         match attr {
+            Attr::Graph(_) if branches => {}
             Attr::Graph(_) | Attr::Graphs(_) => {
                 let message = format!("the operator {} with a subgraph is not supported", node.operator());
                 return Err(Error::unsupported(message));
@@ -308,6 +371,7 @@ fn types(graph: &Graph, node: &Node) -> Result<Option<(&'static dyn Operator, Ve
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::graph::Subgraph;
     use crate::graph::builder::GraphBuilder;
 
     fn shape(graph: &Graph) -> String {
@@ -339,7 +403,7 @@ mod tests {
         let z = b.node("Identity", [y], []);
         let w = b.node("Concat", [x], []);
         let v = b.node("com.acme.Other", [x], []);
-        let u = b.node("If", [x], [("then_branch", Attr::Graph(Box::default()))]);
+        let u = b.node("Scan", [x], [("body", Attr::Graph(Box::default()))]);
         let error = infer(&mut b.finish([z, w, v, u])).unwrap_err();
         let text = error.to_string();
         for part in ["NoSuchOperator_0", "com.acme.Other", "axis", "subgraph", "opset 17", "f32[n,3]", "4 nodes"] {
@@ -443,13 +507,34 @@ mod tests {
         }
         // Sizes may fit: 1 and 4.
         assert!(inferred("MatMul", &[&["n", "k"], &["4", "5"]], &[], []).is_ok());
+    }
 
+    #[test]
+    fn a_shape_that_comes_with_the_request_has_a_rank() {
         let mut b = GraphBuilder::new(17);
         let x = b.input("x", DType::F32, ["n", "4"]);
         let wanted = b.input("wanted", DType::I64, ["2"]);
         let y = b.node("Reshape", [x, wanted], []);
-        let error = infer(&mut b.finish([y])).unwrap_err();
-        assert!(error.message().contains("only the device knows"), "{error}");
+        let mut graph = b.finish([y]);
+        infer(&mut graph).unwrap();
+        assert_eq!(shape(&graph), "f32[?0,?1]");
+    }
+
+    #[test]
+    fn a_branch_for_other_shapes_is_no_objection() {
+        let mut outer = GraphBuilder::new(13);
+        let x = outer.input("x", DType::F32, ["n", "3"]);
+        let condition = outer.input("condition", DType::Bool, [""; 0]);
+        let branch = |op: &str| {
+            let mut b = GraphBuilder::new(13);
+            let x = b.input("x", DType::F32, ["n", "3"]);
+            let axes = b.ints([1]);
+            let y = if op == "Squeeze" { b.node(op, [x, axes], []) } else { b.node(op, [x], []) };
+            Attr::Graph(Box::new(Subgraph { graph: b.finish([y]), captures: vec![1] }))
+        };
+        let attrs = [("then_branch", branch("Squeeze")), ("else_branch", branch("Identity"))];
+        let y = outer.node("If", [condition, x], attrs);
+        infer(&mut outer.finish([y])).unwrap();
     }
 
     #[test]

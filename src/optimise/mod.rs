@@ -26,7 +26,7 @@ mod versions;
 
 pub use attention::FuseAttention;
 pub use batch_norm::FoldBatchNorm;
-pub use branches::ChooseBranches;
+pub use branches::{ChooseBranches, take_branches};
 pub use chains::{ComposeReshapes, ComposeTransposes};
 pub use cleanup::{DropDeadCode, DropIdentities};
 pub use elementwise::FuseElementwise;
@@ -93,15 +93,15 @@ pub const PREPARATIONS: &[&dyn Rewrite] = &[&FoldConstants, &ChooseBranches, &Ex
 /// the bound is for graphs made to need many.
 const ROUNDS: usize = 16;
 
-/// Drops what no output needs, infers types and shapes, and where a node cannot be run tries what may help: constants are
-/// folded, branches whose condition is constant are chosen, operators without kernels of their own become others.
+/// Drops what no output needs, infers types and shapes, and where a node cannot be run, or has branches, tries what may help:
+/// constants are folded, branches whose condition is constant are chosen, operators without kernels of their own become others.
 ///
 /// Gives the nodes that still cannot be run.
 pub fn prepare(graph: &mut Graph) -> Vec<infer::Objection> {
     for _ in 0..ROUNDS {
         prune(graph);
         let objections = infer::objections(graph);
-        if objections.is_empty() {
+        if objections.is_empty() && !graph.nodes.iter().any(branches::is_if) {
             return objections;
         }
         let mut fired = 0;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::error::{Error, Result};
 use crate::graph::{Dim, Graph, Value};
+use crate::tensor::{Tensor, TensorData};
 
 /// Checks concrete input shapes (in graph order) against what the model declares: ranks, known dimensions, and one size
 /// for every symbol. Returns the symbols' sizes.
@@ -47,54 +48,118 @@ pub fn check_shapes(graph: &Graph, shapes: &[Vec<usize>]) -> Result<BTreeMap<Str
 /// The sizes that a template is bound to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Symbols {
-    /// Of the named symbols in the order of their names, then of every dimension that the model does not declare.
+    /// Of the named symbols in the order of their names, then of every dimension that the model does not declare, then of the
+    /// integers among the values that the host knows.
     pub(super) sizes: Vec<i64>,
-    /// Of the inputs.
-    pub(super) ranks: Vec<usize>,
+    pub(super) key: Key,
 }
 
-/// A dimension of an input: a number, or the index of a symbol.
+/// What a template serves alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Key {
+    /// Of the inputs.
+    ranks: Vec<usize>,
+    /// By input: its dimensions and elements where the host knows the value.
+    values: Vec<Option<(Vec<usize>, Fixed)>>,
+}
+
+/// Elements of a value that no symbols stand for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Fixed {
+    /// Integers: those beyond what symbols stand for.
+    Integers(Vec<Option<i64>>),
+    /// Others, all of them.
+    Bytes(Vec<u8>),
+}
+
+/// A dimension or an element of an input: a number, or the index of a symbol.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum InputDim {
-    Known(usize),
+pub(super) enum Number {
+    Known(i64),
     Symbol(usize),
 }
 
+/// What a trace is told of an input.
+#[derive(Clone, Debug)]
+pub(super) struct Given {
+    pub(super) dims: Vec<Number>,
+    /// The value, where the host knows it, and its elements if they are integers.
+    pub(super) value: Option<(Tensor, Option<Vec<Number>>)>,
+}
+
 impl Symbols {
-    /// The symbols' sizes at these input shapes, and each input's dimensions in terms of them.
+    /// The symbols' sizes at these input shapes and values, and each input in terms of them. No values are those of a graph
+    /// that has none for the host.
     ///
     /// # Errors
     /// As [`check_shapes`].
-    pub(super) fn dims(graph: &Graph, shapes: &[Vec<usize>]) -> Result<(Symbols, Vec<Vec<InputDim>>)> {
+    pub(super) fn given(
+        graph: &Graph,
+        shapes: &[Vec<usize>],
+        values: &[Option<Tensor>],
+    ) -> Result<(Symbols, Vec<Given>)> {
         let named = check_shapes(graph, shapes)?;
         let mut sizes: Vec<i64> = named.values().map(|&size| i64::try_from(size).unwrap_or(i64::MAX)).collect();
         let place = |name: &String| named.keys().position(|known| known == name).unwrap_or(0);
-        let mut dims = Vec::with_capacity(shapes.len());
+        let number = |size: usize| Number::Known(i64::try_from(size).unwrap_or(i64::MAX));
+        let mut given = Vec::with_capacity(shapes.len());
         for (&id, shape) in graph.inputs.iter().zip(shapes) {
-            dims.push(match &graph.value(id).shape {
+            let known = values.get(given.len()).is_some_and(Option::is_some);
+            let dims = match &graph.value(id).shape {
+                _ if known => shape.iter().map(|&size| number(size)).collect(),
                 Some(declared) => (declared.iter())
                     .map(|dim| match dim {
-                        Dim::Known(size) => InputDim::Known(*size),
-                        Dim::Symbol(name) => InputDim::Symbol(place(name)),
+                        Dim::Known(size) => number(*size),
+                        Dim::Symbol(name) => Number::Symbol(place(name)),
                     })
                     .collect(),
                 None => (shape.iter())
                     .map(|&size| {
                         sizes.push(i64::try_from(size).unwrap_or(i64::MAX));
-                        InputDim::Symbol(sizes.len() - 1)
+                        Number::Symbol(sizes.len() - 1)
                     })
                     .collect(),
-            });
+            };
+            given.push(Given { dims, value: None });
         }
-        Ok((Symbols { sizes, ranks: shapes.iter().map(Vec::len).collect() }, dims))
+        let mut key = Key { ranks: shapes.iter().map(Vec::len).collect(), values: vec![None; values.len()] };
+        for ((value, given), key) in values.iter().zip(&mut given).zip(&mut key.values) {
+            let Some(tensor) = value else { continue };
+            let (numbers, fixed) = match integers(tensor) {
+                None => (None, Fixed::Bytes(tensor.bytes().to_vec())),
+                Some(list) => {
+                    // What lies far outside of any size stands for an end, and arithmetic on it might leave 64 bits.
+                    let apart = |x: &i64| (x.unsigned_abs() > u64::from(u32::MAX)).then_some(*x);
+                    let numbers = list.iter().map(|&x| match apart(&x) {
+                        Some(x) => Number::Known(x),
+                        None => {
+                            sizes.push(x);
+                            Number::Symbol(sizes.len() - 1)
+                        }
+                    });
+                    (Some(numbers.collect()), Fixed::Integers(list.iter().map(apart).collect()))
+                }
+            };
+            given.value = Some((tensor.clone(), numbers));
+            *key = Some((tensor.shape().to_vec(), fixed));
+        }
+        Ok((Symbols { sizes, key }, given))
     }
 
-    /// The symbols' sizes at these input shapes (in graph order).
+    /// The symbols' sizes at these input shapes (in graph order) and at the values that the host knows.
     ///
     /// # Errors
     /// `Input` if the shapes contradict the model.
-    pub fn of(graph: &Graph, shapes: &[Vec<usize>]) -> Result<Symbols> {
-        Ok(Self::dims(graph, shapes)?.0)
+    pub fn of(graph: &Graph, shapes: &[Vec<usize>], values: &[Option<Tensor>]) -> Result<Symbols> {
+        Ok(Self::given(graph, shapes, values)?.0)
+    }
+}
+
+fn integers(tensor: &Tensor) -> Option<Vec<i64>> {
+    match tensor.data() {
+        TensorData::I64(data) => Some(data.clone()),
+        TensorData::I32(data) => Some(data.iter().map(|&x| x.into()).collect()),
+        _ => None,
     }
 }
 

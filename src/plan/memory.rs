@@ -34,11 +34,13 @@ pub(super) struct Use {
     pub(super) from_start: bool,
     /// Whether it is read after the last dispatch.
     pub(super) to_end: bool,
+    /// Whether it has a region of its own, which may outlive the request.
+    pub(super) apart: bool,
 }
 
 impl Use {
     pub(super) fn new(bytes: Size) -> Self {
-        Use { bytes, dispatches: Vec::new(), touches: Vec::new(), from_start: false, to_end: false }
+        Use { bytes, dispatches: Vec::new(), touches: Vec::new(), from_start: false, to_end: false, apart: false }
     }
 
     pub(super) fn touch(&mut self, dispatch: u32, touch: Touch) {
@@ -148,6 +150,9 @@ fn place(
             return Err(Error::limit(format!("a tensor of {bytes} bytes exceeds the binding limit of {limit}")));
         }
         let found = regions.iter().enumerate().find_map(|(region, placed)| {
+            if slot.apart || placed.iter().any(|(_, other)| other.apart) {
+                return None;
+            }
             let mut blocked: Vec<(u64, u64)> = placed
                 .iter()
                 .filter(|(_, other)| !apart(other, slot, may_follow))

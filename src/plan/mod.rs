@@ -13,10 +13,11 @@ mod checks;
 mod deps;
 mod memory;
 mod planner;
+pub mod stage;
 mod template;
 
 pub use checks::Checks;
-pub use planner::{plan, template};
+pub use planner::{Traced, plan, template, traced};
 pub use template::Template;
 
 /// Where a tensor lies.
@@ -87,6 +88,8 @@ pub struct PlanInput {
     pub shape: Vec<usize>,
     /// Where the request's data goes; `None` if no dispatch and no output reads it.
     pub operand: Option<Operand>,
+    /// Whether that is a region of its own, from its start, which may hold the data already.
+    pub resident: bool,
 }
 
 /// Where an output's value comes from.
@@ -111,6 +114,31 @@ pub struct PlanOutput {
     pub shape: Vec<usize>,
     /// Where it comes from.
     pub source: Source,
+    /// What becomes of it.
+    pub keep: Keep,
+}
+
+/// What becomes of an output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// It is read back.
+    Read,
+    /// It stays on the device, in a region of its own that outlives the request.
+    Resident,
+    /// Both.
+    Both,
+}
+
+impl Keep {
+    /// Whether it is read back.
+    pub fn is_read(self) -> bool {
+        self != Keep::Resident
+    }
+
+    /// Whether it stays on the device.
+    pub fn is_resident(self) -> bool {
+        self != Keep::Read
+    }
 }
 
 /// One model at concrete input shapes.

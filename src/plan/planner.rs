@@ -3,17 +3,22 @@
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Node};
+use crate::graph::{Graph, Node, ValueId};
 use crate::lower::builder::{Buffer, Builder, Home};
 use crate::lower::repr::{GRANULE, Storage, check_dtype, heap_bytes};
 use crate::lower::{BufferId, Fact, Known, Lowering, ModelWeights, Target, View};
 use crate::ops::{Operator, host_values, lookup, output_types};
-use crate::size::{Program, Size, Trace, estimates, trace};
+use crate::size::{Program, Size, Trace, checked_len, estimates, trace};
+use crate::tensor::Tensor;
 
-use super::bind::{InputDim, Symbols};
+use super::bind::{Given, Number, Symbols};
 use super::memory::{Layout, Use};
-use super::template::{Template, Traced, TracedInput, TracedOperand, TracedOutput, TracedPlace, TracedSource};
-use super::{Plan, deps, memory};
+use super::stage::{Blocked, Stage};
+use super::template::{self, Template, TracedInput, TracedOperand, TracedOutput, TracedPlace, TracedSource};
+use super::{Keep, Plan, deps, memory};
+
+/// The most elements of a value that the host reads back to go on. Guessed: lists of dimensions, axes and ends are far shorter.
+const READ_ELEMENTS: i64 = 1 << 12;
 
 /// Plans `graph` at these input shapes (in graph order) for `target`. Weights that the plan needs are added to `weights`,
 /// which belongs to the model and is shared by its plans.
@@ -22,7 +27,7 @@ use super::{Plan, deps, memory};
 /// As [`template`].
 pub fn plan(graph: &Graph, shapes: &[Vec<usize>], weights: &Arc<ModelWeights>, target: &Target) -> Result<Plan> {
     let template = template(graph, shapes, weights, target)?;
-    let symbols = Symbols::of(graph, shapes)?;
+    let symbols = Symbols::of(graph, shapes, &[])?;
     template.bind(&symbols).ok_or_else(|| Error::internal("a template does not serve the shapes that it was traced at"))
 }
 
@@ -37,29 +42,77 @@ pub fn template(
     weights: &Arc<ModelWeights>,
     target: &Target,
 ) -> Result<Template> {
-    let (symbols, dims) = Symbols::dims(graph, shapes)?;
-    let (traced, trace) = trace(&symbols.sizes, |sizes| {
-        let size = |dim: &InputDim| match *dim {
-            InputDim::Known(size) => Size::from(size),
-            InputDim::Symbol(index) => sizes[index],
-        };
-        let shapes: Vec<Vec<Size>> = dims.iter().map(|dims| dims.iter().map(size).collect()).collect();
-        traced(graph, &shapes, weights, target)
-    });
-    let mut template = traced?;
-    template.program = Program::new(trace);
-    template.ranks = symbols.ranks;
-    Ok(template)
+    match traced(&Stage::whole(graph), shapes, &[], weights, target)? {
+        Traced::Template(template) => Ok(template),
+        Traced::Blocked(blocked) => Err(blocked.refusal(graph)),
+    }
 }
 
-fn traced(graph: &Graph, shapes: &[Vec<Size>], weights: &Arc<ModelWeights>, target: &Target) -> Result<Template> {
+/// What comes of planning a stage.
+#[derive(Debug)]
+pub enum Traced {
+    /// A plan for all shapes and values that decide alike.
+    Template(Template),
+    /// Some nodes need values that are not there yet.
+    Blocked(Blocked),
+}
+
+/// As [`template`], for a stage of a model, with the values of those inputs that the host knows.
+///
+/// # Errors
+/// As [`template`].
+pub fn traced(
+    stage: &Stage<'_>,
+    shapes: &[Vec<usize>],
+    values: &[Option<Tensor>],
+    weights: &Arc<ModelWeights>,
+    target: &Target,
+) -> Result<Traced> {
+    let (symbols, given) = Symbols::given(&stage.graph, shapes, values)?;
+    let (traced, trace) = trace(&symbols.sizes, |sizes| {
+        let size = |number: &Number| match *number {
+            Number::Known(number) => Size::number(number),
+            Number::Symbol(index) => sizes[index],
+        };
+        let fact = |(&id, given): (&ValueId, &Given)| {
+            let value = stage.graph.value(id);
+            let shape: Vec<Size> = given.dims.iter().map(size).collect();
+            let dtype = value.dtype.ok_or_else(|| {
+                Error::invalid_model(format!("the model does not declare the type of input '{}'", value.name))
+            })?;
+            heap_bytes(dtype, &shape).map_err(|error| named(error, &value.name))?;
+            let known = given.value.as_ref().map(|(tensor, numbers)| {
+                let numbers = numbers.as_ref().map(|numbers| numbers.iter().map(size).collect());
+                let integers = numbers.and_then(|list| Known::integers(dtype, tensor.shape(), list));
+                integers.unwrap_or_else(|| tensor.clone().into())
+            });
+            Ok(Fact { dtype, shape, known })
+        };
+        let facts = stage.graph.inputs.iter().zip(&given).map(fact).collect::<Result<Vec<Fact>>>()?;
+        plan_stage(stage, facts, weights, target)
+    });
+    let program = Program::new(trace);
+    let key = symbols.key;
+    Ok(match traced? {
+        Ok(template) => Traced::Template(Template { program, key, ..template }),
+        Err(blocked) => Traced::Blocked(Blocked { program, key, ..blocked }),
+    })
+}
+
+fn plan_stage(
+    stage: &Stage<'_>,
+    inputs: Vec<Fact>,
+    weights: &Arc<ModelWeights>,
+    target: &Target,
+) -> Result<std::result::Result<Template, Blocked>> {
+    let graph = &*stage.graph;
     let mut builder = Builder {
         target: target.clone(),
         weights: weights.clone(),
         facts: vec![None; graph.values.len()],
         views: vec![None; graph.values.len()],
         needed: vec![false; graph.values.len()],
-        fixed: graph.values.iter().map(|value| value.constant.is_some()).collect(),
+        keys: stage.keys(),
         buffers: Vec::new(),
         dispatches: Vec::new(),
         fed: Vec::new(),
@@ -69,8 +122,11 @@ fn traced(graph: &Graph, shapes: &[Vec<Size>], weights: &Arc<ModelWeights>, targ
         report: None,
         label: Arc::from(""),
     };
-    let node_facts = find_facts(graph, shapes, &mut builder)?;
-    find_needed(graph, &mut builder);
+    let node_facts = match find_facts(graph, inputs, &mut builder)? {
+        Ok(facts) => facts,
+        Err(blocked) => return Ok(Err(blocked)),
+    };
+    find_needed(stage, &mut builder);
     for &id in &graph.inputs {
         if builder.needed[id.0 as usize] {
             let fact = fact_of(&builder, id.0).clone();
@@ -84,24 +140,32 @@ fn traced(graph: &Graph, shapes: &[Vec<Size>], weights: &Arc<ModelWeights>, targ
     for (node, facts) in graph.nodes.iter().zip(&node_facts) {
         lower(node, facts, &mut builder).map_err(|error| at(error, node, &builder))?;
     }
-    finish(graph, builder)
+    finish(stage, builder).map(Ok)
 }
 
-/// Types, shapes and host values of every node's outputs.
-fn find_facts(graph: &Graph, shapes: &[Vec<Size>], builder: &mut Builder) -> Result<Vec<Vec<Fact>>> {
+/// Types, shapes and host values of every node's outputs, or the nodes that cannot be planned yet.
+fn find_facts(
+    graph: &Graph,
+    inputs: Vec<Fact>,
+    builder: &mut Builder,
+) -> Result<std::result::Result<Vec<Vec<Fact>>, Blocked>> {
     for (value, fact) in graph.values.iter().zip(&mut builder.facts) {
         *fact = value.constant.clone().map(Fact::constant);
     }
-    for (&id, shape) in graph.inputs.iter().zip(shapes) {
-        let value = graph.value(id);
-        let dtype = value.dtype.ok_or_else(|| {
-            Error::invalid_model(format!("the model does not declare the type of input '{}'", value.name))
-        })?;
-        heap_bytes(dtype, shape).map_err(|error| named(error, &value.name))?;
-        builder.facts[id.0 as usize] = Some(Fact::unknown(dtype, shape.clone()));
+    for (&id, fact) in graph.inputs.iter().zip(inputs) {
+        builder.facts[id.0 as usize] = Some(fact);
     }
     let mut all = Vec::with_capacity(graph.nodes.len());
-    for node in &graph.nodes {
+    let mut blocked = Blocked::default();
+    // By value: whether a blocked node makes it.
+    let mut missing = vec![false; graph.values.len()];
+    for (index, node) in graph.nodes.iter().enumerate() {
+        let follows = node.inputs.iter().flatten().any(|id| missing[id.0 as usize]);
+        if follows || blocks(node, index, builder, &mut blocked).map_err(|error| at(error, node, builder))? {
+            blocked.nodes.push(index);
+            node.outputs.iter().flatten().for_each(|id| missing[id.0 as usize] = true);
+            continue;
+        }
         let facts = node_facts(node, builder).map_err(|error| at(error, node, builder))?;
         for (id, fact) in node.outputs.iter().zip(&facts) {
             if let Some(id) = id {
@@ -110,7 +174,37 @@ fn find_facts(graph: &Graph, shapes: &[Vec<Size>], builder: &mut Builder) -> Res
         }
         all.push(facts);
     }
-    Ok(all)
+    Ok(if blocked.nodes.is_empty() { Ok(all) } else { Err(blocked) })
+}
+
+/// Whether the node cannot be planned before the host knows a value, or a branch is chosen.
+fn blocks(node: &Node, index: usize, builder: &Builder, blocked: &mut Blocked) -> Result<bool> {
+    let before = blocked.needs.len();
+    let operator = operator(node)?;
+    for i in operator.host_inputs(node) {
+        let Some(id) = node.inputs.get(i).copied().flatten() else { continue };
+        let Some(fact) = &builder.facts[id.0 as usize] else { continue };
+        if fact.known.is_some() {
+            continue;
+        }
+        check_dtype(fact.dtype)?;
+        if checked_len(&fact.shape).map_or(i64::MAX, Size::estimate) > READ_ELEMENTS {
+            let message = format!("input {i} decides what is planned and has more than {READ_ELEMENTS} elements");
+            return Err(Error::limit(message));
+        }
+        blocked.needs.push(id);
+    }
+    let added = blocked.needs.len() > before;
+    if !added && operator.has_branches() {
+        let condition = node.inputs.first().copied().flatten().and_then(|id| builder.facts[id.0 as usize].as_ref());
+        let condition = condition.and_then(Fact::value).map(Tensor::as_slice::<bool>);
+        match condition {
+            Some(Ok(&[condition])) => blocked.choices.push((index, condition)),
+            _ => return Err(Error::shape("the condition is no single bool")),
+        }
+        return Ok(true);
+    }
+    Ok(added)
 }
 
 fn operator(node: &Node) -> Result<&'static dyn Operator> {
@@ -148,12 +242,14 @@ fn node_facts(node: &Node, builder: &Builder) -> Result<Vec<Fact>> {
 }
 
 /// Marks what must be on the device: from the outputs backwards, through values that the host does not know.
-fn find_needed(graph: &Graph, builder: &mut Builder) {
+fn find_needed(stage: &Stage<'_>, builder: &mut Builder) {
+    let graph = &*stage.graph;
     let Builder { needed, facts, .. } = builder;
     let unknown = |id: u32| facts[id as usize].as_ref().is_some_and(|fact| fact.known.is_none());
     for &id in &graph.outputs {
-        // An input passed through is not read back.
-        needed[id.0 as usize] = unknown(id.0) && !graph.inputs.contains(&id);
+        // An input that went up and is passed through is not read back.
+        let input = graph.inputs.iter().position(|&input| input == id);
+        needed[id.0 as usize] = unknown(id.0) && input.is_none_or(|index| stage.is_resident(index));
     }
     for node in graph.nodes.iter().rev() {
         if node.outputs.iter().flatten().any(|id| needed[id.0 as usize]) {
@@ -189,12 +285,29 @@ fn lower(node: &Node, facts: &[Fact], builder: &mut Builder) -> Result<()> {
     }
 }
 
-fn finish(graph: &Graph, mut builder: Builder) -> Result<Template> {
+fn finish(stage: &Stage<'_>, mut builder: Builder) -> Result<Template> {
+    let graph = &*stage.graph;
     // What the caller reads back lies row-major on a 16-byte boundary.
-    let mut outputs = Vec::with_capacity(graph.outputs.len());
-    for &id in &graph.outputs {
+    let mut outputs: Vec<Option<View>> = Vec::with_capacity(graph.outputs.len());
+    let mut apart: Vec<BufferId> = Vec::new();
+    for (index, &id) in graph.outputs.iter().enumerate() {
+        let name = &graph.value(id).name;
         let view = match builder.views[id.0 as usize].clone() {
-            Some(view) if builder.needed[id.0 as usize] => Some(read_back(view, &graph.value(id).name, &mut builder)?),
+            Some(view) if builder.needed[id.0 as usize] => {
+                let mut view = read_back(view, name, &mut builder)?;
+                if stage.keep(index).is_resident() {
+                    // What outlives the request has a region of its own, and lies there alone.
+                    let own = matches!(builder.buffer(view.buffer).home, Home::Activation)
+                        && view.offset.is_zero()
+                        && !apart.contains(&view.buffer)
+                        && builder.report != Some(view.buffer);
+                    if !own {
+                        view = copied(&view, name, &mut builder)?;
+                    }
+                    apart.push(view.buffer);
+                }
+                Some(view)
+            }
             _ => None,
         };
         outputs.push(view);
@@ -206,6 +319,12 @@ fn finish(graph: &Graph, mut builder: Builder) -> Result<Template> {
         if let Some(slot) = &mut uses[buffer.0 as usize] {
             slot.from_start = true;
         }
+    }
+    let resident = |index: usize| stage.is_resident(index);
+    let fed = input_views.iter().enumerate().filter(|&(index, _)| resident(index));
+    apart.extend(fed.filter_map(|(_, view)| Some(view.as_ref()?.buffer)));
+    for buffer in &apart {
+        uses[buffer.0 as usize].get_or_insert_with(|| Use::new(builder.buffer(*buffer).bytes)).apart = true;
     }
     let kept = outputs.iter().flatten().map(|view| view.buffer).chain(builder.report);
     for (buffer, _) in kept.map(|buffer| builder.root(buffer)) {
@@ -239,7 +358,7 @@ fn finish(graph: &Graph, mut builder: Builder) -> Result<Template> {
             let error = Error::limit(format!("a tensor of {big} bytes exceeds the binding limit of {limit}"));
             return Err(error.at_node(&*pending.label, pending.variant.kernel().name.clone()));
         }
-        dispatches.push(Traced {
+        dispatches.push(template::Traced {
             label: pending.label.clone(),
             variant: pending.variant.clone(),
             groups: pending.groups,
@@ -250,28 +369,30 @@ fn finish(graph: &Graph, mut builder: Builder) -> Result<Template> {
             operands,
         });
     }
-    let inputs = (graph.inputs.iter().zip(&input_views))
-        .map(|(&id, view)| {
+    let inputs = (graph.inputs.iter().zip(&input_views).enumerate())
+        .map(|(index, (&id, view))| {
             let fact = fact_of(&builder, id.0);
             let operand = view.as_ref().and_then(|view| operand(view.buffer));
-            TracedInput { name: graph.value(id).name.clone(), dtype: fact.dtype, shape: fact.shape.clone(), operand }
+            let name = graph.value(id).name.clone();
+            TracedInput { name, dtype: fact.dtype, shape: fact.shape.clone(), operand, resident: resident(index) }
         })
         .collect();
     let mut traced_outputs = Vec::with_capacity(graph.outputs.len());
-    for (&id, view) in graph.outputs.iter().zip(&outputs) {
+    for (index, (&id, view)) in graph.outputs.iter().zip(&outputs).enumerate() {
         let fact = fact_of(&builder, id.0);
         let input = graph.inputs.iter().position(|&input| input == id);
         let source = match (view, input, &fact.known) {
-            (_, Some(index), _) => TracedSource::Input(index),
-            (_, None, Some(known)) => TracedSource::Known(known.clone()),
-            (Some(view), None, None) => {
+            (_, Some(index), _) if !resident(index) => TracedSource::Input(index),
+            (_, _, Some(known)) => TracedSource::Known(known.clone()),
+            (Some(view), _, None) => {
                 let whole = operand(view.buffer).ok_or_else(|| Error::internal("an output has no place"))?;
                 TracedSource::Device(window(whole, view)?)
             }
-            (None, None, None) => return Err(Error::internal("an output has no source")),
+            (None, _, None) => return Err(Error::internal("an output has no source")),
         };
         let name = graph.value(id).name.clone();
-        traced_outputs.push(TracedOutput { name, dtype: fact.dtype, shape: fact.shape.clone(), source });
+        let keep = if matches!(source, TracedSource::Device(_)) { stage.keep(index) } else { Keep::Read };
+        traced_outputs.push(TracedOutput { name, dtype: fact.dtype, shape: fact.shape.clone(), source, keep });
     }
     let placed = |buffer: BufferId| operand(buffer).ok_or_else(|| Error::internal("a buffer has no place"));
     let report = builder.report.map(|buffer| Ok((placed(buffer)?, builder.checks.clone())));
@@ -280,7 +401,7 @@ fn finish(graph: &Graph, mut builder: Builder) -> Result<Template> {
         .map(|bound| Ok((placed(bound.buffer)?, bound.elements.clone())));
     Ok(Template {
         program: Program::new(Trace::default()),
-        ranks: Vec::new(),
+        key: Default::default(),
         bound: bound.collect::<Result<_>>()?,
         report: report.transpose()?,
         max_binding_bytes: builder.target.max_binding_bytes,
@@ -311,10 +432,14 @@ fn read_back(view: View, label: &str, builder: &mut Builder) -> Result<View> {
     if computed && view.is_row_major() && first.is_multiple_of(GRANULE) {
         return Ok(view);
     }
+    copied(&view, label, builder)
+}
+
+fn copied(view: &View, label: &str, builder: &mut Builder) -> Result<View> {
     let copy = View::row_major(builder.activation(heap_bytes(view.dtype, &view.shape)?), view.dtype, &view.shape);
     builder.label = Arc::from(label);
     let node = Node { name: label.to_owned(), ..Node::default() };
-    Lowering { node: &node, outputs: &[], builder }.copy(&view, &copy)?;
+    Lowering { node: &node, outputs: &[], builder }.copy(view, &copy)?;
     Ok(copy)
 }
 

@@ -10,16 +10,15 @@ use crate::lower::{Check, Cost, Gather, Known, WeightId, Work};
 use crate::size::{Program, Size, Values};
 use crate::tensor::{DType, Tensor, TensorData};
 
-use super::bind::Symbols;
-use super::{Checks, Dispatch, Operand, Place, Plan, PlanInput, PlanOutput, Source};
+use super::bind::{Key, Symbols};
+use super::{Checks, Dispatch, Keep, Operand, Place, Plan, PlanInput, PlanOutput, Source};
 
 /// A plan whose grids, parameters, addresses and bytes are expressions over the sizes of the model's symbols: traced once at
 /// some sizes, and good for all others at which every choice comes out the same.
 #[derive(Debug)]
 pub struct Template {
     pub(super) program: Program,
-    /// Of the inputs: a template serves these alone.
-    pub(super) ranks: Vec<usize>,
+    pub(super) key: Key,
     pub(super) dispatches: Vec<Traced>,
     pub(super) regions: Vec<Size>,
     pub(super) inputs: Vec<TracedInput>,
@@ -59,6 +58,7 @@ pub(super) struct TracedInput {
     pub(super) dtype: DType,
     pub(super) shape: Vec<Size>,
     pub(super) operand: Option<TracedOperand>,
+    pub(super) resident: bool,
 }
 
 #[derive(Debug)]
@@ -74,13 +74,14 @@ pub(super) struct TracedOutput {
     pub(super) dtype: DType,
     pub(super) shape: Vec<Size>,
     pub(super) source: TracedSource,
+    pub(super) keep: Keep,
 }
 
 impl Template {
     /// The plan at these sizes; `None` if a choice comes out otherwise there, or a limit of the device is exceeded: then a
     /// template of their own has to be traced, or that says what is wrong.
     pub fn bind(&self, symbols: &Symbols) -> Option<Plan> {
-        if self.ranks != symbols.ranks {
+        if self.key != symbols.key {
             return None;
         }
         let values = self.program.run(&symbols.sizes)?;
@@ -100,6 +101,7 @@ impl Template {
                 dtype: input.dtype,
                 shape: binder.shape(&input.shape)?,
                 operand,
+                resident: input.resident,
             })
         });
         let outputs = self.outputs.iter().map(|output| {
@@ -109,7 +111,7 @@ impl Template {
                 TracedSource::Input(index) => Source::Input(*index),
             };
             let (name, dtype) = (output.name.clone(), output.dtype);
-            Some(PlanOutput { name, dtype, shape: binder.shape(&output.shape)?, source })
+            Some(PlanOutput { name, dtype, shape: binder.shape(&output.shape)?, source, keep: output.keep })
         });
         let bound = self.bound.iter().map(|(operand, elements)| {
             let words = elements.iter().map(|&x| i32::try_from(values.of(x))).collect::<Result<Vec<i32>, _>>().ok()?;

@@ -1,8 +1,9 @@
-//! Numbers of models, requests and plans. Each kind counts by itself, in 64 bits and over all runtimes of the process, so that no
+//! Numbers of models, requests, sessions and plans. Each kind counts by itself, in 64 bits and over all runtimes of the process, so that no
 //! number ever comes again.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::session::SessionId;
 use crate::schedule::ModelId;
 
 /// A plan, as the engine remembers what it resolved for it.
@@ -26,6 +27,11 @@ pub(super) fn model() -> ModelId {
 pub(super) fn call() -> CallId {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     CallId(next(&NEXT))
+}
+
+pub(super) fn session() -> SessionId {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    SessionId(next(&NEXT))
 }
 
 pub(super) fn plan() -> PlanId {

@@ -5,15 +5,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures::channel::oneshot;
 
 use super::message::{self, Message, Prepared, SharedPlan};
-use super::model::{after, uploads};
+use super::model::after;
 use super::recent::Recent;
 use super::request::{Request, When};
+use super::stages::uploads;
 use super::{Completion, Shared, ids};
 use crate::error::{Error, Result};
 use crate::kernel::{Access, Binding, Kernel, Variant};
 use crate::link::{self, Arm, Clamp, Slot, SlotKind};
 use crate::lower::{Cost, repr};
-use crate::plan::{Dispatch, Operand, Place, Plan, PlanInput, PlanOutput, Source};
+use crate::plan::{Dispatch, Keep, Operand, Place, Plan, PlanInput, PlanOutput, Source};
 use crate::schedule::{Admission, Class, ModelId};
 use crate::tensor::{DType, Tensor};
 
@@ -50,8 +51,8 @@ impl Guard {
         if let Some(plan) = plans.get(&key) {
             return Ok(plan.clone());
         }
-        let (id, plan) = (ids::plan(), make()?);
-        let plan = Arc::new(SharedPlan { id, model: self.id, name: name.into(), plan, weights: Arc::default() });
+        let plan = make()?;
+        let plan = Arc::new(SharedPlan::new(self.id, name.into(), plan, Arc::default()));
         plans.insert(key, plan.clone());
         Ok(plan)
     }
@@ -234,6 +235,7 @@ impl KernelRequest {
         let key = (overrides, inputs.iter().map(|x| (x.dtype(), x.shape().to_vec())).collect(), workgroups);
         let plan =
             guard.plan(&kernel.name, key, || plan(variant, &inputs, workgroups, shared.target.max_binding_bytes))?;
+        let inputs: Vec<Option<Tensor>> = inputs.into_iter().map(Some).collect();
         let uploads = uploads(&plan.plan, &inputs)?;
         let (reply, answer) = oneshot::channel::<Result<Completion>>();
         let id = ids::call();
@@ -244,6 +246,8 @@ impl KernelRequest {
             params: Some(params.chunks(4).map(word).collect()),
             inputs,
             uploads,
+            held: Vec::new(),
+            course: None,
             deadline: schedule.deadline.map(|deadline| after(submitted, deadline)),
             class: schedule.class,
             admission: schedule.admission,
@@ -253,7 +257,7 @@ impl KernelRequest {
             reply,
         };
         shared.port.send(Message::Submit(Box::new(prepared)))?;
-        Ok(Request::new(id, shared, answer))
+        Ok(Request::new(id, shared, None, answer))
     }
 
     fn position(&self, binding: &str) -> Result<usize> {
@@ -288,6 +292,7 @@ fn plan(variant: Variant, tensors: &[Tensor], grid: [u32; 3], cap: u64) -> Resul
             dtype: tensor.dtype(),
             shape: tensor.shape().to_vec(),
             operand: (bytes > 0).then_some(operand),
+            resident: false,
         });
         if binding.access == Access::ReadWrite {
             let runs = !grid.contains(&0) && bytes > 0;
@@ -296,6 +301,7 @@ fn plan(variant: Variant, tensors: &[Tensor], grid: [u32; 3], cap: u64) -> Resul
                 dtype: tensor.dtype(),
                 shape: tensor.shape().to_vec(),
                 source: if runs { Source::Device(operand) } else { Source::Input(index) },
+                keep: Keep::Read,
             });
         }
     }

@@ -1,15 +1,19 @@
 //! What callers' threads tell the engine.
 
-use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Weak};
 
 use futures::channel::oneshot;
 use tracing::Span;
 use tracing::field::Empty;
 
-use super::ids::{CallId, PlanId};
-use super::{Completion, Stats, closed};
-use crate::error::Result;
+use super::hold::Hold;
+use super::ids::{self, CallId, PlanId};
+use super::session::{SessionId, Turn};
+use super::stages::{Frame, GoOn};
+use super::{Completion, Stats, Timing, closed};
+use crate::error::{Error, Result};
+use crate::gpu::Allocation;
 use crate::lower::ModelWeights;
 use crate::plan::{Plan, PlanOutput};
 use crate::schedule::{self, Admission, Class, ModelId, Nanos};
@@ -19,6 +23,12 @@ use crate::tensor::Tensor;
 pub(super) enum Message {
     /// A request, ready to be placed and scheduled.
     Submit(Box<Prepared>),
+    /// The next part of a request, or why there is none.
+    Continue(Box<Prepared>, Option<Error>),
+    /// A region that nothing holds any more.
+    Free(Allocation),
+    /// A session's last handle is gone.
+    EndSession(SessionId),
     /// The caller has dropped the handle of that request.
     Cancel(CallId),
     /// The model's last handle is gone.
@@ -46,6 +56,12 @@ pub(super) struct SharedPlan {
     pub(super) weights: Arc<ModelWeights>,
 }
 
+impl SharedPlan {
+    pub(super) fn new(model: ModelId, name: Arc<str>, plan: Plan, weights: Arc<ModelWeights>) -> Self {
+        SharedPlan { id: ids::plan(), model, name, plan, weights }
+    }
+}
+
 /// Bytes to place in the request's memory before its first dispatch.
 pub(super) struct InputBytes {
     pub(super) region: u16,
@@ -60,9 +76,13 @@ pub(super) struct Prepared {
     pub(super) plan: Arc<SharedPlan>,
     /// The parameters of a user's kernel, in place of those of the plan's dispatch.
     pub(super) params: Option<Arc<[u32]>>,
-    /// The tensors given, in the plan's order, for outputs that pass an input through.
-    pub(super) inputs: Vec<Tensor>,
+    /// The tensors given, in the plan's order, for outputs that pass an input through; `None` for those on the device.
+    pub(super) inputs: Vec<Option<Tensor>>,
     pub(super) uploads: Vec<InputBytes>,
+    /// By input: what is on the device already. Empty if nothing is.
+    pub(super) held: Vec<Option<Arc<Hold>>>,
+    /// What lies around the part that runs, unless that is all of it.
+    pub(super) course: Option<Box<Course>>,
     pub(super) deadline: Option<Nanos>,
     pub(super) class: Class,
     pub(super) admission: Admission,
@@ -71,6 +91,18 @@ pub(super) struct Prepared {
     /// From the request's coming to its end, whatever threads it passes.
     pub(super) span: Span,
     pub(super) reply: oneshot::Sender<Result<Completion>>,
+}
+
+/// What lies around a part of a request.
+pub(super) struct Course {
+    /// The request's handle keeps the model.
+    pub(super) model: Weak<dyn GoOn>,
+    /// What comes after this part.
+    pub(super) stack: Vec<Frame>,
+    /// When the first part began, and where the time of those that are done went.
+    pub(super) begun: Option<(Nanos, Timing)>,
+    /// Its place among the requests of a session.
+    pub(super) turn: Option<Turn>,
 }
 
 /// The span of a request.

@@ -6,6 +6,7 @@
 mod completion;
 mod costs;
 mod engine;
+mod hold;
 mod ids;
 mod kernel;
 mod message;
@@ -14,6 +15,8 @@ mod options;
 mod recent;
 mod request;
 mod resolve;
+mod session;
+mod stages;
 #[cfg(test)]
 mod tests;
 mod thread;
@@ -27,6 +30,7 @@ pub use kernel::{KernelRequest, UserKernel};
 pub use model::{InputInfo, Model, OutputInfo, PlanSummary};
 pub use options::{Clock, Drive, Options};
 pub use request::{Request, RequestBuilder};
+pub use session::Session;
 
 use serde::Serialize;
 
@@ -117,7 +121,15 @@ impl Runtime {
         let costs = costs.map(|folder| costs::CostFile::open(folder, &adapter, &schedule.device));
         let executor = Executor::new(gpu, executor)?;
         let scheduler = Recorder::new(schedule.clone(), options.schedule_log.clone());
-        let engine = Engine::new(executor, scheduler, options.clock.clone(), inbox, options.trace.clone(), costs);
+        let engine = Engine::new(
+            executor,
+            scheduler,
+            options.clock.clone(),
+            (port.clone(), inbox),
+            options.trace.clone(),
+            costs,
+            options.drive == Drive::Thread,
+        );
         let driver = match options.drive {
             Drive::Thread => Driver::spawn(engine)?,
             Drive::Manual => Driver::manual(engine),

@@ -1,33 +1,67 @@
-//! A loaded model: its graph, its weights, and a bounded cache of plans.
+//! A loaded model: its graph, its weights, and its stages with their plans.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use futures::channel::oneshot;
+use tracing::Span;
 
-use super::message::{self, InputBytes, Message, Prepared, SharedPlan};
+use super::ids::CallId;
+use super::message::{self, Course, Message, Prepared, SharedPlan};
 use super::request::{Request, RequestBuilder, When};
+use super::session::{Link, Session};
+use super::stages::{self, Given, GoOn, Ready, Staged};
 use super::{Completion, Shared, ids};
 use crate::error::{Error, Result};
 use crate::graph::{Dim, Graph};
-use crate::lower::{ModelWeights, repr};
-use crate::plan::bind::Symbols;
-use crate::plan::{self, Place, Plan, Template};
-use crate::schedule::ModelId;
+use crate::lower::ModelWeights;
+use crate::plan::stage::Stage;
+use crate::plan::{self, Place, Plan};
+use crate::schedule::{ModelId, Nanos};
 use crate::tensor::{DType, Tensor};
 
 /// A model, loaded and checked. Cheap to clone; its memory is freed when the last clone and the last request are gone.
 #[derive(Clone)]
 pub struct Model {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
-struct Inner {
-    id: ModelId,
-    name: Arc<str>,
-    shared: Arc<Shared>,
-    graph: Graph,
-    weights: Arc<ModelWeights>,
-    plans: Mutex<PlanCache>,
+pub(super) struct Inner {
+    pub(super) id: ModelId,
+    pub(super) name: Arc<str>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) weights: Arc<ModelWeights>,
+    /// The whole model.
+    root: Arc<Staged>,
+    /// Stages made so far.
+    stages: AtomicU32,
+    /// The whole model with the state of a session, by what that is.
+    sessions: Mutex<Vec<(Vec<Link>, Arc<Staged>)>>,
+}
+
+impl Inner {
+    /// What plans the next parts of its requests, for as long as the model is there.
+    pub(super) fn goes_on(self: &Arc<Self>) -> Weak<dyn GoOn> {
+        let model: Weak<Inner> = Arc::downgrade(self);
+        model
+    }
+
+    /// A number that tells the constants of a new stage from those of others.
+    pub(super) fn next_stage(&self) -> u32 {
+        self.stages.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// The model with these outputs and inputs on the device.
+    pub(super) fn session_stage(&self, links: &[Link]) -> Arc<Staged> {
+        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, staged)) = sessions.iter().find(|(known, _)| known == links) {
+            return staged.clone();
+        }
+        let (inputs, outputs): (Vec<_>, Vec<_>) = links.iter().map(|link| (link.input, link.output)).unzip();
+        let staged = Staged::new(self.root.stage().with_residents(&inputs, &outputs));
+        sessions.push((links.to_vec(), staged.clone()));
+        staged
+    }
 }
 
 /// An input that a request must give.
@@ -53,7 +87,7 @@ pub struct OutputInfo {
 }
 
 /// What a plan needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PlanSummary {
     /// Kernel runs of one request.
@@ -68,52 +102,13 @@ pub struct PlanSummary {
     pub heap_bytes: u64,
     /// Floating-point operations of one request.
     pub flops: u64,
+    /// Whether stages follow that are planned for values of a request, its inputs' or those that the device computes. They are not
+    /// among these numbers.
+    pub staged: bool,
 }
-
-/// Templates that a model keeps. Guessed: a template serves all sizes that decide alike, such as those that are multiples of
-/// four.
-const MAX_TEMPLATES: usize = 16;
 
 /// Read-backs are told apart by 16 bits, and one stands for the report.
 const MAX_OUTPUTS: usize = 0xffff;
-
-/// Templates and plans by input shapes, of each the most recently used last.
-struct PlanCache {
-    capacity: usize,
-    templates: Vec<Arc<Template>>,
-    plans: Vec<(Vec<Vec<usize>>, Arc<SharedPlan>)>,
-}
-
-impl PlanCache {
-    fn get(&mut self, shapes: &[Vec<usize>]) -> Option<Arc<SharedPlan>> {
-        let at = self.plans.iter().position(|(known, _)| known == shapes)?;
-        let entry = self.plans.remove(at);
-        let plan = entry.1.clone();
-        self.plans.push(entry);
-        Some(plan)
-    }
-
-    /// Keeps a plan; gives the one that another thread has kept for these shapes meanwhile, if there is one.
-    fn insert(&mut self, shapes: &[Vec<usize>], plan: Arc<SharedPlan>) -> Arc<SharedPlan> {
-        if let Some(known) = self.get(shapes) {
-            return known;
-        }
-        if self.plans.len() >= self.capacity {
-            self.plans.remove(0);
-        }
-        self.plans.push((shapes.to_vec(), plan.clone()));
-        plan
-    }
-
-    /// Marks a template as used, or adds it.
-    fn keep(&mut self, template: Arc<Template>) {
-        self.templates.retain(|known| !Arc::ptr_eq(known, &template));
-        if self.templates.len() >= MAX_TEMPLATES {
-            self.templates.remove(0);
-        }
-        self.templates.push(template);
-    }
-}
 
 impl Model {
     pub(super) fn new(shared: Arc<Shared>, mut graph: Graph) -> Result<Self> {
@@ -139,9 +134,10 @@ impl Model {
         let inner = Inner {
             id: ids::model(),
             name: graph.name.as_str().into(),
-            graph,
+            root: Staged::new(Stage::owned(graph)),
             weights: Arc::default(),
-            plans: Mutex::new(PlanCache { capacity: shared.plan_cache, templates: Vec::new(), plans: Vec::new() }),
+            stages: AtomicU32::new(0),
+            sessions: Mutex::default(),
             shared,
         };
         Ok(Model { inner: Arc::new(inner) })
@@ -154,12 +150,12 @@ impl Model {
 
     /// The graph after rewriting.
     pub fn graph(&self) -> &Graph {
-        &self.inner.graph
+        &self.inner.root.stage().graph
     }
 
     /// What a request must give, in graph order.
     pub fn inputs(&self) -> Vec<InputInfo> {
-        let graph = &self.inner.graph;
+        let graph = self.graph();
         let info = |&id| {
             let value = graph.value(id);
             InputInfo {
@@ -173,7 +169,7 @@ impl Model {
 
     /// What a request returns, in graph order.
     pub fn outputs(&self) -> Vec<OutputInfo> {
-        let graph = &self.inner.graph;
+        let graph = self.graph();
         let info = |&id| {
             let value = graph.value(id);
             OutputInfo { name: value.name.clone(), dtype: value.dtype, shape: value.shape.clone() }
@@ -183,61 +179,44 @@ impl Model {
 
     /// Starts a request.
     pub fn request(&self) -> RequestBuilder {
-        RequestBuilder { model: self.clone(), inputs: Vec::new(), schedule: When::default() }
+        RequestBuilder { model: self.clone(), session: None, inputs: Vec::new(), schedule: When::default() }
     }
 
-    /// Plans for the given input shapes (in graph order) and says what the plan needs.
+    /// Plans for the given input shapes (in graph order) and says what the plan needs, or the first stage's, if the model runs in
+    /// stages.
     ///
     /// # Errors
     /// `Shape` or `Unsupported` if the model cannot be planned at these shapes.
     pub fn plan(&self, shapes: &[Vec<usize>]) -> Result<PlanSummary> {
-        let shared = self.shared_plan(shapes)?;
-        Ok(summary(&shared.plan, &self.inner.weights))
+        let (plan, staged) = self.first_plan(shapes)?;
+        let summary = plan.map(|plan| summary(&plan.plan, &self.inner.weights)).unwrap_or_default();
+        Ok(PlanSummary { staged, ..summary })
     }
 
-    /// Plans for the given input shapes (in graph order) and returns the plan's dispatches, for instance to cost them.
+    /// Plans for the given input shapes (in graph order) and returns the dispatches of the plan, or of its first stage, for
+    /// instance to cost them.
     ///
     /// # Errors
     /// As [`Model::plan`].
     pub fn dispatches(&self, shapes: &[Vec<usize>]) -> Result<Vec<plan::Dispatch>> {
-        Ok(self.shared_plan(shapes)?.plan.dispatches.clone())
+        Ok(self.first_plan(shapes)?.0.map(|plan| plan.plan.dispatches.clone()).unwrap_or_default())
     }
 
-    fn shared_plan(&self, shapes: &[Vec<usize>]) -> Result<Arc<SharedPlan>> {
-        let Inner { id, name, shared, graph, weights, plans } = &*self.inner;
-        // Planning and packing may take long: the lock is held by neither.
-        let cache = || plans.lock().unwrap_or_else(PoisonError::into_inner);
-        let templates = {
-            let mut cache = cache();
-            if let Some(plan) = cache.get(shapes) {
-                return Ok(plan);
-            }
-            cache.templates.clone()
-        };
-        let _span = tracing::debug_span!("plan", model = id.0, name = &**name, ?shapes).entered();
-        let symbols = Symbols::of(graph, shapes)?;
-        let bound = templates.iter().rev().find_map(|template| Some((template.clone(), template.bind(&symbols)?)));
-        let (template, plan) = match bound {
-            Some(bound) => bound,
-            None => {
-                let template = Arc::new(plan::template(graph, shapes, weights, &shared.target)?);
-                let (expressions, guards) = template.complexity();
-                tracing::debug!(expressions, guards, templates = templates.len(), "traced");
-                let plan =
-                    template.bind(&symbols).ok_or_else(|| Error::internal("a template does not serve itself"))?;
-                (template, plan)
-            }
-        };
-        tracing::debug!(dispatches = plan.dispatches.len(), bytes = plan.regions.iter().sum::<u64>(), "planned");
-        let plan =
-            Arc::new(SharedPlan { id: ids::plan(), model: *id, name: name.clone(), plan, weights: weights.clone() });
-        let mut cache = cache();
-        cache.keep(template);
-        Ok(cache.insert(shapes, plan))
+    fn first_plan(&self, shapes: &[Vec<usize>]) -> Result<(Option<Arc<SharedPlan>>, bool)> {
+        stages::first_plan(&self.inner, self.inner.root.clone(), shapes)
+    }
+
+    /// Begins a session: requests whose outputs are inputs of the next one, without leaving the device. Each pair names an output
+    /// and the input that it becomes. The first request gives those inputs.
+    ///
+    /// # Errors
+    /// `Input` for names that the model lacks or that are named twice, or an output of another type than its input.
+    pub fn session(&self, state: &[(&str, &str)]) -> Result<Session> {
+        Session::new(self, state)
     }
 
     pub(super) fn check_input_name<'a>(&self, name: &str, mut given: impl Iterator<Item = &'a str>) -> Result<()> {
-        let graph = &self.inner.graph;
+        let graph = self.graph();
         if !graph.inputs.iter().any(|&id| graph.value(id).name == name) {
             let known: Vec<&str> = graph.inputs.iter().map(|&id| graph.value(id).name.as_str()).collect();
             return Err(Error::input(format!("there is no input '{name}'; the inputs are {}", known.join(", "))));
@@ -248,15 +227,19 @@ impl Model {
         Ok(())
     }
 
-    pub(super) fn submit(&self, mut given: Vec<(String, Tensor)>, when: When) -> Result<Request> {
-        let shared = &self.inner.shared;
-        let submitted = shared.clock.now();
+    /// Takes the inputs in graph order; `state` gives those of a session that are not given.
+    pub(super) fn take_inputs(
+        &self,
+        mut given: Vec<(String, Tensor)>,
+        state: impl Fn(usize) -> Option<Vec<usize>>,
+    ) -> Result<Vec<Given>> {
         let mut inputs = Vec::with_capacity(given.len());
-        for info in self.inputs() {
-            let at = given
-                .iter()
-                .position(|(name, _)| *name == info.name)
-                .ok_or_else(|| Error::input(format!("input '{}' is missing", info.name)))?;
+        for (index, info) in self.inputs().into_iter().enumerate() {
+            let Some(at) = given.iter().position(|(name, _)| *name == info.name) else {
+                let shape = state(index).ok_or_else(|| Error::input(format!("input '{}' is missing", info.name)))?;
+                inputs.push(Given::State(shape));
+                continue;
+            };
             let (name, tensor) = given.swap_remove(at);
             if tensor.dtype() != info.dtype {
                 return Err(Error::input(format!(
@@ -265,21 +248,44 @@ impl Model {
                     info.dtype
                 )));
             }
-            inputs.push(tensor);
+            inputs.push(Given::Host(tensor));
         }
-        let shapes: Vec<Vec<usize>> = inputs.iter().map(|tensor| tensor.shape().to_vec()).collect();
+        Ok(inputs)
+    }
+
+    pub(super) fn submit(&self, given: Vec<(String, Tensor)>, when: When) -> Result<Request> {
+        let submitted = self.inner.shared.clock.now();
+        let inputs = self.take_inputs(given, |_| None)?;
         let id = ids::call();
         let span = message::span(id, self.inner.id, &self.inner.name);
         let _entered = span.clone().entered();
-        let plan = self.shared_plan(&shapes)?;
-        let uploads = uploads(&plan.plan, &inputs)?;
+        let mut stack = Vec::new();
+        let ready = stages::prepare(&self.inner, self.inner.root.clone(), inputs, &mut stack)?;
+        let course = Course { model: self.inner.goes_on(), stack, begun: None, turn: None };
+        let course = (!course.stack.is_empty()).then(|| Box::new(course));
+        self.send(id, ready, course, when, submitted, span)
+    }
+
+    /// Hands a request to the engine.
+    pub(super) fn send(
+        &self,
+        id: CallId,
+        ready: Ready,
+        course: Option<Box<Course>>,
+        when: When,
+        submitted: Nanos,
+        span: Span,
+    ) -> Result<Request> {
         let (reply, answer) = oneshot::channel::<Result<Completion>>();
+        let Ready { plan, inputs, uploads, held } = ready;
         let prepared = Prepared {
             id,
             plan,
             params: None,
             inputs,
             uploads,
+            held,
+            course,
             deadline: when.deadline.map(|deadline| after(submitted, deadline)),
             class: when.class,
             admission: when.admission,
@@ -288,34 +294,14 @@ impl Model {
             span,
             reply,
         };
+        let shared = &self.inner.shared;
         shared.port.send(Message::Submit(Box::new(prepared)))?;
-        Ok(Request::new(id, shared.clone(), answer))
+        Ok(Request::new(id, shared.clone(), Some(self.clone()), answer))
     }
 }
 
 pub(super) fn after(now: u64, wait: std::time::Duration) -> u64 {
     now.saturating_add(u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX))
-}
-
-/// The inputs that dispatches read, as bytes for the heap.
-pub(super) fn uploads(plan: &Plan, inputs: &[Tensor]) -> Result<Vec<InputBytes>> {
-    let mut uploads = Vec::with_capacity(inputs.len());
-    for (input, tensor) in plan.inputs.iter().zip(inputs) {
-        let Some(operand) = input.operand else { continue };
-        let Place::Activation { region, offset } = operand.place else {
-            return Err(Error::internal(format!("input '{}' is planned into the weights", input.name)));
-        };
-        let bytes = repr::to_heap(tensor)
-            .map_err(|error| Error::new(error.kind(), format!("input '{}': {}", input.name, error.message())))?;
-        uploads.push(InputBytes { region, offset, bytes: bytes.into() });
-    }
-    for (operand, bytes) in &plan.constants {
-        let Place::Activation { region, offset } = operand.place else {
-            return Err(Error::internal("what follows from the shapes is planned into the weights"));
-        };
-        uploads.push(InputBytes { region, offset, bytes: bytes.clone() });
-    }
-    Ok(uploads)
 }
 
 fn summary(plan: &Plan, weights: &ModelWeights) -> PlanSummary {
@@ -344,6 +330,7 @@ fn summary(plan: &Plan, weights: &ModelWeights) -> PlanSummary {
         weight_bytes: used.into_iter().map(|id| weights.len_of(id)).sum(),
         heap_bytes: plan.regions.iter().sum(),
         flops: plan.dispatches.iter().map(|dispatch| dispatch.cost.flops).sum(),
+        staged: false,
     }
 }
 

@@ -11,6 +11,7 @@ use futures::channel::oneshot;
 use super::ids::CallId;
 use super::message::Message;
 use super::model::Model;
+use super::session::Session;
 use super::{Completion, Shared, closed};
 use crate::error::Result;
 use crate::schedule::{Admission, Class};
@@ -20,6 +21,7 @@ use crate::tensor::Tensor;
 #[derive(Clone, Debug)]
 pub struct RequestBuilder {
     pub(super) model: Model,
+    pub(super) session: Option<Session>,
     pub(super) inputs: Vec<(String, Tensor)>,
     pub(super) schedule: When,
 }
@@ -79,7 +81,10 @@ impl RequestBuilder {
     /// `Input` for inputs missing, of another type or shape; `Shape` or `Unsupported` if the model cannot be planned at
     /// these shapes; `Memory` if it can never fit; `Closed` if the engine has stopped.
     pub fn submit(self) -> Result<Request> {
-        self.model.clone().submit(self.inputs, self.schedule)
+        match &self.session {
+            None => self.model.clone().submit(self.inputs, self.schedule),
+            Some(session) => session.clone().submit(self.inputs, self.schedule),
+        }
     }
 }
 
@@ -90,12 +95,19 @@ impl RequestBuilder {
 pub struct Request {
     id: CallId,
     shared: Arc<Shared>,
+    /// Kept until it is done: its next parts are planned with it.
+    _model: Option<Model>,
     answer: Option<oneshot::Receiver<Result<Completion>>>,
 }
 
 impl Request {
-    pub(super) fn new(id: CallId, shared: Arc<Shared>, answer: oneshot::Receiver<Result<Completion>>) -> Self {
-        Request { id, shared, answer: Some(answer) }
+    pub(super) fn new(
+        id: CallId,
+        shared: Arc<Shared>,
+        model: Option<Model>,
+        answer: oneshot::Receiver<Result<Completion>>,
+    ) -> Self {
+        Request { id, shared, _model: model, answer: Some(answer) }
     }
 
     /// Its number, unique in its runtime: what [`trace::RequestRecord::request`](super::trace::RequestRecord::request) names.

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use super::hold::Region;
 use super::message::SharedPlan;
 use crate::error::{Error, Result};
-use crate::gpu::{Allocation, Executor, WeightLoad, WeightPlace, WeightsId, linked_slots};
+use crate::gpu::{Executor, WeightLoad, WeightPlace, WeightsId, linked_slots};
 use crate::link::{Arm, Slot};
 use crate::lower::{ModelWeights, WeightId};
 use crate::plan::{Operand, Place};
@@ -192,7 +193,7 @@ impl Resolved {
     pub(super) fn segments<'a>(
         &'a self,
         dispatch: usize,
-        regions: &'a [Allocation],
+        regions: &'a [Region],
     ) -> impl Iterator<Item = (Slot, Slot)> + Clone + 'a {
         self.segments[dispatch].iter().map(|&(slot, segment)| match segment {
             Segment::Region(region) => (slot, regions[usize::from(region)].slot()),
@@ -204,7 +205,7 @@ impl Resolved {
     pub(super) fn operands<'a>(
         &'a self,
         dispatch: usize,
-        regions: &'a [Allocation],
+        regions: &'a [Region],
     ) -> impl Iterator<Item = (u64, u64)> + 'a {
         self.operands[dispatch].iter().map(|address| match *address {
             Address::Region { region, offset, bytes } => (regions[usize::from(region)].base() + offset, bytes),

@@ -8,6 +8,7 @@ use super::trace::{Expression, Guard, Operand, Relation, Trace, operand};
 #[derive(Debug)]
 pub struct Program {
     expressions: Vec<Expression>,
+    /// In the order in which their operands come about.
     guards: Vec<Guard>,
     partial: bool,
 }
@@ -19,7 +20,9 @@ pub struct Values(Vec<i64>);
 impl Program {
     /// The program of a trace.
     pub fn new(trace: Trace) -> Self {
-        Program { expressions: trace.expressions, guards: trace.guards, partial: trace.partial }
+        let Trace { expressions, mut guards, partial, .. } = trace;
+        guards.sort_by_key(Guard::ready);
+        Program { expressions, guards, partial }
     }
 
     /// Number of expressions and of guards.
@@ -51,10 +54,7 @@ impl Program {
     fn evaluate(&self, symbols: &[i64]) -> Option<Vec<i64>> {
         let mut values = Vec::with_capacity(self.expressions.len());
         for expression in &self.expressions {
-            values.push(match *expression {
-                Expression::Symbol(number) => *symbols.get(number as usize)?,
-                Expression::Binary(op, a, b) => op.apply(read(&values, a), read(&values, b))?,
-            });
+            values.push(expression.value(symbols, &values)?);
         }
         Some(values)
     }
@@ -65,12 +65,42 @@ impl Program {
         if self.partial {
             return None;
         }
-        let values = self.evaluate(symbols)?;
-        self.guards.iter().all(|guard| guard.kept(&values)).then_some(Values(values))
+        // Mostly one of the first guards tells a template that does not serve.
+        let mut values = Vec::with_capacity(self.expressions.len());
+        let mut guards = self.guards.iter().peekable();
+        for expression in &self.expressions {
+            let value = expression.value(symbols, &values)?;
+            values.push(value);
+            while let Some(guard) = guards.next_if(|guard| guard.ready() <= values.len()) {
+                if !guard.kept(&values) {
+                    return None;
+                }
+            }
+        }
+        guards.all(|guard| guard.kept(&values)).then_some(Values(values))
+    }
+}
+
+impl Expression {
+    /// Its value, once those before it are known.
+    fn value(self, symbols: &[i64], values: &[i64]) -> Option<i64> {
+        match self {
+            Expression::Symbol(number) => symbols.get(number as usize).copied(),
+            Expression::Binary(op, a, b) => op.apply(read(values, a), read(values, b)),
+        }
     }
 }
 
 impl Guard {
+    /// How many expressions have to be known to check it.
+    fn ready(&self) -> usize {
+        let ready = |operand| match operand {
+            Operand::Number(_) => 0,
+            Operand::Expression(id) => id as usize + 1,
+        };
+        ready(self.a).max(ready(self.b))
+    }
+
     fn kept(&self, values: &[i64]) -> bool {
         self.relation.holds(read(values, self.a), read(values, self.b)) == self.holds
     }

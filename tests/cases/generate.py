@@ -147,6 +147,25 @@ def bodies():
     case("empty-trailing-names", [node("Clip", ["x", "", ""], ["c"]), node("Dropout", ["c", "", ""], ["y", ""])], [("x", [4], floats(4))], [("y", None)], opset=22)
 
 
+def stages():
+    """Plans that depend on values: of inputs, and of what the device computes."""
+    x = np.where(rng.random((3, 50)) < 0.4, 0, floats(3, 50)).astype(np.float32)
+    nodes = [node("NonZero", ["x"], ["at"]), node("Transpose", ["at"], ["rows"]), node("Shape", ["rows"], ["count"]), node("Cast", ["rows"], ["f"], to=TensorProto.FLOAT), node("ReduceSum", ["f", "zero"], ["y"], keepdims=0)]
+    case("nonzero", nodes, [("x", ["n", 50], x)], [("rows", TensorProto.INT64), ("count", TensorProto.INT64), ("y", None)], weights=[("zero", np.array([0], np.int64))])
+    nodes = [node("ArgMax", ["x"], ["top"], axis=0, keepdims=1), node("Slice", ["x", "top", "end", "zero"], ["part"]), node("Exp", ["part"], ["y"]), node("Neg", ["x"], ["z"])]
+    case("slice-by-data", nodes, [("x", ["n"], floats(40))], [("y", None), ("z", None)], weights=[("zero", np.array([0], np.int64)), ("end", np.array([2**40], np.int64))])
+    nodes = [node("Slice", ["x", "from", "to", "axes"], ["part"]), node("Reshape", ["part", "shape"], ["y"])]
+    inputs = [("x", ["n", 6], floats(9, 6)), ("from", [1], np.array([2], np.int64)), ("to", [1], np.array([-1], np.int64)), ("shape", [2], np.array([4, -1], np.int64))]
+    case("shapes-as-inputs", nodes, inputs, [("y", None)], weights=[("axes", np.array([0], np.int64))])
+    then = helper.make_graph([node("MatMul", ["x", "w"], ["t"])], "then", [], [info("t", None)])
+    other = helper.make_graph([node("ReduceMean", ["x"], ["m"], axes=[1], keepdims=1), node("Sub", ["x", "m"], ["e"])], "else", [], [info("e", None)])
+    nodes = [node("ReduceSum", ["x"], ["sum"], keepdims=0), node("Greater", ["sum", "zero"], ["positive"]), node("If", ["positive"], ["c"], then_branch=then, else_branch=other), node("Relu", ["c"], ["y"])]
+    for name, sign in [("if-on-data-then", 1), ("if-on-data-else", -1)]:
+        x = (sign * np.abs(floats(3, 4))).astype(np.float32)
+        case(name, nodes, [("x", ["n", 4], x)], [("y", None)], weights=[("zero", np.array(0, np.float32)), ("w", floats(4, 2))])
+
+
 functions()
 branches()
 bodies()
+stages()

@@ -101,10 +101,13 @@ pub(crate) struct RunArgs {
     /// Run this often; the first run, which compiles, is timed apart
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = parse_count)]
     pub(crate) repeat: usize,
-    /// An open dimension that grows by one, with the others so named, for eight more requests of other shapes, which tell what
-    /// a new shape costs the host; may be given several times
+    /// An open dimension that is larger, with the others so named, in further requests of other shapes, which tell what a new
+    /// shape costs the host and leaves behind; may be given several times
     #[arg(long = "vary", value_name = "NAME", conflicts_with = "inputs")]
     pub(crate) vary: Vec<String>,
+    /// Further shapes for --vary: larger by 1 to N, in a mixed order
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = parse_count, requires = "vary")]
+    pub(crate) shapes: usize,
     /// Seed of random inputs
     #[arg(long, value_name = "S", default_value_t = 0)]
     pub(crate) seed: u64,

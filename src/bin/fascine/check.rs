@@ -36,6 +36,8 @@ struct Report {
     weight_bytes: Option<u64>,
     peak_heap_bytes: Option<u64>,
     flops: Option<u64>,
+    /// Whether the numbers are of the first of several stages.
+    staged: Option<bool>,
 }
 
 #[derive(Serialize)]
@@ -145,6 +147,7 @@ pub(crate) fn run(args: &CheckArgs, json: bool) -> Result<Answer> {
         weight_bytes: summary.map(|s| s.weight_bytes),
         peak_heap_bytes: summary.map(|s| s.heap_bytes),
         flops: summary.map(|s| s.flops),
+        staged: summary.map(|s| s.staged),
     };
     let answer = if json { Answer::json(&report) } else { Answer::text(text(&report)) };
     // Standard output has the nodes already.
@@ -188,7 +191,7 @@ fn operators(graph: &Graph, objections: Vec<infer::Objection>) -> (Vec<Operator>
         counts.entry(node.operator()).or_insert((0, true)).0 += 1;
     }
     let mut unsupported = Vec::with_capacity(objections.len());
-    for infer::Objection { node, inputs, error } in objections {
+    for infer::Objection { node, inputs, error, .. } in objections {
         let node = &graph.nodes[node];
         counts.entry(node.operator()).or_insert((0, true)).1 = false;
         let (name, operator, reason) = (node.name.clone(), node.operator(), error.message().to_owned());
@@ -252,6 +255,9 @@ fn text(report: &Report) -> String {
             ("heap of a request, peak", table::bytes(report.peak_heap_bytes.unwrap_or(0))),
             ("work of a request", format!("{:.3} GFLOP", report.flops.unwrap_or(0) as f64 * 1e-9)),
         ]);
+        if report.staged == Some(true) {
+            text += "the numbers are of the first stage; what follows is planned for values of each request\n";
+        }
     } else if !report.open_dims.is_empty() {
         let hints: Vec<String> = report.open_dims.iter().map(|name| format!("--dim {name}=N")).collect();
         text += &format!("for dispatches, waves and memory give {}\n", hints.join(" "));

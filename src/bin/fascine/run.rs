@@ -90,7 +90,7 @@ pub(crate) fn run(args: &RunArgs, json: bool) -> Result<Answer> {
     if steady.is_empty() {
         steady.push(first);
     }
-    let new_shape = run_host::new_shapes(&model, args)?;
+    let new_shape = run_host::new_shapes(&runtime, &model, args)?;
     progress.finish_and_clear();
     let pipelines = runtime.stats()?.pipelines;
     let files = match &args.out {

@@ -92,6 +92,10 @@ impl ConstantOfShape {
 }
 
 impl Operator for ConstantOfShape {
+    fn host_inputs(&self, _: &Node) -> std::ops::Range<usize> {
+        0..1
+    }
+
     fn check(&self, node: &Node) -> Result<()> {
         Self::value(node)?;
         arity(node, 1..=1, 1)
@@ -205,6 +209,10 @@ fn scalars(inputs: &[Option<&Fact>]) -> Result<Scalars> {
 }
 
 impl Operator for Range {
+    fn host_inputs(&self, _: &Node) -> std::ops::Range<usize> {
+        0..3
+    }
+
     fn check(&self, node: &Node) -> Result<()> {
         arity(node, 3..=3, 1)
     }

@@ -89,6 +89,10 @@ fn constant(node: &Node, inputs: &[Option<&Fact>]) -> Result<Tensor> {
 }
 
 impl Operator for Pad {
+    fn host_inputs(&self, node: &Node) -> std::ops::Range<usize> {
+        if node.opset < 11 { 0..0 } else { 1..4 }
+    }
+
     fn check(&self, node: &Node) -> Result<()> {
         Mode::of(node)?;
         let most = match node.opset {

@@ -70,6 +70,10 @@ impl Operator for Identity {
 pub(super) struct Dropout;
 
 impl Operator for Dropout {
+    fn host_inputs(&self, _: &Node) -> std::ops::Range<usize> {
+        2..3
+    }
+
     fn check(&self, node: &Node) -> Result<()> {
         if node.outputs.iter().skip(1).any(Option::is_some) {
             return Err(Error::unsupported("the mask of a Dropout is not supported"));
@@ -147,6 +151,10 @@ fn resolve(from: &[Size], wanted: &[Size], allow_zero: bool) -> Result<Vec<Size>
 }
 
 impl Operator for Reshape {
+    fn host_inputs(&self, _: &Node) -> std::ops::Range<usize> {
+        1..2
+    }
+
     fn check(&self, node: &Node) -> Result<()> {
         node.int("allowzero", 0)?;
         arity(node, 2..=2, 1)
@@ -206,6 +214,10 @@ impl Operator for Flatten {
 pub(super) struct Squeeze;
 
 impl Operator for Squeeze {
+    fn host_inputs(&self, node: &Node) -> std::ops::Range<usize> {
+        if node.opset < 13 { 0..0 } else { 1..2 }
+    }
+
     fn check(&self, node: &Node) -> Result<()> {
         node.ints("axes")?;
         arity(node, 1..=if node.opset < 13 { 1 } else { 2 }, 1)
@@ -235,6 +247,10 @@ impl Operator for Squeeze {
 pub(super) struct Unsqueeze;
 
 impl Operator for Unsqueeze {
+    fn host_inputs(&self, node: &Node) -> std::ops::Range<usize> {
+        if node.opset < 13 { 0..0 } else { 1..2 }
+    }
+
     fn check(&self, node: &Node) -> Result<()> {
         if node.opset < 13 && node.ints("axes")?.is_none() {
             return Err(Error::invalid_model("attribute 'axes' is missing"));

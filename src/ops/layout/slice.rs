@@ -87,6 +87,10 @@ fn cuts(node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Cut>> {
 }
 
 impl Operator for Slice {
+    fn host_inputs(&self, node: &Node) -> std::ops::Range<usize> {
+        if node.opset < 10 { 0..0 } else { 1..5 }
+    }
+
     fn check(&self, node: &Node) -> Result<()> {
         if node.opset >= 10 {
             return arity(node, 3..=5, 1);
@@ -187,6 +191,10 @@ fn parts(node: &Node, inputs: &[Option<&Fact>]) -> Result<(usize, Vec<Size>)> {
 }
 
 impl Operator for Split {
+    fn host_inputs(&self, node: &Node) -> std::ops::Range<usize> {
+        if node.opset < 13 { 0..0 } else { 1..2 }
+    }
+
     fn check(&self, node: &Node) -> Result<()> {
         node.int("axis", 0)?;
         node.ints("split")?;

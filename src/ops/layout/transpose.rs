@@ -59,6 +59,10 @@ impl Operator for Transpose {
 pub(super) struct Expand;
 
 impl Operator for Expand {
+    fn host_inputs(&self, _: &Node) -> std::ops::Range<usize> {
+        1..2
+    }
+
     fn check(&self, node: &Node) -> Result<()> {
         arity(node, 2..=2, 1)
     }
@@ -116,6 +120,10 @@ fn interleave<T: Copy>(first: &[T], second: &[T]) -> Vec<T> {
 }
 
 impl Operator for Tile {
+    fn host_inputs(&self, _: &Node) -> std::ops::Range<usize> {
+        1..2
+    }
+
     fn check(&self, node: &Node) -> Result<()> {
         arity(node, 2..=2, 1)
     }

@@ -206,7 +206,7 @@ fn downloads(request: RequestId, active: &Active, downloads: &mut Vec<Download>)
     }
     for (index, output) in active.prepared.outputs().iter().enumerate() {
         let Source::Device(operand) = &output.source else { continue };
-        if output.shape.contains(&0) {
+        if output.shape.contains(&0) || !output.keep.is_read() {
             continue;
         }
         let Place::Activation { region, offset } = operand.place else { continue };

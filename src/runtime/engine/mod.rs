@@ -1,6 +1,7 @@
 //! The engine: the one owner of device, heap and scheduler. A plain object; each [`Engine::step`] takes messages, places
 //! requests, lets the scheduler issue, and hands out what came back.
 
+mod course;
 mod issue;
 mod load;
 mod nap;
@@ -14,17 +15,20 @@ use std::sync::mpsc::{RecvTimeoutError, TryRecvError};
 use std::time::Duration;
 
 use super::costs::CostFile;
+use super::hold::Region;
 use super::ids::{CallId, PlanId};
-use super::message::{Inbox, Message, Prepared};
+use super::message::{Inbox, Message, Port, Prepared};
 use super::options::Clock;
 use super::recent::Recent;
 use super::resolve::{Residency, Resolved};
+use super::session::{self, SessionId};
 use super::trace::Trace;
 use super::{Completion, Kept, Now, Stats, Timing, closed};
 use crate::error::{Error, ErrorKind, Result};
-use crate::gpu::{Allocation, Executor};
+use crate::gpu::Executor;
 use crate::schedule::log::Recorder;
 use crate::schedule::{self, ModelId, Nanos, Outcome, RequestId, SubmissionId};
+use course::Planner;
 use nap::Nap;
 use stuck::Stuck;
 
@@ -53,7 +57,7 @@ pub(super) enum Step {
 struct Active {
     prepared: Prepared,
     resolved: Arc<Resolved>,
-    regions: Vec<Allocation>,
+    regions: Vec<Region>,
     /// Workgroups not issued yet; the submission with the last ones carries the read-backs.
     remaining: u64,
     /// The submission that carries its uploads.
@@ -84,6 +88,9 @@ pub(super) struct Engine {
     scheduler: Recorder,
     clock: Clock,
     inbox: Inbox,
+    /// To its own inbox.
+    port: Port,
+    planner: Planner,
     trace: Option<Trace>,
     costs: Option<CostFile>,
     models: BTreeMap<ModelId, Residency>,
@@ -98,6 +105,11 @@ pub(super) struct Engine {
     stalled: Option<CallId>,
     /// Requests that wait for their model's weights.
     loading: VecDeque<Prepared>,
+    /// Requests whose next part is planned elsewhere, and whether they were cancelled.
+    between: BTreeMap<CallId, bool>,
+    sessions: BTreeMap<SessionId, session::State>,
+    /// Sessions whose next request may begin.
+    turns: Vec<SessionId>,
     in_flight: BTreeMap<SubmissionId, InFlight>,
     stuck: Option<Stuck>,
     stats: Stats,
@@ -114,9 +126,10 @@ impl Engine {
         executor: Executor,
         mut scheduler: Recorder,
         clock: Clock,
-        inbox: Inbox,
+        (port, inbox): (Port, Inbox),
         trace: Option<Trace>,
         costs: Option<CostFile>,
+        threaded: bool,
     ) -> Self {
         if let Some(costs) = &costs {
             scheduler.teach(&costs.fixed());
@@ -126,6 +139,8 @@ impl Engine {
             scheduler,
             clock,
             inbox,
+            port,
+            planner: Planner::new(threaded),
             trace,
             costs,
             models: BTreeMap::new(),
@@ -135,6 +150,9 @@ impl Engine {
             waiting: VecDeque::new(),
             stalled: None,
             loading: VecDeque::new(),
+            between: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            turns: Vec::new(),
             in_flight: BTreeMap::new(),
             stuck: None,
             stats: Stats::default(),
@@ -166,6 +184,7 @@ impl Engine {
         }
         progress |= self.fail_uncompilable();
         progress |= self.load();
+        progress |= self.take_turns();
         progress |= self.admit_waiting();
         match self.issue() {
             Ok(issued) => progress |= issued,
@@ -180,7 +199,9 @@ impl Engine {
 
     /// Whether no request is under way.
     fn idle(&self) -> bool {
-        self.active.is_empty() && self.waiting.is_empty() && self.loading.is_empty()
+        let turns = self.sessions.values().any(|state| !state.queue.is_empty());
+        let unplaced = self.waiting.is_empty() && self.loading.is_empty() && self.between.is_empty();
+        self.active.is_empty() && unplaced && !turns
     }
 
     /// Sleeps until a message comes, or for a moment if the device or a compiler is at work.
@@ -225,6 +246,9 @@ impl Engine {
     fn take(&mut self, message: Message) {
         match message {
             Message::Submit(prepared) => self.submit(*prepared),
+            Message::Continue(prepared, error) => self.go_on(*prepared, error),
+            Message::Free(allocation) => self.executor.free(allocation),
+            Message::EndSession(id) => self.end_session(id),
             Message::Cancel(id) => self.cancel(id),
             Message::Unload(model) => {
                 if let Some(residency) = self.models.get_mut(&model) {
@@ -267,10 +291,12 @@ impl Engine {
     /// What is under way.
     pub(super) fn now(&self) -> Now {
         let unstarted = self.active.values().filter(|active| active.started.is_none()).count();
+        let turns: usize = self.sessions.values().map(|state| state.queue.len()).sum();
+        let unplaced = self.waiting.len() + self.loading.len() + turns;
         let waves = || self.in_flight.values().flat_map(|flight| &flight.waves);
         Now {
-            requests: self.active.len() + self.waiting.len() + self.loading.len(),
-            queued: unstarted + self.waiting.len() + self.loading.len(),
+            requests: self.active.len() + self.between.len() + unplaced,
+            queued: unstarted + unplaced,
             waiting_for_memory: self.waiting.len(),
             models: self.models.len(),
             submissions: self.in_flight.len(),
@@ -294,6 +320,8 @@ impl Engine {
             let now = self.clock.now();
             self.scheduler.cancel(id, now);
             self.take_ended();
+        } else {
+            self.cancel_in_course(caller);
         }
     }
 
@@ -328,6 +356,7 @@ impl Engine {
         let model = prepared.plan.model;
         self.stats.requests += 1;
         self.stats.outcomes.add(&result);
+        self.end_turn(&prepared, &result);
         self.reply(prepared, result);
         if let Some(residency) = self.models.get_mut(&model) {
             residency.active -= 1;
@@ -395,7 +424,9 @@ impl Engine {
 
     /// Fails the requests that have no memory yet.
     fn fail_unplaced(&mut self, error: &Error) {
-        for prepared in std::mem::take(&mut self.waiting).into_iter().chain(std::mem::take(&mut self.loading)) {
+        let turns = self.sessions.values_mut().flat_map(|state| std::mem::take(&mut state.queue)).collect::<Vec<_>>();
+        let unplaced = std::mem::take(&mut self.waiting).into_iter().chain(std::mem::take(&mut self.loading));
+        for prepared in unplaced.chain(turns) {
             self.end_unplaced(prepared, Outcome::Failed, error.clone());
         }
     }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::{Active, Engine, closed, ended};
-use crate::error::{ErrorKind, Result};
-use crate::gpu::Allocation;
-use crate::runtime::Timing;
+use crate::error::{Error, ErrorKind, Result};
+use crate::runtime::hold::{Hold, Region};
 use crate::runtime::message::Prepared;
 use crate::runtime::resolve::{Resolved, Weights};
+use crate::runtime::stages;
 use crate::schedule::{Admission, Outcome, Pipelines as _, RequestDesc};
 
 impl Engine {
@@ -19,6 +19,14 @@ impl Engine {
             return self.reply(prepared, Err(closed()));
         }
         self.models.entry(prepared.plan.model).or_default().active += 1;
+        match prepared.course.as_ref().and_then(|course| course.turn.as_ref()).map(|turn| turn.session) {
+            Some(session) => self.queue_turn(session, prepared),
+            None => self.enter(prepared),
+        }
+    }
+
+    /// Takes a request that may run now.
+    pub(super) fn enter(&mut self, prepared: Prepared) {
         if prepared.key.is_some()
             && let Some(earlier) = self.take_unplaced(|earlier| earlier.key == prepared.key)
         {
@@ -74,23 +82,28 @@ impl Engine {
     }
 
     /// Memory and arms; `None` if the weights are not there yet.
-    fn place(&mut self, prepared: &Prepared) -> Result<Option<(Vec<Allocation>, Arc<Resolved>)>> {
+    fn place(&mut self, prepared: &Prepared) -> Result<Option<(Vec<Region>, Arc<Resolved>)>> {
         let plan = &prepared.plan;
         let residency = self.models.entry(plan.model).or_default();
         if residency.ensure(&mut self.executor, plan)? == Weights::Loading {
             return Ok(None);
         }
         let mut regions = Vec::with_capacity(plan.plan.regions.len());
-        for &bytes in &plan.plan.regions {
-            match self.executor.allocate(bytes) {
-                Ok(allocation) => regions.push(allocation),
+        for (region, &bytes) in plan.plan.regions.iter().enumerate() {
+            let taken = match held(prepared, region) {
+                Some(hold) if hold.bytes() >= bytes => Ok(Region::Held(hold)),
+                Some(_) => Err(Error::internal("a tensor on the device is smaller than planned")),
+                None => self.executor.allocate(bytes).map(Region::Own),
+            };
+            match taken {
+                Ok(taken) => regions.push(taken),
                 Err(error) => {
-                    regions.into_iter().for_each(|allocation| self.executor.free(allocation));
+                    self.free(regions);
                     return Err(error);
                 }
             }
         }
-        let slots = self.executor.slots_of(&regions);
+        let slots = self.executor.slots_of(regions.iter().map(Region::allocation));
         let key = (plan.id, slots.iter().map(|slot| slot.index).collect::<Vec<u8>>());
         if let Some(resolved) = self.resolved.get(&key) {
             return Ok(Some((regions, resolved.clone())));
@@ -110,8 +123,17 @@ impl Engine {
                 Ok(Some((regions, resolved)))
             }
             Err(error) => {
-                regions.into_iter().for_each(|allocation| self.executor.free(allocation));
+                self.free(regions);
                 Err(error)
+            }
+        }
+    }
+
+    /// Gives back what is a request's own.
+    pub(super) fn free(&mut self, regions: Vec<Region>) {
+        for region in regions {
+            if let Region::Own(allocation) = region {
+                self.executor.free(allocation);
             }
         }
     }
@@ -124,7 +146,7 @@ impl Engine {
         stats.singles == stats.arms || resolved.arms.iter().all(|&arm| pipelines.ready(&[arm]))
     }
 
-    fn start(&mut self, prepared: Prepared, regions: Vec<Allocation>, resolved: Arc<Resolved>) {
+    fn start(&mut self, prepared: Prepared, regions: Vec<Region>, resolved: Arc<Resolved>) {
         let now = self.clock.now();
         let desc = RequestDesc {
             plan: resolved.desc.clone(),
@@ -143,7 +165,12 @@ impl Engine {
             failed: None,
             downloads: vec![None; outputs],
             report: None,
-            timing: Timing::default(),
+            timing: prepared
+                .course
+                .as_ref()
+                .and_then(|course| course.begun)
+                .map(|(_, timing)| timing)
+                .unwrap_or_default(),
             prepared,
         };
         if active.remaining == 0 {
@@ -155,4 +182,10 @@ impl Engine {
         self.active.insert(id, active);
         self.note_levels(now);
     }
+}
+
+/// What is in a region already.
+fn held(prepared: &Prepared, region: usize) -> Option<Arc<Hold>> {
+    let inputs = prepared.plan.plan.inputs.iter().zip(&prepared.held);
+    inputs.filter(|(input, _)| stages::own_region(input) == Some(region)).find_map(|(_, hold)| hold.clone())
 }

@@ -1,6 +1,7 @@
 //! From what the device finished to completions, timings and the trace.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Active, Engine, InFlight, REPORT, ended};
@@ -9,7 +10,9 @@ use crate::gpu::Finished;
 use crate::lower::repr;
 use crate::plan::Source;
 use crate::runtime::Completion;
+use crate::runtime::hold::{Hold, Region};
 use crate::runtime::message::Prepared;
+use crate::runtime::stages::{self, Produced, Resident};
 use crate::runtime::trace::{LaneRecord, RequestRecord, WaveRecord};
 use crate::schedule::{self, Ended, Nanos, Outcome, RequestId, SubmissionId};
 use crate::tensor::Tensor;
@@ -140,18 +143,22 @@ impl Engine {
 
     pub(super) fn finish(&mut self, active: Active, mut outcome: Outcome, at: Nanos) {
         let Active {
-            prepared,
+            mut prepared,
             resolved: _,
-            regions,
+            mut regions,
             remaining: _,
             first: _,
-            started,
+            mut started,
             failed,
             downloads,
             report,
             mut timing,
         } = active;
-        regions.into_iter().for_each(|allocation| self.executor.free(allocation));
+        if let Some(course) = &mut prepared.course
+            && let Some((begun, _)) = course.begun
+        {
+            started = Some(begun);
+        }
         timing.queued = Duration::from_nanos(started.unwrap_or(at).saturating_sub(prepared.submitted));
         timing.total = Duration::from_nanos(at.saturating_sub(prepared.submitted));
         timing.in_time = prepared.deadline.map(|deadline| at <= deadline);
@@ -159,16 +166,45 @@ impl Engine {
             // To the scheduler it may have completed: all of it was issued.
             outcome = Outcome::Failed;
         }
-        prepared.span.record("waves", timing.bundles);
-        prepared.span.record("lanes", timing.lanes);
-        self.record(&prepared, started, at, outcome);
-        let result = match outcome {
+        let produced = match outcome {
             Outcome::Completed | Outcome::CompletedLate => {
-                outputs(&prepared, downloads, report).map(|outputs| Completion { outputs, timing })
+                regions = self.keep_regions(&prepared, regions);
+                outputs(&prepared, downloads, report, &regions)
             }
             _ => Err(failed.unwrap_or_else(|| ended(outcome))),
         };
+        self.free(regions);
+        let produced = match produced {
+            Ok(produced) => {
+                if let Some(course) = &mut prepared.course {
+                    course.begun = Some((started.unwrap_or(at), timing));
+                }
+                // Another part may have to be planned first.
+                let Some((rest, produced)) = self.after_part(prepared, produced) else { return };
+                prepared = rest;
+                produced.and_then(|produced| self.leave_state(&prepared, produced))
+            }
+            Err(error) => Err(error),
+        };
+        prepared.span.record("waves", timing.bundles);
+        prepared.span.record("lanes", timing.lanes);
+        self.record(&prepared, started, at, outcome);
+        let read = |one: Produced| Some((one.name, one.tensor?));
+        let result =
+            produced.map(|produced| Completion { outputs: produced.into_iter().filter_map(read).collect(), timing });
         self.end(prepared, result);
+    }
+
+    /// Makes shared regions of those in which outputs stay on the device.
+    fn keep_regions(&self, prepared: &Prepared, regions: Vec<Region>) -> Vec<Region> {
+        let kept: Vec<usize> = prepared.outputs().iter().filter_map(stages::kept_region).collect();
+        let share = |(index, region)| match region {
+            Region::Own(allocation) if kept.contains(&index) => {
+                Region::Held(Arc::new(Hold::new(allocation, self.port.clone())))
+            }
+            region => region,
+        };
+        regions.into_iter().enumerate().map(share).collect()
     }
 
     /// Notes in the request's span and in the trace how a request ended.
@@ -213,23 +249,34 @@ fn outputs(
     prepared: &Prepared,
     downloads: Vec<Option<Vec<u8>>>,
     report: Option<Vec<u8>>,
-) -> Result<Vec<(String, Tensor)>> {
+    regions: &[Region],
+) -> Result<Vec<Produced>> {
     if let (Some(checks), Some(report)) = (&prepared.plan.plan.checks, report) {
         checks.judge(&report)?;
     }
     let mut outputs = Vec::with_capacity(downloads.len());
     for (output, bytes) in prepared.outputs().iter().zip(downloads) {
         let tensor = match &output.source {
-            Source::Constant(tensor) => tensor.clone(),
-            Source::Input(index) => prepared.inputs[*index].clone(),
-            Source::Device(_) if output.shape.contains(&0) => Tensor::zeros(output.dtype, output.shape.clone())?,
+            Source::Constant(tensor) => Some(tensor.clone()),
+            Source::Input(index) => {
+                let given = prepared.inputs[*index].clone();
+                Some(given.ok_or_else(|| Error::internal(format!("'{}' is an input on the device", output.name)))?)
+            }
+            Source::Device(_) if !output.keep.is_read() => None,
+            Source::Device(_) if output.shape.contains(&0) => Some(Tensor::zeros(output.dtype, output.shape.clone())?),
             Source::Device(_) => {
                 let bytes =
                     bytes.ok_or_else(|| Error::internal(format!("output '{}' was not read back", output.name)))?;
-                repr::from_heap(&bytes, output.dtype, &output.shape)?
+                Some(repr::from_heap(&bytes, output.dtype, &output.shape)?)
             }
         };
-        outputs.push((output.name.clone(), tensor));
+        let resident = stages::kept_region(output).and_then(|region| match &regions[region] {
+            Region::Held(hold) => {
+                Some(Resident { hold: hold.clone(), dtype: output.dtype, shape: output.shape.clone() })
+            }
+            Region::Own(_) => None,
+        });
+        outputs.push(Produced { name: output.name.clone(), tensor, resident });
     }
     Ok(outputs)
 }

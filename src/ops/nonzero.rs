@@ -1,0 +1,161 @@
+//! `NonZero` in two operators of domain `fascine` (`optimise/expand.rs`): the first counts, and the host reads how many there are;
+//! the second, planned with that number, writes the coordinates.
+
+use std::ops::Range;
+
+use super::{Entry, Operator, given};
+use crate::error::{Error, Result};
+use crate::graph::Node;
+use crate::lower::grid::item_groups;
+use crate::lower::repr::{check_dtype, heap_bytes};
+use crate::lower::{Emit, Fact, Lowering, Work, params, words};
+use crate::size::{Size, checked_len};
+use crate::tensor::{DType, Tensor};
+
+pub(super) const TABLE: &[Entry] =
+    &[("fascine", "NonZeroCount", &NonZeroCount), ("fascine", "NonZeroIndices", &NonZeroIndices)];
+
+/// Elements that one invocation counts.
+const CHUNK: usize = 64;
+
+fn chunks(x: &Fact) -> Result<Size> {
+    let len = checked_len(&x.shape).ok_or_else(|| Error::shape(format!("shape {:?} overflows", x.shape)))?;
+    Ok(len.div_ceil(CHUNK))
+}
+
+/// The bits of a word that make an element differ from zero.
+fn mask(dtype: DType) -> Size {
+    Size::from(if dtype == DType::F32 { 0x7fff_ffffu32 } else { u32::MAX })
+}
+
+/// The positions of elements that differ from zero, in row-major order.
+fn positions(x: &Tensor) -> Vec<usize> {
+    let width = x.bytes().len() / x.len().max(1);
+    let floats = matches!(x.dtype(), DType::F16 | DType::F32 | DType::F64);
+    let differs = |element: &[u8]| {
+        let (last, rest) = element.split_last().unwrap_or((&0, &[]));
+        // The machine is little-endian, as every one that fascine runs on: the last byte has the sign.
+        rest.iter().any(|&byte| byte != 0) || last & if floats { 0x7f } else { 0xff } != 0
+    };
+    let elements = x.bytes().chunks(width.max(1)).enumerate();
+    elements.filter(|(_, element)| differs(element)).map(|(at, _)| at).collect()
+}
+
+/// Input: a tensor. Outputs: for each chunk of 64 elements how many before it differ from zero (i32), and how many do in all
+/// (i64, one element).
+struct NonZeroCount;
+
+impl Operator for NonZeroCount {
+    fn check(&self, node: &Node) -> Result<()> {
+        match node.inputs.as_slice() {
+            [Some(_)] => Ok(()),
+            _ => Err(Error::invalid_model("NonZero has one input")),
+        }
+    }
+
+    fn dtypes(&self, _: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
+        if let Some(dtype) = inputs.first().copied().flatten() {
+            check_dtype(dtype)?;
+        }
+        Ok(vec![DType::I32, DType::I64])
+    }
+
+    fn shapes(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
+        Ok(vec![vec![chunks(given(inputs, 0)?)?], vec![Size::ONE]])
+    }
+
+    fn evaluate(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
+        let Some(x) = given(inputs, 0)?.value() else { return Ok(None) };
+        let at = positions(x);
+        let before = |chunk: usize| at.partition_point(|&at| at < chunk * CHUNK) as i32;
+        let offsets: Vec<i32> = (0..x.len().div_ceil(CHUNK)).map(before).collect();
+        let count = Tensor::new([1], vec![at.len() as i64])?;
+        Ok(Some(vec![Tensor::new([offsets.len()], offsets)?, count]))
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        let x = cx.contiguous(0)?;
+        let (len, chunks) = (x.len(), cx.output_fact(0).shape[0]);
+        let counts = cx.scratch(heap_bytes(DType::I32, &[chunks])?);
+        cx.emit(Emit {
+            kernel: "nonzero_count",
+            constants: &[],
+            groups: item_groups(chunks),
+            operands: &[x.buffer, counts],
+            params: params("nonzero_count", &[("len", len), ("mask", mask(x.dtype))], &[])?,
+            cost: Work { flops: Size::ZERO, bytes: len * 4 + chunks * 4 },
+        })?;
+        let (offsets, total) = (cx.output(0), cx.output(1));
+        cx.emit(Emit {
+            kernel: "nonzero_scan",
+            constants: &[],
+            groups: Size::ONE,
+            operands: &[counts, offsets.buffer, total.buffer],
+            params: params("nonzero_scan", &[("len", chunks)], &[])?,
+            cost: Work { flops: chunks, bytes: chunks * 8 },
+        })
+    }
+}
+
+/// Inputs: the tensor, what `NonZeroCount` makes of it. Output: the coordinates, i64, one row for each dimension.
+struct NonZeroIndices;
+
+impl Operator for NonZeroIndices {
+    fn check(&self, node: &Node) -> Result<()> {
+        match node.inputs.as_slice() {
+            [Some(_), Some(_), Some(_)] => Ok(()),
+            _ => Err(Error::invalid_model("NonZero has one input")),
+        }
+    }
+
+    fn dtypes(&self, _: &Node, _: &[Option<DType>]) -> Result<Vec<DType>> {
+        Ok(vec![DType::I64])
+    }
+
+    fn host_inputs(&self, _: &Node) -> Range<usize> {
+        2..3
+    }
+
+    fn shapes(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
+        let rank = given(inputs, 0)?.shape.len();
+        match given(inputs, 2)?.integers().as_deref() {
+            Some(&[count]) => Ok(vec![vec![Size::from(rank), count]]),
+            _ => Err(Error::unsupported("only the device knows how many elements differ from zero")),
+        }
+    }
+
+    fn evaluate(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
+        let Some(x) = given(inputs, 0)?.value() else { return Ok(None) };
+        let at = positions(x);
+        let mut stride = x.len();
+        let mut rows = Vec::with_capacity(x.shape().len() * at.len());
+        for &size in x.shape() {
+            stride /= size.max(1);
+            rows.extend(at.iter().map(|at| (at / stride % size) as i64));
+        }
+        Ok(Some(vec![Tensor::new([x.shape().len(), at.len()], rows)?]))
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        let (x, offsets, y) = (cx.contiguous(0)?, cx.contiguous(1)?, cx.output(0));
+        let (size, stride) = (words::<8>(&x.shape, 1)?, words::<8>(&x.strides, 1)?);
+        let (len, count, chunks) = (x.len(), y.shape[1], offsets.len());
+        cx.emit(Emit {
+            kernel: "nonzero_write",
+            constants: &[],
+            groups: item_groups(chunks),
+            operands: &[x.buffer, offsets.buffer, y.buffer],
+            params: params(
+                "nonzero_write",
+                &[("len", len), ("mask", mask(x.dtype)), ("rank", Size::from(x.shape.len())), ("count", count)],
+                &[
+                    ("size_low", &size[..4]),
+                    ("size_high", &size[4..]),
+                    ("stride_low", &stride[..4]),
+                    ("stride_high", &stride[4..]),
+                ],
+            )?,
+            cost: Work { flops: Size::ZERO, bytes: len * 4 + y.len() * 4 },
+        })
+    }
+}

@@ -1,0 +1,229 @@
+//! Requests of several parts, and requests of a session.
+
+use std::sync::mpsc;
+
+use super::{Engine, ended};
+use crate::error::{Error, Result};
+use crate::runtime::message::{Message, Prepared};
+use crate::runtime::session::{self, SessionId};
+use crate::runtime::stages::{self, Frame, Given, Produced, Ready, Step};
+use crate::runtime::{Completion, closed};
+use crate::schedule::Outcome;
+
+/// Planning of a next part.
+type Job = Box<dyn FnOnce() + Send>;
+
+/// Who plans the next parts of requests: a thread of its own, once there is one to plan, or whoever advances the engine.
+#[derive(Default)]
+pub(super) struct Planner {
+    threaded: bool,
+    thread: Option<mpsc::Sender<Job>>,
+}
+
+impl Planner {
+    pub(super) fn new(threaded: bool) -> Self {
+        Planner { threaded, thread: None }
+    }
+
+    fn run(&mut self, job: Job) {
+        if !self.threaded {
+            return job();
+        }
+        if self.thread.is_none() {
+            let (sender, jobs) = mpsc::channel::<Job>();
+            let work = move || jobs.into_iter().for_each(|job| job());
+            match std::thread::Builder::new().name("fascine planner".into()).spawn(work) {
+                // It ends with the engine, and nobody waits for it: it touches no driver.
+                Ok(_) => self.thread = Some(sender),
+                Err(error) => tracing::warn!(%error, "no thread for planning"),
+            }
+        }
+        match &self.thread {
+            None => job(),
+            Some(thread) => {
+                if let Err(mpsc::SendError(job)) = thread.send(job) {
+                    job();
+                }
+            }
+        }
+    }
+}
+
+impl Engine {
+    /// What comes after a part of a request: its results, unless another part has to be planned.
+    pub(super) fn after_part(
+        &mut self,
+        mut prepared: Prepared,
+        produced: Vec<Produced>,
+    ) -> Option<(Prepared, Result<Vec<Produced>>)> {
+        let Some(course) = &mut prepared.course else { return Some((prepared, Ok(produced))) };
+        let Some(model) = course.model.upgrade() else {
+            // Nobody waits for the request any more.
+            return Some((prepared, Err(closed())));
+        };
+        if !course.stack.iter().any(|frame| matches!(frame, Frame::First { .. })) {
+            let whole = model.go_on(&mut course.stack, produced).and_then(|step| match step {
+                Step::Done(produced) => Ok(produced),
+                Step::Run(_) => Err(Error::internal("a request goes on after its last part")),
+            });
+            return Some((prepared, whole));
+        }
+        self.between.insert(prepared.id, false);
+        let port = self.port.clone();
+        self.planner.run(Box::new(move || {
+            let _entered = prepared.span.clone().entered();
+            let step = match &mut prepared.course {
+                Some(course) => model.go_on(&mut course.stack, produced),
+                None => Ok(Step::Done(produced)),
+            };
+            let error = match step {
+                Ok(Step::Run(Ready { plan, inputs, uploads, held })) => {
+                    (prepared.plan, prepared.inputs, prepared.uploads, prepared.held) = (plan, inputs, uploads, held);
+                    // What has begun is not replaced.
+                    prepared.key = None;
+                    None
+                }
+                Ok(Step::Done(_)) => Some(Error::internal("a request ends before its last part")),
+                Err(error) => Some(error),
+            };
+            drop(model);
+            // An engine that has stopped has told the caller.
+            let _ = port.send(Message::Continue(Box::new(prepared), error));
+        }));
+        None
+    }
+
+    /// Takes up a request that was planned on.
+    pub(super) fn go_on(&mut self, prepared: Prepared, error: Option<Error>) {
+        let cancelled = self.between.remove(&prepared.id).unwrap_or(false);
+        let error = error.or_else(|| self.lost.clone()).or_else(|| self.abandoned.then(closed));
+        if let Some(error) = error {
+            self.end_unplaced(prepared, Outcome::Failed, error);
+        } else if cancelled {
+            self.end_unplaced(prepared, Outcome::Cancelled, ended(Outcome::Cancelled));
+        } else {
+            // What has begun goes before what has not: it holds memory.
+            self.waiting.push_front(prepared);
+            self.admit_waiting();
+        }
+    }
+
+    /// Takes a request of a session, which runs when those before it are done.
+    pub(super) fn queue_turn(&mut self, id: SessionId, prepared: Prepared) {
+        self.sessions.entry(id).or_default().queue.push_back(prepared);
+        self.next_turn(id);
+    }
+
+    /// Lets the sessions go on whose requests are done.
+    pub(super) fn take_turns(&mut self) -> bool {
+        let mut any = false;
+        while let Some(id) = self.turns.pop() {
+            any = true;
+            self.next_turn(id);
+        }
+        any
+    }
+
+    fn next_turn(&mut self, id: SessionId) {
+        let Some(state) = self.sessions.get_mut(&id).filter(|state| !state.busy) else { return };
+        let Some(mut prepared) = state.queue.pop_front() else {
+            if state.ended {
+                self.sessions.remove(&id);
+            }
+            return;
+        };
+        state.busy = true;
+        let Some(turn) = prepared.course.as_ref().and_then(|course| course.turn.as_ref()) else { return };
+        if turn.is_fresh() {
+            state.broken = None;
+        }
+        let mut outcome = match (&state.broken, turn.cancelled) {
+            (Some(error), _) => Err((Outcome::Failed, session::broken(error))),
+            (None, true) => Err((Outcome::Cancelled, ended(Outcome::Cancelled))),
+            (None, false) => Ok(()),
+        };
+        let taken = turn.links.iter().zip(&turn.takes).enumerate().filter(|(_, (_, takes))| **takes);
+        let taken: Vec<(usize, usize)> = taken.map(|(index, (link, _))| (index, link.input)).collect();
+        for (index, input) in taken {
+            if outcome.is_ok() {
+                let tensor = state.tensors.get(index).cloned().flatten();
+                outcome = take_up(&mut prepared, input, tensor).map_err(|error| (Outcome::Failed, error));
+            }
+        }
+        match outcome {
+            Ok(()) => self.enter(prepared),
+            Err((outcome, error)) => self.end_unplaced(prepared, outcome, error),
+        }
+    }
+
+    /// Notes the state that a request of a session leaves, and gives the outputs that are not state.
+    pub(super) fn leave_state(&mut self, prepared: &Prepared, produced: Vec<Produced>) -> Result<Vec<Produced>> {
+        let Some(turn) = prepared.course.as_ref().and_then(|course| course.turn.as_ref()) else { return Ok(produced) };
+        let tensors = turn.links.iter().map(|link| produced[link.output].given().map(Some));
+        let tensors = tensors.collect::<Result<Vec<_>>>()?;
+        if let Some(state) = self.sessions.get_mut(&turn.session) {
+            state.tensors = tensors;
+        }
+        let is_state = |index: &usize| turn.links.iter().any(|link| link.output == *index);
+        Ok(produced.into_iter().enumerate().filter(|(index, _)| !is_state(index)).map(|(_, one)| one).collect())
+    }
+
+    /// The request of a session has ended: the next one's turn comes.
+    pub(super) fn end_turn(&mut self, prepared: &Prepared, result: &Result<Completion>) {
+        let Some(turn) = prepared.course.as_ref().and_then(|course| course.turn.as_ref()) else { return };
+        let Some(state) = self.sessions.get_mut(&turn.session) else { return };
+        if let Err(error) = result
+            && state.broken.is_none()
+        {
+            state.broken = Some(error.clone());
+            state.tensors.clear();
+            turn.break_off(error);
+        }
+        state.busy = false;
+        self.turns.push(turn.session);
+    }
+
+    /// No handle of the session is left.
+    pub(super) fn end_session(&mut self, id: SessionId) {
+        if let Some(state) = self.sessions.get_mut(&id) {
+            state.ended = true;
+            self.next_turn(id);
+        }
+    }
+
+    /// Marks a request as cancelled that is planned on or waits for its turn.
+    pub(super) fn cancel_in_course(&mut self, caller: crate::runtime::ids::CallId) {
+        if let Some(cancelled) = self.between.get_mut(&caller) {
+            *cancelled = true;
+        }
+        for prepared in self.sessions.values_mut().flat_map(|state| &mut state.queue) {
+            if prepared.id == caller
+                && let Some(turn) = prepared.course.as_mut().and_then(|course| course.turn.as_mut())
+            {
+                turn.cancelled = true;
+            }
+        }
+    }
+}
+
+/// Makes a session's state an input of the request.
+fn take_up(prepared: &mut Prepared, input: usize, state: Option<Given>) -> Result<()> {
+    let plan = prepared.plan.clone();
+    let planned = &plan.plan.inputs[input];
+    let unlike =
+        || Error::internal(format!("the state for '{}' is not what the request was planned for", planned.name));
+    match state {
+        Some(Given::Device(resident)) if resident.shape == planned.shape && resident.dtype == planned.dtype => {
+            if prepared.held.len() <= input {
+                prepared.held.resize(input + 1, None);
+            }
+            prepared.held[input] = Some(resident.hold);
+        }
+        Some(Given::Host(tensor)) if tensor.shape() == planned.shape && tensor.dtype() == planned.dtype => {
+            prepared.uploads.extend(stages::upload(&plan.plan, input, &tensor)?);
+            prepared.inputs[input] = Some(tensor);
+        }
+        _ => return Err(unlike()),
+    }
+    Ok(())
+}

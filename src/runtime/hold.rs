@@ -1,0 +1,64 @@
+//! Device memory that outlives a request.
+
+use std::fmt;
+
+use super::message::{Message, Port};
+use crate::gpu::Allocation;
+
+/// A region that outlives the request that made it; the last handle gives it back to the engine.
+pub(super) struct Hold {
+    allocation: Option<Allocation>,
+    port: Port,
+}
+
+impl Hold {
+    pub(super) fn new(allocation: Allocation, port: Port) -> Self {
+        Hold { allocation: Some(allocation), port }
+    }
+
+    /// Bytes of the region.
+    pub(super) fn bytes(&self) -> u64 {
+        self.allocation.as_ref().map_or(0, Allocation::bytes)
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        if let Some(allocation) = self.allocation.take() {
+            // An engine that has stopped has freed everything.
+            let _ = self.port.send(Message::Free(allocation));
+        }
+    }
+}
+
+impl fmt::Debug for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Hold").field(&self.allocation).finish()
+    }
+}
+
+/// A region of a request.
+#[derive(Debug)]
+pub(super) enum Region {
+    /// Freed when the request ends.
+    Own(Allocation),
+    /// Shared with what came before or comes after.
+    Held(std::sync::Arc<Hold>),
+}
+
+impl Region {
+    pub(super) fn allocation(&self) -> &Allocation {
+        match self {
+            Region::Own(allocation) => allocation,
+            Region::Held(hold) => hold.allocation.as_ref().expect("taken by drop alone"),
+        }
+    }
+}
+
+impl std::ops::Deref for Region {
+    type Target = Allocation;
+
+    fn deref(&self) -> &Allocation {
+        self.allocation()
+    }
+}

@@ -1,0 +1,416 @@
+//! Models in stages: finding the plan for a request's next part, and going on when one is done.
+//!
+//! Mostly a model is one stage. Where planning is [blocked](plan::stage), the request runs part by part: each is an ordinary plan
+//! to the engine and the scheduler, with the deadline and class of the request.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::hold::Hold;
+use super::message::{InputBytes, SharedPlan};
+use super::model::Inner;
+use crate::error::{Error, Result};
+use crate::lower::repr;
+use crate::plan::bind::Symbols;
+use crate::plan::stage::{After, Blocked, Feed, Origin, Part, Stage};
+use crate::plan::{self, Operand, Place, Plan, PlanInput, PlanOutput, Source, Template, Traced};
+use crate::tensor::{DType, Tensor};
+
+/// Templates that a stage keeps. Guessed: a template serves all sizes that decide alike, such as those that are multiples of
+/// four.
+const MAX_TEMPLATES: usize = 16;
+
+/// Ways on that a stage keeps. Guessed: there is one for each set of values that are missing, and for each choice of branches.
+const MAX_WAYS: usize = 16;
+
+/// Parts of one request at most. A guard against models made to need many.
+const MAX_PARTS: usize = 64;
+
+/// A stage and its plans, of each kind the most recently used last.
+pub(super) struct Staged {
+    stage: Stage<'static>,
+    cache: Mutex<Cache>,
+}
+
+#[derive(Default)]
+struct Cache {
+    templates: Vec<Arc<Template>>,
+    plans: Vec<(Shapes, Arc<SharedPlan>)>,
+    ways: Vec<(Arc<Blocked>, Way)>,
+}
+
+/// What a plan is made for: the inputs' shapes, and the values that the host knows.
+#[derive(Clone, PartialEq)]
+struct Shapes {
+    shapes: Vec<Vec<usize>>,
+    values: Vec<Option<Tensor>>,
+}
+
+/// How a blocked stage goes on.
+#[derive(Clone)]
+enum Way {
+    Instead(Arc<Staged>),
+    Split(Arc<Split>),
+}
+
+/// A stage in two parts.
+pub(super) struct Split {
+    first: Arc<Staged>,
+    second: Arc<Staged>,
+    first_inputs: Vec<usize>,
+    second_inputs: Vec<Origin>,
+    outputs: Vec<Part>,
+}
+
+/// An input of a stage.
+#[derive(Clone)]
+pub(super) enum Given {
+    Host(Tensor),
+    Device(Resident),
+    /// The state of a session: it will be there when the request's turn comes.
+    State(Vec<usize>),
+}
+
+/// A tensor on the device, in a region of its own.
+#[derive(Clone)]
+pub(super) struct Resident {
+    pub(super) hold: Arc<Hold>,
+    pub(super) dtype: DType,
+    pub(super) shape: Vec<usize>,
+}
+
+/// An output of a stage: read back, on the device, or both.
+#[derive(Clone)]
+pub(super) struct Produced {
+    pub(super) name: String,
+    pub(super) tensor: Option<Tensor>,
+    pub(super) resident: Option<Resident>,
+}
+
+/// What remains of a request after the part that runs, the innermost last.
+pub(super) enum Frame {
+    /// The first part runs, for these inputs of the whole.
+    First { split: Arc<Split>, given: Vec<Given> },
+    /// The second part runs; the first gave these.
+    Second { split: Arc<Split>, first: Vec<Produced> },
+}
+
+/// A part that can be placed.
+pub(super) struct Ready {
+    pub(super) plan: Arc<SharedPlan>,
+    /// What the host has of the inputs, for outputs that pass one through.
+    pub(super) inputs: Vec<Option<Tensor>>,
+    pub(super) uploads: Vec<InputBytes>,
+    /// By input: what is on the device already.
+    pub(super) held: Vec<Option<Arc<Hold>>>,
+}
+
+/// What comes after a part.
+pub(super) enum Step {
+    Run(Ready),
+    Done(Vec<Produced>),
+}
+
+impl Given {
+    fn shape(&self) -> &[usize] {
+        match self {
+            Given::Host(tensor) => tensor.shape(),
+            Given::Device(resident) => &resident.shape,
+            Given::State(shape) => shape,
+        }
+    }
+}
+
+impl Produced {
+    pub(super) fn given(&self) -> Result<Given> {
+        match (&self.resident, &self.tensor) {
+            (Some(resident), _) => Ok(Given::Device(resident.clone())),
+            (None, Some(tensor)) => Ok(Given::Host(tensor.clone())),
+            (None, None) => Err(Error::internal(format!("'{}' was neither read back nor kept", self.name))),
+        }
+    }
+}
+
+impl Staged {
+    pub(super) fn new(stage: Stage<'static>) -> Arc<Self> {
+        Arc::new(Staged { stage, cache: Mutex::default() })
+    }
+
+    pub(super) fn stage(&self) -> &Stage<'static> {
+        &self.stage
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Cache> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The plan for these inputs, or the way on where there is none.
+    fn find(&self, model: &Inner, at: &Shapes) -> Result<std::result::Result<Arc<SharedPlan>, Way>> {
+        // Planning and packing may take long: the lock is held by neither.
+        let templates = {
+            let mut cache = self.lock();
+            if let Some(plan) = cache.plan(at) {
+                return Ok(Ok(plan));
+            }
+            cache.templates.clone()
+        };
+        let shapes = &at.shapes;
+        let _span = tracing::debug_span!("plan", model = model.id.0, name = &*model.name, ?shapes).entered();
+        let symbols = Symbols::of(&self.stage.graph, shapes, &at.values)?;
+        let bound = templates.iter().rev().find_map(|template| Some((template.clone(), template.bind(&symbols)?)));
+        let (template, plan) = match bound {
+            Some(bound) => bound,
+            None => {
+                if let Some(way) = self.lock().way(&symbols) {
+                    return Ok(Err(way));
+                }
+                let target = &model.shared.target;
+                match plan::traced(&self.stage, shapes, &at.values, &model.weights, target)? {
+                    Traced::Blocked(blocked) => return self.go_on(model, blocked).map(Err),
+                    Traced::Template(template) => {
+                        let (expressions, guards) = template.complexity();
+                        tracing::debug!(expressions, guards, templates = templates.len(), "traced");
+                        let plan = template.bind(&symbols);
+                        let plan = plan.ok_or_else(|| Error::internal("a template does not serve itself"))?;
+                        (Arc::new(template), plan)
+                    }
+                }
+            }
+        };
+        tracing::debug!(dispatches = plan.dispatches.len(), bytes = plan.regions.iter().sum::<u64>(), "planned");
+        let plan = Arc::new(SharedPlan::new(model.id, model.name.clone(), plan, model.weights.clone()));
+        let mut cache = self.lock();
+        cache.keep(template);
+        Ok(Ok(cache.insert(at, plan, model.shared.plan_cache)))
+    }
+
+    fn go_on(&self, model: &Inner, blocked: Blocked) -> Result<Way> {
+        let way = match self.stage.after(&blocked, model.next_stage())? {
+            After::Instead(stage) => Way::Instead(Staged::new(stage)),
+            After::Split(split) => {
+                let plan::stage::Split { first, second, first_inputs, second_inputs, outputs } = *split;
+                let (first, second) = (Staged::new(first), Staged::new(second));
+                Way::Split(Arc::new(Split { first, second, first_inputs, second_inputs, outputs }))
+            }
+        };
+        let mut cache = self.lock();
+        if cache.ways.len() >= MAX_WAYS {
+            cache.ways.remove(0);
+        }
+        cache.ways.push((Arc::new(blocked), way.clone()));
+        Ok(way)
+    }
+}
+
+impl Cache {
+    fn plan(&mut self, at: &Shapes) -> Option<Arc<SharedPlan>> {
+        let index = self.plans.iter().position(|(known, _)| known == at)?;
+        let entry = self.plans.remove(index);
+        let plan = entry.1.clone();
+        self.plans.push(entry);
+        Some(plan)
+    }
+
+    fn way(&mut self, symbols: &Symbols) -> Option<Way> {
+        let index = self.ways.iter().rposition(|(blocked, _)| blocked.serves(symbols))?;
+        let entry = self.ways.remove(index);
+        let way = entry.1.clone();
+        self.ways.push(entry);
+        Some(way)
+    }
+
+    /// Keeps a plan; gives the one that another thread has kept for these shapes meanwhile, if there is one.
+    fn insert(&mut self, at: &Shapes, plan: Arc<SharedPlan>, capacity: usize) -> Arc<SharedPlan> {
+        if let Some(known) = self.plan(at) {
+            return known;
+        }
+        if self.plans.len() >= capacity {
+            self.plans.remove(0);
+        }
+        self.plans.push((at.clone(), plan.clone()));
+        plan
+    }
+
+    /// Marks a template as used, or adds it.
+    fn keep(&mut self, template: Arc<Template>) {
+        self.templates.retain(|known| !Arc::ptr_eq(known, &template));
+        if self.templates.len() >= MAX_TEMPLATES {
+            self.templates.remove(0);
+        }
+        self.templates.push(template);
+    }
+}
+
+/// What can be planned for these shapes alone: the plan of the whole model or of its first stage, and whether anything comes
+/// after. There is no plan where all of it depends on the inputs' values.
+///
+/// # Errors
+/// Those of planning.
+pub(super) fn first_plan(
+    model: &Inner,
+    mut staged: Arc<Staged>,
+    shapes: &[Vec<usize>],
+) -> Result<(Option<Arc<SharedPlan>>, bool)> {
+    let (mut shapes, mut more) = (shapes.to_vec(), false);
+    while !staged.stage.feeds.contains(&Feed::Values) {
+        match staged.find(model, &Shapes { shapes: shapes.clone(), values: Vec::new() })? {
+            Ok(plan) => return Ok((Some(plan), more)),
+            Err(Way::Instead(other)) => staged = other,
+            Err(Way::Split(split)) => {
+                more = true;
+                shapes = split.first_inputs.iter().map(|&index| shapes[index].clone()).collect();
+                staged = split.first.clone();
+            }
+        }
+    }
+    Ok((None, true))
+}
+
+/// The first part of a stage for these inputs. What remains is pushed on `stack`.
+pub(super) fn prepare(
+    model: &Inner,
+    mut staged: Arc<Staged>,
+    mut inputs: Vec<Given>,
+    stack: &mut Vec<Frame>,
+) -> Result<Ready> {
+    // A stage is put in place of another no more often than it has inputs or nodes; the bound is one for faults.
+    for _ in 0..1024 {
+        let values = if staged.stage.feeds.contains(&Feed::Values) {
+            let value = |(index, given): (usize, &Given)| match given {
+                Given::Host(tensor) if staged.stage.feed(index) == Feed::Values => Some(tensor.clone()),
+                _ => None,
+            };
+            inputs.iter().enumerate().map(value).collect()
+        } else {
+            Vec::new()
+        };
+        let at = Shapes { shapes: inputs.iter().map(|given| given.shape().to_vec()).collect(), values };
+        match staged.find(model, &at)? {
+            Ok(plan) => return ready(plan, inputs),
+            Err(Way::Instead(other)) => staged = other,
+            Err(Way::Split(split)) => {
+                if stack.len() >= MAX_PARTS {
+                    return Err(Error::limit(format!("the request needs more than {MAX_PARTS} stages")));
+                }
+                let first = split.first_inputs.iter().map(|&index| inputs[index].clone()).collect();
+                staged = split.first.clone();
+                stack.push(Frame::First { split, given: std::mem::replace(&mut inputs, first) });
+            }
+        }
+    }
+    Err(Error::internal("planning does not end"))
+}
+
+/// Plans the next parts of a model's requests.
+pub(super) trait GoOn: Send + Sync {
+    /// What comes after a part that gave `produced`.
+    ///
+    /// # Errors
+    /// Those of planning.
+    fn go_on(&self, stack: &mut Vec<Frame>, produced: Vec<Produced>) -> Result<Step>;
+}
+
+impl GoOn for Inner {
+    fn go_on(&self, stack: &mut Vec<Frame>, produced: Vec<Produced>) -> Result<Step> {
+        go_on(self, stack, produced)
+    }
+}
+
+fn go_on(model: &Inner, stack: &mut Vec<Frame>, mut produced: Vec<Produced>) -> Result<Step> {
+    loop {
+        match stack.pop() {
+            None => return Ok(Step::Done(produced)),
+            Some(Frame::Second { split, first }) => {
+                let part = |part: &Part| match *part {
+                    Part::First(index) => first[index].clone(),
+                    Part::Second(index) => produced[index].clone(),
+                };
+                produced = split.outputs.iter().map(part).collect();
+            }
+            Some(Frame::First { split, given }) => {
+                let input = |origin: &Origin| match *origin {
+                    Origin::Input(index) => Ok(given[index].clone()),
+                    Origin::Output(index) => produced[index].given(),
+                };
+                let inputs = split.second_inputs.iter().map(input).collect::<Result<Vec<_>>>()?;
+                let second = split.second.clone();
+                // What the second part alone reads is free when that is done.
+                for (index, one) in produced.iter_mut().enumerate() {
+                    if !split.outputs.contains(&Part::First(index)) {
+                        (one.tensor, one.resident) = (None, None);
+                    }
+                }
+                stack.push(Frame::Second { split, first: produced });
+                return prepare(model, second, inputs, stack).map(Step::Run);
+            }
+        }
+    }
+}
+
+fn ready(plan: Arc<SharedPlan>, given: Vec<Given>) -> Result<Ready> {
+    let mut inputs = Vec::with_capacity(given.len());
+    let mut held = vec![None; given.len()];
+    for ((given, held), planned) in given.into_iter().zip(&mut held).zip(&plan.plan.inputs) {
+        if !matches!(given, Given::Host(_)) && planned.operand.is_some() && !planned.resident {
+            return Err(Error::internal(format!("input '{}' is on the device, but planned to go up", planned.name)));
+        }
+        inputs.push(match given {
+            Given::Host(tensor) => Some(tensor),
+            Given::State(..) => None,
+            Given::Device(resident) => {
+                *held = Some(resident.hold);
+                None
+            }
+        });
+    }
+    let uploads = uploads(&plan.plan, &inputs)?;
+    Ok(Ready { plan, inputs, uploads, held })
+}
+
+/// The inputs that dispatches read, as bytes for the heap.
+pub(super) fn uploads(plan: &Plan, inputs: &[Option<Tensor>]) -> Result<Vec<InputBytes>> {
+    let mut uploads = Vec::with_capacity(inputs.len());
+    for (index, tensor) in inputs.iter().enumerate() {
+        if let Some(tensor) = tensor {
+            uploads.extend(upload(plan, index, tensor)?);
+        }
+    }
+    for (operand, bytes) in &plan.constants {
+        let Place::Activation { region, offset } = operand.place else {
+            return Err(Error::internal("what follows from the shapes is planned into the weights"));
+        };
+        uploads.push(InputBytes { region, offset, bytes: bytes.clone() });
+    }
+    Ok(uploads)
+}
+
+/// An input as bytes for the heap, if a dispatch reads it.
+pub(super) fn upload(plan: &Plan, index: usize, tensor: &Tensor) -> Result<Option<InputBytes>> {
+    let Some(input) = plan.inputs.get(index) else { return Ok(None) };
+    let Some(operand) = input.operand else { return Ok(None) };
+    let Place::Activation { region, offset } = operand.place else {
+        return Err(Error::internal(format!("input '{}' is planned into the weights", input.name)));
+    };
+    let bytes = repr::to_heap(tensor)
+        .map_err(|error| Error::new(error.kind(), format!("input '{}': {}", input.name, error.message())))?;
+    Ok(Some(InputBytes { region, offset, bytes: bytes.into() }))
+}
+
+/// The region that an input has for itself.
+pub(super) fn own_region(input: &PlanInput) -> Option<usize> {
+    region_of(input.operand.filter(|_| input.resident)?)
+}
+
+/// The region in which an output stays on the device.
+pub(super) fn kept_region(output: &PlanOutput) -> Option<usize> {
+    match output.source {
+        Source::Device(operand) if output.keep.is_resident() => region_of(operand),
+        _ => None,
+    }
+}
+
+fn region_of(operand: Operand) -> Option<usize> {
+    match operand.place {
+        Place::Activation { region, .. } => Some(usize::from(region)),
+        Place::Weight(_) => None,
+    }
+}
