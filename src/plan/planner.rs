@@ -398,7 +398,7 @@ fn finish(stage: &Stage<'_>, mut builder: Builder) -> Result<Template> {
     let report = builder.report.map(|buffer| Ok((placed(buffer)?, builder.checks.clone())));
     let bound = (builder.bound.iter())
         .filter(|bound| uses[bound.buffer.0 as usize].is_some())
-        .map(|bound| Ok((placed(bound.buffer)?, bound.elements.clone())));
+        .map(|bound| Ok((placed(bound.buffer)?, bound.content.clone())));
     Ok(Template {
         program: Program::new(Trace::default()),
         key: Default::default(),

@@ -48,7 +48,7 @@ pub(super) fn lower_table(cx: &mut Lowering<'_>, view: &View, at: usize, table: 
     shape[at] = Size::from(table.len());
     let words = table.iter().map(|&i| u32::try_from(i)).collect::<Result<Vec<u32>, _>>();
     let words = words.map_err(|_| Error::limit(format!("{} elements of an axis", table.len())))?;
-    let index = cx.constant_bytes(bytemuck::cast_slice(&words).to_vec())?;
+    let index = cx.plan_bytes(bytemuck::cast_slice(&words).to_vec());
     let result = cx.scratch(heap_bytes(view.dtype, &shape)?);
     let outer = shape[..at].iter().product();
     let inner = shape[at + 1..].iter().product();
