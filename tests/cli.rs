@@ -95,6 +95,8 @@ fn check_without_sizes_names_the_open_dimensions() {
     let report = json(&["check", VAD, "--synthetic-weights"]);
     assert_eq!(report["open_dims"], serde_json::json!(["batch", "samples"]));
     assert!(report["dispatches"].is_null());
+    let hop = "(((samples - 1)/5 - 3)/4 - 1)/2 + 1";
+    assert_eq!(report["outputs"][0]["shape"], serde_json::json!(["batch", hop]));
     assert!(text(&["check", VAD, "--synthetic-weights"]).contains("--dim samples=N"));
 }
 
@@ -126,6 +128,14 @@ fn model(nodes: &[(&str, &str)]) -> Vec<u8> {
     };
     let opset_import = vec![OperatorSetIdProto { domain: some(""), version: Some(17) }];
     ModelProto { ir_version: Some(8), opset_import, graph: Some(graph), ..ModelProto::default() }.encode_to_vec()
+}
+
+#[test]
+fn check_without_sizes_says_no_to_what_none_can_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("flat.onnx");
+    std::fs::write(&path, model(&[("fine", "Relu"), ("flat", "GlobalAveragePool")])).unwrap();
+    fails(&["check", path.to_str().unwrap()], &["flat.onnx", "1 nodes"]);
 }
 
 #[test]

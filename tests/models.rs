@@ -4,8 +4,8 @@
 
 use std::sync::OnceLock;
 
-use fascine::graph::Graph;
 use fascine::graph::builder::GraphBuilder;
+use fascine::graph::{Attr, Graph};
 use fascine::{DType, ErrorKind, LoadOptions, Model, Options, Result, Runtime, Tensor};
 
 fn runtime() -> Runtime {
@@ -152,4 +152,62 @@ fn missing_weights_are_an_error_without_the_synthetic_option() {
     let error = runtime().load("tests/zoo/resnet18.onnx").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Io, "{error}");
     assert!(error.to_string().contains("resnet18.bin"), "{error}");
+}
+
+#[test]
+fn batch_normalization_takes_its_statistics_from_constants_requests_and_nodes() {
+    let statistics = [[1.5f32, -0.5, 2.0], [0.25, 1.0, -3.0], [100.0, -2.0, 0.5], [4.0, 0.01, 9.0]];
+    let names = ["scale", "bias", "mean", "variance"];
+    let x: Vec<f32> = (0..24).map(|i| 97.0 + (i * 7 % 24) as f32 * 0.5).collect();
+    let want = x.iter().enumerate().map(|(i, &x)| {
+        let [scale, bias, mean, variance] = statistics.map(|list| f64::from(list[i / 4 % 3]));
+        (f64::from(x) - mean) / (variance + 1e-3).sqrt() * scale + bias
+    });
+    let want: Vec<f64> = want.collect();
+    // Which statistics come with the request, and which of those by way of a node that leaves them strided.
+    for (given, strided) in
+        [([false; 4], false), ([true; 4], false), ([true; 4], true), ([false, false, true, false], true)]
+    {
+        let mut graph = GraphBuilder::new(15);
+        let mut ids = vec![graph.input("x", DType::F32, ["n", "c", "4"])];
+        let mut inputs = vec![("x", Tensor::new([2, 3, 4], x.clone()).unwrap())];
+        for k in 0..4 {
+            ids.push(match (given[k], strided) {
+                (false, _) => graph.floats([3], statistics[k]),
+                (true, false) => {
+                    inputs.push((names[k], Tensor::new([3], statistics[k].to_vec()).unwrap()));
+                    graph.input(names[k], DType::F32, ["c"])
+                }
+                (true, true) => {
+                    let both = statistics[k].iter().flat_map(|&value| [value, -1.0]).collect();
+                    inputs.push((names[k], Tensor::new([3, 2], both).unwrap()));
+                    let both = graph.input(names[k], DType::F32, ["c", "2"]);
+                    let (column, axis) = (graph.ints([0]), [("axis", Attr::Int(1))]);
+                    let one = graph.node("Gather", [both, column], axis);
+                    let axes = graph.ints([1]);
+                    graph.node("Squeeze", [one, axes], [])
+                }
+            });
+        }
+        let y = graph.node("BatchNormalization", ids, [("epsilon", Attr::Float(1e-3))]);
+        let model = runtime().load_graph(graph.finish([y])).unwrap();
+        let outputs = run(&model, &inputs).unwrap();
+        for (i, (&got, &want)) in outputs[0].as_slice::<f32>().unwrap().iter().zip(&want).enumerate() {
+            assert!(
+                (f64::from(got) - want).abs() <= 1e-5 * want.abs().max(1.0),
+                "{given:?} {strided} {i}: {got} {want}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_no_size_can_run_is_refused_at_load() {
+    let mut graph = GraphBuilder::new(17);
+    let x = graph.input("x", DType::F32, ["n", "3"]);
+    let w = graph.floats([4, 1], [1.0; 4]);
+    let y = graph.node("MatMul", [x, w], []);
+    let error = runtime().load_graph(graph.finish([y])).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Shape, "{error}");
+    assert!(error.to_string().contains("f32[n,3], f32[4,1]"), "{error}");
 }

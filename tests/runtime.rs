@@ -5,7 +5,8 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use fascine::graph::{Dim, Graph, Node, Value};
+use fascine::graph::builder::GraphBuilder;
+use fascine::graph::{Attr, Dim, Graph, Node, Value};
 use fascine::runtime::{Drive, KernelRequest};
 use fascine::{DType, ErrorKind, Options, Runtime, Tensor, UserKernel};
 
@@ -364,4 +365,46 @@ fn a_large_model_loads_while_others_run() {
         std::thread::sleep(Duration::from_millis(10));
     }
     panic!("{:?}", runtime.memory().unwrap());
+}
+
+#[test]
+fn thousands_of_lengths_leave_nothing_behind() {
+    let runtime = Runtime::new(Options::default()).unwrap();
+    let mut b = GraphBuilder::new(17);
+    let x = b.input("x", DType::F32, ["n", "8"]);
+    let weights = b.floats([8, 8], (0..64).map(|i| i as f32 / 64.0).collect::<Vec<f32>>());
+    let product = b.node("MatMul", [x, weights], []);
+    let soft = b.node("Softmax", [product], [("axis", Attr::Int(1))]);
+    // The length itself goes up with each request.
+    let length = b.node("Shape", [x], []);
+    let length = b.node("Cast", [length], [("to", Attr::Int(1))]);
+    let axes = b.ints([0]);
+    let sum = b.node("ReduceSum", [length, axes], [("keepdims", Attr::Int(1))]);
+    let y = b.node("Add", [soft, sum], []);
+    let model = runtime.load_graph(b.finish([y])).unwrap();
+    let lengths = 1_999usize;
+    let mut half = None;
+    for k in 0..lengths {
+        let n = 1 + k * 1_236 % lengths;
+        let request = model.request().input("x", Tensor::new([n, 8], ramp(n * 8)).unwrap()).unwrap();
+        let done = request.submit().unwrap().wait().unwrap();
+        let (_, y) = done.outputs().next().unwrap();
+        let total: f64 = y.as_slice::<f32>().unwrap().iter().map(|&y| f64::from(y)).sum();
+        // Each row of a softmax sums to one, and every element has the sum of the shape beside it.
+        let want = n as f64 * (1.0 + 8.0 * (n as f64 + 8.0));
+        assert!((total - want).abs() <= 1e-5 * want, "{n}: {total}, not {want}");
+        if k == lengths / 2 {
+            half = Some(runtime.stats().unwrap());
+        }
+    }
+    let (half, all) = (half.unwrap(), runtime.stats().unwrap());
+    let kept = |stats: &fascine::runtime::Stats| {
+        let memory = &stats.memory;
+        let memory = [memory.heap_used, memory.heap_reserved, memory.weights_used, memory.weights_reserved];
+        (stats.kept.plans, stats.kept.names, stats.pipelines.arms, memory)
+    };
+    assert_eq!(kept(&half), kept(&all));
+    // The scheduler forgets half of the plans that nobody uses at a time, and learns by powers of two.
+    let scheduler = all.kept.scheduler;
+    assert!(scheduler.plans <= 128 && scheduler.ratios <= 64 && scheduler.requests <= 8, "{scheduler:?}");
 }

@@ -61,7 +61,9 @@ fn dims(rank: usize) -> Vec<&'static str> {
 #[test]
 fn nonzero_gives_as_many_coordinates_as_there_are() {
     for runtime in [runtime(), manual()] {
-        for shape in [vec![1], vec![5], vec![64], vec![65], vec![7, 9], vec![2, 3, 4], vec![3, 1, 50, 40], vec![0, 3]] {
+        for shape in
+            [vec![], vec![1], vec![5], vec![64], vec![65], vec![7, 9], vec![2, 3, 4], vec![3, 1, 50, 40], vec![0, 3]]
+        {
             let mut b = GraphBuilder::new(17);
             let x = b.input("x", DType::F32, dims(shape.len()));
             let y = b.node("NonZero", [x], []);

@@ -196,8 +196,15 @@ fn pow_(x: vec4<f32>, y: vec4<f32>) -> vec4<f32> {
     let whole = (y_size >= vec4(0x4b800000u)) | (vec4<f32>(n) == y);
     let odd = whole & (y_size < vec4(0x4b800000u)) & ((n & vec4(1)) == vec4(1));
     var p = pow_positive(a, y);
-    // A whole power of a whole number is whole: the last bit is not to be in doubt.
-    p = select(p, round(p), whole & !shrinks & (floor(a) == a) & (p < vec4(8388608.0)));
+    // A whole power of a whole number is exact as a product, wherever a float holds it: the last bit is not to be in doubt.
+    var product = vec4(1.0);
+    var square = a;
+    for (var bit = 1; bit < 32; bit += bit) {
+        product = select(product, product * square, (n & vec4(bit)) != vec4(0));
+        square *= square;
+    }
+    let short = whole & (n >= vec4(0)) & (n < vec4(32)) & (floor(a) == a);
+    p = select(p, product, short & (product <= vec4(16777216.0)));
     let extreme = (size == vec4(0u)) | (size == vec4(0x7f800000u)) | (y_size == vec4(0x7f800000u));
     let grows = (size > vec4(0x3f800000u)) != shrinks;
     p = select(p, select(vec4(0.0), inf(), grows), extreme);

@@ -77,11 +77,21 @@ pub(crate) struct PendingGather {
     pub(crate) shared: Size,
 }
 
-/// A buffer with values that the host knows only once the sizes of the symbols are known. They go up with the request.
+/// A buffer with values that follow from the sizes of the symbols, or that were computed for some of them alone. They go up with the
+/// request, and nothing of them stays with the model.
 #[derive(Clone, Debug)]
 pub(crate) struct Bound {
     pub(crate) buffer: BufferId,
-    pub(crate) elements: Vec<Size>,
+    pub(crate) content: Content,
+}
+
+/// What goes up.
+#[derive(Clone, Debug)]
+pub(crate) enum Content {
+    /// A word for each.
+    Integers(Vec<Size>),
+    /// As it lies on the heap, a multiple of [`GRANULE`].
+    Bytes(Arc<[u8]>),
 }
 
 pub(crate) struct Builder {
@@ -185,7 +195,15 @@ impl Builder {
     /// A buffer of words that follow from the sizes of symbols.
     pub(crate) fn bind(&mut self, elements: Vec<Size>) -> BufferId {
         let buffer = self.activation(Size::from(elements.len() * 4));
-        self.bound.push(Bound { buffer, elements });
+        self.bound.push(Bound { buffer, content: Content::Integers(elements) });
+        buffer
+    }
+
+    /// A buffer of bytes that this plan alone has.
+    pub(crate) fn bind_bytes(&mut self, mut bytes: Vec<u8>) -> BufferId {
+        bytes.resize(bytes.len().max(1).next_multiple_of(GRANULE as usize), 0);
+        let buffer = self.activation(Size::from(bytes.len()));
+        self.bound.push(Bound { buffer, content: Content::Bytes(bytes.into()) });
         buffer
     }
 

@@ -111,6 +111,11 @@ impl<'a> Lowering<'a> {
         self.builder.facts[id.0 as usize].as_ref()
     }
 
+    /// What is known of all inputs, as an operator's rules take it.
+    pub fn facts(&self) -> Vec<Option<&Fact>> {
+        (0..self.inputs()).map(|i| self.input(i)).collect()
+    }
+
     /// What is known of output `i`.
     pub fn output_fact(&self, i: usize) -> &Fact {
         &self.outputs[i]
@@ -127,7 +132,8 @@ impl<'a> Lowering<'a> {
         self.input(i)?.value()
     }
 
-    /// Input `i` on the device, strided as it is. A host constant is uploaded with the model's weights, once.
+    /// Input `i` on the device, strided as it is. A constant of the model is uploaded with its weights, once; another value that the
+    /// host knows goes up with each request.
     ///
     /// # Errors
     /// `Input` if an i64 constant does not fit an i32; `Unsupported` for types without a heap representation.
@@ -147,7 +153,8 @@ impl<'a> Lowering<'a> {
                 to_heap(tensor)?;
                 self.builder.bind(elements.to_vec())
             }
-            None => self.packed(i, "", to_heap)?,
+            None if self.builder.keys[id.0 as usize].is_some() => self.packed(i, "", to_heap)?,
+            None => self.builder.bind_bytes(to_heap(tensor)?),
         };
         let view = View::row_major(buffer, tensor.dtype(), &sizes(tensor.shape()));
         self.builder.views[id.0 as usize] = Some(view.clone());
@@ -190,7 +197,12 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    /// Bytes known while planning, as a read-only buffer shared by all plans of the model that ask for the same.
+    /// Bytes that follow from sizes, in a buffer that goes up with each request.
+    pub fn plan_bytes(&mut self, bytes: Vec<u8>) -> BufferId {
+        self.builder.bind_bytes(bytes)
+    }
+
+    /// Bytes that no size changes, as a read-only buffer shared by all plans of the model that ask for the same.
     ///
     /// # Errors
     /// `Internal` if there are too many.

@@ -4,9 +4,10 @@ use crate::error::{Error, Result};
 use crate::graph::Node;
 use crate::lower::repr::heap_bytes;
 use crate::lower::{BufferId, DeviceClass, Emit, Fact, Lowering, View, Work, bits, collapse, params, row_major, words};
-use crate::size::{Size, same_shape};
+use crate::size::Size;
 use crate::tensor::DType;
 
+use super::broadcast::broadcasts_to;
 use super::matmul::matmul_shape;
 use super::{Entry, Operator, given};
 
@@ -55,7 +56,7 @@ impl Operator for Attention {
         let k = if k_transposed(node)? { k.shape.clone() } else { swapped(&k.shape) };
         let scores = matmul_shape(&q.shape, &k)?;
         if let Some(mask) = inputs.get(3).copied().flatten()
-            && !same_shape(&super::broadcast::broadcast_shapes([mask.shape.as_slice(), &scores])?, &scores)
+            && !broadcasts_to(&mask.shape, &scores)
         {
             return Err(Error::shape(format!("the mask {:?} does not broadcast to {scores:?}", mask.shape)));
         }

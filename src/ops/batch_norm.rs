@@ -1,51 +1,56 @@
 //! <https://onnx.ai/onnx/operators/onnx__BatchNormalization.html> for inference. After a convolution the rewrites have
-//! folded it away; elsewhere it is one multiplication and one addition per element.
+//! folded it away; elsewhere it is a chain of elementwise steps, which with constant statistics is one multiplication and one
+//! addition.
 
-use rten_shape_inference::{InferShapes, UnaryOp};
-
-use super::elementwise::program::Program;
-use super::elementwise::{emit_program, program_of};
-use super::{Entry, Operator};
+use super::elementwise::program::{Program, Ref, Step};
+use super::elementwise::{Code, Scalar, emit_program};
+use super::{Entry, Operator, given};
 use crate::error::{Error, Result};
 use crate::graph::Node;
 use crate::lower::repr::to_heap;
 use crate::lower::{Fact, Lowering, View};
-use crate::size::Size;
+use crate::size::{Size, agree};
 use crate::tensor::{DType, Tensor};
 
 pub(super) const OPERATORS: &[Entry] = &[("", "BatchNormalization", &BatchNorm)];
 
 struct BatchNorm;
 
-/// Factor and summand per channel.
-///
-/// # Errors
-/// `Unsupported` if the statistics are not constant, `Shape` if their lengths differ.
-fn factors(node: &Node, statistics: [Option<&Tensor>; 4], channels: usize) -> Result<(Vec<f32>, Vec<f32>)> {
-    let epsilon = f64::from(node.float("epsilon", 1e-5)?);
-    let [scale, shift, mean, variance] = statistics;
-    let list = |tensor: Option<&Tensor>| {
-        let tensor = tensor.ok_or_else(|| Error::unsupported("scale, bias, mean or variance is not constant"))?;
-        match tensor.as_slice::<f32>() {
-            Ok(values) if values.len() == channels => Ok(values.to_vec()),
-            _ => Err(Error::shape(format!("{tensor:?} for {channels} channels"))),
-        }
-    };
+/// Factor and summand per channel, for statistics that are constants.
+fn factors(epsilon: f32, [scale, shift, mean, variance]: [&Tensor; 4]) -> Result<(Vec<f32>, Vec<f32>)> {
+    let list =
+        |tensor: &Tensor| -> Result<Vec<f64>> { Ok(tensor.as_slice::<f32>()?.iter().map(|&x| x.into()).collect()) };
     let (scale, shift, mean, variance) = (list(scale)?, list(shift)?, list(mean)?, list(variance)?);
     let factor: Vec<f64> =
-        (0..channels).map(|c| f64::from(scale[c]) / (f64::from(variance[c]) + epsilon).sqrt()).collect();
-    let summand = (0..channels).map(|c| (f64::from(shift[c]) - f64::from(mean[c]) * factor[c]) as f32).collect();
-    Ok((factor.iter().map(|&f| f as f32).collect(), summand))
+        scale.iter().zip(&variance).map(|(scale, variance)| scale / (variance + f64::from(epsilon)).sqrt()).collect();
+    let summand = factor.iter().zip(&mean).zip(&shift).map(|((factor, mean), shift)| (shift - mean * factor) as f32);
+    Ok((factor.iter().map(|&factor| factor as f32).collect(), summand.collect()))
 }
 
 /// `x * factor + summand` as a chain over these three.
-fn chain() -> Result<Program> {
-    let node = |op: &str| Node { op: op.to_owned(), opset: 14, inputs: vec![None; 2], ..Node::default() };
-    let part = |op| program_of(&node(op), &[Some((DType::F32, None)); 2]).map(|(program, _)| program);
-    let joined = part("Mul").zip(part("Add")).and_then(|(product, sum)| {
-        Program::join((&product, &["x", "factor"]), (&sum, &["product", "summand"]), &"product")
-    });
-    joined.map(|(program, _)| program).ok_or_else(|| Error::internal("a product and a sum are no chain"))
+fn scaled() -> Program {
+    let [x, factor, summand] = [0, 1, 2].map(Ref::Input);
+    chain(3, Vec::new(), &[(Code::MulF, &[x, factor]), (Code::AddF, &[Ref::Step(0), summand])])
+}
+
+/// `(x - mean) / sqrt(variance + epsilon) * scale + bias` as a chain over x, scale, bias, mean and variance.
+fn normalised(epsilon: f32) -> Program {
+    let [x, scale, bias, mean, variance] = [0, 1, 2, 3, 4].map(Ref::Input);
+    let [shifted, deviation, centred, normal, product] = [0, 1, 2, 3, 4].map(Ref::Step);
+    let steps: [(Code, &[Ref]); 6] = [
+        (Code::AddF, &[variance, Ref::Constant(0)]),
+        (Code::SqrtF, &[shifted]),
+        (Code::SubF, &[x, mean]),
+        (Code::DivF, &[centred, deviation]),
+        (Code::MulF, &[normal, scale]),
+        (Code::AddF, &[product, bias]),
+    ];
+    chain(5, vec![Scalar::F(epsilon)], &steps)
+}
+
+fn chain(inputs: usize, constants: Vec<Scalar>, steps: &[(Code, &[Ref])]) -> Program {
+    let steps = steps.iter().map(|&(code, args)| Step { code, args: args.to_vec() }).collect();
+    Program { inputs, steps, constants, dtype: DType::F32 }
 }
 
 impl Operator for BatchNorm {
@@ -69,31 +74,47 @@ impl Operator for BatchNorm {
         Ok(vec![DType::F32; node.outputs.len().max(1)])
     }
 
-    fn symbolic(&self, _: &Node) -> Option<Box<dyn InferShapes>> {
-        Some(Box::new(UnaryOp))
-    }
-
     fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
-        let shape = &super::given(inputs, 0)?.shape;
-        if shape.len() < 2 {
+        let shape = &given(inputs, 0)?.shape;
+        let Some(&channels) = shape.get(1) else {
             return Err(Error::shape(format!("an input of shape {shape:?} has no channels")));
+        };
+        for k in 1..5 {
+            let own = &given(inputs, k)?.shape;
+            if !agree(own, &[channels]) {
+                return Err(Error::shape(format!("input {k} has shape {own:?}, not [{channels}]")));
+            }
         }
         Ok(vec![shape.clone(); node.outputs.len().max(1)])
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let input = cx.view(0)?;
-        let channels = input.shape[1].pin();
-        let statistics = [1, 2, 3, 4].map(|i| cx.constant(i));
-        let (factor, summand) = factors(cx.node(), statistics, channels)?;
-        let mut strides = vec![Size::ZERO; input.shape.len()];
-        strides[1] = Size::ONE;
+        let epsilon = cx.node().float("epsilon", 1e-5)?;
+        let spread = |view: View| {
+            let mut strides = vec![Size::ZERO; input.shape.len()];
+            strides[1] = view.strides[0];
+            View { shape: input.shape.clone(), strides, ..view }
+        };
         let mut views = vec![input.clone()];
-        for values in [factor, summand] {
-            let buffer = cx.constant_bytes(to_heap(&Tensor::new([channels], values)?)?)?;
-            views.push(View { buffer, offset: Size::ZERO, strides: strides.clone(), ..input.clone() });
-        }
+        let program = match [1, 2, 3, 4].map(|k| cx.constant(k)) {
+            [Some(scale), Some(shift), Some(mean), Some(variance)] => {
+                let (factor, summand) = factors(epsilon, [scale, shift, mean, variance])?;
+                for values in [factor, summand] {
+                    let shape = [Size::from(values.len())];
+                    let buffer = cx.constant_bytes(to_heap(&Tensor::new([values.len()], values)?)?)?;
+                    views.push(spread(View::row_major(buffer, DType::F32, &shape)));
+                }
+                scaled()
+            }
+            _ => {
+                for k in 1..5 {
+                    views.push(spread(cx.view(k)?));
+                }
+                normalised(epsilon)
+            }
+        };
         let output = cx.output(0);
-        emit_program(cx, &chain()?, &views, &output)
+        emit_program(cx, &program, &views, &output)
     }
 }

@@ -1,7 +1,7 @@
 //! Shape rules that many operators share.
 
 use crate::error::{Error, Result};
-use crate::size::Size;
+use crate::size::{self, Size, presumed};
 
 /// The shape that all of these broadcast to, by ONNX's multidirectional rule.
 ///
@@ -15,14 +15,19 @@ pub fn broadcast_shapes<'a>(shapes: impl IntoIterator<Item = &'a [Size]>) -> Res
         }
         let lead = out.len() - shape.len();
         for (to, &size) in out[lead..].iter_mut().zip(shape) {
-            if *to == 1 {
-                *to = size;
-            } else if size != 1 && size != *to {
-                return Err(Error::shape(format!("dimensions {to} and {size} do not broadcast")));
-            }
+            *to = size::broadcast(*to, size)
+                .ok_or_else(|| Error::shape(format!("dimensions {to} and {size} do not broadcast")))?;
         }
     }
     Ok(out)
+}
+
+/// Whether a shape broadcasts to `wanted`, by ONNX's unidirectional rule.
+pub fn broadcasts_to(shape: &[Size], wanted: &[Size]) -> bool {
+    let fits = |(&size, &wanted): (&Size, &Size)| {
+        size.is_same(wanted) || size.known() == Some(1) || presumed(|| size == wanted || size == 1)
+    };
+    shape.len() <= wanted.len() && shape.iter().rev().zip(wanted.iter().rev()).all(fits)
 }
 
 /// A possibly negative axis as an index.

@@ -1,12 +1,10 @@
 //! Convolution over one or two axes, alone or with bias, residual and an elementwise program.
 
-use rten_shape_inference::InferShapes;
-
 use crate::error::{Error, Result};
 use crate::graph::Node;
 use crate::lower::grid::item_groups;
 use crate::lower::{BufferId, DeviceClass, Emit, Fact, Lowering, Work, params};
-use crate::size::{Size, is_empty, same_shape};
+use crate::size::{Size, agree, is_empty, presumed};
 use crate::tensor::{DType, Tensor};
 
 use super::elementwise::Epilogue;
@@ -39,21 +37,17 @@ impl Operator for Conv {
         super::only_f32(inputs)
     }
 
-    fn symbolic(&self, _: &Node) -> Option<Box<dyn InferShapes>> {
-        None
-    }
-
     fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         let shape = |i: usize| inputs.get(i).copied().flatten().map(|fact| fact.shape.as_slice());
         let (Some(input), Some(weight)) = (shape(0), shape(1)) else {
             return Err(Error::invalid_model("input or weight is missing"));
         };
         let geometry = Geometry::new(node, input, weight)?;
-        if shape(2).is_some_and(|bias| bias.len() != 1 || bias[0] != geometry.channels_out()) {
+        if shape(2).is_some_and(|bias| bias.len() != 1 || !presumed(|| bias[0] == geometry.channels_out())) {
             return Err(Error::shape(format!("the bias is not of shape [{}]", geometry.channels_out())));
         }
         let output = geometry.output_shape();
-        if shape(3).is_some_and(|residual| !same_shape(residual, &output)) {
+        if shape(3).is_some_and(|residual| !agree(residual, &output)) {
             return Err(Error::shape(format!("the residual is not of shape {output:?}")));
         }
         Ok(vec![output])
@@ -115,14 +109,17 @@ impl Geometry {
         if size.len() != kernel.len() {
             return Err(wrong("ranks differ"));
         }
-        if node.ints("kernel_shape")?.is_some_and(|k| k.iter().map(|&v| Size::from(v)).ne(kernel.iter().copied())) {
+        if node.ints("kernel_shape")?.is_some_and(|k| {
+            let stated: Vec<Size> = k.iter().map(|&v| Size::from(v)).collect();
+            !agree(&stated, kernel)
+        }) {
             return Err(wrong("attribute 'kernel_shape' contradicts the weight"));
         }
-        if is_empty(kernel) {
+        if !presumed(|| !is_empty(kernel)) {
             return Err(wrong("a kernel without taps"));
         }
         let groups = Size::from(node.int("group", 1)?);
-        if group_in * groups != channels_in || !channels_out.is_multiple_of(groups) {
+        if !presumed(|| group_in * groups == channels_in) || !presumed(|| channels_out.is_multiple_of(groups)) {
             return Err(wrong(&format!("channels do not fit {groups} groups")));
         }
         let spatial = window::axes(node, size, kernel, Rounding::Floor)?;

@@ -3,8 +3,6 @@
 
 use std::ops::Range;
 
-use rten_shape_inference::InferShapes;
-
 use crate::error::{Error, Result};
 use crate::graph::Node;
 use crate::lower::{Fact, Known, Lowering};
@@ -17,6 +15,7 @@ mod branch;
 pub mod broadcast;
 mod conv;
 pub mod elementwise;
+mod facts;
 mod integer;
 mod layout;
 mod matmul;
@@ -26,6 +25,8 @@ mod pool;
 mod reduce;
 mod rnn;
 pub mod window;
+
+pub use facts::{host_values, is_fixed, output_types};
 
 /// An ONNX operator (or a fused one of domain `fascine`). Stateless: everything comes from the node.
 pub trait Operator: Sync {
@@ -41,13 +42,9 @@ pub trait Operator: Sync {
     /// `Unsupported` for types that the operator's kernels lack, `InvalidModel` for types that ONNX forbids.
     fn dtypes(&self, node: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>>;
 
-    /// The symbolic shape rule, where rten-shape-inference has one; used at load, for reports and rewrites only.
-    fn symbolic(&self, node: &Node) -> Option<Box<dyn InferShapes>> {
-        let _ = node;
-        None
-    }
-
-    /// The concrete output shapes.
+    /// The output shapes: at the sizes of a request, or while a model is loaded for all sizes of its symbols (see
+    /// [`size`](crate::size)). What a node needs to make sense is [`presumed`](crate::size::presumed), so that it is no matter
+    /// of sizes that are not known yet.
     ///
     /// # Errors
     /// `Shape` if the inputs do not fit; `Unsupported` if the shape depends on data that only the device has.

@@ -4,30 +4,18 @@ use crate::error::{Error, Result};
 use crate::graph::Node;
 use crate::lower::repr::heap_bytes;
 use crate::lower::{Emit, Fact, Lowering, Work, bits, params};
-use crate::size::{Size, same_shape};
+use crate::size::Size;
 use crate::tensor::DType;
 
-use super::broadcast::axis_index;
+use super::broadcast::{axis_index, broadcasts_to};
 use super::reduce::{lanes, row_groups};
-use super::{Entry, Operator};
+use super::{Entry, Operator, given, only_f32};
 
 pub(super) static OPERATORS: &[Entry] = &[
     ("", "Softmax", &Softmax { log: false }),
     ("", "LogSoftmax", &Softmax { log: true }),
     ("", "LayerNormalization", &LayerNorm),
 ];
-
-fn shape_of<'a>(inputs: &[Option<&'a Fact>], k: usize) -> Result<&'a [Size]> {
-    let fact = inputs.get(k).copied().flatten();
-    fact.map(|fact| fact.shape.as_slice()).ok_or_else(|| Error::invalid_model(format!("input {k} is missing")))
-}
-
-fn all_f32(inputs: &[Option<DType>]) -> Result<()> {
-    match inputs.iter().flatten().find(|&&dtype| dtype != DType::F32) {
-        Some(dtype) => Err(Error::unsupported(format!("input of type {dtype}"))),
-        None => Ok(()),
-    }
-}
 
 struct Softmax {
     log: bool,
@@ -42,12 +30,11 @@ impl Operator for Softmax {
     }
 
     fn dtypes(&self, _: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
-        all_f32(inputs)?;
-        Ok(vec![DType::F32])
+        only_f32(inputs)
     }
 
     fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
-        let shape = shape_of(inputs, 0)?;
+        let shape = &given(inputs, 0)?.shape;
         axis_of(node, shape.len())?;
         Ok(vec![shape.to_vec()])
     }
@@ -110,19 +97,18 @@ impl Operator for LayerNorm {
     }
 
     fn dtypes(&self, _: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
-        all_f32(inputs)?;
+        only_f32(inputs)?;
         Ok(vec![DType::F32; 3])
     }
 
     fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
-        let shape = shape_of(inputs, 0)?;
+        let shape = &given(inputs, 0)?.shape;
         let axis = Self::axis(node, shape.len())?;
         let statistics: Vec<Size> = (0..shape.len()).map(|k| if k < axis { shape[k] } else { Size::ONE }).collect();
         for k in 1..inputs.len() {
             if inputs[k].is_some() {
-                let own = shape_of(inputs, k)?;
-                let joint = super::broadcast::broadcast_shapes([own, &shape[axis..]])?;
-                if !same_shape(&joint, &shape[axis..]) {
+                let own = &given(inputs, k)?.shape;
+                if !broadcasts_to(own, &shape[axis..]) {
                     return Err(Error::shape(format!(
                         "input {k} of shape {own:?} does not broadcast to the normalised {:?}",
                         &shape[axis..]

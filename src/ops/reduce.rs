@@ -9,7 +9,7 @@ use crate::tensor::DType;
 
 use super::broadcast::{axis_index, axis_indices};
 use super::integer::OVERFLOW;
-use super::{Entry, Operator};
+use super::{Entry, Operator, given};
 
 pub(super) static OPERATORS: &[Entry] = &[
     ("", "ReduceSum", &Reduce { op: 0, axes_input_since: 13, empty: Some(0.0) }),
@@ -49,7 +49,7 @@ struct Reduce {
 impl Reduce {
     /// The axes to reduce, sorted; `None` if the node is the identity.
     fn axes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<usize>>> {
-        let rank = required(inputs, 0)?.shape.len();
+        let rank = given(inputs, 0)?.shape.len();
         let axes: Option<Vec<i64>> = if node.opset >= self.axes_input_since {
             match inputs.get(1).copied().flatten() {
                 None => None,
@@ -68,10 +68,6 @@ impl Reduce {
             _ => Ok(Some((0..rank).collect())),
         }
     }
-}
-
-fn required<'a>(inputs: &[Option<&'a Fact>], k: usize) -> Result<&'a Fact> {
-    inputs.get(k).copied().flatten().ok_or_else(|| Error::invalid_model(format!("input {k} is missing")))
 }
 
 fn reduced_shape(shape: &[Size], axes: &[usize], keep: bool) -> Vec<Size> {
@@ -104,15 +100,13 @@ impl Operator for Reduce {
     }
 
     fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
-        let shape = &required(inputs, 0)?.shape;
+        let shape = &given(inputs, 0)?.shape;
         let axes = self.axes(node, inputs)?.unwrap_or_default();
         Ok(vec![reduced_shape(shape, &axes, node.int("keepdims", 1)? != 0)])
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
-        let facts: Vec<Option<Fact>> = (0..cx.inputs()).map(|k| cx.input(k).cloned()).collect();
-        let facts: Vec<Option<&Fact>> = facts.iter().map(Option::as_ref).collect();
-        match self.axes(cx.node(), &facts)? {
+        match self.axes(cx.node(), &cx.facts())? {
             // Nothing to reduce: only the terms' own function is left, which `reduce` applies to runs of one element.
             None => reduce(cx, self.op, &[], self.empty),
             Some(axes) => reduce(cx, self.op, &axes, self.empty),
@@ -140,7 +134,7 @@ impl Operator for Arg {
     }
 
     fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
-        let shape = &required(inputs, 0)?.shape;
+        let shape = &given(inputs, 0)?.shape;
         let axis = axis_index(node.int("axis", 0)?, shape.len())?;
         Ok(vec![reduced_shape(shape, &[axis], node.int("keepdims", 1)? != 0)])
     }

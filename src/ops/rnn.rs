@@ -5,7 +5,7 @@ use crate::graph::{Attr, Node};
 use crate::lower::grid::item_groups;
 use crate::lower::repr::heap_bytes;
 use crate::lower::{BufferId, Emit, Fact, GatherBy, Lowering, View, Work, bits, params, row_major};
-use crate::size::{Size, is_empty};
+use crate::size::{Size, agree, is_empty, presumed};
 use crate::tensor::{DType, Tensor};
 
 use super::{Entry, Operator};
@@ -59,12 +59,12 @@ impl Sizes {
             (6, shape(6, 3)?.unwrap_or(&state), &state),
         ];
         for (k, is, want) in expected {
-            if is.iter().zip(want).any(|(is, want)| is != want) {
+            if !agree(is, want) {
                 return Err(Error::shape(format!("input {k} has shape {is:?}, not {want:?}")));
             }
         }
         match node.int("hidden_size", hidden.pin_signed())? {
-            size if hidden == Size::from(size) => Ok(sizes),
+            size if presumed(|| hidden == Size::from(size)) => Ok(sizes),
             size => Err(Error::shape(format!("hidden_size is {size}, the weights say {hidden}"))),
         }
     }
@@ -132,7 +132,7 @@ impl Operator for Lstm {
         let sizes = Sizes::new(node, inputs)?;
         if let Some(lengths) = inputs.get(4).copied().flatten() {
             let known = lengths.value().map(Tensor::as_slice::<i32>).transpose()?;
-            if !known.is_some_and(|known| known.iter().all(|&n| sizes.steps == Size::from(n))) {
+            if !known.is_some_and(|known| presumed(|| known.iter().all(|&n| sizes.steps == Size::from(n)))) {
                 return Err(Error::unsupported("sequence_lens other than the full length"));
             }
         }
@@ -140,9 +140,7 @@ impl Operator for Lstm {
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
-        let facts: Vec<Option<Fact>> = (0..cx.inputs()).map(|k| cx.input(k).cloned()).collect();
-        let facts: Vec<Option<&Fact>> = facts.iter().map(Option::as_ref).collect();
-        let sizes = Sizes::new(cx.node(), &facts)?;
+        let sizes = Sizes::new(cx.node(), &cx.facts())?;
         if sizes.steps.is_zero() || is_empty(&sizes.state()) {
             return no_steps(cx, &sizes);
         }

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::graph::Node;
-use crate::size::Size;
+use crate::size::{Size, decided, presumed};
 
 /// The most that kernels add up without overflow.
 const LARGEST: i64 = 1 << 30;
@@ -104,7 +104,7 @@ pub fn axes(node: &Node, input: &[Size], kernel: &[Size], rounding: Rounding) ->
         .map(|i| {
             let (size, taps, stride, dilation) = (input[i], kernel[i], strides[i], dilations[i]);
             let span = (taps - 1) * dilation + 1;
-            if taps < 1 || span.estimate() >= LARGEST || size.estimate() >= LARGEST {
+            if !presumed(|| taps >= 1) || span.estimate() >= LARGEST || size.estimate() >= LARGEST {
                 return Err(Error::shape(format!("a kernel of {taps} taps over {size} elements")));
             }
             let (begin, end) = match auto {
@@ -123,16 +123,23 @@ pub fn axes(node: &Node, input: &[Size], kernel: &[Size], rounding: Rounding) ->
             };
             let mut output = match rounding {
                 _ if auto.starts_with("SAME") => size.div_ceil(stride),
-                Rounding::Floor if room < Size::ZERO => return Err(short()),
+                Rounding::Floor if !presumed(|| room >= Size::ZERO) => return Err(short()),
                 Rounding::Floor => room / stride + 1,
-                Rounding::Ceil if room >= Size::ZERO => room.div_ceil(stride) + 1,
                 // Rounded up, a window that lacks less than a stride counts.
-                Rounding::Ceil if size > 0 && span - padded < stride => Size::ONE,
+                Rounding::Ceil if presumed(|| room >= Size::ZERO || size > 0 && span - padded < stride) => {
+                    room.div_ceil(stride) + 1
+                }
                 Rounding::Ceil => return Err(short()),
             };
-            // A window that would start in the trailing padding is left out.
-            if rounding == Rounding::Ceil && (output - 1) * stride >= size + begin {
-                output -= 1;
+            if rounding == Rounding::Ceil {
+                // A window that would start in the trailing padding is left out.
+                let start = size + begin;
+                output =
+                    decided(|| if (output - 1) * stride >= start { output - 1 } else { output }).unwrap_or_else(|| {
+                        let most = output.min(start.div_ceil(stride));
+                        // More than one only starts there if the padding is longer than a window.
+                        if decided(|| end <= span) == Some(true) { most } else { most.max(output - 1) }
+                    });
             }
             Ok(Axis { input: size, output, kernel: taps, stride, dilation, begin, end })
         })

@@ -1,31 +1,27 @@
-//! Element types and symbolic shapes of all values, and the verdict on what is unsupported.
+//! Element types and shapes of all values for all sizes of the model's symbols, and the verdict on what cannot be run.
 //!
-//! Types come from the operators and are binding. Shapes come from rten-shape-inference's rules and are hints: where a
-//! rule fails or might overflow, the shape stays unknown. Nothing that the file claims of intermediate values is believed.
+//! Both come from the operators' own rules, the shapes by a trace in which every symbol is of an unknown size
+//! ([`size::infer`](crate::size::infer())). They are true where they are known: what depends on how large a symbol is stays
+//! unknown, be it a dimension, the rank or a value. Nothing that the file claims of intermediate values is believed.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use rten_shape_inference::{InferShapes, InferShapesContext, SymExpr, SymTensor, SymbolGen};
-
-use super::rules::rule;
 use super::versions;
 use crate::error::{Error, ErrorKind, Result};
-use crate::graph::{Attr, Dim, Graph, Node, Value};
-use crate::ops::{Operator, lookup};
-use crate::tensor::{DType, Tensor, TensorData};
+use crate::graph::{Attr, Dim, Graph, Node, Value, ValueId};
+use crate::lower::repr::heap_bytes;
+use crate::lower::{Fact, Known};
+use crate::ops::{Operator, host_values, is_fixed, lookup, output_types};
+use crate::size::{self, Size, checked_len, decided, unknown, unknown_integer};
+use crate::tensor::DType;
 
-/// Numbers in shapes and shape values beyond this, or whose products exceed it, are not given to the rules, which
-/// compute in i32.
-const SANE: u64 = 1 << 30;
+/// Integers of which only their number is known are followed in tensors of up to this many elements. A guess: shapes have few.
+const SHAPE_ELEMENTS: i64 = 64;
 
-/// Constants of up to this many elements are given to the rules with their values; vectors of unknown values up to this
-/// length with their length. A guess: shapes have few elements.
-const SHAPE_ELEMENTS: usize = 64;
-
-/// Expressions nested deeper than this are replaced by a new symbol.
-const DEPTH: u32 = 12;
+/// Values of more elements are not computed here. A guess: what decides shapes is smaller, and constants are known in any case.
+const VALUE_ELEMENTS: i64 = 1 << 10;
 
 /// Sets the type and, as far as it can be found, the shape of every value.
 ///
@@ -71,6 +67,8 @@ pub struct Objection {
     pub inputs: Vec<String>,
     /// Why.
     pub error: Error,
+    /// Whether it is for the shapes of its inputs, whatever the sizes of symbols are.
+    pub shapes: bool,
 }
 
 impl Objection {
@@ -83,17 +81,27 @@ impl Objection {
 
 /// As [`infer`], but gives every node that cannot be run.
 pub fn objections(graph: &mut Graph) -> Vec<Objection> {
-    let mut inference = Inference::new(graph);
-    let mut objections = Vec::new();
-    for index in 0..graph.nodes.len() {
-        let typed = type_branches(graph, index);
-        let node = graph.nodes[index].clone();
-        if let Err(error) = typed.and_then(|()| inference.node(graph, &node)) {
+    size::infer(|| {
+        let mut inference = Inference::new(graph);
+        let mut objections = Vec::new();
+        for index in 0..graph.nodes.len() {
+            let typed = type_branches(graph, index);
+            let node = graph.nodes[index].clone();
+            let at = |error: Error| error.at_node(&node.name, node.operator());
+            let (error, shapes) = match typed.and_then(|()| inference.types(graph, &node)) {
+                Err(error) => (error, false),
+                Ok(None) => continue,
+                Ok(Some(operator)) => match inference.shapes(graph, &node, operator) {
+                    Err(error) => (error, true),
+                    Ok(()) => continue,
+                },
+            };
             let input = |id: &Option<_>| id.map_or("-".into(), |id| signature(graph.value(id)));
-            objections.push(Objection { node: index, inputs: node.inputs.iter().map(input).collect(), error });
+            let inputs = node.inputs.iter().map(input).collect();
+            objections.push(Objection { node: index, inputs, error: at(error), shapes });
         }
-    }
-    objections
+        objections
+    })
 }
 
 /// Finds the types of the outputs of a node's branches, and whether all of them can run.
@@ -114,7 +122,9 @@ fn type_branches(graph: &mut Graph, index: usize) -> Result<()> {
                 (value.dtype, value.shape, value.constant) = (dtype, shape, constant);
             }
         }
-        let objections = super::prepare(&mut body);
+        let mut objections = super::prepare(&mut body);
+        // The branch may be there for other shapes than those that the outer graph has.
+        objections.retain(|objection| !objection.shapes);
         refusal(&body, &objections).map_err(|error| {
             Error::new(error.kind(), format!("in '{name}': {error}")).at_node(&node.name, node.operator())
         })?;
@@ -139,225 +149,229 @@ fn signature(value: &Value) -> String {
     }
 }
 
+/// What is known of a value for all sizes of the symbols.
+struct Knowledge {
+    fact: Fact,
+    /// Whether every plan knows the value where the fact does, and only there.
+    certain: bool,
+}
+
 struct Inference {
-    /// By value id: what the rules know of it.
-    symbolic: Vec<Option<SymTensor>>,
+    /// By value id.
+    known: Vec<Option<Knowledge>>,
     /// By value id.
     is_output: Vec<bool>,
-    symbols: SymbolGen,
-    /// Names in rules that differ from the file's, which might read like an expression.
-    quoted: BTreeMap<String, String>,
+    /// The symbols of the model's inputs, the first that there are.
+    names: Vec<String>,
+    /// What the names of symbols that came about by inference begin with, and no other's.
+    prefix: String,
+    /// The numbers of those that were shown, in their order.
+    shown: RefCell<HashMap<u32, usize>>,
 }
 
 impl Inference {
+    /// The graph's own claims of what its nodes yield are dropped.
     fn new(graph: &mut Graph) -> Self {
-        let symbols = SymbolGen::with_prefix("?".into());
         let mut is_output = vec![false; graph.values.len()];
         for id in &graph.outputs {
             is_output[id.0 as usize] = true;
         }
-        let mut inference = Inference { symbolic: Vec::new(), is_output, symbols, quoted: BTreeMap::new() };
         let produced: Vec<_> = graph.nodes.iter().flat_map(|node| node.outputs.iter().flatten().copied()).collect();
         for id in produced {
-            let value = graph.value_mut(id);
-            value.shape = None;
+            graph.value_mut(id).shape = None;
         }
-        for value in &graph.values {
-            let known = match &value.constant {
-                Some(tensor) => Some(of_constant(tensor)),
-                None => value.shape.as_ref().map(|dims| inference.of_dims(dims)),
+        let mut symbols: HashMap<&str, Size> = HashMap::new();
+        let mut names = Vec::new();
+        let mut size = |dim| match dim {
+            &Dim::Known(size) => Some(Size::from(size)),
+            Dim::Symbol(name) => symbols.get(name.as_str()).copied().or_else(|| {
+                let size = unknown()?;
+                names.push(name.clone());
+                symbols.insert(name, size);
+                Some(size)
+            }),
+        };
+        let known = graph.values.iter().map(|value| {
+            let fact = match &value.constant {
+                Some(tensor) => Fact::constant(tensor.clone()),
+                None => {
+                    Fact::unknown(value.dtype?, value.shape.as_ref()?.iter().map(&mut size).collect::<Option<_>>()?)
+                }
             };
-            inference.symbolic.push(known);
-        }
-        inference
-    }
-
-    fn of_dims(&mut self, dims: &[Dim]) -> SymTensor {
-        let exprs = dims.iter().map(|dim| match dim {
-            Dim::Known(size) if (*size as u64) < SANE => SymExpr::Value(*size as i32),
-            Dim::Known(_) => self.symbols.gen_positive(),
-            Dim::Symbol(name) => {
-                let plain = name.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '.');
-                let quoted = if plain { name.clone() } else { format!("'{name}'") };
-                self.quoted.insert(quoted.clone(), name.clone());
-                SymExpr::pos_var(&quoted)
-            }
+            Some(Knowledge { fact, certain: true })
         });
-        SymTensor::from_shape(exprs.collect())
+        let known = known.collect();
+        let mut prefix = "?".to_owned();
+        while names.iter().any(|name| name.starts_with(&prefix)) {
+            prefix.push('?');
+        }
+        Inference { known, is_output, names, prefix, shown: RefCell::default() }
     }
 
-    fn node(&mut self, graph: &mut Graph, node: &Node) -> Result<()> {
-        let at = |error: Error| error.at_node(&node.name, node.operator());
-        for id in node.inputs.iter().flatten() {
-            if let Some(why) = graph.refused.get(id) {
-                return Err(at(Error::unsupported(why)));
-            }
-        }
-        let branches = lookup(&node.domain, &node.op).is_some_and(Operator::has_branches);
-        for (name, attr) in &node.attrs {
-            match attr {
-                Attr::Graph(_) if branches => {}
-                Attr::Graph(_) | Attr::Graphs(_) => {
-                    let message = format!("the operator {} with a subgraph is not supported", node.operator());
-                    return Err(at(Error::unsupported(message)));
-                }
-                Attr::Unsupported(why) => {
-                    return Err(at(Error::unsupported(format!("attribute '{name}': {why}"))));
-                }
-                _ => {}
-            }
-        }
-        if let Some(since) = versions::unknown_since(&node.op, node.opset).filter(|_| node.domain.is_empty()) {
-            let message = format!("the operator {} as defined since opset {since} is not supported", node.op);
-            return Err(at(Error::unsupported(message)));
-        }
-        let operator = lookup(&node.domain, &node.op)
-            .ok_or_else(|| at(Error::unsupported(format!("the operator {} is not supported", node.operator()))))?;
-        operator.check(node).map_err(at)?;
-        let inputs: Vec<Option<DType>> = node.inputs.iter().map(|id| id.and_then(|id| graph.value(id).dtype)).collect();
-        // An input of unknown type comes from a node that has failed already; its error is enough.
-        if node.inputs.iter().zip(&inputs).any(|(id, dtype)| id.is_some() && dtype.is_none()) {
-            return Ok(());
-        }
-        let dtypes = operator.dtypes(node, &inputs).map_err(at)?;
-        if dtypes.len() < node.outputs.len() {
-            let message = format!("{} outputs, the operator has {}", node.outputs.len(), dtypes.len());
-            return Err(at(Error::invalid_model(message)));
-        }
-        let shapes = self.shapes(graph, node, operator).unwrap_or_default();
-        for (k, id) in node.outputs.iter().enumerate() {
+    /// Sets the types of the node's outputs. `None` where they are unknown.
+    fn types(&self, graph: &mut Graph, node: &Node) -> Result<Option<&'static dyn Operator>> {
+        let Some((operator, dtypes)) = types(graph, node)? else { return Ok(None) };
+        for (id, &dtype) in node.outputs.iter().zip(&dtypes) {
             let Some(id) = *id else { continue };
-            let known = shapes.get(k).cloned();
             let value = graph.value_mut(id);
             if let (Some(stated), true) = (value.dtype, self.is_output[id.0 as usize])
-                && stated != dtypes[k]
+                && stated != dtype
             {
-                let name = &graph.value(id).name;
-                return Err(at(Error::invalid_model(format!("graph output '{name}' is {}, not {stated}", dtypes[k]))));
+                let name = &value.name;
+                return Err(Error::invalid_model(format!("graph output '{name}' is {dtype}, not {stated}")));
             }
-            let shape = known.as_ref().and_then(|known| self.dims(known));
-            let value = graph.value_mut(id);
-            value.dtype = Some(dtypes[k]);
-            value.shape = shape;
-            self.symbolic[id.0 as usize] = known;
+            value.dtype = Some(dtype);
+        }
+        Ok(Some(operator))
+    }
+
+    /// Sets the shapes of the node's outputs, as far as they can be found.
+    fn shapes(&mut self, graph: &mut Graph, node: &Node, operator: &dyn Operator) -> Result<()> {
+        let outputs = self.outputs(node, operator)?;
+        for (id, known) in node.outputs.iter().zip(outputs.into_iter().flatten()) {
+            let Some(id) = *id else { continue };
+            graph.value_mut(id).shape = known.fact.shape.iter().map(|&size| self.dim(size)).collect();
+            self.known[id.0 as usize] = Some(known);
         }
         Ok(())
     }
 
-    fn shapes(&mut self, graph: &Graph, node: &Node, operator: &dyn Operator) -> Option<Vec<SymTensor>> {
-        let rule = operator.symbolic(node).or_else(|| rule(node))?;
-        let inputs: Vec<Option<SymTensor>> = node
-            .inputs
-            .iter()
-            .map(|id| {
-                id.map(|id| {
-                    let long = |tensor: &SymTensor| is_index(graph.value(id)) && is_long(tensor);
-                    let known = self.symbolic[id.0 as usize].clone().filter(|tensor| !long(tensor));
-                    known.unwrap_or_else(|| SymTensor::unknown("unknown"))
-                })
-            })
+    /// What is known of the node's outputs, if anything is.
+    ///
+    /// # Errors
+    /// Those of the operator's rules, where no sizes of the symbols would help.
+    fn outputs(&self, node: &Node, operator: &dyn Operator) -> Result<Option<Vec<Knowledge>>> {
+        let known = |id: &Option<ValueId>| match id {
+            None => Some(None),
+            Some(id) => self.known[id.0 as usize].as_ref().map(Some),
+        };
+        let inputs = node.inputs.iter().map(known).collect::<Option<Vec<_>>>();
+        let Some(inputs) = inputs.filter(|_| !operator.has_branches()) else { return Ok(None) };
+        let asked = operator.host_inputs(node);
+        // The host will know it, though nobody does yet.
+        let awaited = |(i, known): (usize, &Knowledge)| {
+            let Fact { dtype, ref shape, ref known } = known.fact;
+            let awaited = asked.contains(&i) && known.is_none();
+            awaited.then(|| Fact { dtype, shape: shape.clone(), known: unknown_values(dtype, shape) })
+        };
+        let awaited: Vec<Option<Fact>> = inputs.iter().enumerate().map(|(i, known)| awaited((i, (*known)?))).collect();
+        let certain = inputs.iter().flatten().all(|known| known.certain) && awaited.iter().all(Option::is_none);
+        let facts: Vec<Option<&Fact>> = (inputs.iter().zip(&awaited))
+            .map(|(known, awaited)| awaited.as_ref().or(known.map(|known| &known.fact)))
             .collect();
-        if !sane(node, &inputs) {
-            return None;
-        }
-        let symbols = &mut self.symbols;
-        // The rules are not written for hostile models; what `sane` lets through may still trip an assertion.
-        let outcome = catch_unwind(AssertUnwindSafe(|| apply(&*rule, &inputs, symbols)));
-        outcome.ok().flatten()
+        let types = decided(|| {
+            let types = output_types(operator, node, &facts)?;
+            // Of what symbols change, a request's plan knows how large it is.
+            types
+                .iter()
+                .filter(|(_, shape)| is_fixed(shape))
+                .try_for_each(|(dtype, shape)| heap_bytes(*dtype, shape).map(drop))?;
+            Ok(types)
+        });
+        let types = match types {
+            Some(Ok(types)) => types,
+            Some(Err(error)) if certain => return Err(error),
+            Some(Err(_)) | None => return Ok(None),
+        };
+        let from_device = facts.iter().flatten().any(|fact| fact.known.is_none());
+        let large = types.iter().any(|(_, shape)| checked_len(shape).is_none_or(|len| len.estimate() > VALUE_ELEMENTS));
+        let values = if large {
+            from_device.then_some(None)
+        } else {
+            match decided(|| host_values(operator, node, &facts, &types)) {
+                Some(Ok(values)) => Some(values),
+                Some(Err(error)) if certain => return Err(error),
+                Some(Err(_)) | None => None,
+            }
+        };
+        let decided = values.is_some();
+        let mut values = values.flatten().map(Vec::into_iter);
+        let outputs = types.into_iter().map(|(dtype, shape)| {
+            let value = values.as_mut().and_then(Iterator::next);
+            // A plan may find a size of 1, and with it a value, where here is a symbol.
+            let certain = certain && decided && (value.is_some() || is_fixed(&shape) || from_device);
+            let known = value.or_else(|| if certain { None } else { unknown_values(dtype, &shape) });
+            Knowledge { fact: Fact { dtype, shape, known }, certain }
+        });
+        Ok(Some(outputs.collect()))
     }
 
-    /// The shape as the graph states shapes.
-    fn dims(&self, tensor: &SymTensor) -> Option<Vec<Dim>> {
-        tensor
-            .shape()?
-            .map(|expr| match &expr {
-                SymExpr::Value(size) => usize::try_from(*size).ok().map(Dim::Known),
-                SymExpr::Var(symbol) => {
-                    Some(Dim::Symbol(self.quoted.get(&symbol.name).unwrap_or(&symbol.name).clone()))
-                }
-                composite => Some(Dim::Symbol(composite.to_string())),
-            })
-            .collect()
-    }
-}
-
-fn apply(rule: &dyn InferShapes, inputs: &[Option<SymTensor>], symbols: &mut SymbolGen) -> Option<Vec<SymTensor>> {
-    let outputs = rule.infer_shapes(InferShapesContext::new(inputs), symbols).ok()?;
-    let simplify = |tensor: SymTensor| {
-        let mut tensor = tensor.simplify();
-        // One pass does not reach the end where a sum of constants only appears in it; four did for every model tried.
-        for _ in 0..3 {
-            tensor = tensor.simplify();
+    /// The size as the graph states it.
+    fn dim(&self, size: Size) -> Option<Dim> {
+        if let Some(size) = size.known() {
+            return usize::try_from(size).ok().map(Dim::Known);
         }
-        tensor.replace_complex_expressions(DEPTH, symbols);
-        tensor
-    };
-    Some(outputs.into_iter().map(simplify).collect())
-}
-
-fn is_index(value: &Value) -> bool {
-    matches!(value.dtype, Some(DType::I32 | DType::I64))
-}
-
-/// Whether it is a vector without values whose length a rule might take for a number of dimensions.
-fn is_long(tensor: &SymTensor) -> bool {
-    tensor.values().is_none()
-        && tensor.ndim() == Some(1)
-        && matches!(tensor.size(0), Some(SymExpr::Value(len)) if len > SHAPE_ELEMENTS as i32)
-}
-
-/// A constant with its values if it may be a shape, else its shape alone.
-fn of_constant(tensor: &Tensor) -> SymTensor {
-    let values: Option<Vec<i64>> = match tensor.data() {
-        _ if tensor.shape().len() > 1 || tensor.len() > SHAPE_ELEMENTS => None,
-        TensorData::I64(values) => Some(values.clone()),
-        TensorData::I32(values) => Some(values.iter().map(|&v| v.into()).collect()),
-        _ => None,
-    };
-    // What is beyond 32 bits stands for "to the end".
-    let expr = |v: i64| SymExpr::Value(v.clamp(-i64::from(i32::MAX), i64::from(i32::MAX)) as i32);
-    match values {
-        Some(values) if tensor.shape().is_empty() => SymTensor::from_scalar(expr(values[0])),
-        Some(values) => SymTensor::from_vec(values.into_iter().map(expr).collect()),
-        None if tensor.shape().iter().all(|&size| (size as u64) < SANE) => SymTensor::from_fixed_shape(tensor.shape()),
-        None => SymTensor::unknown("a dimension beyond 32 bits"),
+        // A name that might read like an expression is quoted in one.
+        let part = |symbol: u32| match self.names.get(symbol as usize) {
+            Some(name) if name.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '.') => name.clone(),
+            Some(name) => format!("'{}'", name.replace('\'', "''")),
+            None => {
+                let mut shown = self.shown.borrow_mut();
+                let next = shown.len();
+                format!("{}{}", self.prefix, shown.entry(symbol).or_insert(next))
+            }
+        };
+        if let Some(name) = size::symbol(size).and_then(|number| self.names.get(number as usize)) {
+            return Some(Dim::Symbol(name.clone()));
+        }
+        Some(Dim::Symbol(match size::notation(size, &part) {
+            Ok(text) if self.names.contains(&text) => format!("({text})"),
+            Ok(text) => text,
+            Err(number) => format!("{}e{number}", self.prefix),
+        }))
     }
 }
 
-/// Whether no arithmetic of the rules can overflow on these inputs and attributes.
-fn sane(node: &Node, inputs: &[Option<SymTensor>]) -> bool {
-    let magnitude = |expr: &SymExpr| {
-        expr.iter().fold(1u64, |product, part| match part {
-            SymExpr::Value(v) => product.saturating_mul(u64::from(v.unsigned_abs().max(1))),
-            _ => product,
-        })
-    };
-    let product = |exprs: &mut dyn Iterator<Item = SymExpr>| {
-        exprs.fold(1u64, |product, expr| product.saturating_mul(magnitude(&expr)))
-    };
-    // A slice compares its numbers and multiplies none; its ends are often the largest integer.
-    let multiplies_values = node.op != "Slice";
-    let mut values = 1u64;
-    for input in inputs.iter().flatten() {
-        if let Some(mut shape) = input.shape()
-            && product(&mut shape) >= SANE
-        {
-            return false;
-        }
-        if let Some(list) = input.values() {
-            values = values.saturating_mul(product(&mut list.iter().cloned()));
+/// Integers of which nothing is known but how many there are, so that a shape made of them has a rank.
+fn unknown_values(dtype: DType, shape: &[Size]) -> Option<Known> {
+    let fixed: Option<Vec<usize>> = shape.iter().map(|size| usize::try_from(size.known()?).ok()).collect();
+    let len = checked_len(shape)?.known().filter(|&len| len <= SHAPE_ELEMENTS)?;
+    Known::integers(dtype, &fixed?, (0..len).map(|_| unknown_integer()).collect::<Option<_>>()?)
+}
+
+/// The node's operator and the types of its outputs. `None` where an input is of unknown type: it comes from a node that has
+/// failed already, whose error is enough.
+fn types(graph: &Graph, node: &Node) -> Result<Option<(&'static dyn Operator, Vec<DType>)>> {
+    for id in node.inputs.iter().flatten() {
+        if let Some(why) = graph.refused.get(id) {
+            return Err(Error::unsupported(why));
         }
     }
-    let attributes = node.attrs.values().fold(1u64, |product, attr| match attr {
-        Attr::Ints(list) => list.iter().fold(product, |product, v| product.saturating_mul(v.unsigned_abs().max(1))),
-        _ => product,
-    });
-    attributes < SANE && (!multiplies_values || values < SANE)
+    let branches = lookup(&node.domain, &node.op).is_some_and(Operator::has_branches);
+    for (name, attr) in &node.attrs {
+        match attr {
+            Attr::Graph(_) if branches => {}
+            Attr::Graph(_) | Attr::Graphs(_) => {
+                let message = format!("the operator {} with a subgraph is not supported", node.operator());
+                return Err(Error::unsupported(message));
+            }
+            Attr::Unsupported(why) => return Err(Error::unsupported(format!("attribute '{name}': {why}"))),
+            _ => {}
+        }
+    }
+    if let Some(since) = versions::unknown_since(&node.op, node.opset).filter(|_| node.domain.is_empty()) {
+        let message = format!("the operator {} as defined since opset {since} is not supported", node.op);
+        return Err(Error::unsupported(message));
+    }
+    let operator = lookup(&node.domain, &node.op)
+        .ok_or_else(|| Error::unsupported(format!("the operator {} is not supported", node.operator())))?;
+    operator.check(node)?;
+    let inputs: Vec<Option<DType>> = node.inputs.iter().map(|id| id.and_then(|id| graph.value(id).dtype)).collect();
+    if node.inputs.iter().zip(&inputs).any(|(id, dtype)| id.is_some() && dtype.is_none()) {
+        return Ok(None);
+    }
+    let dtypes = operator.dtypes(node, &inputs)?;
+    if dtypes.len() < node.outputs.len() {
+        let message = format!("{} outputs, the operator has {}", node.outputs.len(), dtypes.len());
+        return Err(Error::invalid_model(message));
+    }
+    Ok(Some((operator, dtypes)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::graph::Subgraph;
     use crate::graph::builder::GraphBuilder;
 
     fn shape(graph: &Graph) -> String {
@@ -414,7 +428,10 @@ mod tests {
             let y = b.node(op, [x, list], []);
             let size = b.node("Size", [y], []);
             let mut graph = b.finish([y, size]);
-            infer(&mut graph).unwrap();
+            match infer(&mut graph) {
+                Ok(()) => assert!(dims.contains(&"n"), "{op} of {dims:?}"),
+                Err(error) => assert_eq!(error.kind(), ErrorKind::Shape, "{op} of {dims:?}"),
+            }
         }
         let mut b = GraphBuilder::new(17);
         let x = b.input("x", DType::F32, ["8"]);
@@ -422,6 +439,129 @@ mod tests {
         let shape_of = b.node("Shape", [x], []);
         let y = b.node("Slice", [shape_of, start, end], []);
         infer(&mut b.finish([y])).unwrap();
+    }
+
+    /// The shape that `op` gives of f32 inputs of these shapes, or the error.
+    fn inferred<const N: usize>(
+        op: &str,
+        inputs: &[&[&str]],
+        lists: &[&[i64]],
+        attrs: [(&str, Attr); N],
+    ) -> Result<String> {
+        let mut b = GraphBuilder::new(17);
+        let mut ids = Vec::new();
+        for (k, dims) in inputs.iter().enumerate() {
+            ids.push(b.input(&format!("x{k}"), DType::F32, dims.iter().copied()));
+        }
+        ids.extend(lists.iter().map(|list| b.ints(list.to_vec())));
+        let y = b.node(op, ids, attrs);
+        let mut graph = b.finish([y]);
+        infer(&mut graph).map(|()| shape(&graph))
+    }
+
+    #[test]
+    fn shapes_are_expressions_over_symbols() {
+        let concat = |axis| [("axis", Attr::Int(axis))];
+        let tests = [
+            (inferred("Concat", &[&["past", "4"], &["1", "4"]], &[], concat(0)), "f32[past + 1,4]"),
+            (inferred("Concat", &[&["past", "4"], &["seq", "4"]], &[], concat(0)), "f32[past + seq,4]"),
+            (inferred("Reshape", &[&["seq", "2", "n"]], &[&[-1]], []), "f32[2*seq*n]"),
+            (inferred("Reshape", &[&["seq", "6"]], &[&[0, -1, 3]], []), "f32[seq,2,3]"),
+            (inferred("Reshape", &[&["a", "b"]], &[&[-1, 12]], []), "f32[a*b/12,12]"),
+            (inferred("Slice", &[&["n", "4"]], &[&[0], &[10], &[0]], []), "f32[min(n, 10),4]"),
+            (inferred("Slice", &[&["n", "4"]], &[&[1], &[i64::MAX], &[0]], []), "f32[n - 1,4]"),
+            (inferred("Slice", &[&["n", "4"]], &[&[0], &[-1], &[0]], []), "f32[n - 1,4]"),
+            (inferred("MatMul", &[&["n", "k"], &["4", "m"]], &[], []), "f32[n,m]"),
+            (inferred("Add", &[&["n", "1"], &["n", "m"]], &[], []), "f32[n,m]"),
+        ];
+        for (got, want) in tests {
+            assert_eq!(got.unwrap(), want);
+        }
+    }
+
+    #[test]
+    fn what_symbols_decide_is_unknown() {
+        let tests = [
+            // Either may be 1.
+            (inferred("Add", &[&["n", "3"], &["m", "3"]], &[], []), "f32[?0,3]"),
+            // Whoever is not 5 is 1.
+            (inferred("Add", &[&["n"], &["5"]], &[], []), "f32[5]"),
+            // It is gone if it is 1.
+            (inferred("Squeeze", &[&["n", "1"]], &[], []), "f32[?]"),
+            (inferred("Squeeze", &[&["3", "1"]], &[], []), "f32[3]"),
+        ];
+        for (got, want) in tests {
+            assert_eq!(got.unwrap(), want);
+        }
+    }
+
+    #[test]
+    fn what_no_size_can_run_is_refused() {
+        for (op, shapes) in [
+            ("MatMul", [&["2", "3"], &["4", "5"]]),
+            ("MatMul", [&["n", "3"], &["4", "m"]]),
+            ("Add", [&["n", "3"], &["m", "4"]]),
+        ] {
+            let error = inferred(op, &[shapes[0], shapes[1]], &[], []).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Shape, "{error}");
+        }
+        // Sizes may fit: 1 and 4.
+        assert!(inferred("MatMul", &[&["n", "k"], &["4", "5"]], &[], []).is_ok());
+    }
+
+    #[test]
+    fn a_shape_that_comes_with_the_request_has_a_rank() {
+        let mut b = GraphBuilder::new(17);
+        let x = b.input("x", DType::F32, ["n", "4"]);
+        let wanted = b.input("wanted", DType::I64, ["2"]);
+        let y = b.node("Reshape", [x, wanted], []);
+        let mut graph = b.finish([y]);
+        infer(&mut graph).unwrap();
+        assert_eq!(shape(&graph), "f32[?0,?1]");
+    }
+
+    #[test]
+    fn a_branch_for_other_shapes_is_no_objection() {
+        let mut outer = GraphBuilder::new(13);
+        let x = outer.input("x", DType::F32, ["n", "3"]);
+        let condition = outer.input("condition", DType::Bool, [""; 0]);
+        let branch = |op: &str| {
+            let mut b = GraphBuilder::new(13);
+            let x = b.input("x", DType::F32, ["n", "3"]);
+            let axes = b.ints([1]);
+            let y = if op == "Squeeze" { b.node(op, [x, axes], []) } else { b.node(op, [x], []) };
+            Attr::Graph(Box::new(Subgraph { graph: b.finish([y]), captures: vec![1] }))
+        };
+        let attrs = [("then_branch", branch("Squeeze")), ("else_branch", branch("Identity"))];
+        let y = outer.node("If", [condition, x], attrs);
+        infer(&mut outer.finish([y])).unwrap();
+    }
+
+    #[test]
+    fn a_shape_by_way_of_floats_has_a_rank() {
+        let mut b = GraphBuilder::new(17);
+        let x = b.input("x", DType::F32, ["n", "4"]);
+        let shape_of = b.node("Shape", [x], []);
+        let floats = b.node("Cast", [shape_of], [("to", Attr::Int(1))]);
+        let rounded = b.node("Floor", [floats], []);
+        let wanted = b.node("Cast", [rounded], [("to", Attr::Int(7))]);
+        let y = b.node("Reshape", [x, wanted], []);
+        let mut graph = b.finish([y]);
+        infer(&mut graph).unwrap();
+        assert_eq!(shape(&graph), "f32[?0,?1]");
+    }
+
+    #[test]
+    fn an_expression_is_never_taken_for_a_symbol_that_reads_like_it() {
+        let mut b = GraphBuilder::new(17);
+        let (x, y) = (b.input("x", DType::F32, ["n"]), b.input("y", DType::F32, ["n + 1"]));
+        let one = b.input("one", DType::F32, ["1"]);
+        let longer = b.node("Concat", [x, one], [("axis", Attr::Int(0))]);
+        let other = b.node("Concat", [y, one], [("axis", Attr::Int(0))]);
+        let mut graph = b.finish([longer, other]);
+        infer(&mut graph).unwrap();
+        let shapes: Vec<String> = graph.outputs.iter().map(|&id| signature(graph.value(id))).collect();
+        assert_eq!(shapes, ["f32[(n + 1)]", "f32['n + 1' + 1]"]);
     }
 
     #[test]

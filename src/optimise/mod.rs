@@ -1,6 +1,6 @@
 //! Rewrites: named rules that turn a graph into an equivalent one with less to do.
 //!
-//! A rule keeps ONNX's semantics for every input that the graph accepts: it relies on constants and on symbolic shapes
+//! A rule keeps ONNX's semantics for every input that the graph accepts: it relies on constants and on inferred shapes
 //! only where they prove it, and never swallows a value that something else can see. What looks like a rule's pattern and
 //! still does not match is reported with the reason.
 
@@ -20,7 +20,6 @@ mod gelu;
 pub mod infer;
 mod matcher;
 mod normalise;
-mod rules;
 #[cfg(test)]
 mod tests;
 mod versions;

@@ -7,7 +7,7 @@ use crate::graph::{Graph, Node, ValueId};
 use crate::lower::builder::{Buffer, Builder, Home};
 use crate::lower::repr::{GRANULE, Storage, check_dtype, heap_bytes};
 use crate::lower::{BufferId, Fact, Known, Lowering, ModelWeights, Target, View};
-use crate::ops::{Operator, lookup};
+use crate::ops::{Operator, host_values, lookup, output_types};
 use crate::size::{Program, Size, Trace, checked_len, estimates, trace};
 use crate::tensor::Tensor;
 
@@ -16,10 +16,6 @@ use super::memory::{Layout, Use};
 use super::stage::{Blocked, Stage};
 use super::template::{self, Template, TracedInput, TracedOperand, TracedOutput, TracedPlace, TracedSource};
 use super::{Keep, Plan, deps, memory};
-
-/// The most elements that a node may yield when it is computed on the host while planning. Guessed: shapes, index tables
-/// and masks are smaller, and what is larger is better computed on the device.
-const HOST_ELEMENTS: i64 = 1 << 16;
 
 /// The most elements of a value that the host reads back to go on. Guessed: lists of dimensions, axes and ends are far shorter.
 const READ_ELEMENTS: i64 = 1 << 12;
@@ -227,22 +223,13 @@ fn node_facts(node: &Node, builder: &Builder) -> Result<Vec<Fact>> {
                 .ok_or_else(|| Error::invalid_model("an input is produced by no earlier node")),
         })
         .collect::<Result<_>>()?;
-    let dtypes: Vec<_> = inputs.iter().map(|fact| fact.map(|fact| fact.dtype)).collect();
-    let dtypes = operator.dtypes(node, &dtypes)?;
-    let shapes = operator.shapes(node, &inputs)?;
-    if dtypes.len() != shapes.len() || node.outputs.len() > shapes.len() {
-        return Err(Error::invalid_model(format!(
-            "the node names {} outputs, the operator gives {}",
-            node.outputs.len(),
-            shapes.len()
-        )));
+    let outputs = output_types(operator, node, &inputs)?;
+    for (dtype, shape) in &outputs {
+        heap_bytes(*dtype, shape)?;
     }
-    for (&dtype, shape) in dtypes.iter().zip(&shapes) {
-        heap_bytes(dtype, shape)?;
-    }
-    let mut known = host_values(operator, node, &inputs, &shapes)?.map(Vec::into_iter);
-    let mut facts = Vec::with_capacity(shapes.len());
-    for (dtype, shape) in dtypes.into_iter().zip(shapes) {
+    let mut known = host_values(operator, node, &inputs, &outputs)?.map(Vec::into_iter);
+    let mut facts = Vec::with_capacity(outputs.len());
+    for (dtype, shape) in outputs {
         let known = known.as_mut().and_then(Iterator::next);
         if let Some(value) = known.as_ref().map(Known::estimate)
             && (value.dtype() != dtype || value.shape() != estimates(&shape))
@@ -252,31 +239,6 @@ fn node_facts(node: &Node, builder: &Builder) -> Result<Vec<Fact>> {
         facts.push(Fact { dtype, shape, known });
     }
     Ok(facts)
-}
-
-/// The outputs' values, where the host computes them: from values that are known, and of shapes that no symbol changes.
-fn host_values(
-    operator: &dyn Operator,
-    node: &Node,
-    inputs: &[Option<&Fact>],
-    shapes: &[Vec<Size>],
-) -> Result<Option<Vec<Known>>> {
-    let fixed = shapes.iter().flatten().all(|size| size.known().is_some());
-    if !fixed {
-        return Ok(None);
-    }
-    let elements = |shape: &Vec<Size>| checked_len(shape).map_or(i64::MAX, Size::estimate);
-    if shapes.iter().map(elements).fold(0, i64::saturating_add) > HOST_ELEMENTS {
-        return Ok(None);
-    }
-    if let Some(values) = operator.integers(node, inputs)? {
-        return Ok(Some(values));
-    }
-    // Looking at what is known only in part would tie the plan to it for nothing.
-    if inputs.iter().flatten().any(|fact| fact.known.is_none()) {
-        return Ok(None);
-    }
-    Ok(operator.evaluate(node, inputs)?.map(|values| values.into_iter().map(Known::from).collect()))
 }
 
 /// Marks what must be on the device: from the outputs backwards, through values that the host does not know.
@@ -436,7 +398,7 @@ fn finish(stage: &Stage<'_>, mut builder: Builder) -> Result<Template> {
     let report = builder.report.map(|buffer| Ok((placed(buffer)?, builder.checks.clone())));
     let bound = (builder.bound.iter())
         .filter(|bound| uses[bound.buffer.0 as usize].is_some())
-        .map(|bound| Ok((placed(bound.buffer)?, bound.elements.clone())));
+        .map(|bound| Ok((placed(bound.buffer)?, bound.content.clone())));
     Ok(Template {
         program: Program::new(Trace::default()),
         key: Default::default(),

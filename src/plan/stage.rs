@@ -88,7 +88,7 @@ impl Blocked {
 #[derive(Debug)]
 pub enum After {
     /// Plan this in its place: it has the same inputs and outputs.
-    Instead(Stage<'static>),
+    Instead(Box<Stage<'static>>),
     /// Run one, then the other.
     Split(Box<Split>),
 }
@@ -182,7 +182,7 @@ impl<'a> Stage<'a> {
     /// `Unsupported` if a branch that is taken has nodes that cannot run.
     pub fn after(&self, blocked: &Blocked, number: u32) -> Result<After> {
         if !blocked.choices.is_empty() {
-            return self.choose(&blocked.choices, number).map(After::Instead);
+            return Ok(After::Instead(Box::new(self.choose(&blocked.choices, number)?)));
         }
         let inputs: Vec<usize> = (self.graph.inputs.iter().enumerate())
             .filter(|(_, id)| blocked.needs.contains(id))
@@ -198,7 +198,7 @@ impl<'a> Stage<'a> {
         for index in given {
             stage.feeds[index] = Feed::Values;
         }
-        Ok(After::Instead(stage))
+        Ok(After::Instead(Box::new(stage)))
     }
 
     fn to_owned_stage(&self) -> Stage<'static> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::kernel::Variant;
-use crate::lower::builder::PendingGather;
+use crate::lower::builder::{Content, PendingGather};
 use crate::lower::grid::linear_grid;
 use crate::lower::repr::GRANULE;
 use crate::lower::{Check, Cost, Gather, Known, WeightId, Work};
@@ -24,7 +24,7 @@ pub struct Template {
     pub(super) inputs: Vec<TracedInput>,
     pub(super) outputs: Vec<TracedOutput>,
     pub(super) report: Option<(TracedOperand, Vec<Check>)>,
-    pub(super) bound: Vec<(TracedOperand, Vec<Size>)>,
+    pub(super) bound: Vec<(TracedOperand, Content)>,
     pub(super) max_binding_bytes: u64,
 }
 
@@ -113,7 +113,11 @@ impl Template {
             let (name, dtype) = (output.name.clone(), output.dtype);
             Some(PlanOutput { name, dtype, shape: binder.shape(&output.shape)?, source, keep: output.keep })
         });
-        let bound = self.bound.iter().map(|(operand, elements)| {
+        let bound = self.bound.iter().map(|(operand, content)| {
+            let elements = match content {
+                Content::Integers(elements) => elements,
+                Content::Bytes(bytes) => return Some((binder.operand(*operand)?, bytes.clone())),
+            };
             let words = elements.iter().map(|&x| i32::try_from(values.of(x))).collect::<Result<Vec<i32>, _>>().ok()?;
             let mut bytes: Vec<u8> = bytemuck::cast_slice(&words).to_vec();
             bytes.resize(bytes.len().max(1).next_multiple_of(GRANULE as usize), 0);

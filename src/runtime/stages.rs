@@ -185,7 +185,7 @@ impl Staged {
 
     fn go_on(&self, model: &Inner, blocked: Blocked) -> Result<Way> {
         let way = match self.stage.after(&blocked, model.next_stage())? {
-            After::Instead(stage) => Way::Instead(Staged::new(stage)),
+            After::Instead(stage) => Way::Instead(Staged::new(*stage)),
             After::Split(split) => {
                 let plan::stage::Split { first, second, first_inputs, second_inputs, outputs } = *split;
                 let (first, second) = (Staged::new(first), Staged::new(second));

@@ -7,6 +7,9 @@
 //! (which buffers share memory), [`Size::estimate`] looks without a guard; where a number must be known, [`Size::pin`] makes
 //! the plan one for that number alone.
 //!
+//! When a model is loaded there are no sizes yet. Its shapes are then [inferred](infer()) by the operators' own rules, with an
+//! estimate for each symbol; what would leave a guard is undecided.
+//!
 //! Outside of a trace all sizes are plain numbers.
 
 use std::cmp::Ordering;
@@ -14,13 +17,18 @@ use std::fmt;
 use std::iter::{Product, Sum};
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Rem, Sub, SubAssign};
 
+mod infer;
+mod notation;
 mod program;
 mod trace;
 
+pub use infer::{
+    agree, agreed, broadcast, decided, determined, infer, notation, presumed, symbol, unknown, unknown_integer,
+};
 pub use program::{Program, Values};
 pub use trace::{Trace, trace};
 
-use trace::{Op, Relation, combine, guard};
+use trace::{Op, Relation, combine, guard, no_value};
 
 /// An integer, and how it follows from the sizes of the model's symbols. See the [module](self).
 #[derive(Clone, Copy)]
@@ -45,6 +53,11 @@ impl Size {
     /// A number that no symbol changes.
     pub const fn number(value: i64) -> Size {
         Size { value, term: Term::Number }
+    }
+
+    /// An expression of the trace under way.
+    const fn expression(id: u32, value: i64) -> Size {
+        Size { value, term: Term::Expression(id) }
     }
 
     /// The number, if no symbol changes it.
@@ -124,6 +137,9 @@ impl Size {
 pub fn checked_len(shape: &[Size]) -> Option<Size> {
     let len = shape.iter().try_fold(1i64, |len, size| len.checked_mul(size.value));
     let fits = len.is_some_and(|len| (0..=i64::MAX / 16).contains(&len)) || shape.iter().any(|size| size.value == 0);
+    if !fits && shape.iter().any(|size| size.known().is_none()) {
+        no_value();
+    }
     fits.then(|| shape.iter().copied().product())
 }
 

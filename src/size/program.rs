@@ -1,10 +1,8 @@
 //! A trace as a list of instructions that other sizes of the symbols run through.
 
 use super::Size;
+use super::notation::describe;
 use super::trace::{Expression, Guard, Operand, Relation, Trace, operand};
-
-/// Nested expressions that messages show.
-const DEPTH: u32 = 6;
 
 /// The expressions and guards of a trace, to be evaluated at other sizes of its symbols.
 #[derive(Debug)]
@@ -45,21 +43,12 @@ impl Program {
             (Relation::Less, true) => "<",
             (Relation::Less, false) => ">=",
         };
-        Some(format!("{} {relation} {}", self.describe(guard.a, DEPTH), self.describe(guard.b, DEPTH)))
+        Some(format!("{} {relation} {}", self.describe(guard.a), self.describe(guard.b)))
     }
 
-    fn describe(&self, operand: Operand, depth: u32) -> String {
-        let id = match operand {
-            Operand::Number(number) => return number.to_string(),
-            Operand::Expression(id) => id,
-        };
-        match self.expressions[id as usize] {
-            Expression::Symbol(number) => format!("s{number}"),
-            Expression::Binary(..) if depth == 0 => "..".to_owned(),
-            Expression::Binary(op, a, b) => {
-                format!("{op:?}({}, {})", self.describe(a, depth - 1), self.describe(b, depth - 1))
-            }
-        }
+    fn describe(&self, operand: Operand) -> String {
+        let name = |symbol| format!("s{symbol}");
+        describe(&self.expressions, operand, &name).unwrap_or_else(|| "..".to_owned())
     }
 
     fn evaluate(&self, symbols: &[i64]) -> Option<Vec<i64>> {

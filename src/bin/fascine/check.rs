@@ -119,7 +119,11 @@ pub(crate) fn run(args: &CheckArgs, json: bool) -> Result<Answer> {
     let mut prepared = graph.clone();
     let objections = optimise::prepare(&mut prepared);
     let (operators, unsupported) = operators(&prepared, objections);
-    let (inputs, outputs) = (ports(&graph, &graph.inputs), ports(&graph, &graph.outputs));
+    let (inputs, mut outputs) = (ports(&graph, &graph.inputs), ports(&graph, &graph.outputs));
+    // What was inferred says more of an output than the file claims.
+    for (stated, inferred) in outputs.iter_mut().zip(ports(&prepared, &prepared.outputs)) {
+        stated.shape = inferred.shape.or(stated.shape.take());
+    }
     let functions = prepared.functions.into_iter().map(|(function, calls)| Function { function, calls }).collect();
     let branch = |taken| if taken { "then" } else { "else" };
     let branches = prepared
@@ -217,7 +221,7 @@ fn operators(graph: &Graph, objections: Vec<infer::Objection>) -> (Vec<Operator>
         counts.entry(node.operator()).or_insert((0, true)).0 += 1;
     }
     let mut unsupported = Vec::with_capacity(objections.len());
-    for infer::Objection { node, inputs, error } in objections {
+    for infer::Objection { node, inputs, error, .. } in objections {
         let node = &graph.nodes[node];
         counts.entry(node.operator()).or_insert((0, true)).1 = false;
         let (name, operator, reason) = (node.name.clone(), node.operator(), error.message().to_owned());

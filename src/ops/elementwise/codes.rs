@@ -3,7 +3,7 @@
 
 /// A host value of a step: the kernel's word with its meaning.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Scalar {
+pub(in crate::ops) enum Scalar {
     F(f32),
     I(i64),
     B(bool),

@@ -16,16 +16,16 @@ mod codes;
 mod dispatch;
 mod epilogue;
 mod generate;
+mod integers;
 pub mod program;
-mod symbolic;
 mod table;
 
 pub use codes::Code;
+pub(super) use codes::Scalar;
 pub use dispatch::emit_program;
 pub use epilogue::Epilogue;
 
 use chain::{Chain, Input, element, scalar};
-use codes::Scalar;
 use program::{MAX_INPUTS, Program, Ref, Step};
 use table::{ROWS, Row, VARIADIC};
 
@@ -96,7 +96,12 @@ impl Operator for Row {
             return self.dtypes(node, &inputs[..1]);
         }
         let inputs = inputs.iter().map(|dtype| dtype.map(|dtype| Input { dtype, constant: None })).collect();
-        Ok(vec![Chain::build(node, inputs, self.build)?.0.dtype])
+        match Chain::build(node, inputs, self.build)?.0.dtype {
+            dtype if self.name == "Mean" && dtype != DType::F32 => {
+                Err(Error::unsupported(format!("the mean of {dtype} tensors")))
+            }
+            dtype => Ok(vec![dtype]),
+        }
     }
 
     fn shapes(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
@@ -104,7 +109,7 @@ impl Operator for Row {
     }
 
     fn integers(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Known>>> {
-        symbolic::integers(self.name, inputs)
+        integers::integers(self.name, inputs)
     }
 
     fn evaluate(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
@@ -131,9 +136,7 @@ impl Operator for Row {
         if self.max_inputs == VARIADIC && (cx.inputs() > MAX_INPUTS || self.name == "Mean") {
             return self.lower_in_groups(cx);
         }
-        let facts: Vec<Option<Fact>> = (0..cx.inputs()).map(|k| cx.input(k).cloned()).collect();
-        let facts: Vec<Option<&Fact>> = facts.iter().map(Option::as_ref).collect();
-        let (program, read) = self.program(cx.node(), &facts, true)?;
+        let (program, read) = self.program(cx.node(), &cx.facts(), true)?;
         let views = read.iter().map(|&k| cx.view(k)).collect::<Result<Vec<_>>>()?;
         let output = cx.output(0);
         emit_program(cx, &program, &views, &output)
@@ -156,9 +159,6 @@ impl Row {
             let inputs = views.iter().map(|view| Some(Input { dtype: view.dtype, constant: None })).collect();
             let (mut program, _) = Chain::build(cx.node(), inputs, self.build)?;
             if next == count && self.name == "Mean" {
-                if program.dtype != DType::F32 {
-                    return Err(Error::unsupported(format!("the mean of {} tensors", program.dtype)));
-                }
                 program.constants.push(Scalar::F(count as f32));
                 let args = vec![Ref::Step(program.steps.len() - 1), Ref::Constant(program.constants.len() - 1)];
                 program.steps.push(Step { code: Code::DivF, args });

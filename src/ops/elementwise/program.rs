@@ -76,7 +76,8 @@ pub struct Program {
     pub inputs: usize,
     /// At least one; the last gives the result.
     pub steps: Vec<Step>,
-    pub(super) constants: Vec<Scalar>,
+    /// Operands that every element has alike.
+    pub(in crate::ops) constants: Vec<Scalar>,
     /// Element type of the result.
     pub dtype: DType,
 }

@@ -1,18 +1,15 @@
 //! <https://onnx.ai/onnx/operators/onnx__Cast.html>
 
-use half::f16;
-use rten_shape_inference::{InferShapes, ops as rules};
-
-use super::symbolic::rule;
-use super::{arity, dtype, required};
+use super::{arity, dtype};
 use crate::error::{Error, Result};
 use crate::graph::Node;
 use crate::lower::grid::item_groups;
 use crate::lower::{Emit, Fact, Known, Lowering, View, Work, params};
-use crate::ops::Operator;
 use crate::ops::integer::{IntegerOp, emit_integer};
+use crate::ops::{Operator, given};
 use crate::size::{Size, pins};
 use crate::tensor::{DType, Element, Tensor, TensorData, for_each_dtype};
+use half::f16;
 
 pub(super) struct Cast;
 
@@ -130,27 +127,19 @@ impl Operator for Cast {
         Ok(vec![target(node)?])
     }
 
-    fn symbolic(&self, node: &Node) -> Option<Box<dyn InferShapes>> {
-        // Values of a shape keep their meaning through integer casts only.
-        match target(node).ok()? {
-            DType::I32 | DType::I64 => rule(rules::Identity),
-            _ => rule(rten_shape_inference::UnaryOp),
-        }
-    }
-
     fn shapes(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
-        Ok(vec![required(inputs, 0)?.shape.clone()])
+        Ok(vec![given(inputs, 0)?.shape.clone()])
     }
 
     fn integers(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Known>>> {
-        let fact = required(inputs, 0)?;
+        let fact = given(inputs, 0)?;
         let to = target(node)?;
         let Some(elements) = fact.integers().filter(|_| matches!(to, DType::I32 | DType::I64)) else { return Ok(None) };
         Ok(Known::integers(to, &pins(&fact.shape), elements).map(|known| vec![known]))
     }
 
     fn evaluate(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
-        let Some(value) = required(inputs, 0)?.value() else { return Ok(None) };
+        let Some(value) = given(inputs, 0)?.value() else { return Ok(None) };
         let to = target(node)?;
         if value.dtype() == to {
             return Ok(Some(vec![value.clone()]));

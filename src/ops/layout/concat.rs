@@ -1,29 +1,28 @@
 //! <https://onnx.ai/onnx/operators/onnx__Concat.html>
 
-use rten_shape_inference::{InferShapes, ops as rules};
-
-use super::symbolic::{int, rule};
-use super::{arity, axis, dtype, host, is_empty, of_type, required, sized};
+use super::{arity, axis, dtype, host, is_empty, of_type, sized};
 use crate::error::{Error, Result};
 use crate::graph::Node;
 use crate::lower::repr::Storage;
 use crate::lower::{Fact, Known, Lowering, View};
-use crate::ops::Operator;
-use crate::size::{Size, pins};
+use crate::ops::{Operator, given};
+use crate::size::{Size, agreed, pins};
 use crate::tensor::{DType, Tensor};
 
 pub(super) struct Concat;
 
 fn join_shapes(node: &Node, inputs: &[Option<&Fact>]) -> Result<(usize, Vec<Size>)> {
-    let mut shape = required(inputs, 0)?.shape.clone();
+    let mut shape = given(inputs, 0)?.shape.clone();
     let at = axis(node.int("axis", 0)?, shape.len())?;
     for i in 1..inputs.len() {
-        let other = &required(inputs, i)?.shape;
-        let fits = other.len() == shape.len() && (0..shape.len()).all(|k| k == at || other[k] == shape[k]);
-        if !fits {
-            return Err(Error::shape(format!("shapes {shape:?} and {other:?} do not join along axis {at}")));
+        let other = &given(inputs, i)?.shape;
+        let wrong = || Error::shape(format!("shapes {shape:?} and {other:?} do not join along axis {at}"));
+        if other.len() != shape.len() {
+            return Err(wrong());
         }
-        shape[at] += other[at];
+        let joined = (0..shape.len())
+            .map(|k| if k == at { Ok(shape[k] + other[k]) } else { agreed(shape[k], other[k]).ok_or_else(wrong) });
+        shape = joined.collect::<Result<_>>()?;
     }
     Ok((at, sized(shape)?))
 }
@@ -46,10 +45,6 @@ impl Operator for Concat {
         Ok(vec![first])
     }
 
-    fn symbolic(&self, node: &Node) -> Option<Box<dyn InferShapes>> {
-        rule(rules::Concat { axis: int(node, "axis", 0)? })
-    }
-
     fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         Ok(vec![join_shapes(node, inputs)?.1])
     }
@@ -57,13 +52,13 @@ impl Operator for Concat {
     fn integers(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Known>>> {
         let mut joined = Vec::new();
         for i in 0..inputs.len() {
-            let part = required(inputs, i)?;
+            let part = given(inputs, i)?;
             match part.integers() {
                 Some(elements) if part.shape.len() == 1 => joined.extend(elements),
                 _ => return Ok(None),
             }
         }
-        let dtype = required(inputs, 0)?.dtype;
+        let dtype = given(inputs, 0)?.dtype;
         Ok(Known::integers(dtype, &[joined.len()], joined).map(|known| vec![known]))
     }
 
@@ -72,7 +67,7 @@ impl Operator for Concat {
         let shape = pins(&shape);
         let mut values = Vec::with_capacity(inputs.len());
         for i in 0..inputs.len() {
-            let Some(value) = required(inputs, i)?.value() else { return Ok(None) };
+            let Some(value) = given(inputs, i)?.value() else { return Ok(None) };
             values.push(value);
         }
         let outer: usize = shape[..at].iter().product();

@@ -1,16 +1,13 @@
 //! <https://onnx.ai/onnx/operators/onnx__Gather.html>
 
-use rten_shape_inference::{InferShapes, ops as rules};
-
-use super::symbolic::{int, rule};
-use super::{INDEX, arity, axis, dtype, host, integers, is_empty, of_type, required, sized};
+use super::{INDEX, arity, axis, dtype, host, integers, is_empty, of_type, sized};
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Node;
 use crate::lower::grid::item_groups;
 use crate::lower::repr::heap_bytes;
 use crate::lower::{BufferId, Emit, Fact, Known, Lowering, View, Work, params};
-use crate::ops::Operator;
-use crate::size::{Size, pins};
+use crate::ops::{Operator, given};
+use crate::size::{Size, decided, pins, presumed};
 use crate::tensor::{DType, Tensor};
 
 pub(super) struct Gather;
@@ -51,7 +48,7 @@ pub(super) fn lower_table(cx: &mut Lowering<'_>, view: &View, at: usize, table: 
     shape[at] = Size::from(table.len());
     let words = table.iter().map(|&i| u32::try_from(i)).collect::<Result<Vec<u32>, _>>();
     let words = words.map_err(|_| Error::limit(format!("{} elements of an axis", table.len())))?;
-    let index = cx.constant_bytes(bytemuck::cast_slice(&words).to_vec())?;
+    let index = cx.plan_bytes(bytemuck::cast_slice(&words).to_vec());
     let result = cx.scratch(heap_bytes(view.dtype, &shape)?);
     let outer = shape[..at].iter().product();
     let inner = shape[at + 1..].iter().product();
@@ -89,23 +86,22 @@ impl Operator for Gather {
         Ok(vec![dtype(inputs, 0)?])
     }
 
-    fn symbolic(&self, node: &Node) -> Option<Box<dyn InferShapes>> {
-        rule(rules::Gather { axis: int(node, "axis", 0)? })
-    }
-
     fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
-        let shape = &required(inputs, 0)?.shape;
+        let shape = &given(inputs, 0)?.shape;
         let at = axis(node.int("axis", 0)?, shape.len())?;
-        let indices = &required(inputs, 1)?.shape;
+        let indices = &given(inputs, 1)?.shape;
         let shape_out = [&shape[..at], indices, &shape[at + 1..]].concat();
-        if shape[at].is_zero() && !is_empty(&shape_out) {
+        if !presumed(|| !shape[at].is_zero() || is_empty(&shape_out)) {
             return Err(Error::shape(format!("elements of axis {at} of the empty shape {shape:?}")));
+        }
+        for index in given(inputs, 1)?.integers().unwrap_or_default() {
+            decided(|| place(index, shape[at])).transpose()?;
         }
         Ok(vec![sized(shape_out)?])
     }
 
     fn integers(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Known>>> {
-        let (data, index) = (required(inputs, 0)?, required(inputs, 1)?);
+        let (data, index) = (given(inputs, 0)?, given(inputs, 1)?);
         let (Some(elements), 1, Some(indices)) = (data.integers(), data.shape.len(), index.value()) else {
             return Ok(None);
         };
@@ -117,7 +113,7 @@ impl Operator for Gather {
 
     fn evaluate(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
         let shape = pins(&self.shapes(node, inputs)?.remove(0));
-        let (Some(data), Some(indices)) = (required(inputs, 0)?.value(), required(inputs, 1)?.value()) else {
+        let (Some(data), Some(indices)) = (given(inputs, 0)?.value(), given(inputs, 1)?.value()) else {
             return Ok(None);
         };
         let at = axis(node.int("axis", 0)?, data.shape().len())?;

@@ -1,15 +1,12 @@
 //! Operators that make tensors out of shapes and numbers.
 
-use rten_shape_inference::{InferShapes, ops as rules};
-
-use super::symbolic::{int, rule};
-use super::{arity, dtype, facts, host, of_type, required, size_list, sized};
+use super::{arity, dtype, host, of_type, size_list, sized};
 use crate::error::{Error, Result};
 use crate::graph::{Attr, Node};
 use crate::lower::grid::item_groups;
 use crate::lower::{Emit, Fact, Known, Lowering, View, Work, bits, params};
-use crate::ops::Operator;
-use crate::size::{Size, checked_len, pins};
+use crate::ops::{Operator, given};
+use crate::size::{Size, checked_len, determined, pins, presumed};
 use crate::tensor::{DType, Tensor, TensorData};
 
 fn computed_on_host() -> Error {
@@ -30,21 +27,12 @@ impl Operator for Shape {
         Ok(vec![DType::I64])
     }
 
-    fn symbolic(&self, node: &Node) -> Option<Box<dyn InferShapes>> {
-        let end = node.attrs.contains_key("end").then(|| int(node, "end", 0));
-        let end = match end {
-            None => None,
-            Some(end) => Some(end?),
-        };
-        rule(rules::Shape { start: Some(int(node, "start", 0)?), end })
-    }
-
     fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
-        Ok(vec![vec![Size::from(range(node, required(inputs, 0)?.shape.len())?.len())]])
+        Ok(vec![vec![Size::from(range(node, given(inputs, 0)?.shape.len())?.len())]])
     }
 
     fn integers(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Known>>> {
-        let shape = &required(inputs, 0)?.shape;
+        let shape = &given(inputs, 0)?.shape;
         let dims = shape[range(node, shape.len())?].to_vec();
         Ok(Known::integers(DType::I64, &[dims.len()], dims).map(|known| vec![known]))
     }
@@ -74,16 +62,12 @@ impl Operator for SizeOf {
         Ok(vec![DType::I64])
     }
 
-    fn symbolic(&self, _: &Node) -> Option<Box<dyn InferShapes>> {
-        rule(rules::Size)
-    }
-
     fn shapes(&self, _: &Node, _: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         Ok(vec![vec![]])
     }
 
     fn integers(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Known>>> {
-        let shape = &required(inputs, 0)?.shape;
+        let shape = &given(inputs, 0)?.shape;
         let len = checked_len(shape).ok_or_else(|| Error::shape(format!("shape {shape:?} overflows")))?;
         Ok(Known::integers(DType::I64, &[], vec![len]).map(|known| vec![known]))
     }
@@ -122,18 +106,9 @@ impl Operator for ConstantOfShape {
         Ok(vec![Self::value(node)?.dtype()])
     }
 
-    fn symbolic(&self, node: &Node) -> Option<Box<dyn InferShapes>> {
-        let value = match Self::value(node).ok()?.data() {
-            TensorData::I64(v) => v.first().and_then(|&v| i32::try_from(v).ok()),
-            TensorData::I32(v) => v.first().copied(),
-            _ => None,
-        };
-        rule(rules::ConstantOfShape { value })
-    }
-
     fn shapes(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         let dims = size_list(inputs, 0)?.ok_or_else(|| Error::invalid_model("input 0 is missing"))?;
-        if dims.iter().any(|&dim| dim < Size::ZERO) {
+        if !presumed(|| dims.iter().all(|&dim| dim >= Size::ZERO)) {
             return Err(Error::shape(format!("a tensor of shape {dims:?}")));
         }
         Ok(vec![sized(dims)?])
@@ -185,7 +160,7 @@ fn count(inputs: &[Option<&Fact>]) -> Result<Size> {
 fn integer_scalars(inputs: &[Option<&Fact>]) -> Result<Option<[Size; 3]>> {
     let mut values = [Size::ZERO; 3];
     for (i, value) in values.iter_mut().enumerate() {
-        let fact = required(inputs, i)?;
+        let fact = given(inputs, i)?;
         if fact.known.is_none() {
             return Err(computed_on_host());
         }
@@ -216,7 +191,7 @@ fn scalars(inputs: &[Option<&Fact>]) -> Result<Scalars> {
     let mut ints = [0i64; 3];
     let mut float = false;
     for i in 0..3 {
-        let value = required(inputs, i)?.value().ok_or_else(computed_on_host)?;
+        let value = given(inputs, i)?.value().ok_or_else(computed_on_host)?;
         let wrong = || Error::invalid_model(format!("input {i} of a range is {value:?}, no number"));
         if value.len() != 1 {
             return Err(wrong());
@@ -251,19 +226,15 @@ impl Operator for Range {
         Ok(vec![first])
     }
 
-    fn symbolic(&self, _: &Node) -> Option<Box<dyn InferShapes>> {
-        rule(rules::Range)
-    }
-
     fn shapes(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
-        Ok(vec![vec![count(inputs)?]])
+        Ok(vec![vec![determined(|| count(inputs))?]])
     }
 
     fn evaluate(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
         let len = count(inputs)?.pin();
         let float = |i: usize, [start, _, delta]: [f64; 3]| start + i as f64 * delta;
         let int = |i: usize, [start, _, delta]: [i64; 3]| start.wrapping_add((i as i64).wrapping_mul(delta));
-        let data = match (required(inputs, 0)?.dtype, scalars(inputs)?) {
+        let data = match (given(inputs, 0)?.dtype, scalars(inputs)?) {
             (DType::F32, Scalars::Float(v)) => {
                 // In f32 as ONNX's reference does it, not rounded once from f64.
                 TensorData::F32((0..len).map(|i| v[0] as f32 + i as f32 * v[2] as f32).collect())
@@ -277,9 +248,8 @@ impl Operator for Range {
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
-        let facts = facts(cx);
-        let facts: Vec<Option<&Fact>> = facts.iter().map(Option::as_ref).collect();
-        let (start, delta) = match (integer_scalars(&facts)?, required(&facts, 0)?.dtype) {
+        let facts = cx.facts();
+        let (start, delta) = match (integer_scalars(&facts)?, given(&facts, 0)?.dtype) {
             (Some([start, _, delta]), _) => (signed_word(start)?, signed_word(delta)?),
             (None, DType::F32) => {
                 let [start, _, delta] = floats(&facts)?;

@@ -5,7 +5,7 @@ use crate::graph::Node;
 use crate::tensor::{DType, Tensor};
 
 use super::Entry;
-use crate::lower::{Fact, Lowering};
+use crate::lower::Fact;
 use crate::size::{Size, checked_len, is_empty};
 
 mod cast;
@@ -16,7 +16,6 @@ mod host;
 mod pad;
 mod reshape;
 mod slice;
-mod symbolic;
 mod transpose;
 
 pub(super) const OPERATORS: &[Entry] = &[
@@ -72,10 +71,6 @@ fn axes(list: &[i64], rank: usize) -> Result<Vec<usize>> {
         return Err(Error::shape(format!("axes {list:?} name an axis twice")));
     }
     Ok(axes)
-}
-
-fn required<'a>(inputs: &[Option<&'a Fact>], i: usize) -> Result<&'a Fact> {
-    inputs.get(i).copied().flatten().ok_or_else(|| Error::invalid_model(format!("input {i} is missing")))
 }
 
 /// The element type of a required input.
@@ -146,9 +141,4 @@ fn sized(shape: Vec<Size>) -> Result<Vec<Size>> {
         Some(_) => Ok(shape),
         None => Err(Error::shape(format!("shape {shape:?} overflows"))),
     }
-}
-
-/// The facts about a node's inputs.
-fn facts(cx: &Lowering<'_>) -> Vec<Option<Fact>> {
-    (0..cx.inputs()).map(|i| cx.input(i).cloned()).collect()
 }

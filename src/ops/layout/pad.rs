@@ -1,15 +1,12 @@
 //! <https://onnx.ai/onnx/operators/onnx__Pad.html>: pads and value are attributes before opset 11.
 
-use rten_shape_inference::{InferShapes, ops as rules};
-
 use super::gather::lower_table;
-use super::symbolic::{WithLists, rule};
-use super::{INDEX, arity, axes, dtype, facts, host, is_empty, list, of_type, required, sized};
+use super::{INDEX, arity, axes, dtype, host, is_empty, list, of_type, sized};
 use crate::error::{Error, Result};
 use crate::graph::Node;
 use crate::lower::{Fact, Lowering, View};
-use crate::ops::Operator;
-use crate::size::{Size, pins};
+use crate::ops::{Operator, given};
+use crate::size::{Size, pins, presumed};
 use crate::tensor::{DType, Tensor};
 
 pub(super) struct Pad;
@@ -52,7 +49,7 @@ impl Mode {
 
 /// Elements added before and after each axis; negative ones are cut off.
 fn amounts(node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<(i64, i64)>> {
-    let rank = required(inputs, 0)?.shape.len();
+    let rank = given(inputs, 0)?.shape.len();
     let pads = if node.opset < 11 { node.ints("pads")?.map(<[i64]>::to_vec) } else { list(inputs, 1)? };
     let pads = pads.ok_or_else(|| Error::invalid_model("'pads' is missing"))?;
     let on = if node.opset < 18 { None } else { list(inputs, 3)? };
@@ -75,7 +72,7 @@ fn amounts(node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<(i64, i64)>> {
 
 /// The padding constant as a tensor of one element.
 fn constant(node: &Node, inputs: &[Option<&Fact>]) -> Result<Tensor> {
-    let dtype = required(inputs, 0)?.dtype;
+    let dtype = given(inputs, 0)?.dtype;
     if node.opset < 11 {
         return if dtype == DType::F32 {
             Tensor::new([1], vec![node.float("value", 0.0)?])
@@ -114,23 +111,19 @@ impl Operator for Pad {
         Ok(vec![data])
     }
 
-    fn symbolic(&self, node: &Node) -> Option<Box<dyn InferShapes>> {
-        if node.opset >= 11 {
-            return rule(rules::Pad);
-        }
-        rule(WithLists { rule: rules::Pad, first: 1, lists: vec![node.ints("pads").ok()?.map(<[i64]>::to_vec)] })
-    }
-
     fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
-        let shape = &required(inputs, 0)?.shape;
-        let constant = Mode::of(node)? == Mode::Constant;
+        let shape = &given(inputs, 0)?.shape;
+        let padded_by_constant = Mode::of(node)? == Mode::Constant;
+        if padded_by_constant {
+            constant(node, inputs)?;
+        }
         let mut out = Vec::with_capacity(shape.len());
         for (&size, (before, after)) in shape.iter().zip(amounts(node, inputs)?) {
             let padded = size + before + after;
-            if padded < Size::ZERO {
+            if !presumed(|| padded >= Size::ZERO) {
                 return Err(Error::shape(format!("size {size} padded by {before} and {after}")));
             }
-            if size.is_zero() && padded > 0 && !constant {
+            if !padded_by_constant && !presumed(|| !size.is_zero() || padded <= 0) {
                 return Err(Error::shape("an empty axis has no elements to pad with"));
             }
             out.push(padded);
@@ -139,7 +132,7 @@ impl Operator for Pad {
     }
 
     fn evaluate(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
-        let Some(value) = required(inputs, 0)?.value() else { return Ok(None) };
+        let Some(value) = given(inputs, 0)?.value() else { return Ok(None) };
         let shape = pins(&self.shapes(node, inputs)?.remove(0));
         let mode = Mode::of(node)?;
         let amounts = amounts(node, inputs)?;
@@ -168,9 +161,7 @@ impl Operator for Pad {
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
-        let facts = facts(cx);
-        let facts: Vec<Option<&Fact>> = facts.iter().map(Option::as_ref).collect();
-        let amounts = amounts(cx.node(), &facts)?;
+        let amounts = amounts(cx.node(), &cx.facts())?;
         let mode = Mode::of(cx.node())?;
         let mut view = cx.view(0)?;
         let shape = cx.output_fact(0).shape.clone();
@@ -190,7 +181,7 @@ impl Operator for Pad {
             cx.alias(0, view);
             return Ok(());
         }
-        let value = constant(cx.node(), &facts)?;
+        let value = constant(cx.node(), &cx.facts())?;
         let buffer = cx.constant_bytes(crate::lower::repr::to_heap(&value)?)?;
         let output = cx.output(0);
         let strides = vec![Size::ZERO; shape.len()];

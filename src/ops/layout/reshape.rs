@@ -1,14 +1,11 @@
 //! Operators that keep the elements and change the shape.
 
-use rten_shape_inference::{InferShapes, ops as rules};
-
-use super::symbolic::{WithLists, int, rule};
-use super::{INDEX, arity, attr_or_input, axes, axis, dtype, of_type, required, size_list, sized};
+use super::{INDEX, arity, attr_or_input, axes, axis, dtype, of_type, size_list, sized};
 use crate::error::{Error, Result};
 use crate::graph::Node;
 use crate::lower::{Fact, Known, Lowering};
-use crate::ops::Operator;
-use crate::size::{Size, checked_len, pins};
+use crate::ops::{Operator, given};
+use crate::size::{Size, checked_len, decided, pins, presumed, unknown};
 use crate::tensor::{DType, Tensor};
 
 /// Makes output 0 input 0 under the output's shape, by a copy if its strides demand one.
@@ -27,7 +24,7 @@ fn lower_reshape(cx: &mut Lowering<'_>) -> Result<()> {
 }
 
 fn evaluate_reshape(shapes: Vec<Vec<Size>>, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
-    let Some(value) = required(inputs, 0)?.value() else { return Ok(None) };
+    let Some(value) = given(inputs, 0)?.value() else { return Ok(None) };
     let [shape] = <[Vec<Size>; 1]>::try_from(shapes).map_err(|_| Error::internal("one output"))?;
     Ok(Some(vec![value.reshaped(pins(&shape))?]))
 }
@@ -35,9 +32,9 @@ fn evaluate_reshape(shapes: Vec<Vec<Size>>, inputs: &[Option<&Fact>]) -> Result<
 macro_rules! shared {
     () => {
         fn integers(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Known>>> {
-            let Some(elements) = required(inputs, 0)?.integers() else { return Ok(None) };
+            let Some(elements) = given(inputs, 0)?.integers() else { return Ok(None) };
             let shape = pins(&self.shapes(node, inputs)?.remove(0));
-            Ok(Known::integers(required(inputs, 0)?.dtype, &shape, elements).map(|known| vec![known]))
+            Ok(Known::integers(given(inputs, 0)?.dtype, &shape, elements).map(|known| vec![known]))
         }
 
         fn evaluate(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
@@ -62,12 +59,8 @@ impl Operator for Identity {
         Ok(vec![dtype(inputs, 0)?])
     }
 
-    fn symbolic(&self, _: &Node) -> Option<Box<dyn InferShapes>> {
-        rule(rules::Identity)
-    }
-
     fn shapes(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
-        Ok(vec![required(inputs, 0)?.shape.clone()])
+        Ok(vec![given(inputs, 0)?.shape.clone()])
     }
 
     shared!();
@@ -94,10 +87,6 @@ impl Operator for Dropout {
         Ok(dtypes)
     }
 
-    fn symbolic(&self, _: &Node) -> Option<Box<dyn InferShapes>> {
-        rule(rten_shape_inference::UnaryOp)
-    }
-
     fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         if let Some(training) = inputs.get(2).copied().flatten() {
             let off = training.value().is_some_and(|t| t.as_slice::<bool>().is_ok_and(|flag| flag == [false]));
@@ -105,7 +94,7 @@ impl Operator for Dropout {
                 return Err(Error::unsupported("a Dropout in training mode is not supported"));
             }
         }
-        let shape = required(inputs, 0)?.shape.clone();
+        let shape = given(inputs, 0)?.shape.clone();
         Ok(vec![shape; node.outputs.len().max(1)])
     }
 
@@ -148,12 +137,15 @@ fn resolve(from: &[Size], wanted: &[Size], allow_zero: bool) -> Result<Vec<Size>
             }
         }
         let (left, others) = (checked_len(&left).ok_or_else(wrong)?, checked_len(&others).ok_or_else(wrong)?);
-        if others.is_zero() || !left.is_multiple_of(others) {
+        if !presumed(|| !others.is_zero() && left.is_multiple_of(others)) {
             return Err(wrong());
         }
         shape[rest] = left / others;
-    } else if checked_len(&shape).ok_or_else(wrong)? != total {
-        return Err(wrong());
+    } else {
+        let len = checked_len(&shape).ok_or_else(wrong)?;
+        if !presumed(|| len == total) {
+            return Err(wrong());
+        }
     }
     Ok(shape)
 }
@@ -173,13 +165,20 @@ impl Operator for Reshape {
         Ok(vec![dtype(inputs, 0)?])
     }
 
-    fn symbolic(&self, node: &Node) -> Option<Box<dyn InferShapes>> {
-        rule(rules::Reshape { allow_zero: int(node, "allowzero", 0)? != 0 })
-    }
-
     fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         let wanted = size_list(inputs, 1)?.ok_or_else(|| Error::invalid_model("input 1 is missing"))?;
-        Ok(vec![resolve(&required(inputs, 0)?.shape, &wanted, node.int("allowzero", 0)? != 0)?])
+        let (from, allow_zero) = (&given(inputs, 0)?.shape, node.int("allowzero", 0)? != 0);
+        // The rank is decided in any case, and so is a dimension that is stated.
+        decided(|| resolve(from, &wanted, allow_zero))
+            .unwrap_or_else(|| {
+                let stated = |(i, dim): (usize, &Size)| match dim.known() {
+                    Some(0) if !allow_zero => from.get(i).copied(),
+                    Some(1..) => Some(*dim),
+                    _ => None,
+                };
+                Ok(wanted.iter().enumerate().filter_map(|dim| stated(dim).or_else(unknown)).collect())
+            })
+            .map(|shape| vec![shape])
     }
 
     shared!();
@@ -198,12 +197,8 @@ impl Operator for Flatten {
         Ok(vec![dtype(inputs, 0)?])
     }
 
-    fn symbolic(&self, node: &Node) -> Option<Box<dyn InferShapes>> {
-        rule(rules::Flatten { axis: int(node, "axis", 1)? })
-    }
-
     fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
-        let shape = &required(inputs, 0)?.shape;
+        let shape = &given(inputs, 0)?.shape;
         let at = node.int("axis", 1)?;
         // Unlike elsewhere the axis may be one past the last.
         let at = if at == shape.len() as i64 { shape.len() } else { axis(at, shape.len())? };
@@ -233,16 +228,8 @@ impl Operator for Squeeze {
         Ok(vec![dtype(inputs, 0)?])
     }
 
-    fn symbolic(&self, node: &Node) -> Option<Box<dyn InferShapes>> {
-        if node.opset >= 13 {
-            return rule(rules::Squeeze);
-        }
-        let lists = vec![node.ints("axes").ok()?.map(<[i64]>::to_vec)];
-        rule(WithLists { rule: rules::Squeeze, first: 1, lists })
-    }
-
     fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
-        let shape = &required(inputs, 0)?.shape;
+        let shape = &given(inputs, 0)?.shape;
         let gone = match attr_or_input(node, inputs, "axes", 13, 1)? {
             Some(list) => axes(&list, shape.len())?,
             None => (0..shape.len()).filter(|&i| shape[i] == 1).collect(),
@@ -276,16 +263,8 @@ impl Operator for Unsqueeze {
         Ok(vec![dtype(inputs, 0)?])
     }
 
-    fn symbolic(&self, node: &Node) -> Option<Box<dyn InferShapes>> {
-        if node.opset >= 13 {
-            return rule(rules::Unsqueeze);
-        }
-        let lists = vec![node.ints("axes").ok()?.map(<[i64]>::to_vec)];
-        rule(WithLists { rule: rules::Unsqueeze, first: 1, lists })
-    }
-
     fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
-        let shape = &required(inputs, 0)?.shape;
+        let shape = &given(inputs, 0)?.shape;
         let new = attr_or_input(node, inputs, "axes", 13, 1)?.unwrap_or_default();
         let rank = shape.len() + new.len();
         let new = axes(&new, rank)?;

@@ -1,17 +1,12 @@
 //! Operators that take parts.
 
-use rten_shape_inference::{InferShapes, ops as rules};
-
 use super::gather::lower_table;
-use super::symbolic::{WithLists, int, rule};
-use super::{
-    INDEX, arity, attr_or_input, axes, axis, dtype, facts, host, is_empty, list, of_type, required, size_list,
-};
+use super::{INDEX, arity, attr_or_input, axes, axis, dtype, host, is_empty, list, of_type, size_list};
 use crate::error::{Error, Result};
 use crate::graph::Node;
 use crate::lower::{Fact, Known, Lowering, View};
-use crate::ops::Operator;
-use crate::size::Size;
+use crate::ops::{Operator, given};
+use crate::size::{Size, decided, determined, presumed};
 use crate::tensor::{DType, Tensor};
 
 /// <https://onnx.ai/onnx/operators/onnx__Slice.html>: starts, ends and axes are attributes before opset 10.
@@ -36,21 +31,29 @@ impl Cut {
         // A backward slice starts at an element, and may end before the first.
         let (before, high) = if step > 0 { (Size::ZERO, dim) } else { (Size::number(-1), dim - 1) };
         let clamp = |at: Size, low: Size| {
-            let at = if at < Size::ZERO { at + dim } else { at };
-            if at <= low {
-                low
-            } else if at >= high {
-                high
-            } else {
-                at
+            // No axis is as long as what stands for its end or its beginning.
+            match at.known() {
+                Some(at) if at >= i64::from(i32::MAX) => return high,
+                Some(at) if at <= -i64::from(i32::MAX) => return low,
+                _ => {}
             }
+            let at = if at < Size::ZERO { at + dim } else { at };
+            let at = match decided(|| at <= low) {
+                Some(true) => return low,
+                Some(false) => at,
+                None => at.max(low),
+            };
+            decided(|| if at >= high { high } else { at }).unwrap_or_else(|| at.min(high))
         };
         let (start, end) = (clamp(start, Size::ZERO), clamp(end, before));
         let distance = if step > 0 { end - start } else { start - end };
+        let distance =
+            decided(|| if distance <= Size::ZERO { Size::ZERO } else { distance }).unwrap_or_else(|| distance.max(0));
         let size = match step.unsigned_abs() {
-            _ if distance <= Size::ZERO => Size::ZERO,
             1 => distance,
-            step => (distance - 1) / step + 1,
+            step => {
+                determined(|| Ok::<_, Error>(if distance.is_zero() { Size::ZERO } else { (distance - 1) / step + 1 }))?
+            }
         };
         Ok(Cut { start, step, size })
     }
@@ -63,7 +66,7 @@ impl Cut {
 
 /// One cut per axis.
 fn cuts(node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Cut>> {
-    let shape = &required(inputs, 0)?.shape;
+    let shape = &given(inputs, 0)?.shape;
     let missing = |name: &str| Error::invalid_model(format!("'{name}' is missing"));
     let ends_of = |name, i| {
         let attribute = |list: &[i64]| list.iter().map(|&x| Size::from(x)).collect();
@@ -103,22 +106,12 @@ impl Operator for Slice {
         Ok(vec![dtype(inputs, 0)?])
     }
 
-    fn symbolic(&self, node: &Node) -> Option<Box<dyn InferShapes>> {
-        if node.opset >= 10 {
-            return rule(rules::Slice);
-        }
-        let get = |name| Some(node.ints(name).ok()?.map(<[i64]>::to_vec));
-        let mut lists = vec![get("starts")?, get("ends")?];
-        lists.extend(get("axes")?.map(Some));
-        rule(WithLists { rule: rules::Slice, first: 1, lists })
-    }
-
     fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         Ok(vec![cuts(node, inputs)?.iter().map(|cut| cut.size).collect()])
     }
 
     fn integers(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Known>>> {
-        let data = required(inputs, 0)?;
+        let data = given(inputs, 0)?;
         let (Some(elements), [size]) = (data.integers(), data.shape.as_slice()) else { return Ok(None) };
         let cut = cuts(node, inputs)?[0];
         let (start, count, _) = (cut.start.pin(), cut.size.pin(), size.pin());
@@ -129,7 +122,7 @@ impl Operator for Slice {
     }
 
     fn evaluate(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
-        let Some(value) = required(inputs, 0)?.value() else { return Ok(None) };
+        let Some(value) = given(inputs, 0)?.value() else { return Ok(None) };
         let cuts = cuts(node, inputs)?;
         let shape: Vec<usize> = cuts.iter().map(|cut| cut.size.pin()).collect();
         let strides = host::strides(value.shape());
@@ -140,9 +133,7 @@ impl Operator for Slice {
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
-        let facts = facts(cx);
-        let facts: Vec<Option<&Fact>> = facts.iter().map(Option::as_ref).collect();
-        let cuts = cuts(cx.node(), &facts)?;
+        let cuts = cuts(cx.node(), &cx.facts())?;
         let mut view = cx.view(0)?;
         if cuts.iter().any(|cut| cut.size.is_zero()) {
             cx.output(0);
@@ -174,7 +165,7 @@ pub(super) struct Split;
 
 /// The axis and the parts' sizes.
 fn parts(node: &Node, inputs: &[Option<&Fact>]) -> Result<(usize, Vec<Size>)> {
-    let shape = &required(inputs, 0)?.shape;
+    let shape = &given(inputs, 0)?.shape;
     let at = axis(node.int("axis", 0)?, shape.len())?;
     let outputs = node.outputs.len();
     let sizes: Vec<Size> = match attr_or_input(node, inputs, "split", 13, 1)? {
@@ -183,7 +174,7 @@ fn parts(node: &Node, inputs: &[Option<&Fact>]) -> Result<(usize, Vec<Size>)> {
         None => {
             // From opset 18 on the last part may be smaller.
             let each = shape[at].div_ceil(outputs.max(1));
-            if node.opset < 18 && each * outputs != shape[at] {
+            if node.opset < 18 && !presumed(|| each * outputs == shape[at]) {
                 return Err(Error::shape(format!(
                     "axis {at} of shape {shape:?} does not split into {outputs} equal parts"
                 )));
@@ -193,7 +184,7 @@ fn parts(node: &Node, inputs: &[Option<&Fact>]) -> Result<(usize, Vec<Size>)> {
         }
     };
     let total: Size = sizes.iter().sum();
-    if sizes.len() != outputs || total != shape[at] {
+    if sizes.len() != outputs || !presumed(|| total == shape[at]) {
         return Err(Error::shape(format!("axis {at} of shape {shape:?} split into {sizes:?} for {outputs} outputs")));
     }
     Ok((at, sizes))
@@ -222,19 +213,10 @@ impl Operator for Split {
         Ok(vec![dtype(inputs, 0)?; node.outputs.len()])
     }
 
-    fn symbolic(&self, node: &Node) -> Option<Box<dyn InferShapes>> {
-        let split = rules::Split { axis: int(node, "axis", 0)?, num_outputs: u32::try_from(node.outputs.len()).ok() };
-        if node.opset >= 13 {
-            return rule(split);
-        }
-        let lists: Vec<_> = node.ints("split").ok()?.map(|list| Some(list.to_vec())).into_iter().collect();
-        rule(WithLists { rule: split, first: 1, lists })
-    }
-
     fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         let (at, sizes) = parts(node, inputs)?;
         let with = |size| {
-            let mut shape = required(inputs, 0)?.shape.clone();
+            let mut shape = given(inputs, 0)?.shape.clone();
             shape[at] = size;
             Ok(shape)
         };
@@ -242,7 +224,7 @@ impl Operator for Split {
     }
 
     fn evaluate(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
-        let Some(value) = required(inputs, 0)?.value() else { return Ok(None) };
+        let Some(value) = given(inputs, 0)?.value() else { return Ok(None) };
         let (at, sizes) = parts(node, inputs)?;
         let strides = host::strides(value.shape());
         let mut start = 0;

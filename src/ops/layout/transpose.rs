@@ -1,15 +1,12 @@
 //! Operators that permute or repeat.
 
-use rten_shape_inference::{InferShapes, ops as rules};
-
-use super::symbolic::{Permute, rule};
-use super::{arity, axes, dtype, host, is_empty, list, of_type, required, size_list, sized};
+use super::{arity, axes, dtype, host, is_empty, list, of_type, size_list, sized};
 use crate::error::{Error, Result};
 use crate::graph::Node;
 use crate::lower::{Fact, Lowering, View};
-use crate::ops::Operator;
 use crate::ops::broadcast::broadcast_shapes;
-use crate::size::{Size, pins};
+use crate::ops::{Operator, given};
+use crate::size::{Size, pins, presumed};
 use crate::tensor::{DType, Tensor};
 
 /// <https://onnx.ai/onnx/operators/onnx__Transpose.html>
@@ -36,19 +33,13 @@ impl Operator for Transpose {
         Ok(vec![dtype(inputs, 0)?])
     }
 
-    fn symbolic(&self, node: &Node) -> Option<Box<dyn InferShapes>> {
-        let perm = node.ints("perm").ok()?;
-        let perm = perm.map(|perm| axes(perm, perm.len())).transpose().ok()?;
-        rule(Permute(perm))
-    }
-
     fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
-        let shape = &required(inputs, 0)?.shape;
+        let shape = &given(inputs, 0)?.shape;
         Ok(vec![order(node, shape.len())?.into_iter().map(|i| shape[i]).collect()])
     }
 
     fn evaluate(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
-        let Some(value) = required(inputs, 0)?.value() else { return Ok(None) };
+        let Some(value) = given(inputs, 0)?.value() else { return Ok(None) };
         let strides = host::strides(value.shape());
         let order = order(node, value.shape().len())?;
         let shape: Vec<usize> = order.iter().map(|&i| value.shape()[i]).collect();
@@ -81,21 +72,17 @@ impl Operator for Expand {
         Ok(vec![dtype(inputs, 0)?])
     }
 
-    fn symbolic(&self, _: &Node) -> Option<Box<dyn InferShapes>> {
-        rule(rules::Expand)
-    }
-
     fn shapes(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         let wanted = size_list(inputs, 1)?.ok_or_else(|| Error::invalid_model("input 1 is missing"))?;
-        if wanted.iter().any(|&size| size < Size::ZERO) {
+        if !presumed(|| wanted.iter().all(|&size| size >= Size::ZERO)) {
             return Err(Error::shape("an expansion to a negative size"));
         }
-        let shapes = [required(inputs, 0)?.shape.as_slice(), &wanted];
+        let shapes = [given(inputs, 0)?.shape.as_slice(), &wanted];
         Ok(vec![sized(broadcast_shapes(shapes)?)?])
     }
 
     fn evaluate(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
-        let Some(value) = required(inputs, 0)?.value() else { return Ok(None) };
+        let Some(value) = given(inputs, 0)?.value() else { return Ok(None) };
         let shape = pins(&self.shapes(node, inputs)?.remove(0));
         let lead = shape.len() - value.shape().len();
         let mut strides = vec![0isize; lead];
@@ -117,7 +104,7 @@ pub(super) struct Tile;
 
 impl Tile {
     fn repeats(inputs: &[Option<&Fact>]) -> Result<Vec<usize>> {
-        let rank = required(inputs, 0)?.shape.len();
+        let rank = given(inputs, 0)?.shape.len();
         let repeats = list(inputs, 1)?.ok_or_else(|| Error::invalid_model("input 1 is missing"))?;
         if repeats.len() != rank {
             return Err(Error::shape(format!("repeats {repeats:?} of a tensor of rank {rank}")));
@@ -146,18 +133,14 @@ impl Operator for Tile {
         Ok(vec![dtype(inputs, 0)?])
     }
 
-    fn symbolic(&self, _: &Node) -> Option<Box<dyn InferShapes>> {
-        rule(rules::Tile)
-    }
-
     fn shapes(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         let repeats = Self::repeats(inputs)?;
-        let shape = &required(inputs, 0)?.shape;
+        let shape = &given(inputs, 0)?.shape;
         Ok(vec![sized(shape.iter().zip(&repeats).map(|(&size, &repeats)| size * repeats).collect())?])
     }
 
     fn evaluate(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
-        let Some(value) = required(inputs, 0)?.value() else { return Ok(None) };
+        let Some(value) = given(inputs, 0)?.value() else { return Ok(None) };
         let repeats = Self::repeats(inputs)?;
         let strides = host::strides(value.shape());
         let window = host::window(

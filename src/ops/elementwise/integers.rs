@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::lower::{Fact, Known};
 use crate::ops::broadcast::broadcast_shapes;
 use crate::size::{Size, pins};
-use crate::tensor::DType;
+use crate::tensor::{DType, Tensor};
 
 /// The result of operator `name`, where it computes integers of integers and a symbol may change one of them. Others are computed as
 /// numbers.
@@ -33,6 +33,17 @@ pub(super) fn integers(name: &str, inputs: &[Option<&Fact>]) -> Result<Option<Ve
         None => return Ok(None),
     };
     let dtype = first.dtype;
+    let compares: Option<fn(Size, Size) -> bool> = match name {
+        "Equal" => Some(|a, b| a == b),
+        "Less" => Some(|a, b| a < b),
+        "Greater" => Some(|a, b| a > b),
+        _ => None,
+    };
+    if let (Some(compares), &[second]) = (compares, rest) {
+        let Some((a, b)) = spread(first).zip(spread(second)) else { return Ok(None) };
+        let results: Vec<bool> = a.into_iter().zip(b).map(|(a, b)| compares(a, b)).collect();
+        return Ok(Some(vec![Tensor::new(shape, results)?.into()]));
+    }
     let elements = match (name, rest) {
         ("Neg", []) => spread(first).map(|list| list.into_iter().map(|x| Size::ZERO - x).collect()),
         // Truncation differs from the quotient of sizes where one is negative.
