@@ -16,6 +16,7 @@ macro_rules! files {
 
 files! {
     "activations",
+    "epilogue",
     "exponential",
     "operations",
     "trigonometric",

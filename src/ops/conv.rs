@@ -215,9 +215,9 @@ impl Run {
         let weight = cx.contiguous(1)?.buffer;
         let channels = groups * group_out;
         let items = images * channels * rows.output * columns.output.div_ceil(4);
-        let window = Size::from(u8::from(self.geometry.has_window()));
-        let sizes = [("items", items), ("channels", channels), ("multiplier", group_out), ("has_window", window)];
-        self.emit(cx, "conv_depthwise", weight, None, item_groups(items), &sizes)
+        let window = Some(("WINDOW", f64::from(u8::from(self.geometry.has_window()))));
+        let sizes = [("items", items), ("channels", channels), ("multiplier", group_out)];
+        self.emit(cx, "conv_depthwise", weight, window, item_groups(items), &sizes)
     }
 
     fn lanes(&self, cx: &mut Lowering<'_>) -> Result<()> {

@@ -480,6 +480,20 @@ mod tests {
     }
 
     #[test]
+    fn repeats_may_be_symbols() {
+        let mut b = GraphBuilder::new(17);
+        let (x, row) = (b.input("x", DType::F32, ["n", "4"]), b.input("row", DType::F32, ["1", "m"]));
+        let shape_of = b.node("Shape", [x], []);
+        let (zero, one) = (b.ints([0]), b.ints([1]));
+        let n = b.node("Gather", [shape_of, zero], []);
+        let repeats = b.node("Concat", [n, one], [("axis", Attr::Int(0))]);
+        let y = b.node("Tile", [row, repeats], []);
+        let mut graph = b.finish([y]);
+        infer(&mut graph).unwrap();
+        assert_eq!(shape(&graph), "f32[n,m]");
+    }
+
+    #[test]
     fn what_symbols_decide_is_unknown() {
         let tests = [
             // Either may be 1.

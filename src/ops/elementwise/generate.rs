@@ -69,18 +69,9 @@ pub(super) fn kernel(program: &Program, reads: &[Read], rank: usize) -> Result<A
 }
 
 /// The programs of one f32 that every kernel with an epilogue has, from number 1 on: those of `common_epilogue` in
-/// `shaders/functions/operations.wgsl`. A kernel for each of them would cost every model several pipelines.
-const COMMON: [&str; 9] = [
-    "relu_f(x0)",
-    "max_f(x0,c0);min_f(s0,c1)",
-    "sigmoid_f(x0)",
-    "sigmoid_f(x0);mul_f(x0,s0)",
-    "hard_sigmoid_f(x0,c0,c1)",
-    "hard_swish_f(x0)",
-    "gelu_f(x0)",
-    "leaky_f(x0,c0)",
-    "mul_f(x0,c0)",
-];
+/// `shaders/functions/epilogue.wgsl`. A kernel for each of them would cost every model several pipelines; but CPU drivers compute
+/// each for every element, so that only cheap ones are among them.
+const COMMON: [&str; 2] = ["relu_f(x0)", "max_f(x0,c0);min_f(s0,c1)"];
 
 /// The number of a program that every kernel with an epilogue has; 0 is no program.
 pub(super) fn common(program: Option<&Program>) -> Option<u32> {
@@ -301,15 +292,8 @@ mod tests {
         let programs: [(&[(Code, &[Ref])], usize); COMMON.len()] = [
             (&[(Code::ReluF, &[x])], 0),
             (&[(Code::MaxF, &[x, c0]), (Code::MinF, &[s0, c1])], 2),
-            (&[(Code::SigmoidF, &[x])], 0),
-            (&[(Code::SigmoidF, &[x]), (Code::MulF, &[x, s0])], 0),
-            (&[(Code::HardSigmoidF, &[x, c0, c1])], 2),
-            (&[(Code::HardSwishF, &[x])], 0),
-            (&[(Code::GeluF, &[x])], 0),
-            (&[(Code::LeakyF, &[x, c0])], 1),
-            (&[(Code::MulF, &[x, c0])], 1),
         ];
-        let (_, text) = functions::FILES.iter().find(|(name, _)| *name == "operations").unwrap();
+        let (_, text) = functions::FILES.iter().find(|(name, _)| *name == "epilogue").unwrap();
         for (number, (codes, constants)) in (1..).zip(programs) {
             let program = program(codes, 1, constants);
             assert_eq!(common(Some(&program)), Some(number));

@@ -1,6 +1,6 @@
 //! Operators that permute or repeat.
 
-use super::{arity, axes, dtype, host, is_empty, list, of_type, size_list, sized};
+use super::{arity, axes, dtype, host, is_empty, of_type, size_list, sized};
 use crate::error::{Error, Result};
 use crate::graph::Node;
 use crate::lower::{Fact, Lowering, View};
@@ -103,14 +103,16 @@ impl Operator for Expand {
 pub(super) struct Tile;
 
 impl Tile {
-    fn repeats(inputs: &[Option<&Fact>]) -> Result<Vec<usize>> {
+    fn repeats(inputs: &[Option<&Fact>]) -> Result<Vec<Size>> {
         let rank = given(inputs, 0)?.shape.len();
-        let repeats = list(inputs, 1)?.ok_or_else(|| Error::invalid_model("input 1 is missing"))?;
+        let repeats = size_list(inputs, 1)?.ok_or_else(|| Error::invalid_model("input 1 is missing"))?;
         if repeats.len() != rank {
             return Err(Error::shape(format!("repeats {repeats:?} of a tensor of rank {rank}")));
         }
-        let repeats = repeats.iter().map(|&r| usize::try_from(r)).collect::<Result<_, _>>();
-        repeats.map_err(|_| Error::shape("a negative repeat"))
+        if !presumed(|| repeats.iter().all(|&repeats| repeats >= Size::ZERO)) {
+            return Err(Error::shape(format!("negative repeats {repeats:?}")));
+        }
+        Ok(repeats)
     }
 }
 
@@ -141,7 +143,7 @@ impl Operator for Tile {
 
     fn evaluate(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
         let Some(value) = given(inputs, 0)?.value() else { return Ok(None) };
-        let repeats = Self::repeats(inputs)?;
+        let repeats = pins(&Self::repeats(inputs)?);
         let strides = host::strides(value.shape());
         let window = host::window(
             value,
