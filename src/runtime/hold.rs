@@ -1,6 +1,8 @@
 //! Device memory that outlives a request.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::message::{Message, Port};
 use crate::gpu::Allocation;
@@ -9,11 +11,27 @@ use crate::gpu::Allocation;
 pub(super) struct Hold {
     allocation: Option<Allocation>,
     port: Port,
+    returning: Returning,
+}
+
+/// How many regions nothing holds any more that the engine has not been told of yet.
+#[derive(Clone, Default)]
+pub(super) struct Returning(Arc<AtomicUsize>);
+
+impl Returning {
+    pub(super) fn any(&self) -> bool {
+        self.0.load(Ordering::Relaxed) > 0
+    }
+
+    /// One has been given back.
+    pub(super) fn returned(&self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Hold {
-    pub(super) fn new(allocation: Allocation, port: Port) -> Self {
-        Hold { allocation: Some(allocation), port }
+    pub(super) fn new(allocation: Allocation, port: Port, returning: Returning) -> Self {
+        Hold { allocation: Some(allocation), port, returning }
     }
 
     /// Bytes of the region.
@@ -25,6 +43,7 @@ impl Hold {
 impl Drop for Hold {
     fn drop(&mut self) {
         if let Some(allocation) = self.allocation.take() {
+            self.returning.0.fetch_add(1, Ordering::Relaxed);
             // An engine that has stopped has freed everything.
             let _ = self.port.send(Message::Free(allocation));
         }
@@ -43,7 +62,7 @@ pub(super) enum Region {
     /// Freed when the request ends.
     Own(Allocation),
     /// Shared with what came before or comes after.
-    Held(std::sync::Arc<Hold>),
+    Held(Arc<Hold>),
 }
 
 impl Region {

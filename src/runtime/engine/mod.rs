@@ -15,7 +15,7 @@ use std::sync::mpsc::{RecvTimeoutError, TryRecvError};
 use std::time::Duration;
 
 use super::costs::CostFile;
-use super::hold::Region;
+use super::hold::{Region, Returning};
 use super::ids::{CallId, PlanId};
 use super::message::{Inbox, Message, Port, Prepared};
 use super::options::Clock;
@@ -90,6 +90,7 @@ pub(super) struct Engine {
     inbox: Inbox,
     /// To its own inbox.
     port: Port,
+    returning: Returning,
     planner: Planner,
     trace: Option<Trace>,
     costs: Option<CostFile>,
@@ -140,6 +141,7 @@ impl Engine {
             clock,
             inbox,
             port,
+            returning: Returning::default(),
             planner: Planner::new(threaded),
             trace,
             costs,
@@ -247,7 +249,10 @@ impl Engine {
         match message {
             Message::Submit(prepared) => self.submit(*prepared),
             Message::Continue(prepared, error) => self.go_on(*prepared, error),
-            Message::Free(allocation) => self.executor.free(allocation),
+            Message::Free(allocation) => {
+                self.executor.free(allocation);
+                self.returning.returned();
+            }
             Message::EndSession(id) => self.end_session(id),
             Message::Cancel(id) => self.cancel(id),
             Message::Unload(model) => {

@@ -77,7 +77,8 @@ impl Engine {
     }
 
     fn may_fit_later(&self, prepared: &Prepared) -> bool {
-        let others = !self.active.is_empty() || !self.loading.is_empty();
+        let under_way = !self.active.is_empty() || !self.loading.is_empty() || !self.between.is_empty();
+        let others = under_way || self.returning.any();
         others && prepared.plan.plan.regions.iter().all(|&bytes| self.executor.fits_ever(bytes))
     }
 

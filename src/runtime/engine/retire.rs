@@ -200,7 +200,7 @@ impl Engine {
         let kept: Vec<usize> = prepared.outputs().iter().filter_map(stages::kept_region).collect();
         let share = |(index, region)| match region {
             Region::Own(allocation) if kept.contains(&index) => {
-                Region::Held(Arc::new(Hold::new(allocation, self.port.clone())))
+                Region::Held(Arc::new(Hold::new(allocation, self.port.clone(), self.returning.clone())))
             }
             region => region,
         };
