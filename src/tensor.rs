@@ -101,6 +101,11 @@ element_types! {
 }
 
 impl DType {
+    /// Whether its values are floats.
+    pub fn is_float(self) -> bool {
+        matches!(self, DType::F16 | DType::F32 | DType::F64)
+    }
+
     /// The type for an ONNX `TensorProto.DataType` number, if fascine knows it.
     pub fn from_onnx(number: i32) -> Option<DType> {
         Some(match number {

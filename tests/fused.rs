@@ -8,13 +8,14 @@ use std::sync::Arc;
 
 use common::direct::{direct, target};
 use fascine::graph::builder::GraphBuilder;
-use fascine::graph::{Graph, ValueId};
+use fascine::graph::{Attr, Graph, ValueId};
 use fascine::lower::DeviceClass;
 use fascine::lower::ModelWeights;
 use fascine::optimise::infer::infer;
 use fascine::optimise::optimise;
 use fascine::plan::plan;
-use fascine::tensor::{DType, Tensor};
+use fascine::tensor::{DType, Tensor, TensorData};
+use half::f16;
 
 /// Values on which arithmetic rounds, overflows, or is none.
 const X: [f32; 16] = [
@@ -38,13 +39,46 @@ const X: [f32; 16] = [
 
 const ROUNDING: f32 = 12_582_912.0;
 
-type Build = fn(&mut GraphBuilder, ValueId, ValueId) -> ValueId;
+/// A graph in the making whose floats are of one type.
+struct Floats {
+    builder: GraphBuilder,
+    dtype: DType,
+}
 
-fn binary(b: &mut GraphBuilder, op: &str, x: ValueId, y: ValueId) -> ValueId {
+impl Floats {
+    fn new(dtype: DType) -> Self {
+        Floats { builder: GraphBuilder::new(20), dtype }
+    }
+
+    fn input(&mut self, name: &str, dims: &[usize]) -> ValueId {
+        let dims: Vec<String> = dims.iter().map(usize::to_string).collect();
+        self.builder.input(name, self.dtype, dims.iter().map(String::as_str))
+    }
+
+    fn floats<const N: usize>(&mut self, shape: impl Into<Vec<usize>>, data: [f32; N]) -> ValueId {
+        self.builder.constant(tensor(self.dtype, shape, data.to_vec()))
+    }
+
+    fn node<const N: usize>(&mut self, op: &str, inputs: [ValueId; N], attrs: [(&'static str, Attr); 0]) -> ValueId {
+        self.builder.node(op, inputs, attrs)
+    }
+}
+
+fn tensor(dtype: DType, shape: impl Into<Vec<usize>>, data: Vec<f32>) -> Tensor {
+    match dtype {
+        DType::F16 => Tensor::new(shape, data.into_iter().map(f16::from_f32).collect::<Vec<f16>>()),
+        _ => Tensor::new(shape, data),
+    }
+    .unwrap()
+}
+
+type Build = fn(&mut Floats, ValueId, ValueId) -> ValueId;
+
+fn binary(b: &mut Floats, op: &str, x: ValueId, y: ValueId) -> ValueId {
     b.node(op, [x, y], [])
 }
 
-fn with(b: &mut GraphBuilder, op: &str, x: ValueId, number: f32) -> ValueId {
+fn with(b: &mut Floats, op: &str, x: ValueId, number: f32) -> ValueId {
     let number = b.floats([], [number]);
     b.node(op, [x, number], [])
 }
@@ -96,7 +130,11 @@ fn run(graph: &Graph, inputs: &[Tensor]) -> (Vec<f32>, usize) {
     let plan = plan(graph, &shapes, &weights, &target(DeviceClass::Gpu)).unwrap();
     let outputs = direct().run(&plan, &weights, inputs).unwrap();
     assert_eq!(outputs.len(), 1);
-    (outputs[0].as_slice::<f32>().unwrap().to_vec(), plan.dispatches.len())
+    let floats = match outputs[0].data() {
+        TensorData::F16(data) => data.iter().map(|x| x.to_f32()).collect(),
+        _ => outputs[0].as_slice::<f32>().unwrap().to_vec(),
+    };
+    (floats, plan.dispatches.len())
 }
 
 fn same(a: f32, b: f32) -> bool {
@@ -125,30 +163,44 @@ fn chains_have_the_bits_of_their_nodes() {
     let x: Vec<f32> = X.iter().flat_map(|&x| [x; X.len()]).collect();
     let y: Vec<f32> = (0..X.len()).flat_map(|_| X).collect();
     let shape = [pairs / 4, 4];
-    let inputs = [Tensor::new(shape, x).unwrap(), Tensor::new(shape, y).unwrap()];
     let mut wrong = Vec::new();
-    for (name, build) in chains() {
-        let mut b = GraphBuilder::new(20);
-        let dims = shape.map(|size| size.to_string());
-        let dims = || dims.iter().map(String::as_str);
-        let (x, y) = (b.input("x", DType::F32, dims()), b.input("y", DType::F32, dims()));
-        let result = build(&mut b, x, y);
-        compare(name, b.finish([result]), &inputs, 1, &mut wrong);
+    // Of half precision each node rounds, fused or not.
+    for dtype in [DType::F32, DType::F16] {
+        let inputs = [&x, &y].map(|values| tensor(dtype, shape, values.clone()));
+        for (name, build) in chains() {
+            let mut b = Floats::new(dtype);
+            let (x, y) = (b.input("x", &shape), b.input("y", &shape));
+            let result = build(&mut b, x, y);
+            compare(&format!("{name}, {dtype}"), b.builder.finish([result]), &inputs, 1, &mut wrong);
+        }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn a_sum_of_halves_loses_what_each_node_rounds_away() {
+    let mut b = Floats::new(DType::F16);
+    let x = b.input("x", &[5]);
+    let sum = with(&mut b, "Add", x, 2048.0);
+    let result = with(&mut b, "Sub", sum, 2048.0);
+    let mut graph = b.builder.finish([result]);
+    infer(&mut graph).unwrap();
+    optimise(&mut graph);
+    let (got, dispatches) = run(&graph, &[tensor(DType::F16, [5], vec![0.5, 1.0, 1.5, 3.0, 4.25])]);
+    assert_eq!((got, dispatches), (vec![0.0, 0.0, 2.0, 4.0, 4.0], 1));
 }
 
 #[test]
 fn chains_behind_products_have_the_bits_of_their_nodes() {
     let mut wrong = Vec::new();
     for (name, build) in chains() {
-        let mut b = GraphBuilder::new(20);
-        let x = b.input("x", DType::F32, [X.len().to_string().as_str(), "1"]);
+        let mut b = Floats::new(DType::F32);
+        let x = b.input("x", &[X.len(), 1]);
         let unit = b.floats([1, 4], [1.0, 0.7, -2.0, 3.0]);
         let product = b.node("MatMul", [x, unit], []);
         // Of the product alone; what needs more than one of it stays apart.
         let result = build(&mut b, product, product);
-        let graph = b.finish([result]);
+        let graph = b.builder.finish([result]);
         let users =
             |id: ValueId| graph.nodes.iter().flat_map(|node| &node.inputs).filter(|input| **input == Some(id)).count();
         let fused = if users(product) == 1 { 1 } else { 2 };

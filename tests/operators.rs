@@ -20,6 +20,7 @@ use serde_json::Value as Json;
 fn dtype(name: &str) -> DType {
     match name {
         "float32" => DType::F32,
+        "float16" => DType::F16,
         "int32" => DType::I32,
         "int64" => DType::I64,
         "uint32" => DType::U32,
@@ -43,6 +44,7 @@ fn tensor(json: &Json) -> Tensor {
     let int = |v: &Json| v.as_i64().unwrap();
     let data = match dtype(json["dtype"].as_str().unwrap()) {
         DType::F32 => TensorData::F32(items.iter().map(|v| float(v) as f32).collect()),
+        DType::F16 => TensorData::F16(items.iter().map(|v| half::f16::from_f64(float(v))).collect()),
         DType::I64 => TensorData::I64(items.iter().map(int).collect()),
         DType::I32 => TensorData::I32(items.iter().map(|v| int(v) as i32).collect()),
         DType::I16 => TensorData::I16(items.iter().map(|v| int(v) as i16).collect()),
@@ -122,13 +124,18 @@ fn difference(got: &Tensor, want: &Tensor, flushed: Option<&Tensor>, rtol: f64, 
     if (got.dtype(), got.shape()) != (want.dtype(), want.shape()) {
         return Some(format!("got {}{:?}, want {}{:?}", got.dtype(), got.shape(), want.dtype(), want.shape()));
     }
-    let (TensorData::F32(got), TensorData::F32(want)) = (got.data(), want.data()) else {
+    let floats = |tensor: &Tensor| match tensor.data() {
+        TensorData::F32(data) => Some(data.clone()),
+        TensorData::F16(data) => Some(data.iter().map(|x| x.to_f32()).collect()),
+        _ => None,
+    };
+    let (Some(got), Some(want)) = (floats(got), floats(want)) else {
         return (got != want).then(|| format!("got {got:?}, want {want:?}"));
     };
     let close = |g: f64, w: f64| (g.is_nan() && w.is_nan()) || g == w || (g - w).abs() <= atol + rtol * w.abs();
-    let flushed = flushed.map(|flushed| flushed.as_slice::<f32>().unwrap());
+    let flushed = flushed.and_then(floats);
     let right = |i: usize| {
-        let mut allowed = std::iter::once(want[i]).chain(flushed.map(|flushed| flushed[i]));
+        let mut allowed = std::iter::once(want[i]).chain(flushed.as_ref().map(|flushed| flushed[i]));
         allowed.any(|want| close(f64::from(got[i]), f64::from(want)))
     };
     let wrong: Vec<usize> = (0..got.len()).filter(|&i| !right(i)).collect();
@@ -207,4 +214,5 @@ families! {
     empty,
     layout,
     reduce,
+    storage,
 }

@@ -139,3 +139,4 @@ fn wrap_i8(a: vec4<u32>) -> vec4<u32> { return of_ints((ints(a) << vec4(24u)) >>
 fn wrap_i16(a: vec4<u32>) -> vec4<u32> { return of_ints((ints(a) << vec4(16u)) >> vec4(16u)); }
 fn wrap_u8(a: vec4<u32>) -> vec4<u32> { return a & vec4(255u); }
 fn wrap_u16(a: vec4<u32>) -> vec4<u32> { return a & vec4(65535u); }
+fn half_f(a: vec4<u32>) -> vec4<u32> { return widen_half(narrow_half(a)); }

@@ -19,6 +19,7 @@ files! {
     "epilogue",
     "exponential",
     "operations",
+    "storage",
     "trigonometric",
     "whole",
     "words",

@@ -29,6 +29,7 @@ kernels! {
     "lstm_step",
     "matmul_lanes",
     "matmul_tile",
+    "narrow",
     "nonzero_count",
     "nonzero_scan",
     "nonzero_write",
@@ -38,6 +39,7 @@ kernels! {
     "reduce",
     "reduce_integer",
     "softmax",
+    "widen",
 }
 
 /// A kernel's function `epilogue` where what it is to do is among the common programs, or nothing: the words are a zero, two

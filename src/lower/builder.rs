@@ -8,7 +8,7 @@ use crate::kernel::{Access, Variant};
 use crate::tensor::Tensor;
 
 use super::lowering::{BufferId, Target};
-use super::repr::{GRANULE, Storage};
+use super::repr::GRANULE;
 use super::view::View;
 use super::weights::{ModelWeights, WeightSource};
 use super::{Check, Fact, WeightId, Work};
@@ -101,6 +101,8 @@ pub(crate) struct Builder {
     pub(crate) facts: Vec<Option<Fact>>,
     /// By value id: where the value lies on the device, once it does.
     pub(crate) views: Vec<Option<View>>,
+    /// By value id: the same elements as words, where it lies packed and a kernel has asked for them.
+    pub(crate) words: Vec<Option<View>>,
     /// By value id: whether a dispatch or an output needs it on the device.
     pub(crate) needed: Vec<bool>,
     /// By value id: the key of a value that is a constant of the model, the same for every plan.
@@ -164,7 +166,7 @@ impl Builder {
             return false;
         }
         let room = self.buffer(parent).bytes;
-        let len = Storage::of(view.dtype).bytes(view.len());
+        let len = view.bytes();
         let whole = len.next_multiple_of(GRANULE) == bytes;
         let fits = whole
             && offset.is_multiple_of(GRANULE)

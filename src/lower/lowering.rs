@@ -4,15 +4,15 @@
 //! dispatch; an operator whose kernel needs row-major data asks for [`Lowering::contiguous`], which copies if it must.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::graph::Node;
+use crate::graph::{Node, ValueId};
 use crate::kernel::{Variant, library};
 use crate::size::{Size, estimates, same_shape, sizes};
-use crate::tensor::Tensor;
+use crate::tensor::{DType, Tensor};
 
 use super::builder::{Builder, Home, Part, Pending, PendingGather};
 use super::grid::{item_groups, linear_grid};
 use super::params::{params, words};
-use super::repr::{heap_bytes, to_heap};
+use super::repr::{Storage, heap_bytes, widened};
 use super::view::{View, collapse};
 use super::{Check, Fact};
 
@@ -132,33 +132,134 @@ impl<'a> Lowering<'a> {
         self.input(i)?.value()
     }
 
-    /// Input `i` on the device, strided as it is. A constant of the model is uploaded with its weights, once; another value that the
-    /// host knows goes up with each request.
+    /// Input `i` on the device, strided as it is, a word an element: what kernels compute with. A constant of the model is uploaded
+    /// with its weights, once; another value that the host knows goes up with each request. What lies packed is widened, once
+    /// for all nodes.
     ///
     /// # Errors
     /// `Input` if an i64 constant does not fit an i32; `Unsupported` for types without a heap representation.
     pub fn view(&mut self, i: usize) -> Result<View> {
-        let id = self.node.inputs.get(i).copied().flatten();
-        let id = id.ok_or_else(|| Error::invalid_model(format!("input {i} is missing")))?;
-        if let Some(view) = &self.builder.views[id.0 as usize] {
+        let id = self.value(i)?;
+        if let Some(words) = &self.builder.words[id] {
+            return Ok(words.clone());
+        }
+        let words = match self.builder.views[id].clone() {
+            Some(view) if view.storage == Storage::Word => return Ok(view),
+            Some(view) if self.input(i).is_some_and(|fact| fact.known.is_none()) => self.widened(&view)?,
+            _ => self.known(i, Storage::Word)?,
+        };
+        self.builder.words[id] = Some(words.clone());
+        Ok(words)
+    }
+
+    /// Input `i` on the device as it lies, strided and perhaps packed: for kernels that read any storage, and for views.
+    ///
+    /// # Errors
+    /// As [`Lowering::view`].
+    pub fn stored(&mut self, i: usize) -> Result<View> {
+        let id = self.value(i)?;
+        if let Some(view) = &self.builder.views[id] {
             return Ok(view.clone());
         }
-        let fact = self.input(i).cloned();
-        let known = fact.and_then(|fact| fact.known);
+        let view = self.known(i, Storage::of(self.input(i).map_or(DType::F32, |fact| fact.dtype)))?;
+        self.builder.views[id] = Some(view.clone());
+        Ok(view)
+    }
+
+    /// The value that is input `i`.
+    fn value(&self, i: usize) -> Result<usize> {
+        let id = self.node.inputs.get(i).copied().flatten();
+        id.map(|id| id.0 as usize).ok_or_else(|| Error::invalid_model(format!("input {i} is missing")))
+    }
+
+    /// The host's value of input `i`, uploaded.
+    fn known(&mut self, i: usize, storage: Storage) -> Result<View> {
+        let known = self.input(i).and_then(|fact| fact.known.clone());
         let known = known.ok_or_else(|| Error::internal(format!("input {i} has neither a value nor a buffer")))?;
         let tensor = known.estimate();
+        let encode = |tensor: &Tensor| storage.encode(tensor);
         let buffer = match known.elements() {
             Some(elements) => {
                 // Refuses what does not fit, as for any constant.
-                to_heap(tensor)?;
+                encode(tensor)?;
                 self.builder.bind(elements.to_vec())
             }
-            None if self.builder.keys[id.0 as usize].is_some() => self.packed(i, "", to_heap)?,
-            None => self.builder.bind_bytes(to_heap(tensor)?),
+            None if self.builder.keys[self.value(i)?].is_some() => {
+                let key = if storage == Storage::of(tensor.dtype()) { "" } else { "words" };
+                let id = ValueId(self.value(i)? as u32);
+                self.builder.weight(id, key, tensor, encode)?
+            }
+            None => self.builder.bind_bytes(encode(tensor)?),
         };
-        let view = View::row_major(buffer, tensor.dtype(), &sizes(tensor.shape()));
-        self.builder.views[id.0 as usize] = Some(view.clone());
-        Ok(view)
+        Ok(View { storage, ..View::row_major(buffer, tensor.dtype(), &sizes(tensor.shape())) })
+    }
+
+    /// The elements of a packed view as words, row-major.
+    fn widened(&mut self, view: &View) -> Result<View> {
+        let words = self.words(view.dtype, &view.shape)?;
+        let (shape, strides) = collapse(&view.shape, &[&view.strides]);
+        self.emit_packing("widen", view, &words, words.len(), (&shape, &strides[0]))?;
+        Ok(words)
+    }
+
+    /// The elements of a view of words, row-major, as tensors of the type come and go.
+    ///
+    /// # Errors
+    /// As [`Lowering::copy`].
+    pub fn at_rest(&mut self, view: &View) -> Result<View> {
+        let packed = View::at_rest(self.scratch(heap_bytes(view.dtype, &view.shape)?), view.dtype, &view.shape);
+        if view.storage != Storage::Word {
+            let words = self.widened(view)?;
+            return self.at_rest(&words);
+        }
+        if packed.storage == Storage::Word {
+            self.copy(view, &packed)?;
+        } else {
+            let words = packed.len().div_ceil(32 / packed.storage.bits());
+            let (shape, strides) = collapse(&view.shape, &[&view.strides]);
+            self.emit_packing("narrow", view, &packed, words, (&shape, &strides[0]))?;
+        }
+        Ok(packed)
+    }
+
+    /// Emits `widen` or `narrow`: from `source`, merged as given, to all of `target`.
+    fn emit_packing(
+        &mut self,
+        kernel: &str,
+        source: &View,
+        target: &View,
+        items: Size,
+        (shape, strides): (&[Size], &[Size]),
+    ) -> Result<()> {
+        if target.is_empty() {
+            return Ok(());
+        }
+        let packed = if source.storage == Storage::Word { target.storage } else { source.storage };
+        let numbers = [
+            ("len", target.len()),
+            ("offset", source.offset),
+            ("format", Size::from(packed as u32)),
+            ("rank", Size::from(shape.len())),
+        ];
+        let lists: [(&str, &[Size]); 2] = [("sizes", &words::<8>(shape, 1)?), ("strides", &words::<8>(strides, 0)?)];
+        let read = source.storage.bytes(target.len());
+        self.emit(Emit {
+            kernel,
+            constants: &[],
+            groups: item_groups(items),
+            operands: &[source.buffer, target.buffer],
+            params: params(kernel, &numbers, &lists)?,
+            cost: Work { flops: Size::ZERO, bytes: read + target.bytes() },
+        })
+    }
+
+    /// A fresh row-major buffer of words, for intermediate results.
+    ///
+    /// # Errors
+    /// `Shape` if it is too large for any device.
+    pub fn words(&mut self, dtype: DType, shape: &[Size]) -> Result<View> {
+        let buffer = self.scratch(Storage::Word.heap_bytes(shape)?);
+        Ok(View::row_major(buffer, dtype, shape))
     }
 
     /// Input `i` on the device, row-major from the start of its buffer; emits a copy if it is not.
@@ -178,21 +279,20 @@ impl<'a> Lowering<'a> {
         if view.offset.is_zero() && view.is_row_major() {
             return Ok(view.clone());
         }
-        let buffer = self.scratch(heap_bytes(view.dtype, &view.shape)?);
-        let copy = View::row_major(buffer, view.dtype, &view.shape);
+        let copy = self.words(view.dtype, &view.shape)?;
         self.copy(view, &copy)?;
         Ok(copy)
     }
 
     /// A constant derived from constant input `i` (packed, transposed, padded weights): made once per model and `key`,
-    /// shared by all plans and nodes that ask for the same. `make` gives the bytes as they lie on the heap.
+    /// shared by all plans and nodes that ask for the same. `make` is given f16 as f32, and gives the bytes as they lie on the heap.
     ///
     /// # Errors
     /// Those of `make`.
     pub fn packed(&mut self, i: usize, key: &str, make: impl FnOnce(&Tensor) -> Result<Vec<u8>>) -> Result<BufferId> {
         let id = self.node.inputs.get(i).copied().flatten();
         match (id, self.constant(i).cloned()) {
-            (Some(id), Some(tensor)) => self.builder.weight(id, key, &tensor, make),
+            (Some(id), Some(tensor)) => self.builder.weight(id, key, &tensor, |tensor| make(&widened(tensor))),
             _ => Err(Error::internal(format!("input {i} is no constant"))),
         }
     }
@@ -210,14 +310,27 @@ impl<'a> Lowering<'a> {
         self.builder.constant_bytes(bytes)
     }
 
-    /// A fresh row-major buffer for output `i` (a scratch buffer if the node leaves it out).
+    /// A fresh row-major buffer of words for output `i` (a scratch buffer if the node leaves it out). Results of f16 are rounded
+    /// and packed behind the node.
     ///
     /// # Panics
     /// If the operator has no output `i`, or was asked for it twice.
     pub fn output(&mut self, i: usize) -> View {
         let Fact { dtype, shape, known: _ } = &self.outputs[i];
-        let bytes = heap_bytes(*dtype, shape).expect("output sizes were checked before lowering");
+        let bytes = Storage::Word.heap_bytes(shape).expect("output sizes were checked before lowering");
         let view = View::row_major(self.builder.activation(bytes), *dtype, shape);
+        self.alias(i, view.clone());
+        view
+    }
+
+    /// As [`Lowering::output`], for kernels that write f16 packed.
+    pub fn packed_output(&mut self, i: usize) -> View {
+        let Fact { dtype, shape, known: _ } = &self.outputs[i];
+        if *dtype != DType::F16 {
+            return self.output(i);
+        }
+        let bytes = heap_bytes(*dtype, shape).expect("output sizes were checked before lowering");
+        let view = View::at_rest(self.builder.activation(bytes), *dtype, shape);
         self.alias(i, view.clone());
         view
     }
@@ -235,7 +348,7 @@ impl<'a> Lowering<'a> {
         self.builder.activation(bytes)
     }
 
-    /// Copies the elements of one view onto another of the same shape, in another buffer.
+    /// Copies the elements of one view of words onto another of the same shape, in another buffer.
     ///
     /// # Errors
     /// `Limit` if it is too large; `Unsupported` if it has more than eight dimensions that cannot be merged.
@@ -263,6 +376,9 @@ impl<'a> Lowering<'a> {
         let len = source.len();
         if !same_shape(&source.shape, &target.shape) {
             return Err(Error::internal(format!("copy from shape {:?} to {:?}", source.shape, target.shape)));
+        }
+        if [source, target].iter().any(|view| view.storage != Storage::Word) {
+            return Err(Error::internal("a copy of packed elements"));
         }
         if len.is_zero() {
             return Ok(());

@@ -7,13 +7,15 @@ use crate::tensor::DType;
 use super::BufferId;
 use super::repr::Storage;
 
-/// A strided window of a buffer, in elements of the value's heap representation.
+/// A strided window of a buffer, in elements as they lie there.
 #[derive(Clone, Debug)]
 pub struct View {
     /// The buffer.
     pub buffer: BufferId,
     /// Element type.
     pub dtype: DType,
+    /// How the elements lie.
+    pub storage: Storage,
     /// First element.
     pub offset: Size,
     /// Shape.
@@ -32,9 +34,20 @@ pub fn row_major(shape: &[Size]) -> Vec<Size> {
 }
 
 impl View {
-    /// The whole of a buffer, row-major.
+    /// The whole of a buffer, row-major, a word an element: what kernels compute with.
     pub fn row_major(buffer: BufferId, dtype: DType, shape: &[Size]) -> View {
-        View { buffer, dtype, offset: Size::ZERO, shape: shape.to_vec(), strides: row_major(shape) }
+        let storage = Storage::Word;
+        View { buffer, dtype, storage, offset: Size::ZERO, shape: shape.to_vec(), strides: row_major(shape) }
+    }
+
+    /// The whole of a buffer, row-major, as tensors of that type come and go.
+    pub fn at_rest(buffer: BufferId, dtype: DType, shape: &[Size]) -> View {
+        View { storage: Storage::of(dtype), ..View::row_major(buffer, dtype, shape) }
+    }
+
+    /// Bytes of the elements, each once.
+    pub fn bytes(&self) -> Size {
+        self.storage.bytes(self.len())
     }
 
     /// Number of elements.
@@ -56,7 +69,7 @@ impl View {
 
     /// The bytes of the buffer from the first element to the last, from and to; more than the elements' where they lie apart.
     pub fn extent(&self) -> (Size, Size) {
-        let storage = Storage::of(self.dtype);
+        let storage = self.storage;
         let last: Size = self.shape.iter().zip(&self.strides).map(|(&size, &stride)| (size - 1) * stride).sum();
         (storage.bytes(self.offset), storage.bytes(self.offset + last + 1))
     }

@@ -45,7 +45,7 @@ impl Operator for Attention {
     }
 
     fn dtypes(&self, _: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
-        super::only_f32(inputs)
+        super::one_float(inputs)
     }
 
     fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {

@@ -7,7 +7,7 @@ use super::elementwise::{Code, Scalar, emit_program};
 use super::{Entry, Operator, given};
 use crate::error::{Error, Result};
 use crate::graph::Node;
-use crate::lower::repr::to_heap;
+use crate::lower::repr::{Storage, widened};
 use crate::lower::{Fact, Lowering, View};
 use crate::size::{Size, agree};
 use crate::tensor::{DType, Tensor};
@@ -19,7 +19,7 @@ struct BatchNorm;
 /// Factor and summand per channel, for statistics that are constants.
 fn factors(epsilon: f32, [scale, shift, mean, variance]: [&Tensor; 4]) -> Result<(Vec<f32>, Vec<f32>)> {
     let list =
-        |tensor: &Tensor| -> Result<Vec<f64>> { Ok(tensor.as_slice::<f32>()?.iter().map(|&x| x.into()).collect()) };
+        |tensor: &Tensor| -> Result<Vec<f64>> { Ok(widened(tensor).as_slice::<f32>()?.iter().map(|&x| x.into()).collect()) };
     let (scale, shift, mean, variance) = (list(scale)?, list(shift)?, list(mean)?, list(variance)?);
     let factor: Vec<f64> =
         scale.iter().zip(&variance).map(|(scale, variance)| scale / (variance + f64::from(epsilon)).sqrt()).collect();
@@ -68,10 +68,11 @@ impl Operator for BatchNorm {
     }
 
     fn dtypes(&self, node: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
-        if inputs.iter().any(|&dtype| dtype != Some(DType::F32)) {
-            return Err(Error::unsupported(format!("only f32 is supported, not {inputs:?}")));
+        if inputs.iter().any(|&dtype| !matches!(dtype, Some(DType::F32 | DType::F16))) {
+            return Err(Error::unsupported(format!("only f32 and f16 are supported, not {inputs:?}")));
         }
-        Ok(vec![DType::F32; node.outputs.len().max(1)])
+        let dtype = inputs.first().copied().flatten().unwrap_or(DType::F32);
+        Ok(vec![dtype; node.outputs.len().max(1)])
     }
 
     fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
@@ -102,7 +103,7 @@ impl Operator for BatchNorm {
                 let (factor, summand) = factors(epsilon, [scale, shift, mean, variance])?;
                 for values in [factor, summand] {
                     let shape = [Size::from(values.len())];
-                    let buffer = cx.constant_bytes(to_heap(&Tensor::new([values.len()], values)?)?)?;
+                    let buffer = cx.constant_bytes(Storage::Word.encode(&Tensor::new([values.len()], values)?)?)?;
                     views.push(spread(View::row_major(buffer, DType::F32, &shape)));
                 }
                 scaled()

@@ -127,13 +127,15 @@ fn given<'a>(inputs: &[Option<&'a Fact>], i: usize) -> Result<&'a Fact> {
     inputs.get(i).copied().flatten().ok_or_else(|| Error::invalid_model(format!("input {i} is missing")))
 }
 
-/// The output type of operators whose kernels compute in f32 only.
+/// The output type of operators whose kernels compute in f32: the inputs', f32 or f16.
 ///
 /// # Errors
-/// `Unsupported` for other types.
-fn only_f32(inputs: &[Option<DType>]) -> Result<Vec<DType>> {
-    match inputs.iter().flatten().find(|&&dtype| dtype != DType::F32) {
-        Some(other) => Err(Error::unsupported(format!("element type {other}; f32 is supported"))),
-        None => Ok(vec![DType::F32]),
+/// `Unsupported` for other types, or several.
+fn one_float(inputs: &[Option<DType>]) -> Result<Vec<DType>> {
+    let first = inputs.iter().flatten().copied().find(|&dtype| dtype == DType::F16).unwrap_or(DType::F32);
+    match inputs.iter().flatten().find(|&&dtype| dtype != first) {
+        Some(DType::F32 | DType::F16) => Err(Error::unsupported("inputs of both f32 and f16")),
+        Some(other) => Err(Error::unsupported(format!("element type {other}; f32 and f16 are supported"))),
+        None => Ok(vec![first]),
     }
 }

@@ -25,13 +25,13 @@ fn chunks(x: &Fact) -> Result<Size> {
 
 /// The bits of a word that make an element differ from zero.
 fn mask(dtype: DType) -> Size {
-    Size::from(if dtype == DType::F32 { 0x7fff_ffffu32 } else { u32::MAX })
+    Size::from(if dtype.is_float() { 0x7fff_ffffu32 } else { u32::MAX })
 }
 
 /// The positions of elements that differ from zero, in row-major order.
 fn positions(x: &Tensor) -> Vec<usize> {
     let width = x.bytes().len() / x.len().max(1);
-    let floats = matches!(x.dtype(), DType::F16 | DType::F32 | DType::F64);
+    let floats = x.dtype().is_float();
     let differs = |element: &[u8]| {
         let (last, rest) = element.split_last().unwrap_or((&0, &[]));
         // The machine is little-endian, as every one that fascine runs on: the last byte has the sign.

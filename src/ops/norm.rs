@@ -9,7 +9,7 @@ use crate::tensor::DType;
 
 use super::broadcast::{axis_index, broadcasts_to};
 use super::reduce::{lanes, row_groups};
-use super::{Entry, Operator, given, only_f32};
+use super::{Entry, Operator, given, one_float};
 
 pub(super) static OPERATORS: &[Entry] = &[
     ("", "Softmax", &Softmax { log: false }),
@@ -30,7 +30,7 @@ impl Operator for Softmax {
     }
 
     fn dtypes(&self, _: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
-        only_f32(inputs)
+        one_float(inputs)
     }
 
     fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
@@ -97,8 +97,8 @@ impl Operator for LayerNorm {
     }
 
     fn dtypes(&self, _: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
-        only_f32(inputs)?;
-        Ok(vec![DType::F32; 3])
+        let dtype = one_float(inputs)?[0];
+        Ok(vec![dtype, DType::F32, DType::F32])
     }
 
     fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {

@@ -53,7 +53,7 @@ impl Operator for Pool {
     }
 
     fn dtypes(&self, _: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
-        super::only_f32(inputs)
+        super::one_float(inputs)
     }
 
     fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
@@ -106,7 +106,7 @@ impl Operator for GlobalPool {
     }
 
     fn dtypes(&self, _: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
-        super::only_f32(inputs)
+        super::one_float(inputs)
     }
 
     fn shapes(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {

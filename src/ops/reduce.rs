@@ -92,7 +92,7 @@ impl Operator for Reduce {
 
     fn dtypes(&self, _: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
         match inputs.first().copied().flatten() {
-            Some(dtype @ DType::F32) => Ok(vec![dtype]),
+            Some(dtype @ (DType::F32 | DType::F16)) => Ok(vec![dtype]),
             Some(dtype @ (DType::I32 | DType::I64)) if self.op < 8 => Ok(vec![dtype]),
             Some(dtype) => Err(Error::unsupported(format!("input of type {dtype}"))),
             None => Err(Error::invalid_model("input 0 is missing")),
@@ -128,7 +128,7 @@ impl Operator for Arg {
 
     fn dtypes(&self, _: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
         match inputs.first().copied().flatten() {
-            Some(DType::F32 | DType::I32 | DType::I64 | DType::I8 | DType::U8) => Ok(vec![DType::I64]),
+            Some(DType::F32 | DType::F16 | DType::I32 | DType::I64 | DType::I8 | DType::U8) => Ok(vec![DType::I64]),
             dtype => Err(Error::unsupported(format!("input of type {}", dtype.map_or("none", DType::name)))),
         }
     }
@@ -193,7 +193,7 @@ fn reduce(cx: &mut Lowering<'_>, op: u32, axes: &[usize], empty: Option<f32>) ->
         constants: &[
             ("OP", f64::from(op)),
             ("LANES", f64::from(lanes)),
-            ("INT", f64::from(u8::from(view.dtype != DType::F32))),
+            ("INT", f64::from(u8::from(!view.dtype.is_float()))),
         ],
         groups,
         operands: &[view.buffer, output.buffer],

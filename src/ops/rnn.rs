@@ -120,12 +120,13 @@ impl Operator for Lstm {
     }
 
     fn dtypes(&self, _: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
+        let float = inputs.first().copied().flatten().filter(|dtype| matches!(dtype, DType::F32 | DType::F16));
         for (k, dtype) in inputs.iter().enumerate().filter(|(k, _)| *k != 4) {
-            if let Some(dtype) = dtype.filter(|&dtype| dtype != DType::F32) {
+            if let Some(dtype) = dtype.filter(|&dtype| Some(dtype) != float) {
                 return Err(Error::unsupported(format!("input {k} of type {dtype}")));
             }
         }
-        Ok(vec![DType::F32; 3])
+        Ok(vec![float.unwrap_or(DType::F32); 3])
     }
 
     fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {

@@ -5,7 +5,7 @@
 //! of a Gemm are then called `scale` and `bias_scale`.
 
 use super::elementwise::chain;
-use super::matcher::{Attempt, Matcher, input, last_dim, output, pair, rewrite, same_shape};
+use super::matcher::{Attempt, Matcher, input, is_f32, last_dim, output, pair, rewrite, same_shape};
 use super::{Outcome, Rewrite};
 use crate::graph::{Dim, Graph, Node, ValueId};
 use crate::ops::elementwise::program::Program;
@@ -101,7 +101,7 @@ fn try_silu(graph: &Graph, matcher: &Matcher, root: &Node) -> Attempt {
     let Some([a, b]) = pair(root) else { return Attempt::No };
     for (value, gate) in [(a, b), (b, a)] {
         let Some((sigmoid_at, sigmoid)) = matcher.made_by(graph, gate, "Sigmoid") else { continue };
-        if input(sigmoid, 0) != Some(value) {
+        if input(sigmoid, 0) != Some(value) || !is_f32(graph, value) {
             continue;
         }
         let Some((at, node)) = target(graph, matcher, value) else { continue };

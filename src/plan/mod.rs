@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::kernel::Variant;
 use crate::lower::{Cost, Gather, WeightId};
+use crate::lower::repr::Storage;
 use crate::tensor::{DType, Tensor};
 
 pub mod bind;
@@ -84,6 +85,8 @@ pub struct PlanInput {
     pub name: String,
     /// Element type at the API.
     pub dtype: DType,
+    /// How it lies on the device.
+    pub storage: Storage,
     /// Concrete shape.
     pub shape: Vec<usize>,
     /// Where the request's data goes; `None` if no dispatch and no output reads it.
@@ -110,6 +113,8 @@ pub struct PlanOutput {
     pub name: String,
     /// Element type at the API.
     pub dtype: DType,
+    /// How it lies on the device.
+    pub storage: Storage,
     /// Concrete shape.
     pub shape: Vec<usize>,
     /// Where it comes from.

@@ -9,7 +9,7 @@ use crate::lower::repr::{GRANULE, Storage, check_dtype, heap_bytes};
 use crate::lower::{BufferId, Fact, Known, Lowering, ModelWeights, Target, View};
 use crate::ops::{Operator, host_values, lookup, output_types};
 use crate::size::{Program, Size, Trace, checked_len, estimates, trace};
-use crate::tensor::Tensor;
+use crate::tensor::{DType, Tensor};
 
 use super::bind::{Given, Number, Symbols};
 use super::memory::{Layout, Use};
@@ -111,6 +111,7 @@ fn plan_stage(
         weights: weights.clone(),
         facts: vec![None; graph.values.len()],
         views: vec![None; graph.values.len()],
+        words: vec![None; graph.values.len()],
         needed: vec![false; graph.values.len()],
         keys: stage.keys(),
         buffers: Vec::new(),
@@ -134,7 +135,7 @@ fn plan_stage(
             let bytes = heap_bytes(fact.dtype, &fact.shape).map_err(|error| named(error, &graph.value(id).name))?;
             let buffer = builder.activation(bytes);
             builder.fed.push(buffer);
-            builder.views[id.0 as usize] = Some(View::row_major(buffer, fact.dtype, &fact.shape));
+            builder.views[id.0 as usize] = Some(View::at_rest(buffer, fact.dtype, &fact.shape));
         }
     }
     for (node, facts) in graph.nodes.iter().zip(&node_facts) {
@@ -272,17 +273,22 @@ fn lower(node: &Node, facts: &[Fact], builder: &mut Builder) -> Result<()> {
     if outputs.iter().all(|(_, fact)| fact.is_empty()) {
         for (id, fact) in outputs {
             let buffer = builder.activation(Size::ZERO);
-            builder.views[id.0 as usize] = Some(View::row_major(buffer, fact.dtype, &fact.shape));
+            builder.views[id.0 as usize] = Some(View::at_rest(buffer, fact.dtype, &fact.shape));
         }
         return Ok(());
     }
-    let ids: Vec<u32> = outputs.iter().map(|(id, _)| id.0).collect();
+    let outputs: Vec<(u32, DType)> = outputs.iter().map(|(id, fact)| (id.0, fact.dtype)).collect();
     builder.label = Arc::from(node.name.as_str());
     operator(node)?.lower(&mut Lowering { node, outputs: facts, builder })?;
-    match ids.iter().find(|&&id| builder.views[id as usize].is_none()) {
-        Some(_) => Err(Error::internal("lowering left an output without a buffer")),
-        None => Ok(()),
+    for (id, dtype) in outputs {
+        let view = builder.views[id as usize].clone();
+        let view = view.ok_or_else(|| Error::internal("lowering left an output without a buffer"))?;
+        if dtype == DType::F16 && view.storage == Storage::Word {
+            let packed = Lowering { node, outputs: facts, builder }.at_rest(&View { dtype, ..view })?;
+            builder.views[id as usize] = Some(packed);
+        }
     }
+    Ok(())
 }
 
 fn finish(stage: &Stage<'_>, mut builder: Builder) -> Result<Template> {
@@ -294,8 +300,9 @@ fn finish(stage: &Stage<'_>, mut builder: Builder) -> Result<Template> {
         let name = &graph.value(id).name;
         let view = match builder.views[id.0 as usize].clone() {
             Some(view) if builder.needed[id.0 as usize] => {
-                let mut view = read_back(view, name, &mut builder)?;
-                if stage.keep(index).is_resident() {
+                let rest = stage.keep(index).is_resident();
+                let mut view = read_back(view, name, rest, &mut builder)?;
+                if rest {
                     // What outlives the request has a region of its own, and lies there alone.
                     let own = matches!(builder.buffer(view.buffer).home, Home::Activation)
                         && view.offset.is_zero()
@@ -374,7 +381,8 @@ fn finish(stage: &Stage<'_>, mut builder: Builder) -> Result<Template> {
             let fact = fact_of(&builder, id.0);
             let operand = view.as_ref().and_then(|view| operand(view.buffer));
             let name = graph.value(id).name.clone();
-            TracedInput { name, dtype: fact.dtype, shape: fact.shape.clone(), operand, resident: resident(index) }
+            let (dtype, shape) = (fact.dtype, fact.shape.clone());
+            TracedInput { name, dtype, storage: Storage::of(dtype), shape, operand, resident: resident(index) }
         })
         .collect();
     let mut traced_outputs = Vec::with_capacity(graph.outputs.len());
@@ -392,7 +400,9 @@ fn finish(stage: &Stage<'_>, mut builder: Builder) -> Result<Template> {
         };
         let name = graph.value(id).name.clone();
         let keep = if matches!(source, TracedSource::Device(_)) { stage.keep(index) } else { Keep::Read };
-        traced_outputs.push(TracedOutput { name, dtype: fact.dtype, shape: fact.shape.clone(), source, keep });
+        let (dtype, shape) = (fact.dtype, fact.shape.clone());
+        let storage = view.as_ref().map_or_else(|| Storage::of(dtype), |view| view.storage);
+        traced_outputs.push(TracedOutput { name, dtype, storage, shape, source, keep });
     }
     let placed = |buffer: BufferId| operand(buffer).ok_or_else(|| Error::internal("a buffer has no place"));
     let report = builder.report.map(|buffer| Ok((placed(buffer)?, builder.checks.clone())));
@@ -422,25 +432,25 @@ fn only_region(operands: &[TracedOperand]) -> Option<u16> {
     regions.all(|other| other == region).then_some(region)
 }
 
-/// The view itself, or a copy of it where it does not lie as an output must, or nothing would write it.
-fn read_back(view: View, label: &str, builder: &mut Builder) -> Result<View> {
+/// The view itself, or a copy of it where it does not lie as an output must, or nothing would write it. What stays on the device lies
+/// at rest, as an input does.
+fn read_back(view: View, label: &str, rest: bool, builder: &mut Builder) -> Result<View> {
     let (root, _) = builder.root(view.buffer);
     let computed = matches!(builder.buffer(root).home, Home::Activation)
         && !builder.fed.contains(&root)
         && !builder.bound.iter().any(|bound| bound.buffer == root);
-    let first = Storage::of(view.dtype).bytes(view.offset);
-    if computed && view.is_row_major() && first.is_multiple_of(GRANULE) {
+    let first = view.storage.bytes(view.offset);
+    let lies = !rest || view.storage == Storage::of(view.dtype);
+    if computed && lies && view.is_row_major() && first.is_multiple_of(GRANULE) {
         return Ok(view);
     }
     copied(&view, label, builder)
 }
 
 fn copied(view: &View, label: &str, builder: &mut Builder) -> Result<View> {
-    let copy = View::row_major(builder.activation(heap_bytes(view.dtype, &view.shape)?), view.dtype, &view.shape);
     builder.label = Arc::from(label);
     let node = Node { name: label.to_owned(), ..Node::default() };
-    Lowering { node: &node, outputs: &[], builder }.copy(view, &copy)?;
-    Ok(copy)
+    Lowering { node: &node, outputs: &[], builder }.at_rest(view)
 }
 
 /// How dispatches use each activation, by buffer.
@@ -456,12 +466,12 @@ fn find_uses(builder: &Builder) -> Vec<Option<Use>> {
 }
 
 fn window(whole: TracedOperand, view: &View) -> Result<TracedOperand> {
-    let skip = Storage::of(view.dtype).bytes(view.offset);
+    let skip = view.storage.bytes(view.offset);
     let place = match whole.place {
         TracedPlace::Activation { region, offset } => TracedPlace::Activation { region, offset: offset + skip },
         TracedPlace::Weight(_) => return Err(Error::internal("an output lies among the weights")),
     };
-    Ok(TracedOperand { place, bytes: heap_bytes(view.dtype, &view.shape)?.min(whole.bytes.saturating_sub(skip)) })
+    Ok(TracedOperand { place, bytes: view.storage.heap_bytes(&view.shape)?.min(whole.bytes.saturating_sub(skip)) })
 }
 
 fn fact_of(builder: &Builder, id: u32) -> &Fact {
@@ -486,7 +496,6 @@ mod tests {
     use crate::graph::{Attr, Dim, Value, ValueId};
     use crate::lower::DeviceClass;
     use crate::plan::{Operand, Place};
-    use crate::tensor::DType;
 
     /// `op` of each of three inputs of this shape, or the inputs themselves, joined along `axis`; then Neg of the whole.
     fn joined(shape: &[usize], axis: i64, op: Option<&str>) -> Plan {

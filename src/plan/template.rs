@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::kernel::Variant;
 use crate::lower::builder::{Content, PendingGather};
 use crate::lower::grid::linear_grid;
-use crate::lower::repr::GRANULE;
+use crate::lower::repr::{GRANULE, Storage};
 use crate::lower::{Check, Cost, Gather, Known, WeightId, Work};
 use crate::size::{Program, Size, Values};
 use crate::tensor::{DType, Tensor, TensorData};
@@ -56,6 +56,7 @@ pub(super) struct Traced {
 pub(super) struct TracedInput {
     pub(super) name: String,
     pub(super) dtype: DType,
+    pub(super) storage: Storage,
     pub(super) shape: Vec<Size>,
     pub(super) operand: Option<TracedOperand>,
     pub(super) resident: bool,
@@ -72,6 +73,7 @@ pub(super) enum TracedSource {
 pub(super) struct TracedOutput {
     pub(super) name: String,
     pub(super) dtype: DType,
+    pub(super) storage: Storage,
     pub(super) shape: Vec<Size>,
     pub(super) source: TracedSource,
     pub(super) keep: Keep,
@@ -99,6 +101,7 @@ impl Template {
             Some(PlanInput {
                 name: input.name.clone(),
                 dtype: input.dtype,
+                storage: input.storage,
                 shape: binder.shape(&input.shape)?,
                 operand,
                 resident: input.resident,
@@ -110,8 +113,8 @@ impl Template {
                 TracedSource::Known(known) => Source::Constant(binder.tensor(known)?),
                 TracedSource::Input(index) => Source::Input(*index),
             };
-            let (name, dtype) = (output.name.clone(), output.dtype);
-            Some(PlanOutput { name, dtype, shape: binder.shape(&output.shape)?, source, keep: output.keep })
+            let TracedOutput { dtype, storage, keep, .. } = *output;
+            Some(PlanOutput { name: output.name.clone(), dtype, storage, shape: binder.shape(&output.shape)?, source, keep })
         });
         let bound = self.bound.iter().map(|(operand, content)| {
             let elements = match content {

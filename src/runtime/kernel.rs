@@ -13,7 +13,8 @@ use super::{Completion, Shared, ids};
 use crate::error::{Error, Result};
 use crate::kernel::{Access, Binding, Kernel, Variant};
 use crate::link::{self, Arm, Clamp, Slot, SlotKind};
-use crate::lower::{Cost, repr};
+use crate::lower::Cost;
+use crate::lower::repr::Storage;
 use crate::plan::{Dispatch, Keep, Operand, Place, Plan, PlanInput, PlanOutput, Source};
 use crate::schedule::{Admission, Class, ModelId};
 use crate::tensor::{DType, Tensor};
@@ -280,16 +281,21 @@ fn plan(variant: Variant, tensors: &[Tensor], grid: [u32; 3], cap: u64) -> Resul
     let mut offset = 0u64;
     let mut operands = Vec::with_capacity(tensors.len());
     for (index, (binding, tensor)) in kernel.bindings.iter().zip(tensors).enumerate() {
-        repr::check_dtype(tensor.dtype())
-            .map_err(|error| Error::input(format!("binding '{}': {}", binding.name, error.message())))?;
-        let bytes = tensor.len() as u64 * 4;
+        // A kernel of the user's sees words, whatever the type.
+        let dtype = tensor.dtype();
+        if matches!(dtype, DType::F16 | DType::F64 | DType::U64) {
+            return Err(Error::input(format!("binding '{}': kernels cannot be given tensors of type {dtype}", binding.name)));
+        }
+        let storage = Storage::Word;
+        let bytes = tensor.len() as u64 * u64::from(storage.bits() / 8);
         let operand = Operand { place: Place::Activation { region: 0, offset }, bytes };
         operands.push(operand);
         // An empty tensor still has an address.
         offset += bytes.max(16).next_multiple_of(256);
         plan.inputs.push(PlanInput {
             name: binding.name.clone(),
-            dtype: tensor.dtype(),
+            dtype,
+            storage,
             shape: tensor.shape().to_vec(),
             operand: (bytes > 0).then_some(operand),
             resident: false,
@@ -298,7 +304,8 @@ fn plan(variant: Variant, tensors: &[Tensor], grid: [u32; 3], cap: u64) -> Resul
             let runs = !grid.contains(&0) && bytes > 0;
             plan.outputs.push(PlanOutput {
                 name: binding.name.clone(),
-                dtype: tensor.dtype(),
+                dtype,
+                storage,
                 shape: tensor.shape().to_vec(),
                 source: if runs { Source::Device(operand) } else { Source::Input(index) },
                 keep: Keep::Read,

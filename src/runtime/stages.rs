@@ -9,7 +9,6 @@ use super::hold::Hold;
 use super::message::{InputBytes, SharedPlan};
 use super::model::Inner;
 use crate::error::{Error, Result};
-use crate::lower::repr;
 use crate::plan::bind::Symbols;
 use crate::plan::stage::{After, Blocked, Feed, Origin, Part, Stage};
 use crate::plan::{self, Operand, Place, Plan, PlanInput, PlanOutput, Source, Template, Traced};
@@ -390,7 +389,7 @@ pub(super) fn upload(plan: &Plan, index: usize, tensor: &Tensor) -> Result<Optio
     let Place::Activation { region, offset } = operand.place else {
         return Err(Error::internal(format!("input '{}' is planned into the weights", input.name)));
     };
-    let bytes = repr::to_heap(tensor)
+    let bytes = input.storage.encode(tensor)
         .map_err(|error| Error::new(error.kind(), format!("input '{}': {}", input.name, error.message())))?;
     Ok(Some(InputBytes { region, offset, bytes: bytes.into() }))
 }

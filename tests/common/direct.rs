@@ -6,7 +6,6 @@ use std::sync::{Mutex, OnceLock};
 
 use fascine::error::Result;
 use fascine::kernel::{Access, Variant};
-use fascine::lower::repr::{from_heap, to_heap};
 use fascine::lower::{DeviceClass, Target};
 use fascine::lower::{ModelWeights, WeightId};
 use fascine::plan::{Dispatch, Operand, Place, Plan, Source};
@@ -55,7 +54,9 @@ impl Direct {
         for (input, tensor) in plan.inputs.iter().zip(inputs) {
             assert_eq!((input.dtype, input.shape.as_slice()), (tensor.dtype(), tensor.shape()), "{}", input.name);
             if let Some(Operand { place: Place::Activation { region, offset }, .. }) = input.operand {
-                self.queue.write_buffer(&regions[usize::from(region)], offset, &to_heap(tensor)?);
+                let mut bytes = input.storage.encode(tensor)?;
+                bytes.resize(bytes.len().next_multiple_of(4), 0);
+                self.queue.write_buffer(&regions[usize::from(region)], offset, &bytes);
             }
         }
         for (operand, bytes) in &plan.constants {
@@ -76,7 +77,8 @@ impl Direct {
                 Source::Constant(value) => Ok(value.clone()),
                 Source::Input(index) => Ok(inputs[*index].clone()),
                 Source::Device(Operand { place: Place::Activation { region, offset }, bytes }) => {
-                    from_heap(&self.read(&regions[usize::from(*region)], *offset, *bytes), output.dtype, &output.shape)
+                    let bytes = self.read(&regions[usize::from(*region)], *offset, *bytes);
+                    output.storage.decode(&bytes, output.dtype, &output.shape)
                 }
                 Source::Device(_) => panic!("output {} lies among the weights", output.name),
             })

@@ -169,13 +169,14 @@ impl Chain {
         self.wrap(result, dtype)
     }
 
-    /// Brings a word back into the range of a narrow type.
-    fn wrap(&mut self, x: Ref, dtype: DType) -> Result<Ref> {
+    /// Brings a word back to what a narrow type has: into its range, or to its precision.
+    pub(super) fn wrap(&mut self, x: Ref, dtype: DType) -> Result<Ref> {
         match dtype {
             DType::I8 => self.step(Code::WrapI8, &[x]),
             DType::I16 => self.step(Code::WrapI16, &[x]),
             DType::U8 => self.step(Code::WrapU8, &[x]),
             DType::U16 => self.step(Code::WrapU16, &[x]),
+            DType::F16 => self.step(Code::HalfF, &[x]),
             _ => Ok(x),
         }
     }
@@ -190,8 +191,10 @@ impl Chain {
         for &(name, default) in attrs {
             args.push(self.float_constant(node.float(name, default)?)?);
         }
-        self.want(self.dtype(0)? == DType::F32)?;
-        self.step(code, &args)
+        let dtype = self.dtype(0)?;
+        self.want(dtype.is_float())?;
+        let x = self.step(code, &args)?;
+        self.wrap(x, dtype)
     }
 
     pub(super) fn logic(&mut self, code: Code) -> Result<Ref> {
@@ -225,18 +228,31 @@ impl Chain {
         if args.len() == 1 { self.step(Code::Copy, &[x]) } else { Ok(x) }
     }
 
+    /// The chain that converts its only input.
+    pub(super) fn convert_only(input: Input, to: DType) -> Result<Program> {
+        check_dtype(input.dtype)?;
+        let from = input.dtype;
+        let program = Program { inputs: 1, steps: Vec::new(), constants: Vec::new(), dtype: to };
+        let mut chain = Chain { inputs: vec![Some((input, Ref::Input(0)))], program, result: None };
+        chain.convert(Ref::Input(0), from, to)?;
+        Ok(chain.program)
+    }
+
     /// Converts a word of one type to another, as `Cast` does.
     pub(super) fn convert(&mut self, x: Ref, from: DType, to: DType) -> Result<Ref> {
         check_dtype(to)?;
         let signed = |dtype| matches!(dtype, DType::I8 | DType::I16 | DType::I32 | DType::I64);
         let word = match (from, to) {
             (from, to) if from == to => return self.step(Code::Copy, &[x]),
-            (DType::F32, DType::Bool) => return self.step(Code::FloatToBoolW, &[x]),
+            (DType::F32 | DType::F16, DType::Bool) => return self.step(Code::FloatToBoolW, &[x]),
             (_, DType::Bool) => return self.step(Code::IntToBoolW, &[x]),
-            (DType::F32, to) if signed(to) => self.step(Code::FloatToIntW, &[x])?,
-            (DType::F32, _) => self.step(Code::FloatToUintW, &[x])?,
-            (from, DType::F32) if signed(from) => return self.step(Code::IntToFloatW, &[x]),
-            (_, DType::F32) => return self.step(Code::UintToFloatW, &[x]),
+            // What f16 holds, f32 does.
+            (DType::F32, DType::F16) | (DType::F16, DType::F32) => self.step(Code::Copy, &[x])?,
+            (DType::F32 | DType::F16, to) if signed(to) => self.step(Code::FloatToIntW, &[x])?,
+            (DType::F32 | DType::F16, _) => self.step(Code::FloatToUintW, &[x])?,
+            // What f32 rounds f16 does not hold.
+            (from, DType::F32 | DType::F16) if signed(from) => self.step(Code::IntToFloatW, &[x])?,
+            (_, DType::F32 | DType::F16) => self.step(Code::UintToFloatW, &[x])?,
             _ => self.step(Code::Copy, &[x])?,
         };
         self.wrap(word, to)
@@ -245,9 +261,9 @@ impl Chain {
 
 fn by_type(dtype: DType, f: Option<Code>, i: Option<Code>, u: Option<Code>) -> Option<Code> {
     match dtype {
-        DType::F32 => f,
+        DType::F32 | DType::F16 => f,
         DType::I8 | DType::I16 | DType::I32 | DType::I64 => i,
         DType::U8 | DType::U16 | DType::U32 => u,
-        DType::Bool | DType::F16 | DType::F64 | DType::U64 => None,
+        DType::Bool | DType::F64 | DType::U64 => None,
     }
 }

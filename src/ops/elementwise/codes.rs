@@ -1,6 +1,8 @@
 //! The operations of elementwise programs: name, number of operands, and what each computes on the host. On the device it is
 //! the function of the same name, in snake case, in `shaders/functions/operations.wgsl`.
 
+use half::f16;
+
 /// A host value of a step: the kernel's word with its meaning.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(in crate::ops) enum Scalar {
@@ -164,6 +166,7 @@ codes! {
     WrapI16, 1, |a, b, c| Scalar::I(i64::from(a.i() as i16));
     WrapU8, 1, |a, b, c| Scalar::I(i64::from(a.i() as u8));
     WrapU16, 1, |a, b, c| Scalar::I(i64::from(a.i() as u16));
+    HalfF, 1, |a, b, c| Scalar::F(f16::from_f32(a.f()).to_f32());
 }
 
 impl Code {
@@ -181,6 +184,7 @@ impl Code {
                 | Code::ThresholdedF
                 | Code::IsNanF
                 | Code::IsInfF
+                | Code::HalfF
         );
         self.name().ends_with('F') && !chooses
     }

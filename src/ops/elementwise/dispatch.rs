@@ -6,13 +6,14 @@ use crate::lower::{BufferId, Emit, Lowering, View, Work, collapse, params, word}
 use crate::size::Size;
 
 use super::codes::Scalar;
-use super::generate::{Read, kernel};
+use super::generate::{Read, Source, kernel};
 use super::program::Program;
 
 /// The most dimensions of strided inputs, merged as far as they go: those that a chain's parameters have room for.
 const MAX_RANK: usize = 8;
 
-/// Emits the dispatch that runs `program` over `inputs`, broadcast to `output`, which is the whole of a row-major buffer.
+/// Emits the dispatch that runs `program` over `inputs`, however they lie, broadcast to `output`, which is the whole of a row-major
+/// buffer of words or of packed f16.
 ///
 /// # Errors
 /// `Shape` if an input does not broadcast; `Unsupported` for more than eight dimensions that cannot be merged; `Limit`.
@@ -60,17 +61,19 @@ pub fn emit_program(cx: &mut Lowering<'_>, program: &Program, inputs: &[View], o
     if sizes.len() > MAX_RANK {
         return Err(Error::unsupported(format!("{} dimensions that cannot be merged; {MAX_RANK} are", sizes.len())));
     }
-    let kernel = kernel(program, &reads, sizes.len())?;
+    let sources: Vec<Source> =
+        views.iter().zip(reads).map(|(view, read)| Source { read, storage: view.storage }).collect();
+    let kernel = kernel(program, &sources, output.storage, sizes.len())?;
     let numbers: Vec<(&str, Size)> = words.iter().map(|(name, value)| (name.as_str(), *value)).collect();
     let operands: Vec<BufferId> = views.iter().map(|view| view.buffer).chain([output.buffer]).collect();
-    let read: Size = inputs.iter().map(|view| view.len().min(len) * 4).sum();
+    let read: Size = inputs.iter().map(|view| view.storage.bytes(view.len().min(len))).sum();
     cx.emit(Emit {
         kernel: &kernel.name,
         constants: &[],
         groups: item_groups(vectors),
         operands: &operands,
         params: params(&kernel.name, &numbers, &[])?,
-        cost: Work { flops: len * program.steps.len(), bytes: read + len * 4 },
+        cost: Work { flops: len * program.steps.len(), bytes: read + output.bytes() },
     })
 }
 

@@ -10,10 +10,18 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::kernel::{Kernel, library};
+use crate::lower::repr::Storage;
 
 use super::program::{Program, Ref, Step};
 
-/// How the kernel reads an input.
+/// How the kernel reads an input, and as what it lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Source {
+    pub(super) read: Read,
+    pub(super) storage: Storage,
+}
+
+/// Where the elements that a kernel reads lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Read {
     /// As the result lies.
@@ -48,24 +56,51 @@ impl Read {
     }
 }
 
+/// Names packed storage as the functions of `shaders/functions/storage.wgsl` do; `None` for words.
+fn packed(storage: Storage) -> Option<&'static str> {
+    match storage {
+        Storage::Word => None,
+        Storage::F16 => Some("f16"),
+        Storage::I16 => Some("i16"),
+        Storage::U16 => Some("u16"),
+        Storage::I8 => Some("i8"),
+        Storage::U8 => Some("u8"),
+    }
+}
+
+/// The type of four neighbours.
+fn four(storage: Storage) -> &'static str {
+    match storage.bits() {
+        32 => "vec4<u32>",
+        16 => "vec2<u32>",
+        _ => "u32",
+    }
+}
+
 /// The longest name that tells a kernel by itself; longer ones end in a hash.
 const NAME: usize = 96;
 
-/// The kernel that runs `program` over inputs read so, in `rank` dimensions where they are strided. Its bindings are the
-/// inputs and the result; its parameters, words by their names: `vectors` (groups of four elements of the result), `last` (the
+/// The kernel that runs `program` over inputs read so, in `rank` dimensions where they are strided; the result lies as words or
+/// as f16. Its bindings are the inputs and the result; its parameters, words by their names: `vectors` (groups of four elements of the result), `last` (the
 /// index of its last element), `zero`, `size0` and so on (dimensions from the innermost), of input k `offsetK` and `strideK_0`
 /// and so on where it has them, and the constants `c0` and so on.
 ///
 /// # Errors
 /// `Internal` if two kernels would have one name.
-pub(super) fn kernel(program: &Program, reads: &[Read], rank: usize) -> Result<Arc<Kernel>> {
+pub(super) fn kernel(program: &Program, sources: &[Source], result: Storage, rank: usize) -> Result<Arc<Kernel>> {
     let mut name = String::from("elementwise-");
-    name.extend(reads.iter().map(|read| read.letter()));
-    if reads.iter().any(|read| read.is_strided()) {
+    for source in sources {
+        name.push(source.read.letter());
+        name += packed(source.storage).unwrap_or("");
+    }
+    if result != Storage::Word {
+        let _ = write!(name, "_{}", packed(result).unwrap_or(""));
+    }
+    if sources.iter().any(|source| source.read.is_strided()) {
         let _ = write!(name, "{rank}");
     }
     let _ = write!(name, ":{}", notation(&program.steps));
-    library::composed(&shortened(name), || text(program, reads, rank))
+    library::composed(&shortened(name), || text(program, sources, result, rank))
 }
 
 /// The programs of one f32 that every kernel with an epilogue has, from number 1 on: those of `common_epilogue` in
@@ -156,16 +191,17 @@ fn epilogue(program: &Program) -> String {
     out
 }
 
-fn text(program: &Program, reads: &[Read], rank: usize) -> String {
+fn text(program: &Program, sources: &[Source], result: Storage, rank: usize) -> String {
     let mut fields = String::from("    vectors: u32,\n    last: u32,\n    zero: u32,\n");
     let mut bindings = String::new();
     let mut helpers = String::new();
     let mut body = String::new();
-    if reads.iter().any(|read| read.is_strided()) {
+    if sources.iter().any(|source| source.read.is_strided()) {
         (0..rank).for_each(|axis| fields += &format!("    size{axis}: u32,\n"));
     }
-    for (k, &read) in reads.iter().enumerate() {
-        let _ = writeln!(bindings, "@group(0) @binding({k}) var<storage, read> in{k}: array<vec4<u32>>;");
+    for (k, &Source { read, storage }) in sources.iter().enumerate() {
+        let ty = four(storage);
+        let _ = writeln!(bindings, "@group(0) @binding({k}) var<storage, read> in{k}: array<{ty}>;");
         if read != Read::Flat {
             let _ = writeln!(fields, "    offset{k}: u32,");
         }
@@ -173,11 +209,15 @@ fn text(program: &Program, reads: &[Read], rank: usize) -> String {
             (0..rank).for_each(|axis| fields += &format!("    stride{k}_{axis}: u32,\n"));
             helpers += &locate(k, rank);
         }
-        let one = |at: &str| format!("in{k}[{at} >> 2u][{at} & 3u]");
+        let load = |at: &str| match packed(storage) {
+            None => format!("in{k}[{at}]"),
+            Some(packed) => format!("load_{packed}(in{k}[{at}])"),
+        };
+        let one = |at: &str| format!("{}[{at} & 3u]", load(&format!("{at} >> 2u")));
         match read {
-            Read::Flat => body += &format!("    let x{k} = in{k}[v];\n"),
+            Read::Flat => body += &format!("    let x{k} = {};\n", load("v")),
             Read::Scalar => body += &format!("    let x{k} = vec4({});\n", one(&format!("params.offset{k}"))),
-            Read::Vector => body += &format!("    let x{k} = in{k}[locate{k}(v * 4u) >> 2u];\n"),
+            Read::Vector => body += &format!("    let x{k} = {};\n", load(&format!("locate{k}(v * 4u) >> 2u"))),
             Read::Splat => {
                 let _ = writeln!(body, "    let at{k} = locate{k}(v * 4u);");
                 let _ = writeln!(body, "    let x{k} = vec4({});", one(&format!("at{k}")));
@@ -200,10 +240,12 @@ fn text(program: &Program, reads: &[Read], rank: usize) -> String {
     if steps.contains("zero)") {
         body += "    let zero = vec4(params.zero);\n";
     }
-    let (result, uniform, last) = (reads.len(), reads.len() + 1, program.steps.len() - 1);
+    let (ty, last) = (four(result), format!("s{}", program.steps.len() - 1));
+    let stored = packed(result).map_or(last.clone(), |packed| format!("store_{packed}({last})"));
+    let (result, uniform) = (sources.len(), sources.len() + 1);
     format!(
         "struct Params {{\n{fields}}}\n
-{bindings}@group(0) @binding({result}) var<storage, read_write> result: array<vec4<u32>>;
+{bindings}@group(0) @binding({result}) var<storage, read_write> result: array<{ty}>;
 @group(0) @binding({uniform}) var<uniform> params: Params;
 {helpers}
 @compute @workgroup_size(64)
@@ -212,7 +254,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     if v >= params.vectors {{
         return;
     }}
-{body}{steps}    result[v] = s{last};\n}}\n"
+{body}{steps}    result[v] = {stored};\n}}\n"
     )
 }
 
@@ -235,6 +277,10 @@ mod tests {
     use crate::kernel::functions;
     use crate::tensor::DType;
 
+    fn words(read: Read) -> Source {
+        Source { read, storage: Storage::Word }
+    }
+
     fn program(steps: &[(Code, &[Ref])], inputs: usize, constants: usize) -> Program {
         let steps = steps.iter().map(|(code, args)| Step { code: *code, args: args.to_vec() }).collect();
         Program { inputs, steps, constants: vec![Scalar::F(1.0); constants], dtype: DType::F32 }
@@ -247,8 +293,20 @@ mod tests {
             let args: Vec<Ref> = (0..code.arity()).map(Ref::Input).collect();
             for (at, &read) in reads.iter().enumerate() {
                 let program = program(&[(code, &args)], args.len(), 0);
-                let kernel = kernel(&program, &vec![read; args.len()], 1 + at).unwrap();
+                let kernel = kernel(&program, &vec![words(read); args.len()], Storage::Word, 1 + at).unwrap();
                 assert_eq!(kernel.bindings.len(), args.len() + 1);
+            }
+        }
+    }
+
+    #[test]
+    fn every_storage_is_read_in_every_way_and_f16_written() {
+        let program = program(&[(Code::HalfF, &[Ref::Input(0)])], 1, 0);
+        for storage in [Storage::Word, Storage::F16, Storage::I16, Storage::U16, Storage::I8, Storage::U8] {
+            for read in [Read::Flat, Read::Scalar, Read::Vector, Read::Splat, Read::Strided] {
+                for result in [Storage::Word, Storage::F16] {
+                    kernel(&program, &[Source { read, storage }], result, 2).unwrap();
+                }
             }
         }
     }
@@ -256,14 +314,14 @@ mod tests {
     #[test]
     fn the_same_program_is_the_same_kernel_and_the_constants_are_not_part_of_it() {
         let mut p = program(&[(Code::MulF, &[Ref::Input(0), Ref::Constant(0)])], 1, 1);
-        let first = kernel(&p, &[Read::Flat], 1).unwrap();
+        let first = kernel(&p, &[words(Read::Flat)], Storage::Word, 1).unwrap();
         assert_eq!(first.name, "elementwise-f:mul_f(x0,c0)");
         p.constants[0] = Scalar::F(2.0);
-        assert!(Arc::ptr_eq(&first, &kernel(&p, &[Read::Flat], 1).unwrap()));
-        assert!(!Arc::ptr_eq(&first, &kernel(&p, &[Read::Scalar], 1).unwrap()));
+        assert!(Arc::ptr_eq(&first, &kernel(&p, &[words(Read::Flat)], Storage::Word, 1).unwrap()));
+        assert!(!Arc::ptr_eq(&first, &kernel(&p, &[words(Read::Scalar)], Storage::Word, 1).unwrap()));
         let text = first.text.clone();
         drop(first);
-        assert_eq!(kernel(&p, &[Read::Flat], 3).unwrap().text, text);
+        assert_eq!(kernel(&p, &[words(Read::Flat)], Storage::Word, 3).unwrap().text, text);
     }
 
     #[test]
@@ -278,7 +336,7 @@ mod tests {
             (&[(Code::AddI, &[x, x]), (Code::SubI, &[Ref::Step(0), x])], &["add_i(x0, x0)", "sub_i(s0, x0)"]),
         ];
         for (steps, wanted) in cases {
-            let kernel = kernel(&program(steps, 1, 1), &[Read::Flat], 1).unwrap();
+            let kernel = kernel(&program(steps, 1, 1), &[words(Read::Flat)], Storage::Word, 1).unwrap();
             let lacks = wanted.iter().find(|line| !kernel.text.contains(&format!("= {line};")));
             assert_eq!(lacks, None, "{}", kernel.text);
         }
@@ -313,8 +371,8 @@ mod tests {
             steps.push((Code::TanhF, vec![Ref::Step(k)]));
         }
         let steps: Vec<(Code, &[Ref])> = steps.iter().map(|(code, args)| (*code, args.as_slice())).collect();
-        let a = kernel(&program(&steps, 1, 0), &[Read::Flat], 1).unwrap();
-        let b = kernel(&program(&steps[..60], 1, 0), &[Read::Flat], 1).unwrap();
+        let a = kernel(&program(&steps, 1, 0), &[words(Read::Flat)], Storage::Word, 1).unwrap();
+        let b = kernel(&program(&steps[..60], 1, 0), &[words(Read::Flat)], Storage::Word, 1).unwrap();
         assert!(a.name.len() < NAME + 20 && a.name != b.name, "{} {}", a.name, b.name);
     }
 }

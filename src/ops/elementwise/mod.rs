@@ -6,6 +6,7 @@ use crate::graph::Node;
 use crate::lower::{Fact, Known, Lowering, View};
 use crate::size::{Size, pins, sizes};
 use crate::tensor::{DType, Tensor, TensorData, checked_len};
+use half::f16;
 
 use super::Operator;
 use super::broadcast::broadcast_shapes;
@@ -137,8 +138,8 @@ impl Operator for Row {
             return self.lower_in_groups(cx);
         }
         let (program, read) = self.program(cx.node(), &cx.facts(), true)?;
-        let views = read.iter().map(|&k| cx.view(k)).collect::<Result<Vec<_>>>()?;
-        let output = cx.output(0);
+        let views = read.iter().map(|&k| cx.stored(k)).collect::<Result<Vec<_>>>()?;
+        let output = cx.packed_output(0);
         emit_program(cx, &program, &views, &output)
     }
 }
@@ -147,13 +148,13 @@ impl Row {
     /// Many inputs: the first of them, as many as a chain takes, then the result so far with the next, and so on.
     fn lower_in_groups(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let count = cx.inputs();
-        let output = cx.output(0);
+        let output = cx.packed_output(0);
         let mut done: Option<View> = None;
         let mut next = 0;
         while next < count {
             let mut views: Vec<_> = done.take().into_iter().collect();
             while views.len() < MAX_INPUTS && next < count {
-                views.push(cx.view(next)?);
+                views.push(cx.stored(next)?);
                 next += 1;
             }
             let inputs = views.iter().map(|view| Some(Input { dtype: view.dtype, constant: None })).collect();
@@ -166,8 +167,7 @@ impl Row {
             let target = if next == count {
                 output.clone()
             } else {
-                let bytes = crate::lower::repr::heap_bytes(output.dtype, &output.shape)?;
-                View::row_major(cx.scratch(bytes), output.dtype, &output.shape)
+                cx.words(output.dtype, &output.shape)?
             };
             emit_program(cx, &program, &views, &target)?;
             done = Some(target);
@@ -194,8 +194,7 @@ fn lower_checked(cx: &mut Lowering<'_>, op: IntegerOp) -> Result<()> {
         let target = if k + 1 == count {
             output.clone()
         } else {
-            let bytes = crate::lower::repr::heap_bytes(output.dtype, &output.shape)?;
-            View::row_major(cx.scratch(bytes), output.dtype, &output.shape)
+            cx.words(output.dtype, &output.shape)?
         };
         emit_integer(cx, op, &done, &next, &target)?;
         done = target;
@@ -226,14 +225,23 @@ impl Operator for Fused {
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let program = Program::from_node(cx.node())?;
-        let views = (0..cx.inputs()).map(|k| cx.view(k)).collect::<Result<Vec<_>>>()?;
-        let output = cx.output(0);
+        let views = (0..cx.inputs()).map(|k| cx.stored(k)).collect::<Result<Vec<_>>>()?;
+        let output = cx.packed_output(0);
         emit_program(cx, &program, &views, &output)
     }
 }
 
 fn has_zero(tensor: &Tensor) -> bool {
     (0..tensor.len()).any(|k| element(tensor.data(), k).i() == 0)
+}
+
+/// The chain that converts elements of one type to another, as `Cast` does; rounded where f16 is.
+///
+/// # Errors
+/// `Unsupported` for types that the device does not compute with.
+pub(super) fn conversion(from: DType, to: DType) -> Result<Program> {
+    let input = Input { dtype: from, constant: None };
+    Chain::convert_only(input, to)
 }
 
 /// Runs a chain on the host.
@@ -269,6 +277,7 @@ fn evaluate(program: &Program, inputs: &[&Tensor]) -> Result<Tensor> {
     let ints = || results.iter().map(|x| x.i());
     let data = match program.dtype {
         DType::F32 => TensorData::F32(results.iter().map(|x| x.f()).collect()),
+        DType::F16 => TensorData::F16(results.iter().map(|x| f16::from_f32(x.f())).collect()),
         DType::Bool => TensorData::Bool(results.iter().map(|x| x.b()).collect()),
         DType::I64 => TensorData::I64(ints().collect()),
         DType::I32 => TensorData::I32(ints().map(|x| x as i32).collect()),

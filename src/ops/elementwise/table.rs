@@ -67,7 +67,7 @@ pub(super) static ROWS: &[Row] = &[
     row("Relu", 1, 1, |c, _| {
         let zero = c.int(0)?;
         match c.dtype(0)? {
-            DType::F32 => c.float(ReluF),
+            DType::F32 | DType::F16 => c.float(ReluF),
             _ => c.numeric_of(None, Some(MaxI), None, &[c.input(0)?, zero]),
         }
     }),
@@ -106,12 +106,12 @@ pub(super) static ROWS: &[Row] = &[
         c.step(SelectW, &[c.input(0)?, c.input(1)?, c.input(2)?])
     }),
     row("IsNaN", 1, 1, |c, _| {
-        c.want(c.dtype(0)? == DType::F32)?;
+        c.want(c.dtype(0)?.is_float())?;
         c.result = Some(DType::Bool);
         c.step(IsNanF, &[c.input(0)?])
     }),
     row("IsInf", 1, 1, |c, n| {
-        c.want(c.dtype(0)? == DType::F32)?;
+        c.want(c.dtype(0)?.is_float())?;
         c.result = Some(DType::Bool);
         let positive = c.int(n.int("detect_positive", 1)?)?;
         let negative = c.int(n.int("detect_negative", 1)?)?;
@@ -123,14 +123,16 @@ pub(super) static ROWS: &[Row] = &[
 fn pow(c: &mut Chain, _: &Node) -> Result<Ref> {
     let (base, exponent) = (c.input(0)?, c.input(1)?);
     match (c.dtype(0)?, c.dtype(1)?) {
-        (DType::F32, DType::F32) => match c.constant(1) {
-            Some(2.0) => c.step(MulF, &[base, base]),
-            Some(0.5) => c.step(SqrtF, &[base]),
-            _ => c.step(PowF, &[base, exponent]),
-        },
-        (DType::F32, to) => {
-            let exponent = c.convert(exponent, to, DType::F32)?;
-            c.step(PowF, &[base, exponent])
+        (dtype @ (DType::F32 | DType::F16), of) => {
+            let x = match c.constant(1) {
+                Some(2.0) => c.step(MulF, &[base, base])?,
+                Some(0.5) => c.step(SqrtF, &[base])?,
+                _ => {
+                    let exponent = if of.is_float() { exponent } else { c.convert(exponent, of, DType::F32)? };
+                    c.step(PowF, &[base, exponent])?
+                }
+            };
+            c.wrap(x, dtype)
         }
         // On the device an i64 base takes another way, which checks the result's range.
         (DType::I32 | DType::I64, DType::F32) => c.step(PowIF, &[base, exponent]),
@@ -143,11 +145,13 @@ fn pow(c: &mut Chain, _: &Node) -> Result<Ref> {
 fn clip(c: &mut Chain, node: &Node) -> Result<Ref> {
     let mut x = c.input(0)?;
     if node.opset < 11 {
-        c.want(c.dtype(0)? == DType::F32)?;
+        let dtype = c.dtype(0)?;
+        c.want(dtype.is_float())?;
         let low = c.float_constant(node.float("min", f32::MIN)?)?;
         let high = c.float_constant(node.float("max", f32::MAX)?)?;
         x = c.step(MaxF, &[x, low])?;
-        return c.step(MinF, &[x, high]);
+        x = c.step(MinF, &[x, high])?;
+        return c.wrap(x, dtype);
     }
     let mut any = false;
     for (k, f, i, u) in [(1, MaxF, MaxI, MaxU), (2, MinF, MinI, MinU)] {

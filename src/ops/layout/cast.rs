@@ -4,7 +4,9 @@ use super::{arity, dtype};
 use crate::error::{Error, Result};
 use crate::graph::Node;
 use crate::lower::grid::item_groups;
+use crate::lower::repr::Storage;
 use crate::lower::{Emit, Fact, Known, Lowering, View, Work, params};
+use crate::ops::elementwise::{conversion, emit_program};
 use crate::ops::integer::{IntegerOp, emit_integer};
 use crate::ops::{Operator, given};
 use crate::size::{Size, pins};
@@ -97,12 +99,11 @@ enum Word {
 impl Word {
     fn of(dtype: DType) -> Result<Word> {
         match dtype {
-            DType::F32 => Ok(Word::Float),
+            // A word of f16 is the f32 of the same value.
+            DType::F32 | DType::F16 => Ok(Word::Float),
             DType::I8 | DType::I16 | DType::I32 | DType::I64 => Ok(Word::Signed),
             DType::U8 | DType::U16 | DType::U32 | DType::Bool => Ok(Word::Unsigned),
-            DType::F16 | DType::F64 | DType::U64 => {
-                Err(Error::unsupported(format!("{dtype} is not supported on the device")))
-            }
+            DType::F64 | DType::U64 => Err(Error::unsupported(format!("{dtype} is not supported on the device"))),
         }
     }
 }
@@ -149,10 +150,19 @@ impl Operator for Cast {
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let to = target(cx.node())?;
+        let stored = cx.stored(0)?;
+        let from = stored.dtype;
+        if from == to {
+            cx.alias(0, stored);
+            return Ok(());
+        }
+        if to == DType::F16 || to == DType::F32 && stored.storage != Storage::Word {
+            let output = cx.packed_output(0);
+            return emit_program(cx, &conversion(from, to)?, &[stored], &output);
+        }
         let view = cx.view(0)?;
-        let from = view.dtype;
         let checked = match (from, to) {
-            (DType::F32, DType::I64) => Some(IntegerOp::FromF32),
+            (DType::F32 | DType::F16, DType::I64) => Some(IntegerOp::FromF32),
             (DType::U32, DType::I64) => Some(IntegerOp::FromU32),
             _ => None,
         };
@@ -167,7 +177,7 @@ impl Operator for Cast {
             (Word::Unsigned, Word::Signed) => bits(to) > bits(from) || bits(to) == 32,
             (Word::Signed, Word::Unsigned) | (Word::Float, _) | (_, Word::Float) => false,
         };
-        if from == to || same {
+        if same {
             cx.alias(0, View { dtype: to, ..view });
             return Ok(());
         }

@@ -3,7 +3,6 @@
 use super::{arity, axis, dtype, host, is_empty, of_type, sized};
 use crate::error::{Error, Result};
 use crate::graph::Node;
-use crate::lower::repr::Storage;
 use crate::lower::{Fact, Known, Lowering, View};
 use crate::ops::{Operator, given};
 use crate::size::{Size, agreed, pins};
@@ -99,7 +98,7 @@ impl Operator for Concat {
             }
             // A part in one piece is computed where it belongs, if nothing else has a claim on its place.
             let in_one_piece = output.shape[..at].iter().all(|&size| size == 1);
-            let byte = Storage::of(output.dtype).bytes(offset);
+            let byte = output.storage.bytes(offset);
             if !(in_one_piece && cx.place_within(&source, output.buffer, byte)) {
                 let target = View { offset, shape: source.shape.clone(), ..output.clone() };
                 cx.copy_to(&source, &target, whole, i)?;

@@ -49,12 +49,12 @@ pub(super) fn lower_table(cx: &mut Lowering<'_>, view: &View, at: usize, table: 
     let words = table.iter().map(|&i| u32::try_from(i)).collect::<Result<Vec<u32>, _>>();
     let words = words.map_err(|_| Error::limit(format!("{} elements of an axis", table.len())))?;
     let index = cx.plan_bytes(bytemuck::cast_slice(&words).to_vec());
-    let result = cx.scratch(heap_bytes(view.dtype, &shape)?);
+    let result = cx.words(view.dtype, &shape)?;
     let outer = shape[..at].iter().product();
     let inner = shape[at + 1..].iter().product();
     let sizes = [outer, view.shape[at], inner, Size::from(table.len())];
-    emit(cx, [source.buffer, index, result], sizes, Range::Known)?;
-    Ok(View::row_major(result, view.dtype, &shape))
+    emit(cx, [source.buffer, index, result.buffer], sizes, Range::Known)?;
+    Ok(result)
 }
 
 /// A constant index counted from the front.
@@ -130,7 +130,7 @@ impl Operator for Gather {
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
-        let view = cx.view(0)?;
+        let view = cx.stored(0)?;
         let at = axis(cx.node().int("axis", 0)?, view.shape.len())?;
         let size = view.shape[at];
         if cx.input(1).is_some_and(|fact| fact.known.is_some()) {

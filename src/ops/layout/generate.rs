@@ -4,6 +4,7 @@ use super::{arity, dtype, host, of_type, size_list, sized};
 use crate::error::{Error, Result};
 use crate::graph::{Attr, Node};
 use crate::lower::grid::item_groups;
+use crate::lower::repr::Storage;
 use crate::lower::{Emit, Fact, Known, Lowering, View, Work, bits, params};
 use crate::ops::{Operator, given};
 use crate::size::{Size, checked_len, determined, pins, presumed};
@@ -121,10 +122,10 @@ impl Operator for ConstantOfShape {
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let value = Self::value(cx.node())?;
-        let buffer = cx.constant_bytes(crate::lower::repr::to_heap(&value)?)?;
+        let buffer = cx.constant_bytes(Storage::Word.encode(&value)?)?;
         let shape = cx.output_fact(0).shape.clone();
         let strides = vec![Size::ZERO; shape.len()];
-        cx.alias(0, View { buffer, dtype: value.dtype(), offset: Size::ZERO, shape, strides });
+        cx.alias(0, View { strides, ..View::row_major(buffer, value.dtype(), &shape) });
         Ok(())
     }
 }
@@ -265,7 +266,7 @@ impl Operator for Range {
             groups: item_groups(len),
             operands: &[output.buffer],
             params: params("range", &[("len", len), ("start", start), ("delta", delta)], &[])?,
-            cost: Work { flops: len, bytes: len * 4 },
+            cost: Work { flops: len, bytes: output.bytes() },
         })
     }
 }

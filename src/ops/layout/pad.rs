@@ -4,6 +4,7 @@ use super::gather::lower_table;
 use super::{INDEX, arity, axes, dtype, host, is_empty, list, of_type, sized};
 use crate::error::{Error, Result};
 use crate::graph::Node;
+use crate::lower::repr::Storage;
 use crate::lower::{Fact, Lowering, View};
 use crate::ops::{Operator, given};
 use crate::size::{Size, pins, presumed};
@@ -182,7 +183,7 @@ impl Operator for Pad {
             return Ok(());
         }
         let value = constant(cx.node(), &cx.facts())?;
-        let buffer = cx.constant_bytes(crate::lower::repr::to_heap(&value)?)?;
+        let buffer = cx.constant_bytes(Storage::Word.encode(&value)?)?;
         let output = cx.output(0);
         let strides = vec![Size::ZERO; shape.len()];
         cx.copy(&View { buffer, offset: Size::ZERO, strides, ..output.clone() }, &output)?;

@@ -11,7 +11,7 @@ use crate::tensor::{DType, Tensor};
 /// Makes output 0 input 0 under the output's shape, by a copy if its strides demand one.
 fn lower_reshape(cx: &mut Lowering<'_>) -> Result<()> {
     let shape = cx.output_fact(0).shape.clone();
-    let view = cx.view(0)?;
+    let view = cx.stored(0)?;
     let view = match view.reshaped(&shape) {
         Some(view) => view,
         None => {

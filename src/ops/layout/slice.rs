@@ -134,7 +134,9 @@ impl Operator for Slice {
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let cuts = cuts(cx.node(), &cx.facts())?;
-        let mut view = cx.view(0)?;
+        // Nothing runs backwards among what lies packed.
+        let turns = cuts.iter().any(|cut| cut.step < 0 && cut.size > 1);
+        let mut view = if turns { cx.view(0)? } else { cx.stored(0)? };
         if cuts.iter().any(|cut| cut.size.is_zero()) {
             cx.output(0);
             return Ok(());
@@ -239,7 +241,7 @@ impl Operator for Split {
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
-        let view = cx.view(0)?;
+        let view = cx.stored(0)?;
         let at = axis(cx.node().int("axis", 0)?, view.shape.len())?;
         let mut start = Size::ZERO;
         for i in 0..cx.node().outputs.len() {

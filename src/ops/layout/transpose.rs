@@ -48,7 +48,7 @@ impl Operator for Transpose {
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
-        let view = cx.view(0)?;
+        let view = cx.stored(0)?;
         let order = order(cx.node(), view.shape.len())?;
         cx.alias(0, view.permuted(&order));
         Ok(())
@@ -93,7 +93,7 @@ impl Operator for Expand {
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let shape = cx.output_fact(0).shape.clone();
-        let view = cx.view(0)?.broadcast(&shape)?;
+        let view = cx.stored(0)?.broadcast(&shape)?;
         cx.alias(0, view);
         Ok(())
     }

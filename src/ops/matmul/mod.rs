@@ -32,7 +32,7 @@ impl Operator for MatMul {
     }
 
     fn dtypes(&self, _: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
-        super::only_f32(inputs)
+        super::one_float(inputs)
     }
 
     fn shapes(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
@@ -74,7 +74,7 @@ impl Operator for Gemm {
     }
 
     fn dtypes(&self, _: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
-        super::only_f32(inputs)
+        super::one_float(inputs)
     }
 
     fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {

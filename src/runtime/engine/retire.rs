@@ -7,7 +7,6 @@ use std::time::Duration;
 use super::{Active, Engine, InFlight, REPORT, ended};
 use crate::error::{Error, Result};
 use crate::gpu::Finished;
-use crate::lower::repr;
 use crate::plan::Source;
 use crate::runtime::Completion;
 use crate::runtime::hold::{Hold, Region};
@@ -267,7 +266,7 @@ fn outputs(
             Source::Device(_) => {
                 let bytes =
                     bytes.ok_or_else(|| Error::internal(format!("output '{}' was not read back", output.name)))?;
-                Some(repr::from_heap(&bytes, output.dtype, &output.shape)?)
+                Some(output.storage.decode(&bytes, output.dtype, &output.shape)?)
             }
         };
         let resident = stages::kept_region(output).and_then(|region| match &regions[region] {

@@ -1,0 +1,36 @@
+// Packed elements as words and back, by their bits: drivers cancel a packing that is unpacked again, and flush the denormals of half precision.
+// A word of half precision is the f32 of the same value.
+
+fn widen_half(h: vec4<u32>) -> vec4<u32> {
+    let exponent = h & vec4(0x7c00u);
+    let digits = h & vec4(0x7fffu);
+    let scale = select(vec4(112u), vec4(224u), exponent == vec4(0x7c00u));
+    let normal = (digits << vec4(13u)) + (scale << vec4(23u));
+    // 2^-24 each.
+    let tiny = bitcast<vec4<u32>>(vec4<f32>(digits) * bitcast<f32>(0x33800000u));
+    return ((h & vec4(0x8000u)) << vec4(16u)) | select(normal, tiny, exponent == vec4(0u));
+}
+// To the nearest, of two the even one.
+fn narrow_half(x: vec4<u32>) -> vec4<u32> {
+    let a = x & vec4(0x7fffffffu);
+    let normal = (a - vec4(0x38000000u) + vec4(0xfffu) + ((a >> vec4(13u)) & vec4(1u))) >> vec4(13u);
+    // An f32 between 0.5 and 1 has its last place at 2^-24.
+    let tiny = bitcast<vec4<u32>>(bitcast<vec4<f32>>(min(a, vec4(0x38800000u))) + vec4(0.5)) - vec4(0x3f000000u);
+    var h = select(normal, tiny, a < vec4(0x38800000u));
+    h = select(h, vec4(0x7c00u), a >= vec4(0x477ff000u));
+    h = select(h, vec4(0x7e00u), a > vec4(0x7f800000u));
+    return ((x >> vec4(16u)) & vec4(0x8000u)) | h;
+}
+fn halves_of(x: vec2<u32>) -> vec4<u32> {
+    return vec4(x.x & 0xffffu, x.x >> 16u, x.y & 0xffffu, x.y >> 16u);
+}
+fn bytes_of(x: u32) -> vec4<u32> { return (vec4(x) >> vec4(0u, 8u, 16u, 24u)) & vec4(0xffu); }
+fn load_f16(x: vec2<u32>) -> vec4<u32> { return widen_half(halves_of(x)); }
+fn load_i16(x: vec2<u32>) -> vec4<u32> { return wrap_i16(halves_of(x)); }
+fn load_u16(x: vec2<u32>) -> vec4<u32> { return halves_of(x); }
+fn load_i8(x: u32) -> vec4<u32> { return wrap_i8(bytes_of(x)); }
+fn load_u8(x: u32) -> vec4<u32> { return bytes_of(x); }
+fn store_f16(x: vec4<u32>) -> vec2<u32> {
+    let h = narrow_half(x);
+    return vec2(h.x | (h.y << 16u), h.z | (h.w << 16u));
+}

@@ -1,0 +1,48 @@
+// A strided window of words, packed in row-major order: a word of the result an invocation. Dimensions are numbered from the
+// innermost.
+
+struct Params {
+    // Elements.
+    len: u32,
+    offset: u32,
+    // As lower/repr.rs numbers them: 1 half precision, 2 and 3 signed and unsigned of 16 bits, 4 and 5 of 8 bits.
+    format: u32,
+    // Dimensions that matter, 1 to 8.
+    rank: u32,
+    sizes: array<vec4<u32>, 2>,
+    strides: array<vec4<u32>, 2>,
+}
+
+@group(0) @binding(0) var<storage, read> source: array<u32>;
+@group(0) @binding(1) var<storage, read_write> result: array<u32>;
+@group(0) @binding(2) var<uniform> params: Params;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let index = workgroup.x * 64u + local;
+    let shift = select(1u, 2u, params.format >= 4u);
+    let first = index << shift;
+    if first >= params.len {
+        return;
+    }
+    var x = vec4(0u);
+    for (var lane = 0u; lane < min(1u << shift, params.len - first); lane++) {
+        var rest = first + lane;
+        var at = params.offset;
+        for (var k = 0u; k < params.rank; k++) {
+            let size = params.sizes[k >> 2u][k & 3u];
+            at += rest % size * params.strides[k >> 2u][k & 3u];
+            rest /= size;
+        }
+        x[lane] = source[at];
+    }
+    if params.format == 1u {
+        x = narrow_half(x);
+    }
+    if shift == 1u {
+        result[index] = (x.x & 0xffffu) | (x.y << 16u);
+    } else {
+        x &= vec4(0xffu);
+        result[index] = x.x | (x.y << 8u) | (x.z << 16u) | (x.w << 24u);
+    }
+}
