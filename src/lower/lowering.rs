@@ -90,11 +90,6 @@ pub struct Lowering<'a> {
 }
 
 impl<'a> Lowering<'a> {
-    /// The node to lower.
-    pub fn node(&self) -> &'a Node {
-        self.node
-    }
-
     /// The device that the plan is for.
     pub fn target(&self) -> &Target {
         &self.builder.target

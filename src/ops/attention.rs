@@ -9,16 +9,34 @@ use crate::tensor::DType;
 
 use super::broadcast::broadcasts_to;
 use super::matmul::matmul_shape;
-use super::{Entry, Operator, given};
+use super::{Entry, Operator, given, operator};
 
-pub(super) const TABLE: &[Entry] = &[("fascine", "Attention", &Attention)];
+pub(super) const TABLE: &[Entry] = &[("fascine", "Attention", |node| operator(Attention::parse(node)))];
 
 /// Most batch dimensions, after merging, that the kernels take; operands with more are copied.
 const BATCH_DIMS: usize = 4;
 
 /// `softmax(q k^T * scale + mask) v`: inputs q, k, v, mask?; attributes `scale`, `k_transposed` (k is `[.., D, T]`) and
 /// `nan_to_zero` (rows of which no key is left are 0, not NaN).
-struct Attention;
+#[derive(Debug)]
+struct Attention {
+    scale: f32,
+    k_transposed: bool,
+    nan_to_zero: bool,
+}
+
+impl Attention {
+    fn parse(node: &Node) -> Result<Self> {
+        if !(3..=4).contains(&node.inputs.len()) || node.outputs.len() != 1 {
+            return Err(Error::invalid_model(format!("{} inputs, {} outputs", node.inputs.len(), node.outputs.len())));
+        }
+        Ok(Attention {
+            scale: node.float("scale", 1.0)?,
+            k_transposed: node.int("k_transposed", 0)? != 0,
+            nan_to_zero: node.int("nan_to_zero", 0)? != 0,
+        })
+    }
+}
 
 /// The shape with its last two dimensions swapped.
 fn swapped(shape: &[Size]) -> Vec<Size> {
@@ -30,30 +48,17 @@ fn swapped(shape: &[Size]) -> Vec<Size> {
     shape
 }
 
-fn k_transposed(node: &Node) -> Result<bool> {
-    Ok(node.int("k_transposed", 0)? != 0)
-}
-
 impl Operator for Attention {
-    fn check(&self, node: &Node) -> Result<()> {
-        if !(3..=4).contains(&node.inputs.len()) || node.outputs.len() != 1 {
-            return Err(Error::invalid_model(format!("{} inputs, {} outputs", node.inputs.len(), node.outputs.len())));
-        }
-        node.float("scale", 1.0)?;
-        k_transposed(node)?;
-        node.int("nan_to_zero", 0).map(|_| ())
-    }
-
-    fn dtypes(&self, _: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
+    fn dtypes(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
         super::one_float(inputs)
     }
 
-    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
+    fn shapes(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         let (q, k, v) = (given(inputs, 0)?, given(inputs, 1)?, given(inputs, 2)?);
         if [q, k, v].iter().any(|fact| fact.shape.len() < 2) {
             return Err(Error::shape("attention needs matrices"));
         }
-        let k = if k_transposed(node)? { k.shape.clone() } else { swapped(&k.shape) };
+        let k = if self.k_transposed { k.shape.clone() } else { swapped(&k.shape) };
         let scores = matmul_shape(&q.shape, &k)?;
         if let Some(mask) = inputs.get(3).copied().flatten()
             && !broadcasts_to(&mask.shape, &scores)
@@ -70,7 +75,7 @@ impl Operator for Attention {
             return Ok(());
         }
         let (q, mut k, v) = (cx.view(0)?, cx.view(1)?, cx.view(2)?);
-        if k_transposed(cx.node())? {
+        if self.k_transposed {
             let rank = k.shape.len();
             let order: Vec<usize> = (0..rank - 2).chain([rank - 1, rank - 2]).collect();
             k = k.permuted(&order);
@@ -81,7 +86,7 @@ impl Operator for Attention {
         if problem.batch.len() > BATCH_DIMS {
             problem = problem.materialised(cx, &shape, &output)?;
         }
-        problem.emit(cx, output.buffer)
+        problem.emit(cx, self, output.buffer)
     }
 }
 
@@ -150,12 +155,12 @@ impl Problem {
         Work { flops: batches * scores * ((depth + columns) * 2 + 12), bytes: batches * elements * 4 }
     }
 
-    fn emit(self, cx: &mut Lowering<'_>, output: BufferId) -> Result<()> {
+    fn emit(self, cx: &mut Lowering<'_>, attention: &Attention, output: BufferId) -> Result<()> {
         let [rows, keys, depth, columns] = self.sizes;
         let batches: Size = self.batch.iter().product();
-        let scale = bits(cx.node().float("scale", 1.0)?);
+        let scale = bits(attention.scale);
         // A product over no keys is 0.
-        let nan_to_zero = keys.is_zero() || cx.node().int("nan_to_zero", 0)? != 0;
+        let nan_to_zero = keys.is_zero() || attention.nan_to_zero;
         let operands = [self.views[0].buffer, self.views[1].buffer, self.views[2].buffer, self.views[3].buffer, output];
         let last = |view: &View| {
             let rank = view.strides.len();

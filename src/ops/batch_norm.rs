@@ -4,7 +4,7 @@
 
 use super::elementwise::program::{Program, Ref, Step};
 use super::elementwise::{Code, Scalar, emit_program};
-use super::{Entry, Operator, given};
+use super::{Entry, Operator, given, operator};
 use crate::error::{Error, Result};
 use crate::graph::Node;
 use crate::lower::repr::{Storage, widened};
@@ -12,9 +12,28 @@ use crate::lower::{Fact, Lowering, View};
 use crate::size::{Size, agree};
 use crate::tensor::{DType, Tensor};
 
-pub(super) const OPERATORS: &[Entry] = &[("", "BatchNormalization", &BatchNorm)];
+pub(super) const OPERATORS: &[Entry] = &[("", "BatchNormalization", |node| operator(BatchNorm::parse(node)))];
 
-struct BatchNorm;
+#[derive(Debug)]
+struct BatchNorm {
+    epsilon: f32,
+    outputs: usize,
+}
+
+impl BatchNorm {
+    fn parse(node: &Node) -> Result<Self> {
+        if node.inputs.len() != 5 || node.inputs.iter().any(Option::is_none) {
+            return Err(Error::invalid_model(format!("{} inputs, not 5", node.inputs.len())));
+        }
+        if node.int("training_mode", 0)? != 0 || node.outputs.iter().skip(1).any(Option::is_some) {
+            return Err(Error::unsupported("training mode is not supported"));
+        }
+        if node.int("spatial", 1)? != 1 {
+            return Err(Error::unsupported("statistics per element (spatial = 0) are not supported"));
+        }
+        Ok(BatchNorm { epsilon: node.float("epsilon", 1e-5)?, outputs: node.outputs.len().max(1) })
+    }
+}
 
 /// Factor and summand per channel, for statistics that are constants.
 fn factors(epsilon: f32, [scale, shift, mean, variance]: [&Tensor; 4]) -> Result<(Vec<f32>, Vec<f32>)> {
@@ -54,28 +73,15 @@ fn chain(inputs: usize, constants: Vec<Scalar>, steps: &[(Code, &[Ref])]) -> Pro
 }
 
 impl Operator for BatchNorm {
-    fn check(&self, node: &Node) -> Result<()> {
-        if node.inputs.len() != 5 || node.inputs.iter().any(Option::is_none) {
-            return Err(Error::invalid_model(format!("{} inputs, not 5", node.inputs.len())));
-        }
-        if node.int("training_mode", 0)? != 0 || node.outputs.iter().skip(1).any(Option::is_some) {
-            return Err(Error::unsupported("training mode is not supported"));
-        }
-        if node.int("spatial", 1)? != 1 {
-            return Err(Error::unsupported("statistics per element (spatial = 0) are not supported"));
-        }
-        node.float("epsilon", 1e-5).map(drop)
-    }
-
-    fn dtypes(&self, node: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
+    fn dtypes(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
         if inputs.iter().any(|&dtype| !matches!(dtype, Some(DType::F32 | DType::F16))) {
             return Err(Error::unsupported(format!("only f32 and f16 are supported, not {inputs:?}")));
         }
         let dtype = inputs.first().copied().flatten().unwrap_or(DType::F32);
-        Ok(vec![dtype; node.outputs.len().max(1)])
+        Ok(vec![dtype; self.outputs])
     }
 
-    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
+    fn shapes(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         let shape = &given(inputs, 0)?.shape;
         let Some(&channels) = shape.get(1) else {
             return Err(Error::shape(format!("an input of shape {shape:?} has no channels")));
@@ -86,12 +92,11 @@ impl Operator for BatchNorm {
                 return Err(Error::shape(format!("input {k} has shape {own:?}, not [{channels}]")));
             }
         }
-        Ok(vec![shape.clone(); node.outputs.len().max(1)])
+        Ok(vec![shape.clone(); self.outputs])
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let input = cx.view(0)?;
-        let epsilon = cx.node().float("epsilon", 1e-5)?;
         let spread = |view: View| {
             let mut strides = vec![Size::ZERO; input.shape.len()];
             strides[1] = view.strides[0];
@@ -100,7 +105,7 @@ impl Operator for BatchNorm {
         let mut views = vec![input.clone()];
         let program = match [1, 2, 3, 4].map(|k| cx.constant(k)) {
             [Some(scale), Some(shift), Some(mean), Some(variance)] => {
-                let (factor, summand) = factors(epsilon, [scale, shift, mean, variance])?;
+                let (factor, summand) = factors(self.epsilon, [scale, shift, mean, variance])?;
                 for values in [factor, summand] {
                     let shape = [Size::from(values.len())];
                     let buffer = cx.constant_bytes(Storage::Word.encode(&Tensor::new([values.len()], values)?)?)?;
@@ -112,7 +117,7 @@ impl Operator for BatchNorm {
                 for k in 1..5 {
                     views.push(spread(cx.view(k)?));
                 }
-                normalised(epsilon)
+                normalised(self.epsilon)
             }
         };
         let output = cx.output(0);

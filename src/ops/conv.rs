@@ -8,41 +8,48 @@ use crate::size::{Size, agree, is_empty, presumed};
 use crate::tensor::{DType, Tensor};
 
 use super::elementwise::Epilogue;
-use super::window::{self, Axis, Rounding, rows_and_columns, window_sizes};
-use super::{Entry, Operator};
+use super::window::{Axis, Rounding, Window, rows_and_columns, window_sizes};
+use super::{Entry, Operator, operator};
 
 /// The operators of this file.
-pub(super) const TABLE: &[Entry] = &[("", "Conv", &Conv), ("fascine", "Conv", &Conv)];
+pub(super) const TABLE: &[Entry] =
+    &[("", "Conv", |node| operator(Conv::parse(node, 3))), ("fascine", "Conv", |node| operator(Conv::parse(node, 4)))];
 
 /// Output channels of a subgroup in `conv_lanes`.
 const TILE: usize = 32;
 
 /// Inputs x, w, bias?, and for the fused operator residual?.
-struct Conv;
+#[derive(Debug)]
+struct Conv {
+    groups: i64,
+    window: Window,
+    epilogue: Epilogue,
+}
 
-impl Operator for Conv {
-    fn check(&self, node: &Node) -> Result<()> {
-        let most = if node.domain == "fascine" { 4 } else { 3 };
+impl Conv {
+    fn parse(node: &Node, most: usize) -> Result<Self> {
         if !(2..=most).contains(&node.inputs.len()) {
             return Err(Error::invalid_model(format!("{} inputs", node.inputs.len())));
         }
-        if node.int("group", 1)? < 1 {
+        let groups = node.int("group", 1)?;
+        if groups < 1 {
             return Err(Error::invalid_model("attribute 'group' is not positive"));
         }
-        Epilogue::of(node)?;
-        window::check(node)
+        Ok(Conv { groups, epilogue: Epilogue::of(node)?, window: Window::parse(node)? })
     }
+}
 
-    fn dtypes(&self, _: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
+impl Operator for Conv {
+    fn dtypes(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
         super::one_float(inputs)
     }
 
-    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
+    fn shapes(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         let shape = |i: usize| inputs.get(i).copied().flatten().map(|fact| fact.shape.as_slice());
         let (Some(input), Some(weight)) = (shape(0), shape(1)) else {
             return Err(Error::invalid_model("input or weight is missing"));
         };
-        let geometry = Geometry::new(node, input, weight)?;
+        let geometry = Geometry::new(self, input, weight)?;
         if shape(2).is_some_and(|bias| bias.len() != 1 || !presumed(|| bias[0] == geometry.channels_out())) {
             return Err(Error::shape(format!("the bias is not of shape [{}]", geometry.channels_out())));
         }
@@ -58,7 +65,7 @@ impl Operator for Conv {
         let (Some(input), Some(weight)) = (shape(0), shape(1)) else {
             return Err(Error::invalid_model("input or weight is missing"));
         };
-        let geometry = Geometry::new(cx.node(), &input, &weight)?;
+        let geometry = Geometry::new(self, &input, &weight)?;
         if is_empty(&geometry.output_shape()) {
             cx.output(0);
             return Ok(());
@@ -73,7 +80,7 @@ impl Operator for Conv {
         };
         let residual = cx.input(3).is_some().then(|| cx.contiguous(3)).transpose()?.map(|view| view.buffer);
         let output = cx.output(0).buffer;
-        let run = Run { input, bias, residual, output, epilogue: Epilogue::of(cx.node())?, geometry };
+        let run = Run { input, bias, residual, output, epilogue: &self.epilogue, geometry };
         let lanes = cx.target().class == DeviceClass::Cpu && cx.target().subgroup_size == 8;
         if run.geometry.group_in == 1 && run.geometry.groups > 1 {
             run.depthwise(cx)
@@ -100,7 +107,7 @@ struct Geometry {
 }
 
 impl Geometry {
-    fn new(node: &Node, input: &[Size], weight: &[Size]) -> Result<Self> {
+    fn new(conv: &Conv, input: &[Size], weight: &[Size]) -> Result<Self> {
         let wrong = |what: &str| Error::shape(format!("{what}: input {input:?}, weight {weight:?}"));
         let (&[images, channels_in, ref size @ ..], &[channels_out, group_in, ref kernel @ ..]) = (input, weight)
         else {
@@ -109,7 +116,7 @@ impl Geometry {
         if size.len() != kernel.len() {
             return Err(wrong("ranks differ"));
         }
-        if node.ints("kernel_shape")?.is_some_and(|k| {
+        if conv.window.kernel.as_ref().is_some_and(|k| {
             let stated: Vec<Size> = k.iter().map(|&v| Size::from(v)).collect();
             !agree(&stated, kernel)
         }) {
@@ -118,11 +125,11 @@ impl Geometry {
         if !presumed(|| !is_empty(kernel)) {
             return Err(wrong("a kernel without taps"));
         }
-        let groups = Size::from(node.int("group", 1)?);
+        let groups = Size::from(conv.groups);
         if !presumed(|| group_in * groups == channels_in) || !presumed(|| channels_out.is_multiple_of(groups)) {
             return Err(wrong(&format!("channels do not fit {groups} groups")));
         }
-        let spatial = window::axes(node, size, kernel, Rounding::Floor)?;
+        let spatial = conv.window.axes(size, kernel, Rounding::Floor)?;
         let (rows, columns) = rows_and_columns(&spatial);
         Ok(Geometry { images, groups, group_in, group_out: channels_out / groups, spatial, rows, columns })
     }
@@ -175,16 +182,16 @@ impl Geometry {
 }
 
 /// One convolution to emit.
-struct Run {
+struct Run<'a> {
     geometry: Geometry,
-    epilogue: Epilogue,
+    epilogue: &'a Epilogue,
     input: BufferId,
     bias: BufferId,
     residual: Option<BufferId>,
     output: BufferId,
 }
 
-impl Run {
+impl Run<'_> {
     fn emit(
         &self,
         cx: &mut Lowering<'_>,

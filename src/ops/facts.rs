@@ -2,7 +2,6 @@
 
 use super::Operator;
 use crate::error::{Error, Result};
-use crate::graph::Node;
 use crate::lower::{Fact, Known};
 use crate::size::{Size, checked_len};
 use crate::tensor::DType;
@@ -11,20 +10,21 @@ use crate::tensor::DType;
 /// smaller, and what is larger is better computed on the device.
 const HOST_ELEMENTS: i64 = 1 << 16;
 
-/// Element types and shapes of all outputs of `node`.
+/// Element types and shapes of all outputs of a node that names so many.
 ///
 /// # Errors
 /// Those of [`Operator::dtypes`] and [`Operator::shapes`]; `InvalidModel` if the node names more outputs than there are.
-pub fn output_types(operator: &dyn Operator, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<(DType, Vec<Size>)>> {
+pub fn output_types(
+    operator: &dyn Operator,
+    named: usize,
+    inputs: &[Option<&Fact>],
+) -> Result<Vec<(DType, Vec<Size>)>> {
     let dtypes: Vec<_> = inputs.iter().map(|fact| fact.map(|fact| fact.dtype)).collect();
-    let dtypes = operator.dtypes(node, &dtypes)?;
-    let shapes = operator.shapes(node, inputs)?;
-    if dtypes.len() != shapes.len() || node.outputs.len() > shapes.len() {
-        return Err(Error::invalid_model(format!(
-            "the node names {} outputs, the operator gives {}",
-            node.outputs.len(),
-            shapes.len()
-        )));
+    let dtypes = operator.dtypes(&dtypes)?;
+    let shapes = operator.shapes(inputs)?;
+    if dtypes.len() != shapes.len() || named > shapes.len() {
+        let given = shapes.len();
+        return Err(Error::invalid_model(format!("the node names {named} outputs, the operator gives {given}")));
     }
     Ok(dtypes.into_iter().zip(shapes).collect())
 }
@@ -35,7 +35,6 @@ pub fn output_types(operator: &dyn Operator, node: &Node, inputs: &[Option<&Fact
 /// Those of [`Operator::integers`] and [`Operator::evaluate`].
 pub fn host_values(
     operator: &dyn Operator,
-    node: &Node,
     inputs: &[Option<&Fact>],
     outputs: &[(DType, Vec<Size>)],
 ) -> Result<Option<Vec<Known>>> {
@@ -46,14 +45,14 @@ pub fn host_values(
     if outputs.iter().map(elements).fold(0, i64::saturating_add) > HOST_ELEMENTS {
         return Ok(None);
     }
-    if let Some(values) = operator.integers(node, inputs)? {
+    if let Some(values) = operator.integers(inputs)? {
         return Ok(Some(values));
     }
     // Looking at what is known only in part would tie the plan to it for nothing.
     if inputs.iter().flatten().any(|fact| fact.known.is_none()) {
         return Ok(None);
     }
-    Ok(operator.evaluate(node, inputs)?.map(|values| values.into_iter().map(Known::from).collect()))
+    Ok(operator.evaluate(inputs)?.map(|values| values.into_iter().map(Known::from).collect()))
 }
 
 /// Whether no symbol changes a shape.

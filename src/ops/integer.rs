@@ -2,11 +2,12 @@
 //! divisors may be 0. They report that, so they run alone: a chain of steps (`elementwise/`) cannot.
 
 use crate::error::{ErrorKind, Result};
-use crate::graph::Node;
 use crate::lower::grid::item_groups;
 use crate::lower::{Emit, Lowering, View, Work, collapse, params, words};
 use crate::size::Size;
 use crate::tensor::DType;
+
+use super::elementwise::Scalar;
 
 /// What the kernels report.
 pub(super) const OVERFLOW: &str = "a result leaves the range of 32 bits in which the device computes i64";
@@ -35,17 +36,19 @@ pub(super) enum IntegerOp {
 }
 
 impl IntegerOp {
-    /// For an elementwise node of ONNX on inputs of type `first` and `second`, if it may fail.
-    pub(super) fn of(node: &Node, first: DType, second: Option<DType>) -> Option<Self> {
+    /// For ONNX's elementwise operator `op` with these attributes on inputs of type `first` and `second`, if it may fail.
+    pub(super) fn of(op: &str, attrs: &[Scalar], first: DType, second: Option<DType>) -> Option<Self> {
         let signed = match first {
             DType::I8 | DType::I16 | DType::I32 | DType::I64 => true,
             DType::U8 | DType::U16 | DType::U32 => false,
             DType::F32 | DType::F16 | DType::F64 | DType::U64 | DType::Bool => return None,
         };
-        let floors = || node.int("fmod", 0).is_ok_and(|fmod| fmod == 0);
-        match (node.op.as_str(), first) {
+        match (op, first) {
             ("Mod", _) if !signed => Some(IntegerOp::RemainderU),
-            ("Mod", _) => Some(if floors() { IntegerOp::FloorRemainder } else { IntegerOp::Remainder }),
+            ("Mod", _) => Some(match attrs {
+                [Scalar::I(0)] => IntegerOp::FloorRemainder,
+                _ => IntegerOp::Remainder,
+            }),
             ("Div", DType::I64) => Some(IntegerOp::Div),
             ("Div", _) => Some(if signed { IntegerOp::Quotient } else { IntegerOp::QuotientU }),
             ("Add" | "Sum", DType::I64) => Some(IntegerOp::Add),

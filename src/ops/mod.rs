@@ -1,7 +1,10 @@
-//! Operators: for each, in one place, its checks, its shape rule, its host evaluation where shapes need one, and its
-//! lowering to dispatches. One file per family; each family lists its operators in a table, and [`lookup`] joins the tables.
+//! Operators: for each, in one place, how its node is parsed, its shape rule, its host evaluation where shapes need one, and
+//! its lowering to dispatches. One file per family; each family lists how its operators are parsed in a table, and [`lookup`]
+//! joins the tables.
 
+use std::fmt::Debug;
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::graph::Node;
@@ -28,19 +31,14 @@ pub mod window;
 
 pub use facts::{host_values, is_fixed, output_types};
 
-/// An ONNX operator (or a fused one of domain `fascine`). Stateless: everything comes from the node.
-pub trait Operator: Sync {
-    /// What can be said at load: the opset, attributes and number of inputs make sense and are supported.
-    ///
-    /// # Errors
-    /// `Unsupported` or `InvalidModel`; the caller adds node and shapes.
-    fn check(&self, node: &Node) -> Result<()>;
-
+/// An ONNX operator (or a fused one of domain `fascine`) with what its node says of it: opset, attributes, which inputs and
+/// outputs there are. Axes stay as the node has them until a rank is known.
+pub trait Operator: Debug + Send + Sync {
     /// The output element types, given the inputs' (`None` for an input left out).
     ///
     /// # Errors
     /// `Unsupported` for types that the operator's kernels lack, `InvalidModel` for types that ONNX forbids.
-    fn dtypes(&self, node: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>>;
+    fn dtypes(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>>;
 
     /// The output shapes: at the sizes of a request, or while a model is loaded for all sizes of its symbols (see
     /// [`size`](crate::size)). What a node needs to make sense is [`presumed`](crate::size::presumed), so that it is no matter
@@ -48,15 +46,15 @@ pub trait Operator: Sync {
     ///
     /// # Errors
     /// `Shape` if the inputs do not fit; `Unsupported` if the shape depends on data that only the device has.
-    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>>;
+    fn shapes(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>>;
 
     /// The outputs' values computed on the host, where that is possible from what is known. Constant folding and shape
     /// arithmetic rest on it, so operators that occur there implement it; others return `None`.
     ///
     /// # Errors
     /// As [`Operator::shapes`].
-    fn evaluate(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
-        let _ = (node, inputs);
+    fn evaluate(&self, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
+        let _ = inputs;
         Ok(None)
     }
 
@@ -65,15 +63,14 @@ pub trait Operator: Sync {
     ///
     /// # Errors
     /// As [`Operator::shapes`].
-    fn integers(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Known>>> {
-        let _ = (node, inputs);
+    fn integers(&self, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Known>>> {
+        let _ = inputs;
         Ok(None)
     }
 
     /// The inputs whose values the host has to know before the node can be planned: shapes, axes, ends, conditions. Where one is
     /// computed on the device, the model runs in stages.
-    fn host_inputs(&self, node: &Node) -> Range<usize> {
-        let _ = node;
+    fn host_inputs(&self) -> Range<usize> {
         0..0
     }
 
@@ -89,20 +86,38 @@ pub trait Operator: Sync {
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()>;
 }
 
-/// The operator of that domain and name, if there is one.
-pub fn lookup(domain: &str, op: &str) -> Option<&'static dyn Operator> {
-    if let Some(operator) = elementwise::lookup(domain, op) {
-        return Some(operator);
-    }
-    FAMILIES
-        .iter()
-        .flat_map(|family| family.iter())
-        .find(|(d, o, _)| *d == domain && *o == op)
-        .map(|(_, _, operator)| *operator)
+/// Makes an operator of a node of its name: all that can be said at load.
+///
+/// # Errors
+/// `Unsupported` or `InvalidModel` if opset, attributes or number of inputs make no sense or are not supported; the caller
+/// adds node and shapes.
+pub type Parse = fn(&Node) -> Result<Arc<dyn Operator>>;
+
+/// How the operator of that domain and name is parsed, if there is one.
+pub fn lookup(domain: &str, op: &str) -> Option<Parse> {
+    let rest = FAMILIES.iter().copied().flatten();
+    let found = || rest.into_iter().find(|(d, o, _)| *d == domain && *o == op).map(|&(_, _, parse)| parse);
+    elementwise::lookup(domain, op).or_else(found)
 }
 
-/// Domain, name, operator.
-type Entry = (&'static str, &'static str, &'static dyn Operator);
+/// The node's operator.
+///
+/// # Errors
+/// Those of its [`Parse`]; `Unsupported` if there is none.
+pub fn parse(node: &Node) -> Result<Arc<dyn Operator>> {
+    match lookup(&node.domain, &node.op) {
+        Some(parse) => parse(node),
+        None => Err(Error::unsupported(format!("the operator {} is not supported", node.operator()))),
+    }
+}
+
+/// Domain, name, how it is parsed.
+type Entry = (&'static str, &'static str, Parse);
+
+/// What a family's parse function gives, as its table has it.
+fn operator(parsed: Result<impl Operator + 'static>) -> Result<Arc<dyn Operator>> {
+    Ok(Arc::new(parsed?))
+}
 
 /// Every family's table.
 const FAMILIES: &[&[Entry]] = &[

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::{Entry, Operator, given};
+use super::{Entry, Operator, given, operator};
 use crate::error::{Error, Result};
 use crate::graph::Node;
 use crate::lower::grid::item_groups;
@@ -12,8 +12,17 @@ use crate::lower::{Emit, Fact, Lowering, Work, params, words};
 use crate::size::{Size, checked_len};
 use crate::tensor::{DType, Tensor};
 
-pub(super) const TABLE: &[Entry] =
-    &[("fascine", "NonZeroCount", &NonZeroCount), ("fascine", "NonZeroIndices", &NonZeroIndices)];
+pub(super) const TABLE: &[Entry] = &[
+    ("fascine", "NonZeroCount", |node| operator(given_inputs(node, 1).map(|()| NonZeroCount))),
+    ("fascine", "NonZeroIndices", |node| operator(given_inputs(node, 3).map(|()| NonZeroIndices))),
+];
+
+fn given_inputs(node: &Node, count: usize) -> Result<()> {
+    match node.inputs.iter().flatten().count() {
+        given if given == count && node.inputs.len() == count => Ok(()),
+        _ => Err(Error::invalid_model("NonZero has one input")),
+    }
+}
 
 /// Elements that one invocation counts.
 const CHUNK: usize = 64;
@@ -43,28 +52,22 @@ fn positions(x: &Tensor) -> Vec<usize> {
 
 /// Input: a tensor. Outputs: for each chunk of 64 elements how many before it differ from zero (i32), and how many do in all
 /// (i64, one element).
+#[derive(Debug)]
 struct NonZeroCount;
 
 impl Operator for NonZeroCount {
-    fn check(&self, node: &Node) -> Result<()> {
-        match node.inputs.as_slice() {
-            [Some(_)] => Ok(()),
-            _ => Err(Error::invalid_model("NonZero has one input")),
-        }
-    }
-
-    fn dtypes(&self, _: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
+    fn dtypes(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
         if let Some(dtype) = inputs.first().copied().flatten() {
             check_dtype(dtype)?;
         }
         Ok(vec![DType::I32, DType::I64])
     }
 
-    fn shapes(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
+    fn shapes(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         Ok(vec![vec![chunks(given(inputs, 0)?)?], vec![Size::ONE]])
     }
 
-    fn evaluate(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
+    fn evaluate(&self, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
         let Some(x) = given(inputs, 0)?.value() else { return Ok(None) };
         let at = positions(x);
         let before = |chunk: usize| at.partition_point(|&at| at < chunk * CHUNK) as i32;
@@ -98,25 +101,19 @@ impl Operator for NonZeroCount {
 }
 
 /// Inputs: the tensor, what `NonZeroCount` makes of it. Output: the coordinates, i64, one row for each dimension.
+#[derive(Debug)]
 struct NonZeroIndices;
 
 impl Operator for NonZeroIndices {
-    fn check(&self, node: &Node) -> Result<()> {
-        match node.inputs.as_slice() {
-            [Some(_), Some(_), Some(_)] => Ok(()),
-            _ => Err(Error::invalid_model("NonZero has one input")),
-        }
-    }
-
-    fn dtypes(&self, _: &Node, _: &[Option<DType>]) -> Result<Vec<DType>> {
+    fn dtypes(&self, _: &[Option<DType>]) -> Result<Vec<DType>> {
         Ok(vec![DType::I64])
     }
 
-    fn host_inputs(&self, _: &Node) -> Range<usize> {
+    fn host_inputs(&self) -> Range<usize> {
         2..3
     }
 
-    fn shapes(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
+    fn shapes(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         let rank = given(inputs, 0)?.shape.len();
         match given(inputs, 2)?.integers().as_deref() {
             Some(&[count]) => Ok(vec![vec![Size::from(rank), count]]),
@@ -124,7 +121,7 @@ impl Operator for NonZeroIndices {
         }
     }
 
-    fn evaluate(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
+    fn evaluate(&self, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
         let Some(x) = given(inputs, 0)?.value() else { return Ok(None) };
         let at = positions(x);
         let mut stride = x.len();

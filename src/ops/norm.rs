@@ -9,33 +9,48 @@ use crate::tensor::DType;
 
 use super::broadcast::{axis_index, broadcasts_to};
 use super::reduce::{lanes, row_groups};
-use super::{Entry, Operator, given, one_float};
+use super::{Entry, Operator, given, one_float, operator};
 
 pub(super) static OPERATORS: &[Entry] = &[
-    ("", "Softmax", &Softmax { log: false }),
-    ("", "LogSoftmax", &Softmax { log: true }),
-    ("", "LayerNormalization", &LayerNorm),
+    ("", "Softmax", |node| operator(Softmax::parse(node, false))),
+    ("", "LogSoftmax", |node| operator(Softmax::parse(node, true))),
+    ("", "LayerNormalization", |node| operator(LayerNorm::parse(node))),
 ];
 
+#[derive(Debug)]
 struct Softmax {
+    axis: i64,
+    /// Whether the dimensions from the axis on count as one, as before opset 13.
+    whole: bool,
     log: bool,
 }
 
-impl Operator for Softmax {
-    fn check(&self, node: &Node) -> Result<()> {
+impl Softmax {
+    fn parse(node: &Node, log: bool) -> Result<Self> {
         if node.inputs.len() != 1 || node.outputs.len() != 1 {
             return Err(Error::invalid_model(format!("{} inputs, {} outputs", node.inputs.len(), node.outputs.len())));
         }
-        Ok(())
+        let whole = node.opset < 13;
+        Ok(Softmax { axis: node.int("axis", if whole { 1 } else { -1 })?, whole, log })
     }
 
-    fn dtypes(&self, _: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
+    fn axis(&self, rank: usize) -> Result<usize> {
+        match self.axis {
+            -1..=0 if rank == 0 => Ok(0),
+            axis if self.whole && axis == rank as i64 => Ok(rank),
+            axis => axis_index(axis, rank),
+        }
+    }
+}
+
+impl Operator for Softmax {
+    fn dtypes(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
         one_float(inputs)
     }
 
-    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
+    fn shapes(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         let shape = &given(inputs, 0)?.shape;
-        axis_of(node, shape.len())?;
+        self.axis(shape.len())?;
         Ok(vec![shape.to_vec()])
     }
 
@@ -47,9 +62,7 @@ impl Operator for Softmax {
         let source = cx.contiguous(0)?;
         let output = cx.output(0);
         let shape = &output.shape;
-        let axis = axis_of(cx.node(), shape.len())?;
-        // Before opset 13 the dimensions from the axis on count as one.
-        let whole = cx.node().opset < 13;
+        let (axis, whole) = (self.axis(shape.len())?, self.whole);
         let inner = if whole || shape.is_empty() { Size::ONE } else { shape[axis + 1..].iter().product() };
         let len = if whole { shape[axis..].iter().product() } else { shape.get(axis).copied().unwrap_or(Size::ONE) };
         let rows: Size =
@@ -67,43 +80,34 @@ impl Operator for Softmax {
     }
 }
 
-fn axis_of(node: &Node, rank: usize) -> Result<usize> {
-    let default = if node.opset < 13 { 1 } else { -1 };
-    match node.int("axis", default)? {
-        -1..=0 if rank == 0 => Ok(0),
-        axis if node.opset < 13 && axis == rank as i64 => Ok(rank),
-        axis => axis_index(axis, rank),
-    }
-}
-
 /// `LayerNormalization`: input, scale, bias (optional) -> result, mean, inverse deviation (the latter two on request).
-struct LayerNorm;
+#[derive(Debug)]
+struct LayerNorm {
+    axis: i64,
+    epsilon: f32,
+}
 
 impl LayerNorm {
-    fn axis(node: &Node, rank: usize) -> Result<usize> {
-        axis_index(node.int("axis", -1)?, rank)
-    }
-}
-
-impl Operator for LayerNorm {
-    fn check(&self, node: &Node) -> Result<()> {
+    fn parse(node: &Node) -> Result<Self> {
         if !(2..=3).contains(&node.inputs.len()) || !(1..=3).contains(&node.outputs.len()) {
             return Err(Error::invalid_model(format!("{} inputs, {} outputs", node.inputs.len(), node.outputs.len())));
         }
         match node.int("stash_type", 1)? {
-            1 => Ok(()),
+            1 => Ok(LayerNorm { axis: node.int("axis", -1)?, epsilon: node.float("epsilon", 1e-5)? }),
             other => Err(Error::unsupported(format!("stash_type {other}"))),
         }
     }
+}
 
-    fn dtypes(&self, _: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
+impl Operator for LayerNorm {
+    fn dtypes(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
         let dtype = one_float(inputs)?[0];
         Ok(vec![dtype, DType::F32, DType::F32])
     }
 
-    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
+    fn shapes(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         let shape = &given(inputs, 0)?.shape;
-        let axis = Self::axis(node, shape.len())?;
+        let axis = axis_index(self.axis, shape.len())?;
         let statistics: Vec<Size> = (0..shape.len()).map(|k| if k < axis { shape[k] } else { Size::ONE }).collect();
         for k in 1..inputs.len() {
             if inputs[k].is_some() {
@@ -133,7 +137,7 @@ impl Operator for LayerNorm {
             return Ok(());
         }
         let source = cx.contiguous(0)?;
-        let axis = Self::axis(cx.node(), source.shape.len())?;
+        let axis = axis_index(self.axis, source.shape.len())?;
         let normalised = source.shape[axis..].to_vec();
         let len: Size = normalised.iter().product();
         let rows: Size = source.shape[..axis].iter().product();
@@ -151,7 +155,6 @@ impl Operator for LayerNorm {
         } else {
             (cx.scratch(heap_bytes(DType::F32, &[Size::ONE])?), cx.scratch(heap_bytes(DType::F32, &[Size::ONE])?))
         };
-        let epsilon = bits(cx.node().float("epsilon", 1e-5)?);
         let lanes = lanes(cx.target(), rows, len);
         cx.emit(Emit {
             kernel: "layer_norm",
@@ -162,7 +165,7 @@ impl Operator for LayerNorm {
             ],
             groups: row_groups(rows, lanes),
             operands: &[source.buffer, scale.buffer, bias.buffer, output.buffer, means, deviations],
-            params: params("layer_norm", &[("rows", rows), ("len", len), ("epsilon", epsilon)], &[])?,
+            params: params("layer_norm", &[("rows", rows), ("len", len), ("epsilon", bits(self.epsilon))], &[])?,
             cost: Work { flops: output.len() * 8, bytes: (output.len() + len) * 8 },
         })
     }

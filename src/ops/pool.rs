@@ -7,58 +7,60 @@ use crate::lower::{Emit, Fact, Lowering, Work, params};
 use crate::size::{Size, checked_len};
 use crate::tensor::DType;
 
-use super::window::{self, Axis, Rounding, rows_and_columns, window_sizes};
-use super::{Entry, Operator};
+use super::window::{Axis, Rounding, Window, rows_and_columns, window_sizes};
+use super::{Entry, Operator, operator};
 
 /// The operators of this file.
 pub(super) const TABLE: &[Entry] = &[
-    ("", "MaxPool", &Pool { average: false }),
-    ("", "AveragePool", &Pool { average: true }),
-    ("", "GlobalMaxPool", &GlobalPool { average: false }),
-    ("", "GlobalAveragePool", &GlobalPool { average: true }),
+    ("", "MaxPool", |node| operator(Pool::parse(node, false))),
+    ("", "AveragePool", |node| operator(Pool::parse(node, true))),
+    ("", "GlobalMaxPool", |node| operator(GlobalPool::parse(node, false))),
+    ("", "GlobalAveragePool", |node| operator(GlobalPool::parse(node, true))),
 ];
 
 /// Pooling of windows.
+#[derive(Debug)]
 struct Pool {
     average: bool,
+    kernel: Vec<i64>,
+    window: Window,
+    rounding: Rounding,
+    count_padding: bool,
 }
 
 impl Pool {
-    fn axes(node: &Node, input: &[Size]) -> Result<Vec<Axis>> {
-        let kernel =
-            node.ints("kernel_shape")?.ok_or_else(|| Error::invalid_model("attribute 'kernel_shape' is missing"))?;
+    fn parse(node: &Node, average: bool) -> Result<Self> {
+        if node.inputs.len() != 1 {
+            return Err(Error::invalid_model(format!("{} inputs", node.inputs.len())));
+        }
+        let kernel = node.ints("kernel_shape")?;
+        let kernel = kernel.ok_or_else(|| Error::invalid_model("attribute 'kernel_shape' is missing"))?.to_vec();
+        if node.outputs.get(1).is_some_and(Option::is_some) {
+            return Err(Error::unsupported("the indices of the maxima as second output"));
+        }
+        let rounding = if node.int("ceil_mode", 0)? == 0 { Rounding::Floor } else { Rounding::Ceil };
+        let count_padding = node.int("count_include_pad", 0)? != 0;
+        Ok(Pool { average, kernel, window: Window::parse(node)?, rounding, count_padding })
+    }
+
+    fn axes(&self, input: &[Size]) -> Result<Vec<Axis>> {
+        let kernel = &self.kernel;
         if input.len() != kernel.len() + 2 {
             return Err(Error::shape(format!("a kernel of shape {kernel:?} over an input of shape {input:?}")));
         }
         let kernel: Vec<Size> = kernel.iter().map(|&v| Size::from(v)).collect();
-        let rounding = if node.int("ceil_mode", 0)? == 0 { Rounding::Floor } else { Rounding::Ceil };
-        window::axes(node, &input[2..], &kernel, rounding)
+        self.window.axes(&input[2..], &kernel, self.rounding)
     }
 }
 
 impl Operator for Pool {
-    fn check(&self, node: &Node) -> Result<()> {
-        if node.inputs.len() != 1 {
-            return Err(Error::invalid_model(format!("{} inputs", node.inputs.len())));
-        }
-        if node.ints("kernel_shape")?.is_none() {
-            return Err(Error::invalid_model("attribute 'kernel_shape' is missing"));
-        }
-        if node.outputs.get(1).is_some_and(Option::is_some) {
-            return Err(Error::unsupported("the indices of the maxima as second output"));
-        }
-        node.int("ceil_mode", 0)?;
-        node.int("count_include_pad", 0)?;
-        window::check(node)
-    }
-
-    fn dtypes(&self, _: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
+    fn dtypes(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
         super::one_float(inputs)
     }
 
-    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
+    fn shapes(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         let input = super::given(inputs, 0)?;
-        let axes = Pool::axes(node, &input.shape)?;
+        let axes = self.axes(&input.shape)?;
         let mut shape = input.shape[..2].to_vec();
         shape.extend(axes.iter().map(|axis| axis.output));
         Ok(vec![shape])
@@ -67,8 +69,7 @@ impl Operator for Pool {
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let shape = cx.output_fact(0).shape.clone();
         let view = cx.view(0)?;
-        let axes = Pool::axes(cx.node(), &view.shape)?;
-        let include = cx.node().int("count_include_pad", 0)? != 0;
+        let axes = self.axes(&view.shape)?;
         let items = checked_len(&shape).ok_or_else(|| Error::shape("the output is too large"))?;
         if !items.is_zero() && view.is_empty() {
             return Err(Error::unsupported("pooling without any input element"));
@@ -79,7 +80,7 @@ impl Operator for Pool {
         let own = [("items", items), ("padded_h", y.begin + y.input + y.end), ("padded_w", x.begin + x.input + x.end)];
         let constants = [
             ("AVERAGE", f64::from(u8::from(self.average))),
-            ("COUNT_PADDING", f64::from(u8::from(self.average && include))),
+            ("COUNT_PADDING", f64::from(u8::from(self.average && self.count_padding))),
         ];
         cx.emit(Emit {
             kernel: "pool",
@@ -93,23 +94,26 @@ impl Operator for Pool {
 }
 
 /// Pooling of all but batch and channels.
+#[derive(Debug)]
 struct GlobalPool {
     average: bool,
 }
 
-impl Operator for GlobalPool {
-    fn check(&self, node: &Node) -> Result<()> {
+impl GlobalPool {
+    fn parse(node: &Node, average: bool) -> Result<Self> {
         if node.inputs.len() != 1 {
             return Err(Error::invalid_model(format!("{} inputs", node.inputs.len())));
         }
-        Ok(())
+        Ok(GlobalPool { average })
     }
+}
 
-    fn dtypes(&self, _: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
+impl Operator for GlobalPool {
+    fn dtypes(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
         super::one_float(inputs)
     }
 
-    fn shapes(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
+    fn shapes(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         let input = super::given(inputs, 0)?;
         if input.shape.len() < 2 {
             return Err(Error::shape(format!("an input of shape {:?} has no channels", input.shape)));

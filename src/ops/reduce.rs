@@ -9,21 +9,21 @@ use crate::tensor::DType;
 
 use super::broadcast::{axis_index, axis_indices};
 use super::integer::OVERFLOW;
-use super::{Entry, Operator, given};
+use super::{Entry, Operator, given, operator};
 
 pub(super) static OPERATORS: &[Entry] = &[
-    ("", "ReduceSum", &Reduce { op: 0, axes_input_since: 13, empty: Some(0.0) }),
-    ("", "ReduceMean", &Reduce { op: 1, axes_input_since: 18, empty: None }),
-    ("", "ReduceMax", &Reduce { op: 2, axes_input_since: 18, empty: None }),
-    ("", "ReduceMin", &Reduce { op: 3, axes_input_since: 18, empty: None }),
-    ("", "ReduceProd", &Reduce { op: 4, axes_input_since: 18, empty: Some(1.0) }),
-    ("", "ReduceSumSquare", &Reduce { op: 5, axes_input_since: 18, empty: Some(0.0) }),
-    ("", "ReduceL1", &Reduce { op: 6, axes_input_since: 18, empty: Some(0.0) }),
-    ("", "ReduceL2", &Reduce { op: 7, axes_input_since: 18, empty: Some(0.0) }),
-    ("", "ReduceLogSum", &Reduce { op: 8, axes_input_since: 18, empty: None }),
-    ("", "ReduceLogSumExp", &Reduce { op: 9, axes_input_since: 18, empty: None }),
-    ("", "ArgMax", &Arg { op: 10 }),
-    ("", "ArgMin", &Arg { op: 11 }),
+    ("", "ReduceSum", |node| operator(Reduce::parse(node, 0, 13, Some(0.0)))),
+    ("", "ReduceMean", |node| operator(Reduce::parse(node, 1, 18, None))),
+    ("", "ReduceMax", |node| operator(Reduce::parse(node, 2, 18, None))),
+    ("", "ReduceMin", |node| operator(Reduce::parse(node, 3, 18, None))),
+    ("", "ReduceProd", |node| operator(Reduce::parse(node, 4, 18, Some(1.0)))),
+    ("", "ReduceSumSquare", |node| operator(Reduce::parse(node, 5, 18, Some(0.0)))),
+    ("", "ReduceL1", |node| operator(Reduce::parse(node, 6, 18, Some(0.0)))),
+    ("", "ReduceL2", |node| operator(Reduce::parse(node, 7, 18, Some(0.0)))),
+    ("", "ReduceLogSum", |node| operator(Reduce::parse(node, 8, 18, None))),
+    ("", "ReduceLogSumExp", |node| operator(Reduce::parse(node, 9, 18, None))),
+    ("", "ArgMax", |node| operator(Arg::parse(node, 10))),
+    ("", "ArgMin", |node| operator(Arg::parse(node, 11))),
 ];
 
 /// The kernels' `LANES`: how many invocations share a row.
@@ -37,35 +37,52 @@ pub(super) fn row_groups(rows: Size, lanes: u32) -> Size {
     if lanes > 1 { rows } else { item_groups(rows) }
 }
 
+#[derive(Debug)]
 struct Reduce {
     /// The kernel's `OP`.
     op: u32,
-    /// The opset since which the axes are an input.
-    axes_input_since: i64,
+    axes: Axes,
+    keep: bool,
+    /// Whether no axes are none, not all.
+    none: bool,
     /// The result over no elements, where it has one.
     empty: Option<f32>,
 }
 
+/// Where the axes come from.
+#[derive(Debug)]
+enum Axes {
+    Attr(Vec<i64>),
+    Input,
+}
+
 impl Reduce {
+    fn parse(node: &Node, op: u32, axes_input_since: i64, empty: Option<f32>) -> Result<Self> {
+        let by_input = node.opset >= axes_input_since;
+        let most = if by_input { 2 } else { 1 };
+        if node.inputs.is_empty() || node.inputs.len() > most || node.outputs.len() != 1 {
+            return Err(Error::invalid_model(format!("{} inputs, {} outputs", node.inputs.len(), node.outputs.len())));
+        }
+        let axes = if by_input { Axes::Input } else { Axes::Attr(node.ints("axes")?.unwrap_or_default().to_vec()) };
+        let none = node.int("noop_with_empty_axes", 0)? != 0;
+        Ok(Reduce { op, axes, keep: node.int("keepdims", 1)? != 0, none, empty })
+    }
+
     /// The axes to reduce, sorted; `None` if the node is the identity.
-    fn axes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<usize>>> {
+    fn axes(&self, inputs: &[Option<&Fact>]) -> Result<Option<Vec<usize>>> {
         let rank = given(inputs, 0)?.shape.len();
-        let axes: Option<Vec<i64>> = if node.opset >= self.axes_input_since {
-            match inputs.get(1).copied().flatten() {
-                None => None,
-                Some(fact) => {
-                    let value = fact.value();
-                    let value = value.ok_or_else(|| Error::unsupported("axes that are computed from data"))?;
-                    Some(value.as_slice::<i64>()?.to_vec())
-                }
+        let axes = match (&self.axes, inputs.get(1).copied().flatten()) {
+            (Axes::Attr(axes), _) => axes.as_slice(),
+            (Axes::Input, None) => &[],
+            (Axes::Input, Some(fact)) => {
+                let value = fact.value();
+                value.ok_or_else(|| Error::unsupported("axes that are computed from data"))?.as_slice::<i64>()?
             }
-        } else {
-            node.ints("axes")?.map(<[i64]>::to_vec)
         };
         match axes {
-            Some(axes) if !axes.is_empty() => Ok(Some(axis_indices(&axes, rank)?)),
-            _ if node.int("noop_with_empty_axes", 0)? != 0 => Ok(None),
-            _ => Ok(Some((0..rank).collect())),
+            [_, ..] => Ok(Some(axis_indices(axes, rank)?)),
+            [] if self.none => Ok(None),
+            [] => Ok(Some((0..rank).collect())),
         }
     }
 }
@@ -78,19 +95,11 @@ fn reduced_shape(shape: &[Size], axes: &[usize], keep: bool) -> Vec<Size> {
 }
 
 impl Operator for Reduce {
-    fn host_inputs(&self, node: &Node) -> std::ops::Range<usize> {
-        if node.opset < self.axes_input_since { 0..0 } else { 1..2 }
+    fn host_inputs(&self) -> std::ops::Range<usize> {
+        if matches!(self.axes, Axes::Attr(_)) { 0..0 } else { 1..2 }
     }
 
-    fn check(&self, node: &Node) -> Result<()> {
-        let most = if node.opset >= self.axes_input_since { 2 } else { 1 };
-        if node.inputs.is_empty() || node.inputs.len() > most || node.outputs.len() != 1 {
-            return Err(Error::invalid_model(format!("{} inputs, {} outputs", node.inputs.len(), node.outputs.len())));
-        }
-        Ok(())
-    }
-
-    fn dtypes(&self, _: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
+    fn dtypes(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
         match inputs.first().copied().flatten() {
             Some(dtype @ (DType::F32 | DType::F16)) => Ok(vec![dtype]),
             Some(dtype @ (DType::I32 | DType::I64)) if self.op < 8 => Ok(vec![dtype]),
@@ -99,55 +108,69 @@ impl Operator for Reduce {
         }
     }
 
-    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
+    fn shapes(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         let shape = &given(inputs, 0)?.shape;
-        let axes = self.axes(node, inputs)?.unwrap_or_default();
-        Ok(vec![reduced_shape(shape, &axes, node.int("keepdims", 1)? != 0)])
+        let axes = self.axes(inputs)?.unwrap_or_default();
+        Ok(vec![reduced_shape(shape, &axes, self.keep)])
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
-        match self.axes(cx.node(), &cx.facts())? {
+        match self.axes(&cx.facts())? {
             // Nothing to reduce: only the terms' own function is left, which `reduce` applies to runs of one element.
-            None => reduce(cx, self.op, &[], self.empty),
-            Some(axes) => reduce(cx, self.op, &axes, self.empty),
+            None => reduce(cx, self.op, &[], self.empty, Select::First),
+            Some(axes) => reduce(cx, self.op, &axes, self.empty, Select::First),
         }
     }
 }
 
+#[derive(Debug)]
 struct Arg {
     op: u32,
+    axis: i64,
+    keep: bool,
+    select: Select,
 }
 
-impl Operator for Arg {
-    fn check(&self, node: &Node) -> Result<()> {
+/// Which of equal elements has the position that counts.
+#[derive(Clone, Copy, Debug)]
+enum Select {
+    First,
+    Last,
+}
+
+impl Arg {
+    fn parse(node: &Node, op: u32) -> Result<Self> {
         if node.inputs.len() != 1 || node.outputs.len() != 1 {
             return Err(Error::invalid_model(format!("{} inputs, {} outputs", node.inputs.len(), node.outputs.len())));
         }
-        Ok(())
+        let select = if node.int("select_last_index", 0)? != 0 { Select::Last } else { Select::First };
+        Ok(Arg { op, axis: node.int("axis", 0)?, keep: node.int("keepdims", 1)? != 0, select })
     }
+}
 
-    fn dtypes(&self, _: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
+impl Operator for Arg {
+    fn dtypes(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
         match inputs.first().copied().flatten() {
             Some(DType::F32 | DType::F16 | DType::I32 | DType::I64 | DType::I8 | DType::U8) => Ok(vec![DType::I64]),
             dtype => Err(Error::unsupported(format!("input of type {}", dtype.map_or("none", DType::name)))),
         }
     }
 
-    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
+    fn shapes(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         let shape = &given(inputs, 0)?.shape;
-        let axis = axis_index(node.int("axis", 0)?, shape.len())?;
-        Ok(vec![reduced_shape(shape, &[axis], node.int("keepdims", 1)? != 0)])
+        let axis = axis_index(self.axis, shape.len())?;
+        Ok(vec![reduced_shape(shape, &[axis], self.keep)])
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let rank = cx.input(0).map_or(0, |fact| fact.shape.len());
-        let axis = axis_index(cx.node().int("axis", 0)?, rank)?;
-        reduce(cx, self.op, &[axis], None)
+        let axis = axis_index(self.axis, rank)?;
+        reduce(cx, self.op, &[axis], None, self.select)
     }
 }
 
 /// Reduces input 0 along `axes` into output 0.
-fn reduce(cx: &mut Lowering<'_>, op: u32, axes: &[usize], empty: Option<f32>) -> Result<()> {
+fn reduce(cx: &mut Lowering<'_>, op: u32, axes: &[usize], empty: Option<f32>, select: Select) -> Result<()> {
     let view = cx.view(0)?;
     let output = cx.output(0);
     let split = |reduced: bool| -> (Vec<Size>, Vec<Size>) {
@@ -164,7 +187,7 @@ fn reduce(cx: &mut Lowering<'_>, op: u32, axes: &[usize], empty: Option<f32>) ->
     let rows = output.len();
     let (kept_size, kept_stride) = collapse(&kept, &[&kept_strides]);
     let (size, stride) = collapse(&shape, &[&strides]);
-    let select_last = Size::from(u8::from(cx.node().int("select_last_index", 0)? != 0));
+    let select_last = Size::from(u8::from(matches!(select, Select::Last)));
     let lists: [(&str, &[Size]); 4] = [
         ("kept_size", &words::<8>(&kept_size, 1)?),
         ("kept_stride", &words::<8>(&kept_stride[0], 0)?),

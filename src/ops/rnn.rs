@@ -8,97 +8,39 @@ use crate::lower::{BufferId, Emit, Fact, GatherBy, Lowering, View, Work, bits, p
 use crate::size::{Size, agree, is_empty, presumed};
 use crate::tensor::{DType, Tensor};
 
-use super::{Entry, Operator};
+use super::{Entry, Operator, operator};
 
-pub(super) static OPERATORS: &[Entry] = &[("", "LSTM", &Lstm)];
+pub(super) static OPERATORS: &[Entry] = &[("", "LSTM", |node| operator(Lstm::parse(node)))];
 
 /// Requests that a dispatch may compute at once: the kernels hold a value of each in a `vec4`. Measured on llvmpipe: for
 /// two of them it takes as long as two dispatches beside each other, for four two thirds of the time.
 const GATHERED: u32 = 4;
 
 /// Inputs: X, W, R, B, sequence_lens, initial_h, initial_c, P; outputs: Y, Y_h, Y_c.
-struct Lstm;
-
-/// Sizes of one LSTM.
-struct Sizes {
-    steps: Size,
-    batch: Size,
-    inputs: Size,
-    hidden: Size,
-    directions: Size,
+#[derive(Debug)]
+struct Lstm {
+    directions: usize,
+    /// Whether the only direction is from the end.
+    reverse: bool,
     /// Whether batch comes before time and direction.
     batch_first: bool,
+    /// The hidden size, where it is stated.
+    hidden: Option<i64>,
+    /// Values are clipped to this magnitude; 0 for none.
+    clip: f32,
 }
 
-impl Sizes {
-    fn new(node: &Node, inputs: &[Option<&Fact>]) -> Result<Sizes> {
-        let shape = |k: usize, wanted: usize| -> Result<Option<&[Size]>> {
-            match inputs.get(k).copied().flatten() {
-                None => Ok(None),
-                Some(fact) if fact.shape.len() == wanted => Ok(Some(&fact.shape)),
-                Some(fact) => Err(Error::shape(format!("input {k} has {} dimensions, not {wanted}", fact.shape.len()))),
-            }
-        };
-        let missing = |k: usize| Error::invalid_model(format!("input {k} is missing"));
-        let x = shape(0, 3)?.ok_or_else(|| missing(0))?;
-        let w = shape(1, 3)?.ok_or_else(|| missing(1))?;
-        let r = shape(2, 3)?.ok_or_else(|| missing(2))?;
-        let batch_first = node.int("layout", 0)? != 0;
-        let (steps, batch) = if batch_first { (x[1], x[0]) } else { (x[0], x[1]) };
-        let sizes =
-            Sizes { steps, batch, inputs: x[2], hidden: r[2], directions: Size::from(directions(node)?), batch_first };
-        let Sizes { directions, hidden, .. } = sizes;
-        let gates = hidden * 4;
-        let state = if batch_first { [batch, directions, hidden] } else { [directions, batch, hidden] };
-        let biases = [directions, gates * 2];
-        let expected = [
-            (1, w, &[directions, gates, x[2]][..]),
-            (2, r, &[directions, gates, hidden]),
-            (3, shape(3, 2)?.unwrap_or(&biases), &biases),
-            (5, shape(5, 3)?.unwrap_or(&state), &state),
-            (6, shape(6, 3)?.unwrap_or(&state), &state),
-        ];
-        for (k, is, want) in expected {
-            if !agree(is, want) {
-                return Err(Error::shape(format!("input {k} has shape {is:?}, not {want:?}")));
-            }
-        }
-        match node.int("hidden_size", hidden.pin_signed())? {
-            size if presumed(|| hidden == Size::from(size)) => Ok(sizes),
-            size => Err(Error::shape(format!("hidden_size is {size}, the weights say {hidden}"))),
-        }
-    }
-
-    /// The shape of Y_h and Y_c.
-    fn state(&self) -> Vec<Size> {
-        let Sizes { batch, hidden, directions, .. } = *self;
-        if self.batch_first { vec![batch, directions, hidden] } else { vec![directions, batch, hidden] }
-    }
-
-    fn y(&self) -> Vec<Size> {
-        let Sizes { steps, batch, hidden, directions, .. } = *self;
-        if self.batch_first { vec![batch, steps, directions, hidden] } else { vec![steps, directions, batch, hidden] }
-    }
-}
-
-fn directions(node: &Node) -> Result<usize> {
-    match node.str("direction", "forward")? {
-        "forward" | "reverse" => Ok(1),
-        "bidirectional" => Ok(2),
-        other => Err(Error::invalid_model(format!("direction '{other}'"))),
-    }
-}
-
-impl Operator for Lstm {
-    fn host_inputs(&self, _: &Node) -> std::ops::Range<usize> {
-        4..5
-    }
-
-    fn check(&self, node: &Node) -> Result<()> {
+impl Lstm {
+    fn parse(node: &Node) -> Result<Self> {
         if !(3..=8).contains(&node.inputs.len()) || node.outputs.len() > 3 {
             return Err(Error::invalid_model(format!("{} inputs, {} outputs", node.inputs.len(), node.outputs.len())));
         }
-        let directions = directions(node)?;
+        let (directions, reverse) = match node.str("direction", "forward")? {
+            "forward" => (1, false),
+            "reverse" => (1, true),
+            "bidirectional" => (2, false),
+            other => return Err(Error::invalid_model(format!("direction '{other}'"))),
+        };
         if node.inputs.get(7).is_some_and(Option::is_some) {
             return Err(Error::unsupported("peephole weights"));
         }
@@ -116,10 +58,80 @@ impl Operator for Lstm {
             }
             Some(_) => return Err(Error::invalid_model("activations is not a list of strings")),
         }
-        Ok(())
+        let hidden = node.attrs.contains_key("hidden_size").then(|| node.int("hidden_size", 0)).transpose()?;
+        let batch_first = node.int("layout", 0)? != 0;
+        Ok(Lstm { directions, reverse, batch_first, hidden, clip: node.float("clip", 0.0)? })
+    }
+}
+
+/// Sizes of one LSTM.
+struct Sizes {
+    steps: Size,
+    batch: Size,
+    inputs: Size,
+    hidden: Size,
+    directions: Size,
+    /// Whether batch comes before time and direction.
+    batch_first: bool,
+}
+
+impl Sizes {
+    fn new(lstm: &Lstm, inputs: &[Option<&Fact>]) -> Result<Sizes> {
+        let shape = |k: usize, wanted: usize| -> Result<Option<&[Size]>> {
+            match inputs.get(k).copied().flatten() {
+                None => Ok(None),
+                Some(fact) if fact.shape.len() == wanted => Ok(Some(&fact.shape)),
+                Some(fact) => Err(Error::shape(format!("input {k} has {} dimensions, not {wanted}", fact.shape.len()))),
+            }
+        };
+        let missing = |k: usize| Error::invalid_model(format!("input {k} is missing"));
+        let x = shape(0, 3)?.ok_or_else(|| missing(0))?;
+        let w = shape(1, 3)?.ok_or_else(|| missing(1))?;
+        let r = shape(2, 3)?.ok_or_else(|| missing(2))?;
+        let batch_first = lstm.batch_first;
+        let (steps, batch) = if batch_first { (x[1], x[0]) } else { (x[0], x[1]) };
+        let sizes =
+            Sizes { steps, batch, inputs: x[2], hidden: r[2], directions: Size::from(lstm.directions), batch_first };
+        let Sizes { directions, hidden, .. } = sizes;
+        let gates = hidden * 4;
+        let state = if batch_first { [batch, directions, hidden] } else { [directions, batch, hidden] };
+        let biases = [directions, gates * 2];
+        let expected = [
+            (1, w, &[directions, gates, x[2]][..]),
+            (2, r, &[directions, gates, hidden]),
+            (3, shape(3, 2)?.unwrap_or(&biases), &biases),
+            (5, shape(5, 3)?.unwrap_or(&state), &state),
+            (6, shape(6, 3)?.unwrap_or(&state), &state),
+        ];
+        for (k, is, want) in expected {
+            if !agree(is, want) {
+                return Err(Error::shape(format!("input {k} has shape {is:?}, not {want:?}")));
+            }
+        }
+        match lstm.hidden.unwrap_or(hidden.pin_signed()) {
+            size if presumed(|| hidden == Size::from(size)) => Ok(sizes),
+            size => Err(Error::shape(format!("hidden_size is {size}, the weights say {hidden}"))),
+        }
     }
 
-    fn dtypes(&self, _: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
+    /// The shape of Y_h and Y_c.
+    fn state(&self) -> Vec<Size> {
+        let Sizes { batch, hidden, directions, .. } = *self;
+        if self.batch_first { vec![batch, directions, hidden] } else { vec![directions, batch, hidden] }
+    }
+
+    fn y(&self) -> Vec<Size> {
+        let Sizes { steps, batch, hidden, directions, .. } = *self;
+        if self.batch_first { vec![batch, steps, directions, hidden] } else { vec![steps, directions, batch, hidden] }
+    }
+}
+
+impl Operator for Lstm {
+    fn host_inputs(&self) -> std::ops::Range<usize> {
+        4..5
+    }
+
+    fn dtypes(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
         let float = inputs.first().copied().flatten().filter(|dtype| matches!(dtype, DType::F32 | DType::F16));
         for (k, dtype) in inputs.iter().enumerate().filter(|(k, _)| *k != 4) {
             if let Some(dtype) = dtype.filter(|&dtype| Some(dtype) != float) {
@@ -129,8 +141,8 @@ impl Operator for Lstm {
         Ok(vec![float.unwrap_or(DType::F32); 3])
     }
 
-    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
-        let sizes = Sizes::new(node, inputs)?;
+    fn shapes(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
+        let sizes = Sizes::new(self, inputs)?;
         if let Some(lengths) = inputs.get(4).copied().flatten() {
             let known = lengths.value().map(Tensor::as_slice::<i32>).transpose()?;
             if !known.is_some_and(|known| presumed(|| known.iter().all(|&n| sizes.steps == Size::from(n)))) {
@@ -141,14 +153,14 @@ impl Operator for Lstm {
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
-        let sizes = Sizes::new(cx.node(), &cx.facts())?;
+        let sizes = Sizes::new(self, &cx.facts())?;
         if sizes.steps.is_zero() || is_empty(&sizes.state()) {
             return no_steps(cx, &sizes);
         }
         let gates = input_gates(cx, &sizes)?;
-        let (y, state) = run_steps(cx, &sizes, gates)?;
+        let (y, state) = run_steps(cx, self, &sizes, gates)?;
         if cx.wants_output(1) {
-            last_hidden(cx, &sizes, &y)?;
+            last_hidden(cx, self, &sizes, &y)?;
         }
         let mut cells = View::row_major(state, DType::F32, &[sizes.directions, sizes.batch, sizes.hidden]);
         if sizes.batch_first {
@@ -238,15 +250,13 @@ fn input_gates(cx: &mut Lowering<'_>, sizes: &Sizes) -> Result<BufferId> {
 }
 
 /// Gives Y and the cells' final state.
-fn run_steps(cx: &mut Lowering<'_>, sizes: &Sizes, gates: BufferId) -> Result<(View, BufferId)> {
+fn run_steps(cx: &mut Lowering<'_>, lstm: &Lstm, sizes: &Sizes, gates: BufferId) -> Result<(View, BufferId)> {
     let Sizes { steps, batch, hidden, directions, batch_first, .. } = *sizes;
     let weights = transposed(cx, 2)?;
     let initial_h = if cx.input(5).is_some() { Some(cx.contiguous(5)?.buffer) } else { None };
     let initial_c = if cx.input(6).is_some() { Some(cx.contiguous(6)?.buffer) } else { None };
     let y = cx.output(0);
     let state = cx.scratch(heap_bytes(DType::F32, &[directions, batch, hidden])?);
-    let reverse = cx.node().str("direction", "forward")? == "reverse";
-    let clip = cx.node().float("clip", 0.0)?;
     let y_strides = row_major(&y.shape);
     let s_strides = row_major(&sizes.state());
     let (y_time, y_direction, y_batch) = if batch_first { (1, 2, 0) } else { (0, 1, 2) };
@@ -266,8 +276,8 @@ fn run_steps(cx: &mut Lowering<'_>, sizes: &Sizes, gates: BufferId) -> Result<(V
             ("directions", directions),
             ("step", Size::from(step)),
             ("steps", steps),
-            ("clip", bits(clip)),
-            ("reverse", Size::from(u8::from(reverse))),
+            ("clip", bits(lstm.clip)),
+            ("reverse", Size::from(u8::from(lstm.reverse))),
             ("y_time", y_strides[y_time]),
             ("y_direction", y_strides[y_direction]),
             ("y_batch", y_strides[y_batch]),
@@ -298,13 +308,12 @@ fn run_steps(cx: &mut Lowering<'_>, sizes: &Sizes, gates: BufferId) -> Result<(V
 }
 
 /// Y_h: for each direction its last step in its own order.
-fn last_hidden(cx: &mut Lowering<'_>, sizes: &Sizes, y: &View) -> Result<()> {
+fn last_hidden(cx: &mut Lowering<'_>, lstm: &Lstm, sizes: &Sizes, y: &View) -> Result<()> {
     let output = cx.output(1);
-    let reverse = cx.node().str("direction", "forward")? == "reverse";
     let (time, y_direction) = if sizes.batch_first { (1, 2) } else { (0, 1) };
     let direction = usize::from(sizes.batch_first);
     for d in 0..sizes.directions.pin() {
-        let last = if d == 1 || reverse { Size::ZERO } else { sizes.steps - 1 };
+        let last = if d == 1 || lstm.reverse { Size::ZERO } else { sizes.steps - 1 };
         // Both windows as batch x hidden.
         let window = |view: &View, offset: Size, dropped: &[usize]| View {
             offset,

@@ -53,14 +53,39 @@ pub enum Rounding {
     Ceil,
 }
 
+/// How padding follows from the sizes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AutoPad {
+    /// It is stated.
+    NotSet,
+    /// None.
+    Valid,
+    /// As much as makes the output the input divided by the stride; an odd element goes behind the last.
+    SameUpper,
+    /// As [`AutoPad::SameUpper`]; an odd element goes before the first.
+    SameLower,
+}
+
 /// The attributes that windows share, checked but for the number of axes.
-///
-/// # Errors
-/// `InvalidModel` or `Unsupported`.
-pub fn check(node: &Node) -> Result<()> {
-    let kernel = node.ints("kernel_shape")?;
-    for (name, least) in [("kernel_shape", 1), ("strides", 1), ("dilations", 1), ("pads", 0)] {
-        if let Some(values) = node.ints(name)? {
+#[derive(Debug)]
+pub struct Window {
+    /// Taps, where they are stated.
+    pub kernel: Option<Vec<i64>>,
+    strides: Option<Vec<i64>>,
+    dilations: Option<Vec<i64>>,
+    pads: Option<Vec<i64>>,
+    auto_pad: AutoPad,
+}
+
+impl Window {
+    /// The attributes of a node.
+    ///
+    /// # Errors
+    /// `InvalidModel` or `Unsupported`.
+    pub fn parse(node: &Node) -> Result<Window> {
+        let kernel = node.ints("kernel_shape")?;
+        let list = |name: &str, least: i64| {
+            let Some(values) = node.ints(name)? else { return Ok(None) };
             if values.iter().any(|&v| v < least || v >= LARGEST) {
                 return Err(Error::invalid_model(format!("attribute '{name}' is {values:?}")));
             }
@@ -71,79 +96,89 @@ pub fn check(node: &Node) -> Result<()> {
             if kernel.is_some_and(|kernel| kernel.len() != axes) || (name == "pads" && values.len() % 2 == 1) {
                 return Err(Error::invalid_model(format!("attribute '{name}' has {} values", values.len())));
             }
-        }
+            Ok(Some(values.to_vec()))
+        };
+        Ok(Window {
+            kernel: list("kernel_shape", 1)?,
+            strides: list("strides", 1)?,
+            dilations: list("dilations", 1)?,
+            pads: list("pads", 0)?,
+            auto_pad: match node.str("auto_pad", "NOTSET")? {
+                "NOTSET" => AutoPad::NotSet,
+                "VALID" => AutoPad::Valid,
+                "SAME_UPPER" => AutoPad::SameUpper,
+                "SAME_LOWER" => AutoPad::SameLower,
+                other => return Err(Error::invalid_model(format!("auto_pad '{other}'"))),
+            },
+        })
     }
-    match node.str("auto_pad", "NOTSET")? {
-        "NOTSET" | "VALID" | "SAME_UPPER" | "SAME_LOWER" => Ok(()),
-        other => Err(Error::invalid_model(format!("auto_pad '{other}'"))),
-    }
-}
 
-/// The windows over `input` (the spatial sizes) with `kernel` taps.
-///
-/// # Errors
-/// `InvalidModel` if attributes do not fit the number of axes; `Shape` if a kernel exceeds its padded input.
-pub fn axes(node: &Node, input: &[Size], kernel: &[Size], rounding: Rounding) -> Result<Vec<Axis>> {
-    if !(1..=2).contains(&input.len()) {
-        return Err(Error::unsupported(format!("windows over {} axes; one or two are supported", input.len())));
-    }
-    let list = |name: &str, len: usize, default: usize| -> Result<Vec<Size>> {
-        match node.ints(name)? {
+    /// The windows over `input` (the spatial sizes) with `kernel` taps.
+    ///
+    /// # Errors
+    /// `InvalidModel` if attributes do not fit the number of axes; `Shape` if a kernel exceeds its padded input.
+    pub fn axes(&self, input: &[Size], kernel: &[Size], rounding: Rounding) -> Result<Vec<Axis>> {
+        if !(1..=2).contains(&input.len()) {
+            return Err(Error::unsupported(format!("windows over {} axes; one or two are supported", input.len())));
+        }
+        let list = |name: &str, values: &Option<Vec<i64>>, len: usize, default: usize| match values {
             None => Ok(vec![Size::from(default); len]),
             Some(values) if values.len() == len => Ok(values.iter().map(|&v| Size::from(v)).collect()),
             Some(values) => {
                 Err(Error::invalid_model(format!("attribute '{name}' has {} values, not {len}", values.len())))
             }
+        };
+        let count = input.len();
+        let strides: Vec<Size> = list("strides", &self.strides, count, 1)?;
+        let dilations = list("dilations", &self.dilations, count, 1)?;
+        let pads = list("pads", &self.pads, 2 * count, 0)?;
+        let axis =
+            |i: usize| self.axis([input[i], kernel[i], strides[i], dilations[i]], [pads[i], pads[i + count]], rounding);
+        (0..count).map(axis).collect()
+    }
+
+    fn axis(&self, sizes: [Size; 4], pads: [Size; 2], rounding: Rounding) -> Result<Axis> {
+        let [size, taps, stride, dilation] = sizes;
+        let span = (taps - 1) * dilation + 1;
+        if !presumed(|| taps >= 1) || span.estimate() >= LARGEST || size.estimate() >= LARGEST {
+            return Err(Error::shape(format!("a kernel of {taps} taps over {size} elements")));
         }
-    };
-    let count = input.len();
-    let (strides, dilations) = (list("strides", count, 1)?, list("dilations", count, 1)?);
-    let pads = list("pads", 2 * count, 0)?;
-    let auto = node.str("auto_pad", "NOTSET")?;
-    (0..count)
-        .map(|i| {
-            let (size, taps, stride, dilation) = (input[i], kernel[i], strides[i], dilations[i]);
-            let span = (taps - 1) * dilation + 1;
-            if !presumed(|| taps >= 1) || span.estimate() >= LARGEST || size.estimate() >= LARGEST {
-                return Err(Error::shape(format!("a kernel of {taps} taps over {size} elements")));
+        let [begin, end] = match self.auto_pad {
+            auto @ (AutoPad::SameUpper | AutoPad::SameLower) => {
+                let total = (size.div_ceil(stride).max(1) - 1) * stride;
+                let total = (total + span).saturating_sub(size);
+                let (less, more) = (total / 2, total - total / 2);
+                if auto == AutoPad::SameUpper { [less, more] } else { [more, less] }
             }
-            let (begin, end) = match auto {
-                "SAME_UPPER" | "SAME_LOWER" => {
-                    let total = (size.div_ceil(stride).max(1) - 1) * stride;
-                    let total = (total + span).saturating_sub(size);
-                    if auto == "SAME_UPPER" { (total / 2, total - total / 2) } else { (total - total / 2, total / 2) }
-                }
-                "VALID" => (Size::ZERO, Size::ZERO),
-                _ => (pads[i], pads[i + count]),
-            };
-            let padded = size + begin + end;
-            let room = padded - span;
-            let short = || {
-                Error::shape(format!("a kernel that spans {span} exceeds {size} elements padded by {begin} and {end}"))
-            };
-            let mut output = match rounding {
-                _ if auto.starts_with("SAME") => size.div_ceil(stride),
-                Rounding::Floor if !presumed(|| room >= Size::ZERO) => return Err(short()),
-                Rounding::Floor => room / stride + 1,
-                // Rounded up, a window that lacks less than a stride counts.
-                Rounding::Ceil if presumed(|| room >= Size::ZERO || size > 0 && span - padded < stride) => {
-                    room.div_ceil(stride) + 1
-                }
-                Rounding::Ceil => return Err(short()),
-            };
-            if rounding == Rounding::Ceil {
-                // A window that would start in the trailing padding is left out.
-                let start = size + begin;
-                output =
-                    decided(|| if (output - 1) * stride >= start { output - 1 } else { output }).unwrap_or_else(|| {
-                        let most = output.min(start.div_ceil(stride));
-                        // More than one only starts there if the padding is longer than a window.
-                        if decided(|| end <= span) == Some(true) { most } else { most.max(output - 1) }
-                    });
+            AutoPad::Valid => [Size::ZERO; 2],
+            AutoPad::NotSet => pads,
+        };
+        let padded = size + begin + end;
+        let room = padded - span;
+        let short =
+            || Error::shape(format!("a kernel that spans {span} exceeds {size} elements padded by {begin} and {end}"));
+        let mut output = match rounding {
+            _ if matches!(self.auto_pad, AutoPad::SameUpper | AutoPad::SameLower) => size.div_ceil(stride),
+            Rounding::Floor if !presumed(|| room >= Size::ZERO) => return Err(short()),
+            Rounding::Floor => room / stride + 1,
+            // Rounded up, a window that lacks less than a stride counts.
+            Rounding::Ceil if presumed(|| room >= Size::ZERO || size > 0 && span - padded < stride) => {
+                room.div_ceil(stride) + 1
             }
-            Ok(Axis { input: size, output, kernel: taps, stride, dilation, begin, end })
-        })
-        .collect()
+            Rounding::Ceil => return Err(short()),
+        };
+        if rounding == Rounding::Ceil {
+            // A window that would start in the trailing padding is left out.
+            let start = size + begin;
+            output =
+                decided(|| if (output - 1) * stride >= start { output - 1 } else { output }).unwrap_or_else(|| {
+                    let most = output.min(start.div_ceil(stride));
+                    // More than one only starts there if the padding is longer than a window.
+                    if decided(|| end <= span) == Some(true) { most } else { most.max(output - 1) }
+                });
+        }
+        Ok(Axis { input: size, output, kernel: taps, stride, dilation, begin, end })
+    }
 }
 
 /// Sizes and windows of rows and columns by the names that kernels' parameters have.
@@ -179,13 +214,13 @@ mod tests {
     use crate::graph::Attr;
     use crate::size::sizes;
 
-    fn node(attrs: &[(&str, &[i64])], auto_pad: &str) -> Node {
+    fn window(attrs: &[(&str, &[i64])], auto_pad: &str) -> Result<Window> {
         let mut node = Node::default();
         for (name, values) in attrs {
             node.attrs.insert((*name).to_owned(), Attr::Ints(values.to_vec()));
         }
         node.attrs.insert("auto_pad".to_owned(), Attr::Str(auto_pad.to_owned()));
-        node
+        Window::parse(&node)
     }
 
     #[test]
@@ -205,18 +240,18 @@ mod tests {
             (&[("pads", &[2, 2])], "NOTSET", 0, 3, Rounding::Floor, (2, 2, 2)),
         ];
         for (attrs, auto, size, taps, rounding, expected) in cases {
-            let axes = axes(&node(attrs, auto), &sizes(&[size]), &sizes(&[taps]), rounding).unwrap();
+            let axes = window(attrs, auto).unwrap().axes(&sizes(&[size]), &sizes(&[taps]), rounding).unwrap();
             let [output, begin, end] = [axes[0].output, axes[0].begin, axes[0].end].map(Size::pin);
             assert_eq!((output, begin, end), expected, "{attrs:?} {auto} {size} {taps}");
         }
         let fails = |attrs, size, taps, rounding| {
-            axes(&node(attrs, "NOTSET"), &sizes(&[size]), &sizes(&[taps]), rounding).is_err()
+            window(attrs, "NOTSET").unwrap().axes(&sizes(&[size]), &sizes(&[taps]), rounding).is_err()
         };
         assert!(fails(&[], 2, 3, Rounding::Floor));
         assert!(fails(&[], 2, 3, Rounding::Ceil));
         assert!(fails(&[("strides", &[2])], 2, 4, Rounding::Ceil));
-        assert!(check(&node(&[("strides", &[0])], "NOTSET")).is_err());
-        assert!(check(&node(&[("pads", &[-1, 0])], "NOTSET")).is_err());
-        assert!(check(&node(&[], "SAME")).is_err());
+        assert!(window(&[("strides", &[0])], "NOTSET").is_err());
+        assert!(window(&[("pads", &[-1, 0])], "NOTSET").is_err());
+        assert!(window(&[], "SAME").is_err());
     }
 }

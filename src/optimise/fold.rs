@@ -5,7 +5,7 @@ use super::{Outcome, Rewrite};
 use crate::error::Result;
 use crate::graph::{Dim, Graph, Node, ValueId};
 use crate::lower::Fact;
-use crate::ops::lookup;
+use crate::ops;
 use crate::size::{Size, checked_len, sizes};
 use crate::tensor::Tensor;
 
@@ -42,20 +42,20 @@ fn evaluate(graph: &Graph, node: &Node) -> Result<Option<Vec<Tensor>>> {
             })),
         })
         .collect();
-    let (Some(facts), Some(operator)) = (facts, lookup(&node.domain, &node.op)) else { return Ok(None) };
+    let (Some(facts), Ok(operator)) = (facts, ops::parse(node)) else { return Ok(None) };
     let facts: Vec<Option<&Fact>> = facts.iter().map(Option::as_ref).collect();
     let total = |shapes: &mut dyn Iterator<Item = &Vec<Size>>| {
         shapes.fold(0, |sum: i64, shape| sum.saturating_add(checked_len(shape).map_or(i64::MAX, Size::estimate)))
     };
     let inputs = total(&mut facts.iter().flatten().map(|fact| &fact.shape));
-    let shapes = operator.shapes(node, &facts)?;
+    let shapes = operator.shapes(&facts)?;
     if total(&mut shapes.iter()) > inputs.max(BUDGET) {
         return Ok(None);
     }
-    if let Some(values) = operator.integers(node, &facts)? {
+    if let Some(values) = operator.integers(&facts)? {
         return Ok(Some(values.iter().map(|known| known.estimate().clone()).collect()));
     }
-    operator.evaluate(node, &facts)
+    operator.evaluate(&facts)
 }
 
 impl Rewrite for FoldConstants {

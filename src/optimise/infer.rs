@@ -7,13 +7,15 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
+use super::branches::is_if;
 use super::versions;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Attr, Dim, Graph, Node, Value, ValueId};
 use crate::lower::repr::heap_bytes;
 use crate::lower::{Fact, Known};
-use crate::ops::{Operator, host_values, is_fixed, lookup, output_types};
+use crate::ops::{self, Operator, host_values, is_fixed, output_types};
 use crate::size::{self, Size, checked_len, decided, unknown, unknown_integer};
 use crate::tensor::DType;
 
@@ -91,7 +93,7 @@ pub fn objections(graph: &mut Graph) -> Vec<Objection> {
             let (error, shapes) = match typed.and_then(|()| inference.types(graph, &node)) {
                 Err(error) => (error, false),
                 Ok(None) => continue,
-                Ok(Some(operator)) => match inference.shapes(graph, &node, operator) {
+                Ok(Some(operator)) => match inference.shapes(graph, &node, &*operator) {
                     Err(error) => (error, true),
                     Ok(()) => continue,
                 },
@@ -107,7 +109,7 @@ pub fn objections(graph: &mut Graph) -> Vec<Objection> {
 /// Finds the types of the outputs of a node's branches, and whether all of them can run.
 fn type_branches(graph: &mut Graph, index: usize) -> Result<()> {
     let node = &graph.nodes[index];
-    if !lookup(&node.domain, &node.op).is_some_and(Operator::has_branches) {
+    if !is_if(node) {
         return Ok(());
     }
     let names: Vec<String> = node.attrs.keys().cloned().collect();
@@ -209,7 +211,7 @@ impl Inference {
     }
 
     /// Sets the types of the node's outputs. `None` where they are unknown.
-    fn types(&self, graph: &mut Graph, node: &Node) -> Result<Option<&'static dyn Operator>> {
+    fn types(&self, graph: &mut Graph, node: &Node) -> Result<Option<Arc<dyn Operator>>> {
         let Some((operator, dtypes)) = types(graph, node)? else { return Ok(None) };
         for (id, &dtype) in node.outputs.iter().zip(&dtypes) {
             let Some(id) = *id else { continue };
@@ -247,7 +249,7 @@ impl Inference {
         };
         let inputs = node.inputs.iter().map(known).collect::<Option<Vec<_>>>();
         let Some(inputs) = inputs.filter(|_| !operator.has_branches()) else { return Ok(None) };
-        let asked = operator.host_inputs(node);
+        let asked = operator.host_inputs();
         // The host will know it, though nobody does yet.
         let awaited = |(i, known): (usize, &Knowledge)| {
             let Fact { dtype, ref shape, ref known } = known.fact;
@@ -260,7 +262,7 @@ impl Inference {
             .map(|(known, awaited)| awaited.as_ref().or(known.map(|known| &known.fact)))
             .collect();
         let types = decided(|| {
-            let types = output_types(operator, node, &facts)?;
+            let types = output_types(operator, node.outputs.len(), &facts)?;
             // Of what symbols change, a request's plan knows how large it is.
             types
                 .iter()
@@ -278,7 +280,7 @@ impl Inference {
         let values = if large {
             from_device.then_some(None)
         } else {
-            match decided(|| host_values(operator, node, &facts, &types)) {
+            match decided(|| host_values(operator, &facts, &types)) {
                 Some(Ok(values)) => Some(values),
                 Some(Err(error)) if certain => return Err(error),
                 Some(Err(_)) | None => None,
@@ -331,16 +333,15 @@ fn unknown_values(dtype: DType, shape: &[Size]) -> Option<Known> {
 
 /// The node's operator and the types of its outputs. `None` where an input is of unknown type: it comes from a node that has
 /// failed already, whose error is enough.
-fn types(graph: &Graph, node: &Node) -> Result<Option<(&'static dyn Operator, Vec<DType>)>> {
+fn types(graph: &Graph, node: &Node) -> Result<Option<(Arc<dyn Operator>, Vec<DType>)>> {
     for id in node.inputs.iter().flatten() {
         if let Some(why) = graph.refused.get(id) {
             return Err(Error::unsupported(why));
         }
     }
-    let branches = lookup(&node.domain, &node.op).is_some_and(Operator::has_branches);
     for (name, attr) in &node.attrs {
         match attr {
-            Attr::Graph(_) if branches => {}
+            Attr::Graph(_) if is_if(node) => {}
             Attr::Graph(_) | Attr::Graphs(_) => {
                 let message = format!("the operator {} with a subgraph is not supported", node.operator());
                 return Err(Error::unsupported(message));
@@ -353,14 +354,12 @@ fn types(graph: &Graph, node: &Node) -> Result<Option<(&'static dyn Operator, Ve
         let message = format!("the operator {} as defined since opset {since} is not supported", node.op);
         return Err(Error::unsupported(message));
     }
-    let operator = lookup(&node.domain, &node.op)
-        .ok_or_else(|| Error::unsupported(format!("the operator {} is not supported", node.operator())))?;
-    operator.check(node)?;
+    let operator = ops::parse(node)?;
     let inputs: Vec<Option<DType>> = node.inputs.iter().map(|id| id.and_then(|id| graph.value(id).dtype)).collect();
     if node.inputs.iter().zip(&inputs).any(|(id, dtype)| id.is_some() && dtype.is_none()) {
         return Ok(None);
     }
-    let dtypes = operator.dtypes(node, &inputs)?;
+    let dtypes = operator.dtypes(&inputs)?;
     if dtypes.len() < node.outputs.len() {
         let message = format!("{} outputs, the operator has {}", node.outputs.len(), dtypes.len());
         return Err(Error::invalid_model(message));

@@ -7,7 +7,7 @@ use crate::graph::{Graph, Node, ValueId};
 use crate::lower::builder::{Buffer, Builder, Home};
 use crate::lower::repr::{GRANULE, Storage, check_dtype, heap_bytes};
 use crate::lower::{BufferId, Fact, Known, Lowering, ModelWeights, Target, View};
-use crate::ops::{Operator, host_values, lookup, output_types};
+use crate::ops::{Operator, host_values, output_types};
 use crate::size::{Program, Size, Trace, checked_len, estimates, trace};
 use crate::tensor::{DType, Tensor};
 
@@ -42,7 +42,7 @@ pub fn template(
     weights: &Arc<ModelWeights>,
     target: &Target,
 ) -> Result<Template> {
-    match traced(&Stage::whole(graph), shapes, &[], weights, target)? {
+    match traced(&Stage::whole(graph)?, shapes, &[], weights, target)? {
         Traced::Template(template) => Ok(template),
         Traced::Blocked(blocked) => Err(blocked.refusal(graph)),
     }
@@ -123,7 +123,7 @@ fn plan_stage(
         report: None,
         label: Arc::from(""),
     };
-    let node_facts = match find_facts(graph, inputs, &mut builder)? {
+    let node_facts = match find_facts(stage, inputs, &mut builder)? {
         Ok(facts) => facts,
         Err(blocked) => return Ok(Err(blocked)),
     };
@@ -138,18 +138,19 @@ fn plan_stage(
             builder.views[id.0 as usize] = Some(View::at_rest(buffer, fact.dtype, &fact.shape));
         }
     }
-    for (node, facts) in graph.nodes.iter().zip(&node_facts) {
-        lower(node, facts, &mut builder).map_err(|error| at(error, node, &builder))?;
+    for ((node, operator), facts) in stage.nodes().zip(&node_facts) {
+        lower(node, operator, facts, &mut builder).map_err(|error| at(error, node, &builder))?;
     }
     finish(stage, builder).map(Ok)
 }
 
 /// Types, shapes and host values of every node's outputs, or the nodes that cannot be planned yet.
 fn find_facts(
-    graph: &Graph,
+    stage: &Stage<'_>,
     inputs: Vec<Fact>,
     builder: &mut Builder,
 ) -> Result<std::result::Result<Vec<Vec<Fact>>, Blocked>> {
+    let graph = &*stage.graph;
     for (value, fact) in graph.values.iter().zip(&mut builder.facts) {
         *fact = value.constant.clone().map(Fact::constant);
     }
@@ -160,14 +161,14 @@ fn find_facts(
     let mut blocked = Blocked::default();
     // By value: whether a blocked node makes it.
     let mut missing = vec![false; graph.values.len()];
-    for (index, node) in graph.nodes.iter().enumerate() {
+    for (index, (node, operator)) in stage.nodes().enumerate() {
         let follows = node.inputs.iter().flatten().any(|id| missing[id.0 as usize]);
-        if follows || blocks(node, index, builder, &mut blocked).map_err(|error| at(error, node, builder))? {
+        if follows || blocks(node, operator, index, builder, &mut blocked).map_err(|error| at(error, node, builder))? {
             blocked.nodes.push(index);
             node.outputs.iter().flatten().for_each(|id| missing[id.0 as usize] = true);
             continue;
         }
-        let facts = node_facts(node, builder).map_err(|error| at(error, node, builder))?;
+        let facts = node_facts(node, operator, builder).map_err(|error| at(error, node, builder))?;
         for (id, fact) in node.outputs.iter().zip(&facts) {
             if let Some(id) = id {
                 builder.facts[id.0 as usize] = Some(fact.clone());
@@ -179,10 +180,15 @@ fn find_facts(
 }
 
 /// Whether the node cannot be planned before the host knows a value, or a branch is chosen.
-fn blocks(node: &Node, index: usize, builder: &Builder, blocked: &mut Blocked) -> Result<bool> {
+fn blocks(
+    node: &Node,
+    operator: &dyn Operator,
+    index: usize,
+    builder: &Builder,
+    blocked: &mut Blocked,
+) -> Result<bool> {
     let before = blocked.needs.len();
-    let operator = operator(node)?;
-    for i in operator.host_inputs(node) {
+    for i in operator.host_inputs() {
         let Some(id) = node.inputs.get(i).copied().flatten() else { continue };
         let Some(fact) = &builder.facts[id.0 as usize] else { continue };
         if fact.known.is_some() {
@@ -208,13 +214,7 @@ fn blocks(node: &Node, index: usize, builder: &Builder, blocked: &mut Blocked) -
     Ok(added)
 }
 
-fn operator(node: &Node) -> Result<&'static dyn Operator> {
-    lookup(&node.domain, &node.op)
-        .ok_or_else(|| Error::unsupported(format!("operator {} (opset {})", node.operator(), node.opset)))
-}
-
-fn node_facts(node: &Node, builder: &Builder) -> Result<Vec<Fact>> {
-    let operator = operator(node)?;
+fn node_facts(node: &Node, operator: &dyn Operator, builder: &Builder) -> Result<Vec<Fact>> {
     let inputs: Vec<Option<&Fact>> = (node.inputs.iter())
         .map(|id| match id {
             None => Ok(None),
@@ -224,11 +224,11 @@ fn node_facts(node: &Node, builder: &Builder) -> Result<Vec<Fact>> {
                 .ok_or_else(|| Error::invalid_model("an input is produced by no earlier node")),
         })
         .collect::<Result<_>>()?;
-    let outputs = output_types(operator, node, &inputs)?;
+    let outputs = output_types(operator, node.outputs.len(), &inputs)?;
     for (dtype, shape) in &outputs {
         heap_bytes(*dtype, shape)?;
     }
-    let mut known = host_values(operator, node, &inputs, &outputs)?.map(Vec::into_iter);
+    let mut known = host_values(operator, &inputs, &outputs)?.map(Vec::into_iter);
     let mut facts = Vec::with_capacity(outputs.len());
     for (dtype, shape) in outputs {
         let known = known.as_mut().and_then(Iterator::next);
@@ -261,7 +261,7 @@ fn find_needed(stage: &Stage<'_>, builder: &mut Builder) {
     }
 }
 
-fn lower(node: &Node, facts: &[Fact], builder: &mut Builder) -> Result<()> {
+fn lower(node: &Node, operator: &dyn Operator, facts: &[Fact], builder: &mut Builder) -> Result<()> {
     let wanted = |id: &Option<crate::graph::ValueId>| id.filter(|id| builder.needed[id.0 as usize]);
     let outputs: Vec<_> = (node.outputs.iter().zip(facts)).filter_map(|(id, fact)| Some((wanted(id)?, fact))).collect();
     if outputs.is_empty() {
@@ -279,7 +279,7 @@ fn lower(node: &Node, facts: &[Fact], builder: &mut Builder) -> Result<()> {
     }
     let outputs: Vec<(u32, DType)> = outputs.iter().map(|(id, fact)| (id.0, fact.dtype)).collect();
     builder.label = Arc::from(node.name.as_str());
-    operator(node)?.lower(&mut Lowering { node, outputs: facts, builder })?;
+    operator.lower(&mut Lowering { node, outputs: facts, builder })?;
     for (id, dtype) in outputs {
         let view = builder.views[id as usize].clone();
         let view = view.ok_or_else(|| Error::internal("lowering left an output without a buffer"))?;

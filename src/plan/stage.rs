@@ -6,9 +6,11 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::graph::{Graph, ValueId};
+use crate::graph::{Graph, Node, ValueId};
+use crate::ops::{self, Operator};
 use crate::optimise;
 use crate::size::Program;
 
@@ -35,6 +37,8 @@ pub struct Stage<'a> {
     pub feeds: Vec<Feed>,
     /// By output; [`Keep::Read`] beyond its end.
     pub keeps: Vec<Keep>,
+    /// By node.
+    operators: Vec<Arc<dyn Operator>>,
     /// By value: the key of a constant that it shares with the whole model.
     shared: Vec<bool>,
     /// Tells the constants of this stage from those of others.
@@ -127,19 +131,31 @@ pub enum Part {
 }
 
 impl<'a> Stage<'a> {
-    /// All of a graph, with inputs that go up and outputs that are read back.
-    pub fn whole(graph: &'a Graph) -> Self {
+    /// All of a graph, with inputs that go up and outputs that are read back. Its nodes are parsed, and never again.
+    ///
+    /// # Errors
+    /// `Unsupported` or `InvalidModel` naming a node that is no operator's.
+    pub fn whole(graph: &'a Graph) -> Result<Self> {
         Self::of(Cow::Borrowed(graph))
     }
 
-    fn of(graph: Cow<'a, Graph>) -> Self {
+    fn of(graph: Cow<'a, Graph>) -> Result<Self> {
+        let operators = parsed(&graph)?;
         let shared = graph.values.iter().map(|value| value.constant.is_some()).collect();
-        Stage { graph, feeds: Vec::new(), keeps: Vec::new(), shared, number: 0 }
+        Ok(Stage { graph, feeds: Vec::new(), keeps: Vec::new(), operators, shared, number: 0 })
     }
 
     /// As [`Stage::whole`], of a graph of its own.
-    pub fn owned(graph: Graph) -> Stage<'static> {
+    ///
+    /// # Errors
+    /// As [`Stage::whole`].
+    pub fn owned(graph: Graph) -> Result<Stage<'static>> {
         Stage::of(Cow::Owned(graph))
+    }
+
+    /// The nodes with their operators, in order.
+    pub(super) fn nodes(&self) -> impl Iterator<Item = (&Node, &dyn Operator)> {
+        self.graph.nodes.iter().zip(self.operators.iter().map(|operator| &**operator))
     }
 
     /// The stage with inputs and outputs that lie in regions of their own.
@@ -206,6 +222,7 @@ impl<'a> Stage<'a> {
             graph: Cow::Owned(self.graph.as_ref().clone()),
             feeds: self.feeds.clone(),
             keeps: self.keeps.clone(),
+            operators: self.operators.clone(),
             shared: self.shared.clone(),
             number: self.number,
         }
@@ -226,6 +243,7 @@ impl<'a> Stage<'a> {
         };
         stage.shared = (0..stage.graph.values.len()).map(same).collect();
         stage.number = number;
+        stage.operators = parsed(&stage.graph)?;
         Ok(stage)
     }
 
@@ -233,12 +251,15 @@ impl<'a> Stage<'a> {
     fn split(&self, blocked: &Blocked) -> Split {
         let graph = self.graph.as_ref();
         let later = |index: usize| blocked.nodes.binary_search(&index).is_ok();
-        let (second_nodes, first_nodes): (Vec<_>, Vec<_>) =
-            graph.nodes.iter().cloned().enumerate().partition(|&(index, _)| later(index));
-        let strip =
-            |nodes: Vec<(usize, crate::graph::Node)>| nodes.into_iter().map(|(_, node)| node).collect::<Vec<_>>();
-        let (first_nodes, second_nodes) = (strip(first_nodes), strip(second_nodes));
-        let made = |nodes: &[crate::graph::Node]| -> Vec<bool> {
+        let nodes = graph.nodes.iter().cloned().zip(self.operators.iter().cloned());
+        let (mut first_nodes, mut second_nodes) = ((Vec::new(), Vec::new()), (Vec::new(), Vec::new()));
+        for (index, (node, operator)) in nodes.enumerate() {
+            let (nodes, operators) = if later(index) { &mut second_nodes } else { &mut first_nodes };
+            nodes.push(node);
+            operators.push(operator);
+        }
+        let ((first_nodes, first_operators), (second_nodes, second_operators)) = (first_nodes, second_nodes);
+        let made = |nodes: &[Node]| -> Vec<bool> {
             let mut made = vec![false; graph.values.len()];
             nodes.iter().flat_map(|node| node.outputs.iter().flatten()).for_each(|id| made[id.0 as usize] = true);
             made
@@ -285,7 +306,7 @@ impl<'a> Stage<'a> {
             };
             second_inputs.push((id, origin, feed));
         }
-        let part = |nodes, inputs: Vec<ValueId>, outputs: &[(ValueId, Keep)], feeds: Vec<Feed>| {
+        let part = |(nodes, operators), inputs: Vec<ValueId>, outputs: &[(ValueId, Keep)], feeds: Vec<Feed>| {
             let mut part =
                 Graph { nodes, inputs, outputs: outputs.iter().map(|&(id, _)| id).collect(), ..graph.clone() };
             for &id in &part.inputs {
@@ -298,6 +319,7 @@ impl<'a> Stage<'a> {
                 graph: Cow::Owned(part),
                 feeds,
                 keeps: outputs.iter().map(|&(_, keep)| keep).collect(),
+                operators,
                 shared: self.shared.clone(),
                 number: self.number,
             }
@@ -310,13 +332,13 @@ impl<'a> Stage<'a> {
             })
             .collect();
         let first = part(
-            first_nodes.clone(),
+            (first_nodes, first_operators),
             first_inputs.iter().map(|&index| graph.inputs[index]).collect(),
             &outputs,
             first_inputs.iter().map(|&index| self.feed(index)).collect(),
         );
         let second = part(
-            second_nodes,
+            (second_nodes, second_operators),
             second_inputs.iter().map(|&(id, ..)| id).collect(),
             &second_outputs,
             second_inputs.iter().map(|&(.., feed)| feed).collect(),
@@ -324,4 +346,10 @@ impl<'a> Stage<'a> {
         let second_inputs = second_inputs.into_iter().map(|(_, origin, _)| origin).collect();
         Split { first, second, first_inputs, second_inputs, outputs: parts }
     }
+}
+
+/// The operators of the graph's nodes.
+fn parsed(graph: &Graph) -> Result<Vec<Arc<dyn Operator>>> {
+    let parse = |node: &Node| ops::parse(node).map_err(|error| error.at_node(&node.name, node.operator()));
+    graph.nodes.iter().map(parse).collect()
 }

@@ -134,7 +134,7 @@ impl Model {
         let inner = Inner {
             id: ids::model(),
             name: graph.name.as_str().into(),
-            root: Staged::new(Stage::owned(graph)),
+            root: Staged::new(Stage::owned(graph)?),
             weights: Arc::default(),
             stages: AtomicU32::new(0),
             sessions: Mutex::default(),

@@ -1,12 +1,12 @@
 //! Builds the chain of an ONNX node from the types of its inputs.
 
 use crate::error::{Error, Result};
-use crate::graph::Node;
 use crate::lower::repr::check_dtype;
 use crate::tensor::{DType, Tensor, TensorData};
 
 use super::codes::{Code, Scalar};
 use super::program::{Program, Ref, Step};
+use super::table::Build;
 
 /// An input of a node as its chain sees it.
 #[derive(Clone, Debug)]
@@ -53,12 +53,8 @@ pub(super) fn element(data: &TensorData, index: usize) -> Scalar {
 }
 
 impl Chain {
-    /// The chain of `node`, and which of the node's inputs it reads, in its order.
-    pub(super) fn build(
-        node: &Node,
-        inputs: Vec<Option<Input>>,
-        build: fn(&mut Chain, &Node) -> Result<Ref>,
-    ) -> Result<(Program, Vec<usize>)> {
+    /// The chain of a node with these inputs, and which of them it reads, in its order.
+    pub(super) fn build(attrs: &[Scalar], inputs: Vec<Option<Input>>, build: Build) -> Result<(Program, Vec<usize>)> {
         let mut program = Program { inputs: 0, steps: Vec::new(), constants: Vec::new(), dtype: DType::F32 };
         let mut read = Vec::new();
         let mut known = Vec::with_capacity(inputs.len());
@@ -82,7 +78,7 @@ impl Chain {
             known.push(Some((input, source)));
         }
         let mut chain = Chain { inputs: known, program, result: None };
-        build(&mut chain, node)?;
+        build(&mut chain, attrs)?;
         chain.program.dtype = chain.result.map_or_else(|| chain.dtype(0), Ok)?;
         chain.program.share_constants();
         chain.program.validate()?;
@@ -127,13 +123,8 @@ impl Chain {
         Ok(Ref::Step(self.program.steps.len() - 1))
     }
 
-    pub(super) fn float_constant(&mut self, value: f32) -> Result<Ref> {
-        self.program.constants.push(Scalar::F(value));
-        Ok(Ref::Constant(self.program.constants.len() - 1))
-    }
-
-    pub(super) fn int(&mut self, value: i64) -> Result<Ref> {
-        self.program.constants.push(Scalar::I(value));
+    pub(super) fn number(&mut self, value: Scalar) -> Result<Ref> {
+        self.program.constants.push(value);
         Ok(Ref::Constant(self.program.constants.len() - 1))
     }
 
@@ -185,11 +176,11 @@ impl Chain {
         self.numeric(Some(code), None, None)
     }
 
-    /// One step over the first input and float attributes with their defaults.
-    pub(super) fn float_with(&mut self, code: Code, node: &Node, attrs: &[(&str, f32)]) -> Result<Ref> {
+    /// One step over the first input, a float, and these numbers.
+    pub(super) fn float_with(&mut self, code: Code, numbers: &[Scalar]) -> Result<Ref> {
         let mut args = vec![self.input(0)?];
-        for &(name, default) in attrs {
-            args.push(self.float_constant(node.float(name, default)?)?);
+        for &number in numbers {
+            args.push(self.number(number)?);
         }
         let dtype = self.dtype(0)?;
         self.want(dtype.is_float())?;

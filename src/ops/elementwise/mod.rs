@@ -8,9 +8,9 @@ use crate::size::{Size, pins, sizes};
 use crate::tensor::{DType, Tensor, TensorData, checked_len};
 use half::f16;
 
-use super::Operator;
 use super::broadcast::broadcast_shapes;
 use super::integer::{BY_ZERO, IntegerOp, emit_integer};
+use super::{Operator, Parse, operator};
 
 mod chain;
 mod codes;
@@ -30,13 +30,17 @@ use chain::{Chain, Input, element, scalar};
 use program::{MAX_INPUTS, Program, Ref, Step};
 use table::{ROWS, Row, VARIADIC};
 
-/// The operator of ONNX's own domain of that name, if it is elementwise.
-pub(super) fn lookup(domain: &str, op: &str) -> Option<&'static dyn Operator> {
+/// How the operator of that name is parsed, if it is elementwise.
+pub(super) fn lookup(domain: &str, op: &str) -> Option<Parse> {
     match domain {
-        "" => ROWS.iter().find(|row| row.name == op).map(|row| row as &dyn Operator),
-        "fascine" if op == "Elementwise" => Some(&Fused),
+        "" => row(op).map(|_| -> Parse { |node| operator(Elementwise::parse(node)) }),
+        "fascine" if op == "Elementwise" => Some(|node| operator(Program::from_node(node).map(Fused))),
         _ => None,
     }
+}
+
+fn row(op: &str) -> Option<&'static Row> {
+    ROWS.iter().find(|row| row.name == op)
 }
 
 /// The chain that computes an ONNX node, for rewrites that fuse it, and which of the node's inputs the chain reads. Inputs
@@ -46,21 +50,53 @@ pub fn program_of(node: &Node, inputs: &[Option<(DType, Option<&Tensor>)>]) -> O
     if node.domain == "fascine" && node.op == "Elementwise" {
         return Some((Program::from_node(node).ok()?, (0..node.inputs.len()).collect()));
     }
-    let row = ROWS.iter().find(|row| node.domain.is_empty() && row.name == node.op)?;
+    let row = row(&node.op).filter(|row| node.domain.is_empty() && row.name != "Mean")?;
+    let elementwise = Elementwise { row, attrs: (row.attrs)(node).ok()? };
     let dtype = |k: usize| inputs.get(k).copied().flatten().map(|(dtype, _)| dtype);
-    let checked = dtype(0).and_then(|first| IntegerOp::of(node, first, dtype(1)));
-    if inputs.len() > MAX_INPUTS || row.name == "Mean" || checked.is_some() {
+    let checked = dtype(0).and_then(|first| elementwise.checked(first, dtype(1)));
+    if inputs.len() > MAX_INPUTS || checked.is_some() {
         return None;
     }
     let inputs = inputs.iter().map(|input| {
         input.map(|(dtype, value)| Input { dtype, constant: value.filter(|v| v.shape().is_empty()).and_then(scalar) })
     });
-    Chain::build(node, inputs.collect(), row.build).ok()
+    elementwise.chain(inputs.collect()).ok()
 }
 
-impl Row {
+/// An operator of the table.
+#[derive(Debug)]
+struct Elementwise {
+    row: &'static Row,
+    /// What the node's attributes say, as the row reads them.
+    attrs: Vec<Scalar>,
+}
+
+impl Elementwise {
+    fn parse(node: &Node) -> Result<Self> {
+        let row = row(&node.op).ok_or_else(|| Error::internal("an operator without a row"))?;
+        if node.inputs.len() < row.min_inputs || node.inputs.len() > row.max_inputs {
+            return Err(Error::invalid_model(format!("{} inputs", node.inputs.len())));
+        }
+        if node.outputs.len() != 1 {
+            return Err(Error::invalid_model(format!("{} outputs", node.outputs.len())));
+        }
+        if node.opset < 7 && (node.int("broadcast", 0)? != 0 || node.attrs.contains_key("axis")) {
+            return Err(Error::unsupported("the broadcast and axis attributes of opsets before 7"));
+        }
+        Ok(Elementwise { row, attrs: (row.attrs)(node)? })
+    }
+
+    fn chain(&self, inputs: Vec<Option<Input>>) -> Result<(Program, Vec<usize>)> {
+        Chain::build(&self.attrs, inputs, self.row.build)
+    }
+
+    /// What it computes on integers of these types, if it may fail.
+    fn checked(&self, first: DType, second: Option<DType>) -> Option<IntegerOp> {
+        IntegerOp::of(self.row.name, &self.attrs, first, second)
+    }
+
     /// The chain over these inputs; scalars that the host knows become constants of it.
-    fn program(&self, node: &Node, inputs: &[Option<&Fact>], fold: bool) -> Result<(Program, Vec<usize>)> {
+    fn program(&self, inputs: &[Option<&Fact>], fold: bool) -> Result<(Program, Vec<usize>)> {
         let known = |fact: &Fact| if fold && fact.has_one_element() { fact.value().and_then(scalar) } else { None };
         let mut chain_inputs: Vec<Option<Input>> =
             (inputs.iter()).map(|fact| fact.map(|fact| Input { dtype: fact.dtype, constant: known(fact) })).collect();
@@ -70,56 +106,43 @@ impl Row {
             // A dispatch reads something.
             first.constant = None;
         }
-        Chain::build(node, chain_inputs, self.build)
+        self.chain(chain_inputs)
     }
 }
 
-impl Operator for Row {
-    fn check(&self, node: &Node) -> Result<()> {
-        if node.inputs.len() < self.min_inputs || node.inputs.len() > self.max_inputs {
-            return Err(Error::invalid_model(format!("{} inputs", node.inputs.len())));
-        }
-        if node.outputs.len() != 1 {
-            return Err(Error::invalid_model(format!("{} outputs", node.outputs.len())));
-        }
-        if node.opset < 7 && (node.int("broadcast", 0)? != 0 || node.attrs.contains_key("axis")) {
-            return Err(Error::unsupported("the broadcast and axis attributes of opsets before 7"));
-        }
-        Ok(())
-    }
-
-    fn dtypes(&self, node: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
-        if self.max_inputs == VARIADIC && inputs.len() > MAX_INPUTS {
+impl Operator for Elementwise {
+    fn dtypes(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
+        if self.row.max_inputs == VARIADIC && inputs.len() > MAX_INPUTS {
             let first = inputs[0];
             if inputs.iter().any(|&dtype| dtype != first) {
                 return Err(Error::invalid_model("the inputs' types differ"));
             }
-            return self.dtypes(node, &inputs[..1]);
+            return self.dtypes(&inputs[..1]);
         }
         let inputs = inputs.iter().map(|dtype| dtype.map(|dtype| Input { dtype, constant: None })).collect();
-        match Chain::build(node, inputs, self.build)?.0.dtype {
-            dtype if self.name == "Mean" && dtype != DType::F32 => {
+        match self.chain(inputs)?.0.dtype {
+            dtype if self.row.name == "Mean" && dtype != DType::F32 => {
                 Err(Error::unsupported(format!("the mean of {dtype} tensors")))
             }
             dtype => Ok(vec![dtype]),
         }
     }
 
-    fn shapes(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
+    fn shapes(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         Ok(vec![broadcast_shapes(inputs.iter().flatten().map(|fact| fact.shape.as_slice()))?])
     }
 
-    fn integers(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Known>>> {
-        integers::integers(self.name, inputs)
+    fn integers(&self, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Known>>> {
+        integers::integers(self.row.name, inputs)
     }
 
-    fn evaluate(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
-        if inputs.len() > MAX_INPUTS || self.name == "Mean" {
+    fn evaluate(&self, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
+        if inputs.len() > MAX_INPUTS || self.row.name == "Mean" {
             return Ok(None);
         }
-        let (program, read) = self.program(node, inputs, false)?;
+        let (program, read) = self.program(inputs, false)?;
         let values: Option<Vec<&Tensor>> = read.iter().map(|&k| inputs[k]?.value()).collect();
-        let divides = matches!(self.name, "Div" | "Mod") && program.dtype != DType::F32;
+        let divides = matches!(self.row.name, "Div" | "Mod") && program.dtype != DType::F32;
         if divides && values.as_ref().is_some_and(|values| has_zero(values[1])) {
             return Err(Error::input(BY_ZERO));
         }
@@ -128,23 +151,23 @@ impl Operator for Row {
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let dtype = |k: usize| cx.input(k).map(|fact| fact.dtype);
-        if let Some(op) = dtype(0).and_then(|first| IntegerOp::of(cx.node(), first, dtype(1))) {
+        if let Some(op) = dtype(0).and_then(|first| self.checked(first, dtype(1))) {
             let sound = op.only_divides() && cx.constant(1).is_some_and(|divisor| !has_zero(divisor));
             if !sound {
                 return lower_checked(cx, op);
             }
         }
-        if self.max_inputs == VARIADIC && (cx.inputs() > MAX_INPUTS || self.name == "Mean") {
+        if self.row.max_inputs == VARIADIC && (cx.inputs() > MAX_INPUTS || self.row.name == "Mean") {
             return self.lower_in_groups(cx);
         }
-        let (program, read) = self.program(cx.node(), &cx.facts(), true)?;
+        let (program, read) = self.program(&cx.facts(), true)?;
         let views = read.iter().map(|&k| cx.stored(k)).collect::<Result<Vec<_>>>()?;
         let output = cx.packed_output(0);
         emit_program(cx, &program, &views, &output)
     }
 }
 
-impl Row {
+impl Elementwise {
     /// Many inputs: the first of them, as many as a chain takes, then the result so far with the next, and so on.
     fn lower_in_groups(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let count = cx.inputs();
@@ -158,8 +181,8 @@ impl Row {
                 next += 1;
             }
             let inputs = views.iter().map(|view| Some(Input { dtype: view.dtype, constant: None })).collect();
-            let (mut program, _) = Chain::build(cx.node(), inputs, self.build)?;
-            if next == count && self.name == "Mean" {
+            let (mut program, _) = self.chain(inputs)?;
+            if next == count && self.row.name == "Mean" {
                 program.constants.push(Scalar::F(count as f32));
                 let args = vec![Ref::Step(program.steps.len() - 1), Ref::Constant(program.constants.len() - 1)];
                 program.steps.push(Step { code: Code::DivF, args });
@@ -203,31 +226,27 @@ fn lower_checked(cx: &mut Lowering<'_>, op: IntegerOp) -> Result<()> {
 }
 
 /// `fascine.Elementwise`: a chain given by attributes.
-struct Fused;
+#[derive(Debug)]
+struct Fused(Program);
 
 impl Operator for Fused {
-    fn check(&self, node: &Node) -> Result<()> {
-        Program::from_node(node).map(drop)
+    fn dtypes(&self, _: &[Option<DType>]) -> Result<Vec<DType>> {
+        Ok(vec![self.0.dtype])
     }
 
-    fn dtypes(&self, node: &Node, _: &[Option<DType>]) -> Result<Vec<DType>> {
-        Ok(vec![Program::from_node(node)?.dtype])
-    }
-
-    fn shapes(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
+    fn shapes(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         Ok(vec![broadcast_shapes(inputs.iter().flatten().map(|fact| fact.shape.as_slice()))?])
     }
 
-    fn evaluate(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
+    fn evaluate(&self, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
         let values: Option<Vec<&Tensor>> = inputs.iter().map(|input| (*input)?.value()).collect();
-        values.map(|values| Ok(vec![evaluate(&Program::from_node(node)?, &values)?])).transpose()
+        values.map(|values| Ok(vec![evaluate(&self.0, &values)?])).transpose()
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
-        let program = Program::from_node(cx.node())?;
         let views = (0..cx.inputs()).map(|k| cx.stored(k)).collect::<Result<Vec<_>>>()?;
         let output = cx.packed_output(0);
-        emit_program(cx, &program, &views, &output)
+        emit_program(cx, &self.0, &views, &output)
     }
 }
 

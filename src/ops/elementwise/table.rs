@@ -6,19 +6,41 @@ use crate::tensor::DType;
 
 use super::chain::Chain;
 use super::codes::Code::*;
+use super::codes::Scalar;
 use super::program::Ref;
 
 /// An elementwise operator.
+#[derive(Debug)]
 pub(super) struct Row {
     pub(super) name: &'static str,
     pub(super) min_inputs: usize,
     pub(super) max_inputs: usize,
-    /// Builds the chain; the result is its last step.
-    pub(super) build: fn(&mut Chain, &Node) -> Result<Ref>,
+    /// What the attributes say, as `build` takes it.
+    pub(super) attrs: fn(&Node) -> Result<Vec<Scalar>>,
+    pub(super) build: Build,
 }
 
-const fn row(name: &'static str, min: usize, max: usize, build: fn(&mut Chain, &Node) -> Result<Ref>) -> Row {
-    Row { name, min_inputs: min, max_inputs: max, build }
+/// Builds the chain; the result is its last step.
+pub(super) type Build = fn(&mut Chain, &[Scalar]) -> Result<Ref>;
+
+const fn row(name: &'static str, min: usize, max: usize, build: Build) -> Row {
+    Row { name, min_inputs: min, max_inputs: max, attrs: |_| Ok(Vec::new()), build }
+}
+
+impl Row {
+    const fn with(self, attrs: fn(&Node) -> Result<Vec<Scalar>>) -> Row {
+        Row { attrs, ..self }
+    }
+}
+
+/// Attributes by name with their defaults.
+fn floats(node: &Node, attrs: &[(&str, f32)]) -> Result<Vec<Scalar>> {
+    attrs.iter().map(|&(name, default)| node.float(name, default).map(Scalar::F)).collect()
+}
+
+/// Attributes by name with their defaults.
+fn ints(node: &Node, attrs: &[(&str, i64)]) -> Result<Vec<Scalar>> {
+    attrs.iter().map(|&(name, default)| node.int(name, default).map(Scalar::I)).collect()
 }
 
 /// Any number of inputs: [`Chain`] takes them in groups.
@@ -30,10 +52,11 @@ pub(super) static ROWS: &[Row] = &[
     row("Mul", 2, 2, |c, _| c.numeric(Some(MulF), Some(MulI), Some(MulI))),
     row("Div", 2, 2, |c, _| c.numeric(Some(DivF), Some(DivI), Some(DivU))),
     row("Pow", 2, 2, pow),
-    row("Mod", 2, 2, |c, n| match n.int("fmod", 0)? {
-        0 => c.numeric(None, Some(ModI), Some(ModU)),
+    row("Mod", 2, 2, |c, a| match a {
+        [Scalar::I(0)] => c.numeric(None, Some(ModI), Some(ModU)),
         _ => c.numeric(Some(FmodF), Some(FmodI), Some(ModU)),
-    }),
+    })
+    .with(|n| ints(n, &[("fmod", 0)])),
     row("Min", 1, VARIADIC, |c, _| c.variadic(MinF, MinI, MinU)),
     row("Max", 1, VARIADIC, |c, _| c.variadic(MaxF, MaxI, MaxU)),
     row("Sum", 1, VARIADIC, |c, _| c.variadic(AddF, AddI, AddI)),
@@ -62,31 +85,37 @@ pub(super) static ROWS: &[Row] = &[
     row("Ceil", 1, 1, |c, _| c.float(CeilF)),
     row("Round", 1, 1, |c, _| c.float(RoundF)),
     row("Sigmoid", 1, 1, |c, _| c.float(SigmoidF)),
-    row("HardSigmoid", 1, 1, |c, n| c.float_with(HardSigmoidF, n, &[("alpha", 0.2), ("beta", 0.5)])),
+    row("HardSigmoid", 1, 1, |c, a| c.float_with(HardSigmoidF, a))
+        .with(|n| floats(n, &[("alpha", 0.2), ("beta", 0.5)])),
     row("HardSwish", 1, 1, |c, _| c.float(HardSwishF)),
     row("Relu", 1, 1, |c, _| {
-        let zero = c.int(0)?;
+        let zero = c.number(Scalar::I(0))?;
         match c.dtype(0)? {
             DType::F32 | DType::F16 => c.float(ReluF),
             _ => c.numeric_of(None, Some(MaxI), None, &[c.input(0)?, zero]),
         }
     }),
-    row("LeakyRelu", 1, 1, |c, n| c.float_with(LeakyF, n, &[("alpha", 0.01)])),
+    row("LeakyRelu", 1, 1, |c, a| c.float_with(LeakyF, a)).with(|n| floats(n, &[("alpha", 0.01)])),
     row("PRelu", 2, 2, |c, _| c.numeric(Some(LeakyF), None, None)),
-    row("Elu", 1, 1, |c, n| c.float_with(EluF, n, &[("alpha", 1.0)])),
-    row("Selu", 1, 1, |c, n| c.float_with(SeluF, n, &[("alpha", 1.673_263_2), ("gamma", 1.050_701)])),
-    row("Celu", 1, 1, |c, n| c.float_with(CeluF, n, &[("alpha", 1.0)])),
-    row("ThresholdedRelu", 1, 1, |c, n| c.float_with(ThresholdedF, n, &[("alpha", 1.0)])),
-    row("Shrink", 1, 1, |c, n| c.float_with(ShrinkF, n, &[("lambd", 0.5), ("bias", 0.0)])),
+    row("Elu", 1, 1, |c, a| c.float_with(EluF, a)).with(|n| floats(n, &[("alpha", 1.0)])),
+    row("Selu", 1, 1, |c, a| c.float_with(SeluF, a))
+        .with(|n| floats(n, &[("alpha", 1.673_263_2), ("gamma", 1.050_701)])),
+    row("Celu", 1, 1, |c, a| c.float_with(CeluF, a)).with(|n| floats(n, &[("alpha", 1.0)])),
+    row("ThresholdedRelu", 1, 1, |c, a| c.float_with(ThresholdedF, a)).with(|n| floats(n, &[("alpha", 1.0)])),
+    row("Shrink", 1, 1, |c, a| c.float_with(ShrinkF, a)).with(|n| floats(n, &[("lambd", 0.5), ("bias", 0.0)])),
     row("Softplus", 1, 1, |c, _| c.float(SoftplusF)),
     row("Softsign", 1, 1, |c, _| c.float(SoftsignF)),
     row("Mish", 1, 1, |c, _| c.float(MishF)),
-    row("Gelu", 1, 1, |c, n| match n.str("approximate", "none")? {
-        "none" => c.float(GeluF),
-        "tanh" => c.float(GeluTanhF),
-        other => Err(Error::invalid_model(format!("approximate '{other}'"))),
+    row("Gelu", 1, 1, |c, a| c.float(if a == [Scalar::B(true)] { GeluTanhF } else { GeluF })).with(|n| {
+        match n.str("approximate", "none")? {
+            "none" => Ok(vec![Scalar::B(false)]),
+            "tanh" => Ok(vec![Scalar::B(true)]),
+            other => Err(Error::invalid_model(format!("approximate '{other}'"))),
+        }
     }),
-    row("Clip", 1, 3, clip),
+    // Bounds are attributes before opset 11, optional inputs since.
+    row("Clip", 1, 3, clip)
+        .with(|n| if n.opset < 11 { floats(n, &[("min", f32::MIN), ("max", f32::MAX)]) } else { Ok(Vec::new()) }),
     row("Not", 1, 1, |c, _| c.logic(NotB)),
     row("And", 2, 2, |c, _| c.logic(AndB)),
     row("Or", 2, 2, |c, _| c.logic(OrB)),
@@ -110,17 +139,16 @@ pub(super) static ROWS: &[Row] = &[
         c.result = Some(DType::Bool);
         c.step(IsNanF, &[c.input(0)?])
     }),
-    row("IsInf", 1, 1, |c, n| {
+    row("IsInf", 1, 1, |c, a| {
         c.want(c.dtype(0)?.is_float())?;
         c.result = Some(DType::Bool);
-        let positive = c.int(n.int("detect_positive", 1)?)?;
-        let negative = c.int(n.int("detect_negative", 1)?)?;
-        c.step(IsInfF, &[c.input(0)?, positive, negative])
-    }),
+        c.float_with(IsInfF, a)
+    })
+    .with(|n| ints(n, &[("detect_positive", 1), ("detect_negative", 1)])),
 ];
 
 /// The exponent may be of another type than the base; the result is the base's.
-fn pow(c: &mut Chain, _: &Node) -> Result<Ref> {
+fn pow(c: &mut Chain, _: &[Scalar]) -> Result<Ref> {
     let (base, exponent) = (c.input(0)?, c.input(1)?);
     match (c.dtype(0)?, c.dtype(1)?) {
         (dtype @ (DType::F32 | DType::F16), of) => {
@@ -141,14 +169,12 @@ fn pow(c: &mut Chain, _: &Node) -> Result<Ref> {
     }
 }
 
-/// Bounds are attributes before opset 11, optional inputs since.
-fn clip(c: &mut Chain, node: &Node) -> Result<Ref> {
+fn clip(c: &mut Chain, bounds: &[Scalar]) -> Result<Ref> {
     let mut x = c.input(0)?;
-    if node.opset < 11 {
+    if let &[low, high] = bounds {
         let dtype = c.dtype(0)?;
         c.want(dtype.is_float())?;
-        let low = c.float_constant(node.float("min", f32::MIN)?)?;
-        let high = c.float_constant(node.float("max", f32::MAX)?)?;
+        let (low, high) = (c.number(low)?, c.number(high)?);
         x = c.step(MaxF, &[x, low])?;
         x = c.step(MinF, &[x, high])?;
         return c.wrap(x, dtype);

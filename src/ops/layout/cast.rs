@@ -13,14 +13,21 @@ use crate::size::{Size, pins};
 use crate::tensor::{DType, Element, Tensor, TensorData, for_each_dtype};
 use half::f16;
 
-pub(super) struct Cast;
+#[derive(Debug)]
+pub(super) struct Cast {
+    to: DType,
+}
 
-fn target(node: &Node) -> Result<DType> {
-    let number = node.int("to", 0)?;
-    i32::try_from(number)
-        .ok()
-        .and_then(DType::from_onnx)
-        .ok_or_else(|| Error::unsupported(format!("a cast to element type {number} is not supported")))
+impl Cast {
+    pub(super) fn parse(node: &Node) -> Result<Self> {
+        let number = node.int("to", 0)?;
+        let to = i32::try_from(number)
+            .ok()
+            .and_then(DType::from_onnx)
+            .ok_or_else(|| Error::unsupported(format!("a cast to element type {number} is not supported")))?;
+        arity(node, 1..=1, 1)?;
+        Ok(Cast { to })
+    }
 }
 
 /// An element on its way: integers exactly, the rest as f64.
@@ -118,30 +125,25 @@ fn bits(dtype: DType) -> u32 {
 }
 
 impl Operator for Cast {
-    fn check(&self, node: &Node) -> Result<()> {
-        target(node)?;
-        arity(node, 1..=1, 1)
-    }
-
-    fn dtypes(&self, node: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
+    fn dtypes(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
         dtype(inputs, 0)?;
-        Ok(vec![target(node)?])
+        Ok(vec![self.to])
     }
 
-    fn shapes(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
+    fn shapes(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         Ok(vec![given(inputs, 0)?.shape.clone()])
     }
 
-    fn integers(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Known>>> {
+    fn integers(&self, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Known>>> {
         let fact = given(inputs, 0)?;
-        let to = target(node)?;
+        let to = self.to;
         let Some(elements) = fact.integers().filter(|_| matches!(to, DType::I32 | DType::I64)) else { return Ok(None) };
         Ok(Known::integers(to, &pins(&fact.shape), elements).map(|known| vec![known]))
     }
 
-    fn evaluate(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
+    fn evaluate(&self, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
         let Some(value) = given(inputs, 0)?.value() else { return Ok(None) };
-        let to = target(node)?;
+        let to = self.to;
         if value.dtype() == to {
             return Ok(Some(vec![value.clone()]));
         }
@@ -149,7 +151,7 @@ impl Operator for Cast {
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
-        let to = target(cx.node())?;
+        let to = self.to;
         let stored = cx.stored(0)?;
         let from = stored.dtype;
         if from == to {

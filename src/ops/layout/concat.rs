@@ -8,47 +8,53 @@ use crate::ops::{Operator, given};
 use crate::size::{Size, agreed, pins};
 use crate::tensor::{DType, Tensor};
 
-pub(super) struct Concat;
-
-fn join_shapes(node: &Node, inputs: &[Option<&Fact>]) -> Result<(usize, Vec<Size>)> {
-    let mut shape = given(inputs, 0)?.shape.clone();
-    let at = axis(node.int("axis", 0)?, shape.len())?;
-    for i in 1..inputs.len() {
-        let other = &given(inputs, i)?.shape;
-        let wrong = || Error::shape(format!("shapes {shape:?} and {other:?} do not join along axis {at}"));
-        if other.len() != shape.len() {
-            return Err(wrong());
-        }
-        let joined = (0..shape.len())
-            .map(|k| if k == at { Ok(shape[k] + other[k]) } else { agreed(shape[k], other[k]).ok_or_else(wrong) });
-        shape = joined.collect::<Result<_>>()?;
-    }
-    Ok((at, sized(shape)?))
+#[derive(Debug)]
+pub(super) struct Concat {
+    axis: i64,
 }
 
-impl Operator for Concat {
-    fn check(&self, node: &Node) -> Result<()> {
-        node.int("axis", 0)?;
+impl Concat {
+    pub(super) fn parse(node: &Node) -> Result<Self> {
+        let axis = node.int("axis", 0)?;
         if !node.attrs.contains_key("axis") {
             return Err(Error::invalid_model("attribute 'axis' is missing"));
         }
         if node.inputs.iter().any(Option::is_none) {
             return Err(Error::invalid_model("an input is left out"));
         }
-        arity(node, 1..=usize::MAX, 1)
+        arity(node, 1..=usize::MAX, 1)?;
+        Ok(Concat { axis })
     }
 
-    fn dtypes(&self, _: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
+    fn join_shapes(&self, inputs: &[Option<&Fact>]) -> Result<(usize, Vec<Size>)> {
+        let mut shape = given(inputs, 0)?.shape.clone();
+        let at = axis(self.axis, shape.len())?;
+        for i in 1..inputs.len() {
+            let other = &given(inputs, i)?.shape;
+            let wrong = || Error::shape(format!("shapes {shape:?} and {other:?} do not join along axis {at}"));
+            if other.len() != shape.len() {
+                return Err(wrong());
+            }
+            let joined = (0..shape.len())
+                .map(|k| if k == at { Ok(shape[k] + other[k]) } else { agreed(shape[k], other[k]).ok_or_else(wrong) });
+            shape = joined.collect::<Result<_>>()?;
+        }
+        Ok((at, sized(shape)?))
+    }
+}
+
+impl Operator for Concat {
+    fn dtypes(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
         let first = dtype(inputs, 0)?;
         (1..inputs.len()).try_for_each(|i| of_type(inputs, i, &[first]))?;
         Ok(vec![first])
     }
 
-    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
-        Ok(vec![join_shapes(node, inputs)?.1])
+    fn shapes(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
+        Ok(vec![self.join_shapes(inputs)?.1])
     }
 
-    fn integers(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Known>>> {
+    fn integers(&self, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Known>>> {
         let mut joined = Vec::new();
         for i in 0..inputs.len() {
             let part = given(inputs, i)?;
@@ -61,8 +67,8 @@ impl Operator for Concat {
         Ok(Known::integers(dtype, &[joined.len()], joined).map(|known| vec![known]))
     }
 
-    fn evaluate(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
-        let (at, shape) = join_shapes(node, inputs)?;
+    fn evaluate(&self, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
+        let (at, shape) = self.join_shapes(inputs)?;
         let shape = pins(&shape);
         let mut values = Vec::with_capacity(inputs.len());
         for i in 0..inputs.len() {
@@ -86,7 +92,7 @@ impl Operator for Concat {
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let output = cx.output(0);
-        let at = axis(cx.node().int("axis", 0)?, output.shape.len())?;
+        let at = axis(self.axis, output.shape.len())?;
         let whole = cx.divide();
         let mut start = Size::ZERO;
         for i in 0..cx.inputs() {

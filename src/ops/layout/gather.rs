@@ -10,7 +10,18 @@ use crate::ops::{Operator, given};
 use crate::size::{Size, decided, pins, presumed};
 use crate::tensor::{DType, Tensor};
 
-pub(super) struct Gather;
+#[derive(Debug)]
+pub(super) struct Gather {
+    axis: i64,
+}
+
+impl Gather {
+    pub(super) fn parse(node: &Node) -> Result<Self> {
+        let axis = node.int("axis", 0)?;
+        arity(node, 2..=2, 1)?;
+        Ok(Gather { axis })
+    }
+}
 
 /// Whether indices are known to be in range.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -76,19 +87,14 @@ fn place(index: Size, size: Size) -> Result<Size> {
 }
 
 impl Operator for Gather {
-    fn check(&self, node: &Node) -> Result<()> {
-        node.int("axis", 0)?;
-        arity(node, 2..=2, 1)
-    }
-
-    fn dtypes(&self, _: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
+    fn dtypes(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
         of_type(inputs, 1, INDEX)?;
         Ok(vec![dtype(inputs, 0)?])
     }
 
-    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
+    fn shapes(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         let shape = &given(inputs, 0)?.shape;
-        let at = axis(node.int("axis", 0)?, shape.len())?;
+        let at = axis(self.axis, shape.len())?;
         let indices = &given(inputs, 1)?.shape;
         let shape_out = [&shape[..at], indices, &shape[at + 1..]].concat();
         if !presumed(|| !shape[at].is_zero() || is_empty(&shape_out)) {
@@ -100,23 +106,23 @@ impl Operator for Gather {
         Ok(vec![sized(shape_out)?])
     }
 
-    fn integers(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Known>>> {
+    fn integers(&self, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Known>>> {
         let (data, index) = (given(inputs, 0)?, given(inputs, 1)?);
         let (Some(elements), 1, Some(indices)) = (data.integers(), data.shape.len(), index.value()) else {
             return Ok(None);
         };
-        axis(node.int("axis", 0)?, 1)?;
+        axis(self.axis, 1)?;
         let picked = integers(indices)?.into_iter().map(|i| Ok(elements[position(i, elements.len())?]));
         let picked = picked.collect::<Result<Vec<Size>>>()?;
         Ok(Known::integers(data.dtype, indices.shape(), picked).map(|known| vec![known]))
     }
 
-    fn evaluate(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
-        let shape = pins(&self.shapes(node, inputs)?.remove(0));
+    fn evaluate(&self, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
+        let shape = pins(&self.shapes(inputs)?.remove(0));
         let (Some(data), Some(indices)) = (given(inputs, 0)?.value(), given(inputs, 1)?.value()) else {
             return Ok(None);
         };
-        let at = axis(node.int("axis", 0)?, data.shape().len())?;
+        let at = axis(self.axis, data.shape().len())?;
         let size = data.shape()[at];
         let indices = integers(indices)?.iter().map(|&i| position(i, size)).collect::<Result<Vec<_>>>()?;
         if shape.contains(&0) {
@@ -131,7 +137,7 @@ impl Operator for Gather {
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let view = cx.stored(0)?;
-        let at = axis(cx.node().int("axis", 0)?, view.shape.len())?;
+        let at = axis(self.axis, view.shape.len())?;
         let size = view.shape[at];
         if cx.input(1).is_some_and(|fact| fact.known.is_some()) {
             let fact = cx.input(1).cloned();

@@ -15,26 +15,39 @@ fn computed_on_host() -> Error {
 }
 
 /// <https://onnx.ai/onnx/operators/onnx__Shape.html>
-pub(super) struct Shape;
+#[derive(Debug)]
+pub(super) struct Shape {
+    start: i64,
+    end: i64,
+}
 
-impl Operator for Shape {
-    fn check(&self, node: &Node) -> Result<()> {
-        node.int("start", 0)?;
-        node.int("end", 0)?;
-        arity(node, 1..=1, 1)
+impl Shape {
+    pub(super) fn parse(node: &Node) -> Result<Self> {
+        arity(node, 1..=1, 1)?;
+        Ok(Shape { start: node.int("start", 0)?, end: node.int("end", i64::MAX)? })
     }
 
-    fn dtypes(&self, _: &Node, _: &[Option<DType>]) -> Result<Vec<DType>> {
+    /// The dimensions that it gives.
+    fn range(&self, rank: usize) -> std::ops::Range<usize> {
+        let rank = rank as i64;
+        let clamp = |at: i64| (if at < 0 { at.saturating_add(rank) } else { at }).clamp(0, rank);
+        let (start, end) = (clamp(self.start), clamp(self.end));
+        start as usize..end.max(start) as usize
+    }
+}
+
+impl Operator for Shape {
+    fn dtypes(&self, _: &[Option<DType>]) -> Result<Vec<DType>> {
         Ok(vec![DType::I64])
     }
 
-    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
-        Ok(vec![vec![Size::from(range(node, given(inputs, 0)?.shape.len())?.len())]])
+    fn shapes(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
+        Ok(vec![vec![Size::from(self.range(given(inputs, 0)?.shape.len()).len())]])
     }
 
-    fn integers(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Known>>> {
+    fn integers(&self, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Known>>> {
         let shape = &given(inputs, 0)?.shape;
-        let dims = shape[range(node, shape.len())?].to_vec();
+        let dims = shape[self.range(shape.len())].to_vec();
         Ok(Known::integers(DType::I64, &[dims.len()], dims).map(|known| vec![known]))
     }
 
@@ -43,31 +56,27 @@ impl Operator for Shape {
     }
 }
 
-/// The dimensions that `Shape` gives.
-fn range(node: &Node, rank: usize) -> Result<std::ops::Range<usize>> {
-    let rank = rank as i64;
-    let clamp = |at: i64| (if at < 0 { at.saturating_add(rank) } else { at }).clamp(0, rank);
-    let (start, end) = (clamp(node.int("start", 0)?), clamp(node.int("end", rank)?));
-    Ok(start as usize..end.max(start) as usize)
-}
-
 /// <https://onnx.ai/onnx/operators/onnx__Size.html>
+#[derive(Debug)]
 pub(super) struct SizeOf;
 
-impl Operator for SizeOf {
-    fn check(&self, node: &Node) -> Result<()> {
-        arity(node, 1..=1, 1)
+impl SizeOf {
+    pub(super) fn parse(node: &Node) -> Result<Self> {
+        arity(node, 1..=1, 1)?;
+        Ok(SizeOf)
     }
+}
 
-    fn dtypes(&self, _: &Node, _: &[Option<DType>]) -> Result<Vec<DType>> {
+impl Operator for SizeOf {
+    fn dtypes(&self, _: &[Option<DType>]) -> Result<Vec<DType>> {
         Ok(vec![DType::I64])
     }
 
-    fn shapes(&self, _: &Node, _: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
+    fn shapes(&self, _: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         Ok(vec![vec![]])
     }
 
-    fn integers(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Known>>> {
+    fn integers(&self, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Known>>> {
         let shape = &given(inputs, 0)?.shape;
         let len = checked_len(shape).ok_or_else(|| Error::shape(format!("shape {shape:?} overflows")))?;
         Ok(Known::integers(DType::I64, &[], vec![len]).map(|known| vec![known]))
@@ -79,35 +88,35 @@ impl Operator for SizeOf {
 }
 
 /// <https://onnx.ai/onnx/operators/onnx__ConstantOfShape.html>
-pub(super) struct ConstantOfShape;
+#[derive(Debug)]
+pub(super) struct ConstantOfShape {
+    /// The one element.
+    value: Tensor,
+}
 
 impl ConstantOfShape {
-    /// The one element.
-    fn value(node: &Node) -> Result<Tensor> {
-        match node.attrs.get("value") {
-            None => Tensor::new([1], vec![0f32]),
-            Some(Attr::Tensor(tensor)) if tensor.len() == 1 => tensor.reshaped([1]),
-            Some(_) => Err(Error::invalid_model("attribute 'value' is not a tensor of one element")),
-        }
+    pub(super) fn parse(node: &Node) -> Result<Self> {
+        let value = match node.attrs.get("value") {
+            None => Tensor::new([1], vec![0f32])?,
+            Some(Attr::Tensor(tensor)) if tensor.len() == 1 => tensor.reshaped([1])?,
+            Some(_) => return Err(Error::invalid_model("attribute 'value' is not a tensor of one element")),
+        };
+        arity(node, 1..=1, 1)?;
+        Ok(ConstantOfShape { value })
     }
 }
 
 impl Operator for ConstantOfShape {
-    fn host_inputs(&self, _: &Node) -> std::ops::Range<usize> {
+    fn host_inputs(&self) -> std::ops::Range<usize> {
         0..1
     }
 
-    fn check(&self, node: &Node) -> Result<()> {
-        Self::value(node)?;
-        arity(node, 1..=1, 1)
-    }
-
-    fn dtypes(&self, node: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
+    fn dtypes(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
         of_type(inputs, 0, &[DType::I64])?;
-        Ok(vec![Self::value(node)?.dtype()])
+        Ok(vec![self.value.dtype()])
     }
 
-    fn shapes(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
+    fn shapes(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         let dims = size_list(inputs, 0)?.ok_or_else(|| Error::invalid_model("input 0 is missing"))?;
         if !presumed(|| dims.iter().all(|&dim| dim >= Size::ZERO)) {
             return Err(Error::shape(format!("a tensor of shape {dims:?}")));
@@ -115,23 +124,30 @@ impl Operator for ConstantOfShape {
         Ok(vec![sized(dims)?])
     }
 
-    fn evaluate(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
-        let shape = pins(&self.shapes(node, inputs)?.remove(0));
-        Ok(Some(vec![host::window(&Self::value(node)?, 0, &shape, &vec![0; shape.len()])?]))
+    fn evaluate(&self, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
+        let shape = pins(&self.shapes(inputs)?.remove(0));
+        Ok(Some(vec![host::window(&self.value, 0, &shape, &vec![0; shape.len()])?]))
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
-        let value = Self::value(cx.node())?;
-        let buffer = cx.constant_bytes(Storage::Word.encode(&value)?)?;
+        let buffer = cx.constant_bytes(Storage::Word.encode(&self.value)?)?;
         let shape = cx.output_fact(0).shape.clone();
         let strides = vec![Size::ZERO; shape.len()];
-        cx.alias(0, View { strides, ..View::row_major(buffer, value.dtype(), &shape) });
+        cx.alias(0, View { strides, ..View::row_major(buffer, self.value.dtype(), &shape) });
         Ok(())
     }
 }
 
 /// <https://onnx.ai/onnx/operators/onnx__Range.html>
+#[derive(Debug)]
 pub(super) struct Range;
+
+impl Range {
+    pub(super) fn parse(node: &Node) -> Result<Self> {
+        arity(node, 3..=3, 1)?;
+        Ok(Range)
+    }
+}
 
 /// Number of elements of a range.
 fn count(inputs: &[Option<&Fact>]) -> Result<Size> {
@@ -210,15 +226,11 @@ fn scalars(inputs: &[Option<&Fact>]) -> Result<Scalars> {
 }
 
 impl Operator for Range {
-    fn host_inputs(&self, _: &Node) -> std::ops::Range<usize> {
+    fn host_inputs(&self) -> std::ops::Range<usize> {
         0..3
     }
 
-    fn check(&self, node: &Node) -> Result<()> {
-        arity(node, 3..=3, 1)
-    }
-
-    fn dtypes(&self, _: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
+    fn dtypes(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
         let first = dtype(inputs, 0)?;
         for i in 0..3 {
             of_type(inputs, i, &[DType::F32, DType::F64, DType::I16, DType::I32, DType::I64])?;
@@ -227,11 +239,11 @@ impl Operator for Range {
         Ok(vec![first])
     }
 
-    fn shapes(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
+    fn shapes(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         Ok(vec![vec![determined(|| count(inputs))?]])
     }
 
-    fn evaluate(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
+    fn evaluate(&self, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
         let len = count(inputs)?.pin();
         let float = |i: usize, [start, _, delta]: [f64; 3]| start + i as f64 * delta;
         let int = |i: usize, [start, _, delta]: [i64; 3]| start.wrapping_add((i as i64).wrapping_mul(delta));

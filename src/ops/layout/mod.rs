@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::graph::Node;
 use crate::tensor::{DType, Tensor};
 
-use super::Entry;
+use super::{Entry, operator};
 use crate::lower::Fact;
 use crate::size::{Size, checked_len, is_empty};
 
@@ -19,25 +19,25 @@ mod slice;
 mod transpose;
 
 pub(super) const OPERATORS: &[Entry] = &[
-    ("", "Cast", &cast::Cast),
-    ("", "Concat", &concat::Concat),
-    ("", "ConstantOfShape", &generate::ConstantOfShape),
-    ("", "Dropout", &reshape::Dropout),
-    ("", "Expand", &transpose::Expand),
-    ("", "Flatten", &reshape::Flatten),
-    ("", "Gather", &gather::Gather),
-    ("", "Identity", &reshape::Identity),
-    ("", "Pad", &pad::Pad),
-    ("", "Range", &generate::Range),
-    ("", "Reshape", &reshape::Reshape),
-    ("", "Shape", &generate::Shape),
-    ("", "Size", &generate::SizeOf),
-    ("", "Slice", &slice::Slice),
-    ("", "Split", &slice::Split),
-    ("", "Squeeze", &reshape::Squeeze),
-    ("", "Tile", &transpose::Tile),
-    ("", "Transpose", &transpose::Transpose),
-    ("", "Unsqueeze", &reshape::Unsqueeze),
+    ("", "Cast", |node| operator(cast::Cast::parse(node))),
+    ("", "Concat", |node| operator(concat::Concat::parse(node))),
+    ("", "ConstantOfShape", |node| operator(generate::ConstantOfShape::parse(node))),
+    ("", "Dropout", |node| operator(reshape::Dropout::parse(node))),
+    ("", "Expand", |node| operator(transpose::Expand::parse(node))),
+    ("", "Flatten", |node| operator(reshape::Flatten::parse(node))),
+    ("", "Gather", |node| operator(gather::Gather::parse(node))),
+    ("", "Identity", |node| operator(reshape::Identity::parse(node))),
+    ("", "Pad", |node| operator(pad::Pad::parse(node))),
+    ("", "Range", |node| operator(generate::Range::parse(node))),
+    ("", "Reshape", |node| operator(reshape::Reshape::parse(node))),
+    ("", "Shape", |node| operator(generate::Shape::parse(node))),
+    ("", "Size", |node| operator(generate::SizeOf::parse(node))),
+    ("", "Slice", |node| operator(slice::Slice::parse(node))),
+    ("", "Split", |node| operator(slice::Split::parse(node))),
+    ("", "Squeeze", |node| operator(reshape::Squeeze::parse(node))),
+    ("", "Tile", |node| operator(transpose::Tile::parse(node))),
+    ("", "Transpose", |node| operator(transpose::Transpose::parse(node))),
+    ("", "Unsqueeze", |node| operator(reshape::Unsqueeze::parse(node))),
 ];
 
 /// Checks the number of inputs and that the first `min` are given, and that there are no more than `outputs` outputs.
@@ -112,9 +112,44 @@ fn integers(tensor: &Tensor) -> Result<Vec<i64>> {
     }
 }
 
-/// A list that is an attribute before `since` and input `i` from it on.
-fn attr_or_input(node: &Node, inputs: &[Option<&Fact>], name: &str, since: i64, i: usize) -> Result<Option<Vec<i64>>> {
-    if node.opset < since { Ok(node.ints(name)?.map(<[i64]>::to_vec)) } else { list(inputs, i) }
+/// A list that is an attribute in early opsets, and an input later on.
+#[derive(Debug)]
+enum List {
+    Attr(Option<Vec<i64>>),
+    Input(usize),
+}
+
+impl List {
+    /// An attribute before opset `since`, input `i` from it on.
+    fn parse(node: &Node, name: &str, since: i64, i: usize) -> Result<List> {
+        if node.opset >= since {
+            return Ok(List::Input(i));
+        }
+        Ok(List::Attr(node.ints(name)?.map(<[i64]>::to_vec)))
+    }
+
+    fn get(&self, inputs: &[Option<&Fact>]) -> Result<Option<Vec<i64>>> {
+        match self {
+            List::Attr(list) => Ok(list.clone()),
+            List::Input(i) => list(inputs, *i),
+        }
+    }
+
+    /// As [`List::get`], of integers that may follow from sizes.
+    fn sizes(&self, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Size>>> {
+        match self {
+            List::Attr(list) => Ok(list.as_ref().map(|list| list.iter().map(|&x| Size::from(x)).collect())),
+            List::Input(i) => size_list(inputs, *i),
+        }
+    }
+
+    /// The input, if it is one.
+    fn host_inputs(&self) -> std::ops::Range<usize> {
+        match *self {
+            List::Attr(_) => 0..0,
+            List::Input(i) => i..i + 1,
+        }
+    }
 }
 
 /// As [`list`], of integers that may follow from sizes.

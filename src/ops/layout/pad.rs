@@ -1,7 +1,7 @@
 //! <https://onnx.ai/onnx/operators/onnx__Pad.html>: pads and value are attributes before opset 11.
 
 use super::gather::lower_table;
-use super::{INDEX, arity, axes, dtype, host, is_empty, list, of_type, sized};
+use super::{INDEX, List, arity, axes, dtype, host, is_empty, of_type, sized};
 use crate::error::{Error, Result};
 use crate::graph::Node;
 use crate::lower::repr::Storage;
@@ -10,7 +10,20 @@ use crate::ops::{Operator, given};
 use crate::size::{Size, pins, presumed};
 use crate::tensor::{DType, Tensor};
 
-pub(super) struct Pad;
+#[derive(Debug)]
+pub(super) struct Pad {
+    mode: Mode,
+    pads: List,
+    axes: List,
+    fill: Fill,
+}
+
+/// Where the padding constant comes from.
+#[derive(Debug)]
+enum Fill {
+    Attr(f32),
+    Input(usize),
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
@@ -48,63 +61,64 @@ impl Mode {
     }
 }
 
-/// Elements added before and after each axis; negative ones are cut off.
-fn amounts(node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<(i64, i64)>> {
-    let rank = given(inputs, 0)?.shape.len();
-    let pads = if node.opset < 11 { node.ints("pads")?.map(<[i64]>::to_vec) } else { list(inputs, 1)? };
-    let pads = pads.ok_or_else(|| Error::invalid_model("'pads' is missing"))?;
-    let on = if node.opset < 18 { None } else { list(inputs, 3)? };
-    let on = match on {
-        Some(on) => axes(&on, rank)?,
-        None => (0..rank).collect(),
-    };
-    if pads.len() != 2 * on.len() {
-        return Err(Error::shape(format!("{} pads for {} axes", pads.len(), on.len())));
-    }
-    if let Some(far) = pads.iter().find(|p| p.unsigned_abs() > 1 << 40) {
-        return Err(Error::shape(format!("a padding of {far}")));
-    }
-    let mut amounts = vec![(0, 0); rank];
-    for (i, &at) in on.iter().enumerate() {
-        amounts[at] = (pads[i], pads[on.len() + i]);
-    }
-    Ok(amounts)
-}
-
-/// The padding constant as a tensor of one element.
-fn constant(node: &Node, inputs: &[Option<&Fact>]) -> Result<Tensor> {
-    let dtype = given(inputs, 0)?.dtype;
-    if node.opset < 11 {
-        return if dtype == DType::F32 {
-            Tensor::new([1], vec![node.float("value", 0.0)?])
-        } else {
-            Tensor::zeros(dtype, [1])
-        };
-    }
-    let Some(fact) = inputs.get(2).copied().flatten() else { return Tensor::zeros(dtype, [1]) };
-    match fact.value() {
-        Some(value) if value.len() == 1 && value.dtype() == dtype => value.reshaped([1]),
-        Some(_) => Err(Error::shape("the padding value is not one element of the data's type")),
-        None => Err(Error::unsupported("a padding value that only the device knows")),
-    }
-}
-
-impl Operator for Pad {
-    fn host_inputs(&self, node: &Node) -> std::ops::Range<usize> {
-        if node.opset < 11 { 0..0 } else { 1..4 }
-    }
-
-    fn check(&self, node: &Node) -> Result<()> {
-        Mode::of(node)?;
+impl Pad {
+    pub(super) fn parse(node: &Node) -> Result<Self> {
+        let mode = Mode::of(node)?;
         let most = match node.opset {
             ..11 => 1,
             11..18 => 3,
             _ => 4,
         };
-        arity(node, if node.opset < 11 { 1 } else { 2 }..=most, 1)
+        arity(node, if node.opset < 11 { 1 } else { 2 }..=most, 1)?;
+        let axes = if node.opset < 18 { List::Attr(None) } else { List::Input(3) };
+        let fill = if node.opset < 11 { Fill::Attr(node.float("value", 0.0)?) } else { Fill::Input(2) };
+        Ok(Pad { mode, pads: List::parse(node, "pads", 11, 1)?, axes, fill })
     }
 
-    fn dtypes(&self, _: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
+    /// Elements added before and after each axis; negative ones are cut off.
+    fn amounts(&self, inputs: &[Option<&Fact>]) -> Result<Vec<(i64, i64)>> {
+        let rank = given(inputs, 0)?.shape.len();
+        let pads = self.pads.get(inputs)?.ok_or_else(|| Error::invalid_model("'pads' is missing"))?;
+        let on = match self.axes.get(inputs)? {
+            Some(on) => axes(&on, rank)?,
+            None => (0..rank).collect(),
+        };
+        if pads.len() != 2 * on.len() {
+            return Err(Error::shape(format!("{} pads for {} axes", pads.len(), on.len())));
+        }
+        if let Some(far) = pads.iter().find(|p| p.unsigned_abs() > 1 << 40) {
+            return Err(Error::shape(format!("a padding of {far}")));
+        }
+        let mut amounts = vec![(0, 0); rank];
+        for (i, &at) in on.iter().enumerate() {
+            amounts[at] = (pads[i], pads[on.len() + i]);
+        }
+        Ok(amounts)
+    }
+
+    /// The padding constant as a tensor of one element.
+    fn constant(&self, inputs: &[Option<&Fact>]) -> Result<Tensor> {
+        let dtype = given(inputs, 0)?.dtype;
+        let fact = match self.fill {
+            Fill::Attr(value) if dtype == DType::F32 => return Tensor::new([1], vec![value]),
+            Fill::Attr(_) => None,
+            Fill::Input(i) => inputs.get(i).copied().flatten(),
+        };
+        let Some(fact) = fact else { return Tensor::zeros(dtype, [1]) };
+        match fact.value() {
+            Some(value) if value.len() == 1 && value.dtype() == dtype => value.reshaped([1]),
+            Some(_) => Err(Error::shape("the padding value is not one element of the data's type")),
+            None => Err(Error::unsupported("a padding value that only the device knows")),
+        }
+    }
+}
+
+impl Operator for Pad {
+    fn host_inputs(&self) -> std::ops::Range<usize> {
+        if matches!(self.pads, List::Attr(_)) { 0..0 } else { 1..4 }
+    }
+
+    fn dtypes(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
         let data = dtype(inputs, 0)?;
         of_type(inputs, 1, &[DType::I64])?;
         of_type(inputs, 2, &[data])?;
@@ -112,14 +126,14 @@ impl Operator for Pad {
         Ok(vec![data])
     }
 
-    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
+    fn shapes(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         let shape = &given(inputs, 0)?.shape;
-        let padded_by_constant = Mode::of(node)? == Mode::Constant;
+        let padded_by_constant = self.mode == Mode::Constant;
         if padded_by_constant {
-            constant(node, inputs)?;
+            self.constant(inputs)?;
         }
         let mut out = Vec::with_capacity(shape.len());
-        for (&size, (before, after)) in shape.iter().zip(amounts(node, inputs)?) {
+        for (&size, (before, after)) in shape.iter().zip(self.amounts(inputs)?) {
             let padded = size + before + after;
             if !presumed(|| padded >= Size::ZERO) {
                 return Err(Error::shape(format!("size {size} padded by {before} and {after}")));
@@ -132,13 +146,12 @@ impl Operator for Pad {
         Ok(vec![sized(out)?])
     }
 
-    fn evaluate(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
+    fn evaluate(&self, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
         let Some(value) = given(inputs, 0)?.value() else { return Ok(None) };
-        let shape = pins(&self.shapes(node, inputs)?.remove(0));
-        let mode = Mode::of(node)?;
-        let amounts = amounts(node, inputs)?;
+        let shape = pins(&self.shapes(inputs)?.remove(0));
+        let amounts = self.amounts(inputs)?;
         // The constant stands behind the last element.
-        let fill = constant(node, inputs)?;
+        let fill = self.constant(inputs)?;
         let data = host::join(&[value.data().clone(), fill.data().clone()])?;
         let mut at = vec![0usize; shape.len()];
         let len = shape.iter().product();
@@ -146,7 +159,7 @@ impl Operator for Pad {
         let mut indices = Vec::with_capacity(len);
         for _ in 0..len {
             let place = (0..shape.len()).try_fold(0usize, |sum, k| {
-                let from = mode.source(at[k] as i64 - amounts[k].0, value.shape()[k])?;
+                let from = self.mode.source(at[k] as i64 - amounts[k].0, value.shape()[k])?;
                 Some(sum + from * strides[k] as usize)
             });
             indices.push(place.unwrap_or(value.len()));
@@ -162,19 +175,18 @@ impl Operator for Pad {
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
-        let amounts = amounts(cx.node(), &cx.facts())?;
-        let mode = Mode::of(cx.node())?;
+        let amounts = self.amounts(&cx.facts())?;
         let mut view = cx.view(0)?;
         let shape = cx.output_fact(0).shape.clone();
         if is_empty(&shape) {
             cx.output(0);
             return Ok(());
         }
-        if mode != Mode::Constant {
+        if self.mode != Mode::Constant {
             for (at, &(before, after)) in amounts.iter().enumerate() {
                 if (before, after) != (0, 0) {
                     let size = view.shape[at].pin();
-                    let table = (0..shape[at].pin()).map(|i| mode.source(i as i64 - before, size));
+                    let table = (0..shape[at].pin()).map(|i| self.mode.source(i as i64 - before, size));
                     let table: Vec<usize> = table.collect::<Option<_>>().expect("only constants have no source");
                     view = lower_table(cx, &view, at, &table)?;
                 }
@@ -182,7 +194,7 @@ impl Operator for Pad {
             cx.alias(0, view);
             return Ok(());
         }
-        let value = constant(cx.node(), &cx.facts())?;
+        let value = self.constant(&cx.facts())?;
         let buffer = cx.constant_bytes(Storage::Word.encode(&value)?)?;
         let output = cx.output(0);
         let strides = vec![Size::ZERO; shape.len()];

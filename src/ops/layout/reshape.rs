@@ -1,6 +1,6 @@
 //! Operators that keep the elements and change the shape.
 
-use super::{INDEX, arity, attr_or_input, axes, axis, dtype, of_type, size_list, sized};
+use super::{INDEX, List, arity, axes, axis, dtype, of_type, size_list, sized};
 use crate::error::{Error, Result};
 use crate::graph::Node;
 use crate::lower::{Fact, Known, Lowering};
@@ -31,14 +31,14 @@ fn evaluate_reshape(shapes: Vec<Vec<Size>>, inputs: &[Option<&Fact>]) -> Result<
 
 macro_rules! shared {
     () => {
-        fn integers(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Known>>> {
+        fn integers(&self, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Known>>> {
             let Some(elements) = given(inputs, 0)?.integers() else { return Ok(None) };
-            let shape = pins(&self.shapes(node, inputs)?.remove(0));
+            let shape = pins(&self.shapes(inputs)?.remove(0));
             Ok(Known::integers(given(inputs, 0)?.dtype, &shape, elements).map(|known| vec![known]))
         }
 
-        fn evaluate(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
-            evaluate_reshape(self.shapes(node, inputs)?, inputs)
+        fn evaluate(&self, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
+            evaluate_reshape(self.shapes(inputs)?, inputs)
         }
 
         fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
@@ -48,18 +48,22 @@ macro_rules! shared {
 }
 
 /// <https://onnx.ai/onnx/operators/onnx__Identity.html>
+#[derive(Debug)]
 pub(super) struct Identity;
 
-impl Operator for Identity {
-    fn check(&self, node: &Node) -> Result<()> {
-        arity(node, 1..=1, 1)
+impl Identity {
+    pub(super) fn parse(node: &Node) -> Result<Self> {
+        arity(node, 1..=1, 1)?;
+        Ok(Identity)
     }
+}
 
-    fn dtypes(&self, _: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
+impl Operator for Identity {
+    fn dtypes(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
         Ok(vec![dtype(inputs, 0)?])
     }
 
-    fn shapes(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
+    fn shapes(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         Ok(vec![given(inputs, 0)?.shape.clone()])
     }
 
@@ -67,27 +71,33 @@ impl Operator for Identity {
 }
 
 /// <https://onnx.ai/onnx/operators/onnx__Dropout.html>: outside training it gives its input back.
-pub(super) struct Dropout;
+#[derive(Debug)]
+pub(super) struct Dropout {
+    outputs: usize,
+}
 
-impl Operator for Dropout {
-    fn host_inputs(&self, _: &Node) -> std::ops::Range<usize> {
-        2..3
-    }
-
-    fn check(&self, node: &Node) -> Result<()> {
+impl Dropout {
+    pub(super) fn parse(node: &Node) -> Result<Self> {
         if node.outputs.iter().skip(1).any(Option::is_some) {
             return Err(Error::unsupported("the mask of a Dropout is not supported"));
         }
-        arity(node, 1..=if node.opset < 12 { 1 } else { 3 }, 2)
+        arity(node, 1..=if node.opset < 12 { 1 } else { 3 }, 2)?;
+        Ok(Dropout { outputs: node.outputs.len().max(1) })
+    }
+}
+
+impl Operator for Dropout {
+    fn host_inputs(&self) -> std::ops::Range<usize> {
+        2..3
     }
 
-    fn dtypes(&self, node: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
+    fn dtypes(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
         let mut dtypes = vec![dtype(inputs, 0)?, DType::Bool];
-        dtypes.truncate(node.outputs.len().max(1));
+        dtypes.truncate(self.outputs);
         Ok(dtypes)
     }
 
-    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
+    fn shapes(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         if let Some(training) = inputs.get(2).copied().flatten() {
             let off = training.value().is_some_and(|t| t.as_slice::<bool>().is_ok_and(|flag| flag == [false]));
             if !off {
@@ -95,7 +105,7 @@ impl Operator for Dropout {
             }
         }
         let shape = given(inputs, 0)?.shape.clone();
-        Ok(vec![shape; node.outputs.len().max(1)])
+        Ok(vec![shape; self.outputs])
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
@@ -104,7 +114,19 @@ impl Operator for Dropout {
 }
 
 /// <https://onnx.ai/onnx/operators/onnx__Reshape.html>
-pub(super) struct Reshape;
+#[derive(Debug)]
+pub(super) struct Reshape {
+    /// Whether a 0 is a size of 0, not that of the input.
+    allow_zero: bool,
+}
+
+impl Reshape {
+    pub(super) fn parse(node: &Node) -> Result<Self> {
+        let allow_zero = node.int("allowzero", 0)? != 0;
+        arity(node, 2..=2, 1)?;
+        Ok(Reshape { allow_zero })
+    }
+}
 
 /// The shape that `wanted` means for a tensor of shape `from`.
 fn resolve(from: &[Size], wanted: &[Size], allow_zero: bool) -> Result<Vec<Size>> {
@@ -151,23 +173,18 @@ fn resolve(from: &[Size], wanted: &[Size], allow_zero: bool) -> Result<Vec<Size>
 }
 
 impl Operator for Reshape {
-    fn host_inputs(&self, _: &Node) -> std::ops::Range<usize> {
+    fn host_inputs(&self) -> std::ops::Range<usize> {
         1..2
     }
 
-    fn check(&self, node: &Node) -> Result<()> {
-        node.int("allowzero", 0)?;
-        arity(node, 2..=2, 1)
-    }
-
-    fn dtypes(&self, _: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
+    fn dtypes(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
         of_type(inputs, 1, &[DType::I64])?;
         Ok(vec![dtype(inputs, 0)?])
     }
 
-    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
+    fn shapes(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         let wanted = size_list(inputs, 1)?.ok_or_else(|| Error::invalid_model("input 1 is missing"))?;
-        let (from, allow_zero) = (&given(inputs, 0)?.shape, node.int("allowzero", 0)? != 0);
+        let (from, allow_zero) = (&given(inputs, 0)?.shape, self.allow_zero);
         // The rank is decided in any case, and so is a dimension that is stated.
         decided(|| resolve(from, &wanted, allow_zero))
             .unwrap_or_else(|| {
@@ -185,23 +202,28 @@ impl Operator for Reshape {
 }
 
 /// <https://onnx.ai/onnx/operators/onnx__Flatten.html>
-pub(super) struct Flatten;
+#[derive(Debug)]
+pub(super) struct Flatten {
+    axis: i64,
+}
+
+impl Flatten {
+    pub(super) fn parse(node: &Node) -> Result<Self> {
+        let axis = node.int("axis", 1)?;
+        arity(node, 1..=1, 1)?;
+        Ok(Flatten { axis })
+    }
+}
 
 impl Operator for Flatten {
-    fn check(&self, node: &Node) -> Result<()> {
-        node.int("axis", 1)?;
-        arity(node, 1..=1, 1)
-    }
-
-    fn dtypes(&self, _: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
+    fn dtypes(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
         Ok(vec![dtype(inputs, 0)?])
     }
 
-    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
+    fn shapes(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         let shape = &given(inputs, 0)?.shape;
-        let at = node.int("axis", 1)?;
         // Unlike elsewhere the axis may be one past the last.
-        let at = if at == shape.len() as i64 { shape.len() } else { axis(at, shape.len())? };
+        let at = if self.axis == shape.len() as i64 { shape.len() } else { axis(self.axis, shape.len())? };
         let product =
             |dims: &[Size]| checked_len(dims).ok_or_else(|| Error::shape(format!("shape {shape:?} overflows")));
         Ok(vec![sized(vec![product(&shape[..at])?, product(&shape[at..])?])?])
@@ -211,26 +233,31 @@ impl Operator for Flatten {
 }
 
 /// <https://onnx.ai/onnx/operators/onnx__Squeeze.html>: `axes` is an attribute before opset 13.
-pub(super) struct Squeeze;
+#[derive(Debug)]
+pub(super) struct Squeeze {
+    axes: List,
+}
+
+impl Squeeze {
+    pub(super) fn parse(node: &Node) -> Result<Self> {
+        arity(node, 1..=if node.opset < 13 { 1 } else { 2 }, 1)?;
+        Ok(Squeeze { axes: List::parse(node, "axes", 13, 1)? })
+    }
+}
 
 impl Operator for Squeeze {
-    fn host_inputs(&self, node: &Node) -> std::ops::Range<usize> {
-        if node.opset < 13 { 0..0 } else { 1..2 }
+    fn host_inputs(&self) -> std::ops::Range<usize> {
+        self.axes.host_inputs()
     }
 
-    fn check(&self, node: &Node) -> Result<()> {
-        node.ints("axes")?;
-        arity(node, 1..=if node.opset < 13 { 1 } else { 2 }, 1)
-    }
-
-    fn dtypes(&self, _: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
+    fn dtypes(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
         of_type(inputs, 1, &[DType::I64])?;
         Ok(vec![dtype(inputs, 0)?])
     }
 
-    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
+    fn shapes(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         let shape = &given(inputs, 0)?.shape;
-        let gone = match attr_or_input(node, inputs, "axes", 13, 1)? {
+        let gone = match self.axes.get(inputs)? {
             Some(list) => axes(&list, shape.len())?,
             None => (0..shape.len()).filter(|&i| shape[i] == 1).collect(),
         };
@@ -244,28 +271,39 @@ impl Operator for Squeeze {
 }
 
 /// <https://onnx.ai/onnx/operators/onnx__Unsqueeze.html>: `axes` is an attribute before opset 13.
-pub(super) struct Unsqueeze;
+#[derive(Debug)]
+pub(super) struct Unsqueeze {
+    axes: List,
+}
 
-impl Operator for Unsqueeze {
-    fn host_inputs(&self, node: &Node) -> std::ops::Range<usize> {
-        if node.opset < 13 { 0..0 } else { 1..2 }
-    }
-
-    fn check(&self, node: &Node) -> Result<()> {
-        if node.opset < 13 && node.ints("axes")?.is_none() {
+impl Unsqueeze {
+    pub(super) fn parse(node: &Node) -> Result<Self> {
+        let axes = List::parse(node, "axes", 13, 1)?;
+        if matches!(axes, List::Attr(None)) {
             return Err(Error::invalid_model("attribute 'axes' is missing"));
         }
-        if node.opset < 13 { arity(node, 1..=1, 1) } else { arity(node, 2..=2, 1) }
+        if node.opset < 13 {
+            arity(node, 1..=1, 1)?
+        } else {
+            arity(node, 2..=2, 1)?
+        }
+        Ok(Unsqueeze { axes })
+    }
+}
+
+impl Operator for Unsqueeze {
+    fn host_inputs(&self) -> std::ops::Range<usize> {
+        self.axes.host_inputs()
     }
 
-    fn dtypes(&self, _: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
+    fn dtypes(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
         of_type(inputs, 1, INDEX)?;
         Ok(vec![dtype(inputs, 0)?])
     }
 
-    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
+    fn shapes(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         let shape = &given(inputs, 0)?.shape;
-        let new = attr_or_input(node, inputs, "axes", 13, 1)?.unwrap_or_default();
+        let new = self.axes.get(inputs)?.unwrap_or_default();
         let rank = shape.len() + new.len();
         let new = axes(&new, rank)?;
         let mut old = shape.iter().copied();

@@ -1,7 +1,7 @@
 //! Operators that take parts.
 
 use super::gather::lower_table;
-use super::{INDEX, arity, attr_or_input, axes, axis, dtype, host, is_empty, list, of_type, size_list};
+use super::{INDEX, List, arity, axes, axis, dtype, host, is_empty, of_type};
 use crate::error::{Error, Result};
 use crate::graph::Node;
 use crate::lower::{Fact, Known, Lowering, View};
@@ -10,7 +10,13 @@ use crate::size::{Size, decided, determined, presumed};
 use crate::tensor::{DType, Tensor};
 
 /// <https://onnx.ai/onnx/operators/onnx__Slice.html>: starts, ends and axes are attributes before opset 10.
-pub(super) struct Slice;
+#[derive(Debug)]
+pub(super) struct Slice {
+    starts: List,
+    ends: List,
+    axes: List,
+    steps: List,
+}
 
 /// What a slice takes of one axis: `size` elements from `start` on, `step` apart.
 #[derive(Clone, Copy, Debug)]
@@ -64,56 +70,58 @@ impl Cut {
     }
 }
 
-/// One cut per axis.
-fn cuts(node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Cut>> {
-    let shape = &given(inputs, 0)?.shape;
-    let missing = |name: &str| Error::invalid_model(format!("'{name}' is missing"));
-    let ends_of = |name, i| {
-        let attribute = |list: &[i64]| list.iter().map(|&x| Size::from(x)).collect();
-        let list = if node.opset < 10 { node.ints(name)?.map(attribute) } else { size_list(inputs, i)? };
-        list.ok_or_else(|| missing(name))
-    };
-    let (starts, ends): (Vec<Size>, Vec<Size>) = (ends_of("starts", 1)?, ends_of("ends", 2)?);
-    let on = attr_or_input(node, inputs, "axes", 10, 3)?.unwrap_or_else(|| (0..starts.len() as i64).collect());
-    let steps = if node.opset < 10 { None } else { list(inputs, 4)? }.unwrap_or_else(|| vec![1; starts.len()]);
-    if [ends.len(), on.len(), steps.len()] != [starts.len(); 3] {
-        return Err(Error::shape("starts, ends, axes and steps of different lengths"));
+impl Slice {
+    pub(super) fn parse(node: &Node) -> Result<Self> {
+        let [starts, ends] = [("starts", 1), ("ends", 2)].map(|(name, i)| {
+            let list = List::parse(node, name, 10, i)?;
+            match list {
+                List::Attr(None) => Err(Error::invalid_model(format!("attribute '{name}' is missing"))),
+                list => Ok(list),
+            }
+        });
+        let (starts, ends) = (starts?, ends?);
+        arity(node, if node.opset < 10 { 1..=1 } else { 3..=5 }, 1)?;
+        let steps = if node.opset < 10 { List::Attr(None) } else { List::Input(4) };
+        Ok(Slice { starts, ends, axes: List::parse(node, "axes", 10, 3)?, steps })
     }
-    let mut cuts: Vec<Cut> = shape.iter().map(|&size| Cut { start: Size::ZERO, step: 1, size }).collect();
-    for (i, at) in axes(&on, shape.len())?.into_iter().enumerate() {
-        cuts[at] = Cut::new(starts[i], ends[i], steps[i], shape[at])?;
+
+    /// One cut per axis.
+    fn cuts(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Cut>> {
+        let shape = &given(inputs, 0)?.shape;
+        let missing = |name: &str| Error::invalid_model(format!("'{name}' is missing"));
+        let starts = self.starts.sizes(inputs)?.ok_or_else(|| missing("starts"))?;
+        let ends = self.ends.sizes(inputs)?.ok_or_else(|| missing("ends"))?;
+        let on = self.axes.get(inputs)?.unwrap_or_else(|| (0..starts.len() as i64).collect());
+        let steps = self.steps.get(inputs)?.unwrap_or_else(|| vec![1; starts.len()]);
+        if [ends.len(), on.len(), steps.len()] != [starts.len(); 3] {
+            return Err(Error::shape("starts, ends, axes and steps of different lengths"));
+        }
+        let mut cuts: Vec<Cut> = shape.iter().map(|&size| Cut { start: Size::ZERO, step: 1, size }).collect();
+        for (i, at) in axes(&on, shape.len())?.into_iter().enumerate() {
+            cuts[at] = Cut::new(starts[i], ends[i], steps[i], shape[at])?;
+        }
+        Ok(cuts)
     }
-    Ok(cuts)
 }
 
 impl Operator for Slice {
-    fn host_inputs(&self, node: &Node) -> std::ops::Range<usize> {
-        if node.opset < 10 { 0..0 } else { 1..5 }
+    fn host_inputs(&self) -> std::ops::Range<usize> {
+        if matches!(self.starts, List::Attr(_)) { 0..0 } else { 1..5 }
     }
 
-    fn check(&self, node: &Node) -> Result<()> {
-        if node.opset >= 10 {
-            return arity(node, 3..=5, 1);
-        }
-        for name in ["starts", "ends"] {
-            node.ints(name)?.ok_or_else(|| Error::invalid_model(format!("attribute '{name}' is missing")))?;
-        }
-        arity(node, 1..=1, 1)
-    }
-
-    fn dtypes(&self, _: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
+    fn dtypes(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
         (1..inputs.len()).try_for_each(|i| of_type(inputs, i, INDEX))?;
         Ok(vec![dtype(inputs, 0)?])
     }
 
-    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
-        Ok(vec![cuts(node, inputs)?.iter().map(|cut| cut.size).collect()])
+    fn shapes(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
+        Ok(vec![self.cuts(inputs)?.iter().map(|cut| cut.size).collect()])
     }
 
-    fn integers(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Known>>> {
+    fn integers(&self, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Known>>> {
         let data = given(inputs, 0)?;
         let (Some(elements), [size]) = (data.integers(), data.shape.as_slice()) else { return Ok(None) };
-        let cut = cuts(node, inputs)?[0];
+        let cut = self.cuts(inputs)?[0];
         let (start, count, _) = (cut.start.pin(), cut.size.pin(), size.pin());
         let picked: Option<Vec<Size>> = (0..count as i64)
             .map(|i| elements.get(usize::try_from(start as i64 + i * cut.step).ok()?).copied())
@@ -121,9 +129,9 @@ impl Operator for Slice {
         Ok(picked.and_then(|picked| Known::integers(data.dtype, &[count], picked)).map(|known| vec![known]))
     }
 
-    fn evaluate(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
+    fn evaluate(&self, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
         let Some(value) = given(inputs, 0)?.value() else { return Ok(None) };
-        let cuts = cuts(node, inputs)?;
+        let cuts = self.cuts(inputs)?;
         let shape: Vec<usize> = cuts.iter().map(|cut| cut.size.pin()).collect();
         let strides = host::strides(value.shape());
         let offset = cuts.iter().zip(&strides).map(|(cut, &stride)| cut.start.pin() as isize * stride).sum();
@@ -133,7 +141,7 @@ impl Operator for Slice {
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
-        let cuts = cuts(cx.node(), &cx.facts())?;
+        let cuts = self.cuts(&cx.facts())?;
         // Nothing runs backwards among what lies packed.
         let turns = cuts.iter().any(|cut| cut.step < 0 && cut.size > 1);
         let mut view = if turns { cx.view(0)? } else { cx.stored(0)? };
@@ -163,60 +171,69 @@ impl Operator for Slice {
 }
 
 /// <https://onnx.ai/onnx/operators/onnx__Split.html>: `split` is an attribute before opset 13.
-pub(super) struct Split;
+#[derive(Debug)]
+pub(super) struct Split {
+    axis: i64,
+    sizes: List,
+    outputs: usize,
+    /// Whether parts must be equal if nothing says how large they are: the last may be smaller from opset 18 on.
+    equal: bool,
+}
 
-/// The axis and the parts' sizes.
-fn parts(node: &Node, inputs: &[Option<&Fact>]) -> Result<(usize, Vec<Size>)> {
-    let shape = &given(inputs, 0)?.shape;
-    let at = axis(node.int("axis", 0)?, shape.len())?;
-    let outputs = node.outputs.len();
-    let sizes: Vec<Size> = match attr_or_input(node, inputs, "split", 13, 1)? {
-        Some(sizes) if sizes.iter().any(|&size| size < 0) => return Err(Error::shape("a split into a negative size")),
-        Some(given) => given.into_iter().map(Size::from).collect(),
-        None => {
-            // From opset 18 on the last part may be smaller.
-            let each = shape[at].div_ceil(outputs.max(1));
-            if node.opset < 18 && !presumed(|| each * outputs == shape[at]) {
-                return Err(Error::shape(format!(
-                    "axis {at} of shape {shape:?} does not split into {outputs} equal parts"
-                )));
-            }
-            let part = |i: usize| if node.opset < 18 { each } else { each.min(shape[at].saturating_sub(each * i)) };
-            (0..outputs).map(part).collect()
+impl Split {
+    pub(super) fn parse(node: &Node) -> Result<Self> {
+        let outputs = node.outputs.len();
+        let stated = node.int("num_outputs", outputs as i64)?;
+        if stated != outputs as i64 {
+            return Err(Error::invalid_model(format!("'num_outputs' is {stated}, but there are {outputs}")));
         }
-    };
-    let total: Size = sizes.iter().sum();
-    if sizes.len() != outputs || !presumed(|| total == shape[at]) {
-        return Err(Error::shape(format!("axis {at} of shape {shape:?} split into {sizes:?} for {outputs} outputs")));
+        arity(node, 1..=if node.opset < 13 { 1 } else { 2 }, usize::MAX)?;
+        let (axis, sizes) = (node.int("axis", 0)?, List::parse(node, "split", 13, 1)?);
+        Ok(Split { axis, sizes, outputs, equal: node.opset < 18 })
     }
-    Ok((at, sizes))
+
+    /// The axis and the parts' sizes.
+    fn parts(&self, inputs: &[Option<&Fact>]) -> Result<(usize, Vec<Size>)> {
+        let shape = &given(inputs, 0)?.shape;
+        let (at, outputs) = (axis(self.axis, shape.len())?, self.outputs);
+        let sizes: Vec<Size> = match self.sizes.get(inputs)? {
+            Some(sizes) if sizes.iter().any(|&size| size < 0) => {
+                return Err(Error::shape("a split into a negative size"));
+            }
+            Some(given) => given.into_iter().map(Size::from).collect(),
+            None => {
+                let each = shape[at].div_ceil(outputs.max(1));
+                if self.equal && !presumed(|| each * outputs == shape[at]) {
+                    return Err(Error::shape(format!(
+                        "axis {at} of shape {shape:?} does not split into {outputs} equal parts"
+                    )));
+                }
+                let part = |i: usize| if self.equal { each } else { each.min(shape[at].saturating_sub(each * i)) };
+                (0..outputs).map(part).collect()
+            }
+        };
+        let total: Size = sizes.iter().sum();
+        if sizes.len() != outputs || !presumed(|| total == shape[at]) {
+            return Err(Error::shape(format!(
+                "axis {at} of shape {shape:?} split into {sizes:?} for {outputs} outputs"
+            )));
+        }
+        Ok((at, sizes))
+    }
 }
 
 impl Operator for Split {
-    fn host_inputs(&self, node: &Node) -> std::ops::Range<usize> {
-        if node.opset < 13 { 0..0 } else { 1..2 }
+    fn host_inputs(&self) -> std::ops::Range<usize> {
+        self.sizes.host_inputs()
     }
 
-    fn check(&self, node: &Node) -> Result<()> {
-        node.int("axis", 0)?;
-        node.ints("split")?;
-        let stated = node.int("num_outputs", node.outputs.len() as i64)?;
-        if stated != node.outputs.len() as i64 {
-            return Err(Error::invalid_model(format!(
-                "'num_outputs' is {stated}, but there are {}",
-                node.outputs.len()
-            )));
-        }
-        arity(node, 1..=if node.opset < 13 { 1 } else { 2 }, usize::MAX)
-    }
-
-    fn dtypes(&self, node: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
+    fn dtypes(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
         of_type(inputs, 1, &[DType::I64])?;
-        Ok(vec![dtype(inputs, 0)?; node.outputs.len()])
+        Ok(vec![dtype(inputs, 0)?; self.outputs])
     }
 
-    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
-        let (at, sizes) = parts(node, inputs)?;
+    fn shapes(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
+        let (at, sizes) = self.parts(inputs)?;
         let with = |size| {
             let mut shape = given(inputs, 0)?.shape.clone();
             shape[at] = size;
@@ -225,9 +242,9 @@ impl Operator for Split {
         sizes.into_iter().map(with).collect()
     }
 
-    fn evaluate(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
+    fn evaluate(&self, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
         let Some(value) = given(inputs, 0)?.value() else { return Ok(None) };
-        let (at, sizes) = parts(node, inputs)?;
+        let (at, sizes) = self.parts(inputs)?;
         let strides = host::strides(value.shape());
         let mut start = 0;
         let mut outputs = Vec::with_capacity(sizes.len());
@@ -242,9 +259,9 @@ impl Operator for Split {
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let view = cx.stored(0)?;
-        let at = axis(cx.node().int("axis", 0)?, view.shape.len())?;
+        let at = axis(self.axis, view.shape.len())?;
         let mut start = Size::ZERO;
-        for i in 0..cx.node().outputs.len() {
+        for i in 0..self.outputs {
             let size = cx.output_fact(i).shape[at];
             let mut part = View { offset: view.offset + start * view.strides[at], ..view.clone() };
             part.shape[at] = size;

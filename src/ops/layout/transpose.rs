@@ -10,38 +10,45 @@ use crate::size::{Size, pins, presumed};
 use crate::tensor::{DType, Tensor};
 
 /// <https://onnx.ai/onnx/operators/onnx__Transpose.html>
-pub(super) struct Transpose;
+#[derive(Debug)]
+pub(super) struct Transpose {
+    perm: Option<Vec<i64>>,
+}
 
-/// The permutation, for a tensor of that rank.
-fn order(node: &Node, rank: usize) -> Result<Vec<usize>> {
-    let Some(perm) = node.ints("perm")? else { return Ok((0..rank).rev().collect()) };
-    if perm.len() != rank {
-        return Err(Error::shape(format!("a permutation {perm:?} of a tensor of rank {rank}")));
+impl Transpose {
+    pub(super) fn parse(node: &Node) -> Result<Self> {
+        let perm = node.ints("perm")?.map(<[i64]>::to_vec);
+        if let Some(perm) = &perm {
+            axes(perm, perm.len())?;
+        }
+        arity(node, 1..=1, 1)?;
+        Ok(Transpose { perm })
     }
-    axes(perm, rank)
+
+    /// The permutation, for a tensor of that rank.
+    fn order(&self, rank: usize) -> Result<Vec<usize>> {
+        let Some(perm) = &self.perm else { return Ok((0..rank).rev().collect()) };
+        if perm.len() != rank {
+            return Err(Error::shape(format!("a permutation {perm:?} of a tensor of rank {rank}")));
+        }
+        axes(perm, rank)
+    }
 }
 
 impl Operator for Transpose {
-    fn check(&self, node: &Node) -> Result<()> {
-        if let Some(perm) = node.ints("perm")? {
-            axes(perm, perm.len())?;
-        }
-        arity(node, 1..=1, 1)
-    }
-
-    fn dtypes(&self, _: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
+    fn dtypes(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
         Ok(vec![dtype(inputs, 0)?])
     }
 
-    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
+    fn shapes(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         let shape = &given(inputs, 0)?.shape;
-        Ok(vec![order(node, shape.len())?.into_iter().map(|i| shape[i]).collect()])
+        Ok(vec![self.order(shape.len())?.into_iter().map(|i| shape[i]).collect()])
     }
 
-    fn evaluate(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
+    fn evaluate(&self, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
         let Some(value) = given(inputs, 0)?.value() else { return Ok(None) };
         let strides = host::strides(value.shape());
-        let order = order(node, value.shape().len())?;
+        let order = self.order(value.shape().len())?;
         let shape: Vec<usize> = order.iter().map(|&i| value.shape()[i]).collect();
         let strides: Vec<isize> = order.iter().map(|&i| strides[i]).collect();
         Ok(Some(vec![host::window(value, 0, &shape, &strides)?]))
@@ -49,30 +56,34 @@ impl Operator for Transpose {
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let view = cx.stored(0)?;
-        let order = order(cx.node(), view.shape.len())?;
+        let order = self.order(view.shape.len())?;
         cx.alias(0, view.permuted(&order));
         Ok(())
     }
 }
 
 /// <https://onnx.ai/onnx/operators/onnx__Expand.html>
+#[derive(Debug)]
 pub(super) struct Expand;
 
+impl Expand {
+    pub(super) fn parse(node: &Node) -> Result<Self> {
+        arity(node, 2..=2, 1)?;
+        Ok(Expand)
+    }
+}
+
 impl Operator for Expand {
-    fn host_inputs(&self, _: &Node) -> std::ops::Range<usize> {
+    fn host_inputs(&self) -> std::ops::Range<usize> {
         1..2
     }
 
-    fn check(&self, node: &Node) -> Result<()> {
-        arity(node, 2..=2, 1)
-    }
-
-    fn dtypes(&self, _: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
+    fn dtypes(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
         of_type(inputs, 1, &[DType::I64])?;
         Ok(vec![dtype(inputs, 0)?])
     }
 
-    fn shapes(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
+    fn shapes(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         let wanted = size_list(inputs, 1)?.ok_or_else(|| Error::invalid_model("input 1 is missing"))?;
         if !presumed(|| wanted.iter().all(|&size| size >= Size::ZERO)) {
             return Err(Error::shape("an expansion to a negative size"));
@@ -81,9 +92,9 @@ impl Operator for Expand {
         Ok(vec![sized(broadcast_shapes(shapes)?)?])
     }
 
-    fn evaluate(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
+    fn evaluate(&self, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
         let Some(value) = given(inputs, 0)?.value() else { return Ok(None) };
-        let shape = pins(&self.shapes(node, inputs)?.remove(0));
+        let shape = pins(&self.shapes(inputs)?.remove(0));
         let lead = shape.len() - value.shape().len();
         let mut strides = vec![0isize; lead];
         let own = host::strides(value.shape());
@@ -100,9 +111,15 @@ impl Operator for Expand {
 }
 
 /// <https://onnx.ai/onnx/operators/onnx__Tile.html>
+#[derive(Debug)]
 pub(super) struct Tile;
 
 impl Tile {
+    pub(super) fn parse(node: &Node) -> Result<Self> {
+        arity(node, 2..=2, 1)?;
+        Ok(Tile)
+    }
+
     fn repeats(inputs: &[Option<&Fact>]) -> Result<Vec<Size>> {
         let rank = given(inputs, 0)?.shape.len();
         let repeats = size_list(inputs, 1)?.ok_or_else(|| Error::invalid_model("input 1 is missing"))?;
@@ -122,26 +139,22 @@ fn interleave<T: Copy>(first: &[T], second: &[T]) -> Vec<T> {
 }
 
 impl Operator for Tile {
-    fn host_inputs(&self, _: &Node) -> std::ops::Range<usize> {
+    fn host_inputs(&self) -> std::ops::Range<usize> {
         1..2
     }
 
-    fn check(&self, node: &Node) -> Result<()> {
-        arity(node, 2..=2, 1)
-    }
-
-    fn dtypes(&self, _: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
+    fn dtypes(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
         of_type(inputs, 1, &[DType::I64])?;
         Ok(vec![dtype(inputs, 0)?])
     }
 
-    fn shapes(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
+    fn shapes(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         let repeats = Self::repeats(inputs)?;
         let shape = &given(inputs, 0)?.shape;
         Ok(vec![sized(shape.iter().zip(&repeats).map(|(&size, &repeats)| size * repeats).collect())?])
     }
 
-    fn evaluate(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
+    fn evaluate(&self, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
         let Some(value) = given(inputs, 0)?.value() else { return Ok(None) };
         let repeats = pins(&Self::repeats(inputs)?);
         let strides = host::strides(value.shape());
@@ -151,7 +164,7 @@ impl Operator for Tile {
             &interleave(&repeats, value.shape()),
             &interleave(&vec![0; repeats.len()], &strides),
         )?;
-        Ok(Some(vec![window.reshaped(pins(&self.shapes(node, inputs)?.remove(0)))?]))
+        Ok(Some(vec![window.reshaped(pins(&self.shapes(inputs)?.remove(0)))?]))
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {

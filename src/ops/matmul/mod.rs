@@ -9,33 +9,51 @@ use crate::tensor::{DType, Tensor};
 
 use super::broadcast::{broadcast_shapes, broadcasts_to};
 use super::elementwise;
-use super::{Entry, Operator, given};
+use super::{Entry, Operator, given, operator};
 
 mod product;
 
 use product::{Epilogue, Packing, Product, Sizes};
 
 /// The operators of this file.
-pub(super) const TABLE: &[Entry] =
-    &[("", "MatMul", &MatMul), ("fascine", "MatMul", &MatMul), ("", "Gemm", &Gemm), ("fascine", "Gemm", &Gemm)];
+pub(super) const TABLE: &[Entry] = &[
+    ("", "MatMul", |node| operator(MatMul::parse(node, 2))),
+    ("fascine", "MatMul", |node| operator(MatMul::parse(node, 4))),
+    ("", "Gemm", |node| operator(Gemm::parse(node, 3, ["alpha", "beta"]))),
+    ("fascine", "Gemm", |node| operator(Gemm::parse(node, 4, ["scale", "bias_scale"]))),
+];
 
 /// Inputs a, b, and for the fused operator bias? and residual?. The bias broadcasts to the output.
-struct MatMul;
+#[derive(Debug)]
+struct MatMul {
+    epilogue: elementwise::Epilogue,
+}
 
 /// Inputs a, b, c?, and for the fused operator residual?. The fused operator's factors are `scale` and `bias_scale`.
-struct Gemm;
+#[derive(Debug)]
+struct Gemm {
+    a_transposed: bool,
+    b_transposed: bool,
+    /// The factor of the product.
+    scale: f32,
+    /// The factor of the bias.
+    bias_scale: f32,
+    epilogue: elementwise::Epilogue,
+}
+
+impl MatMul {
+    fn parse(node: &Node, most: usize) -> Result<Self> {
+        check_inputs(node, most)?;
+        Ok(MatMul { epilogue: elementwise::Epilogue::of(node)? })
+    }
+}
 
 impl Operator for MatMul {
-    fn check(&self, node: &Node) -> Result<()> {
-        check_inputs(node, 2)?;
-        elementwise::Epilogue::of(node).map(drop)
-    }
-
-    fn dtypes(&self, _: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
+    fn dtypes(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
         super::one_float(inputs)
     }
 
-    fn shapes(&self, _: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
+    fn shapes(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         let (a, b) = (&given(inputs, 0)?.shape, &given(inputs, 1)?.shape);
         let output = matmul_shape(a, b)?;
         check_bias(inputs, &output)?;
@@ -44,7 +62,7 @@ impl Operator for MatMul {
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         if let Some(columns) = few_columns(cx) {
-            return turned(cx, columns);
+            return turned(cx, &self.epilogue, columns);
         }
         let (mut a, mut b) = (cx.view(0)?, right(cx)?);
         // A vector on the left is a row, one on the right a column; the output lacks that dimension.
@@ -59,31 +77,36 @@ impl Operator for MatMul {
         }
         let row = cx.input(0).is_some_and(|fact| fact.shape.len() == 1);
         let packable = cx.constant(1).is_some().then_some(Packing { transposed: false });
-        Product { a, b, row, column, scale: 1.0, bias_scale: 1.0, packable, weight: 1 }.lower(cx)
+        let program = &self.epilogue;
+        Product { a, b, row, column, scale: 1.0, bias_scale: 1.0, packable, weight: 1, program }.lower(cx)
+    }
+}
+
+impl Gemm {
+    fn parse(node: &Node, most: usize, [scale, bias_scale]: [&str; 2]) -> Result<Self> {
+        check_inputs(node, most)?;
+        Ok(Gemm {
+            a_transposed: node.int("transA", 0)? != 0,
+            b_transposed: node.int("transB", 0)? != 0,
+            scale: node.float(scale, 1.0)?,
+            bias_scale: node.float(bias_scale, 1.0)?,
+            epilogue: elementwise::Epilogue::of(node)?,
+        })
     }
 }
 
 impl Operator for Gemm {
-    fn check(&self, node: &Node) -> Result<()> {
-        check_inputs(node, 3)?;
-        for name in ["transA", "transB"] {
-            node.int(name, 0)?;
-        }
-        factors(node)?;
-        elementwise::Epilogue::of(node).map(drop)
-    }
-
-    fn dtypes(&self, _: &Node, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
+    fn dtypes(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
         super::one_float(inputs)
     }
 
-    fn shapes(&self, node: &Node, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
+    fn shapes(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         let (a, b) = (&given(inputs, 0)?.shape, &given(inputs, 1)?.shape);
         let (&[a0, a1], &[b0, b1]) = (a.as_slice(), b.as_slice()) else {
             return Err(Error::shape(format!("Gemm needs matrices, not {a:?} and {b:?}")));
         };
-        let (m, k) = if node.int("transA", 0)? == 0 { (a0, a1) } else { (a1, a0) };
-        let (l, n) = if node.int("transB", 0)? == 0 { (b0, b1) } else { (b1, b0) };
+        let (m, k) = if self.a_transposed { (a1, a0) } else { (a0, a1) };
+        let (l, n) = if self.b_transposed { (b1, b0) } else { (b0, b1) };
         if !presumed(|| k == l) {
             return Err(Error::shape(format!("Gemm of {a:?} and {b:?}: depths {k} and {l} differ")));
         }
@@ -93,33 +116,23 @@ impl Operator for Gemm {
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let (mut a, mut b) = (cx.view(0)?, right(cx)?);
-        if cx.node().int("transA", 0)? != 0 {
+        if self.a_transposed {
             a = a.permuted(&[1, 0]);
         }
-        let transposed = cx.node().int("transB", 0)? != 0;
-        if transposed {
+        if self.b_transposed {
             b = b.permuted(&[1, 0]);
         }
-        let (scale, bias_scale) = factors(cx.node())?;
-        let packable = cx.constant(1).is_some().then_some(Packing { transposed });
-        Product { a, b, row: false, column: false, scale, bias_scale, packable, weight: 1 }.lower(cx)
+        let packable = cx.constant(1).is_some().then_some(Packing { transposed: self.b_transposed });
+        let &Gemm { scale, bias_scale, epilogue: ref program, .. } = self;
+        Product { a, b, row: false, column: false, scale, bias_scale, packable, weight: 1, program }.lower(cx)
     }
 }
 
 fn check_inputs(node: &Node, most: usize) -> Result<()> {
-    let most = if node.domain == "fascine" { 4 } else { most };
     if !(2..=most).contains(&node.inputs.len()) {
         return Err(Error::invalid_model(format!("{} inputs", node.inputs.len())));
     }
     Ok(())
-}
-
-/// The factors of product and bias.
-fn factors(node: &Node) -> Result<(f32, f32)> {
-    match node.domain.as_str() {
-        "fascine" => Ok((node.float("scale", 1.0)?, node.float("bias_scale", 1.0)?)),
-        _ => Ok((node.float("alpha", 1.0)?, node.float("beta", 1.0)?)),
-    }
 }
 
 fn check_bias(inputs: &[Option<&Fact>], output: &[Size]) -> Result<()> {
@@ -178,7 +191,7 @@ fn few_columns(cx: &Lowering<'_>) -> Option<Size> {
 }
 
 /// Emits the product with constant left weights as its transpose.
-fn turned(cx: &mut Lowering<'_>, columns: Size) -> Result<()> {
+fn turned(cx: &mut Lowering<'_>, program: &elementwise::Epilogue, columns: Size) -> Result<()> {
     let (rows, depth) = match cx.constant(0).map(Tensor::shape) {
         Some(&[rows, depth]) => (Size::from(rows), Size::from(depth)),
         _ => return Err(Error::internal("weights without two dimensions")),
@@ -208,9 +221,8 @@ fn turned(cx: &mut Lowering<'_>, columns: Size) -> Result<()> {
     let strides = if shape.len() == 1 { vec![Size::ONE] } else { vec![Size::ONE, rows] };
     cx.alias(0, View { strides, ..View::row_major(buffer, DType::F32, &shape) });
     let bias = cx.constant_bytes(vec![0; 16])?;
-    let program = elementwise::Epilogue::of(cx.node())?;
     let epilogue = Epilogue { bias, bias_strides: [Size::ZERO; 2], residual: None, output: buffer, program };
     let packable = Some(Packing { transposed: true });
-    Product { a, b, row: false, column: false, scale: 1.0, bias_scale: 1.0, packable, weight: 0 }
+    Product { a, b, row: false, column: false, scale: 1.0, bias_scale: 1.0, packable, weight: 0, program }
         .emit_sizes(cx, &product, &epilogue)
 }

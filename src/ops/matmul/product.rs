@@ -18,7 +18,7 @@ pub(super) struct Packing {
 }
 
 /// A product to emit: both sides with at least two dimensions.
-pub(super) struct Product {
+pub(super) struct Product<'a> {
     pub(super) a: View,
     pub(super) b: View,
     /// Whether the output lacks the rows' dimension.
@@ -30,6 +30,8 @@ pub(super) struct Product {
     pub(super) packable: Option<Packing>,
     /// The input that holds the right side, where it is constant.
     pub(super) weight: usize,
+    /// What is done to each result.
+    pub(super) program: &'a elementwise::Epilogue,
 }
 
 /// Sizes and strides of a product's dimensions; batch dimensions from the innermost outwards.
@@ -51,17 +53,17 @@ impl Sizes {
 }
 
 /// What comes after the sum.
-pub(super) struct Epilogue {
+pub(super) struct Epilogue<'a> {
     pub(super) bias: BufferId,
     /// Elements from row to row and from column to column.
     pub(super) bias_strides: [Size; 2],
     pub(super) residual: Option<BufferId>,
     pub(super) output: BufferId,
     /// What is done to each result.
-    pub(super) program: elementwise::Epilogue,
+    pub(super) program: &'a elementwise::Epilogue,
 }
 
-impl Product {
+impl<'a> Product<'a> {
     pub(super) fn lower(self, cx: &mut Lowering<'_>) -> Result<()> {
         let shape = cx.output_fact(0).shape.clone();
         if is_empty(&shape) {
@@ -80,7 +82,7 @@ impl Product {
         self.emit_sizes(cx, &sizes, &epilogue)
     }
 
-    pub(super) fn emit_sizes(&self, cx: &mut Lowering<'_>, sizes: &Sizes, epilogue: &Epilogue) -> Result<()> {
+    pub(super) fn emit_sizes(&self, cx: &mut Lowering<'_>, sizes: &Sizes, epilogue: &Epilogue<'_>) -> Result<()> {
         let lanes = cx.target().class == DeviceClass::Cpu && cx.target().subgroup_size == 8;
         if lanes && self.try_lanes(cx, sizes, epilogue)? {
             return Ok(());
@@ -125,14 +127,14 @@ impl Product {
         Ok(sizes)
     }
 
-    fn epilogue(&self, cx: &mut Lowering<'_>, full: &[Size]) -> Result<Epilogue> {
+    fn epilogue(&self, cx: &mut Lowering<'_>, full: &[Size]) -> Result<Epilogue<'a>> {
         let (bias, bias_strides) = match cx.input(2) {
             None => (cx.constant_bytes(vec![0; 16])?, [Size::ZERO; 2]),
             Some(_) => self.bias(cx, full)?,
         };
         let residual = cx.input(3).is_some().then(|| cx.contiguous(3)).transpose()?.map(|view| view.buffer);
         let output = cx.output(0).buffer;
-        Ok(Epilogue { bias, bias_strides, residual, output, program: elementwise::Epilogue::of(cx.node())? })
+        Ok(Epilogue { bias, bias_strides, residual, output, program: self.program })
     }
 
     /// The bias by row (of all batches) and column; expanded first if it varies otherwise.
@@ -165,7 +167,7 @@ impl Product {
         }
     }
 
-    fn cost(&self, sizes: &Sizes, epilogue: &Epilogue) -> Work {
+    fn cost(&self, sizes: &Sizes, epilogue: &Epilogue<'_>) -> Work {
         let outputs = sizes.batches() * sizes.rows * sizes.columns;
         let inputs = self.a.len() + self.b.len();
         Work {
@@ -175,7 +177,7 @@ impl Product {
     }
 
     /// Emits `matmul_lanes` where alignment allows.
-    fn try_lanes(&self, cx: &mut Lowering<'_>, sizes: &Sizes, epilogue: &Epilogue) -> Result<bool> {
+    fn try_lanes(&self, cx: &mut Lowering<'_>, sizes: &Sizes, epilogue: &Epilogue<'_>) -> Result<bool> {
         let fours = |values: &[Size]| values.iter().all(|v| v.is_multiple_of(4));
         let left = sizes.a[1] == 1 || sizes.depth == 1;
         if sizes.batch.len() > 3
@@ -231,7 +233,7 @@ impl Product {
         Ok(true)
     }
 
-    fn tile(&self, cx: &mut Lowering<'_>, sizes: &Sizes, epilogue: &Epilogue) -> Result<()> {
+    fn tile(&self, cx: &mut Lowering<'_>, sizes: &Sizes, epilogue: &Epilogue<'_>) -> Result<()> {
         let lists = [
             ("batch", words::<8>(&sizes.batch, 1)?),
             ("left_batch", words::<8>(&sizes.a_batch, 0)?),
@@ -262,7 +264,7 @@ impl Product {
     fn params<const N: usize>(
         &self,
         kernel: &Kernel,
-        epilogue: &Epilogue,
+        epilogue: &Epilogue<'_>,
         numbers: &[(&str, Size)],
         lists: &[(&str, [Size; N])],
     ) -> Result<Vec<Size>> {
@@ -290,7 +292,7 @@ impl Product {
         groups: Size,
         params: Vec<Size>,
         sizes: &Sizes,
-        epilogue: &Epilogue,
+        epilogue: &Epilogue<'_>,
         width: usize,
     ) -> Result<()> {
         let emit = Emit {
