@@ -128,6 +128,19 @@ type Family = (&'static str, fn(&mut Case<'_>) -> Vec<ValueId>);
 
 /// Each makes one model and gives its outputs.
 const FAMILIES: &[Family] = &[
+    ("packed", |c| {
+        let shape = c.shape(3, 7);
+        let len = shape.iter().product();
+        let halves = c.floats(len).into_iter().map(half::f16::from_f32).collect();
+        let bytes = (0..len).map(|_| c.random.range(0, 255) as u8).collect();
+        let x = c.feed(Tensor::from_data(shape.clone(), TensorData::F16(halves)).unwrap());
+        let y = c.feed(Tensor::from_data(shape, TensorData::U8(bytes)).unwrap());
+        let turned = c.b.node("Transpose", [x], []);
+        // Read packed, widened whole and widened turned; written packed by the chain and behind the node.
+        let y = c.b.node("Cast", [y], [("to", Attr::Int(10))]);
+        let sum = c.b.node("Add", [x, y], []);
+        vec![sum, c.b.node("Softmax", [sum], []), c.b.node("Softmax", [turned], []), turned]
+    }),
     ("elementwise", |c| {
         let shape = c.shape(3, 7);
         let other: Vec<usize> = shape.iter().map(|&size| if c.flag() { size } else { 1 }).collect();
@@ -355,6 +368,9 @@ type Outcome = Result<Vec<(String, DType, Vec<usize>, Vec<u8>)>, String>;
 /// The bits of a tensor. Which NaN it is, signs among it, WGSL leaves open: compilers take operands in either order.
 fn bits(tensor: &Tensor) -> Vec<u8> {
     match tensor.data() {
+        TensorData::F16(values) => {
+            values.iter().flat_map(|value| if value.is_nan() { half::f16::NAN } else { *value }.to_ne_bytes()).collect()
+        }
         TensorData::F32(values) => {
             let one = |value: &f32| if value.is_nan() { f32::NAN } else { *value };
             values.iter().flat_map(|value| one(value).to_bits().to_ne_bytes()).collect()

@@ -10,6 +10,7 @@ use fascine::graph::{Attr, Graph, Subgraph};
 use fascine::runtime::Drive;
 use fascine::schedule::Admission;
 use fascine::{DType, ErrorKind, LoadOptions, Model, Options, Runtime, Tensor};
+use half::f16;
 
 fn runtime() -> Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
@@ -382,6 +383,56 @@ fn a_session_keeps_its_state_on_the_device() {
             assert!(start.elapsed() < Duration::from_secs(60), "the states are not given back");
         }
     }
+}
+
+#[test]
+fn a_state_that_lies_packed_is_the_next_requests_input() {
+    let mut b = GraphBuilder::new(17);
+    let past = b.input("past", DType::F16, ["p", "3"]);
+    let x = b.input("x", DType::F16, ["n", "3"]);
+    let seen = b.input("seen", DType::Bool, ["5"]);
+    let all = b.node("Concat", [past, x], [("axis", Attr::Int(0))]);
+    let odd = b.node("Not", [seen], []);
+    let wide = b.node("Cast", [past], [("to", Attr::Int(1))]);
+    let number = b.node("Cast", [seen], [("to", Attr::Int(6))]);
+    let mut graph = b.finish([all, odd, wide, number]);
+    for (at, name) in ["all", "odd", "wide", "number"].into_iter().enumerate() {
+        let id = graph.outputs[at];
+        graph.value_mut(id).name = name.to_owned();
+    }
+    let model = runtime().load_graph(graph).unwrap();
+    let session = model.session(&[("all", "past"), ("odd", "seen")]).unwrap();
+    let row = |step: usize| [step as f32, 0.1, -6e-8].map(f16::from_f32);
+    for step in 0..6usize {
+        let mut request = session.request().input("x", tensor(&[1, 3], row(step).to_vec())).unwrap();
+        if step == 0 {
+            request = request.input("past", tensor(&[0, 3], Vec::<f16>::new())).unwrap();
+            request = request.input("seen", tensor(&[5], vec![true, false, false, true, true])).unwrap();
+        }
+        let done = request.submit().unwrap().wait().unwrap();
+        let past: Vec<f32> = (0..step).flat_map(row).map(f16::to_f32).collect();
+        assert_eq!(floats(done.output("wide").unwrap()), past, "step {step}");
+        let seen = [1, 0, 0, 1, 1].map(|one| if step % 2 == 0 { one } else { 1 - one });
+        assert_eq!(done.output("number").unwrap().as_slice::<i32>().unwrap(), seen, "step {step}");
+        assert_eq!(session.state("past").unwrap().unwrap(), (DType::F16, vec![step + 1, 3]));
+    }
+}
+
+#[test]
+fn what_stages_keep_and_read_back_may_lie_packed() {
+    let mut b = GraphBuilder::new(17);
+    let x = b.input("x", DType::F16, ["n"]);
+    let one = b.constant(Tensor::scalar(f16::ONE));
+    let y = b.node("Add", [x, one], []);
+    let places = b.node("NonZero", [y], []);
+    let mask = b.node("Greater", [y, one], []);
+    let picked = b.node("Gather", [y, places], [("axis", Attr::Int(0))]);
+    let flags = b.node("Gather", [mask, places], [("axis", Attr::Int(0))]);
+    let model = runtime().load_graph(b.finish([picked, flags])).unwrap();
+    let x = [-1.0, 2.5, -1.0, 0.0, -3.0f32].map(f16::from_f32);
+    let outputs = run(&model, &[("x", tensor(&[5], x.to_vec()))]).unwrap();
+    assert_eq!(outputs[0].as_slice::<f16>().unwrap(), [3.5, 1.0, -2.0f32].map(f16::from_f32));
+    assert_eq!(outputs[1].as_slice::<bool>().unwrap(), [true, false, false]);
 }
 
 #[test]

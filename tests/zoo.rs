@@ -11,6 +11,8 @@ use fascine::reference::{Case, Suite};
 use fascine::{LoadOptions, Model, Options, Request, Runtime, Tensor};
 
 const ZOO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/zoo");
+/// In half precision.
+const HALVES: [&str; 2] = ["resnet18_f16", "minilm_f16"];
 const MODELS: [&str; 5] = ["squeezenet1_1", "resnet18", "mobilenet_v2", "minilm", "lstm_vad"];
 
 fn runtime() -> Runtime {
@@ -93,10 +95,15 @@ fn lstm_vad_matches_its_reference() {
     alone("lstm_vad");
 }
 
+#[test]
+fn models_of_half_precision_match_their_references() {
+    HALVES.map(alone);
+}
+
 /// Every case of every model twice, all in flight together: the references hold, and no bit differs from alone.
 #[test]
 fn all_models_at_once_match_their_references_and_themselves_alone() {
-    let loaded: Vec<(Suite, Model)> = MODELS.iter().map(|name| load(name)).collect();
+    let loaded: Vec<(Suite, Model)> = MODELS.iter().chain(&HALVES).map(|name| load(name)).collect();
     let cases = || loaded.iter().flat_map(|(suite, model)| suite.cases.iter().map(move |case| (suite, model, case)));
     let alone: Vec<Outputs> =
         cases().map(|(suite, model, case)| collect(&suite.name, case, submit(model, case, None))).collect();

@@ -111,7 +111,9 @@ impl Storage {
                 let mut bytes = Vec::with_capacity(data.len() * 4);
                 for &x in data {
                     let word = i32::try_from(x).map_err(|_| {
-                        Error::input(format!("the i64 value {x} does not fit the 32 bits that the device computes with"))
+                        Error::input(format!(
+                            "the i64 value {x} does not fit the 32 bits that the device computes with"
+                        ))
                     })?;
                     bytes.extend_from_slice(&word.to_ne_bytes());
                 }

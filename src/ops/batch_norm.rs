@@ -37,8 +37,9 @@ impl BatchNorm {
 
 /// Factor and summand per channel, for statistics that are constants.
 fn factors(epsilon: f32, [scale, shift, mean, variance]: [&Tensor; 4]) -> Result<(Vec<f32>, Vec<f32>)> {
-    let list =
-        |tensor: &Tensor| -> Result<Vec<f64>> { Ok(widened(tensor).as_slice::<f32>()?.iter().map(|&x| x.into()).collect()) };
+    let list = |tensor: &Tensor| -> Result<Vec<f64>> {
+        Ok(widened(tensor).as_slice::<f32>()?.iter().map(|&x| x.into()).collect())
+    };
     let (scale, shift, mean, variance) = (list(scale)?, list(shift)?, list(mean)?, list(variance)?);
     let factor: Vec<f64> =
         scale.iter().zip(&variance).map(|(scale, variance)| scale / (variance + f64::from(epsilon)).sqrt()).collect();

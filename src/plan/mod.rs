@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use crate::kernel::Variant;
-use crate::lower::{Cost, Gather, WeightId};
 use crate::lower::repr::Storage;
+use crate::lower::{Cost, Gather, WeightId};
 use crate::tensor::{DType, Tensor};
 
 pub mod bind;

@@ -114,7 +114,14 @@ impl Template {
                 TracedSource::Input(index) => Source::Input(*index),
             };
             let TracedOutput { dtype, storage, keep, .. } = *output;
-            Some(PlanOutput { name: output.name.clone(), dtype, storage, shape: binder.shape(&output.shape)?, source, keep })
+            Some(PlanOutput {
+                name: output.name.clone(),
+                dtype,
+                storage,
+                shape: binder.shape(&output.shape)?,
+                source,
+                keep,
+            })
         });
         let bound = self.bound.iter().map(|(operand, content)| {
             let elements = match content {

@@ -284,7 +284,10 @@ fn plan(variant: Variant, tensors: &[Tensor], grid: [u32; 3], cap: u64) -> Resul
         // A kernel of the user's sees words, whatever the type.
         let dtype = tensor.dtype();
         if matches!(dtype, DType::F16 | DType::F64 | DType::U64) {
-            return Err(Error::input(format!("binding '{}': kernels cannot be given tensors of type {dtype}", binding.name)));
+            return Err(Error::input(format!(
+                "binding '{}': kernels cannot be given tensors of type {dtype}",
+                binding.name
+            )));
         }
         let storage = Storage::Word;
         let bytes = tensor.len() as u64 * u64::from(storage.bits() / 8);

@@ -389,7 +389,9 @@ pub(super) fn upload(plan: &Plan, index: usize, tensor: &Tensor) -> Result<Optio
     let Place::Activation { region, offset } = operand.place else {
         return Err(Error::internal(format!("input '{}' is planned into the weights", input.name)));
     };
-    let bytes = input.storage.encode(tensor)
+    let bytes = input
+        .storage
+        .encode(tensor)
         .map_err(|error| Error::new(error.kind(), format!("input '{}': {}", input.name, error.message())))?;
     Ok(Some(InputBytes { region, offset, bytes: bytes.into() }))
 }

@@ -187,11 +187,7 @@ impl Elementwise {
                 let args = vec![Ref::Step(program.steps.len() - 1), Ref::Constant(program.constants.len() - 1)];
                 program.steps.push(Step { code: Code::DivF, args });
             }
-            let target = if next == count {
-                output.clone()
-            } else {
-                cx.words(output.dtype, &output.shape)?
-            };
+            let target = if next == count { output.clone() } else { cx.words(output.dtype, &output.shape)? };
             emit_program(cx, &program, &views, &target)?;
             done = Some(target);
         }
@@ -214,11 +210,7 @@ fn lower_checked(cx: &mut Lowering<'_>, op: IntegerOp) -> Result<()> {
     let mut done = first;
     for k in 1..count {
         let next = cx.view(k)?;
-        let target = if k + 1 == count {
-            output.clone()
-        } else {
-            cx.words(output.dtype, &output.shape)?
-        };
+        let target = if k + 1 == count { output.clone() } else { cx.words(output.dtype, &output.shape)? };
         emit_integer(cx, op, &done, &next, &target)?;
         done = target;
     }
