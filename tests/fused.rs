@@ -11,6 +11,7 @@ use fascine::graph::builder::GraphBuilder;
 use fascine::graph::{Graph, ValueId};
 use fascine::lower::DeviceClass;
 use fascine::lower::ModelWeights;
+use fascine::ops::Operators;
 use fascine::optimise::infer::infer;
 use fascine::optimise::optimise;
 use fascine::plan::plan;
@@ -107,8 +108,9 @@ fn same(a: f32, b: f32) -> bool {
 fn compare(name: &str, graph: Graph, inputs: &[Tensor], fused: usize, wrong: &mut Vec<String>) {
     let (apart, many) = run(&graph, inputs);
     let mut optimised = graph;
-    infer(&mut optimised).unwrap();
-    optimise(&mut optimised);
+    let mut operators = Operators::default();
+    infer(&mut optimised, &mut operators).unwrap();
+    optimise(&mut optimised, &mut operators);
     let (together, few) = run(&optimised, inputs);
     if few != fused || many <= few {
         wrong.push(format!("{name}: {few} dispatches instead of {many}, not {fused}"));

@@ -501,7 +501,7 @@ mod tests {
             let output = graph.add_value(value(format!("{op}{}", graph.values.len()), false));
             let attrs = attrs.iter().map(|&(name, value)| (name.to_owned(), Attr::Int(value))).collect();
             let (name, op, outputs) = (format!("{op}{}", graph.nodes.len()), op.to_owned(), vec![Some(output)]);
-            graph.nodes.push(Node { name, op, opset: 13, inputs, outputs, attrs, ..Node::default() });
+            graph.add_node(Node { name, op, opset: 13, inputs, outputs, attrs, ..Node::default() });
             output
         };
         let mut parts = Vec::new();

@@ -51,13 +51,6 @@ macro_rules! shared {
 #[derive(Debug)]
 pub(super) struct Identity;
 
-impl Identity {
-    pub(super) fn parse(node: &Node) -> Result<Self> {
-        arity(node, 1..=1, 1)?;
-        Ok(Identity)
-    }
-}
-
 impl Operator for Identity {
     fn dtypes(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
         Ok(vec![dtype(inputs, 0)?])
@@ -282,11 +275,8 @@ impl Unsqueeze {
         if matches!(axes, List::Attr(None)) {
             return Err(Error::invalid_model("attribute 'axes' is missing"));
         }
-        if node.opset < 13 {
-            arity(node, 1..=1, 1)?
-        } else {
-            arity(node, 2..=2, 1)?
-        }
+        let inputs = if node.opset < 13 { 1 } else { 2 };
+        arity(node, inputs..=inputs, 1)?;
         Ok(Unsqueeze { axes })
     }
 }
