@@ -97,9 +97,9 @@ pub type Parse = fn(&Node) -> Result<Arc<dyn Operator>>;
 
 /// How the operator of that domain and name is parsed, if there is one.
 pub fn lookup(domain: &str, op: &str) -> Option<Parse> {
-    let rest = FAMILIES.iter().copied().flatten();
-    let found = || rest.into_iter().find(|(d, o, _)| *d == domain && *o == op).map(|&(_, _, parse)| parse);
-    elementwise::lookup(domain, op).or_else(found)
+    let mut rest = FAMILIES.iter().copied().flatten();
+    elementwise::lookup(domain, op)
+        .or_else(|| rest.find(|(d, o, _)| *d == domain && *o == op).map(|&(_, _, parse)| parse))
 }
 
 /// The node's operator.

@@ -1,5 +1,7 @@
 //! Each rule: where it fires and where it must not.
 
+use std::sync::Arc;
+
 use super::*;
 use crate::graph::builder::GraphBuilder;
 use crate::graph::{Attr, ValueId};
@@ -545,4 +547,22 @@ fn definitions_that_changed_are_refused_by_their_opset() {
     let objections = prepare(&mut graph, &mut Operators::default());
     let text = infer::refusal(&graph, &objections).unwrap_err().to_string();
     assert!(text.contains("SpaceToDepth as defined since opset 28"), "{text}");
+}
+
+#[test]
+fn what_no_rule_changes_is_parsed_once() {
+    let mut b = GraphBuilder::new(17);
+    let x = b.input("x", DType::F32, ["n", "4"]);
+    let y = b.node("Softmax", [x], []);
+    let z = b.node("Relu", [y], []);
+    let w = b.node("Exp", [z], []);
+    let mut graph = b.finish([w]);
+    let mut operators = Operators::default();
+    assert!(prepare(&mut graph, &mut operators).is_empty());
+    let before = operators.of_all(&graph).unwrap();
+    optimise(&mut graph, &mut operators);
+    assert!(prepare(&mut graph, &mut operators).is_empty());
+    let after = operators.of_all(&graph).unwrap();
+    assert_eq!((before.len(), after.len()), (3, 2));
+    assert!(Arc::ptr_eq(&before[0], &after[0]), "{after:?}");
 }

@@ -128,6 +128,14 @@ impl List {
         Ok(List::Attr(node.ints(name)?.map(<[i64]>::to_vec)))
     }
 
+    /// As [`List::parse`], of an attribute that may not be left out.
+    fn required(node: &Node, name: &str, since: i64, i: usize) -> Result<List> {
+        match List::parse(node, name, since, i)? {
+            List::Attr(None) => Err(Error::invalid_model(format!("attribute '{name}' is missing"))),
+            list => Ok(list),
+        }
+    }
+
     fn get(&self, inputs: &[Option<&Fact>]) -> Result<Option<Vec<i64>>> {
         match self {
             List::Attr(list) => Ok(list.clone()),

@@ -271,10 +271,7 @@ pub(super) struct Unsqueeze {
 
 impl Unsqueeze {
     pub(super) fn parse(node: &Node) -> Result<Self> {
-        let axes = List::parse(node, "axes", 13, 1)?;
-        if matches!(axes, List::Attr(None)) {
-            return Err(Error::invalid_model("attribute 'axes' is missing"));
-        }
+        let axes = List::required(node, "axes", 13, 1)?;
         let inputs = if node.opset < 13 { 1 } else { 2 };
         arity(node, inputs..=inputs, 1)?;
         Ok(Unsqueeze { axes })
