@@ -18,26 +18,28 @@ mod reshape;
 mod slice;
 mod transpose;
 
+use reshape::Reshape;
+
 pub(super) const OPERATORS: &[Entry] = &[
     ("", "Cast", |node| operator(cast::Cast::parse(node))),
     ("", "Concat", |node| operator(concat::Concat::parse(node))),
     ("", "ConstantOfShape", |node| operator(generate::ConstantOfShape::parse(node))),
     ("", "Dropout", |node| operator(reshape::Dropout::parse(node))),
     ("", "Expand", |node| operator(arity(node, 2..=2, 1).map(|()| transpose::Expand))),
-    ("", "Flatten", |node| operator(reshape::Flatten::parse(node))),
+    ("", "Flatten", |node| operator(Reshape::flatten(node))),
     ("", "Gather", |node| operator(gather::Gather::parse(node))),
-    ("", "Identity", |node| operator(arity(node, 1..=1, 1).map(|()| reshape::Identity))),
+    ("", "Identity", |node| operator(Reshape::identity(node))),
     ("", "Pad", |node| operator(pad::Pad::parse(node))),
     ("", "Range", |node| operator(arity(node, 3..=3, 1).map(|()| generate::Range))),
-    ("", "Reshape", |node| operator(reshape::Reshape::parse(node))),
+    ("", "Reshape", |node| operator(Reshape::to(node))),
     ("", "Shape", |node| operator(generate::Shape::parse(node))),
     ("", "Size", |node| operator(arity(node, 1..=1, 1).map(|()| generate::SizeOf))),
     ("", "Slice", |node| operator(slice::Slice::parse(node))),
     ("", "Split", |node| operator(slice::Split::parse(node))),
-    ("", "Squeeze", |node| operator(reshape::Squeeze::parse(node))),
+    ("", "Squeeze", |node| operator(Reshape::squeeze(node))),
     ("", "Tile", |node| operator(arity(node, 2..=2, 1).map(|()| transpose::Tile))),
     ("", "Transpose", |node| operator(transpose::Transpose::parse(node))),
-    ("", "Unsqueeze", |node| operator(reshape::Unsqueeze::parse(node))),
+    ("", "Unsqueeze", |node| operator(Reshape::unsqueeze(node))),
 ];
 
 /// Checks the number of inputs and that the first `min` are given, and that there are no more than `outputs` outputs.
