@@ -5,6 +5,7 @@
 mod common;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use common::floor::{Floor, time};
 use common::{Table, arguments};
@@ -88,7 +89,7 @@ fn layer(label: &'static str, op: &str, attrs: BTreeMap<String, Attr>, input: &[
     let y = graph.add_value(Value { name: "y".into(), ..Value::default() });
     graph.inputs.push(x);
     graph.outputs.push(y);
-    graph.nodes.push(Node {
+    graph.add_node(Node {
         name: label.into(),
         op: op.into(),
         opset: 13,
@@ -116,7 +117,7 @@ fn layers() -> Vec<Layer> {
     });
     let left = LEFT_PRODUCTS.iter().map(|&(label, rows, depth, columns)| {
         let mut layer = layer(label, "MatMul", BTreeMap::new(), &[depth, columns], &[rows, depth]);
-        layer.graph.nodes[0].inputs.reverse();
+        Arc::make_mut(&mut layer.graph.nodes[0]).inputs.reverse();
         Layer { flops: 2.0 * (rows * depth * columns) as f64, ..layer }
     });
     convs.chain(products).chain(left).collect()

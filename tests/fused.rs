@@ -11,6 +11,7 @@ use fascine::graph::builder::GraphBuilder;
 use fascine::graph::{Attr, Graph, ValueId};
 use fascine::lower::DeviceClass;
 use fascine::lower::ModelWeights;
+use fascine::ops::Operators;
 use fascine::optimise::infer::infer;
 use fascine::optimise::optimise;
 use fascine::plan::plan;
@@ -145,8 +146,9 @@ fn same(a: f32, b: f32) -> bool {
 fn compare(name: &str, graph: Graph, inputs: &[Tensor], fused: usize, wrong: &mut Vec<String>) {
     let (apart, many) = run(&graph, inputs);
     let mut optimised = graph;
-    infer(&mut optimised).unwrap();
-    optimise(&mut optimised);
+    let mut operators = Operators::default();
+    infer(&mut optimised, &mut operators).unwrap();
+    optimise(&mut optimised, &mut operators);
     let (together, few) = run(&optimised, inputs);
     if few != fused || many <= few {
         wrong.push(format!("{name}: {few} dispatches instead of {many}, not {fused}"));
@@ -184,8 +186,9 @@ fn a_sum_of_halves_loses_what_each_node_rounds_away() {
     let sum = with(&mut b, "Add", x, 2048.0);
     let result = with(&mut b, "Sub", sum, 2048.0);
     let mut graph = b.builder.finish([result]);
-    infer(&mut graph).unwrap();
-    optimise(&mut graph);
+    let mut operators = Operators::default();
+    infer(&mut graph, &mut operators).unwrap();
+    optimise(&mut graph, &mut operators);
     let (got, dispatches) = run(&graph, &[tensor(DType::F16, [5], vec![0.5, 1.0, 1.5, 3.0, 4.25])]);
     assert_eq!((got, dispatches), (vec![0.0, 0.0, 2.0, 4.0, 4.0], 1));
 }

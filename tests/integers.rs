@@ -149,7 +149,7 @@ fn graph(case: &Case) -> Graph {
     let output = graph.add_value(Value { name: "y".into(), ..Value::default() });
     graph.outputs.push(output);
     node.outputs.push(Some(output));
-    graph.nodes.push(node);
+    graph.add_node(node);
     graph
 }
 
@@ -249,7 +249,7 @@ fn every_node_that_overflowed_is_named() {
     for (name, op) in [("fine", "Sub"), ("also", "Mul")] {
         let y = graph.add_value(Value { name: name.into(), ..Value::default() });
         graph.outputs.push(y);
-        graph.nodes.push(Node {
+        graph.add_node(Node {
             name: name.into(),
             op: op.into(),
             opset: 18,

@@ -11,6 +11,7 @@ use fascine::onnx::proto::{
     ValueInfoProto,
 };
 use fascine::onnx::{self, LoadOptions};
+use fascine::ops::Operators;
 use fascine::optimise::infer::infer;
 use prost::Message as _;
 
@@ -79,7 +80,7 @@ fn with(change: impl FnOnce(&mut GraphProto)) -> ModelProto {
 
 fn load_bytes(bytes: &[u8]) -> Result<(), Error> {
     let mut graph = onnx::parse(bytes, None, &LoadOptions::default())?;
-    infer(&mut graph)
+    infer(&mut graph, &mut Operators::default())
 }
 
 fn failure(model: &ModelProto) -> Error {
@@ -445,7 +446,7 @@ fn damaged_models_neither_panic_nor_hang() {
             }
         }
         match onnx::parse(&bytes, None, &options) {
-            Ok(mut graph) => drop(infer(&mut graph)),
+            Ok(mut graph) => drop(infer(&mut graph, &mut Operators::default())),
             Err(error) => {
                 errors += 1;
                 assert!(!error.message().is_empty());

@@ -10,6 +10,7 @@ use fascine::onnx::proto::{
     TensorProto, TensorShapeProto, TensorType, TypeProto, TypeValue, ValueInfoProto,
 };
 use fascine::onnx::{self, LoadOptions};
+use fascine::ops::Operators;
 use fascine::optimise::infer::refusal;
 use fascine::optimise::prepare;
 use prost::Message as _;
@@ -92,7 +93,7 @@ fn parse(model: &ModelProto) -> Result<Graph, Error> {
 /// As a runtime loads it.
 fn load(model: &ModelProto) -> Result<Graph, Error> {
     let mut graph = parse(model)?;
-    let objections = prepare(&mut graph);
+    let objections = prepare(&mut graph, &mut Operators::default());
     refusal(&graph, &objections)?;
     Ok(graph)
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use fascine::graph::Dim;
 use fascine::onnx::{self, LoadOptions};
+use fascine::ops::Operators;
 use fascine::optimise::infer::infer;
 use fascine::optimise::optimise;
 
@@ -78,9 +79,10 @@ fn rewrites_fuse_what_exporters_decompose() {
         ("lstm_vad", "FuseEpilogue", 3),
     ] {
         let mut graph = onnx::load(zoo(name), &options).unwrap();
-        infer(&mut graph).unwrap();
+        let mut operators = Operators::default();
+        infer(&mut graph, &mut operators).unwrap();
         let before = graph.nodes.len();
-        let report = optimise(&mut graph);
+        let report = optimise(&mut graph, &mut operators);
         println!("{name}: {before} -> {} nodes", graph.nodes.len());
         assert!(report.fired(rule) >= at_least, "{name}: {rule} fired {} times: {report:#?}", report.fired(rule));
     }

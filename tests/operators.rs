@@ -114,7 +114,7 @@ fn graph(case: &Json) -> (Graph, Vec<Tensor>) {
         node.outputs.push(id);
         graph.outputs.extend(id);
     }
-    graph.nodes.push(node);
+    graph.add_node(node);
     (graph, fed)
 }
 

@@ -316,7 +316,7 @@ fn table(rows: usize) -> Graph {
     let output = graph.add_value(Value { name: "y".into(), ..Value::default() });
     graph.inputs.push(index);
     graph.outputs.push(output);
-    graph.nodes.push(Node {
+    graph.add_node(Node {
         name: "rows".into(),
         op: "Gather".into(),
         opset: 13,

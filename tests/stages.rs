@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use fascine::graph::builder::GraphBuilder;
@@ -260,8 +260,10 @@ fn an_if_on_data_is_its_branch() {
 fn what_a_branch_cannot_do_is_said_at_load() {
     let mut graph = branches();
     let node = graph.nodes.iter_mut().find(|node| node.op == "If").unwrap();
-    let Some(Attr::Graph(branch)) = node.attrs.get_mut("else_branch") else { panic!("a branch is wanted") };
-    branch.graph.nodes[0].op = "NoSuchOperator".to_owned();
+    let Some(Attr::Graph(branch)) = Arc::make_mut(node).attrs.get_mut("else_branch") else {
+        panic!("a branch is wanted")
+    };
+    Arc::make_mut(&mut branch.graph.nodes[0]).op = "NoSuchOperator".to_owned();
     let error = runtime().load_graph(graph).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert!(error.to_string().contains("NoSuchOperator") && error.to_string().contains("else_branch"), "{error}");

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use fascine::graph::Graph;
 use fascine::lower::{DeviceClass, ModelWeights, Target};
 use fascine::onnx::{self, LoadOptions};
+use fascine::ops::Operators;
 use fascine::optimise;
 use fascine::plan::bind::{Symbols, resolve_shapes};
 use fascine::plan::{Operand, Place, Plan, plan, template};
@@ -16,8 +17,9 @@ fn model(name: &str) -> Graph {
     let path = format!("{}/tests/zoo/{name}.onnx", env!("CARGO_MANIFEST_DIR"));
     let options = LoadOptions { synthetic_weights: true, ..LoadOptions::default() };
     let mut graph = onnx::load(path, &options).unwrap();
-    optimise::infer::infer(&mut graph).unwrap();
-    optimise::optimise(&mut graph);
+    let mut operators = Operators::default();
+    optimise::infer::infer(&mut graph, &mut operators).unwrap();
+    optimise::optimise(&mut graph, &mut operators);
     graph
 }
 

@@ -97,7 +97,7 @@ fn lstm_vad_matches_its_reference() {
 
 #[test]
 fn models_of_half_precision_match_their_references() {
-    HALVES.map(alone);
+    HALVES.into_iter().for_each(alone);
 }
 
 /// Every case of every model twice, all in flight together: the references hold, and no bit differs from alone.

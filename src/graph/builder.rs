@@ -81,7 +81,7 @@ impl GraphBuilder {
             .map(|k| self.graph.add_value(Value { name: format!("{op}_{index}.{k}"), ..Value::default() }))
             .collect();
         let attrs: BTreeMap<String, Attr> = attrs.into_iter().map(|(name, attr)| (name.to_owned(), attr)).collect();
-        self.graph.nodes.push(Node {
+        self.graph.add_node(Node {
             name: format!("{op}_{index}"),
             domain: domain.to_owned(),
             op: op.to_owned(),

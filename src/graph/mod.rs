@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::tensor::{DType, Tensor};
@@ -98,8 +99,9 @@ pub struct Graph {
     pub name: String,
     /// Every value that a node, input or output names.
     pub values: Vec<Value>,
-    /// Each after the producers of its inputs.
-    pub nodes: Vec<Node>,
+    /// Each after the producers of its inputs. They are shared with what is kept of them, such as their operators: who changes
+    /// one makes another.
+    pub nodes: Vec<Arc<Node>>,
     /// What a request must provide (initialisers are not among them).
     pub inputs: Vec<ValueId>,
     /// What a request returns.
@@ -137,6 +139,11 @@ impl Graph {
         let id = ValueId(u32::try_from(self.values.len()).expect("fewer than 2^32 values"));
         self.values.push(value);
         id
+    }
+
+    /// Adds a node behind the others.
+    pub fn add_node(&mut self, node: Node) {
+        self.nodes.push(Arc::new(node));
     }
 
     /// Adds a constant under that name and returns its id.

@@ -1,6 +1,8 @@
 //! Removing what no output needs.
 
-use super::{Graph, Value};
+use std::sync::Arc;
+
+use super::{Graph, Value, ValueId};
 
 /// By value: whether a node reads it or it is an output.
 pub fn read(graph: &Graph) -> Vec<bool> {
@@ -22,16 +24,21 @@ pub fn prune(graph: &mut Graph) -> usize {
     let mut keep = vec![false; before];
     for (keep, node) in keep.iter_mut().zip(&mut graph.nodes).rev() {
         *keep = node.outputs.iter().flatten().any(|id| live[id.0 as usize]);
-        if !node.counts_outputs() {
+        if !*keep {
+            continue;
+        }
+        let unread = |id: &ValueId| !live[id.0 as usize];
+        let open = |list: &[Option<ValueId>]| matches!(list.last(), Some(None));
+        let changes = node.outputs.iter().flatten().any(unread) || open(&node.outputs) || open(&node.inputs);
+        if changes && !node.counts_outputs() {
+            let node = Arc::make_mut(node);
             for output in &mut node.outputs {
-                *output = output.filter(|id| live[id.0 as usize]);
+                *output = output.filter(|id| !unread(id));
             }
             node.trim();
         }
-        if *keep {
-            for id in node.inputs.iter().flatten() {
-                live[id.0 as usize] = true;
-            }
+        for id in node.inputs.iter().flatten() {
+            live[id.0 as usize] = true;
         }
     }
     let mut keep = keep.into_iter();

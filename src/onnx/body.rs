@@ -158,7 +158,7 @@ impl<'p, 'a> Importer<'p, 'a> {
     }
 
     pub(super) fn push(&mut self, node: Node) {
-        self.level().graph.nodes.push(node);
+        self.level().graph.add_node(node);
     }
 
     fn graph_input(&mut self, info: &'p ValueInfoProto, is_model: bool) -> Result<()> {

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::graph::Node;
@@ -10,7 +11,7 @@ use crate::graph::Node;
 ///
 /// # Errors
 /// `InvalidModel` if nodes depend on each other in a cycle; it names some of them.
-pub(super) fn sort(nodes: Vec<Node>, values: usize) -> Result<Vec<Node>> {
+pub(super) fn sort(nodes: Vec<Arc<Node>>, values: usize) -> Result<Vec<Arc<Node>>> {
     let mut producer = vec![None; values];
     for (index, node) in nodes.iter().enumerate() {
         for output in node.outputs.iter().flatten() {
@@ -41,12 +42,12 @@ pub(super) fn sort(nodes: Vec<Node>, values: usize) -> Result<Vec<Node>> {
     if order.len() < nodes.len() {
         return Err(cycle(&nodes, &producer, &waiting));
     }
-    let mut nodes: Vec<Option<Node>> = nodes.into_iter().map(Some).collect();
+    let mut nodes: Vec<Option<Arc<Node>>> = nodes.into_iter().map(Some).collect();
     Ok(order.into_iter().map(|i| nodes[i].take().expect("each index once")).collect())
 }
 
 /// Walks back from a node that never became ready until a node repeats.
-fn cycle(nodes: &[Node], producer: &[Option<usize>], waiting: &[usize]) -> Error {
+fn cycle(nodes: &[Arc<Node>], producer: &[Option<usize>], waiting: &[usize]) -> Error {
     let mut at = (0..nodes.len()).find(|&i| waiting[i] > 0).expect("some node is not in the order");
     let mut seen = vec![false; nodes.len()];
     let mut path = Vec::new();

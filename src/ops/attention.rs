@@ -9,7 +9,7 @@ use crate::tensor::DType;
 
 use super::broadcast::broadcasts_to;
 use super::matmul::matmul_shape;
-use super::{Entry, Operator, given, operator};
+use super::{Entry, Operator, check_arity, given, operator};
 
 pub(super) const TABLE: &[Entry] = &[("fascine", "Attention", |node| operator(Attention::parse(node)))];
 
@@ -27,9 +27,7 @@ struct Attention {
 
 impl Attention {
     fn parse(node: &Node) -> Result<Self> {
-        if !(3..=4).contains(&node.inputs.len()) || node.outputs.len() != 1 {
-            return Err(Error::invalid_model(format!("{} inputs, {} outputs", node.inputs.len(), node.outputs.len())));
-        }
+        check_arity(node, 3..=4, 1..=1)?;
         Ok(Attention {
             scale: node.float("scale", 1.0)?,
             k_transposed: node.int("k_transposed", 0)? != 0,

@@ -9,7 +9,7 @@ use crate::tensor::{DType, Tensor};
 
 use super::elementwise::Epilogue;
 use super::window::{Axis, Rounding, Window, rows_and_columns, window_sizes};
-use super::{Entry, Operator, operator};
+use super::{Entry, Operator, check_inputs, operator};
 
 /// The operators of this file.
 pub(super) const TABLE: &[Entry] =
@@ -28,9 +28,7 @@ struct Conv {
 
 impl Conv {
     fn parse(node: &Node, most: usize) -> Result<Self> {
-        if !(2..=most).contains(&node.inputs.len()) {
-            return Err(Error::invalid_model(format!("{} inputs", node.inputs.len())));
-        }
+        check_inputs(node, 2..=most)?;
         let groups = node.int("group", 1)?;
         if groups < 1 {
             return Err(Error::invalid_model("attribute 'group' is not positive"));

@@ -3,7 +3,7 @@
 //! joins the tables.
 
 use std::fmt::Debug;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
@@ -24,12 +24,14 @@ mod layout;
 mod matmul;
 mod nonzero;
 mod norm;
+mod parsed;
 mod pool;
 mod reduce;
 mod rnn;
 pub mod window;
 
 pub use facts::{host_values, is_fixed, output_types};
+pub use parsed::Operators;
 
 /// An ONNX operator (or a fused one of domain `fascine`) with what its node says of it: opset, attributes, which inputs and
 /// outputs there are. Axes stay as the node has them until a rank is known.
@@ -95,9 +97,9 @@ pub type Parse = fn(&Node) -> Result<Arc<dyn Operator>>;
 
 /// How the operator of that domain and name is parsed, if there is one.
 pub fn lookup(domain: &str, op: &str) -> Option<Parse> {
-    let rest = FAMILIES.iter().copied().flatten();
-    let found = || rest.into_iter().find(|(d, o, _)| *d == domain && *o == op).map(|&(_, _, parse)| parse);
-    elementwise::lookup(domain, op).or_else(found)
+    let mut rest = FAMILIES.iter().copied().flatten();
+    elementwise::lookup(domain, op)
+        .or_else(|| rest.find(|(d, o, _)| *d == domain && *o == op).map(|&(_, _, parse)| parse))
 }
 
 /// The node's operator.
@@ -133,6 +135,23 @@ const FAMILIES: &[&[Entry]] = &[
     reduce::OPERATORS,
     rnn::OPERATORS,
 ];
+
+/// Checks the number of inputs, left-out ones included.
+fn check_inputs(node: &Node, allowed: RangeInclusive<usize>) -> Result<()> {
+    match node.inputs.len() {
+        given if allowed.contains(&given) => Ok(()),
+        given => Err(Error::invalid_model(format!("{given} inputs"))),
+    }
+}
+
+/// Checks the numbers of inputs and outputs, left-out ones included.
+fn check_arity(node: &Node, inputs: RangeInclusive<usize>, outputs: RangeInclusive<usize>) -> Result<()> {
+    let (given, named) = (node.inputs.len(), node.outputs.len());
+    if inputs.contains(&given) && outputs.contains(&named) {
+        return Ok(());
+    }
+    Err(Error::invalid_model(format!("{given} inputs, {named} outputs")))
+}
 
 /// The fact about input `i`.
 ///

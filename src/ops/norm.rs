@@ -9,7 +9,7 @@ use crate::tensor::DType;
 
 use super::broadcast::{axis_index, broadcasts_to};
 use super::reduce::{lanes, row_groups};
-use super::{Entry, Operator, given, one_float, operator};
+use super::{Entry, Operator, check_arity, given, one_float, operator};
 
 pub(super) static OPERATORS: &[Entry] = &[
     ("", "Softmax", |node| operator(Softmax::parse(node, false))),
@@ -27,9 +27,7 @@ struct Softmax {
 
 impl Softmax {
     fn parse(node: &Node, log: bool) -> Result<Self> {
-        if node.inputs.len() != 1 || node.outputs.len() != 1 {
-            return Err(Error::invalid_model(format!("{} inputs, {} outputs", node.inputs.len(), node.outputs.len())));
-        }
+        check_arity(node, 1..=1, 1..=1)?;
         let whole = node.opset < 13;
         Ok(Softmax { axis: node.int("axis", if whole { 1 } else { -1 })?, whole, log })
     }
@@ -89,9 +87,7 @@ struct LayerNorm {
 
 impl LayerNorm {
     fn parse(node: &Node) -> Result<Self> {
-        if !(2..=3).contains(&node.inputs.len()) || !(1..=3).contains(&node.outputs.len()) {
-            return Err(Error::invalid_model(format!("{} inputs, {} outputs", node.inputs.len(), node.outputs.len())));
-        }
+        check_arity(node, 2..=3, 1..=3)?;
         match node.int("stash_type", 1)? {
             1 => Ok(LayerNorm { axis: node.int("axis", -1)?, epsilon: node.float("epsilon", 1e-5)? }),
             other => Err(Error::unsupported(format!("stash_type {other}"))),

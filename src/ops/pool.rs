@@ -8,14 +8,14 @@ use crate::size::{Size, checked_len};
 use crate::tensor::DType;
 
 use super::window::{Axis, Rounding, Window, rows_and_columns, window_sizes};
-use super::{Entry, Operator, operator};
+use super::{Entry, Operator, check_inputs, operator};
 
 /// The operators of this file.
 pub(super) const TABLE: &[Entry] = &[
     ("", "MaxPool", |node| operator(Pool::parse(node, false))),
     ("", "AveragePool", |node| operator(Pool::parse(node, true))),
-    ("", "GlobalMaxPool", |node| operator(GlobalPool::parse(node, false))),
-    ("", "GlobalAveragePool", |node| operator(GlobalPool::parse(node, true))),
+    ("", "GlobalMaxPool", |node| operator(check_inputs(node, 1..=1).map(|()| GlobalPool { average: false }))),
+    ("", "GlobalAveragePool", |node| operator(check_inputs(node, 1..=1).map(|()| GlobalPool { average: true }))),
 ];
 
 /// Pooling of windows.
@@ -30,9 +30,7 @@ struct Pool {
 
 impl Pool {
     fn parse(node: &Node, average: bool) -> Result<Self> {
-        if node.inputs.len() != 1 {
-            return Err(Error::invalid_model(format!("{} inputs", node.inputs.len())));
-        }
+        check_inputs(node, 1..=1)?;
         let kernel = node.ints("kernel_shape")?;
         let kernel = kernel.ok_or_else(|| Error::invalid_model("attribute 'kernel_shape' is missing"))?.to_vec();
         if node.outputs.get(1).is_some_and(Option::is_some) {
@@ -97,15 +95,6 @@ impl Operator for Pool {
 #[derive(Debug)]
 struct GlobalPool {
     average: bool,
-}
-
-impl GlobalPool {
-    fn parse(node: &Node, average: bool) -> Result<Self> {
-        if node.inputs.len() != 1 {
-            return Err(Error::invalid_model(format!("{} inputs", node.inputs.len())));
-        }
-        Ok(GlobalPool { average })
-    }
 }
 
 impl Operator for GlobalPool {

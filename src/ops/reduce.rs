@@ -9,19 +9,19 @@ use crate::tensor::DType;
 
 use super::broadcast::{axis_index, axis_indices};
 use super::integer::OVERFLOW;
-use super::{Entry, Operator, given, operator};
+use super::{Entry, Operator, check_arity, given, operator};
 
 pub(super) static OPERATORS: &[Entry] = &[
-    ("", "ReduceSum", |node| operator(Reduce::parse(node, 0, 13, Some(0.0)))),
-    ("", "ReduceMean", |node| operator(Reduce::parse(node, 1, 18, None))),
-    ("", "ReduceMax", |node| operator(Reduce::parse(node, 2, 18, None))),
-    ("", "ReduceMin", |node| operator(Reduce::parse(node, 3, 18, None))),
-    ("", "ReduceProd", |node| operator(Reduce::parse(node, 4, 18, Some(1.0)))),
-    ("", "ReduceSumSquare", |node| operator(Reduce::parse(node, 5, 18, Some(0.0)))),
-    ("", "ReduceL1", |node| operator(Reduce::parse(node, 6, 18, Some(0.0)))),
-    ("", "ReduceL2", |node| operator(Reduce::parse(node, 7, 18, Some(0.0)))),
-    ("", "ReduceLogSum", |node| operator(Reduce::parse(node, 8, 18, None))),
-    ("", "ReduceLogSumExp", |node| operator(Reduce::parse(node, 9, 18, None))),
+    ("", "ReduceSum", |node| operator(Reduce::parse(node, 0))),
+    ("", "ReduceMean", |node| operator(Reduce::parse(node, 1))),
+    ("", "ReduceMax", |node| operator(Reduce::parse(node, 2))),
+    ("", "ReduceMin", |node| operator(Reduce::parse(node, 3))),
+    ("", "ReduceProd", |node| operator(Reduce::parse(node, 4))),
+    ("", "ReduceSumSquare", |node| operator(Reduce::parse(node, 5))),
+    ("", "ReduceL1", |node| operator(Reduce::parse(node, 6))),
+    ("", "ReduceL2", |node| operator(Reduce::parse(node, 7))),
+    ("", "ReduceLogSum", |node| operator(Reduce::parse(node, 8))),
+    ("", "ReduceLogSumExp", |node| operator(Reduce::parse(node, 9))),
     ("", "ArgMax", |node| operator(Arg::parse(node, 10))),
     ("", "ArgMin", |node| operator(Arg::parse(node, 11))),
 ];
@@ -41,47 +41,44 @@ pub(super) fn row_groups(rows: Size, lanes: u32) -> Size {
 struct Reduce {
     /// The kernel's `OP`.
     op: u32,
-    axes: Axes,
+    /// The axes, where they are an attribute; else they are input 1.
+    axes: Option<Vec<i64>>,
     keep: bool,
-    /// Whether no axes are none, not all.
-    none: bool,
+    /// Whether nothing is reduced where no axes are given, not everything.
+    noop: bool,
     /// The result over no elements, where it has one.
     empty: Option<f32>,
 }
 
-/// Where the axes come from.
-#[derive(Debug)]
-enum Axes {
-    Attr(Vec<i64>),
-    Input,
-}
-
 impl Reduce {
-    fn parse(node: &Node, op: u32, axes_input_since: i64, empty: Option<f32>) -> Result<Self> {
-        let by_input = node.opset >= axes_input_since;
-        let most = if by_input { 2 } else { 1 };
-        if node.inputs.is_empty() || node.inputs.len() > most || node.outputs.len() != 1 {
-            return Err(Error::invalid_model(format!("{} inputs, {} outputs", node.inputs.len(), node.outputs.len())));
-        }
-        let axes = if by_input { Axes::Input } else { Axes::Attr(node.ints("axes")?.unwrap_or_default().to_vec()) };
-        let none = node.int("noop_with_empty_axes", 0)? != 0;
-        Ok(Reduce { op, axes, keep: node.int("keepdims", 1)? != 0, none, empty })
+    fn parse(node: &Node, op: u32) -> Result<Self> {
+        // Of ReduceSum, op 0, the axes have been an input for longer.
+        let by_input = node.opset >= if op == 0 { 13 } else { 18 };
+        check_arity(node, 1..=if by_input { 2 } else { 1 }, 1..=1)?;
+        let empty = match op {
+            0 | 5..8 => Some(0.0),
+            4 => Some(1.0),
+            _ => None,
+        };
+        let axes = if by_input { None } else { Some(node.ints("axes")?.unwrap_or_default().to_vec()) };
+        let noop = node.int("noop_with_empty_axes", 0)? != 0;
+        Ok(Reduce { op, axes, keep: node.int("keepdims", 1)? != 0, noop, empty })
     }
 
     /// The axes to reduce, sorted; `None` if the node is the identity.
     fn axes(&self, inputs: &[Option<&Fact>]) -> Result<Option<Vec<usize>>> {
         let rank = given(inputs, 0)?.shape.len();
         let axes = match (&self.axes, inputs.get(1).copied().flatten()) {
-            (Axes::Attr(axes), _) => axes.as_slice(),
-            (Axes::Input, None) => &[],
-            (Axes::Input, Some(fact)) => {
+            (Some(axes), _) => axes.as_slice(),
+            (None, None) => &[],
+            (None, Some(fact)) => {
                 let value = fact.value();
                 value.ok_or_else(|| Error::unsupported("axes that are computed from data"))?.as_slice::<i64>()?
             }
         };
         match axes {
             [_, ..] => Ok(Some(axis_indices(axes, rank)?)),
-            [] if self.none => Ok(None),
+            [] if self.noop => Ok(None),
             [] => Ok(Some((0..rank).collect())),
         }
     }
@@ -96,7 +93,7 @@ fn reduced_shape(shape: &[Size], axes: &[usize], keep: bool) -> Vec<Size> {
 
 impl Operator for Reduce {
     fn host_inputs(&self) -> std::ops::Range<usize> {
-        if matches!(self.axes, Axes::Attr(_)) { 0..0 } else { 1..2 }
+        if self.axes.is_some() { 0..0 } else { 1..2 }
     }
 
     fn dtypes(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
@@ -140,9 +137,7 @@ enum Select {
 
 impl Arg {
     fn parse(node: &Node, op: u32) -> Result<Self> {
-        if node.inputs.len() != 1 || node.outputs.len() != 1 {
-            return Err(Error::invalid_model(format!("{} inputs, {} outputs", node.inputs.len(), node.outputs.len())));
-        }
+        check_arity(node, 1..=1, 1..=1)?;
         let select = if node.int("select_last_index", 0)? != 0 { Select::Last } else { Select::First };
         Ok(Arg { op, axis: node.int("axis", 0)?, keep: node.int("keepdims", 1)? != 0, select })
     }

@@ -8,7 +8,7 @@ use crate::lower::{BufferId, Emit, Fact, GatherBy, Lowering, View, Work, bits, p
 use crate::size::{Size, agree, is_empty, presumed};
 use crate::tensor::{DType, Tensor};
 
-use super::{Entry, Operator, operator};
+use super::{Entry, Operator, check_arity, operator};
 
 pub(super) static OPERATORS: &[Entry] = &[("", "LSTM", |node| operator(Lstm::parse(node)))];
 
@@ -32,9 +32,7 @@ struct Lstm {
 
 impl Lstm {
     fn parse(node: &Node) -> Result<Self> {
-        if !(3..=8).contains(&node.inputs.len()) || node.outputs.len() > 3 {
-            return Err(Error::invalid_model(format!("{} inputs, {} outputs", node.inputs.len(), node.outputs.len())));
-        }
+        check_arity(node, 3..=8, 0..=3)?;
         let (directions, reverse) = match node.str("direction", "forward")? {
             "forward" => (1, false),
             "reverse" => (1, true),

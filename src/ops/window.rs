@@ -53,16 +53,13 @@ pub enum Rounding {
     Ceil,
 }
 
-/// How padding follows from the sizes.
+/// The attribute `auto_pad`: padding as stated, none, or as much as makes the output the input divided by the stride, with an
+/// odd element behind the last or before the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum AutoPad {
-    /// It is stated.
     NotSet,
-    /// None.
     Valid,
-    /// As much as makes the output the input divided by the stride; an odd element goes behind the last.
     SameUpper,
-    /// As [`AutoPad::SameUpper`]; an odd element goes before the first.
     SameLower,
 }
 

@@ -3,7 +3,7 @@
 use super::matcher::{Attempt, Matcher, input, is_f32, output, pair, rewrite, same_shape, scalar, with_scalar};
 use super::{Outcome, Rewrite};
 use crate::graph::{Attr, Graph, Node, ValueId};
-use crate::ops::lookup;
+use crate::ops::{Operators, lookup};
 
 /// `softmax(q k^T * scale + mask) v`, with or without rows of NaN set to 0, is `fascine.Attention`: inputs q, k, v, mask
 /// (may be left out); attributes `scale`, `k_transposed` (1 where k is given as `[.., D, T]`) and `nan_to_zero`.
@@ -147,7 +147,7 @@ impl Rewrite for FuseAttention {
         "FuseAttention"
     }
 
-    fn apply(&self, graph: &mut Graph) -> Outcome {
+    fn apply(&self, graph: &mut Graph, _: &mut Operators) -> Outcome {
         if lookup("fascine", "Attention").is_some() { Self::run(graph) } else { Outcome::default() }
     }
 }

@@ -3,6 +3,7 @@
 use super::matcher::{Attempt, Matcher, input, rewrite};
 use super::{Outcome, Rewrite};
 use crate::graph::{Attr, Graph, Node, ValueId};
+use crate::ops::Operators;
 use crate::tensor::Tensor;
 
 /// `BatchNormalization(Conv(x))` is a `Conv` with other weights, which are computed here.
@@ -78,7 +79,7 @@ impl Rewrite for FoldBatchNorm {
         "FoldBatchNorm"
     }
 
-    fn apply(&self, graph: &mut Graph) -> Outcome {
+    fn apply(&self, graph: &mut Graph, _: &mut Operators) -> Outcome {
         rewrite(graph, attempt)
     }
 }

@@ -1,10 +1,12 @@
 //! Branches that are decided at load.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use super::matcher::{Attempt, input, rewrite};
 use super::{Outcome, Rewrite};
 use crate::graph::{Attr, Branch, Graph, Node, Subgraph, ValueId};
+use crate::ops::Operators;
 
 /// An `If` of a constant condition is the nodes of its branch.
 #[derive(Debug)]
@@ -15,8 +17,8 @@ impl Rewrite for ChooseBranches {
         "ChooseBranches"
     }
 
-    fn apply(&self, graph: &mut Graph) -> Outcome {
-        if !graph.nodes.iter().any(is_if) {
+    fn apply(&self, graph: &mut Graph, _: &mut Operators) -> Outcome {
+        if !graph.nodes.iter().any(|node| is_if(node)) {
             return Outcome::default();
         }
         let mut taken = names(graph);
@@ -62,7 +64,7 @@ pub fn take_branches(graph: &mut Graph, choices: &[(usize, bool)]) {
     }
     bodies.sort_by_key(|&(index, _)| std::cmp::Reverse(index));
     for (index, nodes) in bodies {
-        graph.nodes.splice(index..=index, nodes);
+        graph.nodes.splice(index..=index, nodes.into_iter().map(Arc::new));
     }
 }
 
@@ -114,7 +116,7 @@ fn unfold(graph: &mut Graph, taken: &mut HashSet<String>, branch: Subgraph, node
         })
     };
     let mut nodes = Vec::with_capacity(body.nodes.len() + copies.len());
-    for mut inner in body.nodes.iter().cloned() {
+    for mut inner in body.nodes.iter().map(|node| Node::clone(node)) {
         for id in inner.inputs.iter_mut().chain(&mut inner.outputs).flatten() {
             *id = id_of(graph, *id);
         }

@@ -3,6 +3,7 @@
 use super::matcher::{Attempt, input, rewrite};
 use super::{Outcome, Rewrite};
 use crate::graph::{Attr, Graph, Node};
+use crate::ops::Operators;
 
 /// A transpose of a transpose is one transpose.
 #[derive(Debug)]
@@ -23,7 +24,7 @@ impl Rewrite for ComposeTransposes {
         "ComposeTransposes"
     }
 
-    fn apply(&self, graph: &mut Graph) -> Outcome {
+    fn apply(&self, graph: &mut Graph, _: &mut Operators) -> Outcome {
         rewrite(graph, |graph, matcher, index| {
             let node = &graph.nodes[index];
             if !node.domain.is_empty() || node.op != "Transpose" {
@@ -39,7 +40,7 @@ impl Rewrite for ComposeTransposes {
                 return Attempt::Near("the permutations differ in rank");
             }
             let perm = outer_perm.iter().map(|&axis| inner_perm[axis] as i64).collect();
-            let mut fused = Node { inputs: inner.inputs.clone(), ..node.clone() };
+            let mut fused = Node { inputs: inner.inputs.clone(), ..Node::clone(node) };
             fused.attrs.insert("perm".to_owned(), Attr::Ints(perm));
             Attempt::Fire { removed: Vec::new(), nodes: vec![fused] }
         })
@@ -55,7 +56,7 @@ impl Rewrite for ComposeReshapes {
         "ComposeReshapes"
     }
 
-    fn apply(&self, graph: &mut Graph) -> Outcome {
+    fn apply(&self, graph: &mut Graph, _: &mut Operators) -> Outcome {
         rewrite(graph, |graph, matcher, index| {
             let node = &graph.nodes[index];
             if !node.domain.is_empty() || node.op != "Reshape" {
@@ -71,7 +72,7 @@ impl Rewrite for ComposeReshapes {
             if wanted.contains(&0) {
                 return Attempt::Near("the shape takes a size from its input");
             }
-            let mut fused = node.clone();
+            let mut fused = Node::clone(node);
             fused.inputs[0] = Some(original);
             Attempt::Fire { removed: Vec::new(), nodes: vec![fused] }
         })

@@ -1,11 +1,13 @@
 //! Removing what does nothing.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::matcher::{Attempt, input, output, rewrite, same_shape};
 use super::{Outcome, Rewrite, Skip};
 use crate::graph::prune::prune;
 use crate::graph::{Attr, Graph, Node, ValueId};
+use crate::ops::Operators;
 use crate::tensor::DType;
 
 /// Nodes whose outputs nothing uses, outputs that nothing uses, and constants that nothing uses.
@@ -17,7 +19,7 @@ impl Rewrite for DropDeadCode {
         "DropDeadCode"
     }
 
-    fn apply(&self, graph: &mut Graph) -> Outcome {
+    fn apply(&self, graph: &mut Graph, _: &mut Operators) -> Outcome {
         Outcome { fired: prune(graph), skipped: Vec::new() }
     }
 }
@@ -63,7 +65,7 @@ impl Rewrite for DropIdentities {
         "DropIdentities"
     }
 
-    fn apply(&self, graph: &mut Graph) -> Outcome {
+    fn apply(&self, graph: &mut Graph, _: &mut Operators) -> Outcome {
         let mut outcome = Outcome::default();
         // Values that are another value, already followed to its end.
         let mut same: BTreeMap<ValueId, ValueId> = BTreeMap::new();
@@ -73,8 +75,11 @@ impl Rewrite for DropIdentities {
             is_output[id.0 as usize] = true;
         }
         for (index, dead) in dead.iter_mut().enumerate() {
-            for id in graph.nodes[index].inputs.iter_mut().flatten() {
-                *id = same.get(id).copied().unwrap_or(*id);
+            let node = &mut graph.nodes[index];
+            if node.inputs.iter().flatten().any(|id| same.contains_key(id)) {
+                for id in Arc::make_mut(node).inputs.iter_mut().flatten() {
+                    *id = same.get(id).copied().unwrap_or(*id);
+                }
             }
             let node = &graph.nodes[index];
             if !is_identity(graph, node) {

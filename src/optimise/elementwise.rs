@@ -3,6 +3,7 @@
 use super::matcher::{Attempt, Matcher, output, rewrite, same_shape};
 use super::{Outcome, Rewrite};
 use crate::graph::{Graph, Node, ValueId};
+use crate::ops::Operators;
 use crate::ops::elementwise::program::Program;
 use crate::ops::elementwise::program_of;
 use crate::tensor::DType;
@@ -86,7 +87,7 @@ impl Rewrite for FuseElementwise {
         "FuseElementwise"
     }
 
-    fn apply(&self, graph: &mut Graph) -> Outcome {
+    fn apply(&self, graph: &mut Graph, _: &mut Operators) -> Outcome {
         rewrite(graph, |graph, matcher, index| attempt(graph, matcher, index).unwrap_or(Attempt::No))
     }
 }

@@ -8,6 +8,7 @@ use super::elementwise::chain;
 use super::matcher::{Attempt, Matcher, input, is_f32, last_dim, output, pair, rewrite, same_shape};
 use super::{Outcome, Rewrite};
 use crate::graph::{Dim, Graph, Node, ValueId};
+use crate::ops::Operators;
 use crate::ops::elementwise::program::Program;
 use crate::tensor::DType;
 
@@ -185,7 +186,7 @@ impl Rewrite for FuseEpilogue {
         "FuseEpilogue"
     }
 
-    fn apply(&self, graph: &mut Graph) -> Outcome {
+    fn apply(&self, graph: &mut Graph, _: &mut Operators) -> Outcome {
         rewrite(graph, |graph, matcher, index| {
             let op = graph.nodes[index].op.as_str();
             let special = match op {

@@ -3,7 +3,7 @@
 use super::matcher::{Attempt, input, rewrite};
 use super::{Outcome, Rewrite};
 use crate::graph::{Attr, Graph, Node, Value, ValueId};
-use crate::ops::lookup;
+use crate::ops::{Operators, lookup};
 use crate::tensor::{DType, Tensor};
 
 /// An operator that is other operators.
@@ -30,7 +30,7 @@ impl Rewrite for ExpandOperators {
         "ExpandOperators"
     }
 
-    fn apply(&self, graph: &mut Graph) -> Outcome {
+    fn apply(&self, graph: &mut Graph, _: &mut Operators) -> Outcome {
         rewrite(graph, |graph, matcher, index| {
             let node = &graph.nodes[index];
             let body = BODIES.iter().find(|(op, _)| *op == node.op && node.domain.is_empty());

@@ -1,11 +1,13 @@
 //! Constant folding.
 
+use std::sync::Arc;
+
 use super::matcher::{Attempt, rewrite};
 use super::{Outcome, Rewrite};
 use crate::error::Result;
 use crate::graph::{Dim, Graph, Node, ValueId};
 use crate::lower::Fact;
-use crate::ops;
+use crate::ops::Operators;
 use crate::size::{Size, checked_len, sizes};
 use crate::tensor::Tensor;
 
@@ -30,7 +32,7 @@ fn input_shape(graph: &Graph, node: &Node, id: ValueId) -> Option<Vec<usize>> {
 }
 
 /// The node's results, if the host can compute them.
-fn evaluate(graph: &Graph, node: &Node) -> Result<Option<Vec<Tensor>>> {
+fn evaluate(graph: &Graph, node: &Arc<Node>, operators: &mut Operators) -> Result<Option<Vec<Tensor>>> {
     let facts: Option<Vec<Option<Fact>>> = node
         .inputs
         .iter()
@@ -42,7 +44,7 @@ fn evaluate(graph: &Graph, node: &Node) -> Result<Option<Vec<Tensor>>> {
             })),
         })
         .collect();
-    let (Some(facts), Ok(operator)) = (facts, ops::parse(node)) else { return Ok(None) };
+    let (Some(facts), Ok(operator)) = (facts, operators.of(node)) else { return Ok(None) };
     let facts: Vec<Option<&Fact>> = facts.iter().map(Option::as_ref).collect();
     let total = |shapes: &mut dyn Iterator<Item = &Vec<Size>>| {
         shapes.fold(0, |sum: i64, shape| sum.saturating_add(checked_len(shape).map_or(i64::MAX, Size::estimate)))
@@ -63,7 +65,7 @@ impl Rewrite for FoldConstants {
         "FoldConstants"
     }
 
-    fn apply(&self, graph: &mut Graph) -> Outcome {
+    fn apply(&self, graph: &mut Graph, operators: &mut Operators) -> Outcome {
         let mut folded = 0;
         let outcome = rewrite(graph, |graph, _, index| {
             let node = &graph.nodes[index];
@@ -74,7 +76,7 @@ impl Rewrite for FoldConstants {
             if done || node.inputs.is_empty() || !node.inputs.iter().all(constant) {
                 return Attempt::No;
             }
-            match evaluate(graph, node) {
+            match evaluate(graph, node, operators) {
                 Ok(Some(values)) if values.len() >= node.outputs.len() => {
                     let outputs = node.outputs.clone();
                     for (id, value) in outputs.iter().zip(values) {

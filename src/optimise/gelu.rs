@@ -5,6 +5,7 @@ use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_PI, SQRT_2};
 use super::matcher::{Attempt, Matcher, constant_beside, input, is_about, is_f32, pair, rewrite, scalar, with_scalar};
 use super::{Outcome, Rewrite};
 use crate::graph::{Attr, Graph, Node, ValueId};
+use crate::ops::Operators;
 
 /// `0.5 * x * (1 + erf(x / sqrt 2))` and `0.5 * x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x^3)))`, in any order of the
 /// factors, are `Gelu`.
@@ -144,7 +145,7 @@ impl Rewrite for FuseGelu {
         "FuseGelu"
     }
 
-    fn apply(&self, graph: &mut Graph) -> Outcome {
+    fn apply(&self, graph: &mut Graph, _: &mut Operators) -> Outcome {
         rewrite(graph, |graph, matcher, index| attempt(graph, matcher, index).unwrap_or(Attempt::No))
     }
 }

@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Attr, Dim, Graph, Node, Value, ValueId};
 use crate::lower::repr::heap_bytes;
 use crate::lower::{Fact, Known};
-use crate::ops::{self, Operator, host_values, is_fixed, output_types};
+use crate::ops::{Operator, Operators, host_values, is_fixed, output_types};
 use crate::size::{self, Size, checked_len, decided, unknown, unknown_integer};
 use crate::tensor::DType;
 
@@ -25,13 +25,14 @@ const SHAPE_ELEMENTS: i64 = 64;
 /// Values of more elements are not computed here. A guess: what decides shapes is smaller, and constants are known in any case.
 const VALUE_ELEMENTS: i64 = 1 << 10;
 
-/// Sets the type and, as far as it can be found, the shape of every value.
+/// Sets the type and, as far as it can be found, the shape of every value. Nodes are parsed into `operators` as far as it does
+/// not know them.
 ///
 /// # Errors
 /// `Unsupported` or `InvalidModel` if operators are unknown or reject their node; the message lists all such nodes with
 /// operator, opset, types and shapes.
-pub fn infer(graph: &mut Graph) -> Result<()> {
-    let objections = objections(graph);
+pub fn infer(graph: &mut Graph, operators: &mut Operators) -> Result<()> {
+    let objections = objections(graph, operators);
     refusal(graph, &objections)
 }
 
@@ -82,7 +83,7 @@ impl Objection {
 }
 
 /// As [`infer`], but gives every node that cannot be run.
-pub fn objections(graph: &mut Graph) -> Vec<Objection> {
+pub fn objections(graph: &mut Graph, operators: &mut Operators) -> Vec<Objection> {
     size::infer(|| {
         let mut inference = Inference::new(graph);
         let mut objections = Vec::new();
@@ -90,7 +91,7 @@ pub fn objections(graph: &mut Graph) -> Vec<Objection> {
             let typed = type_branches(graph, index);
             let node = graph.nodes[index].clone();
             let at = |error: Error| error.at_node(&node.name, node.operator());
-            let (error, shapes) = match typed.and_then(|()| inference.types(graph, &node)) {
+            let (error, shapes) = match typed.and_then(|()| inference.types(graph, &node, operators)) {
                 Err(error) => (error, false),
                 Ok(None) => continue,
                 Ok(Some(operator)) => match inference.shapes(graph, &node, &*operator) {
@@ -124,14 +125,17 @@ fn type_branches(graph: &mut Graph, index: usize) -> Result<()> {
                 (value.dtype, value.shape, value.constant) = (dtype, shape, constant);
             }
         }
-        let mut objections = super::prepare(&mut body);
+        let mut objections = super::prepare(&mut body, &mut Operators::default());
         // The branch may be there for other shapes than those that the outer graph has.
         objections.retain(|objection| !objection.shapes);
         refusal(&body, &objections).map_err(|error| {
             Error::new(error.kind(), format!("in '{name}': {error}")).at_node(&node.name, node.operator())
         })?;
         let types: Vec<Option<DType>> = body.outputs.iter().map(|&id| body.value(id).dtype).collect();
-        if let Some(Attr::Graph(branch)) = graph.nodes[index].attrs.get_mut(&name) {
+        if branch.graph.outputs.iter().zip(&types).all(|(&id, &dtype)| branch.graph.value(id).dtype == dtype) {
+            continue;
+        }
+        if let Some(Attr::Graph(branch)) = Arc::make_mut(&mut graph.nodes[index]).attrs.get_mut(&name) {
             for (id, dtype) in branch.graph.outputs.clone().into_iter().zip(types) {
                 branch.graph.value_mut(id).dtype = dtype;
             }
@@ -211,8 +215,13 @@ impl Inference {
     }
 
     /// Sets the types of the node's outputs. `None` where they are unknown.
-    fn types(&self, graph: &mut Graph, node: &Node) -> Result<Option<Arc<dyn Operator>>> {
-        let Some((operator, dtypes)) = types(graph, node)? else { return Ok(None) };
+    fn types(
+        &self,
+        graph: &mut Graph,
+        node: &Arc<Node>,
+        operators: &mut Operators,
+    ) -> Result<Option<Arc<dyn Operator>>> {
+        let Some((operator, dtypes)) = types(graph, node, operators)? else { return Ok(None) };
         for (id, &dtype) in node.outputs.iter().zip(&dtypes) {
             let Some(id) = *id else { continue };
             let value = graph.value_mut(id);
@@ -333,7 +342,11 @@ fn unknown_values(dtype: DType, shape: &[Size]) -> Option<Known> {
 
 /// The node's operator and the types of its outputs. `None` where an input is of unknown type: it comes from a node that has
 /// failed already, whose error is enough.
-fn types(graph: &Graph, node: &Node) -> Result<Option<(Arc<dyn Operator>, Vec<DType>)>> {
+fn types(
+    graph: &Graph,
+    node: &Arc<Node>,
+    operators: &mut Operators,
+) -> Result<Option<(Arc<dyn Operator>, Vec<DType>)>> {
     for id in node.inputs.iter().flatten() {
         if let Some(why) = graph.refused.get(id) {
             return Err(Error::unsupported(why));
@@ -354,7 +367,7 @@ fn types(graph: &Graph, node: &Node) -> Result<Option<(Arc<dyn Operator>, Vec<DT
         let message = format!("the operator {} as defined since opset {since} is not supported", node.op);
         return Err(Error::unsupported(message));
     }
-    let operator = ops::parse(node)?;
+    let operator = operators.of(node)?;
     let inputs: Vec<Option<DType>> = node.inputs.iter().map(|id| id.and_then(|id| graph.value(id).dtype)).collect();
     if node.inputs.iter().zip(&inputs).any(|(id, dtype)| id.is_some() && dtype.is_none()) {
         return Ok(None);
@@ -390,7 +403,7 @@ mod tests {
         let y = b.node("Reshape", [x, wanted], []);
         let z = b.node("Transpose", [y], [("perm", Attr::Ints(vec![0, 2, 1, 3]))]);
         let mut graph = b.finish([z]);
-        infer(&mut graph).unwrap();
+        infer(&mut graph, &mut Operators::default()).unwrap();
         assert_eq!(shape(&graph), "f32[batch,12,seq,32]");
     }
 
@@ -403,7 +416,7 @@ mod tests {
         let w = b.node("Concat", [x], []);
         let v = b.node("com.acme.Other", [x], []);
         let u = b.node("Scan", [x], [("body", Attr::Graph(Box::default()))]);
-        let error = infer(&mut b.finish([z, w, v, u])).unwrap_err();
+        let error = infer(&mut b.finish([z, w, v, u]), &mut Operators::default()).unwrap_err();
         let text = error.to_string();
         for part in ["NoSuchOperator_0", "com.acme.Other", "axis", "subgraph", "opset 17", "f32[n,3]", "4 nodes"] {
             assert!(text.contains(part), "no {part} in: {text}");
@@ -427,7 +440,7 @@ mod tests {
             let y = b.node(op, [x, list], []);
             let size = b.node("Size", [y], []);
             let mut graph = b.finish([y, size]);
-            match infer(&mut graph) {
+            match infer(&mut graph, &mut Operators::default()) {
                 Ok(()) => assert!(dims.contains(&"n"), "{op} of {dims:?}"),
                 Err(error) => assert_eq!(error.kind(), ErrorKind::Shape, "{op} of {dims:?}"),
             }
@@ -437,7 +450,7 @@ mod tests {
         let (start, end) = (b.ints([5]), b.ints([2]));
         let shape_of = b.node("Shape", [x], []);
         let y = b.node("Slice", [shape_of, start, end], []);
-        infer(&mut b.finish([y])).unwrap();
+        infer(&mut b.finish([y]), &mut Operators::default()).unwrap();
     }
 
     /// The shape that `op` gives of f32 inputs of these shapes, or the error.
@@ -455,7 +468,7 @@ mod tests {
         ids.extend(lists.iter().map(|list| b.ints(list.to_vec())));
         let y = b.node(op, ids, attrs);
         let mut graph = b.finish([y]);
-        infer(&mut graph).map(|()| shape(&graph))
+        infer(&mut graph, &mut Operators::default()).map(|()| shape(&graph))
     }
 
     #[test]
@@ -488,7 +501,7 @@ mod tests {
         let repeats = b.node("Concat", [n, one], [("axis", Attr::Int(0))]);
         let y = b.node("Tile", [row, repeats], []);
         let mut graph = b.finish([y]);
-        infer(&mut graph).unwrap();
+        infer(&mut graph, &mut Operators::default()).unwrap();
         assert_eq!(shape(&graph), "f32[n,m]");
     }
 
@@ -529,7 +542,7 @@ mod tests {
         let wanted = b.input("wanted", DType::I64, ["2"]);
         let y = b.node("Reshape", [x, wanted], []);
         let mut graph = b.finish([y]);
-        infer(&mut graph).unwrap();
+        infer(&mut graph, &mut Operators::default()).unwrap();
         assert_eq!(shape(&graph), "f32[?0,?1]");
     }
 
@@ -547,7 +560,7 @@ mod tests {
         };
         let attrs = [("then_branch", branch("Squeeze")), ("else_branch", branch("Identity"))];
         let y = outer.node("If", [condition, x], attrs);
-        infer(&mut outer.finish([y])).unwrap();
+        infer(&mut outer.finish([y]), &mut Operators::default()).unwrap();
     }
 
     #[test]
@@ -560,7 +573,7 @@ mod tests {
         let wanted = b.node("Cast", [rounded], [("to", Attr::Int(7))]);
         let y = b.node("Reshape", [x, wanted], []);
         let mut graph = b.finish([y]);
-        infer(&mut graph).unwrap();
+        infer(&mut graph, &mut Operators::default()).unwrap();
         assert_eq!(shape(&graph), "f32[?0,?1]");
     }
 
@@ -572,7 +585,7 @@ mod tests {
         let longer = b.node("Concat", [x, one], [("axis", Attr::Int(0))]);
         let other = b.node("Concat", [y, one], [("axis", Attr::Int(0))]);
         let mut graph = b.finish([longer, other]);
-        infer(&mut graph).unwrap();
+        infer(&mut graph, &mut Operators::default()).unwrap();
         let shapes: Vec<String> = graph.outputs.iter().map(|&id| signature(graph.value(id))).collect();
         assert_eq!(shapes, ["f32[(n + 1)]", "f32['n + 1' + 1]"]);
     }
@@ -583,7 +596,7 @@ mod tests {
         let x = b.input("x", DType::F32, ["a + b", "n"]);
         let y = b.node("Identity", [x], []);
         let mut graph = b.finish([y]);
-        infer(&mut graph).unwrap();
+        infer(&mut graph, &mut Operators::default()).unwrap();
         assert_eq!(shape(&graph), "f32[a + b,n]");
     }
 }

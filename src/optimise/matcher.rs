@@ -1,6 +1,7 @@
 //! What rules match with: producers, users and constants.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::{Outcome, Skip};
 use crate::graph::{Attr, Dim, Graph, Node, Value, ValueId};
@@ -47,7 +48,7 @@ impl Matcher {
     /// The node that makes the value, and its index.
     pub(super) fn producer<'g>(&self, graph: &'g Graph, id: ValueId) -> Option<(usize, &'g Node)> {
         let index = (*self.producer.get(id.0 as usize)?)?;
-        Some((index, &graph.nodes[index]))
+        Some((index, &*graph.nodes[index]))
     }
 
     /// The node that makes the value, if it is ONNX's `op`.
@@ -119,7 +120,7 @@ pub(super) fn rewrite(graph: &mut Graph, mut rule: impl FnMut(&mut Graph, &Match
                 match nodes.pop() {
                     Some(last) => {
                         matcher.made(&last, index);
-                        graph.nodes[index] = last;
+                        graph.nodes[index] = Arc::new(last);
                     }
                     None => dead[index] = true,
                 }
@@ -135,7 +136,7 @@ pub(super) fn rewrite(graph: &mut Graph, mut rule: impl FnMut(&mut Graph, &Match
     }
     let nodes = std::mem::take(&mut graph.nodes);
     for (index, node) in nodes.into_iter().enumerate() {
-        graph.nodes.extend(before.remove(&index).into_iter().flatten());
+        graph.nodes.extend(before.remove(&index).into_iter().flatten().map(Arc::new));
         if !dead[index] {
             graph.nodes.push(node);
         }

@@ -6,6 +6,7 @@
 
 use crate::graph::Graph;
 use crate::graph::prune::prune;
+use crate::ops::Operators;
 
 mod attention;
 mod batch_norm;
@@ -41,8 +42,8 @@ pub trait Rewrite: Sync {
     /// Its name in reports.
     fn name(&self) -> &'static str;
 
-    /// Applies it wherever it matches.
-    fn apply(&self, graph: &mut Graph) -> Outcome;
+    /// Applies it wherever it matches. `operators` knows the nodes that were parsed before.
+    fn apply(&self, graph: &mut Graph, operators: &mut Operators) -> Outcome;
 }
 
 /// What one application of a rule did.
@@ -96,17 +97,17 @@ const ROUNDS: usize = 16;
 /// Drops what no output needs, infers types and shapes, and where a node cannot be run, or has branches, tries what may help:
 /// constants are folded, branches whose condition is constant are chosen, operators without kernels of their own become others.
 ///
-/// Gives the nodes that still cannot be run.
-pub fn prepare(graph: &mut Graph) -> Vec<infer::Objection> {
+/// Gives the nodes that still cannot be run. Nodes are parsed into `operators` as far as it does not know them.
+pub fn prepare(graph: &mut Graph, operators: &mut Operators) -> Vec<infer::Objection> {
     for _ in 0..ROUNDS {
         prune(graph);
-        let objections = infer::objections(graph);
-        if objections.is_empty() && !graph.nodes.iter().any(branches::is_if) {
+        let objections = infer::objections(graph, operators);
+        if objections.is_empty() && !graph.nodes.iter().any(|node| branches::is_if(node)) {
             return objections;
         }
         let mut fired = 0;
         for rule in PREPARATIONS {
-            let outcome = rule.apply(graph);
+            let outcome = rule.apply(graph, operators);
             tracing::debug!(rule = rule.name(), fired = outcome.fired, "preparation");
             fired += outcome.fired;
         }
@@ -114,16 +115,16 @@ pub fn prepare(graph: &mut Graph) -> Vec<infer::Objection> {
             return objections;
         }
     }
-    infer::objections(graph)
+    infer::objections(graph, operators)
 }
 
 /// Applies all rules until none fires. The graph's types and shapes must have been inferred.
-pub fn optimise(graph: &mut Graph) -> Report {
+pub fn optimise(graph: &mut Graph, operators: &mut Operators) -> Report {
     let mut report = Report { rules: REWRITES.iter().map(|rule| (rule.name(), Outcome::default())).collect() };
     for _ in 0..ROUNDS {
         let mut fired = 0;
         for (rule, (name, total)) in REWRITES.iter().zip(&mut report.rules) {
-            let outcome = rule.apply(graph);
+            let outcome = rule.apply(graph, operators);
             fired += outcome.fired;
             total.fired += outcome.fired;
             total.skipped = outcome.skipped;

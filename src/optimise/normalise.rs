@@ -3,6 +3,7 @@
 use super::matcher::{Attempt, Matcher, constant_beside, input, ints, is_f32, last_dim, pair, rewrite, with_scalar};
 use super::{Outcome, Rewrite};
 use crate::graph::{Attr, Graph, Node, ValueId};
+use crate::ops::Operators;
 
 /// The one axis of a reduction that keeps it, as the file states it.
 fn kept_axis(graph: &Graph, node: &Node, since: i64) -> Option<i64> {
@@ -63,7 +64,7 @@ impl Rewrite for FuseSoftmax {
         "FuseSoftmax"
     }
 
-    fn apply(&self, graph: &mut Graph) -> Outcome {
+    fn apply(&self, graph: &mut Graph, _: &mut Operators) -> Outcome {
         rewrite(graph, |graph, matcher, index| softmax(graph, matcher, index).unwrap_or(Attempt::No))
     }
 }
@@ -153,7 +154,7 @@ impl Rewrite for FuseLayerNorm {
         "FuseLayerNorm"
     }
 
-    fn apply(&self, graph: &mut Graph) -> Outcome {
+    fn apply(&self, graph: &mut Graph, _: &mut Operators) -> Outcome {
         rewrite(graph, |graph, matcher, index| layer_norm(graph, matcher, index).unwrap_or(Attempt::No))
     }
 }

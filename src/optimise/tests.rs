@@ -1,16 +1,18 @@
 //! Each rule: where it fires and where it must not.
 
+use std::sync::Arc;
+
 use super::*;
 use crate::graph::builder::GraphBuilder;
-use crate::graph::{Attr, Node, ValueId};
+use crate::graph::{Attr, ValueId};
 use crate::tensor::{DType, Tensor};
 
 const IMAGE: [&str; 4] = ["n", "4", "h", "w"];
 
 /// Operators of the nodes after applying a rule once, with how often it fired.
 fn apply(rule: &dyn Rewrite, graph: &mut Graph) -> (usize, Vec<String>) {
-    let fired = rule.apply(graph).fired;
-    (fired, graph.nodes.iter().map(Node::operator).collect())
+    let fired = rule.apply(graph, &mut Operators::default()).fired;
+    (fired, graph.nodes.iter().map(|node| node.operator()).collect())
 }
 
 fn conv(b: &mut GraphBuilder, x: ValueId) -> ValueId {
@@ -118,7 +120,7 @@ fn transposes_compose() {
     let mut graph = b.finish([w]);
     assert_eq!(apply(&ComposeTransposes, &mut graph).0, 1);
     assert_eq!(graph.nodes[1].attrs["perm"], Attr::Ints(vec![0, 1, 2, 3]));
-    optimise(&mut graph);
+    optimise(&mut graph, &mut Operators::default());
     assert_eq!(graph.nodes.len(), 1, "{:?}", graph.nodes);
 
     let mut b = GraphBuilder::new(17);
@@ -191,7 +193,7 @@ fn elementwise_operators_join_convolutions() {
     let y = b.state(y, DType::F32, IMAGE);
     let z = b.node("Relu", [y], []);
     let z = b.state(z, DType::F32, IMAGE);
-    let outcome = FuseEpilogue.apply(&mut b.finish([z, y]));
+    let outcome = FuseEpilogue.apply(&mut b.finish([z, y]), &mut Operators::default());
     assert_eq!((outcome.fired, outcome.skipped.len()), (0, 1), "a graph output is not swallowed");
 }
 
@@ -469,7 +471,7 @@ fn several_nodes_may_stand_for_one() {
     assert_eq!(graph.functions["Swish"], 2);
     assert_eq!(graph.nodes[2].outputs, [Some(y)]);
     assert_eq!(graph.nodes[5].outputs, [Some(w)]);
-    assert!(infer::objections(&mut graph).is_empty());
+    assert!(infer::objections(&mut graph, &mut Operators::default()).is_empty());
 }
 
 #[test]
@@ -486,7 +488,7 @@ fn a_body_without_what_it_needs_is_refused_by_name() {
         let scale = b.floats([4], [1.0; 4]);
         let y = b.node(op, [x, scale, scale], attrs.iter().cloned());
         let mut graph = b.finish([y]);
-        let objections = prepare(&mut graph);
+        let objections = prepare(&mut graph, &mut Operators::default());
         let error = infer::refusal(&graph, &objections).unwrap_err();
         assert!(error.to_string().contains(op), "{op}: {error}");
     }
@@ -499,7 +501,7 @@ fn unread_outputs_and_dead_nodes_are_no_obstacle() {
     let norm = b.node_with("MaxPool", [Some(x)], [("kernel_shape", Attr::Ints(vec![2, 2]))], 2);
     let _ = b.node("Nonesuch", [norm[1]], []);
     let mut graph = b.finish([norm[0]]);
-    assert!(prepare(&mut graph).is_empty());
+    assert!(prepare(&mut graph, &mut Operators::default()).is_empty());
     assert_eq!(graph.nodes.len(), 1);
     assert_eq!(graph.nodes[0].outputs, [Some(norm[0])]);
 }
@@ -520,7 +522,7 @@ fn a_batch_norm_in_training_is_by_its_own_statistics() {
         let ones = b.floats([4], [1.0; 4]);
         let norm = b.node_with("BatchNormalization", [x, ones, ones, ones, ones].map(Some), attrs.to_vec(), outputs);
         let mut graph = b.finish(if reads { norm.clone() } else { vec![norm[0]] });
-        let runs = prepare(&mut graph).is_empty();
+        let runs = prepare(&mut graph, &mut Operators::default()).is_empty();
         let kept = graph.nodes.iter().any(|node| node.op == "BatchNormalization");
         assert_eq!((runs, kept), (!reads, !expands), "opset {opset}, {outputs} outputs, {attrs:?}");
     }
@@ -532,7 +534,7 @@ fn a_split_keeps_its_number_of_parts() {
     let x = b.input("x", DType::F32, ["n", "6"]);
     let parts = b.node_with("Split", [Some(x)], [("axis", Attr::Int(1)), ("num_outputs", Attr::Int(3))], 3);
     let mut graph = b.finish([parts[1]]);
-    assert!(prepare(&mut graph).is_empty());
+    assert!(prepare(&mut graph, &mut Operators::default()).is_empty());
     assert_eq!(graph.nodes[0].outputs, [Some(parts[0]), Some(parts[1]), Some(parts[2])]);
 }
 
@@ -542,7 +544,25 @@ fn definitions_that_changed_are_refused_by_their_opset() {
     let x = b.input("x", DType::F32, ["1", "4", "2", "2"]);
     let y = b.node("SpaceToDepth", [x], [("blocksize", Attr::Int(2))]);
     let mut graph = b.finish([y]);
-    let objections = prepare(&mut graph);
+    let objections = prepare(&mut graph, &mut Operators::default());
     let text = infer::refusal(&graph, &objections).unwrap_err().to_string();
     assert!(text.contains("SpaceToDepth as defined since opset 28"), "{text}");
+}
+
+#[test]
+fn what_no_rule_changes_is_parsed_once() {
+    let mut b = GraphBuilder::new(17);
+    let x = b.input("x", DType::F32, ["n", "4"]);
+    let y = b.node("Softmax", [x], []);
+    let z = b.node("Relu", [y], []);
+    let w = b.node("Exp", [z], []);
+    let mut graph = b.finish([w]);
+    let mut operators = Operators::default();
+    assert!(prepare(&mut graph, &mut operators).is_empty());
+    let before = operators.of_all(&graph).unwrap();
+    optimise(&mut graph, &mut operators);
+    assert!(prepare(&mut graph, &mut operators).is_empty());
+    let after = operators.of_all(&graph).unwrap();
+    assert_eq!((before.len(), after.len()), (3, 2));
+    assert!(Arc::ptr_eq(&before[0], &after[0]), "{after:?}");
 }

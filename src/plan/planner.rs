@@ -34,7 +34,7 @@ pub fn plan(graph: &Graph, shapes: &[Vec<usize>], weights: &Arc<ModelWeights>, t
 /// Plans `graph` at these input shapes (in graph order), and at all others that decide alike.
 ///
 /// # Errors
-/// `Input` if the shapes contradict the model; `Shape` and `Unsupported` naming the node; `Limit` if a tensor or a
+/// `Input` if the shapes contradict the model; `InvalidModel`, `Shape` and `Unsupported` naming the node; `Limit` if a tensor or a
 /// dispatch exceeds the target's limits.
 pub fn template(
     graph: &Graph,
@@ -497,8 +497,11 @@ mod tests {
     use crate::lower::DeviceClass;
     use crate::plan::{Operand, Place};
 
+    const TARGET: Target =
+        Target { class: DeviceClass::Cpu, parallelism: 2, max_binding_bytes: 1 << 20, subgroup_size: 8 };
+
     /// `op` of each of three inputs of this shape, or the inputs themselves, joined along `axis`; then Neg of the whole.
-    fn joined(shape: &[usize], axis: i64, op: Option<&str>) -> Plan {
+    fn joining(shape: &[usize], axis: i64, op: Option<&str>) -> Graph {
         let mut graph = Graph::default();
         let value = |name: String, known: bool| Value {
             name,
@@ -510,7 +513,7 @@ mod tests {
             let output = graph.add_value(value(format!("{op}{}", graph.values.len()), false));
             let attrs = attrs.iter().map(|&(name, value)| (name.to_owned(), Attr::Int(value))).collect();
             let (name, op, outputs) = (format!("{op}{}", graph.nodes.len()), op.to_owned(), vec![Some(output)]);
-            graph.nodes.push(Node { name, op, opset: 13, inputs, outputs, attrs, ..Node::default() });
+            graph.add_node(Node { name, op, opset: 13, inputs, outputs, attrs, ..Node::default() });
             output
         };
         let mut parts = Vec::new();
@@ -522,9 +525,11 @@ mod tests {
         let whole = emit(&mut graph, "Concat", parts, &[("axis", axis)]);
         let output = emit(&mut graph, "Neg", vec![Some(whole)], &[]);
         graph.outputs.push(output);
-        let shapes = vec![shape.to_vec(); 3];
-        let target = Target { class: DeviceClass::Cpu, parallelism: 2, max_binding_bytes: 1 << 20, subgroup_size: 8 };
-        plan(&graph, &shapes, &Arc::default(), &target).unwrap()
+        graph
+    }
+
+    fn joined(shape: &[usize], axis: i64, op: Option<&str>) -> Plan {
+        plan(&joining(shape, axis, op), &vec![shape.to_vec(); 3], &Arc::default(), &TARGET).unwrap()
     }
 
     fn kernels(plan: &Plan) -> Vec<&str> {
@@ -549,6 +554,18 @@ mod tests {
                 let deps = &plan.dispatches[part as usize].deps;
                 assert!(deps.iter().all(|dep| !last.deps.contains(dep)), "{shape:?}: {part} waits for {deps:?}");
             }
+        }
+    }
+
+    #[test]
+    fn planning_reads_no_attribute() {
+        let shape = [2, 4];
+        let graph = joining(&shape, 1, Some("Exp"));
+        let mut stage = Stage::whole(&graph).unwrap();
+        stage.graph.to_mut().nodes.iter_mut().for_each(|node| Arc::make_mut(node).attrs.clear());
+        match traced(&stage, &vec![shape.to_vec(); 3], &[], &Arc::default(), &TARGET).unwrap() {
+            Traced::Template(template) => assert_eq!(template.outputs[0].shape, [2, 12].map(Size::number)),
+            Traced::Blocked(blocked) => panic!("{blocked:?}"),
         }
     }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, ValueId};
-use crate::ops::{self, Operator};
+use crate::ops::{Operator, Operators};
 use crate::optimise;
 use crate::size::Program;
 
@@ -136,26 +136,26 @@ impl<'a> Stage<'a> {
     /// # Errors
     /// `Unsupported` or `InvalidModel` naming a node that is no operator's.
     pub fn whole(graph: &'a Graph) -> Result<Self> {
-        Self::of(Cow::Borrowed(graph))
+        Self::of(Cow::Borrowed(graph), &mut Operators::default())
     }
 
-    fn of(graph: Cow<'a, Graph>) -> Result<Self> {
-        let operators = parsed(&graph)?;
+    fn of(graph: Cow<'a, Graph>, operators: &mut Operators) -> Result<Self> {
+        let operators = operators.of_all(&graph)?;
         let shared = graph.values.iter().map(|value| value.constant.is_some()).collect();
         Ok(Stage { graph, feeds: Vec::new(), keeps: Vec::new(), operators, shared, number: 0 })
     }
 
-    /// As [`Stage::whole`], of a graph of its own.
+    /// As [`Stage::whole`], of a graph of its own, of which `operators` knows the nodes that were parsed before.
     ///
     /// # Errors
     /// As [`Stage::whole`].
-    pub fn owned(graph: Graph) -> Result<Stage<'static>> {
-        Stage::of(Cow::Owned(graph))
+    pub fn owned(graph: Graph, operators: &mut Operators) -> Result<Stage<'static>> {
+        Stage::of(Cow::Owned(graph), operators)
     }
 
     /// The nodes with their operators, in order.
     pub(super) fn nodes(&self) -> impl Iterator<Item = (&Node, &dyn Operator)> {
-        self.graph.nodes.iter().zip(self.operators.iter().map(|operator| &**operator))
+        self.graph.nodes.iter().map(|node| &**node).zip(self.operators.iter().map(|operator| &**operator))
     }
 
     /// The stage with inputs and outputs that lie in regions of their own.
@@ -231,11 +231,13 @@ impl<'a> Stage<'a> {
     /// Puts branches in place of their nodes.
     fn choose(&self, choices: &[(usize, bool)], number: u32) -> Result<Stage<'static>> {
         let mut stage = self.to_owned_stage();
+        let mut operators = Operators::default();
+        self.graph.nodes.iter().zip(&self.operators).for_each(|(node, operator)| operators.insert(node, operator));
         let graph = stage.graph.to_mut();
         optimise::take_branches(graph, choices);
-        let objections = optimise::prepare(graph);
+        let objections = optimise::prepare(graph, &mut operators);
         optimise::infer::refusal(graph, &objections)?;
-        optimise::optimise(graph);
+        optimise::optimise(graph, &mut operators);
         // Constants that folding has made are this graph's own.
         let same = |index: usize| {
             let before = self.graph.values.get(index).and_then(|value| value.constant.as_ref());
@@ -243,7 +245,7 @@ impl<'a> Stage<'a> {
         };
         stage.shared = (0..stage.graph.values.len()).map(same).collect();
         stage.number = number;
-        stage.operators = parsed(&stage.graph)?;
+        stage.operators = operators.of_all(&stage.graph)?;
         Ok(stage)
     }
 
@@ -259,7 +261,7 @@ impl<'a> Stage<'a> {
             operators.push(operator);
         }
         let ((first_nodes, first_operators), (second_nodes, second_operators)) = (first_nodes, second_nodes);
-        let made = |nodes: &[Node]| -> Vec<bool> {
+        let made = |nodes: &[Arc<Node>]| -> Vec<bool> {
             let mut made = vec![false; graph.values.len()];
             nodes.iter().flat_map(|node| node.outputs.iter().flatten()).for_each(|id| made[id.0 as usize] = true);
             made
@@ -346,10 +348,4 @@ impl<'a> Stage<'a> {
         let second_inputs = second_inputs.into_iter().map(|(_, origin, _)| origin).collect();
         Split { first, second, first_inputs, second_inputs, outputs: parts }
     }
-}
-
-/// The operators of the graph's nodes.
-fn parsed(graph: &Graph) -> Result<Vec<Arc<dyn Operator>>> {
-    let parse = |node: &Node| ops::parse(node).map_err(|error| error.at_node(&node.name, node.operator()));
-    graph.nodes.iter().map(parse).collect()
 }

@@ -15,6 +15,7 @@ use super::{Completion, Shared, ids};
 use crate::error::{Error, Result};
 use crate::graph::{Dim, Graph};
 use crate::lower::ModelWeights;
+use crate::ops::Operators;
 use crate::plan::stage::Stage;
 use crate::plan::{self, Place, Plan};
 use crate::schedule::{ModelId, Nanos};
@@ -112,11 +113,12 @@ const MAX_OUTPUTS: usize = 0xffff;
 
 impl Model {
     pub(super) fn new(shared: Arc<Shared>, mut graph: Graph) -> Result<Self> {
+        let mut operators = Operators::default();
         {
             let _span = tracing::debug_span!("optimise", name = graph.name, nodes = graph.nodes.len()).entered();
-            let objections = crate::optimise::prepare(&mut graph);
+            let objections = crate::optimise::prepare(&mut graph, &mut operators);
             crate::optimise::infer::refusal(&graph, &objections)?;
-            crate::optimise::optimise(&mut graph);
+            crate::optimise::optimise(&mut graph, &mut operators);
             tracing::debug!(nodes = graph.nodes.len(), "optimised");
         }
         for &id in &graph.inputs {
@@ -134,7 +136,7 @@ impl Model {
         let inner = Inner {
             id: ids::model(),
             name: graph.name.as_str().into(),
-            root: Staged::new(Stage::owned(graph)?),
+            root: Staged::new(Stage::owned(graph, &mut operators)?),
             weights: Arc::default(),
             stages: AtomicU32::new(0),
             sessions: Mutex::default(),

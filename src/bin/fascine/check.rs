@@ -6,6 +6,7 @@ use fascine::error::{Error, Result};
 use fascine::graph::{Dim, Graph};
 use fascine::kernel::Variant;
 use fascine::onnx::{self, LoadOptions};
+use fascine::ops::Operators;
 use fascine::optimise::{self, infer};
 use fascine::plan::Dispatch;
 use fascine::runtime::{Model, Options, PlanSummary, Runtime};
@@ -117,7 +118,7 @@ pub(crate) fn run(args: &CheckArgs, json: bool) -> Result<Answer> {
     let graph = onnx::load(&args.model, &options)?;
     let runtime = Runtime::new(Options { adapter: args.device.options(), ..Options::default() })?;
     let mut prepared = graph.clone();
-    let objections = optimise::prepare(&mut prepared);
+    let objections = optimise::prepare(&mut prepared, &mut Operators::default());
     let (operators, unsupported) = operators(&prepared, objections);
     let (inputs, mut outputs) = (ports(&graph, &graph.inputs), ports(&graph, &graph.outputs));
     // What was inferred says more of an output than the file claims.

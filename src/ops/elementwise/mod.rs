@@ -10,7 +10,7 @@ use half::f16;
 
 use super::broadcast::broadcast_shapes;
 use super::integer::{BY_ZERO, IntegerOp, emit_integer};
-use super::{Operator, Parse, operator};
+use super::{Operator, Parse, check_inputs, operator};
 
 mod chain;
 mod codes;
@@ -74,9 +74,7 @@ struct Elementwise {
 impl Elementwise {
     fn parse(node: &Node) -> Result<Self> {
         let row = row(&node.op).ok_or_else(|| Error::internal("an operator without a row"))?;
-        if node.inputs.len() < row.min_inputs || node.inputs.len() > row.max_inputs {
-            return Err(Error::invalid_model(format!("{} inputs", node.inputs.len())));
-        }
+        check_inputs(node, row.min_inputs..=row.max_inputs)?;
         if node.outputs.len() != 1 {
             return Err(Error::invalid_model(format!("{} outputs", node.outputs.len())));
         }

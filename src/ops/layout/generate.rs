@@ -60,13 +60,6 @@ impl Operator for Shape {
 #[derive(Debug)]
 pub(super) struct SizeOf;
 
-impl SizeOf {
-    pub(super) fn parse(node: &Node) -> Result<Self> {
-        arity(node, 1..=1, 1)?;
-        Ok(SizeOf)
-    }
-}
-
 impl Operator for SizeOf {
     fn dtypes(&self, _: &[Option<DType>]) -> Result<Vec<DType>> {
         Ok(vec![DType::I64])
@@ -141,13 +134,6 @@ impl Operator for ConstantOfShape {
 /// <https://onnx.ai/onnx/operators/onnx__Range.html>
 #[derive(Debug)]
 pub(super) struct Range;
-
-impl Range {
-    pub(super) fn parse(node: &Node) -> Result<Self> {
-        arity(node, 3..=3, 1)?;
-        Ok(Range)
-    }
-}
 
 /// Number of elements of a range.
 fn count(inputs: &[Option<&Fact>]) -> Result<Size> {

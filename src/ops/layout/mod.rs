@@ -18,26 +18,28 @@ mod reshape;
 mod slice;
 mod transpose;
 
+use reshape::Reshape;
+
 pub(super) const OPERATORS: &[Entry] = &[
     ("", "Cast", |node| operator(cast::Cast::parse(node))),
     ("", "Concat", |node| operator(concat::Concat::parse(node))),
     ("", "ConstantOfShape", |node| operator(generate::ConstantOfShape::parse(node))),
     ("", "Dropout", |node| operator(reshape::Dropout::parse(node))),
-    ("", "Expand", |node| operator(transpose::Expand::parse(node))),
-    ("", "Flatten", |node| operator(reshape::Flatten::parse(node))),
+    ("", "Expand", |node| operator(arity(node, 2..=2, 1).map(|()| transpose::Expand))),
+    ("", "Flatten", |node| operator(Reshape::flatten(node))),
     ("", "Gather", |node| operator(gather::Gather::parse(node))),
-    ("", "Identity", |node| operator(reshape::Identity::parse(node))),
+    ("", "Identity", |node| operator(Reshape::identity(node))),
     ("", "Pad", |node| operator(pad::Pad::parse(node))),
-    ("", "Range", |node| operator(generate::Range::parse(node))),
-    ("", "Reshape", |node| operator(reshape::Reshape::parse(node))),
+    ("", "Range", |node| operator(arity(node, 3..=3, 1).map(|()| generate::Range))),
+    ("", "Reshape", |node| operator(Reshape::to(node))),
     ("", "Shape", |node| operator(generate::Shape::parse(node))),
-    ("", "Size", |node| operator(generate::SizeOf::parse(node))),
+    ("", "Size", |node| operator(arity(node, 1..=1, 1).map(|()| generate::SizeOf))),
     ("", "Slice", |node| operator(slice::Slice::parse(node))),
     ("", "Split", |node| operator(slice::Split::parse(node))),
-    ("", "Squeeze", |node| operator(reshape::Squeeze::parse(node))),
-    ("", "Tile", |node| operator(transpose::Tile::parse(node))),
+    ("", "Squeeze", |node| operator(Reshape::squeeze(node))),
+    ("", "Tile", |node| operator(arity(node, 2..=2, 1).map(|()| transpose::Tile))),
     ("", "Transpose", |node| operator(transpose::Transpose::parse(node))),
-    ("", "Unsqueeze", |node| operator(reshape::Unsqueeze::parse(node))),
+    ("", "Unsqueeze", |node| operator(Reshape::unsqueeze(node))),
 ];
 
 /// Checks the number of inputs and that the first `min` are given, and that there are no more than `outputs` outputs.
@@ -126,6 +128,14 @@ impl List {
             return Ok(List::Input(i));
         }
         Ok(List::Attr(node.ints(name)?.map(<[i64]>::to_vec)))
+    }
+
+    /// As [`List::parse`], of an attribute that may not be left out.
+    fn required(node: &Node, name: &str, since: i64, i: usize) -> Result<List> {
+        match List::parse(node, name, since, i)? {
+            List::Attr(None) => Err(Error::invalid_model(format!("attribute '{name}' is missing"))),
+            list => Ok(list),
+        }
     }
 
     fn get(&self, inputs: &[Option<&Fact>]) -> Result<Option<Vec<i64>>> {

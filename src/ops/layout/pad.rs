@@ -15,14 +15,8 @@ pub(super) struct Pad {
     mode: Mode,
     pads: List,
     axes: List,
-    fill: Fill,
-}
-
-/// Where the padding constant comes from.
-#[derive(Debug)]
-enum Fill {
-    Attr(f32),
-    Input(usize),
+    /// The padding constant, where it is an attribute; else it is input 2.
+    value: Option<f32>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,8 +65,8 @@ impl Pad {
         };
         arity(node, if node.opset < 11 { 1 } else { 2 }..=most, 1)?;
         let axes = if node.opset < 18 { List::Attr(None) } else { List::Input(3) };
-        let fill = if node.opset < 11 { Fill::Attr(node.float("value", 0.0)?) } else { Fill::Input(2) };
-        Ok(Pad { mode, pads: List::parse(node, "pads", 11, 1)?, axes, fill })
+        let value = if node.opset < 11 { Some(node.float("value", 0.0)?) } else { None };
+        Ok(Pad { mode, pads: List::parse(node, "pads", 11, 1)?, axes, value })
     }
 
     /// Elements added before and after each axis; negative ones are cut off.
@@ -99,10 +93,10 @@ impl Pad {
     /// The padding constant as a tensor of one element.
     fn constant(&self, inputs: &[Option<&Fact>]) -> Result<Tensor> {
         let dtype = given(inputs, 0)?.dtype;
-        let fact = match self.fill {
-            Fill::Attr(value) if dtype == DType::F32 => return Tensor::new([1], vec![value]),
-            Fill::Attr(_) => None,
-            Fill::Input(i) => inputs.get(i).copied().flatten(),
+        let fact = match self.value {
+            Some(value) if dtype == DType::F32 => return Tensor::new([1], vec![value]),
+            Some(_) => None,
+            None => inputs.get(2).copied().flatten(),
         };
         let Some(fact) = fact else { return Tensor::zeros(dtype, [1]) };
         match fact.value() {

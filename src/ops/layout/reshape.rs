@@ -8,123 +8,126 @@ use crate::ops::{Operator, given};
 use crate::size::{Size, checked_len, decided, pins, presumed, unknown};
 use crate::tensor::{DType, Tensor};
 
-/// Makes output 0 input 0 under the output's shape, by a copy if its strides demand one.
-fn lower_reshape(cx: &mut Lowering<'_>) -> Result<()> {
-    let shape = cx.output_fact(0).shape.clone();
-    let view = cx.stored(0)?;
-    let view = match view.reshaped(&shape) {
-        Some(view) => view,
-        None => {
-            let copy = cx.contiguous(0)?;
-            copy.reshaped(&shape).ok_or_else(|| Error::internal("a row-major view that cannot be reshaped"))?
-        }
-    };
-    cx.alias(0, view);
-    Ok(())
-}
-
-fn evaluate_reshape(shapes: Vec<Vec<Size>>, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
-    let Some(value) = given(inputs, 0)?.value() else { return Ok(None) };
-    let [shape] = <[Vec<Size>; 1]>::try_from(shapes).map_err(|_| Error::internal("one output"))?;
-    Ok(Some(vec![value.reshaped(pins(&shape))?]))
-}
-
-macro_rules! shared {
-    () => {
-        fn integers(&self, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Known>>> {
-            let Some(elements) = given(inputs, 0)?.integers() else { return Ok(None) };
-            let shape = pins(&self.shapes(inputs)?.remove(0));
-            Ok(Known::integers(given(inputs, 0)?.dtype, &shape, elements).map(|known| vec![known]))
-        }
-
-        fn evaluate(&self, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
-            evaluate_reshape(self.shapes(inputs)?, inputs)
-        }
-
-        fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
-            lower_reshape(cx)
-        }
-    };
-}
-
-/// <https://onnx.ai/onnx/operators/onnx__Identity.html>
+/// Whose elements are those of the input, in their order.
 #[derive(Debug)]
-pub(super) struct Identity;
+pub(super) enum Reshape {
+    /// <https://onnx.ai/onnx/operators/onnx__Identity.html>
+    Identity,
+    /// <https://onnx.ai/onnx/operators/onnx__Reshape.html>; whether a 0 is a size of 0, not that of the input.
+    To { allow_zero: bool },
+    /// <https://onnx.ai/onnx/operators/onnx__Flatten.html>
+    Flatten { axis: i64 },
+    /// <https://onnx.ai/onnx/operators/onnx__Squeeze.html>: `axes` is an attribute before opset 13.
+    Squeeze { axes: List },
+    /// <https://onnx.ai/onnx/operators/onnx__Unsqueeze.html>: `axes` is an attribute before opset 13.
+    Unsqueeze { axes: List },
+}
 
-impl Identity {
-    pub(super) fn parse(node: &Node) -> Result<Self> {
+impl Reshape {
+    pub(super) fn identity(node: &Node) -> Result<Self> {
         arity(node, 1..=1, 1)?;
-        Ok(Identity)
+        Ok(Reshape::Identity)
+    }
+
+    pub(super) fn to(node: &Node) -> Result<Self> {
+        arity(node, 2..=2, 1)?;
+        Ok(Reshape::To { allow_zero: node.int("allowzero", 0)? != 0 })
+    }
+
+    pub(super) fn flatten(node: &Node) -> Result<Self> {
+        arity(node, 1..=1, 1)?;
+        Ok(Reshape::Flatten { axis: node.int("axis", 1)? })
+    }
+
+    pub(super) fn squeeze(node: &Node) -> Result<Self> {
+        arity(node, 1..=if node.opset < 13 { 1 } else { 2 }, 1)?;
+        Ok(Reshape::Squeeze { axes: List::parse(node, "axes", 13, 1)? })
+    }
+
+    pub(super) fn unsqueeze(node: &Node) -> Result<Self> {
+        let axes = List::required(node, "axes", 13, 1)?;
+        let inputs = if node.opset < 13 { 1 } else { 2 };
+        arity(node, inputs..=inputs, 1)?;
+        Ok(Reshape::Unsqueeze { axes })
+    }
+
+    fn shape(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Size>> {
+        let from = &given(inputs, 0)?.shape;
+        match self {
+            Reshape::Identity => Ok(from.clone()),
+            Reshape::To { allow_zero } => {
+                let wanted = size_list(inputs, 1)?.ok_or_else(|| Error::invalid_model("input 1 is missing"))?;
+                // The rank is decided in any case, and so is a dimension that is stated.
+                decided(|| resolve(from, &wanted, *allow_zero)).unwrap_or_else(|| {
+                    let stated = |(i, dim): (usize, &Size)| match dim.known() {
+                        Some(0) if !allow_zero => from.get(i).copied(),
+                        Some(1..) => Some(*dim),
+                        _ => None,
+                    };
+                    Ok(wanted.iter().enumerate().filter_map(|dim| stated(dim).or_else(unknown)).collect())
+                })
+            }
+            Reshape::Flatten { axis: at } => {
+                // Unlike elsewhere the axis may be one past the last.
+                let at = if *at == from.len() as i64 { from.len() } else { axis(*at, from.len())? };
+                let product =
+                    |dims: &[Size]| checked_len(dims).ok_or_else(|| Error::shape(format!("shape {from:?} overflows")));
+                sized(vec![product(&from[..at])?, product(&from[at..])?])
+            }
+            Reshape::Squeeze { axes: gone } => {
+                let gone = match gone.get(inputs)? {
+                    Some(list) => axes(&list, from.len())?,
+                    None => (0..from.len()).filter(|&i| from[i] == 1).collect(),
+                };
+                if let Some(&i) = gone.iter().find(|&&i| from[i] != 1) {
+                    return Err(Error::shape(format!("cannot squeeze axis {i} of shape {from:?}")));
+                }
+                Ok(from.iter().enumerate().filter(|(i, _)| !gone.contains(i)).map(|(_, &d)| d).collect())
+            }
+            Reshape::Unsqueeze { axes: new } => {
+                let new = new.get(inputs)?.unwrap_or_default();
+                let rank = from.len() + new.len();
+                let new = axes(&new, rank)?;
+                let mut old = from.iter().copied();
+                let mut next = || old.next().expect("as many as are not new");
+                Ok((0..rank).map(|i| if new.contains(&i) { Size::ONE } else { next() }).collect())
+            }
+        }
     }
 }
 
-impl Operator for Identity {
+impl Operator for Reshape {
+    fn host_inputs(&self) -> std::ops::Range<usize> {
+        match self {
+            Reshape::Identity | Reshape::Flatten { .. } => 0..0,
+            Reshape::To { .. } => 1..2,
+            Reshape::Squeeze { axes } | Reshape::Unsqueeze { axes } => axes.host_inputs(),
+        }
+    }
+
     fn dtypes(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
+        of_type(inputs, 1, if matches!(self, Reshape::Unsqueeze { .. }) { INDEX } else { &[DType::I64] })?;
         Ok(vec![dtype(inputs, 0)?])
     }
 
     fn shapes(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
-        Ok(vec![given(inputs, 0)?.shape.clone()])
+        Ok(vec![self.shape(inputs)?])
     }
 
-    shared!();
-}
-
-/// <https://onnx.ai/onnx/operators/onnx__Dropout.html>: outside training it gives its input back.
-#[derive(Debug)]
-pub(super) struct Dropout {
-    outputs: usize,
-}
-
-impl Dropout {
-    pub(super) fn parse(node: &Node) -> Result<Self> {
-        if node.outputs.iter().skip(1).any(Option::is_some) {
-            return Err(Error::unsupported("the mask of a Dropout is not supported"));
-        }
-        arity(node, 1..=if node.opset < 12 { 1 } else { 3 }, 2)?;
-        Ok(Dropout { outputs: node.outputs.len().max(1) })
-    }
-}
-
-impl Operator for Dropout {
-    fn host_inputs(&self) -> std::ops::Range<usize> {
-        2..3
+    fn integers(&self, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Known>>> {
+        let Some(elements) = given(inputs, 0)?.integers() else { return Ok(None) };
+        let shape = pins(&self.shape(inputs)?);
+        Ok(Known::integers(given(inputs, 0)?.dtype, &shape, elements).map(|known| vec![known]))
     }
 
-    fn dtypes(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
-        let mut dtypes = vec![dtype(inputs, 0)?, DType::Bool];
-        dtypes.truncate(self.outputs);
-        Ok(dtypes)
-    }
-
-    fn shapes(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
-        if let Some(training) = inputs.get(2).copied().flatten() {
-            let off = training.value().is_some_and(|t| t.as_slice::<bool>().is_ok_and(|flag| flag == [false]));
-            if !off {
-                return Err(Error::unsupported("a Dropout in training mode is not supported"));
-            }
-        }
-        let shape = given(inputs, 0)?.shape.clone();
-        Ok(vec![shape; self.outputs])
+    fn evaluate(&self, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
+        let shape = self.shape(inputs)?;
+        let Some(value) = given(inputs, 0)?.value() else { return Ok(None) };
+        Ok(Some(vec![value.reshaped(pins(&shape))?]))
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         lower_reshape(cx)
-    }
-}
-
-/// <https://onnx.ai/onnx/operators/onnx__Reshape.html>
-#[derive(Debug)]
-pub(super) struct Reshape {
-    /// Whether a 0 is a size of 0, not that of the input.
-    allow_zero: bool,
-}
-
-impl Reshape {
-    pub(super) fn parse(node: &Node) -> Result<Self> {
-        let allow_zero = node.int("allowzero", 0)? != 0;
-        arity(node, 2..=2, 1)?;
-        Ok(Reshape { allow_zero })
     }
 }
 
@@ -172,145 +175,60 @@ fn resolve(from: &[Size], wanted: &[Size], allow_zero: bool) -> Result<Vec<Size>
     Ok(shape)
 }
 
-impl Operator for Reshape {
-    fn host_inputs(&self) -> std::ops::Range<usize> {
-        1..2
-    }
-
-    fn dtypes(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
-        of_type(inputs, 1, &[DType::I64])?;
-        Ok(vec![dtype(inputs, 0)?])
-    }
-
-    fn shapes(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
-        let wanted = size_list(inputs, 1)?.ok_or_else(|| Error::invalid_model("input 1 is missing"))?;
-        let (from, allow_zero) = (&given(inputs, 0)?.shape, self.allow_zero);
-        // The rank is decided in any case, and so is a dimension that is stated.
-        decided(|| resolve(from, &wanted, allow_zero))
-            .unwrap_or_else(|| {
-                let stated = |(i, dim): (usize, &Size)| match dim.known() {
-                    Some(0) if !allow_zero => from.get(i).copied(),
-                    Some(1..) => Some(*dim),
-                    _ => None,
-                };
-                Ok(wanted.iter().enumerate().filter_map(|dim| stated(dim).or_else(unknown)).collect())
-            })
-            .map(|shape| vec![shape])
-    }
-
-    shared!();
-}
-
-/// <https://onnx.ai/onnx/operators/onnx__Flatten.html>
+/// <https://onnx.ai/onnx/operators/onnx__Dropout.html>: outside training it gives its input back.
 #[derive(Debug)]
-pub(super) struct Flatten {
-    axis: i64,
+pub(super) struct Dropout {
+    outputs: usize,
 }
 
-impl Flatten {
+impl Dropout {
     pub(super) fn parse(node: &Node) -> Result<Self> {
-        let axis = node.int("axis", 1)?;
-        arity(node, 1..=1, 1)?;
-        Ok(Flatten { axis })
+        if node.outputs.iter().skip(1).any(Option::is_some) {
+            return Err(Error::unsupported("the mask of a Dropout is not supported"));
+        }
+        arity(node, 1..=if node.opset < 12 { 1 } else { 3 }, 2)?;
+        Ok(Dropout { outputs: node.outputs.len().max(1) })
     }
 }
 
-impl Operator for Flatten {
-    fn dtypes(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
-        Ok(vec![dtype(inputs, 0)?])
-    }
-
-    fn shapes(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
-        let shape = &given(inputs, 0)?.shape;
-        // Unlike elsewhere the axis may be one past the last.
-        let at = if self.axis == shape.len() as i64 { shape.len() } else { axis(self.axis, shape.len())? };
-        let product =
-            |dims: &[Size]| checked_len(dims).ok_or_else(|| Error::shape(format!("shape {shape:?} overflows")));
-        Ok(vec![sized(vec![product(&shape[..at])?, product(&shape[at..])?])?])
-    }
-
-    shared!();
-}
-
-/// <https://onnx.ai/onnx/operators/onnx__Squeeze.html>: `axes` is an attribute before opset 13.
-#[derive(Debug)]
-pub(super) struct Squeeze {
-    axes: List,
-}
-
-impl Squeeze {
-    pub(super) fn parse(node: &Node) -> Result<Self> {
-        arity(node, 1..=if node.opset < 13 { 1 } else { 2 }, 1)?;
-        Ok(Squeeze { axes: List::parse(node, "axes", 13, 1)? })
-    }
-}
-
-impl Operator for Squeeze {
+impl Operator for Dropout {
     fn host_inputs(&self) -> std::ops::Range<usize> {
-        self.axes.host_inputs()
+        2..3
     }
 
     fn dtypes(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
-        of_type(inputs, 1, &[DType::I64])?;
-        Ok(vec![dtype(inputs, 0)?])
+        let mut dtypes = vec![dtype(inputs, 0)?, DType::Bool];
+        dtypes.truncate(self.outputs);
+        Ok(dtypes)
     }
 
     fn shapes(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
-        let shape = &given(inputs, 0)?.shape;
-        let gone = match self.axes.get(inputs)? {
-            Some(list) => axes(&list, shape.len())?,
-            None => (0..shape.len()).filter(|&i| shape[i] == 1).collect(),
-        };
-        if let Some(&i) = gone.iter().find(|&&i| shape[i] != 1) {
-            return Err(Error::shape(format!("cannot squeeze axis {i} of shape {shape:?}")));
+        if let Some(training) = inputs.get(2).copied().flatten() {
+            let off = training.value().is_some_and(|t| t.as_slice::<bool>().is_ok_and(|flag| flag == [false]));
+            if !off {
+                return Err(Error::unsupported("a Dropout in training mode is not supported"));
+            }
         }
-        Ok(vec![shape.iter().enumerate().filter(|(i, _)| !gone.contains(i)).map(|(_, &d)| d).collect()])
+        let shape = given(inputs, 0)?.shape.clone();
+        Ok(vec![shape; self.outputs])
     }
 
-    shared!();
-}
-
-/// <https://onnx.ai/onnx/operators/onnx__Unsqueeze.html>: `axes` is an attribute before opset 13.
-#[derive(Debug)]
-pub(super) struct Unsqueeze {
-    axes: List,
-}
-
-impl Unsqueeze {
-    pub(super) fn parse(node: &Node) -> Result<Self> {
-        let axes = List::parse(node, "axes", 13, 1)?;
-        if matches!(axes, List::Attr(None)) {
-            return Err(Error::invalid_model("attribute 'axes' is missing"));
-        }
-        if node.opset < 13 {
-            arity(node, 1..=1, 1)?
-        } else {
-            arity(node, 2..=2, 1)?
-        }
-        Ok(Unsqueeze { axes })
+    fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        lower_reshape(cx)
     }
 }
 
-impl Operator for Unsqueeze {
-    fn host_inputs(&self) -> std::ops::Range<usize> {
-        self.axes.host_inputs()
-    }
-
-    fn dtypes(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
-        of_type(inputs, 1, INDEX)?;
-        Ok(vec![dtype(inputs, 0)?])
-    }
-
-    fn shapes(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
-        let shape = &given(inputs, 0)?.shape;
-        let new = self.axes.get(inputs)?.unwrap_or_default();
-        let rank = shape.len() + new.len();
-        let new = axes(&new, rank)?;
-        let mut old = shape.iter().copied();
-        let dims =
-            (0..rank).map(|i| if new.contains(&i) { Size::ONE } else { old.next().expect("as many as are not new") });
-        Ok(vec![dims.collect()])
-    }
-
-    shared!();
+/// Makes output 0 input 0 under the output's shape, by a copy if its strides demand one.
+fn lower_reshape(cx: &mut Lowering<'_>) -> Result<()> {
+    let shape = cx.output_fact(0).shape.clone();
+    let view = cx.stored(0)?;
+    let view = match view.reshaped(&shape) {
+        Some(view) => view,
+        None => {
+            let copy = cx.contiguous(0)?;
+            copy.reshaped(&shape).ok_or_else(|| Error::internal("a row-major view that cannot be reshaped"))?
+        }
+    };
+    cx.alias(0, view);
+    Ok(())
 }

@@ -72,14 +72,7 @@ impl Cut {
 
 impl Slice {
     pub(super) fn parse(node: &Node) -> Result<Self> {
-        let [starts, ends] = [("starts", 1), ("ends", 2)].map(|(name, i)| {
-            let list = List::parse(node, name, 10, i)?;
-            match list {
-                List::Attr(None) => Err(Error::invalid_model(format!("attribute '{name}' is missing"))),
-                list => Ok(list),
-            }
-        });
-        let (starts, ends) = (starts?, ends?);
+        let (starts, ends) = (List::required(node, "starts", 10, 1)?, List::required(node, "ends", 10, 2)?);
         arity(node, if node.opset < 10 { 1..=1 } else { 3..=5 }, 1)?;
         let steps = if node.opset < 10 { List::Attr(None) } else { List::Input(4) };
         Ok(Slice { starts, ends, axes: List::parse(node, "axes", 10, 3)?, steps })

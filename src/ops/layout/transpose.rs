@@ -66,13 +66,6 @@ impl Operator for Transpose {
 #[derive(Debug)]
 pub(super) struct Expand;
 
-impl Expand {
-    pub(super) fn parse(node: &Node) -> Result<Self> {
-        arity(node, 2..=2, 1)?;
-        Ok(Expand)
-    }
-}
-
 impl Operator for Expand {
     fn host_inputs(&self) -> std::ops::Range<usize> {
         1..2
@@ -115,11 +108,6 @@ impl Operator for Expand {
 pub(super) struct Tile;
 
 impl Tile {
-    pub(super) fn parse(node: &Node) -> Result<Self> {
-        arity(node, 2..=2, 1)?;
-        Ok(Tile)
-    }
-
     fn repeats(inputs: &[Option<&Fact>]) -> Result<Vec<Size>> {
         let rank = given(inputs, 0)?.shape.len();
         let repeats = size_list(inputs, 1)?.ok_or_else(|| Error::invalid_model("input 1 is missing"))?;

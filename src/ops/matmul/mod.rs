@@ -9,7 +9,7 @@ use crate::tensor::{DType, Tensor};
 
 use super::broadcast::{broadcast_shapes, broadcasts_to};
 use super::elementwise;
-use super::{Entry, Operator, given, operator};
+use super::{Entry, Operator, check_inputs, given, operator};
 
 mod product;
 
@@ -43,7 +43,7 @@ struct Gemm {
 
 impl MatMul {
     fn parse(node: &Node, most: usize) -> Result<Self> {
-        check_inputs(node, most)?;
+        check_inputs(node, 2..=most)?;
         Ok(MatMul { epilogue: elementwise::Epilogue::of(node)? })
     }
 }
@@ -84,7 +84,7 @@ impl Operator for MatMul {
 
 impl Gemm {
     fn parse(node: &Node, most: usize, [scale, bias_scale]: [&str; 2]) -> Result<Self> {
-        check_inputs(node, most)?;
+        check_inputs(node, 2..=most)?;
         Ok(Gemm {
             a_transposed: node.int("transA", 0)? != 0,
             b_transposed: node.int("transB", 0)? != 0,
@@ -126,13 +126,6 @@ impl Operator for Gemm {
         let &Gemm { scale, bias_scale, epilogue: ref program, .. } = self;
         Product { a, b, row: false, column: false, scale, bias_scale, packable, weight: 1, program }.lower(cx)
     }
-}
-
-fn check_inputs(node: &Node, most: usize) -> Result<()> {
-    if !(2..=most).contains(&node.inputs.len()) {
-        return Err(Error::invalid_model(format!("{} inputs", node.inputs.len())));
-    }
-    Ok(())
 }
 
 fn check_bias(inputs: &[Option<&Fact>], output: &[Size]) -> Result<()> {

@@ -8,6 +8,7 @@ use fascine::graph::Dim;
 use fascine::lower::ModelWeights;
 use fascine::lower::{DeviceClass, Target};
 use fascine::onnx::{self, LoadOptions};
+use fascine::ops::Operators;
 use fascine::optimise::{self, infer};
 use fascine::plan::plan;
 use fascine::schedule::simulate::{Scenario, VirtualDevice};
@@ -110,9 +111,10 @@ fn planned(zoo: &Path, member: &Member, parallelism: u32) -> Result<ModelTable> 
         .in_file(&path),
         _ => error,
     })?;
-    let objections = optimise::prepare(&mut graph);
+    let mut operators = Operators::default();
+    let objections = optimise::prepare(&mut graph, &mut operators);
     infer::refusal(&graph, &objections)?;
-    let _: optimise::Report = optimise::optimise(&mut graph);
+    let _: optimise::Report = optimise::optimise(&mut graph, &mut operators);
     let size = |dim: &Dim| match dim {
         Dim::Known(size) => Ok(*size),
         Dim::Symbol(symbol) => {
