@@ -18,6 +18,7 @@ use fascine::lower::DeviceClass;
 use fascine::lower::ModelWeights;
 use fascine::plan::plan;
 use fascine::tensor::{DType, Tensor};
+use half::f16;
 
 /// Where arguments are taken from.
 enum Over {
@@ -323,4 +324,66 @@ fn zeros_keep_their_signs_and_nan_goes_through() {
     let lost: Vec<_> =
         (activations.iter().chain(&rest)).filter(|op| !run(op, &[vec![f32::NAN]], &[])[0].is_nan()).collect();
     assert!(lost.is_empty(), "{lost:?}");
+}
+
+/// `x` cast to `to`, by a chain and by the kernels that pack behind and widen before another.
+fn cast(x: Tensor, to: DType) -> [Tensor; 2] {
+    let len = x.shape()[0].to_string();
+    let number = (1..=16).find(|&number| DType::from_onnx(number) == Some(to)).unwrap();
+    [false, true].map(|apart| {
+        let mut b = GraphBuilder::new(17);
+        let mut value = b.input("x", x.dtype(), [len.as_str()]);
+        let reverse = |b: &mut GraphBuilder, value| {
+            // What runs backwards is copied, as words.
+            let [start, end, axis, step] = [-1, i64::MIN + 1, 0, -1].map(|number| b.ints([number]));
+            b.node("Slice", [value, start, end, axis, step], [])
+        };
+        if apart {
+            value = reverse(&mut b, value);
+            value = reverse(&mut b, value);
+        }
+        value = b.node("Cast", [value], [("to", Attr::Int(i64::from(number)))]);
+        if apart {
+            value = reverse(&mut b, value);
+            value = reverse(&mut b, value);
+        }
+        let graph = b.finish([value]);
+        let weights = Arc::new(ModelWeights::new());
+        let plan = plan(&graph, &[x.shape().to_vec()], &weights, &target(DeviceClass::Gpu)).unwrap();
+        direct().run(&plan, &weights, std::slice::from_ref(&x)).unwrap().remove(0)
+    })
+}
+
+#[test]
+fn every_half_is_the_float_of_its_value() {
+    let every: Vec<f16> = (0..=u16::MAX).map(f16::from_bits).collect();
+    let want: Vec<f32> = every.iter().map(|half| half.to_f32()).collect();
+    for got in cast(Tensor::new([every.len()], every.clone()).unwrap(), DType::F32) {
+        let got = got.as_slice::<f32>().unwrap();
+        let same = |(a, b): (&f32, &f32)| a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan();
+        let wrong = got.iter().zip(&want).position(|pair| !same(pair));
+        assert_eq!(wrong.map(|at| (every[at], got[at])), None);
+    }
+}
+
+#[test]
+fn floats_round_to_the_nearest_half() {
+    // About each half and about the middle between it and the next, on both sides of zero.
+    let next = |x: f32, by: i32| f32::from_bits(x.to_bits().wrapping_add_signed(by));
+    let mut x: Vec<f32> = (0..0x7c00u16)
+        .flat_map(|bits| {
+            let [low, high] = [bits, bits + 1].map(|bits| f16::from_bits(bits).to_f32());
+            let middle = if high.is_finite() { f32::midpoint(low, high) } else { 65520.0 };
+            [low, middle, next(middle, -1), next(middle, 1)]
+        })
+        .collect();
+    x.extend([1e-30, f32::MAX, f32::INFINITY, f32::NAN]);
+    x = x.iter().flat_map(|&x| [x, -x]).collect();
+    let want: Vec<f16> = x.iter().map(|&x| f16::from_f32(x)).collect();
+    for got in cast(Tensor::new([x.len()], x.clone()).unwrap(), DType::F16) {
+        let got = got.as_slice::<f16>().unwrap();
+        let same = |(a, b): (&f16, &f16)| a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan();
+        let wrong = got.iter().zip(&want).position(|pair| !same(pair));
+        assert_eq!(wrong.map(|at| (x[at], got[at], want[at])), None);
+    }
 }
