@@ -134,7 +134,7 @@ impl<'a> Stage<'a> {
     /// All of a graph, with inputs that go up and outputs that are read back. Its nodes are parsed, and never again.
     ///
     /// # Errors
-    /// `Unsupported` or `InvalidModel` naming a node that is no operator's.
+    /// `Unsupported` or `InvalidModel` naming a node that cannot be parsed.
     pub fn whole(graph: &'a Graph) -> Result<Self> {
         Self::of(Cow::Borrowed(graph), &mut Operators::default())
     }
