@@ -5,7 +5,7 @@ struct Params {
     // Elements.
     len: u32,
     offset: u32,
-    // As lower/repr.rs numbers them: 1 half precision, 2 and 3 signed and unsigned of 16 bits, 4 and 5 of 8 bits.
+    // As lower/storage.rs numbers them: 1 half precision, 2 and 3 signed and unsigned of 16 bits, 4 and 5 of 8 bits.
     format: u32,
     // Dimensions that matter, 1 to 8.
     rank: u32,

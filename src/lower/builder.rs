@@ -8,7 +8,7 @@ use crate::kernel::{Access, Variant};
 use crate::tensor::Tensor;
 
 use super::lowering::{BufferId, Target};
-use super::repr::GRANULE;
+use super::storage::{GRANULE, Storage};
 use super::view::View;
 use super::weights::{ModelWeights, WeightSource};
 use super::{Check, Fact, WeightId, Work};
@@ -196,7 +196,7 @@ impl Builder {
 
     /// A buffer of words that follow from the sizes of symbols.
     pub(crate) fn bind(&mut self, elements: Vec<Size>) -> BufferId {
-        let buffer = self.activation(Size::from(elements.len() * 4));
+        let buffer = self.activation(Storage::Word.bytes(Size::from(elements.len())));
         self.bound.push(Bound { buffer, content: Content::Integers(elements) });
         buffer
     }

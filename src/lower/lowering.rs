@@ -12,7 +12,7 @@ use crate::tensor::{DType, Tensor};
 use super::builder::{Builder, Home, Part, Pending, PendingGather};
 use super::grid::{item_groups, linear_grid};
 use super::params::{params, words};
-use super::repr::{Storage, heap_bytes, widened};
+use super::storage::{Storage, heap_bytes, widened};
 use super::view::{View, collapse};
 use super::{Check, Fact};
 
@@ -67,6 +67,13 @@ pub struct Work {
     pub flops: Size,
     /// Bytes that must move: operands read once and results written once.
     pub bytes: Size,
+}
+
+impl Work {
+    /// Of so many operations, by a kernel that moves so many words.
+    pub fn of_words(flops: impl Into<Size>, words: impl Into<Size>) -> Work {
+        Work { flops: flops.into(), bytes: Storage::Word.bytes(words.into()) }
+    }
 }
 
 /// How a dispatch may be run for several requests at once: by its kernel with the override `GATHER`.
@@ -396,7 +403,7 @@ impl<'a> Lowering<'a> {
             groups: item_groups(len),
             operands: &[source.buffer, target.buffer],
             params,
-            cost: Work { flops: Size::ZERO, bytes: len * 8 },
+            cost: Work::of_words(Size::ZERO, len * 2),
         })?;
         if let Some(copy) = self.builder.dispatches.last_mut() {
             copy.extents = vec![Some(source.extent()), Some(target.extent())];

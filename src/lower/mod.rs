@@ -1,7 +1,7 @@
 //! Lowering: from an operator at known shapes to dispatches on buffers.
 //!
 //! An operator sees a [`Lowering`]: facts about its inputs, [`View`]s of the buffers that hold them, and `emit` for what it
-//! does. What it emits collects in a builder, from which `plan/` makes a plan. How elements lie in memory is said in [`repr`].
+//! does. What it emits collects in a builder, from which `plan/` makes a plan. How elements lie in memory is said in [`storage`].
 
 use crate::kernel::Variant;
 
@@ -10,7 +10,7 @@ mod fact;
 pub mod grid;
 mod lowering;
 mod params;
-pub mod repr;
+pub mod storage;
 mod view;
 mod weights;
 

@@ -5,7 +5,7 @@ use crate::size::{Size, checked_len};
 use crate::tensor::DType;
 
 use super::BufferId;
-use super::repr::Storage;
+use super::storage::Storage;
 
 /// A strided window of a buffer, in elements as they lie there.
 #[derive(Clone, Debug)]

@@ -2,7 +2,6 @@
 
 use crate::error::{Error, Result};
 use crate::graph::Node;
-use crate::lower::repr::heap_bytes;
 use crate::lower::{BufferId, DeviceClass, Emit, Fact, Lowering, View, Work, bits, collapse, params, row_major, words};
 use crate::size::Size;
 use crate::tensor::DType;
@@ -99,8 +98,7 @@ fn output(cx: &mut Lowering<'_>, shape: &[Size]) -> Result<View> {
     lies.swap(rank - 3, rank - 2);
     let mut strides = row_major(&lies);
     strides.swap(rank - 3, rank - 2);
-    let buffer = cx.scratch(heap_bytes(DType::F32, shape)?);
-    let view = View { strides, ..View::row_major(buffer, DType::F32, shape) };
+    let view = View { strides, ..cx.words(DType::F32, shape)? };
     cx.alias(0, view.clone());
     Ok(view)
 }
@@ -150,7 +148,7 @@ impl Problem {
         let batches: Size = self.batch.iter().product();
         let scores = rows * keys;
         let elements = rows * depth + keys * (depth + columns) + rows * columns + scores * usize::from(self.has_mask);
-        Work { flops: batches * scores * ((depth + columns) * 2 + 12), bytes: batches * elements * 4 }
+        Work::of_words(batches * scores * ((depth + columns) * 2 + 12), batches * elements)
     }
 
     fn emit(self, cx: &mut Lowering<'_>, attention: &Attention, output: BufferId) -> Result<()> {

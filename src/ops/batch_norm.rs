@@ -7,7 +7,7 @@ use super::elementwise::{Code, Scalar, emit_program};
 use super::{Entry, Operator, given, operator};
 use crate::error::{Error, Result};
 use crate::graph::Node;
-use crate::lower::repr::{Storage, widened};
+use crate::lower::storage::{Storage, widened};
 use crate::lower::{Fact, Lowering, View};
 use crate::size::{Size, agree};
 use crate::tensor::{DType, Tensor};

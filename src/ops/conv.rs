@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::graph::Node;
 use crate::lower::grid::item_groups;
+use crate::lower::storage::Storage;
 use crate::lower::{BufferId, DeviceClass, Emit, Fact, Lowering, Work, params};
 use crate::size::{Size, agree, is_empty, presumed};
 use crate::tensor::{DType, Tensor};
@@ -74,7 +75,10 @@ impl Operator for Conv {
         let input = cx.contiguous(0)?.buffer;
         let bias = match cx.input(2) {
             Some(_) => cx.contiguous(2)?.buffer,
-            None => cx.constant_bytes(vec![0; geometry.channels_out().pin() * 4])?,
+            None => {
+                let zeros = Tensor::zeros(DType::F32, [geometry.channels_out().pin()])?;
+                cx.constant_bytes(Storage::Word.encode(&zeros)?)?
+            }
         };
         let residual = cx.input(3).is_some().then(|| cx.contiguous(3)).transpose()?.map(|view| view.buffer);
         let output = cx.output(0).buffer;
@@ -155,10 +159,7 @@ impl Geometry {
         let outputs = self.images * self.channels_out() * self.pixels();
         let inputs = self.images * self.groups * self.group_in * self.rows.input * self.columns.input;
         let weights = self.channels_out() * self.depth();
-        Work {
-            flops: outputs * self.depth() * 2,
-            bytes: (inputs + weights + outputs * (1 + usize::from(residual))) * 4,
-        }
+        Work::of_words(outputs * self.depth() * 2, inputs + weights + outputs * (1 + usize::from(residual)))
     }
 
     /// Whether a row's window of three taps can be loaded at once.

@@ -114,6 +114,6 @@ pub(super) fn emit_integer(cx: &mut Lowering<'_>, op: IntegerOp, a: &View, b: &V
         groups: item_groups(len),
         operands: &[a.buffer, b.buffer, output.buffer, report],
         params: params("integer", &numbers, &lists)?,
-        cost: Work { flops: len, bytes: len * 12 },
+        cost: Work::of_words(len, len * 3),
     })
 }

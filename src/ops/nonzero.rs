@@ -7,7 +7,7 @@ use super::{Entry, Operator, given, operator};
 use crate::error::{Error, Result};
 use crate::graph::Node;
 use crate::lower::grid::item_groups;
-use crate::lower::repr::{check_dtype, heap_bytes};
+use crate::lower::storage::check_dtype;
 use crate::lower::{Emit, Fact, Lowering, Work, params, words};
 use crate::size::{Size, checked_len};
 use crate::tensor::{DType, Tensor};
@@ -79,14 +79,14 @@ impl Operator for NonZeroCount {
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let x = cx.contiguous(0)?;
         let (len, chunks) = (x.len(), cx.output_fact(0).shape[0]);
-        let counts = cx.scratch(heap_bytes(DType::I32, &[chunks])?);
+        let counts = cx.words(DType::I32, &[chunks])?.buffer;
         cx.emit(Emit {
             kernel: "nonzero_count",
             constants: &[],
             groups: item_groups(chunks),
             operands: &[x.buffer, counts],
             params: params("nonzero_count", &[("len", len), ("mask", mask(x.dtype))], &[])?,
-            cost: Work { flops: Size::ZERO, bytes: len * 4 + chunks * 4 },
+            cost: Work::of_words(Size::ZERO, len + chunks),
         })?;
         let (offsets, total) = (cx.output(0), cx.output(1));
         cx.emit(Emit {
@@ -95,7 +95,7 @@ impl Operator for NonZeroCount {
             groups: Size::ONE,
             operands: &[counts, offsets.buffer, total.buffer],
             params: params("nonzero_scan", &[("len", chunks)], &[])?,
-            cost: Work { flops: chunks, bytes: chunks * 8 },
+            cost: Work::of_words(chunks, chunks * 2),
         })
     }
 }
@@ -152,7 +152,7 @@ impl Operator for NonZeroIndices {
                     ("stride_high", &stride[4..]),
                 ],
             )?,
-            cost: Work { flops: Size::ZERO, bytes: len * 4 + y.len() * 4 },
+            cost: Work::of_words(Size::ZERO, len + y.len()),
         })
     }
 }

@@ -2,7 +2,6 @@
 
 use crate::error::{Error, Result};
 use crate::graph::Node;
-use crate::lower::repr::heap_bytes;
 use crate::lower::{Emit, Fact, Lowering, Work, bits, params};
 use crate::size::Size;
 use crate::tensor::DType;
@@ -73,7 +72,7 @@ impl Operator for Softmax {
             groups: row_groups(rows, lanes),
             operands: &[source.buffer, output.buffer],
             params: params("softmax", &sizes, &[])?,
-            cost: Work { flops: output.len() * 12, bytes: output.len() * 8 },
+            cost: Work::of_words(output.len() * 12, output.len() * 2),
         })
     }
 }
@@ -149,7 +148,7 @@ impl Operator for LayerNorm {
         let (means, deviations) = if statistics {
             (cx.output(1).buffer, cx.output(2).buffer)
         } else {
-            (cx.scratch(heap_bytes(DType::F32, &[Size::ONE])?), cx.scratch(heap_bytes(DType::F32, &[Size::ONE])?))
+            (cx.words(DType::F32, &[Size::ONE])?.buffer, cx.words(DType::F32, &[Size::ONE])?.buffer)
         };
         let lanes = lanes(cx.target(), rows, len);
         cx.emit(Emit {
@@ -162,7 +161,7 @@ impl Operator for LayerNorm {
             groups: row_groups(rows, lanes),
             operands: &[source.buffer, scale.buffer, bias.buffer, output.buffer, means, deviations],
             params: params("layer_norm", &[("rows", rows), ("len", len), ("epsilon", bits(self.epsilon))], &[])?,
-            cost: Work { flops: output.len() * 8, bytes: (output.len() + len) * 8 },
+            cost: Work::of_words(output.len() * 8, (output.len() + len) * 2),
         })
     }
 }

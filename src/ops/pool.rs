@@ -86,7 +86,7 @@ impl Operator for Pool {
             groups: item_groups(items),
             operands: &[input, output],
             params: params("pool", &[&own[..], &window_sizes(&y, &x)].concat(), &[])?,
-            cost: Work { flops: items * y.kernel * x.kernel, bytes: (view.len() + items) * 4 },
+            cost: Work::of_words(items * y.kernel * x.kernel, view.len() + items),
         })
     }
 }
@@ -129,7 +129,7 @@ impl Operator for GlobalPool {
             groups: planes.div_ceil(8),
             operands: &[input.buffer, output],
             params: params("pool_global", &[("planes", planes), ("size", size)], &[])?,
-            cost: Work { flops: input.len(), bytes: (input.len() + planes) * 4 },
+            cost: Work::of_words(input.len(), input.len() + planes),
         })
     }
 }

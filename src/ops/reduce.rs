@@ -192,7 +192,7 @@ fn reduce(cx: &mut Lowering<'_>, op: u32, axes: &[usize], empty: Option<f32>, se
     let sizes = [("rows", rows), ("len", len), ("offset", view.offset)];
     let lanes = lanes(cx.target(), rows, len);
     let groups = row_groups(rows, lanes);
-    let cost = Work { flops: view.len(), bytes: (view.len() + rows) * 4 };
+    let cost = Work::of_words(view.len(), view.len() + rows);
     // Sums, products and norms of i64 may leave the range; the largest, the smallest and positions do not.
     if view.dtype == DType::I64 && matches!(op, 0 | 1 | 4..8) {
         let report = cx.check(ErrorKind::Overflow, OVERFLOW);

@@ -3,7 +3,6 @@
 use crate::error::{Error, Result};
 use crate::graph::{Attr, Node};
 use crate::lower::grid::item_groups;
-use crate::lower::repr::heap_bytes;
 use crate::lower::{BufferId, Emit, Fact, GatherBy, Lowering, View, Work, bits, params, row_major};
 use crate::size::{Size, agree, is_empty, presumed};
 use crate::tensor::{DType, Tensor};
@@ -221,7 +220,7 @@ fn input_gates(cx: &mut Lowering<'_>, sizes: &Sizes) -> Result<BufferId> {
     let weights = transposed(cx, 1)?;
     let has_bias = cx.input(3).is_some();
     let bias = if has_bias { cx.contiguous(3)?.buffer } else { weights };
-    let gates = cx.scratch(heap_bytes(DType::F32, &[steps, directions, batch, hidden * 4])?);
+    let gates = cx.words(DType::F32, &[steps, directions, batch, hidden * 4])?.buffer;
     let len = steps * directions * batch * hidden * 4;
     let (time, entry) = if batch_first { (1, 0) } else { (0, 1) };
     let sizes = [
@@ -241,7 +240,7 @@ fn input_gates(cx: &mut Lowering<'_>, sizes: &Sizes) -> Result<BufferId> {
         groups: item_groups(len),
         operands: &[x.buffer, weights, bias, gates],
         params: params("lstm_input", &sizes, &[("gather", &[Size::ZERO; 4])])?,
-        cost: Work { flops: len * inputs * 2, bytes: (x.len() + len + directions * hidden * inputs * 4) * 4 },
+        cost: Work::of_words(len * inputs * 2, x.len() + len + directions * hidden * inputs * 4),
     };
     cx.emit_gathered(emit, GatherBy { least: 3, width: GATHERED, constants: &[], own: &[0, 3] })?;
     Ok(gates)
@@ -254,7 +253,7 @@ fn run_steps(cx: &mut Lowering<'_>, lstm: &Lstm, sizes: &Sizes, gates: BufferId)
     let initial_h = if cx.input(5).is_some() { Some(cx.contiguous(5)?.buffer) } else { None };
     let initial_c = if cx.input(6).is_some() { Some(cx.contiguous(6)?.buffer) } else { None };
     let y = cx.output(0);
-    let state = cx.scratch(heap_bytes(DType::F32, &[directions, batch, hidden])?);
+    let state = cx.words(DType::F32, &[directions, batch, hidden])?.buffer;
     let y_strides = row_major(&y.shape);
     let s_strides = row_major(&sizes.state());
     let (y_time, y_direction, y_batch) = if batch_first { (1, 2, 0) } else { (0, 1, 2) };
@@ -298,7 +297,7 @@ fn run_steps(cx: &mut Lowering<'_>, lstm: &Lstm, sizes: &Sizes, gates: BufferId)
                 y.buffer,
             ],
             params: params("lstm_step", &numbers, &lists)?,
-            cost: Work { flops: len * hidden * 8, bytes: (len * 2 + directions * hidden * hidden) * 16 },
+            cost: Work::of_words(len * hidden * 8, (len * 2 + directions * hidden * hidden) * 4),
         };
         cx.emit_gathered(emit, GatherBy { least: 3, width: GATHERED, constants: &[], own: &[0, 2, 3, 4, 5] })?;
     }

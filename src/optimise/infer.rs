@@ -13,7 +13,7 @@ use super::branches::is_if;
 use super::versions;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Attr, Dim, Graph, Node, Value, ValueId};
-use crate::lower::repr::heap_bytes;
+use crate::lower::storage::heap_bytes;
 use crate::lower::{Fact, Known};
 use crate::ops::{Operator, Operators, host_values, is_fixed, output_types};
 use crate::size::{self, Size, checked_len, decided, unknown, unknown_integer};

@@ -5,7 +5,7 @@
 use crate::error::{Error, Result};
 
 use crate::lower::Check;
-use crate::lower::repr::GRANULE;
+use crate::lower::storage::GRANULE;
 
 use super::Operand;
 

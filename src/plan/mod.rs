@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use crate::kernel::Variant;
-use crate::lower::repr::Storage;
+use crate::lower::storage::Storage;
 use crate::lower::{Cost, Gather, WeightId};
 use crate::tensor::{DType, Tensor};
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, ValueId};
 use crate::lower::builder::{Buffer, Builder, Home};
-use crate::lower::repr::{GRANULE, Storage, check_dtype, heap_bytes};
+use crate::lower::storage::{GRANULE, Storage, check_dtype, heap_bytes};
 use crate::lower::{BufferId, Fact, Known, Lowering, ModelWeights, Target, View};
 use crate::ops::{Operator, host_values, output_types};
 use crate::size::{Program, Size, Trace, checked_len, estimates, trace};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::kernel::Variant;
 use crate::lower::builder::{Content, PendingGather};
 use crate::lower::grid::linear_grid;
-use crate::lower::repr::{GRANULE, Storage};
+use crate::lower::storage::{GRANULE, Storage};
 use crate::lower::{Check, Cost, Gather, Known, WeightId, Work};
 use crate::size::{Program, Size, Values};
 use crate::tensor::{DType, Tensor, TensorData};

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::kernel::{Access, Binding, Kernel, Variant};
 use crate::link::{self, Arm, Clamp, Slot, SlotKind};
 use crate::lower::Cost;
-use crate::lower::repr::Storage;
+use crate::lower::storage::Storage;
 use crate::plan::{Dispatch, Keep, Operand, Place, Plan, PlanInput, PlanOutput, Source};
 use crate::schedule::{Admission, Class, ModelId};
 use crate::tensor::{DType, Tensor};

@@ -1,7 +1,7 @@
 //! Builds the chain of an ONNX node from the types of its inputs.
 
 use crate::error::{Error, Result};
-use crate::lower::repr::check_dtype;
+use crate::lower::storage::check_dtype;
 use crate::tensor::{DType, Tensor, TensorData};
 
 use super::codes::{Code, Scalar};

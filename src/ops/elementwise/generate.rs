@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::kernel::{Kernel, library};
-use crate::lower::repr::Storage;
+use crate::lower::storage::Storage;
 
 use super::program::{Program, Ref, Step};
 

@@ -4,7 +4,7 @@ use super::{arity, dtype};
 use crate::error::{Error, Result};
 use crate::graph::Node;
 use crate::lower::grid::item_groups;
-use crate::lower::repr::Storage;
+use crate::lower::storage::Storage;
 use crate::lower::{Emit, Fact, Known, Lowering, View, Work, params};
 use crate::ops::elementwise::{conversion, emit_program};
 use crate::ops::integer::{IntegerOp, emit_integer};
@@ -195,7 +195,7 @@ impl Operator for Cast {
             groups: item_groups(len),
             operands: &[input.buffer, output.buffer],
             params: params("cast", &numbers, &[])?,
-            cost: Work { flops: len, bytes: len * 8 },
+            cost: Work::of_words(len, len * 2),
         })
     }
 }

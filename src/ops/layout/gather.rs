@@ -4,7 +4,6 @@ use super::{INDEX, arity, axis, dtype, host, integers, is_empty, of_type, sized}
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Node;
 use crate::lower::grid::item_groups;
-use crate::lower::repr::heap_bytes;
 use crate::lower::{BufferId, Emit, Fact, Known, Lowering, View, Work, params};
 use crate::ops::{Operator, given};
 use crate::size::{Size, decided, pins, presumed};
@@ -38,7 +37,7 @@ fn emit(
     range: Range,
 ) -> Result<()> {
     let report = match range {
-        Range::Known => cx.scratch(heap_bytes(DType::F32, &[Size::ONE])?),
+        Range::Known => cx.words(DType::F32, &[Size::ONE])?.buffer,
         Range::Checked => cx.check(ErrorKind::Input, "an index lies outside of the axis"),
     };
     let len = outer * indices * inner;
@@ -48,7 +47,7 @@ fn emit(
         groups: item_groups(len),
         operands: &[data, index, result, report],
         params: params("gather", &[("len", len), ("indices", indices), ("axis", axis), ("inner", inner)], &[])?,
-        cost: Work { flops: Size::ZERO, bytes: len * 8 + indices * 4 },
+        cost: Work::of_words(Size::ZERO, len * 2 + indices),
     })
 }
 

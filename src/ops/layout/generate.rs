@@ -4,7 +4,7 @@ use super::{arity, dtype, host, of_type, size_list, sized};
 use crate::error::{Error, Result};
 use crate::graph::{Attr, Node};
 use crate::lower::grid::item_groups;
-use crate::lower::repr::Storage;
+use crate::lower::storage::Storage;
 use crate::lower::{Emit, Fact, Known, Lowering, View, Work, bits, params};
 use crate::ops::{Operator, given};
 use crate::size::{Size, checked_len, determined, pins, presumed};

@@ -4,7 +4,7 @@ use super::gather::lower_table;
 use super::{INDEX, List, arity, axes, dtype, host, is_empty, of_type, sized};
 use crate::error::{Error, Result};
 use crate::graph::Node;
-use crate::lower::repr::Storage;
+use crate::lower::storage::Storage;
 use crate::lower::{Fact, Lowering, View};
 use crate::ops::{Operator, given};
 use crate::size::{Size, pins, presumed};

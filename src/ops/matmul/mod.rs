@@ -2,7 +2,6 @@
 
 use crate::error::{Error, Result};
 use crate::graph::Node;
-use crate::lower::repr::heap_bytes;
 use crate::lower::{BufferId, Fact, Lowering, View};
 use crate::size::{Size, agree, presumed, sizes};
 use crate::tensor::{DType, Tensor};
@@ -210,7 +209,7 @@ fn turned(cx: &mut Lowering<'_>, program: &elementwise::Epilogue, columns: Size)
         b: [Size::ONE, depth],
     };
     let shape = cx.output_fact(0).shape.clone();
-    let buffer = cx.scratch(heap_bytes(DType::F32, &shape)?);
+    let buffer = cx.words(DType::F32, &shape)?.buffer;
     let strides = if shape.len() == 1 { vec![Size::ONE] } else { vec![Size::ONE, rows] };
     cx.alias(0, View { strides, ..View::row_major(buffer, DType::F32, &shape) });
     let bias = cx.constant_bytes(vec![0; 16])?;

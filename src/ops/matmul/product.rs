@@ -170,10 +170,7 @@ impl<'a> Product<'a> {
     fn cost(&self, sizes: &Sizes, epilogue: &Epilogue<'_>) -> Work {
         let outputs = sizes.batches() * sizes.rows * sizes.columns;
         let inputs = self.a.len() + self.b.len();
-        Work {
-            flops: outputs * sizes.depth * 2,
-            bytes: (inputs + outputs * (1 + usize::from(epilogue.residual.is_some()))) * 4,
-        }
+        Work::of_words(outputs * sizes.depth * 2, inputs + outputs * (1 + usize::from(epilogue.residual.is_some())))
     }
 
     /// Emits `matmul_lanes` where alignment allows.
