@@ -1,19 +1,21 @@
 //! What a dispatch costs: the arms B0 (submit-each), B1 (time-only), B3 (one pass) and O1 (bundled) on 1 to 120 lanes of
 //! one workgroup each; the host's cost per wave and per lane; and what a workgroup costs before its kernel does anything.
-//! Straight on the executor: no scheduler, no requests.
+//! Straight on the executor: no scheduler, no requests. `-- --workgroups` prints the last of these only.
 
 mod common;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use common::{Table, median};
+use common::{Table, median, processor_time};
 use fascine::gpu::{AdapterOptions, Allocation, Executor, ExecutorOptions, Gpu, LaneWork, WaveWork, Work};
 use fascine::kernel::{Kernel, Trust, Variant, library};
 use fascine::link::Arm;
 use fascine::schedule::{ArmId, Pipelines, SubmissionId};
 
 const RUNS: usize = 21;
+/// For the host's cost, which is short beside what else a processor does.
+const HOST_RUNS: usize = 201;
 const LANES: &[usize] = &[1, 2, 4, 8, 16, 32, 64, 120];
 const WORDS: u32 = 64;
 /// Workgroups of all lanes together, for the cost of a workgroup: a multiple of the numbers of lanes.
@@ -76,21 +78,24 @@ impl Bench {
         Ok(start.elapsed())
     }
 
-    /// Wall time of a wave of `lanes` lanes of `count` workgroups each, of which only the first finds work.
-    fn idle(&mut self, arms: &[ArmId], lanes: u32, count: u32) -> fascine::Result<f64> {
+    /// Nanoseconds of a wave of `lanes` lanes of `count` workgroups each, of which only the first finds work: by the clock, and of
+    /// the process's processors.
+    fn idle(&mut self, arms: &[ArmId], lanes: u32, count: u32) -> fascine::Result<[f64; 2]> {
         let lanes = (0..lanes as usize).map(|index| {
             let arm = arms[index % arms.len()];
             LaneWork { arm, grid: [count, 1, 1], count, ..self.lane(index) }
         });
         let wave = WaveWork { lanes: lanes.collect(), ..Default::default() };
         let mut times = Vec::new();
+        let before = processor_time();
         for _ in 0..RUNS {
             let start = Instant::now();
             self.submit(vec![wave.clone()])?;
             self.drain(0)?;
             times.push(start.elapsed().as_secs_f64() * 1e9);
         }
-        Ok(median(&mut times))
+        let spent = processor_time().zip(before).map_or(f64::NAN, |(after, before)| after - before);
+        Ok([median(&mut times), spent * 1e9 / RUNS as f64])
     }
 
     fn drain(&mut self, left: usize) -> fascine::Result<()> {
@@ -150,6 +155,13 @@ fn main() -> fascine::Result<()> {
     let caps = bench.executor.caps();
     println!("## Dispatch cost\n\nAdapter: {} ({}). Median of {RUNS} runs, wall time.\n", caps.name, caps.driver);
 
+    if !std::env::args().any(|argument| argument == "--workgroups") {
+        dispatches(&mut bench)?;
+    }
+    workgroups(&mut bench)
+}
+
+fn dispatches(bench: &mut Bench) -> fascine::Result<()> {
     let arms = ["B0", "B1", "B3", "O1"];
     let mut table = Table::new(["lanes", "B0 us", "B1 us", "B3 us", "O1 us", "O1 / B3"]);
     for &lanes in LANES {
@@ -173,7 +185,7 @@ fn main() -> fascine::Result<()> {
     let mut cost = |waves: usize, lanes: usize| -> fascine::Result<f64> {
         bench.host(waves, lanes)?;
         let mut times = Vec::new();
-        for _ in 0..RUNS {
+        for _ in 0..HOST_RUNS {
             times.push(bench.host(waves, lanes)?.as_secs_f64() * 1e6);
         }
         Ok(median(&mut times))
@@ -187,19 +199,22 @@ fn main() -> fascine::Result<()> {
     table.row(["each further wave".into(), format!("{:.2}", (waves - one) / 63.0)]);
     table.row(["each further lane".into(), format!("{:.2}", (lanes - one) / 119.0)]);
     table.print();
+    Ok(())
+}
 
+fn workgroups(bench: &mut Bench) -> fascine::Result<()> {
     println!("\n## A workgroup that finds nothing to do, {WORKGROUPS} of them in a wave\n");
     let (first, second) = (bench.arm, bench.second_arm()?);
     let mut arms = [first, second];
     arms.sort();
     bench.compile(&arms);
-    let mut table = Table::new(["lanes", "ns, one arm", "ns, two arms"]);
+    let mut table = Table::new(["lanes", "ns, one arm", "of processors", "ns, two arms", "of processors, two arms"]);
     for lanes in [1, 64, 120] {
         let mut row = vec![lanes.to_string()];
         for arms in [&arms[..1], &arms[..]] {
             let few = bench.idle(arms, lanes, 1)?;
             let many = bench.idle(arms, lanes, WORKGROUPS / lanes)?;
-            row.push(format!("{:.1}", (many - few) / f64::from(WORKGROUPS - lanes)));
+            row.extend([0, 1].map(|i| format!("{:.1}", (many[i] - few[i]) / f64::from(WORKGROUPS - lanes))));
         }
         table.row(row);
     }

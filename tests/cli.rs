@@ -283,6 +283,12 @@ fn link_shows_and_emits() {
     for (language, word) in [("wgsl", "@workgroup_size"), ("msl", "kernel void"), ("hlsl", "numthreads")] {
         assert!(text(&["link", kernel, "--emit", language]).contains(word), "{language}");
     }
+    let clamped = |arguments: &[&str]| {
+        let text = text(&[&["link", kernel, "--emit", "wgsl"], arguments].concat());
+        (text.contains("min("), text.contains("var<immediate>"))
+    };
+    assert_eq!(clamped(&[]), (true, false));
+    assert_eq!(clamped(&["--project", "--immediates"]), (false, true));
     let spirv = run(&["link", kernel, "--emit", "spirv"]);
     assert_eq!(spirv.stdout[..4], 0x0723_0203u32.to_le_bytes());
 }

@@ -8,8 +8,8 @@ mod link_common;
 
 use fascine::kernel::{Access, Kernel, Trust, Variant};
 use fascine::link::table::{LaneEntry, LaneOperand};
-use fascine::link::{Arm, Clamp, Slot, SlotKind, link};
-use link_common::gpu::{Bundle, Wave, buffer, gpu, read, run, run_direct};
+use fascine::link::{Arm, Clamp, Head, Slot, SlotKind, link};
+use link_common::gpu::{Bundle, Wave, buffer, gpu, head, read, run, run_direct};
 use link_common::heap_arm;
 use link_common::random::{Random, cases};
 
@@ -194,7 +194,7 @@ fn subjects(clamp: Clamp) -> Vec<Subject> {
         for &mode in modes {
             let constants = (name == "variant").then_some(("MODE", mode));
             let arm = place(position, &kernel, Variant::new(kernel.clone(), constants));
-            let alone = Bundle::new(link(std::slice::from_ref(&arm), clamp).unwrap());
+            let alone = Bundle::new(link(std::slice::from_ref(&arm), clamp, head(position)).unwrap());
             subjects.push(Subject { arm, shaper, alone });
         }
     }
@@ -326,12 +326,13 @@ fn bundles(subjects: &[Subject], clamp: Clamp) -> Vec<(Vec<usize>, Bundle)> {
     let mixed: Vec<usize> = (0..subjects.len()).filter(|&i| !BOUND.contains(&name(i))).collect();
     let evens = all.iter().copied().filter(|i| i % 2 == 0).collect();
     let thirds = all.iter().copied().filter(|i| i % 3 == 1).collect();
-    let bundle = |members: Vec<usize>| {
+    let bundle = |members: Vec<usize>, head| {
         let arms: Vec<Arm> = members.iter().map(|&m| subjects[m].arm.clone()).collect();
-        let linked = link(&arms, clamp).unwrap();
+        let linked = link(&arms, clamp, head).unwrap();
         (members, Bundle::new(linked))
     };
-    let bundles = vec![bundle(all), bundle(mixed), bundle(evens), bundle(thirds)];
+    let bundles =
+        vec![bundle(all, head(0)), bundle(mixed, head(0)), bundle(evens, Head::Table), bundle(thirds, Head::Table)];
     assert!(bundles[1].1.per_workgroup.contains(&4) && bundles[1].1.per_workgroup.contains(&8));
     bundles
 }

@@ -12,7 +12,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use fascine::kernel::{Variant, library};
-use fascine::link::{Arm, Clamp, Target, emit, link};
+use fascine::link::{Arm, Clamp, Head, Target, emit, link};
 use fascine::lower::DeviceClass;
 use fascine::reference::Suite;
 use fascine::{LoadOptions, Options, Runtime};
@@ -97,8 +97,8 @@ fn kernels() -> Vec<(String, String)> {
             }
             let constants = (!constant.is_empty()).then_some((constant, value));
             let arm = Arm::with_default_slots(Variant::new(kernel.clone(), constants));
-            for clamp in [Clamp::Users, Clamp::All] {
-                let linked = link(std::slice::from_ref(&arm), clamp).unwrap();
+            for (clamp, head) in [(Clamp::Users, Head::Immediates), (Clamp::All, Head::Table)] {
+                let linked = link(std::slice::from_ref(&arm), clamp, head).unwrap();
                 let text = String::from_utf8(emit(&linked, Target::Wgsl).unwrap()).unwrap();
                 modules.push((format!("{name}_{constant}_{clamp:?}"), text));
             }

@@ -1,4 +1,4 @@
-//! What the benchmarks share: medians and tables.
+//! What the benchmarks share: medians, tables and processor time.
 
 #![allow(dead_code, unreachable_pub, reason = "each benchmark uses its own part")]
 
@@ -8,6 +8,14 @@ pub mod floor;
 pub fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
+}
+
+/// Seconds that the process has had of all processors, to a hundredth, where the system tells it.
+pub fn processor_time() -> Option<f64> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // Behind the name, which may have spaces: user and system time are fields 12 and 13, in hundredths.
+    let ticks = stat.rsplit_once(')')?.1.split_whitespace().skip(11).take(2).map(|field| field.parse::<u64>().ok());
+    Some(ticks.sum::<Option<u64>>()? as f64 / 100.0)
 }
 
 /// The geometric mean.

@@ -25,7 +25,7 @@ use super::fault::scoped;
 use super::trusted;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exit::{self, AtExit};
-use crate::link::{Arm, Clamp, Linked, Slot, SlotKind, Target, emit, link};
+use crate::link::{Arm, Clamp, Linked, Slot, SlotKind, Target, emit, link, table};
 use crate::schedule::ArmId;
 
 /// Called from a compile thread when a result is there.
@@ -51,6 +51,8 @@ pub(super) struct Compiled {
     pub(super) pipeline: wgpu::ComputePipeline,
     pub(super) layout: wgpu::BindGroupLayout,
     pub(super) slots: Arc<[Slot]>,
+    /// Bytes of immediates: the first of the wave's table.
+    pub(super) immediate_bytes: u32,
     /// By position among the linked arms, how many of an arm's workgroups one of the pipeline's runs.
     pub(super) per_workgroup: Arc<[u32]>,
 }
@@ -257,7 +259,7 @@ fn label(arms: &[Arm]) -> String {
 }
 
 fn compile(tools: &Tools, job: &Job, warmer: &mut Option<Warmer>) -> Result<Compiled> {
-    let linked = tracing::debug_span!("link").in_scope(|| link(&job.arms, tools.clamp))?;
+    let linked = tracing::debug_span!("link").in_scope(|| link(&job.arms, tools.clamp, tools.gpu.caps().head()))?;
     let name = label(&job.arms);
     if tracing::enabled!(target: "fascine::linked", tracing::Level::TRACE)
         && let Ok(text) = emit(&linked, Target::Wgsl)
@@ -298,7 +300,7 @@ fn create(device: &wgpu::Device, cache: Option<&DiskCache>, name: &str, linked: 
         let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
             label: Some(name),
             bind_group_layouts: &[Some(&layout)],
-            immediate_size: 0,
+            immediate_size: linked.immediate_bytes,
         });
         let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(name),
@@ -313,7 +315,8 @@ fn create(device: &wgpu::Device, cache: Option<&DiskCache>, name: &str, linked: 
             cache: cache.map(DiskCache::cache),
         });
         let per_workgroup = linked.per_workgroup.clone().into();
-        Compiled { pipeline, layout, slots: linked.slots.clone().into(), per_workgroup }
+        let (slots, immediate_bytes) = (linked.slots.clone().into(), linked.immediate_bytes);
+        Compiled { pipeline, layout, slots, immediate_bytes, per_workgroup }
     });
     created.map_err(|error| match error.kind() {
         ErrorKind::Memory => error,
@@ -385,7 +388,8 @@ impl Warmer {
     }
 
     fn warm(&self, name: &str, linked: &Linked) -> Result<()> {
-        let Compiled { pipeline, layout, slots, per_workgroup: _ } = create(&self.device, None, name, linked)?;
+        let Compiled { pipeline, layout, slots, immediate_bytes, per_workgroup: _ } =
+            create(&self.device, None, name, linked)?;
         let submitted = scoped(&self.device, "warm-up", || {
             let table = wgpu::BufferBinding { buffer: &self.table, offset: 0, size: std::num::NonZero::new(256) };
             let table = wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::Buffer(table) };
@@ -401,6 +405,9 @@ impl Warmer {
                 let mut pass = encoder.begin_compute_pass(&Default::default());
                 pass.set_pipeline(&pipeline);
                 pass.set_bind_group(0, &group, &[0]);
+                if immediate_bytes > 0 {
+                    pass.set_immediates(0, &[0; table::HEAD_BYTES as usize][..immediate_bytes as usize]);
+                }
                 pass.dispatch_workgroups(1, 1, 1);
             }
             self.queue.submit([encoder.finish()])

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::adapter::{AdapterOptions, DeviceType, choose, class, unfit};
 use super::fault::Fault;
 use crate::error::{Error, Result};
+use crate::link::{Head, table};
 
 /// Whose hardware it is: decides kernel variants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -71,6 +72,8 @@ pub struct Caps {
     pub subgroup_size: [u32; 2],
     /// Whether shaders can use f16.
     pub f16: bool,
+    /// Whether a dispatch can have the head of its lane table as immediates.
+    pub immediates: bool,
     /// Workgroups of 64 that keep it busy: host cores on a CPU adapter, else a guess.
     pub parallelism: u32,
 }
@@ -111,11 +114,17 @@ impl Caps {
             subgroups: features.contains(wgpu::Features::SUBGROUP),
             subgroup_size: [info.subgroup_min_size, info.subgroup_max_size],
             f16: features.contains(wgpu::Features::SHADER_F16),
+            immediates: features.contains(wgpu::Features::IMMEDIATES) && limits.max_immediate_size >= table::HEAD_BYTES,
             parallelism: match class {
                 DeviceClass::Cpu => std::thread::available_parallelism().map_or(1, |n| n.get() as u32),
                 _ => GPU_PARALLELISM,
             },
         }
+    }
+
+    /// Where shaders for the device read the head of a lane table.
+    pub(super) fn head(&self) -> Head {
+        if self.immediates { Head::Immediates } else { Head::Table }
     }
 }
 
@@ -125,7 +134,8 @@ const WANTED: wgpu::Features = wgpu::Features::TIMESTAMP_QUERY
     .union(wgpu::Features::TIMESTAMP_QUERY_INSIDE_ENCODERS)
     .union(wgpu::Features::PIPELINE_CACHE)
     .union(wgpu::Features::SUBGROUP)
-    .union(wgpu::Features::SHADER_F16);
+    .union(wgpu::Features::SHADER_F16)
+    .union(wgpu::Features::IMMEDIATES);
 
 /// A device and its queue, either fascine's own or an app's.
 #[derive(Clone, Debug)]

@@ -326,7 +326,7 @@ impl Executor {
             }
         };
 
-        let Self { gpu, memory, groups, tables, store, arms, .. } = self;
+        let Self { gpu, memory, groups, tables, writer, store, arms, .. } = self;
         let sent = scoped(&gpu.device, "a submission", || {
             let mut encoder = gpu.device.create_command_encoder(&Default::default());
             for clear in &work.clears {
@@ -357,6 +357,10 @@ impl Executor {
                     pass.set_pipeline(&compiled.pipeline);
                     let group = groups.get(&compiled.layout, &compiled.slots, &wave.segments, memory, tables, table);
                     pass.set_bind_group(0, group, &[place.offset]);
+                    if compiled.immediate_bytes > 0 {
+                        let table: &[u8] = &bytemuck::cast_slice(writer.words())[place.offset as usize..];
+                        pass.set_immediates(0, &table[..compiled.immediate_bytes as usize]);
+                    }
                     if let Some(timer) = timer {
                         timer.mark(&mut pass, index);
                     }

@@ -205,13 +205,13 @@ mod tests {
         assert!(table.offset.is_multiple_of(256) && table.offset as usize >= first_length * 4);
 
         let words = &writer.words()[table.offset as usize / 4..];
-        // A list of 11 workgroups; record 0 takes 8 (6 padded) + 4 + 4 words, record 1 4 + 8 + 4.
+        // Record 0 takes 8 (6 padded) + 4 + 4 words, record 1 4 + 8 + 4; then the list of 11 workgroups.
         #[rustfmt::skip]
         let expected = [
-            2, 11, 4, 0,
-            4, 4, 4, 4,   4, 4, 8, 8,   8, 8, 8, 0,
+            2, 11, 9, 0,
             1, 0, 0, 64,   16, 32, 0, 0,   11, 12, 13, 0,   2, 3, 1, 6,
             1, 2u32.wrapping_neg(), 256, 16,   21, 22, 23, 24,   25, 0, 0, 0,   9, 1, 1, 9,
+            1, 1, 1, 1,   1, 1, 5, 5,   5, 5, 5, 0,
         ];
         assert_eq!(words, expected);
     }

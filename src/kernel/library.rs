@@ -56,9 +56,7 @@ static LIBRARY: LazyLock<BTreeMap<&'static str, Arc<Kernel>>> = LazyLock::new(||
     SOURCES
         .iter()
         .map(|&(name, text)| {
-            let text = if has_epilogue(text) { with_epilogue(name, COMMON_EPILOGUE) } else { text.to_owned() };
-            let kernel = Kernel::parse(name, &functions::join(&text), Trust::Project)
-                .unwrap_or_else(|error| panic!("shaders/{name}.wgsl: {error}"));
+            let kernel = parse(name, text).unwrap_or_else(|error| panic!("shaders/{name}.wgsl: {error}"));
             (name, Arc::new(kernel))
         })
         .collect()
@@ -66,6 +64,15 @@ static LIBRARY: LazyLock<BTreeMap<&'static str, Arc<Kernel>>> = LazyLock::new(||
 
 /// Kernels made while planning that are still in use, by name.
 static COMPOSED: Mutex<BTreeMap<String, Weak<Kernel>>> = Mutex::new(BTreeMap::new());
+
+/// A kernel as the project's are made of their files: with the functions that it calls, and the common epilogue where it has one.
+///
+/// # Errors
+/// As [`Kernel::parse`].
+pub fn parse(name: &str, text: &str) -> Result<Kernel> {
+    let epilogue = if has_epilogue(text) { COMMON_EPILOGUE } else { "" };
+    Kernel::parse(name, &functions::join(&format!("{text}\n{epilogue}")), Trust::Project)
+}
 
 /// Whether the text leaves its function `epilogue` and the length `EPILOGUE` of its parameter of that name open.
 fn has_epilogue(text: &str) -> bool {

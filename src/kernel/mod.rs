@@ -13,7 +13,7 @@ mod limits;
 mod linear;
 mod reflect;
 
-pub(crate) use reflect::validator;
+pub(crate) use reflect::{merged_validator, validator};
 
 /// Whose kernel it is. It decides whether the linker clamps its indices and whether the driver's checks stay on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -21,9 +21,14 @@ const CAPABILITIES: Capabilities = Capabilities::SHADER_FLOAT16
     .union(Capabilities::SUBGROUP)
     .union(Capabilities::SUBGROUP_BARRIER);
 
-/// A validator for kernels and merged modules.
+/// A validator for kernels.
 pub(crate) fn validator() -> Validator {
     validator_for(CAPABILITIES)
+}
+
+/// A validator for merged modules, which have what kernels use, and immediates.
+pub(crate) fn merged_validator() -> Validator {
+    validator_for(CAPABILITIES | Capabilities::IMMEDIATES)
 }
 
 fn validator_for(capabilities: Capabilities) -> Validator {

@@ -45,7 +45,11 @@ pub fn emit(linked: &Linked, target: Target) -> Result<Vec<u8>> {
             msl::write_string(module, info, &options, &pipeline).map_err(|e| fail(&e))?.0.into_bytes()
         }
         Target::Hlsl => {
-            let options = hlsl::Options { shader_model: hlsl::ShaderModel::V6_2, ..Default::default() };
+            let options = hlsl::Options {
+                shader_model: hlsl::ShaderModel::V6_2,
+                immediates_target: Some(hlsl::BindTarget::default()),
+                ..Default::default()
+            };
             let pipeline = hlsl::PipelineOptions::default();
             let mut text = String::new();
             let mut writer = hlsl::Writer::new(&mut text, &options, &pipeline);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use naga::compact::{KeepUnused, compact};
 
 use crate::error::{Error, Result};
-use crate::kernel::{Access, Kernel, Needs, Trust, Variant, validator};
+use crate::kernel::{Access, Kernel, Needs, Trust, Variant, merged_validator};
 
 mod emit;
 mod entry;
@@ -59,6 +59,16 @@ pub enum Clamp {
     All,
 }
 
+/// Where a workgroup reads the head of the lane table: its header and the start of its first record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Head {
+    /// In the table.
+    #[default]
+    Table,
+    /// In immediates, of which the device must have [`table::HEAD_BYTES`]: a wave of one lane is found without a load of memory.
+    Immediates,
+}
+
 /// A merged module and what its host needs to know.
 #[derive(Debug)]
 pub struct Linked {
@@ -72,6 +82,8 @@ pub struct Linked {
     pub workgroup_size: u32,
     /// By arm, how many of its workgroups one of the module's runs, for [`table::LaneEntry::per_workgroup`].
     pub per_workgroup: Vec<u32>,
+    /// Bytes of immediates, to be set to the first bytes of the wave's table; 0 with [`Head::Table`].
+    pub immediate_bytes: u32,
     /// Bytes of workgroup memory.
     pub workgroup_bytes: u32,
     /// Whether a user's kernel is among the arms, so that the driver's checks stay on.
@@ -90,7 +102,7 @@ pub struct Linked {
 /// # Errors
 /// `Kernel`, naming the kernel and binding that cannot be relocated and why; `Limit` where workgroups differ in size and a smaller
 /// kernel cannot run several in a larger one.
-pub fn link(arms: &[Arm], clamp: Clamp) -> Result<Linked> {
+pub fn link(arms: &[Arm], clamp: Clamp, head: Head) -> Result<Linked> {
     let Some(workgroup_size) = arms.iter().map(sizes::invocations).max() else {
         return Err(Error::internal("a bundle without arms"));
     };
@@ -105,19 +117,14 @@ pub fn link(arms: &[Arm], clamp: Clamp) -> Result<Linked> {
         let map = merged.splice(&special, &prefix)?;
         relocated.push(relocate::relocate(&mut merged, arm, &special, map, clamp, &prefix)?);
     }
-    let slots = merged.slots();
     let arms_of: Vec<_> = relocated.iter().zip(&per_workgroup).map(|(arm, &per)| (arm, per)).collect();
-    entry::add_entry_point(&mut merged, &arms_of, workgroup_size);
-    finish(merged.module, arms, slots, workgroup_size, per_workgroup)
+    entry::add_entry_point(&mut merged, &arms_of, workgroup_size, head);
+    finish(merged, arms, workgroup_size, per_workgroup)
 }
 
-fn finish(
-    mut module: naga::Module,
-    arms: &[Arm],
-    slots: Vec<Slot>,
-    workgroup_size: u32,
-    per_workgroup: Vec<u32>,
-) -> Result<Linked> {
+fn finish(merged: splice::Merged, arms: &[Arm], workgroup_size: u32, per_workgroup: Vec<u32>) -> Result<Linked> {
+    let slots = merged.slots();
+    let mut module = merged.module;
     let info = validate(&module)?;
     drop(info);
     compact(&mut module, KeepUnused::No);
@@ -125,18 +132,29 @@ fn finish(
     let workgroup = module.global_variables.iter().filter(|(_, v)| v.space == naga::AddressSpace::WorkGroup);
     let bytes = workgroup.map(|(_, v)| module.types[v.ty].inner.try_size(module.to_ctx()).unwrap_or(u32::MAX));
     let workgroup_bytes = bytes.fold(0, u32::saturating_add);
+    let immediate_bytes = naga::valid::ImmediateSlots::size_for_module(&module);
     let mut needs = Needs::default();
     for Needs { f16, subgroups } in arms.iter().map(|arm| arm.variant.kernel().needs) {
         needs.f16 |= f16;
         needs.subgroups |= subgroups;
     }
     let has_user_kernel = arms.iter().any(|arm| arm.variant.kernel().trust == Trust::User);
-    Ok(Linked { module, info, slots, workgroup_size, per_workgroup, workgroup_bytes, has_user_kernel, needs })
+    Ok(Linked {
+        module,
+        info,
+        slots,
+        workgroup_size,
+        per_workgroup,
+        immediate_bytes,
+        workgroup_bytes,
+        has_user_kernel,
+        needs,
+    })
 }
 
 /// The linker's output is valid whatever kernels it got: anything else is a bug of the linker.
 fn validate(module: &naga::Module) -> Result<naga::valid::ModuleInfo> {
-    validator().validate(module).map_err(|error| {
+    merged_validator().validate(module).map_err(|error| {
         let source = std::error::Error::source(error.as_inner()).map(ToString::to_string).unwrap_or_default();
         Error::internal(format!("the merged module is invalid: {} {source}", error.as_inner()))
     })
@@ -154,7 +172,7 @@ pub fn link_texts<'a>(kernels: impl IntoIterator<Item = (&'a str, &'a str, Trust
     }
     arms.sort();
     arms.dedup();
-    link(&arms, clamp)
+    link(&arms, clamp, Head::Table)
 }
 
 impl Arm {
@@ -241,6 +259,6 @@ mod tests {
 
     #[test]
     fn no_arms_are_no_bundle() {
-        assert!(link(&[], Clamp::Users).is_err());
+        assert!(link(&[], Clamp::Users, Head::Table).is_err());
     }
 }

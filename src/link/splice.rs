@@ -42,6 +42,7 @@ pub(super) struct Merged {
     pub(super) module: Module,
     /// The lane table.
     pub(super) table: Handle<GlobalVariable>,
+    pub(super) vec4_type: Handle<Type>,
     memory: Handle<Type>,
     slots: BTreeMap<u8, (Slot, Handle<GlobalVariable>)>,
     workgroup: Vec<(Handle<Type>, Handle<GlobalVariable>)>,
@@ -58,7 +59,15 @@ impl Merged {
         let memory = module.types.insert(Type { name: None, inner: memory }, Span::UNDEFINED);
         let table = buffer("lanes", 0, StorageAccess::LOAD, memory);
         let table = module.global_variables.append(table, Span::UNDEFINED);
-        Merged { module, table, memory, slots: BTreeMap::new(), workgroup: Vec::new(), functions: BTreeMap::new() }
+        Merged {
+            module,
+            table,
+            vec4_type: vec4,
+            memory,
+            slots: BTreeMap::new(),
+            workgroup: Vec::new(),
+            functions: BTreeMap::new(),
+        }
     }
 
     /// The variable through which the module sees the slot.

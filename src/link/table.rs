@@ -6,13 +6,17 @@
 //! ```text
 //! word 0              number of lanes
 //! word 1              number of workgroups of all lanes together
-//! word 2              position of the first lane record
+//! word 2              position of the list
 //! word 3              from one record to the next (the longest arm's); 0 where the list names records
-//! words 4..           the list, padded to a multiple of 4:
+//! words 4..           per lane a record: the first one's place is the same in every table, so that a wave of one lane finds
+//!                     it without reading anything before
+//! then                the list, padded to a multiple of 4:
 //!                       per workgroup the position of its lane's record, for several lanes of at most DIRECT workgroups;
 //!                       else per lane its first workgroup in the wave (ascending; lane 0 has 0)
-//! then per lane       a record
 //! ```
+//! The table's head, which is the header and the first [`HEAD_RECORD`] `vec4<u32>`s from the first record on, also goes to the
+//! shader as immediates where the device has them ([`super::Head`]).
+//!
 //! A record is
 //!
 //! ```text
@@ -25,14 +29,22 @@
 //!                     the grid that follows the lane's last workgroup
 //! ```
 
-/// Words before the list.
+/// Words before the records.
 pub const HEADER_WORDS: u32 = 4;
+/// Position of the first record.
+pub const FIRST_RECORD: u32 = HEADER_WORDS / 4;
+/// Leading `vec4<u32>`s of a record that may be read before the lane's arm is known, whether its own record has so many or not.
+pub const AHEAD: u32 = 7;
+/// Leading `vec4<u32>`s of a record in the table's head.
+pub const HEAD_RECORD: u32 = 3;
+/// Bytes of the table's head: the least that WebGPU has a device with immediates take. More brought RADV nothing.
+pub const HEAD_BYTES: u32 = (FIRST_RECORD + HEAD_RECORD) * 16;
 /// Header word: number of lanes.
 pub const HEADER_LANES: u32 = 0;
 /// Header word: number of workgroups of all lanes.
 pub const HEADER_GROUPS: u32 = 1;
-/// Header word: position of the first record.
-pub const HEADER_RECORDS: u32 = 2;
+/// Header word: position of the list.
+pub const HEADER_LIST: u32 = 2;
 /// Header word: from one record to the next, or 0 where the list names records.
 pub const HEADER_STRIDE: u32 = 3;
 /// Record word: position among the linked arms.
@@ -124,23 +136,30 @@ impl LaneTable {
             stride = stride.max(record_words(lane.operands.len() as u32, lane.params.len() as u32));
         }
         let direct = count > 1 && groups <= DIRECT;
-        let listed = if direct { groups } else { count };
-        let records = (HEADER_WORDS + listed).next_multiple_of(4);
+        // With one lane there is nothing to find.
+        let listed = match count {
+            0 | 1 => 0,
+            _ if direct => groups,
+            _ => count,
+        };
+        let end = HEADER_WORDS + count * stride;
+        // What is read ahead of the last record lies within the table.
+        let least = end.saturating_sub(stride) + AHEAD * 4;
         let start = words.len();
-        words.resize(start + (records + count * stride) as usize, 0);
-        let (list, all) = words[start..].split_at_mut(records as usize);
-        list[HEADER_LANES as usize] = count;
-        list[HEADER_GROUPS as usize] = groups;
-        list[HEADER_RECORDS as usize] = records / 4;
-        list[HEADER_STRIDE as usize] = if direct { 0 } else { stride / 4 };
-        let list = &mut list[HEADER_WORDS as usize..];
+        words.resize(start + (end + listed.next_multiple_of(4)).max(least) as usize, 0);
+        let (header, all) = words[start..].split_at_mut(HEADER_WORDS as usize);
+        header[HEADER_LANES as usize] = count;
+        header[HEADER_GROUPS as usize] = groups;
+        header[HEADER_LIST as usize] = end / 4;
+        header[HEADER_STRIDE as usize] = if direct { 0 } else { stride / 4 };
+        let (records, list) = all.split_at_mut((count * stride) as usize);
         let mut first = 0u32;
-        for (i, (lane, record)) in lanes.zip(all.chunks_exact_mut(stride as usize)).enumerate() {
+        for (i, (lane, record)) in lanes.zip(records.chunks_exact_mut(stride as usize)).enumerate() {
             if direct {
-                let position = (records + i as u32 * stride) / 4;
+                let position = (HEADER_WORDS + i as u32 * stride) / 4;
                 list[first as usize..][..lane.workgroups() as usize].fill(position);
-            } else {
-                list[i] = first;
+            } else if let Some(entry) = list.get_mut(i) {
+                *entry = first;
             }
             record[RECORD_ARM as usize] = lane.arm;
             record[RECORD_SHIFT as usize] = lane.offset.wrapping_sub(first.wrapping_mul(lane.per_workgroup));
@@ -204,15 +223,16 @@ mod tests {
         #[rustfmt::skip]
         assert_eq!(words, [
             99, 99, 99, 99,
-            2, 5, 3, 0,
-            3, 3, 3, 7, 7, 0, 0, 0,
+            2, 5, 9, 0,
             1, 5, 7, 100, 4, 2, 1, 8, 0, 0, 0, 0, 0, 0, 0, 0,
             0, minus_six, 7, 100, 9, 16, 1, 4, 11, 12, 0, 0, 4, 1, 1, 4,
+            // The list, and what is read ahead of the last record.
+            1, 1, 1, 5, 5, 0, 0, 0, 0, 0, 0, 0,
         ]);
     }
 
     #[test]
-    fn one_lane_and_many_workgroups_are_searched() {
+    fn one_lane_has_no_list_and_many_workgroups_are_searched() {
         let lane = |count| LaneEntry {
             arm: 0,
             per_workgroup: 1,
@@ -222,13 +242,32 @@ mod tests {
             operands: &[],
             params: &[],
         };
-        let cases: [(&[LaneEntry<'_>], [u32; 8]); 2] =
-            [(&[lane(3)], [1, 3, 2, 2, 0, 0, 0, 0]), (&[lane(3), lane(DIRECT - 2)], [2, DIRECT + 1, 2, 2, 0, 3, 0, 0])];
-        for (lanes, start) in cases {
+        let cases: [(&[LaneEntry<'_>], [u32; 4], &[u32]); 2] =
+            [(&[lane(3)], [1, 3, 3, 2], &[0; 4]), (&[lane(3), lane(DIRECT - 2)], [2, DIRECT + 1, 5, 2], &[0, 3, 0, 0])];
+        for (lanes, header, list) in cases {
             let mut words = Vec::new();
             LaneTable::encode(lanes.iter().copied(), &mut words);
-            assert_eq!(words[..8], start);
-            assert_eq!(words.len(), 8 + 8 * lanes.len());
+            assert_eq!(words[..4], header);
+            assert_eq!(words[4 + 8 * lanes.len()..][..4], *list);
+        }
+    }
+
+    #[test]
+    fn what_is_read_ahead_lies_within_the_table() {
+        for count in 1..6 {
+            let lane = LaneEntry {
+                arm: 0,
+                per_workgroup: 1,
+                offset: 0,
+                count: 1,
+                grid: [1, 1, 1],
+                operands: &[],
+                params: &[],
+            };
+            let mut words = Vec::new();
+            LaneTable::encode(std::iter::repeat_n(lane, count), &mut words);
+            let last = HEADER_WORDS as usize + (count - 1) * record_words(0, 0) as usize;
+            assert!(words.len() >= last + 4 * AHEAD as usize && words.len() * 4 >= HEAD_BYTES as usize);
         }
     }
 

@@ -2,14 +2,15 @@
 
 use std::sync::OnceLock;
 
-use fascine::link::Linked;
 use fascine::link::table::{LaneEntry, LaneTable};
+use fascine::link::{Head, Linked};
 
 pub struct Gpu {
     pub device: wgpu::Device,
     pub queue: wgpu::Queue,
     pub f16: bool,
     pub subgroups: bool,
+    immediates: bool,
 }
 
 /// The adapter's device, shared by the tests of a binary.
@@ -19,7 +20,8 @@ pub fn gpu() -> &'static Gpu {
         let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
         let adapter = pollster::block_on(instance.request_adapter(&wgpu::RequestAdapterOptions::default()))
             .expect("these tests need a Vulkan, Metal or DX12 adapter; scripts/setup-vulkan.sh installs lavapipe");
-        let features = adapter.features() & (wgpu::Features::SHADER_F16 | wgpu::Features::SUBGROUP);
+        let features =
+            adapter.features() & (wgpu::Features::SHADER_F16 | wgpu::Features::SUBGROUP | wgpu::Features::IMMEDIATES);
         let descriptor = wgpu::DeviceDescriptor {
             required_features: features,
             required_limits: adapter.limits(),
@@ -27,8 +29,15 @@ pub fn gpu() -> &'static Gpu {
         };
         let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).expect("a device");
         let f16 = features.contains(wgpu::Features::SHADER_F16);
-        Gpu { device, queue, f16, subgroups: features.contains(wgpu::Features::SUBGROUP) }
+        let [subgroups, immediates] =
+            [wgpu::Features::SUBGROUP, wgpu::Features::IMMEDIATES].map(|feature| features.contains(feature));
+        Gpu { device, queue, f16, subgroups, immediates }
     })
+}
+
+/// In turn the ways to read the head of a lane table that the device has.
+pub fn head(turn: usize) -> Head {
+    if gpu().immediates && turn.is_multiple_of(2) { Head::Immediates } else { Head::Table }
 }
 
 /// A buffer with those bytes.
@@ -87,6 +96,7 @@ pub fn pipeline(module: naga::Module, zero_workgroup_memory: bool) -> wgpu::Comp
 pub struct Bundle {
     pub pipeline: wgpu::ComputePipeline,
     slots: Vec<u8>,
+    immediate_bytes: usize,
     /// `Linked::per_workgroup`.
     pub per_workgroup: Vec<u32>,
 }
@@ -95,7 +105,8 @@ impl Bundle {
     pub fn new(linked: Linked) -> Self {
         let slots = linked.slots.iter().map(|slot| slot.index).collect();
         let per_workgroup = linked.per_workgroup;
-        Bundle { pipeline: pipeline(linked.module, linked.has_user_kernel), slots, per_workgroup }
+        let immediate_bytes = linked.immediate_bytes as usize;
+        Bundle { pipeline: pipeline(linked.module, linked.has_user_kernel), slots, immediate_bytes, per_workgroup }
     }
 }
 
@@ -130,6 +141,9 @@ pub fn run(waves: &[Wave<'_>]) {
         let group = gpu.device.create_bind_group(&descriptor);
         pass.set_pipeline(&wave.bundle.pipeline);
         pass.set_bind_group(0, &group, &[]);
+        if wave.bundle.immediate_bytes > 0 {
+            pass.set_immediates(0, &bytemuck::cast_slice(&words)[..wave.bundle.immediate_bytes]);
+        }
         let [x, y, z] = LaneTable::fold(groups, wave.width);
         pass.dispatch_workgroups(x, y, z);
     }

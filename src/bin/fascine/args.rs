@@ -149,12 +149,19 @@ pub(crate) struct MixArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct LinkArgs {
-    /// WGSL files with one compute entry point each; they link as users' kernels, with every index clamped
+    /// WGSL files with one compute entry point each; they link as users' kernels, with every index clamped, unless --project is given
     #[arg(required = true, value_name = "KERNEL.wgsl")]
     pub(crate) kernels: Vec<PathBuf>,
     /// Print the merged module in this language
     #[arg(long, value_enum)]
     pub(crate) emit: Option<Emit>,
+    /// Show what the files would get as kernels of this project: the functions of the library that they call, workgroups in one
+    /// dimension, no clamps
+    #[arg(long)]
+    pub(crate) project: bool,
+    /// Read the head of the lane table from immediates, as on devices that have them
+    #[arg(long)]
+    pub(crate) immediates: bool,
 }
 
 #[derive(Debug, clap::Args)]

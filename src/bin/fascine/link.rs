@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use fascine::error::{Error, ErrorKind, Result};
-use fascine::kernel::{Access, Kernel, Trust, Variant};
-use fascine::link::{self, Arm, Clamp, Linked, Slot, SlotKind, Target};
+use fascine::kernel::{Access, Kernel, Trust, Variant, library};
+use fascine::link::{self, Arm, Clamp, Head, Linked, Slot, SlotKind, Target};
 use serde::Serialize;
 
 use crate::Answer;
@@ -55,11 +55,12 @@ struct Sizes {
 }
 
 pub(crate) fn run(args: &LinkArgs, json: bool) -> Result<Answer> {
-    let mut arms = args.kernels.iter().map(|path| arm(path)).collect::<Result<Vec<Arm>>>()?;
+    let mut arms = args.kernels.iter().map(|path| arm(path, args.project)).collect::<Result<Vec<Arm>>>()?;
     arms.sort();
     arms.dedup();
     let start = Instant::now();
-    let linked = link::link(&arms, Clamp::Users)?;
+    let head = if args.immediates { Head::Immediates } else { Head::Table };
+    let linked = link::link(&arms, Clamp::Users, head)?;
     let took = start.elapsed();
     if let (Some(emit), false) = (args.emit, json) {
         if emit == Emit::Spirv && std::io::stdout().is_terminal() {
@@ -85,12 +86,16 @@ pub(crate) fn run(args: &LinkArgs, json: bool) -> Result<Answer> {
     Ok(if json { Answer::json(&report) } else { Answer::text(text(&report)) })
 }
 
-/// The kernel of a file as an arm, with all its tensors in the first heap segment.
-fn arm(path: &Path) -> Result<Arm> {
+/// The kernel of a file as an arm, with all its tensors in the first heap segment: a user's, or as one of the project's would be.
+fn arm(path: &Path, project: bool) -> Result<Arm> {
     let text =
         std::fs::read_to_string(path).map_err(|error| Error::new(ErrorKind::Io, error.to_string()).in_file(path))?;
     let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-    let kernel = Arc::new(Kernel::parse(&name, &text, Trust::User).map_err(|error| error.in_file(path))?);
+    let kernel = match project {
+        true => library::parse(&name, &text),
+        false => Kernel::parse(&name, &text, Trust::User),
+    };
+    let kernel = Arc::new(kernel.map_err(|error| error.in_file(path))?);
     let slots = vec![Slot { index: 0, kind: SlotKind::Heap }; kernel.bindings.len()];
     Ok(Arm { variant: Variant::new(kernel, []), slots })
 }

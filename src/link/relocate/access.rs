@@ -5,6 +5,7 @@ use naga::{
     TypeInner, VectorSize,
 };
 
+use super::Taken;
 use super::function::Relocator;
 use super::place::{Index, Place, Shape, Source};
 use crate::error::{Error, Result};
@@ -36,23 +37,11 @@ pub(super) enum Component {
 }
 
 impl Relocator<'_, '_> {
-    /// Reads four words of the lane's record, once in a function.
-    pub(super) fn record_vec4(&mut self, index: u32) -> Result<Expr> {
-        if let Some((_, known)) = self.record.iter().find(|(read, _)| *read == index) {
-            return Ok(*known);
-        }
-        let lane = self.lane.ok_or_else(|| Error::internal("a function without lane reads the lane's record"))?;
-        let at = self.builder.add_const(lane, index);
-        let vec4 = self.builder.load_vec4(self.merged.table, at);
-        self.record.push((index, vec4));
-        Ok(vec4)
-    }
-
-    /// Reads the record's entry of a binding.
-    pub(super) fn load_operand(&mut self, position: u32) -> Result<Operand> {
+    /// The record's entry of a binding.
+    pub(super) fn load_operand(&mut self, position: u32) -> Operand {
         let binding = &self.context.kernel.bindings[position as usize];
         let word = table::operand_word(position);
-        let record = self.record_vec4(word / 4)?;
+        let record = self.take(Taken::Record(word / 4));
         let base = self.builder.component(record, word % 4);
         self.builder.name(base, format!("{}_base", binding.name));
         let bytes = self.builder.component(record, word % 4 + 1);
@@ -74,7 +63,7 @@ impl Relocator<'_, '_> {
             let least = self.builder.u32(self.least_bytes(position));
             operand.present = Some(self.builder.binary(BinaryOperator::GreaterEqual, bytes, least));
         }
-        Ok(operand)
+        operand
     }
 
     /// Start and stride of a binding's run-time array.
@@ -259,9 +248,8 @@ impl Relocator<'_, '_> {
         let mut index = match place.source {
             Source::Operand(position) => self.operand(position)?.base,
             Source::Params => {
-                let lane = self.lane.ok_or_else(|| Error::internal("a function without lane reads parameters"))?;
-                let start = table::params_word(self.context.kernel.bindings.len() as u32) / 4;
-                self.builder.add_const(lane, start)
+                let lane = self.take(Taken::Lane);
+                self.builder.add_const(lane, self.context.params_word() / 4)
             }
         };
         if let Some(vec4s) = place.offset.vec4s {
@@ -299,13 +287,15 @@ impl Relocator<'_, '_> {
         }
     }
 
-    /// Parameters at a constant offset are among those read at the function's top.
-    fn known_params(&self, place: &Place, at: u32) -> Option<(Expr, u32)> {
+    /// Parameters at a constant offset are handed to the function.
+    fn known_params(&mut self, place: &Place, at: u32) -> Option<(Expr, u32)> {
         if place.source != Source::Params || !place.offset.is_constant() {
             return None;
         }
-        let constant = place.offset.constant + at;
-        Some((*self.params.get(constant as usize / 16)?, constant % 16 / 4))
+        let constant = place.offset.constant.saturating_add(at);
+        let size = self.context.kernel.params.as_ref().map_or(0, |params| params.size);
+        let record = Taken::Record(self.context.params_word() / 4 + constant / 16);
+        (constant < size).then(|| (self.take(record), constant % 16 / 4))
     }
 
     fn load_word(&mut self, place: &Place, at: u32) -> Result<Expr> {

@@ -190,6 +190,13 @@ impl Builder {
         self.push(Expression::Access { base, index })
     }
 
+    /// A member of a variable that is a struct.
+    pub(in crate::link) fn load_member(&mut self, variable: Handle<GlobalVariable>, index: u32) -> Handle<Expression> {
+        let base = self.variable(variable);
+        let pointer = self.component(base, index);
+        self.push(Expression::Load { pointer })
+    }
+
     pub(in crate::link) fn load_vec4(
         &mut self,
         memory: Handle<GlobalVariable>,

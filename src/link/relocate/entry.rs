@@ -2,8 +2,8 @@
 
 use naga::{BinaryOperator, Binding, BuiltIn, Function, Handle, Scalar, Type, TypeInner, VectorSize};
 
-use super::Context;
 use super::function::Relocator;
+use super::{Context, Relocated, Taken};
 use crate::error::{Error, Result};
 use crate::link::splice::Merged;
 
@@ -42,20 +42,14 @@ impl Subgroup {
 struct Ids {
     group: Expr,
     local: Expr,
-    grid: [Expr; 3],
     subgroup: Vec<(Subgroup, Expr)>,
 }
 
-/// The function of an arm, and the subgroup builtins that it takes.
-pub(super) fn relocate_entry(
-    merged: &mut Merged,
-    context: &Context<'_>,
-    name: String,
-) -> Result<(Function, Vec<Subgroup>)> {
+/// The function of an arm.
+pub(super) fn relocate_entry(merged: &mut Merged, context: &Context<'_>, name: String) -> Result<Relocated> {
     let entry = &context.special.module.entry_points[0];
     let info = context.special.info.get_entry_point(0);
-    let mut relocator = Relocator::new(merged, context, &entry.function, info, name);
-    relocator.add_lane_argument();
+    let mut relocator = Relocator::new(merged, context, &entry.function, info);
     let ty = relocator.merged.u32_type();
     let group = relocator.add_argument(Some("group".to_owned()), ty);
     let local = relocator.add_argument(Some("local".to_owned()), ty);
@@ -65,17 +59,7 @@ pub(super) fn relocate_entry(
     subgroup.dedup();
     let passed = subgroup.iter().map(|&s| (s, relocator.add_argument(Some(s.name().to_owned()), ty))).collect();
 
-    let mut grid = [group; 3];
-    for (axis, size) in grid.iter_mut().enumerate() {
-        *size = if context.kernel.linear && axis > 0 {
-            relocator.builder.u32(1)
-        } else {
-            let word = context.grid_word() + axis as u32;
-            let vec4 = relocator.record_vec4(word / 4)?;
-            relocator.builder.component(vec4, word % 4)
-        };
-    }
-    let ids = Ids { group, local, grid, subgroup: passed };
+    let ids = Ids { group, local, subgroup: passed };
     for argument in &entry.function.arguments {
         let value = match &argument.binding {
             Some(binding) => builtin(&mut relocator, &ids, binding)?,
@@ -95,7 +79,10 @@ pub(super) fn relocate_entry(
         };
         relocator.arguments.push(value);
     }
-    Ok((relocator.run()?, subgroup))
+    let (mut function, taken) = relocator.run()?;
+    function.name = Some(name);
+    let function = merged.append(function);
+    Ok(Relocated { function, subgroup, taken, grid: context.grid_word() })
 }
 
 fn builtins(context: &Context<'_>, function: &Function) -> Vec<BuiltIn> {
@@ -139,7 +126,7 @@ fn builtin(relocator: &mut Relocator<'_, '_>, ids: &Ids, binding: &Binding) -> R
                 if size[axis] == 1 { first } else { builder.binary(BinaryOperator::Add, first, local[axis]) }
             })
         }
-        BuiltIn::NumWorkGroups => ids.grid,
+        BuiltIn::NumWorkGroups => [0, 1, 2].map(|axis| grid(relocator, axis)),
         BuiltIn::WorkGroupSize => relocator.context.kernel.workgroup_size.map(|n| relocator.builder.u32(n)),
         other => return Err(relocator.context.refuse(format_args!("the builtin {other:?} is not supported"))),
     };
@@ -148,17 +135,28 @@ fn builtin(relocator: &mut Relocator<'_, '_>, ids: &Ids, binding: &Binding) -> R
     Ok(relocator.compose_known(ty, components.to_vec()))
 }
 
-/// The workgroup's position in the dispatch's grid; a linear kernel's grid is one-dimensional.
+/// The dispatch's size along an axis; a linear kernel's grid is one-dimensional.
+fn grid(relocator: &mut Relocator<'_, '_>, axis: u32) -> Expr {
+    if relocator.context.kernel.linear && axis > 0 {
+        return relocator.builder.u32(1);
+    }
+    let word = relocator.context.grid_word() + axis;
+    let vec4 = relocator.take(Taken::Record(word / 4));
+    relocator.builder.component(vec4, word % 4)
+}
+
+/// The workgroup's position in the dispatch's grid.
 fn group_id(relocator: &mut Relocator<'_, '_>, ids: &Ids) -> [Expr; 3] {
-    let builder = &mut relocator.builder;
     if relocator.context.kernel.linear {
-        let zero = builder.u32(0);
+        let zero = relocator.builder.u32(0);
         return [ids.group, zero, zero];
     }
-    let x = builder.binary(BinaryOperator::Modulo, ids.group, ids.grid[0]);
-    let rows = builder.binary(BinaryOperator::Divide, ids.group, ids.grid[0]);
-    let y = builder.binary(BinaryOperator::Modulo, rows, ids.grid[1]);
-    let z = builder.binary(BinaryOperator::Divide, rows, ids.grid[1]);
+    let [width, height] = [0, 1].map(|axis| grid(relocator, axis));
+    let builder = &mut relocator.builder;
+    let x = builder.binary(BinaryOperator::Modulo, ids.group, width);
+    let rows = builder.binary(BinaryOperator::Divide, ids.group, width);
+    let y = builder.binary(BinaryOperator::Modulo, rows, height);
+    let z = builder.binary(BinaryOperator::Divide, rows, height);
     [x, y, z]
 }
 

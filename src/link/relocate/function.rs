@@ -8,15 +8,14 @@ use naga::{
     Span, Statement, SwitchCase, TypeInner,
 };
 
-use super::Context;
 use super::access::Operand;
 use super::builder::Builder;
 use super::expression::{remap_expression, remap_gather};
 use super::place::{Index, Offset, Place, Shape, Source};
+use super::{Context, Taken};
 use crate::error::{Error, Result};
 use crate::link::specialise::Role;
 use crate::link::splice::{HandleMap, Merged};
-use crate::link::table;
 
 type Expr = Handle<Expression>;
 
@@ -38,31 +37,24 @@ pub(super) struct Relocator<'m, 'c> {
     /// The kernel's arguments.
     pub(super) arguments: Vec<Expr>,
     locals: HandleMap<LocalVariable>,
-    /// Position of the lane's record.
-    pub(super) lane: Option<Expr>,
-    /// What was read of the record, by its offset in `vec4<u32>`s.
-    pub(super) record: Vec<(u32, Expr)>,
+    /// What it takes beside its own arguments, in the order in which it came to need it.
+    taken: Vec<(Taken, Expr)>,
     pub(super) operands: Vec<Option<Operand>>,
-    pub(super) params: Vec<Expr>,
     /// Components of vectors and structs put together here, so that taking one apart costs nothing.
     composed: HashMap<Expr, Vec<Expr>>,
     /// Scalars and vectors of the load or store in progress.
     pub(super) leaves: u32,
 }
 
-/// A function that is no entry point: the lane, where it needs one, comes before its own arguments.
+/// A function that is no entry point, and what it takes after its own arguments.
 pub(super) fn relocate_helper(
     merged: &mut Merged,
     context: &Context<'_>,
     handle: Handle<Function>,
     old: &Function,
-    name: String,
-) -> Result<Function> {
+) -> Result<(Function, Vec<Taken>)> {
     let info = &context.special.info[handle];
-    let mut relocator = Relocator::new(merged, context, old, info, name);
-    if context.needs_lane[handle.index()] {
-        relocator.add_lane_argument();
-    }
+    let mut relocator = Relocator::new(merged, context, old, info);
     for argument in &old.arguments {
         let FunctionArgument { name, ty, binding: _ } = argument;
         let ty = context.map.types.get(*ty);
@@ -82,23 +74,18 @@ impl<'m, 'c> Relocator<'m, 'c> {
         context: &'c Context<'c>,
         old: &'c Function,
         info: &'c FunctionInfo,
-        name: String,
     ) -> Self {
-        let mut builder = Builder::default();
-        builder.function.name = Some(name);
         Relocator {
             merged,
             context,
             old,
             info,
-            builder,
+            builder: Builder::default(),
             values: vec![Value::Unset; old.expressions.len()],
             arguments: Vec::new(),
             locals: HandleMap::new(old.local_variables.len()),
-            lane: None,
-            record: Vec::new(),
+            taken: Vec::new(),
             operands: vec![None; context.kernel.bindings.len()],
-            params: Vec::new(),
             composed: HashMap::new(),
             leaves: 0,
         }
@@ -110,9 +97,18 @@ impl<'m, 'c> Relocator<'m, 'c> {
         self.builder.push(Expression::FunctionArgument(index))
     }
 
-    pub(super) fn add_lane_argument(&mut self) {
-        let ty = self.merged.u32_type();
-        self.lane = Some(self.add_argument(Some("lane".to_owned()), ty));
+    /// Has the caller hand it on; the kernel's own arguments are there.
+    pub(super) fn take(&mut self, what: Taken) -> Expr {
+        if let Some((_, known)) = self.taken.iter().find(|(taken, _)| *taken == what) {
+            return *known;
+        }
+        let (name, ty) = match what {
+            Taken::Lane => ("lane".to_owned(), self.merged.u32_type()),
+            Taken::Record(index) => (format!("record_{index}"), self.merged.vec4_type),
+        };
+        let argument = self.add_argument(Some(name), ty);
+        self.taken.push((what, argument));
+        argument
     }
 
     pub(super) fn compose_known(&mut self, ty: Handle<naga::Type>, components: Vec<Expr>) -> Expr {
@@ -122,7 +118,7 @@ impl<'m, 'c> Relocator<'m, 'c> {
     }
 
     /// Relocates the body; the arguments are there.
-    pub(super) fn run(mut self) -> Result<Function> {
+    pub(super) fn run(mut self) -> Result<(Function, Vec<Taken>)> {
         let Function {
             name: _,
             arguments: _,
@@ -144,7 +140,7 @@ impl<'m, 'c> Relocator<'m, 'c> {
         }
         self.prologue()?;
         self.statements(body)?;
-        Ok(self.builder.finish())
+        Ok((self.builder.finish(), self.taken.into_iter().map(|(taken, _)| taken).collect()))
     }
 
     /// A local variable's initialiser: a constant expression, which needs no `Emit`.
@@ -182,7 +178,7 @@ impl<'m, 'c> Relocator<'m, 'c> {
                     Some(role) => {
                         let ty = self.context.special.module.global_variables[variable].ty;
                         let shape = Shape::of(ty, &self.context.special.module.types);
-                        let source = self.load_source(role)?;
+                        let source = self.source(role);
                         Value::Place(Place { source, shape, offset: Offset::default() })
                     }
                 },
@@ -193,26 +189,12 @@ impl<'m, 'c> Relocator<'m, 'c> {
         Ok(())
     }
 
-    fn load_source(&mut self, role: Role) -> Result<Source> {
-        match role {
-            Role::Operand(position) => {
-                if self.operands[position as usize].is_none() {
-                    self.operands[position as usize] = Some(self.load_operand(position)?);
-                }
-                Ok(Source::Operand(position))
-            }
-            Role::Params => {
-                let size = self.context.kernel.params.as_ref().map_or(0, |params| params.size);
-                let start = table::params_word(self.context.kernel.bindings.len() as u32) / 4;
-                if self.params.is_empty() {
-                    for i in 0..size.div_ceil(16) {
-                        let vec4 = self.record_vec4(start + i)?;
-                        self.params.push(vec4);
-                    }
-                }
-                Ok(Source::Params)
-            }
+    fn source(&mut self, role: Role) -> Source {
+        let Role::Operand(position) = role else { return Source::Params };
+        if self.operands[position as usize].is_none() {
+            self.operands[position as usize] = Some(self.load_operand(position));
         }
+        Source::Operand(position)
     }
 
     fn set(&mut self, old: Expr, value: Value) {
@@ -358,13 +340,8 @@ impl<'m, 'c> Relocator<'m, 'c> {
                 Statement::WorkGroupUniformLoad { pointer: self.value(pointer)?, result: self.result(result)? }
             }
             Statement::Call { function, ref arguments, result } => {
-                let mut new = Vec::with_capacity(arguments.len() + 1);
-                if self.context.needs_lane[function.index()] {
-                    new.push(self.lane.ok_or_else(|| Error::internal("a call without lane"))?);
-                }
-                for &argument in arguments {
-                    new.push(self.value(argument)?);
-                }
+                let mut new = arguments.iter().map(|&argument| self.value(argument)).collect::<Result<Vec<_>>>()?;
+                new.extend(self.context.taken[function.index()].iter().map(|&what| self.take(what)));
                 let function = self.context.map.functions.get(function);
                 Statement::Call { function, arguments: new, result: result.map(|e| self.result(e)).transpose()? }
             }

@@ -1,10 +1,10 @@
 //! Relocation: a kernel's bindings become offsets into heap segments and slabs, its parameters words of the lane table, its
 //! workgroup ids those of the lane.
 //!
-//! Contract. A relocated function takes the position of its lane's record in the table (`lane`, in units of `vec4<u32>`)
-//! as first argument, if it or a function that it calls needs it. The kernel's entry point becomes a function of the lane,
-//! the workgroup's index in the dispatch's grid, the index of the invocation in the workgroup, and the subgroup builtins
-//! that it declares. What it reads from the table it reads once, at its top.
+//! Contract. The kernel's entry point becomes a function of the workgroup's index in the dispatch's grid, the index of the
+//! invocation in the workgroup, and the subgroup builtins that it declares. It and every other function take, after that or their
+//! own arguments, what they and the functions that they call need of their lane ([`Taken`]): parts of its record, which the merged
+//! entry point has read, and its position where an index into the parameters is not constant.
 //!
 //! A kernel's arithmetic is taken over expression by expression, in the order of evaluation; nothing is reassociated, so
 //! that the numbers are those of the kernel alone.
@@ -20,7 +20,7 @@ mod function;
 mod place;
 mod store;
 
-use naga::{Expression, Function, GlobalVariable, Handle, Statement};
+use naga::{Function, GlobalVariable, Handle};
 
 use super::specialise::{Role, Specialised};
 use super::splice::{Merged, ModuleMap};
@@ -33,11 +33,22 @@ pub(super) use builder::Builder;
 pub(super) use entry::Subgroup;
 pub(super) use expression::remap_expression;
 
+/// What a function takes of its lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// The position of the record in the table, in units of `vec4<u32>`.
+    Lane,
+    /// The `vec4<u32>` at this offset within the record.
+    Record(u32),
+}
+
 /// The function of an arm.
 pub(super) struct Relocated {
     pub(super) function: Handle<Function>,
-    /// The subgroup builtins that it takes after lane, group and local index, in this order.
+    /// The subgroup builtins that it takes after group and local index, in this order.
     pub(super) subgroup: Vec<Subgroup>,
+    /// What it takes after those.
+    pub(super) taken: Vec<Taken>,
     /// Word of its record at which the grid stands.
     pub(super) grid: u32,
 }
@@ -50,8 +61,8 @@ struct Context<'a> {
     /// By position among the kernel's bindings.
     memory: Vec<Handle<GlobalVariable>>,
     clamp: bool,
-    /// Whether a function needs the lane, by its index in the arena.
-    needs_lane: Vec<bool>,
+    /// What a function takes after its own arguments, by its index in the arena.
+    taken: Vec<Vec<Taken>>,
 }
 
 impl Context<'_> {
@@ -68,6 +79,11 @@ impl Context<'_> {
             }
         };
         self.refuse(format_args!("binding {name}: {what}"))
+    }
+
+    /// Word of the lane's record at which the parameters start.
+    fn params_word(&self) -> u32 {
+        table::params_word(self.kernel.bindings.len() as u32)
     }
 
     /// Word of the lane's record at which the grid stands.
@@ -101,7 +117,7 @@ pub(super) fn relocate(
         map,
         memory: Vec::new(),
         clamp: clamp == Clamp::All || kernel.trust == Trust::User,
-        needs_lane: Vec::new(),
+        taken: Vec::new(),
     };
     for (binding, &slot) in kernel.bindings.iter().zip(&arm.slots) {
         let Slot { index: _, kind } = slot;
@@ -112,59 +128,14 @@ pub(super) fn relocate(
         context.memory.push(merged.slot(slot)?);
     }
     for (handle, old) in special.module.functions.iter() {
-        let needs = needs_lane(&context, old);
-        context.needs_lane.push(needs);
+        let (mut function, taken) = function::relocate_helper(merged, &context, handle, old)?;
         let old_name = old.name.as_deref().unwrap_or("function");
         // The project's kernels have the same functions of the library: those are kept once.
-        let shared = kernel.trust == Trust::Project && !needs && functions::contains(old_name);
-        let name = if shared { old_name.to_owned() } else { format!("{prefix}_{old_name}") };
-        let function = function::relocate_helper(merged, &context, handle, old, name)?;
+        let shared = kernel.trust == Trust::Project && taken.is_empty() && functions::contains(old_name);
+        function.name = Some(if shared { old_name.to_owned() } else { format!("{prefix}_{old_name}") });
+        context.taken.push(taken);
         let function = if shared { merged.share(function) } else { merged.append(function) };
         context.map.functions.insert(handle, function);
     }
-    let (function, subgroup) = entry::relocate_entry(merged, &context, prefix.to_owned())?;
-    let function = merged.module.functions.append(function, naga::Span::UNDEFINED);
-    Ok(Relocated { function, subgroup, grid: context.grid_word() })
-}
-
-/// Whether the function touches bindings, itself or through a function that it calls.
-fn needs_lane(context: &Context<'_>, function: &Function) -> bool {
-    let touches = |variable: &Handle<GlobalVariable>| context.role(*variable).is_some();
-    let in_expressions = function.expressions.iter().any(|(_, expression)| match expression {
-        Expression::GlobalVariable(variable) => touches(variable),
-        _ => false,
-    });
-    in_expressions || calls_one(&function.body, &context.needs_lane)
-}
-
-fn calls_one(block: &naga::Block, needs_lane: &[bool]) -> bool {
-    block.iter().any(|statement| match statement {
-        Statement::Call { function, arguments: _, result: _ } => needs_lane[function.index()],
-        Statement::Block(block) => calls_one(block, needs_lane),
-        Statement::If { condition: _, accept, reject } => {
-            calls_one(accept, needs_lane) || calls_one(reject, needs_lane)
-        }
-        Statement::Switch { selector: _, cases } => cases.iter().any(|case| calls_one(&case.body, needs_lane)),
-        Statement::Loop { body, continuing, break_if: _ } => {
-            calls_one(body, needs_lane) || calls_one(continuing, needs_lane)
-        }
-        Statement::Emit(_)
-        | Statement::Break
-        | Statement::Continue
-        | Statement::Return { .. }
-        | Statement::Kill
-        | Statement::ControlBarrier(_)
-        | Statement::MemoryBarrier(_)
-        | Statement::Store { .. }
-        | Statement::ImageStore { .. }
-        | Statement::Atomic { .. }
-        | Statement::ImageAtomic { .. }
-        | Statement::WorkGroupUniformLoad { .. }
-        | Statement::RayQuery { .. }
-        | Statement::RayPipelineFunction(_)
-        | Statement::SubgroupBallot { .. }
-        | Statement::SubgroupGather { .. }
-        | Statement::SubgroupCollectiveOperation { .. }
-        | Statement::CooperativeStore { .. } => false,
-    })
+    entry::relocate_entry(merged, &context, prefix.to_owned())
 }

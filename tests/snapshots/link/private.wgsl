@@ -1,3 +1,10 @@
+struct Head {
+    header: vec4<u32>,
+    record_0_: vec4<u32>,
+    record_1_: vec4<u32>,
+    record_2_: vec4<u32>,
+}
+
 const FACTORS: array<i32, 4> = array<i32, 4>(3i, -5i, 7i, 11i);
 
 @group(0) @binding(0) 
@@ -7,19 +14,17 @@ var<storage> slab_1_: array<vec4<u32>>;
 @group(0) @binding(1) 
 var<storage, read_write> heap_0_: array<vec4<u32>>;
 var<private> stride_1_steps: i32 = 1i;
+var<immediate> head: Head;
 
-fn scale_0_(lane: u32, group: u32, local_1: u32) {
-    let _e8 = ((group * 64u) + local_1);
-    let _e12 = lanes[(lane + 2u)];
-    let _e15 = lanes[(lane + 1u)];
-    let out_base = _e15.z;
-    let _e18 = lanes[lane];
-    let a_base = _e18.z;
-    let b_base = _e15.x;
-    if (_e8 < _e12.x) {
-        let _e29 = slab_1_[(a_base + (_e8 >> 2u))][(_e8 & 3u)];
-        let _e38 = slab_1_[(b_base + (_e8 >> 2u))][(_e8 & 3u)];
-        heap_0_[(out_base + (_e8 >> 2u))][(_e8 & 3u)] = bitcast<u32>(fma(bitcast<f32>(_e29), bitcast<f32>(_e12.y), bitcast<f32>(_e38)));
+fn scale_0_(group: u32, local_1: u32, record_1_1: vec4<u32>, record_0_1: vec4<u32>, record_2_1: vec4<u32>) {
+    let _e4 = ((group * 64u) + local_1);
+    let out_base = record_1_1.z;
+    let a_base = record_0_1.z;
+    let b_base = record_1_1.x;
+    if (_e4 < record_2_1.x) {
+        let _e21 = slab_1_[(a_base + (_e4 >> 2u))][(_e4 & 3u)];
+        let _e30 = slab_1_[(b_base + (_e4 >> 2u))][(_e4 & 3u)];
+        heap_0_[(out_base + (_e4 >> 2u))][(_e4 & 3u)] = bitcast<u32>(fma(bitcast<f32>(_e21), bitcast<f32>(record_2_1.y), bitcast<f32>(_e30)));
         return;
     } else {
         return;
@@ -36,60 +41,56 @@ fn stride_1_factor(i: u32) -> i32 {
     return (_e11 + _e12);
 }
 
-fn stride_1_(lane_1: u32, group_1: u32, local_2: u32) {
+fn stride_1_(group_1: u32, local_2: u32, record_3_1: vec4<u32>, record_1_2: vec4<u32>, record_0_2: vec4<u32>, record_2_2: vec4<u32>) {
     var i_1: i32;
 
-    let _e7 = lanes[(lane_1 + 3u)];
-    let _e15 = lanes[(lane_1 + 1u)];
-    let out_base_1 = _e15.x;
-    let _e23 = lanes[(lane_1 + 2u)];
-    let _e26 = lanes[lane_1];
-    let a_base_1 = _e26.z;
-    let _e31 = i32((_e15.y >> 2u));
+    let out_base_1 = record_1_2.x;
+    let a_base_1 = record_0_2.z;
+    let _e19 = i32((record_1_2.y >> 2u));
     i_1 = i32(((group_1 * 64u) + local_2));
     loop {
-        let _e33 = i_1;
-        if (_e33 < _e31) {
+        let _e21 = i_1;
+        if (_e21 < _e19) {
         } else {
             break;
         }
         {
-            let _e35 = i_1;
-            let _e39 = ((_e35 + bitcast<i32>(_e23.x)) % _e31);
-            let _e40 = i_1;
-            switch (_e40 & 3i) {
+            let _e23 = i_1;
+            let _e28 = ((_e23 + bitcast<i32>(record_2_2.x)) % _e19);
+            let _e29 = i_1;
+            switch (_e29 & 3i) {
                 case 0: {
-                    let _e42 = i_1;
-                    let _e43 = u32(_e42);
-                    let _e44 = u32(_e39);
-                    let _e51 = slab_1_[(a_base_1 + (_e44 >> 2u))][(_e44 & 3u)];
-                    let _e53 = i_1;
-                    let _e55 = stride_1_factor(u32(_e53));
-                    heap_0_[(out_base_1 + (_e43 >> 2u))][(_e43 & 3u)] = bitcast<u32>((bitcast<i32>(_e51) * _e55));
+                    let _e31 = i_1;
+                    let _e32 = u32(_e31);
+                    let _e33 = u32(_e28);
+                    let _e41 = slab_1_[(a_base_1 + (_e33 >> 2u))][(_e33 & 3u)];
+                    let _e43 = i_1;
+                    let _e45 = stride_1_factor(u32(_e43));
+                    heap_0_[(out_base_1 + (_e32 >> 2u))][(_e32 & 3u)] = bitcast<u32>((bitcast<i32>(_e41) * _e45));
                 }
                 case 1, 2: {
-                    let _e64 = i_1;
-                    let _e65 = u32(_e64);
-                    let _e68 = u32(((_e31 - 1i) - _e39));
-                    let _e74 = slab_1_[(a_base_1 + (_e68 >> 2u))][(_e68 & 3u)];
-                    let _e76 = i_1;
-                    let _e78 = stride_1_factor(u32(_e76));
-                    heap_0_[(out_base_1 + (_e65 >> 2u))][(_e65 & 3u)] = bitcast<u32>((bitcast<i32>(_e74) - _e78));
+                    let _e54 = i_1;
+                    let _e55 = u32(_e54);
+                    let _e58 = u32(((_e19 - 1i) - _e28));
+                    let _e64 = slab_1_[(a_base_1 + (_e58 >> 2u))][(_e58 & 3u)];
+                    let _e66 = i_1;
+                    let _e68 = stride_1_factor(u32(_e66));
+                    heap_0_[(out_base_1 + (_e55 >> 2u))][(_e55 & 3u)] = bitcast<u32>((bitcast<i32>(_e64) - _e68));
                     continue;
                 }
                 default: {
-                    let _e86 = i_1;
-                    let _e87 = u32(_e86);
-                    heap_0_[(out_base_1 + (_e87 >> 2u))][(_e87 & 3u)] = bitcast<u32>(_e31);
+                    let _e76 = i_1;
+                    let _e77 = u32(_e76);
+                    heap_0_[(out_base_1 + (_e77 >> 2u))][(_e77 & 3u)] = bitcast<u32>(_e19);
                 }
             }
-            let _e94 = stride_1_steps;
-            let _e95 = i_1;
-            stride_1_steps = (_e94 + _e95);
+            let _e84 = stride_1_steps;
+            let _e85 = i_1;
+            stride_1_steps = (_e84 + _e85);
         }
         continuing {
-            let _e97 = i_1;
-            i_1 = (_e97 + i32((_e7.x * 64u)));
+            let _e87 = i_1;
+            i_1 = (_e87 + i32((record_3_1.x * 64u)));
         }
     }
     return;
@@ -97,47 +98,75 @@ fn stride_1_(lane_1: u32, group_1: u32, local_2: u32) {
 
 @compute @workgroup_size(64, 1, 1) 
 fn main(@builtin(workgroup_id) workgroup_: vec3<u32>, @builtin(num_workgroups) workgroups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    var low: u32 = 0u;
+    var lane: u32 = 1u;
+    var record_0_: vec4<u32>;
+    var record_1_: vec4<u32>;
+    var record_2_: vec4<u32>;
+    var record_3_: vec4<u32>;
+    var low: u32;
     var high: u32;
     var found: u32;
 
     let linear = ((workgroup_.y * workgroups.x) + workgroup_.x);
-    let _e11 = lanes[0u];
-    if (linear >= _e11.y) {
+    let _e10 = head.header;
+    if (linear >= _e10.y) {
         return;
     }
-    if (_e11.w == 0u) {
-        let _e28 = lanes[((linear >> 2u) + 1u)][(linear & 3u)];
-        found = _e28;
-    } else {
-        high = _e11.x;
-        loop {
-            let _e30 = low;
-            let _e31 = high;
-            if ((_e30 + 1u) >= _e31) {
-                break;
+    let _e17 = head.record_0_;
+    record_0_ = _e17;
+    let _e20 = head.record_1_;
+    record_1_ = _e20;
+    let _e23 = head.record_2_;
+    record_2_ = _e23;
+    let _e28 = lanes[4u];
+    record_3_ = _e28;
+    if (_e10.x > 1u) {
+        if (_e10.w == 0u) {
+            let _e46 = lanes[(_e10.z + (linear >> 2u))][(linear & 3u)];
+            found = _e46;
+        } else {
+            low = 0u;
+            high = _e10.x;
+            loop {
+                let _e48 = low;
+                let _e49 = high;
+                if ((_e48 + 1u) >= _e49) {
+                    break;
+                }
+                let middle = ((_e48 + _e49) >> 1u);
+                let _e60 = lanes[(_e10.z + (middle >> 2u))][(middle & 3u)];
+                if (_e60 > linear) {
+                    high = middle;
+                } else {
+                    low = middle;
+                }
             }
-            let middle = ((_e30 + _e31) >> 1u);
-            let _e41 = lanes[((middle >> 2u) + 1u)][(middle & 3u)];
-            if (_e41 > linear) {
-                high = middle;
-            } else {
-                low = middle;
-            }
+            let _e62 = low;
+            found = ((_e62 * _e10.w) + 1u);
         }
-        let _e43 = low;
-        found = (_e11.z + (_e43 * _e11.w));
+        let _e65 = found;
+        lane = _e65;
+        let _e67 = lanes[_e65];
+        record_0_ = _e67;
+        let _e70 = lanes[(_e65 + 1u)];
+        record_1_ = _e70;
+        let _e73 = lanes[(_e65 + 2u)];
+        record_2_ = _e73;
+        let _e76 = lanes[(_e65 + 3u)];
+        record_3_ = _e76;
     }
-    let lane_2 = found;
-    let _e49 = lanes[lane_2];
-    switch _e49.x {
+    let _e77 = record_0_;
+    let _e78 = record_1_;
+    let _e79 = record_2_;
+    let _e80 = record_3_;
+    switch _e77.x {
         case 0u: {
-            let group_2 = (linear + _e49.y);
-            scale_0_(lane_2, group_2, local);
+            let group_2 = (linear + _e77.y);
+            scale_0_(group_2, local, _e78, _e77, _e79);
         }
         case 1u: {
-            let group_3 = (linear + _e49.y);
-            stride_1_(lane_2, group_3, local);
+            let group_3 = (linear + _e77.y);
+            stride_1_(group_3, local, _e80, _e78, _e77, _e79);
         }
         default: {
         }

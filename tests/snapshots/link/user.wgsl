@@ -5,74 +5,72 @@ var<storage> slab_1_: array<vec4<u32>>;
 @group(0) @binding(1) 
 var<storage, read_write> heap_0_: array<vec4<u32>>;
 
-fn scale_0_(lane: u32, group: u32, local_1: u32) {
-    let _e8 = ((group * 64u) + local_1);
-    let _e12 = lanes[(lane + 2u)];
-    let _e15 = lanes[(lane + 1u)];
-    let out_base = _e15.z;
-    let _e18 = lanes[lane];
-    let a_base = _e18.z;
-    let b_base = _e15.x;
-    if (_e8 < _e12.x) {
-        let _e29 = slab_1_[(a_base + (_e8 >> 2u))][(_e8 & 3u)];
-        let _e38 = slab_1_[(b_base + (_e8 >> 2u))][(_e8 & 3u)];
-        heap_0_[(out_base + (_e8 >> 2u))][(_e8 & 3u)] = bitcast<u32>(fma(bitcast<f32>(_e29), bitcast<f32>(_e12.y), bitcast<f32>(_e38)));
+fn scale_0_(group: u32, local_1: u32, record_1_1: vec4<u32>, record_0_1: vec4<u32>, record_2_1: vec4<u32>) {
+    let _e4 = ((group * 64u) + local_1);
+    let out_base = record_1_1.z;
+    let a_base = record_0_1.z;
+    let b_base = record_1_1.x;
+    if (_e4 < record_2_1.x) {
+        let _e21 = slab_1_[(a_base + (_e4 >> 2u))][(_e4 & 3u)];
+        let _e30 = slab_1_[(b_base + (_e4 >> 2u))][(_e4 & 3u)];
+        heap_0_[(out_base + (_e4 >> 2u))][(_e4 & 3u)] = bitcast<u32>(fma(bitcast<f32>(_e21), bitcast<f32>(record_2_1.y), bitcast<f32>(_e30)));
         return;
     } else {
         return;
     }
 }
 
-fn wild_1_(lane_1: u32, group_1: u32, local_2: u32) {
-    let _e7 = lanes[(lane_1 + 3u)];
-    let _e16 = lanes[(lane_1 + 2u)];
-    let _e20 = lanes[(lane_1 + 1u)];
-    let out_base_1 = _e20.x;
-    let _e25 = (max((_e20.y >> 2u), 1u) - 1u);
-    let _e27 = (_e20.y >= 4u);
-    let _e29 = lanes[lane_1];
-    let source_base = _e29.z;
-    let _e34 = (max((_e29.w >> 2u), 1u) - 1u);
-    let _e35 = (_e29.w >= 4u);
-    let cells_base = _e20.z;
-    let _e43 = (max((_e20.w >> 5u), 1u) - 1u);
-    let _e45 = (_e20.w >= 32u);
-    let _e50 = ((((group_1 % _e7.x) * 64u) + local_2) * _e16.w);
-    let _e56 = min(u32((bitcast<i32>(_e16.y) - i32(_e50))), _e25);
-    let _e59 = min((_e16.x + _e50), _e34);
-    let _e66 = heap_0_[(source_base + (_e59 >> 2u))][(_e59 & 3u)];
-    if _e27 {
-        heap_0_[(out_base_1 + (_e56 >> 2u))][(_e56 & 3u)] = select(u32(), _e66, _e35);
+fn wild_1_(group_1: u32, local_2: u32, record_3_1: vec4<u32>, record_1_2: vec4<u32>, record_0_2: vec4<u32>, record_2_2: vec4<u32>) {
+    let out_base_1 = record_1_2.x;
+    let _e15 = (max((record_1_2.y >> 2u), 1u) - 1u);
+    let _e17 = (record_1_2.y >= 4u);
+    let source_base = record_0_2.z;
+    let _e23 = (max((record_0_2.w >> 2u), 1u) - 1u);
+    let _e24 = (record_0_2.w >= 4u);
+    let cells_base = record_1_2.z;
+    let _e32 = (max((record_1_2.w >> 5u), 1u) - 1u);
+    let _e34 = (record_1_2.w >= 32u);
+    let _e40 = ((((group_1 % record_3_1.x) * 64u) + local_2) * record_2_2.w);
+    let _e46 = min(u32((bitcast<i32>(record_2_2.y) - i32(_e40))), _e15);
+    let _e49 = min((record_2_2.x + _e40), _e23);
+    let _e57 = heap_0_[(source_base + (_e49 >> 2u))][(_e49 & 3u)];
+    if _e17 {
+        heap_0_[(out_base_1 + (_e46 >> 2u))][(_e46 & 3u)] = select(u32(), _e57, _e24);
     }
-    let _e77 = min(((_e16.x * 4u) + _e50), _e25);
-    let _e82 = min((u32(bitcast<i32>(_e16.y)) - _e50), _e34);
-    let _e88 = heap_0_[(source_base + (_e82 >> 2u))][(_e82 & 3u)];
-    if _e27 {
-        heap_0_[(out_base_1 + (_e77 >> 2u))][(_e77 & 3u)] = (select(u32(), _e88, _e35) | 1u);
+    let _e68 = min(((record_2_2.x * 4u) + _e40), _e15);
+    let _e73 = min((u32(bitcast<i32>(record_2_2.y)) - _e40), _e23);
+    let _e79 = heap_0_[(source_base + (_e73 >> 2u))][(_e73 & 3u)];
+    if _e17 {
+        heap_0_[(out_base_1 + (_e68 >> 2u))][(_e68 & 3u)] = (select(u32(), _e79, _e24) | 1u);
     }
-    let _e103 = min((_e16.z + _e50), 2u);
-    if _e45 {
-        heap_0_[((cells_base + (min((_e50 + _e16.x), _e43) * 2u)) + (_e103 >> 2u))][(_e103 & 3u)] = 77u;
+    let _e94 = min((record_2_2.z + _e40), 2u);
+    if _e34 {
+        heap_0_[((cells_base + (min((_e40 + record_2_2.x), _e32) * 2u)) + (_e94 >> 2u))][(_e94 & 3u)] = 77u;
     }
-    let _e116 = min((_e16.z * _e50), 3u);
-    if _e45 {
-        heap_0_[(((cells_base + (min((_e50 * _e16.x), _e43) * 2u)) + 1u) + (_e116 >> 2u))][(_e116 & 3u)] = 78u;
+    let _e107 = min((record_2_2.z * _e40), 3u);
+    if _e34 {
+        heap_0_[(((cells_base + (min((_e40 * record_2_2.x), _e32) * 2u)) + 1u) + (_e107 >> 2u))][(_e107 & 3u)] = 78u;
     }
-    if _e45 {
-        heap_0_[((cells_base + (min(u32(bitcast<i32>(_e16.y)), _e43) * 2u)) + 1u)] = vec4(79u);
+    if _e34 {
+        heap_0_[((cells_base + (min(u32(bitcast<i32>(record_2_2.y)), _e32) * 2u)) + 1u)] = vec4(79u);
     }
-    let _e137 = min(_e16.z, 2u);
-    let _e144 = heap_0_[((cells_base + (min(_e16.x, _e43) * 2u)) + (_e137 >> 2u))][(_e137 & 3u)];
-    let _e147 = min(_e50, _e25);
-    if _e27 {
-        heap_0_[(out_base_1 + (_e147 >> 2u))][(_e147 & 3u)] = select(u32(), _e144, _e45);
+    let _e128 = min(record_2_2.z, 2u);
+    let _e135 = heap_0_[((cells_base + (min(record_2_2.x, _e32) * 2u)) + (_e128 >> 2u))][(_e128 & 3u)];
+    let _e138 = min(_e40, _e15);
+    if _e17 {
+        heap_0_[(out_base_1 + (_e138 >> 2u))][(_e138 & 3u)] = select(u32(), _e135, _e34);
     }
     return;
 }
 
 @compute @workgroup_size(64, 1, 1) 
 fn main(@builtin(workgroup_id) workgroup_: vec3<u32>, @builtin(num_workgroups) workgroups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    var low: u32 = 0u;
+    var lane: u32 = 1u;
+    var record_0_: vec4<u32>;
+    var record_1_: vec4<u32>;
+    var record_2_: vec4<u32>;
+    var record_3_: vec4<u32>;
+    var low: u32;
     var high: u32;
     var found: u32;
 
@@ -81,38 +79,61 @@ fn main(@builtin(workgroup_id) workgroup_: vec3<u32>, @builtin(num_workgroups) w
     if (linear >= _e11.y) {
         return;
     }
-    if (_e11.w == 0u) {
-        let _e28 = lanes[((linear >> 2u) + 1u)][(linear & 3u)];
-        found = _e28;
-    } else {
-        high = _e11.x;
-        loop {
-            let _e30 = low;
-            let _e31 = high;
-            if ((_e30 + 1u) >= _e31) {
-                break;
+    let _e19 = lanes[1u];
+    record_0_ = _e19;
+    let _e23 = lanes[2u];
+    record_1_ = _e23;
+    let _e27 = lanes[3u];
+    record_2_ = _e27;
+    let _e31 = lanes[4u];
+    record_3_ = _e31;
+    if (_e11.x > 1u) {
+        if (_e11.w == 0u) {
+            let _e45 = lanes[(_e11.z + (linear >> 2u))][(linear & 3u)];
+            found = _e45;
+        } else {
+            low = 0u;
+            high = _e11.x;
+            loop {
+                let _e47 = low;
+                let _e48 = high;
+                if ((_e47 + 1u) >= _e48) {
+                    break;
+                }
+                let middle = ((_e47 + _e48) >> 1u);
+                let _e59 = lanes[(_e11.z + (middle >> 2u))][(middle & 3u)];
+                if (_e59 > linear) {
+                    high = middle;
+                } else {
+                    low = middle;
+                }
             }
-            let middle = ((_e30 + _e31) >> 1u);
-            let _e41 = lanes[((middle >> 2u) + 1u)][(middle & 3u)];
-            if (_e41 > linear) {
-                high = middle;
-            } else {
-                low = middle;
-            }
+            let _e61 = low;
+            found = ((_e61 * _e11.w) + 1u);
         }
-        let _e43 = low;
-        found = (_e11.z + (_e43 * _e11.w));
+        let _e64 = found;
+        lane = _e64;
+        let _e66 = lanes[_e64];
+        record_0_ = _e66;
+        let _e69 = lanes[(_e64 + 1u)];
+        record_1_ = _e69;
+        let _e72 = lanes[(_e64 + 2u)];
+        record_2_ = _e72;
+        let _e75 = lanes[(_e64 + 3u)];
+        record_3_ = _e75;
     }
-    let lane_2 = found;
-    let _e49 = lanes[lane_2];
-    switch _e49.x {
+    let _e76 = record_0_;
+    let _e77 = record_1_;
+    let _e78 = record_2_;
+    let _e79 = record_3_;
+    switch _e76.x {
         case 0u: {
-            let group_2 = (linear + _e49.y);
-            scale_0_(lane_2, group_2, local);
+            let group_2 = (linear + _e76.y);
+            scale_0_(group_2, local, _e77, _e76, _e78);
         }
         case 1u: {
-            let group_3 = (linear + _e49.y);
-            wild_1_(lane_2, group_3, local);
+            let group_3 = (linear + _e76.y);
+            wild_1_(group_3, local, _e79, _e77, _e76, _e78);
         }
         default: {
         }

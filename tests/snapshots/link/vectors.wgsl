@@ -5,52 +5,53 @@ var<storage> slab_1_: array<vec4<u32>>;
 @group(0) @binding(1) 
 var<storage, read_write> heap_0_: array<vec4<u32>>;
 
-fn vectors_0_(lane: u32, group: u32, local_1: u32) {
-    let _e7 = ((group * 64u) + local_1);
-    let _e11 = lanes[(lane + 3u)];
-    let _e13 = lanes[lane];
-    let fours_base = _e13.z;
-    let _e17 = lanes[(lane + 1u)];
-    let twos_base = _e17.x;
-    let threes_base = _e17.z;
-    let _e25 = lanes[(lane + 2u)];
-    let out_base = _e25.x;
-    if (_e7 >= _e11.x) {
+fn vectors_0_(group: u32, local_1: u32, record_0_1: vec4<u32>, record_1_1: vec4<u32>, record_2_1: vec4<u32>, record_3_1: vec4<u32>) {
+    let _e4 = ((group * 64u) + local_1);
+    let fours_base = record_0_1.z;
+    let twos_base = record_1_1.x;
+    let threes_base = record_1_1.z;
+    let out_base = record_2_1.x;
+    if (_e4 >= record_3_1.x) {
         return;
     }
-    let _e36 = slab_1_[(fours_base + _e7)];
-    let _e38 = (_e7 * 2u);
-    let _e40 = (twos_base + (_e38 >> 2u));
-    let _e41 = (_e38 & 3u);
-    let _e45 = heap_0_[_e40][_e41];
-    let _e49 = heap_0_[_e40][(_e41 + 1u)];
-    let _e51 = bitcast<vec2<i32>>(vec2<u32>(_e45, _e49));
-    let _e52 = (_e7 * 2u);
-    let _e56 = bitcast<vec2<u32>>((_e51.yx + vec2<i32>(1i, -1i)));
-    let _e58 = (twos_base + (_e52 >> 2u));
-    let _e59 = (_e52 & 3u);
-    heap_0_[_e58][_e59] = _e56.x;
-    heap_0_[_e58][(_e59 + 1u)] = _e56.y;
-    let _e70 = heap_0_[(threes_base + _e7)].x;
-    heap_0_[(threes_base + _e7)].y = (_e70 + u32(_e51.x));
-    let _e79 = heap_0_[(threes_base + _e7)];
-    let _e80 = _e79.xyz;
-    let _e81 = _e80.zyx;
-    let _e82 = (threes_base + _e7);
-    heap_0_[_e82].x = _e81.x;
-    heap_0_[_e82].y = _e81.y;
-    heap_0_[_e82].z = _e81.z;
-    heap_0_[(out_base + _e7)] = bitcast<vec4<u32>>((bitcast<vec4<f32>>(_e36).wzyx * 2f));
-    let _e99 = u32((_e51.x & 3i));
-    let _e100 = (_e7 & 3u);
-    let _e107 = slab_1_[((fours_base + _e7) + (_e100 >> 2u))][(_e100 & 3u)];
-    heap_0_[((out_base + _e7) + (_e99 >> 2u))][(_e99 & 3u)] = bitcast<u32>((bitcast<f32>(_e107) + f32((_e80.y & 255u))));
+    let _e26 = slab_1_[(fours_base + _e4)];
+    let _e29 = (_e4 * 2u);
+    let _e31 = (twos_base + (_e29 >> 2u));
+    let _e32 = (_e29 & 3u);
+    let _e36 = heap_0_[_e31][_e32];
+    let _e40 = heap_0_[_e31][(_e32 + 1u)];
+    let _e42 = bitcast<vec2<i32>>(vec2<u32>(_e36, _e40));
+    let _e43 = (_e4 * 2u);
+    let _e47 = bitcast<vec2<u32>>((_e42.yx + vec2<i32>(1i, -1i)));
+    let _e49 = (twos_base + (_e43 >> 2u));
+    let _e50 = (_e43 & 3u);
+    heap_0_[_e49][_e50] = _e47.x;
+    heap_0_[_e49][(_e50 + 1u)] = _e47.y;
+    let _e61 = heap_0_[(threes_base + _e4)].x;
+    heap_0_[(threes_base + _e4)].y = (_e61 + u32(_e42.x));
+    let _e70 = heap_0_[(threes_base + _e4)];
+    let _e71 = _e70.xyz;
+    let _e72 = _e71.zyx;
+    let _e73 = (threes_base + _e4);
+    heap_0_[_e73].x = _e72.x;
+    heap_0_[_e73].y = _e72.y;
+    heap_0_[_e73].z = _e72.z;
+    heap_0_[(out_base + _e4)] = bitcast<vec4<u32>>((bitcast<vec4<f32>>(_e26).wzyx * 2f));
+    let _e90 = u32((_e42.x & 3i));
+    let _e91 = (_e4 & 3u);
+    let _e98 = slab_1_[((fours_base + _e4) + (_e91 >> 2u))][(_e91 & 3u)];
+    heap_0_[((out_base + _e4) + (_e90 >> 2u))][(_e90 & 3u)] = bitcast<u32>((bitcast<f32>(_e98) + f32((_e71.y & 255u))));
     return;
 }
 
 @compute @workgroup_size(64, 1, 1) 
 fn main(@builtin(workgroup_id) workgroup_: vec3<u32>, @builtin(num_workgroups) workgroups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    var low: u32 = 0u;
+    var lane: u32 = 1u;
+    var record_0_: vec4<u32>;
+    var record_1_: vec4<u32>;
+    var record_2_: vec4<u32>;
+    var record_3_: vec4<u32>;
+    var low: u32;
     var high: u32;
     var found: u32;
 
@@ -59,30 +60,53 @@ fn main(@builtin(workgroup_id) workgroup_: vec3<u32>, @builtin(num_workgroups) w
     if (linear >= _e11.y) {
         return;
     }
-    if (_e11.w == 0u) {
-        let _e28 = lanes[((linear >> 2u) + 1u)][(linear & 3u)];
-        found = _e28;
-    } else {
-        high = _e11.x;
-        loop {
-            let _e30 = low;
-            let _e31 = high;
-            if ((_e30 + 1u) >= _e31) {
-                break;
+    let _e19 = lanes[1u];
+    record_0_ = _e19;
+    let _e23 = lanes[2u];
+    record_1_ = _e23;
+    let _e27 = lanes[3u];
+    record_2_ = _e27;
+    let _e31 = lanes[4u];
+    record_3_ = _e31;
+    if (_e11.x > 1u) {
+        if (_e11.w == 0u) {
+            let _e45 = lanes[(_e11.z + (linear >> 2u))][(linear & 3u)];
+            found = _e45;
+        } else {
+            low = 0u;
+            high = _e11.x;
+            loop {
+                let _e47 = low;
+                let _e48 = high;
+                if ((_e47 + 1u) >= _e48) {
+                    break;
+                }
+                let middle = ((_e47 + _e48) >> 1u);
+                let _e59 = lanes[(_e11.z + (middle >> 2u))][(middle & 3u)];
+                if (_e59 > linear) {
+                    high = middle;
+                } else {
+                    low = middle;
+                }
             }
-            let middle = ((_e30 + _e31) >> 1u);
-            let _e41 = lanes[((middle >> 2u) + 1u)][(middle & 3u)];
-            if (_e41 > linear) {
-                high = middle;
-            } else {
-                low = middle;
-            }
+            let _e61 = low;
+            found = ((_e61 * _e11.w) + 1u);
         }
-        let _e43 = low;
-        found = (_e11.z + (_e43 * _e11.w));
+        let _e64 = found;
+        lane = _e64;
+        let _e66 = lanes[_e64];
+        record_0_ = _e66;
+        let _e69 = lanes[(_e64 + 1u)];
+        record_1_ = _e69;
+        let _e72 = lanes[(_e64 + 2u)];
+        record_2_ = _e72;
+        let _e75 = lanes[(_e64 + 3u)];
+        record_3_ = _e75;
     }
-    let lane_1 = found;
-    let _e49 = lanes[lane_1];
-    let group_1 = (linear + _e49.y);
-    vectors_0_(lane_1, group_1, local);
+    let _e76 = record_0_;
+    let _e77 = record_1_;
+    let _e78 = record_2_;
+    let _e79 = record_3_;
+    let group_1 = (linear + _e76.y);
+    vectors_0_(group_1, local, _e76, _e77, _e78, _e79);
 }
