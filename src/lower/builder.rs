@@ -30,6 +30,8 @@ pub(crate) enum Home {
 pub(crate) struct Buffer {
     pub(crate) home: Home,
     pub(crate) bytes: Size,
+    /// Whether words of f16 in it have no more digits than f16.
+    pub(crate) rounded: bool,
 }
 
 /// Bytes of a buffer that a dispatch touches.
@@ -105,6 +107,8 @@ pub(crate) struct Builder {
     pub(crate) words: Vec<Option<View>>,
     /// By value id: whether a dispatch or an output needs it on the device.
     pub(crate) needed: Vec<bool>,
+    /// By value id: whether the caller or a later request takes it.
+    pub(crate) delivered: Vec<bool>,
     /// By value id: the key of a value that is a constant of the model, the same for every plan.
     pub(crate) keys: Vec<Option<u64>>,
     pub(crate) buffers: Vec<Buffer>,
@@ -157,7 +161,7 @@ impl Builder {
 
     /// Lays a whole buffer that nothing has placed yet into part of another one. Gives whether it could.
     pub(crate) fn place_within(&mut self, view: &View, parent: BufferId, offset: Size) -> bool {
-        let Buffer { home, bytes } = self.buffer(view.buffer);
+        let Buffer { home, bytes, .. } = self.buffer(view.buffer);
         let free = matches!(home, Home::Activation)
             && view.buffer != parent
             && !self.fed.contains(&view.buffer)
@@ -182,16 +186,17 @@ impl Builder {
     pub(crate) fn check(&mut self, check: Check) -> BufferId {
         let parent = *self.report.get_or_insert(BufferId(self.buffers.len() as u32));
         if parent.0 as usize == self.buffers.len() {
-            self.push(Buffer { home: Home::Activation, bytes: Size::ZERO });
+            self.push(Buffer { home: Home::Activation, bytes: Size::ZERO, rounded: false });
         }
         let offset = Size::from(self.checks.len() as u64 * GRANULE);
         self.checks.push(check);
         self.buffers[parent.0 as usize].bytes = offset + GRANULE;
-        self.push(Buffer { home: Home::Window { parent, offset }, bytes: Size::from(GRANULE) })
+        self.push(Buffer { home: Home::Window { parent, offset }, bytes: Size::from(GRANULE), rounded: false })
     }
 
     pub(crate) fn activation(&mut self, bytes: Size) -> BufferId {
-        self.push(Buffer { home: Home::Activation, bytes: bytes.next_multiple_of(GRANULE).max(GRANULE) })
+        let bytes = bytes.next_multiple_of(GRANULE).max(GRANULE);
+        self.push(Buffer { home: Home::Activation, bytes, rounded: false })
     }
 
     /// A buffer of words that follow from the sizes of symbols.
@@ -235,7 +240,7 @@ impl Builder {
 
     fn weight_buffer(&mut self, weight: WeightId) -> BufferId {
         let bytes = Size::from(self.weights.len_of(weight));
-        self.push(Buffer { home: Home::Weight(weight), bytes })
+        self.push(Buffer { home: Home::Weight(weight), bytes, rounded: true })
     }
 
     fn push(&mut self, buffer: Buffer) -> BufferId {

@@ -199,6 +199,7 @@ impl<'a> Lowering<'a> {
     /// The elements of a packed view as words, row-major.
     fn widened(&mut self, view: &View) -> Result<View> {
         let words = self.words(view.dtype, &view.shape)?;
+        let words = self.rounded(words);
         let (shape, strides) = collapse(&view.shape, &[&view.strides]);
         self.emit_packing("widen", view, &words, words.len(), (&shape, &strides[0]))?;
         Ok(words)
@@ -282,6 +283,8 @@ impl<'a> Lowering<'a> {
             return Ok(view.clone());
         }
         let copy = self.words(view.dtype, &view.shape)?;
+        // As its elements were.
+        self.builder.buffers[copy.buffer.0 as usize].rounded = self.builder.buffer(view.buffer).rounded;
         self.copy(view, &copy)?;
         Ok(copy)
     }
@@ -313,7 +316,7 @@ impl<'a> Lowering<'a> {
     }
 
     /// A fresh row-major buffer of words for output `i` (a scratch buffer if the node leaves it out). Results of f16 are rounded
-    /// and packed behind the node.
+    /// behind the node, unless its kernels do that ([`Lowering::rounded`]).
     ///
     /// # Panics
     /// If the operator has no output `i`, or was asked for it twice.
@@ -325,11 +328,21 @@ impl<'a> Lowering<'a> {
         view
     }
 
-    /// As [`Lowering::output`], for kernels that write f16 packed.
+    /// A view of words that hold no more digits than their type has, f16 too: rounded by the kernel, or moved from where they were.
+    #[must_use]
+    pub fn rounded(&mut self, view: View) -> View {
+        self.builder.buffers[view.buffer.0 as usize].rounded = true;
+        view
+    }
+
+    /// As [`Lowering::output`], for kernels that round to f16 and may write it packed, as what leaves the device lies.
     pub fn packed_output(&mut self, i: usize) -> View {
         let Fact { dtype, shape, known: _ } = &self.outputs[i];
-        if *dtype != DType::F16 {
-            return self.output(i);
+        let id = self.node.outputs.get(i).copied().flatten();
+        let leaves = id.is_some_and(|id| self.builder.delivered[id.0 as usize]);
+        if *dtype != DType::F16 || !leaves {
+            let view = self.output(i);
+            return self.rounded(view);
         }
         let bytes = heap_bytes(*dtype, shape).expect("output sizes were checked before lowering");
         let view = View::at_rest(self.builder.activation(bytes), *dtype, shape);

@@ -9,8 +9,8 @@
 //! | f16, i16, u16 | two a word |
 //! | i8, u8, bool | four a word |
 //!
-//! Generated elementwise kernels read any storage and write f16 packed; other kernels are given words
-//! ([`Lowering::view`](super::Lowering::view)).
+//! Generated elementwise kernels read any storage; other kernels are given words ([`Lowering::view`](super::Lowering::view)).
+//! Results are words, those of f16 rounded, and packed where they leave the device.
 
 use std::borrow::Cow;
 

@@ -81,8 +81,10 @@ impl Operator for Conv {
             }
         };
         let residual = cx.input(3).is_some().then(|| cx.contiguous(3)).transpose()?.map(|view| view.buffer);
-        let output = cx.output(0).buffer;
-        let run = Run { input, bias, residual, output, epilogue: &self.epilogue, geometry };
+        let output = cx.output(0);
+        let output = cx.rounded(output).buffer;
+        let epilogue = self.epilogue.rounding(cx.output_fact(0).dtype);
+        let run = Run { input, bias, residual, output, epilogue: &epilogue, geometry };
         let lanes = cx.target().class == DeviceClass::Cpu && cx.target().subgroup_size == 8;
         if run.geometry.group_in == 1 && run.geometry.groups > 1 {
             run.depthwise(cx)

@@ -7,6 +7,7 @@ use crate::graph::{Graph, Node, ValueId};
 use crate::lower::builder::{Buffer, Builder, Home};
 use crate::lower::storage::{GRANULE, Storage, check_dtype, heap_bytes};
 use crate::lower::{BufferId, Fact, Known, Lowering, ModelWeights, Target, View};
+use crate::ops::elementwise::emit_rounding;
 use crate::ops::{Operator, host_values, output_types};
 use crate::size::{Program, Size, Trace, checked_len, estimates, trace};
 use crate::tensor::{DType, Tensor};
@@ -113,6 +114,7 @@ fn plan_stage(
         views: vec![None; graph.values.len()],
         words: vec![None; graph.values.len()],
         needed: vec![false; graph.values.len()],
+        delivered: vec![false; graph.values.len()],
         keys: stage.keys(),
         buffers: Vec::new(),
         dispatches: Vec::new(),
@@ -245,11 +247,12 @@ fn node_facts(node: &Node, operator: &dyn Operator, builder: &Builder) -> Result
 /// Marks what must be on the device: from the outputs backwards, through values that the host does not know.
 fn find_needed(stage: &Stage<'_>, builder: &mut Builder) {
     let graph = &*stage.graph;
-    let Builder { needed, facts, .. } = builder;
+    let Builder { needed, delivered, facts, .. } = builder;
     let unknown = |id: u32| facts[id as usize].as_ref().is_some_and(|fact| fact.known.is_none());
     for &id in &graph.outputs {
         // An input that went up and is passed through is not read back.
         let input = graph.inputs.iter().position(|&input| input == id);
+        delivered[id.0 as usize] = true;
         needed[id.0 as usize] = unknown(id.0) && input.is_none_or(|index| stage.is_resident(index));
     }
     for node in graph.nodes.iter().rev() {
@@ -283,9 +286,14 @@ fn lower(node: &Node, operator: &dyn Operator, facts: &[Fact], builder: &mut Bui
     for (id, dtype) in outputs {
         let view = builder.views[id as usize].clone();
         let view = view.ok_or_else(|| Error::internal("lowering left an output without a buffer"))?;
-        if dtype == DType::F16 && view.storage == Storage::Word {
-            let packed = Lowering { node, outputs: facts, builder }.at_rest(&View { dtype, ..view })?;
-            builder.views[id as usize] = Some(packed);
+        // Kernels that compute in f32 say so of f16 too.
+        let view = View { dtype, ..view };
+        builder.views[id as usize] = Some(view.clone());
+        if dtype == DType::F16 && view.storage == Storage::Word && !builder.buffer(view.buffer).rounded {
+            let delivered = builder.delivered[id as usize];
+            let mut cx = Lowering { node, outputs: facts, builder };
+            let rounded = if delivered { cx.at_rest(&view)? } else { emit_rounding(&mut cx, &view)? };
+            builder.views[id as usize] = Some(rounded);
         }
     }
     Ok(())
@@ -335,7 +343,7 @@ fn finish(stage: &Stage<'_>, mut builder: Builder) -> Result<Template> {
     }
     let kept = outputs.iter().flatten().map(|view| view.buffer).chain(builder.report);
     for (buffer, _) in kept.map(|buffer| builder.root(buffer)) {
-        let Buffer { home, bytes } = builder.buffer(buffer);
+        let Buffer { home, bytes, .. } = builder.buffer(buffer);
         if matches!(home, Home::Activation) {
             // An empty or unwritten buffer has a place too; an input that is only passed on must be uploaded to it.
             let slot = uses[buffer.0 as usize].get_or_insert_with(|| Use::new(bytes));
@@ -433,14 +441,14 @@ fn only_region(operands: &[TracedOperand]) -> Option<u16> {
 }
 
 /// The view itself, or a copy of it where it does not lie as an output must, or nothing would write it. What stays on the device lies
-/// at rest, as an input does.
+/// at rest, as an input does, and so does what is f16.
 fn read_back(view: View, label: &str, rest: bool, builder: &mut Builder) -> Result<View> {
     let (root, _) = builder.root(view.buffer);
     let computed = matches!(builder.buffer(root).home, Home::Activation)
         && !builder.fed.contains(&root)
         && !builder.bound.iter().any(|bound| bound.buffer == root);
     let first = view.storage.bytes(view.offset);
-    let lies = !rest || view.storage == Storage::of(view.dtype);
+    let lies = view.storage == Storage::of(view.dtype) || !rest && view.dtype != DType::F16;
     if computed && lies && view.is_row_major() && first.is_multiple_of(GRANULE) {
         return Ok(view);
     }

@@ -77,6 +77,16 @@ pub fn emit_program(cx: &mut Lowering<'_>, program: &Program, inputs: &[View], o
     })
 }
 
+/// Emits the dispatch that rounds words of f16, which kernels have computed as f32.
+///
+/// # Errors
+/// As [`emit_program`].
+pub fn emit_rounding(cx: &mut Lowering<'_>, view: &View) -> Result<View> {
+    let words = cx.words(view.dtype, &view.shape)?;
+    emit_program(cx, &Program::half(), std::slice::from_ref(view), &words)?;
+    Ok(cx.rounded(words))
+}
+
 /// Flat or scalar, if it is one of these.
 fn simple_read(view: &View) -> Option<Read> {
     let moves = |(size, stride): (&Size, &Size)| *size > 1 && !stride.is_zero();

@@ -7,9 +7,10 @@ use crate::graph::Node;
 use crate::kernel::Kernel;
 use crate::tensor::DType;
 
+use super::codes::Code;
 use super::dispatch::constant_words;
 use super::generate;
-use super::program::Program;
+use super::program::{Program, Ref, Step};
 
 /// The program behind a kernel, if there is one.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +30,16 @@ impl Epilogue {
             return Err(Error::invalid_model(format!("an epilogue to {}", program.dtype)));
         }
         Ok(Epilogue(Some(program)))
+    }
+
+    /// With the rounding that results of the type need at its end.
+    pub(in crate::ops) fn rounding(&self, dtype: DType) -> Epilogue {
+        if dtype != DType::F16 {
+            return self.clone();
+        }
+        let Some(mut program) = self.0.clone() else { return Epilogue(Some(Program::half())) };
+        program.steps.push(Step { code: Code::HalfF, args: vec![Ref::Step(program.steps.len() - 1)] });
+        Epilogue(Some(program))
     }
 
     /// The kernel `base` of the library with the program at its end.

@@ -23,7 +23,7 @@ mod table;
 
 pub use codes::Code;
 pub(super) use codes::Scalar;
-pub use dispatch::emit_program;
+pub use dispatch::{emit_program, emit_rounding};
 pub use epilogue::Epilogue;
 
 use chain::{Chain, Input, element, scalar};

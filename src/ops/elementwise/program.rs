@@ -129,6 +129,12 @@ impl Program {
         Program { inputs: 1, steps, constants: Vec::new(), dtype: DType::F32 }
     }
 
+    /// `x` rounded to f16.
+    pub fn half() -> Program {
+        let steps = vec![Step { code: Code::HalfF, args: vec![Ref::Input(0)] }];
+        Program { inputs: 1, steps, constants: Vec::new(), dtype: DType::F16 }
+    }
+
     /// The chain as attributes of a `fascine.Elementwise` node.
     pub fn to_attrs(&self) -> BTreeMap<String, Attr> {
         let codes = self.steps.iter().map(|step| step.code.name().to_owned()).collect();

@@ -92,6 +92,7 @@ impl Operator for Concat {
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let output = cx.output(0);
+        let output = cx.rounded(output);
         let at = axis(self.axis, output.shape.len())?;
         let whole = cx.divide();
         let mut start = Size::ZERO;

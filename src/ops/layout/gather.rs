@@ -60,6 +60,7 @@ pub(super) fn lower_table(cx: &mut Lowering<'_>, view: &View, at: usize, table: 
     let words = words.map_err(|_| Error::limit(format!("{} elements of an axis", table.len())))?;
     let index = cx.plan_bytes(bytemuck::cast_slice(&words).to_vec());
     let result = cx.words(view.dtype, &shape)?;
+    let result = cx.rounded(result);
     let outer = shape[..at].iter().product();
     let inner = shape[at + 1..].iter().product();
     let sizes = [outer, view.shape[at], inner, Size::from(table.len())];
@@ -153,6 +154,7 @@ impl Operator for Gather {
         let data = cx.contiguous(0)?;
         let index = cx.contiguous(1)?;
         let output = cx.output(0);
+        let output = cx.rounded(output);
         let outer = data.shape[..at].iter().product();
         let inner = data.shape[at + 1..].iter().product();
         let sizes = [outer, size, inner, index.shape.iter().product()];

@@ -191,6 +191,7 @@ impl Operator for Pad {
         let value = self.constant(&cx.facts())?;
         let buffer = cx.constant_bytes(Storage::Word.encode(&value)?)?;
         let output = cx.output(0);
+        let output = cx.rounded(output);
         let strides = vec![Size::ZERO; shape.len()];
         cx.copy(&View { buffer, offset: Size::ZERO, strides, ..output.clone() }, &output)?;
         let mut target = output;

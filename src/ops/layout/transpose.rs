@@ -158,6 +158,7 @@ impl Operator for Tile {
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let view = cx.view(0)?;
         let output = cx.output(0);
+        let output = cx.rounded(output);
         if is_empty(&output.shape) {
             return Ok(());
         }

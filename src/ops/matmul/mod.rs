@@ -61,7 +61,7 @@ impl Operator for MatMul {
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         if let Some(columns) = few_columns(cx) {
-            return turned(cx, &self.epilogue, columns);
+            return turned(cx, &self.epilogue.rounding(cx.output_fact(0).dtype), columns);
         }
         let (mut a, mut b) = (cx.view(0)?, right(cx)?);
         // A vector on the left is a row, one on the right a column; the output lacks that dimension.
@@ -76,7 +76,7 @@ impl Operator for MatMul {
         }
         let row = cx.input(0).is_some_and(|fact| fact.shape.len() == 1);
         let packable = cx.constant(1).is_some().then_some(Packing { transposed: false });
-        let program = &self.epilogue;
+        let program = &self.epilogue.rounding(cx.output_fact(0).dtype);
         Product { a, b, row, column, scale: 1.0, bias_scale: 1.0, packable, weight: 1, program }.lower(cx)
     }
 }
@@ -122,7 +122,8 @@ impl Operator for Gemm {
             b = b.permuted(&[1, 0]);
         }
         let packable = cx.constant(1).is_some().then_some(Packing { transposed: self.b_transposed });
-        let &Gemm { scale, bias_scale, epilogue: ref program, .. } = self;
+        let &Gemm { scale, bias_scale, .. } = self;
+        let program = &self.epilogue.rounding(cx.output_fact(0).dtype);
         Product { a, b, row: false, column: false, scale, bias_scale, packable, weight: 1, program }.lower(cx)
     }
 }
@@ -209,7 +210,8 @@ fn turned(cx: &mut Lowering<'_>, program: &elementwise::Epilogue, columns: Size)
         b: [Size::ONE, depth],
     };
     let shape = cx.output_fact(0).shape.clone();
-    let buffer = cx.words(DType::F32, &shape)?.buffer;
+    let output = cx.words(DType::F32, &shape)?;
+    let buffer = cx.rounded(output).buffer;
     let strides = if shape.len() == 1 { vec![Size::ONE] } else { vec![Size::ONE, rows] };
     cx.alias(0, View { strides, ..View::row_major(buffer, DType::F32, &shape) });
     let bias = cx.constant_bytes(vec![0; 16])?;

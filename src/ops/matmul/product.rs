@@ -133,7 +133,8 @@ impl<'a> Product<'a> {
             Some(_) => self.bias(cx, full)?,
         };
         let residual = cx.input(3).is_some().then(|| cx.contiguous(3)).transpose()?.map(|view| view.buffer);
-        let output = cx.output(0).buffer;
+        let output = cx.output(0);
+        let output = cx.rounded(output).buffer;
         Ok(Epilogue { bias, bias_strides, residual, output, program: self.program })
     }
 
