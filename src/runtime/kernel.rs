@@ -12,7 +12,7 @@ use super::stages::uploads;
 use super::{Completion, Shared, ids};
 use crate::error::{Error, Result};
 use crate::kernel::{Access, Binding, Kernel, Variant};
-use crate::link::{self, Arm, Clamp, Head, Slot, SlotKind};
+use crate::link::{self, Arm, Clamp, Head, Scalars, Slot, SlotKind};
 use crate::lower::{Cost, repr};
 use crate::plan::{Dispatch, Keep, Operand, Place, Plan, PlanInput, PlanOutput, Source};
 use crate::schedule::{Admission, Class, ModelId};
@@ -64,7 +64,12 @@ impl UserKernel {
         let kernel = Arc::new(Kernel::user(text)?);
         // Whatever the linker would refuse later, it refuses here.
         let slots = vec![Slot { index: 0, kind: SlotKind::Heap }; kernel.bindings.len()];
-        link::link(&[Arm { variant: Variant::new(kernel.clone(), []), slots }], Clamp::Users, Head::Table)?;
+        link::link(
+            &[Arm { variant: Variant::new(kernel.clone(), []), slots }],
+            Clamp::Users,
+            Head::Table,
+            Scalars::Components,
+        )?;
         let guard = Arc::new(Guard {
             id: ids::model(),
             plans: Mutex::new(Recent::new(shared.plan_cache)),
@@ -221,7 +226,7 @@ impl KernelRequest {
         let variant = Variant::new(kernel.clone(), constants.iter().map(|(name, value)| (name.as_str(), *value)));
         if !constants.is_empty() {
             let slots = vec![Slot { index: 0, kind: SlotKind::Heap }; kernel.bindings.len()];
-            link::link(&[Arm { variant: variant.clone(), slots }], Clamp::Users, Head::Table)?;
+            link::link(&[Arm { variant: variant.clone(), slots }], Clamp::Users, Head::Table, Scalars::Components)?;
         }
         let inputs = kernel
             .bindings
