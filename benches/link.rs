@@ -9,7 +9,7 @@ use common::{Table, median};
 use fascine::Result;
 use fascine::gpu::{AdapterOptions, Executor, ExecutorOptions, Gpu};
 use fascine::kernel::{Variant, library};
-use fascine::link::{Arm, Clamp, Head, link};
+use fascine::link::{Arm, Clamp, Head, Scalars, link};
 use fascine::schedule::{ArmId, Pipelines};
 
 const LINK_RUNS: usize = 11;
@@ -32,7 +32,7 @@ fn main() -> Result<()> {
         let mut times = Vec::new();
         for _ in 0..LINK_RUNS {
             let start = Instant::now();
-            link(set, Clamp::Users, Head::Table)?;
+            link(set, Clamp::Users, Head::Table, Scalars::Components)?;
             times.push(start.elapsed().as_secs_f64() * 1e3);
         }
         let linked = median(&mut times);

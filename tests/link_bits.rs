@@ -8,7 +8,7 @@ mod link_common;
 
 use fascine::kernel::{Access, Kernel, Trust, Variant};
 use fascine::link::table::{LaneEntry, LaneOperand};
-use fascine::link::{Arm, Clamp, Head, Slot, SlotKind, link};
+use fascine::link::{Arm, Clamp, Head, Scalars, Slot, SlotKind, link};
 use link_common::gpu::{Bundle, Wave, buffer, gpu, head, read, run, run_direct};
 use link_common::heap_arm;
 use link_common::random::{Random, cases};
@@ -186,7 +186,7 @@ fn place(position: usize, kernel: &Kernel, variant: Variant) -> Arm {
     Arm { variant, slots }
 }
 
-fn subjects(clamp: Clamp) -> Vec<Subject> {
+fn subjects(clamp: Clamp, scalars: Scalars) -> Vec<Subject> {
     let mut subjects = Vec::new();
     for (position, &(name, shaper)) in KERNELS.iter().enumerate().filter(|(_, (name, _))| available(name)) {
         let kernel = link_common::kernel(name, Trust::Project);
@@ -194,7 +194,7 @@ fn subjects(clamp: Clamp) -> Vec<Subject> {
         for &mode in modes {
             let constants = (name == "variant").then_some(("MODE", mode));
             let arm = place(position, &kernel, Variant::new(kernel.clone(), constants));
-            let alone = Bundle::new(link(std::slice::from_ref(&arm), clamp, head(position)).unwrap());
+            let alone = Bundle::new(link(std::slice::from_ref(&arm), clamp, head(position), scalars).unwrap());
             subjects.push(Subject { arm, shaper, alone });
         }
     }
@@ -326,35 +326,44 @@ fn bundles(subjects: &[Subject], clamp: Clamp) -> Vec<(Vec<usize>, Bundle)> {
     let mixed: Vec<usize> = (0..subjects.len()).filter(|&i| !BOUND.contains(&name(i))).collect();
     let evens = all.iter().copied().filter(|i| i % 2 == 0).collect();
     let thirds = all.iter().copied().filter(|i| i % 3 == 1).collect();
-    let bundle = |members: Vec<usize>, head| {
+    let bundle = |members: Vec<usize>, head, scalars| {
         let arms: Vec<Arm> = members.iter().map(|&m| subjects[m].arm.clone()).collect();
-        let linked = link(&arms, clamp, head).unwrap();
+        let linked = link(&arms, clamp, head, scalars).unwrap();
         (members, Bundle::new(linked))
     };
-    let bundles =
-        vec![bundle(all, head(0)), bundle(mixed, head(0)), bundle(evens, Head::Table), bundle(thirds, Head::Table)];
+    let bundles = vec![
+        bundle(all, head(0), Scalars::Words),
+        bundle(mixed, head(0), Scalars::Components),
+        bundle(evens, Head::Table, Scalars::Components),
+        bundle(thirds, Head::Table, Scalars::Words),
+    ];
     assert!(bundles[1].1.per_workgroup.contains(&4) && bundles[1].1.per_workgroup.contains(&8));
     bundles
 }
 
 #[test]
 fn bundled_split_and_reordered_equals_alone_to_the_bit() {
-    let subjects = subjects(Clamp::Users);
+    let subjects = subjects(Clamp::Users, Scalars::Components);
     let bundles = bundles(&subjects, Clamp::Users);
     check_bundled(&subjects, &bundles, 0..cases());
 }
 
 #[test]
 fn clamped_equals_unclamped_to_the_bit() {
-    let alone = subjects(Clamp::Users);
-    let clamped = subjects(Clamp::All);
+    let alone = subjects(Clamp::Users, Scalars::Components);
+    let clamped = subjects(Clamp::All, Scalars::Components);
     let bundles = bundles(&clamped, Clamp::All);
     check_bundled(&alone, &bundles[..2], 1_000_000..1_000_000 + cases() / 4);
 }
 
 #[test]
 fn on_the_heap_equals_buffers_of_its_own() {
-    let subjects = subjects(Clamp::Users);
+    for scalars in [Scalars::Components, Scalars::Words] {
+        compare_with_own_buffers(&subjects(Clamp::Users, scalars));
+    }
+}
+
+fn compare_with_own_buffers(subjects: &[Subject]) {
     for (position, subject) in subjects.iter().enumerate() {
         let kernel = subject.arm.variant.kernel().clone();
         let direct = direct_pipeline(&subject.arm.variant);

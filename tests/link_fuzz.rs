@@ -7,7 +7,7 @@ mod link_common;
 use std::sync::Arc;
 
 use fascine::kernel::{Kernel, Variant};
-use fascine::link::{Arm, Clamp, Head, Target, emit, link};
+use fascine::link::{Arm, Clamp, Head, Scalars, Target, emit, link};
 use link_common::random::{Random, cases};
 
 const NAMES: &[&str] =
@@ -41,7 +41,12 @@ fn damaged_texts_never_panic() {
             refused += 1;
             continue;
         };
-        match link(&[Arm::with_default_slots(Variant::new(Arc::new(kernel), []))], Clamp::Users, Head::Table) {
+        match link(
+            &[Arm::with_default_slots(Variant::new(Arc::new(kernel), []))],
+            Clamp::Users,
+            Head::Table,
+            Scalars::Components,
+        ) {
             Ok(module) => {
                 linked += 1;
                 emit(&module, Target::SpirV).unwrap_or_else(|error| panic!("seed {seed}: {error}\n{text}"));

@@ -6,7 +6,7 @@
 mod link_common;
 
 use fascine::link::table::{LaneEntry, LaneOperand};
-use fascine::link::{Clamp, link};
+use fascine::link::{Clamp, Scalars, link};
 use link_common::gpu::{Bundle, Wave, buffer, head, read, run};
 use link_common::random::{Random, cases};
 use link_common::{heap_arm, kernel, sorted, user_arm};
@@ -55,9 +55,15 @@ fn tenant() -> ([LaneOperand; 3], [u32; 2]) {
 
 #[test]
 fn a_wild_kernel_stays_within_its_tensors() {
+    for scalars in [Scalars::Components, Scalars::Words] {
+        attack_all(scalars);
+    }
+}
+
+fn attack_all(scalars: Scalars) {
     let arms = sorted([user_arm("wild"), heap_arm(link_common::arm("scale").variant, 0)]);
     let wild = arms.iter().position(|arm| arm.variant.kernel().name == "wild").unwrap() as u32;
-    let linked = link(&arms, Clamp::Users, head(0)).unwrap();
+    let linked = link(&arms, Clamp::Users, head(0), scalars).unwrap();
     assert!(linked.has_user_kernel);
     let bundle = Bundle::new(linked);
     let (operands, params) = tenant();
@@ -107,7 +113,7 @@ fn a_wild_kernel_stays_within_its_tensors() {
 fn the_attack_reaches_outside_without_the_clamp() {
     let kernel = kernel("wild", fascine::kernel::Trust::Project);
     let arm = heap_arm(fascine::kernel::Variant::new(kernel, []), 0);
-    let bundle = Bundle::new(link(&[arm], Clamp::Users, head(0)).unwrap());
+    let bundle = Bundle::new(link(&[arm], Clamp::Users, head(0), Scalars::Words).unwrap());
     let image: Vec<u32> = (0..WORDS as u32).map(|i| SECRET | i).collect();
     let memory = [buffer(bytemuck::cast_slice(&image))];
     let operands = [LaneOperand { base: 16, bytes: 16 }; 3];

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use fascine::error::ErrorKind;
 use fascine::kernel::{Kernel, Trust, Variant};
-use fascine::link::{Arm, Clamp, Head, Slot, SlotKind, link};
+use fascine::link::{Arm, Clamp, Head, Scalars, Slot, SlotKind, link};
 
 const OUT: &str = "@group(0) @binding(9) var<storage, read_write> out: array<f32>;";
 
@@ -107,7 +107,12 @@ fn what_cannot_be_relocated_is_refused_by_name() {
             _ => format!("{OUT}\n{declarations}\n{entry}"),
         };
         let linked = Kernel::parse("subject", &text, Trust::User).and_then(|kernel| {
-            link(&[Arm::with_default_slots(Variant::new(Arc::new(kernel), []))], Clamp::Users, Head::Table)
+            link(
+                &[Arm::with_default_slots(Variant::new(Arc::new(kernel), []))],
+                Clamp::Users,
+                Head::Table,
+                Scalars::Components,
+            )
         });
         match linked {
             Ok(_) => wrong.push(format!("{name}: accepted")),
@@ -129,7 +134,7 @@ fn what_cannot_be_relocated_is_refused_by_name() {
 fn a_written_binding_cannot_lie_in_a_slab() {
     let mut arm = link_common::arm("scale");
     arm.slots[2] = Slot { index: 1, kind: SlotKind::Slab };
-    let error = link(&[arm], Clamp::Users, Head::Table).unwrap_err();
+    let error = link(&[arm], Clamp::Users, Head::Table, Scalars::Components).unwrap_err();
     assert!(error.kind() == ErrorKind::Kernel && error.message().contains("binding out"), "{error}");
 }
 
@@ -141,7 +146,8 @@ fn workgroups_of_different_sizes_mix_where_nothing_binds_them() {
         Arm::with_default_slots(Variant::new(Arc::new(kernel), []))
     };
     let scale = || link_common::arm("scale");
-    let linked = link(&[scale(), sized("small", "scale", "32")], Clamp::Users, Head::Table).unwrap();
+    let linked =
+        link(&[scale(), sized("small", "scale", "32")], Clamp::Users, Head::Table, Scalars::Components).unwrap();
     assert_eq!(linked.workgroup_size, 64);
     let cases = [
         (vec![scale(), sized("odd", "scale", "48")], "48 invocations among those of 64"),
@@ -151,7 +157,7 @@ fn workgroups_of_different_sizes_mix_where_nothing_binds_them() {
         ),
     ];
     for (arms, part) in cases {
-        let error = link(&arms, Clamp::Users, Head::Table).unwrap_err();
+        let error = link(&arms, Clamp::Users, Head::Table, Scalars::Components).unwrap_err();
         assert!(error.kind() == ErrorKind::Limit && error.message().contains(part), "{error}");
     }
 }
@@ -159,7 +165,7 @@ fn workgroups_of_different_sizes_mix_where_nothing_binds_them() {
 #[test]
 fn an_unknown_override_is_named() {
     let variant = Variant::new(link_common::kernel("variant", Trust::Project), [("MODUS", 1.0)]);
-    let error = link(&[Arm::with_default_slots(variant)], Clamp::Users, Head::Table).unwrap_err();
+    let error = link(&[Arm::with_default_slots(variant)], Clamp::Users, Head::Table, Scalars::Components).unwrap_err();
     assert!(error.message().contains("MODUS") && error.message().contains("MODE"), "{error}");
 }
 

@@ -7,10 +7,10 @@ mod link_common;
 use std::path::PathBuf;
 
 use fascine::kernel::{Trust, Variant};
-use fascine::link::{Arm, Clamp, Head, Slot, SlotKind, Target, emit, link};
+use fascine::link::{Arm, Clamp, Head, Scalars, Slot, SlotKind, Target, emit, link};
 use link_common::{arm, heap_arm, kernel, sorted, user_arm};
 
-fn sets() -> Vec<(&'static str, Vec<Arm>, Clamp, Head)> {
+fn sets() -> Vec<(&'static str, Vec<Arm>, Clamp, Head, Scalars)> {
     let variant =
         |mode: f64| Arm::with_default_slots(Variant::new(kernel("variant", Trust::Project), [("MODE", mode)]));
     let spread = {
@@ -22,22 +22,48 @@ fn sets() -> Vec<(&'static str, Vec<Arm>, Clamp, Head)> {
     };
     let everything = ["scale", "vectors", "particles", "reduce", "transpose", "matrices", "nested", "stride", "cube"];
     vec![
-        ("scale", vec![arm("scale")], Clamp::Users, Head::Immediates),
-        ("vectors", vec![arm("vectors")], Clamp::Users, Head::Table),
-        ("particles", vec![arm("particles")], Clamp::Users, Head::Table),
-        ("workgroup_memory", vec![arm("reduce"), arm("transpose"), arm("atomics")], Clamp::Users, Head::Immediates),
-        ("matrices_nested", vec![arm("matrices"), arm("nested")], Clamp::Users, Head::Immediates),
-        ("private", vec![arm("stride"), arm("scale")], Clamp::Users, Head::Immediates),
-        ("shapes", vec![arm("cube"), arm("transpose")], Clamp::Users, Head::Table),
-        ("variants", vec![variant(0.0), variant(1.0), variant(2.0)], Clamp::Users, Head::Immediates),
-        ("subgroup", vec![arm("subgroup"), arm("scale")], Clamp::Users, Head::Immediates),
-        ("half", vec![arm("half")], Clamp::Users, Head::Table),
-        ("fixed_size", vec![arm("cluster"), arm("initial")], Clamp::Users, Head::Table),
-        ("user", vec![user_arm("wild"), arm("scale")], Clamp::Users, Head::Table),
-        ("clamped", vec![arm("scale"), arm("nested"), arm("matrices")], Clamp::All, Head::Table),
-        ("slots", vec![arm("scale"), spread, heap_arm(arm("scale").variant, 0)], Clamp::Users, Head::Immediates),
-        ("sizes", vec![arm("wide"), arm("narrow"), arm("scale")], Clamp::Users, Head::Immediates),
-        ("everything", everything.map(arm).to_vec(), Clamp::Users, Head::Immediates),
+        ("scale", vec![arm("scale")], Clamp::Users, Head::Immediates, Scalars::Components),
+        ("vectors", vec![arm("vectors")], Clamp::Users, Head::Table, Scalars::Components),
+        ("particles", vec![arm("particles")], Clamp::Users, Head::Table, Scalars::Components),
+        (
+            "workgroup_memory",
+            vec![arm("reduce"), arm("transpose"), arm("atomics")],
+            Clamp::Users,
+            Head::Immediates,
+            Scalars::Components,
+        ),
+        ("matrices_nested", vec![arm("matrices"), arm("nested")], Clamp::Users, Head::Immediates, Scalars::Components),
+        ("private", vec![arm("stride"), arm("scale")], Clamp::Users, Head::Immediates, Scalars::Components),
+        ("shapes", vec![arm("cube"), arm("transpose")], Clamp::Users, Head::Table, Scalars::Components),
+        (
+            "variants",
+            vec![variant(0.0), variant(1.0), variant(2.0)],
+            Clamp::Users,
+            Head::Immediates,
+            Scalars::Components,
+        ),
+        ("subgroup", vec![arm("subgroup"), arm("scale")], Clamp::Users, Head::Immediates, Scalars::Components),
+        ("half", vec![arm("half")], Clamp::Users, Head::Table, Scalars::Components),
+        ("fixed_size", vec![arm("cluster"), arm("initial")], Clamp::Users, Head::Table, Scalars::Components),
+        ("user", vec![user_arm("wild"), arm("scale")], Clamp::Users, Head::Table, Scalars::Components),
+        ("clamped", vec![arm("scale"), arm("nested"), arm("matrices")], Clamp::All, Head::Table, Scalars::Components),
+        (
+            "slots",
+            vec![arm("scale"), spread, heap_arm(arm("scale").variant, 0)],
+            Clamp::Users,
+            Head::Immediates,
+            Scalars::Components,
+        ),
+        ("sizes", vec![arm("wide"), arm("narrow"), arm("scale")], Clamp::Users, Head::Immediates, Scalars::Components),
+        ("everything", everything.map(arm).to_vec(), Clamp::Users, Head::Immediates, Scalars::Components),
+        (
+            "words",
+            ["scale", "vectors", "particles", "nested"].map(arm).to_vec(),
+            Clamp::Users,
+            Head::Table,
+            Scalars::Words,
+        ),
+        ("words_clamped", vec![user_arm("wild"), arm("half")], Clamp::All, Head::Table, Scalars::Words),
     ]
 }
 
@@ -49,11 +75,11 @@ fn path(name: &str) -> PathBuf {
 fn merged_modules_match_their_snapshots() {
     let bless = std::env::var_os("FASCINE_BLESS").is_some();
     let mut wrong = Vec::new();
-    for (name, arms, clamp, head) in sets() {
+    for (name, arms, clamp, head, scalars) in sets() {
         let arms = sorted(arms);
-        let linked = link(&arms, clamp, head).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let linked = link(&arms, clamp, head, scalars).unwrap_or_else(|error| panic!("{name}: {error}"));
         let text = String::from_utf8(emit(&linked, Target::Wgsl).unwrap()).unwrap();
-        let again = link(&arms, clamp, head).unwrap();
+        let again = link(&arms, clamp, head, scalars).unwrap();
         assert_eq!(text.as_bytes(), emit(&again, Target::Wgsl).unwrap(), "{name}: linked twice");
         if bless {
             std::fs::create_dir_all(path(name).parent().unwrap()).unwrap();
@@ -68,8 +94,8 @@ fn merged_modules_match_their_snapshots() {
 #[test]
 fn merged_modules_translate_to_every_language() {
     let mut failures = Vec::new();
-    for (name, arms, clamp, head) in sets() {
-        let linked = link(&sorted(arms), clamp, head).unwrap_or_else(|error| panic!("{name}: {error}"));
+    for (name, arms, clamp, head, scalars) in sets() {
+        let linked = link(&sorted(arms), clamp, head, scalars).unwrap_or_else(|error| panic!("{name}: {error}"));
         for target in [Target::SpirV, Target::Msl, Target::Hlsl, Target::Wgsl] {
             match emit(&linked, target) {
                 Ok(bytes) => assert!(!bytes.is_empty()),

@@ -12,7 +12,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use fascine::kernel::{Variant, library};
-use fascine::link::{Arm, Clamp, Head, Target, emit, link};
+use fascine::link::{Arm, Clamp, Head, Scalars, Target, emit, link};
 use fascine::lower::DeviceClass;
 use fascine::reference::Suite;
 use fascine::{LoadOptions, Options, Runtime};
@@ -97,10 +97,15 @@ fn kernels() -> Vec<(String, String)> {
             }
             let constants = (!constant.is_empty()).then_some((constant, value));
             let arm = Arm::with_default_slots(Variant::new(kernel.clone(), constants));
-            for (clamp, head) in [(Clamp::Users, Head::Immediates), (Clamp::All, Head::Table)] {
-                let linked = link(std::slice::from_ref(&arm), clamp, head).unwrap();
+            let ways = [
+                (Clamp::Users, Head::Immediates, Scalars::Components),
+                (Clamp::All, Head::Table, Scalars::Components),
+                (Clamp::Users, Head::Immediates, Scalars::Words),
+            ];
+            for (clamp, head, scalars) in ways {
+                let linked = link(std::slice::from_ref(&arm), clamp, head, scalars).unwrap();
                 let text = String::from_utf8(emit(&linked, Target::Wgsl).unwrap()).unwrap();
-                modules.push((format!("{name}_{constant}_{clamp:?}"), text));
+                modules.push((format!("{name}_{constant}_{clamp:?}_{scalars:?}"), text));
             }
         }
     }

@@ -1,19 +1,19 @@
-//! Bind groups: the lane table at binding 0 and each slot at its own binding, cached by slot set and table buffer.
+//! Bind groups: the lane table at binding 0 and each slot at its own bindings, cached by those and table buffer.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::memory::Memory;
 use super::tables::{TABLES, TableBuffers};
-use crate::link::{Slot, SlotKind};
+use crate::link::{Bound, Slot, SlotKind};
 
 /// Slot sets beyond these start the cache afresh; few sets are ever in use.
 const MAX_SETS: usize = 512;
 /// Bytes of what is bound where a linked shader names a slot that holds nothing any more.
 const STAND_IN_BYTES: u64 = 256;
 
-/// The layout of a pipeline that uses `slots`.
-pub(super) fn layout(device: &wgpu::Device, slots: &[Slot]) -> wgpu::BindGroupLayout {
+/// The layout of a pipeline with those bindings beside the table.
+pub(super) fn layout(device: &wgpu::Device, bindings: &[Bound]) -> wgpu::BindGroupLayout {
     let entry = |binding, read_only, has_dynamic_offset| wgpu::BindGroupLayoutEntry {
         binding,
         visibility: wgpu::ShaderStages::COMPUTE,
@@ -25,13 +25,13 @@ pub(super) fn layout(device: &wgpu::Device, slots: &[Slot]) -> wgpu::BindGroupLa
         count: None,
     };
     let table = entry(0, true, true);
-    let slots = slots.iter().map(|slot| entry(1 + u32::from(slot.index), slot.kind == SlotKind::Slab, false));
-    let entries: Vec<_> = std::iter::once(table).chain(slots).collect();
+    let bindings = bindings.iter().map(|bound| entry(bound.binding, bound.slot.kind == SlotKind::Slab, false));
+    let entries: Vec<_> = std::iter::once(table).chain(bindings).collect();
     device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some("fascine"), entries: &entries })
 }
 
-/// A pipeline's slots, which segments they stand for, and the table buffer.
-type Key = (Arc<[Slot]>, Vec<(Slot, Slot)>, usize);
+/// A pipeline's bindings, which segments their slots stand for, and the table buffer.
+type Key = (Arc<[Bound]>, Vec<(Slot, Slot)>, usize);
 
 /// The cache.
 #[derive(Debug)]
@@ -69,11 +69,11 @@ impl BindGroups {
         }
     }
 
-    /// The group for `slots` with the table buffer `table`; `segments` says what slots stand for.
+    /// The group for `bindings` with the table buffer `table`; `segments` says what slots stand for.
     pub(super) fn get(
         &mut self,
         layout: &wgpu::BindGroupLayout,
-        slots: &Arc<[Slot]>,
+        bindings: &Arc<[Bound]>,
         segments: &[(Slot, Slot)],
         memory: &Memory,
         tables: &TableBuffers,
@@ -83,18 +83,18 @@ impl BindGroups {
             self.clear();
         }
         let Self { device, stand_ins, groups, .. } = self;
-        groups.entry((slots.clone(), segments.to_vec(), table)).or_insert_with(|| {
+        groups.entry((bindings.clone(), segments.to_vec(), table)).or_insert_with(|| {
             let span = std::num::NonZero::new(tables.span());
             let table = wgpu::BufferBinding { buffer: tables.buffer(table), offset: 0, size: span };
             let table = wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::Buffer(table) };
-            let slots = slots.iter().map(|&slot| {
+            let bindings = bindings.iter().map(|&Bound { binding, slot }| {
                 // One for each kind: a buffer cannot be bound for reading and for writing in one dispatch.
                 let stand_in = &stand_ins[usize::from(slot.kind == SlotKind::Slab)];
                 let own = segments.iter().find(|(linked, _)| *linked == slot).map_or(slot, |&(_, segment)| segment);
                 let buffer = memory.buffer(own).unwrap_or(stand_in);
-                wgpu::BindGroupEntry { binding: 1 + u32::from(slot.index), resource: buffer.as_entire_binding() }
+                wgpu::BindGroupEntry { binding, resource: buffer.as_entire_binding() }
             });
-            let entries: Vec<_> = std::iter::once(table).chain(slots).collect();
+            let entries: Vec<_> = std::iter::once(table).chain(bindings).collect();
             device.create_bind_group(&wgpu::BindGroupDescriptor { label: Some("fascine"), layout, entries: &entries })
         })
     }

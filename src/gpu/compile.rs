@@ -25,7 +25,7 @@ use super::fault::scoped;
 use super::trusted;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exit::{self, AtExit};
-use crate::link::{Arm, Clamp, Linked, Slot, SlotKind, Target, emit, link, table};
+use crate::link::{Arm, Bound, Clamp, Linked, SlotKind, Target, emit, link, table};
 use crate::schedule::ArmId;
 
 /// Called from a compile thread when a result is there.
@@ -50,7 +50,7 @@ pub(super) struct Job {
 pub(super) struct Compiled {
     pub(super) pipeline: wgpu::ComputePipeline,
     pub(super) layout: wgpu::BindGroupLayout,
-    pub(super) slots: Arc<[Slot]>,
+    pub(super) bindings: Arc<[Bound]>,
     /// Bytes of immediates: the first of the wave's table.
     pub(super) immediate_bytes: u32,
     /// By position among the linked arms, how many of an arm's workgroups one of the pipeline's runs.
@@ -259,7 +259,10 @@ fn label(arms: &[Arm]) -> String {
 }
 
 fn compile(tools: &Tools, job: &Job, warmer: &mut Option<Warmer>) -> Result<Compiled> {
-    let linked = tracing::debug_span!("link").in_scope(|| link(&job.arms, tools.clamp, tools.gpu.caps().head()))?;
+    let linked = tracing::debug_span!("link").in_scope(|| {
+        let caps = tools.gpu.caps();
+        link(&job.arms, tools.clamp, caps.head(), caps.scalars())
+    })?;
     let name = label(&job.arms);
     if tracing::enabled!(target: "fascine::linked", tracing::Level::TRACE)
         && let Ok(text) = emit(&linked, Target::Wgsl)
@@ -296,7 +299,7 @@ fn compile(tools: &Tools, job: &Job, warmer: &mut Option<Warmer>) -> Result<Comp
 fn create(device: &wgpu::Device, cache: Option<&DiskCache>, name: &str, linked: &Linked) -> Result<Compiled> {
     let created = scoped(device, &format!("pipeline {name}"), || {
         let module = trusted::create_module(device, name, linked);
-        let layout = binding::layout(device, &linked.slots);
+        let layout = binding::layout(device, &linked.bindings);
         let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
             label: Some(name),
             bind_group_layouts: &[Some(&layout)],
@@ -315,8 +318,8 @@ fn create(device: &wgpu::Device, cache: Option<&DiskCache>, name: &str, linked: 
             cache: cache.map(DiskCache::cache),
         });
         let per_workgroup = linked.per_workgroup.clone().into();
-        let (slots, immediate_bytes) = (linked.slots.clone().into(), linked.immediate_bytes);
-        Compiled { pipeline, layout, slots, immediate_bytes, per_workgroup }
+        let (bindings, immediate_bytes) = (linked.bindings.clone().into(), linked.immediate_bytes);
+        Compiled { pipeline, layout, bindings, immediate_bytes, per_workgroup }
     });
     created.map_err(|error| match error.kind() {
         ErrorKind::Memory => error,
@@ -388,16 +391,16 @@ impl Warmer {
     }
 
     fn warm(&self, name: &str, linked: &Linked) -> Result<()> {
-        let Compiled { pipeline, layout, slots, immediate_bytes, per_workgroup: _ } =
+        let Compiled { pipeline, layout, bindings, immediate_bytes, per_workgroup: _ } =
             create(&self.device, None, name, linked)?;
         let submitted = scoped(&self.device, "warm-up", || {
             let table = wgpu::BufferBinding { buffer: &self.table, offset: 0, size: std::num::NonZero::new(256) };
             let table = wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::Buffer(table) };
-            let slots = slots.iter().map(|slot| wgpu::BindGroupEntry {
-                binding: 1 + u32::from(slot.index),
-                resource: self.stand_ins[usize::from(slot.kind == SlotKind::Slab)].as_entire_binding(),
+            let bindings = bindings.iter().map(|bound| wgpu::BindGroupEntry {
+                binding: bound.binding,
+                resource: self.stand_ins[usize::from(bound.slot.kind == SlotKind::Slab)].as_entire_binding(),
             });
-            let entries: Vec<_> = std::iter::once(table).chain(slots).collect();
+            let entries: Vec<_> = std::iter::once(table).chain(bindings).collect();
             let descriptor = wgpu::BindGroupDescriptor { label: None, layout: &layout, entries: &entries };
             let group = self.device.create_bind_group(&descriptor);
             let mut encoder = self.device.create_command_encoder(&Default::default());

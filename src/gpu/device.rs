@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::adapter::{AdapterOptions, DeviceType, choose, class, unfit};
 use super::fault::Fault;
 use crate::error::{Error, Result};
-use crate::link::{Head, table};
+use crate::link::{Head, Scalars, table};
 
 /// Whose hardware it is: decides kernel variants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -74,12 +74,16 @@ pub struct Caps {
     pub f16: bool,
     /// Whether a dispatch can have the head of its lane table as immediates.
     pub immediates: bool,
+    /// Whether slots are bound twice, the second time as words.
+    pub words: bool,
     /// Workgroups of 64 that keep it busy: host cores on a CPU adapter, else a guess.
     pub parallelism: u32,
 }
 
 /// Bindings 1 to 47 are slots at most; binding numbers and slot indices stay small on every back end.
 const MAX_SLOTS: u32 = 47;
+/// Where slots are bound twice, at least so many are left.
+const LEAST_TWICE: u32 = 16;
 /// `link::Slot::index` is a `u8`.
 const TOTAL_SLOTS: u32 = 256;
 /// Guessed: a mid-range GPU has 32 compute units with room for several workgroups of 64 each.
@@ -97,6 +101,11 @@ impl Caps {
             f if f.contains(wgpu::Features::TIMESTAMP_QUERY) => Timestamps::Pass,
             _ => Timestamps::None,
         };
+        let buffers = limits.max_storage_buffers_per_shader_stage.saturating_sub(1);
+        // Browsers forbid to bind twice what is written; how Metal's compiler takes it is not known.
+        let native = matches!(info.backend, wgpu::Backend::Vulkan | wgpu::Backend::Dx12);
+        let words = native && buffers / 2 >= LEAST_TWICE && limits.max_bindings_per_bind_group > 2 * TOTAL_SLOTS;
+        let slots = if words { buffers / 2 } else { buffers };
         Caps {
             name: info.name.clone(),
             driver: driver.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" "),
@@ -104,7 +113,7 @@ impl Caps {
             device_type: info.device_type.into(),
             class,
             max_segment_bytes: segment / 256 * 256,
-            max_slots: limits.max_storage_buffers_per_shader_stage.saturating_sub(1).min(MAX_SLOTS) as usize,
+            max_slots: slots.min(MAX_SLOTS) as usize,
             total_slots: limits.max_bindings_per_bind_group.saturating_sub(1).min(TOTAL_SLOTS) as usize,
             table_alignment: limits.min_storage_buffer_offset_alignment.max(16),
             workgroup_bytes: limits.max_compute_workgroup_storage_size,
@@ -115,6 +124,7 @@ impl Caps {
             subgroup_size: [info.subgroup_min_size, info.subgroup_max_size],
             f16: features.contains(wgpu::Features::SHADER_F16),
             immediates: features.contains(wgpu::Features::IMMEDIATES) && limits.max_immediate_size >= table::HEAD_BYTES,
+            words,
             parallelism: match class {
                 DeviceClass::Cpu => std::thread::available_parallelism().map_or(1, |n| n.get() as u32),
                 _ => GPU_PARALLELISM,
@@ -125,6 +135,11 @@ impl Caps {
     /// Where shaders for the device read the head of a lane table.
     pub(super) fn head(&self) -> Head {
         if self.immediates { Head::Immediates } else { Head::Table }
+    }
+
+    /// How shaders for the device see scalars.
+    pub(super) fn scalars(&self) -> Scalars {
+        if self.words { Scalars::Words } else { Scalars::Components }
     }
 }
 

@@ -355,7 +355,7 @@ impl Executor {
                     wave_arms(wave, arms);
                     let compiled = &store.pipeline(arms)?.compiled;
                     pass.set_pipeline(&compiled.pipeline);
-                    let group = groups.get(&compiled.layout, &compiled.slots, &wave.segments, memory, tables, table);
+                    let group = groups.get(&compiled.layout, &compiled.bindings, &wave.segments, memory, tables, table);
                     pass.set_bind_group(0, group, &[place.offset]);
                     if compiled.immediate_bytes > 0 {
                         let table: &[u8] = &bytemuck::cast_slice(writer.words())[place.offset as usize..];

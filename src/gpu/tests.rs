@@ -415,6 +415,7 @@ fn a_device_with_default_limits_and_no_features_works() {
     let mut executor = executor(shared(wgpu::Features::empty(), 8), ExecutorOptions::default());
     let caps = executor.caps();
     assert_eq!((caps.max_slots, caps.timestamps, caps.pipeline_cache), (7, Timestamps::None, false));
+    assert!(!caps.words, "7 buffers are too few for slots that are bound twice");
     assert_eq!(caps.max_segment_bytes, 128 << 20);
     let finished = run_once(&mut executor, 3);
     assert_eq!((finished.wave_nanos, finished.span), (None, None));

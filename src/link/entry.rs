@@ -245,7 +245,7 @@ fn listed(builder: &mut Builder, merged: &Merged, header: Expr, position: Expr) 
     let list = builder.component(header, table::HEADER_LIST);
     let vec4 = builder.div_const(position, 4);
     let vec4 = builder.binary(BinaryOperator::Add, list, vec4);
-    let base = builder.vec4_pointer(merged.table, vec4);
+    let base = builder.element_pointer(merged.table, vec4);
     let index = builder.rem_const(position, 4);
     let pointer = builder.push(Expression::Access { base, index });
     builder.push(Expression::Load { pointer })

@@ -424,13 +424,16 @@ mod tests {
     use std::sync::Arc;
 
     use crate::kernel::{Kernel, Trust, Variant};
-    use crate::link::{Arm, Clamp, Head, emit, link};
+    use crate::link::{Arm, Clamp, Head, Scalars, emit, link};
 
     fn linked(text: &str, overrides: &[(&str, f64)]) -> String {
         let kernel = Arc::new(Kernel::parse("k", text, Trust::Project).unwrap());
         let arm = Arm::with_default_slots(Variant::new(kernel, overrides.iter().copied()));
-        String::from_utf8(emit(&link(&[arm], Clamp::Users, Head::Table).unwrap(), crate::link::Target::Wgsl).unwrap())
-            .unwrap()
+        String::from_utf8(
+            emit(&link(&[arm], Clamp::Users, Head::Table, Scalars::Components).unwrap(), crate::link::Target::Wgsl)
+                .unwrap(),
+        )
+        .unwrap()
     }
 
     fn kernel(body: &str) -> String {

@@ -31,7 +31,8 @@ pub enum SlotKind {
 }
 
 /// A piece of GPU memory as shaders see it: an `array<vec4<u32>>` at `@group(0) @binding(1 + index)`.
-/// (Binding 0 is the lane table.) Indices are unique over heap segments and slabs together.
+/// (Binding 0 is the lane table.) With [`Scalars::Words`] it is bound a second time as an `array<u32>`. Indices are unique over heap
+/// segments and slabs together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Slot {
     /// Position among all segments and slabs of the runtime.
@@ -69,6 +70,26 @@ pub enum Head {
     Immediates,
 }
 
+/// How a module sees the scalars of a slot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Scalars {
+    /// As components of its `vec4<u32>`s, so that no memory is bound twice: browsers forbid that where it is written.
+    #[default]
+    Components,
+    /// As elements of an `array<u32>`, a second binding of the same buffer. No arm sees a heap segment both ways: shader compilers take
+    /// it that two bindings do not overlap.
+    Words,
+}
+
+/// A slot as a module binds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Bound {
+    /// Its number in `@group(0)`.
+    pub binding: u32,
+    /// What lies there.
+    pub slot: Slot,
+}
+
 /// A merged module and what its host needs to know.
 #[derive(Debug)]
 pub struct Linked {
@@ -76,8 +97,11 @@ pub struct Linked {
     pub module: naga::Module,
     /// The validator's findings.
     pub info: naga::valid::ModuleInfo,
-    /// The slots that the module binds, sorted; slot `s` is `@group(0) @binding(1 + s.index)`.
+    /// The slots that the module binds, sorted.
     pub slots: Vec<Slot>,
+    /// Its bindings but the lane table, sorted by number: a slot's `vec4<u32>`s are `@binding(1 + index)`, its words
+    /// `@binding(257 + index)`.
+    pub bindings: Vec<Bound>,
     /// Invocations of a workgroup, flat in x: as many as the largest arm's.
     pub workgroup_size: u32,
     /// By arm, how many of its workgroups one of the module's runs, for [`table::LaneEntry::per_workgroup`].
@@ -102,7 +126,7 @@ pub struct Linked {
 /// # Errors
 /// `Kernel`, naming the kernel and binding that cannot be relocated and why; `Limit` where workgroups differ in size and a smaller
 /// kernel cannot run several in a larger one.
-pub fn link(arms: &[Arm], clamp: Clamp, head: Head) -> Result<Linked> {
+pub fn link(arms: &[Arm], clamp: Clamp, head: Head, scalars: Scalars) -> Result<Linked> {
     let Some(workgroup_size) = arms.iter().map(sizes::invocations).max() else {
         return Err(Error::internal("a bundle without arms"));
     };
@@ -115,7 +139,7 @@ pub fn link(arms: &[Arm], clamp: Clamp, head: Head) -> Result<Linked> {
         let special = specialise::specialise(&arm.variant)?;
         per_workgroup.push(sizes::per_workgroup(arm, &special, workgroup_size)?);
         let map = merged.splice(&special, &prefix)?;
-        relocated.push(relocate::relocate(&mut merged, arm, &special, map, clamp, &prefix)?);
+        relocated.push(relocate::relocate(&mut merged, arm, &special, map, clamp, scalars, &prefix)?);
     }
     let arms_of: Vec<_> = relocated.iter().zip(&per_workgroup).map(|(arm, &per)| (arm, per)).collect();
     entry::add_entry_point(&mut merged, &arms_of, workgroup_size, head);
@@ -129,6 +153,7 @@ fn finish(merged: splice::Merged, arms: &[Arm], workgroup_size: u32, per_workgro
     drop(info);
     compact(&mut module, KeepUnused::No);
     let info = validate(&module)?;
+    let bindings = splice::bindings(&module, &slots);
     let workgroup = module.global_variables.iter().filter(|(_, v)| v.space == naga::AddressSpace::WorkGroup);
     let bytes = workgroup.map(|(_, v)| module.types[v.ty].inner.try_size(module.to_ctx()).unwrap_or(u32::MAX));
     let workgroup_bytes = bytes.fold(0, u32::saturating_add);
@@ -143,6 +168,7 @@ fn finish(merged: splice::Merged, arms: &[Arm], workgroup_size: u32, per_workgro
         module,
         info,
         slots,
+        bindings,
         workgroup_size,
         per_workgroup,
         immediate_bytes,
@@ -172,7 +198,7 @@ pub fn link_texts<'a>(kernels: impl IntoIterator<Item = (&'a str, &'a str, Trust
     }
     arms.sort();
     arms.dedup();
-    link(&arms, clamp, Head::Table)
+    link(&arms, clamp, Head::Table, Scalars::Components)
 }
 
 impl Arm {
@@ -259,6 +285,6 @@ mod tests {
 
     #[test]
     fn no_arms_are_no_bundle() {
-        assert!(link(&[], Clamp::Users, Head::Table).is_err());
+        assert!(link(&[], Clamp::Users, Head::Table, Scalars::Components).is_err());
     }
 }

@@ -85,7 +85,7 @@ mod tests {
     use std::sync::Arc;
 
     use crate::kernel::{Kernel, Trust, Variant};
-    use crate::link::{Arm, Clamp, Head, link};
+    use crate::link::{Arm, Clamp, Head, Scalars, link};
 
     fn arm(name: &str, size: u32, declared: &str, body: &str) -> Arm {
         let text = format!(
@@ -101,10 +101,10 @@ mod tests {
     fn the_larger_workgroup_runs_several_of_the_smaller() {
         let sizes = [("a", 64), ("b", 256), ("c", 32), ("d", 256)];
         let arms = sizes.map(|(name, size)| arm(name, size, "", "out[id.x] = id.x;"));
-        let linked = link(&arms, Clamp::Users, Head::Table).unwrap();
+        let linked = link(&arms, Clamp::Users, Head::Table, Scalars::Components).unwrap();
         assert_eq!(linked.workgroup_size, 256);
         assert_eq!(linked.per_workgroup, [4, 1, 8, 1]);
-        assert_eq!(link(&arms[..1], Clamp::Users, Head::Table).unwrap().per_workgroup, [1]);
+        assert_eq!(link(&arms[..1], Clamp::Users, Head::Table, Scalars::Components).unwrap().per_workgroup, [1]);
     }
 
     #[test]
@@ -118,7 +118,7 @@ mod tests {
         ];
         for (declared, body, size, why) in cases {
             let arms = [arm("large", 256, "", "out[id.x] = 1u;"), arm("small", size, declared, body)];
-            let error = link(&arms, Clamp::Users, Head::Table).unwrap_err();
+            let error = link(&arms, Clamp::Users, Head::Table, Scalars::Components).unwrap_err();
             assert!(error.message().contains("kernel small") && error.message().contains(why), "{error}");
         }
     }

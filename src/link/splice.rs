@@ -12,7 +12,7 @@ use naga::{
 
 use super::relocate::remap_expression;
 use super::specialise::Specialised;
-use super::{Slot, SlotKind};
+use super::{Bound, Slot, SlotKind};
 use crate::error::{Error, Result};
 
 /// New handles by old ones, for one arena of one kernel.
@@ -37,6 +37,9 @@ impl<T> HandleMap<T> {
     }
 }
 
+/// The binding at which the words of slot 0 are; before them is room for the `vec4<u32>`s of every slot.
+pub(super) const WORDS: u32 = 1 + u8::MAX as u32 + 1;
+
 /// The module under construction.
 pub(super) struct Merged {
     pub(super) module: Module,
@@ -45,6 +48,8 @@ pub(super) struct Merged {
     pub(super) vec4_type: Handle<Type>,
     memory: Handle<Type>,
     slots: BTreeMap<u8, (Slot, Handle<GlobalVariable>)>,
+    /// By slot, its variable as words.
+    words: BTreeMap<u8, Handle<GlobalVariable>>,
     workgroup: Vec<(Handle<Type>, Handle<GlobalVariable>)>,
     /// Functions that kernels share, by what they are: every handle in it is of the merged module.
     functions: BTreeMap<String, Handle<Function>>,
@@ -65,6 +70,7 @@ impl Merged {
             vec4_type: vec4,
             memory,
             slots: BTreeMap::new(),
+            words: BTreeMap::new(),
             workgroup: Vec::new(),
             functions: BTreeMap::new(),
         }
@@ -86,6 +92,23 @@ impl Merged {
         let variable = self.module.global_variables.append(variable, Span::UNDEFINED);
         self.slots.insert(slot.index, (slot, variable));
         Ok(variable)
+    }
+
+    /// The variable through which the module sees the slot as an `array<u32>`.
+    pub(super) fn words(&mut self, slot: Slot) -> Handle<GlobalVariable> {
+        if let Some(known) = self.words.get(&slot.index) {
+            return *known;
+        }
+        let word = self.u32_type();
+        let words = self.insert_type(TypeInner::Array { base: word, size: ArraySize::Dynamic, stride: 4 });
+        let (name, access) = match slot.kind {
+            SlotKind::Heap => ("heap_words", StorageAccess::LOAD | StorageAccess::STORE),
+            SlotKind::Slab => ("slab_words", StorageAccess::LOAD),
+        };
+        let variable = buffer(&format!("{name}_{}", slot.index), WORDS + u32::from(slot.index), access, words);
+        let variable = self.module.global_variables.append(variable, Span::UNDEFINED);
+        self.words.insert(slot.index, variable);
+        variable
     }
 
     pub(super) fn append(&mut self, function: Function) -> Handle<Function> {
@@ -254,6 +277,18 @@ impl Merged {
         let variable = GlobalVariable { name, space, binding: None, ty, init, memory_decorations };
         self.module.global_variables.append(variable, Span::UNDEFINED)
     }
+}
+
+/// The bindings of a merged module but its lane table, sorted; `slots` are all that it has.
+pub(super) fn bindings(module: &Module, slots: &[Slot]) -> Vec<Bound> {
+    let bound = |variable: &GlobalVariable| {
+        let binding = variable.binding?.binding;
+        let of = |slot: &&Slot| [1, WORDS].map(|first| first + u32::from(slot.index)).contains(&binding);
+        slots.iter().find(of).map(|&slot| Bound { binding, slot })
+    };
+    let mut bindings: Vec<Bound> = module.global_variables.iter().filter_map(|(_, variable)| bound(variable)).collect();
+    bindings.sort_by_key(|bound| bound.binding);
+    bindings
 }
 
 /// From a specialised kernel's handles to the merged module's.

@@ -12,7 +12,7 @@ use super::stages::uploads;
 use super::{Completion, Shared, ids};
 use crate::error::{Error, Result};
 use crate::kernel::{Access, Binding, Kernel, Variant};
-use crate::link::{self, Arm, Clamp, Head, Slot, SlotKind};
+use crate::link::{self, Arm, Clamp, Head, Scalars, Slot, SlotKind};
 use crate::lower::Cost;
 use crate::lower::storage::Storage;
 use crate::plan::{Dispatch, Keep, Operand, Place, Plan, PlanInput, PlanOutput, Source};
@@ -65,7 +65,12 @@ impl UserKernel {
         let kernel = Arc::new(Kernel::user(text)?);
         // Whatever the linker would refuse later, it refuses here.
         let slots = vec![Slot { index: 0, kind: SlotKind::Heap }; kernel.bindings.len()];
-        link::link(&[Arm { variant: Variant::new(kernel.clone(), []), slots }], Clamp::Users, Head::Table)?;
+        link::link(
+            &[Arm { variant: Variant::new(kernel.clone(), []), slots }],
+            Clamp::Users,
+            Head::Table,
+            Scalars::Components,
+        )?;
         let guard = Arc::new(Guard {
             id: ids::model(),
             plans: Mutex::new(Recent::new(shared.plan_cache)),
@@ -222,7 +227,7 @@ impl KernelRequest {
         let variant = Variant::new(kernel.clone(), constants.iter().map(|(name, value)| (name.as_str(), *value)));
         if !constants.is_empty() {
             let slots = vec![Slot { index: 0, kind: SlotKind::Heap }; kernel.bindings.len()];
-            link::link(&[Arm { variant: variant.clone(), slots }], Clamp::Users, Head::Table)?;
+            link::link(&[Arm { variant: variant.clone(), slots }], Clamp::Users, Head::Table, Scalars::Components)?;
         }
         let inputs = kernel
             .bindings

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use fascine::link::table::{LaneEntry, LaneTable};
-use fascine::link::{Head, Linked};
+use fascine::link::{Bound, Head, Linked};
 
 pub struct Gpu {
     pub device: wgpu::Device,
@@ -95,7 +95,7 @@ pub fn pipeline(module: naga::Module, zero_workgroup_memory: bool) -> wgpu::Comp
 /// A linked module, ready to run.
 pub struct Bundle {
     pub pipeline: wgpu::ComputePipeline,
-    slots: Vec<u8>,
+    bindings: Vec<Bound>,
     immediate_bytes: usize,
     /// `Linked::per_workgroup`.
     pub per_workgroup: Vec<u32>,
@@ -103,10 +103,10 @@ pub struct Bundle {
 
 impl Bundle {
     pub fn new(linked: Linked) -> Self {
-        let slots = linked.slots.iter().map(|slot| slot.index).collect();
+        let bindings = linked.bindings;
         let per_workgroup = linked.per_workgroup;
         let immediate_bytes = linked.immediate_bytes as usize;
-        Bundle { pipeline: pipeline(linked.module, linked.has_user_kernel), slots, immediate_bytes, per_workgroup }
+        Bundle { pipeline: pipeline(linked.module, linked.has_user_kernel), bindings, immediate_bytes, per_workgroup }
     }
 }
 
@@ -128,9 +128,9 @@ pub fn run(waves: &[Wave<'_>]) {
         let mut words = Vec::new();
         let groups = LaneTable::encode(wave.lanes.iter().copied(), &mut words);
         let table = buffer(bytemuck::cast_slice(&words));
-        let slots = wave.bundle.slots.iter().map(|&slot| wgpu::BindGroupEntry {
-            binding: 1 + u32::from(slot),
-            resource: wave.memory[slot as usize].as_entire_binding(),
+        let slots = wave.bundle.bindings.iter().map(|bound| wgpu::BindGroupEntry {
+            binding: bound.binding,
+            resource: wave.memory[bound.slot.index as usize].as_entire_binding(),
         });
         let entries: Vec<wgpu::BindGroupEntry<'_>> =
             std::iter::once(wgpu::BindGroupEntry { binding: 0, resource: table.as_entire_binding() })

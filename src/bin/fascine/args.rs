@@ -162,6 +162,9 @@ pub(crate) struct LinkArgs {
     /// Read the head of the lane table from immediates, as on devices that have them
     #[arg(long)]
     pub(crate) immediates: bool,
+    /// Access scalars through a second binding of the memory, as on devices that can have it
+    #[arg(long)]
+    pub(crate) words: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use fascine::error::{Error, ErrorKind, Result};
 use fascine::kernel::{Access, Kernel, Trust, Variant, library};
-use fascine::link::{self, Arm, Clamp, Head, Linked, Slot, SlotKind, Target};
+use fascine::link::{self, Arm, Clamp, Head, Linked, Scalars, Slot, SlotKind, Target};
 use serde::Serialize;
 
 use crate::Answer;
@@ -60,7 +60,8 @@ pub(crate) fn run(args: &LinkArgs, json: bool) -> Result<Answer> {
     arms.dedup();
     let start = Instant::now();
     let head = if args.immediates { Head::Immediates } else { Head::Table };
-    let linked = link::link(&arms, Clamp::Users, head)?;
+    let scalars = if args.words { Scalars::Words } else { Scalars::Components };
+    let linked = link::link(&arms, Clamp::Users, head, scalars)?;
     let took = start.elapsed();
     if let (Some(emit), false) = (args.emit, json) {
         if emit == Emit::Spirv && std::io::stdout().is_terminal() {

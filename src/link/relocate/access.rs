@@ -21,6 +21,8 @@ type Expr = Handle<Expression>;
 pub(super) struct Operand {
     /// Where it starts, in units of 16 bytes.
     base: Expr,
+    /// Where it starts, in words, if its scalars are accessed through the slot's words.
+    base_words: Option<Expr>,
     /// Elements of its run-time array; the whole binding's where that is the array.
     len: Option<Expr>,
     /// The last valid index of the run-time array.
@@ -45,7 +47,8 @@ impl Relocator<'_, '_> {
         let base = self.builder.component(record, word % 4);
         self.builder.name(base, format!("{}_base", binding.name));
         let bytes = self.builder.component(record, word % 4 + 1);
-        let mut operand = Operand { base, len: None, last: None, present: None };
+        let base_words = self.context.words[position as usize].map(|_| self.builder.mul_const(base, 4));
+        let mut operand = Operand { base, base_words, len: None, last: None, present: None };
         if let Some((start, stride)) = self.run_time_array(position) {
             let mut tail = bytes;
             if start > 0 {
@@ -272,12 +275,47 @@ impl Relocator<'_, '_> {
         Ok((index, Component::Dynamic(self.builder.rem_const(words, 4))))
     }
 
-    pub(super) fn word_pointer(&mut self, place: &Place, index: Expr, component: Component, plus: u32) -> Expr {
+    /// Pointers to `N` words, of which the first is at `at` bytes past the place.
+    pub(super) fn word_pointers<const N: usize>(&mut self, place: &Place, at: u32) -> Result<[Expr; N]> {
+        if let Source::Operand(position) = place.source
+            && let (Some(words), Some(base)) =
+                (self.context.words[position as usize], self.operand(position)?.base_words)
+        {
+            let index = self.word_index(place, base, at);
+            return Ok(std::array::from_fn(|plus| {
+                let index = self.builder.add_const(index, plus as u32);
+                self.builder.element_pointer(words, index)
+            }));
+        }
+        let (index, component) = self.word(place, at)?;
+        Ok(std::array::from_fn(|plus| self.component_pointer(place, index, component, plus as u32)))
+    }
+
+    /// Index in the slot's words of the one at `at` bytes past the place.
+    fn word_index(&mut self, place: &Place, base: Expr, at: u32) -> Expr {
+        let constant = place.offset.constant.saturating_add(at);
+        let mut index = base;
+        if let Some(vec4s) = place.offset.vec4s {
+            let words = self.builder.mul_const(vec4s, 4);
+            index = self.builder.binary(BinaryOperator::Add, index, words);
+        }
+        if let Some(words) = place.offset.words {
+            index = self.builder.binary(BinaryOperator::Add, index, words);
+        }
+        if let Some(halves) = place.offset.halves {
+            let halves = self.builder.add_const(halves, constant % 4 / 2);
+            let words = self.builder.div_const(halves, 2);
+            index = self.builder.binary(BinaryOperator::Add, index, words);
+        }
+        self.builder.add_const(index, constant / 4)
+    }
+
+    fn component_pointer(&mut self, place: &Place, index: Expr, component: Component, plus: u32) -> Expr {
         let memory = match place.source {
             Source::Operand(position) => self.context.memory[position as usize],
             Source::Params => self.merged.table,
         };
-        let base = self.builder.vec4_pointer(memory, index);
+        let base = self.builder.element_pointer(memory, index);
         match component {
             Component::Constant(component) => self.builder.component(base, component + plus),
             Component::Dynamic(component) => {
@@ -302,8 +340,7 @@ impl Relocator<'_, '_> {
         if let Some((vec4, component)) = self.known_params(place, at) {
             return Ok(self.builder.component(vec4, component));
         }
-        let (index, component) = self.word(place, at)?;
-        let pointer = self.word_pointer(place, index, component, 0);
+        let [pointer] = self.word_pointers(place, at)?;
         Ok(self.builder.push(Expression::Load { pointer }))
     }
 
@@ -314,11 +351,8 @@ impl Relocator<'_, '_> {
             let components = match self.known_params(place, at) {
                 Some((vec4, c)) => [self.builder.component(vec4, c), self.builder.component(vec4, c + 1)],
                 None => {
-                    let (index, component) = self.word(place, at)?;
-                    [0, 1].map(|plus| {
-                        let pointer = self.word_pointer(place, index, component, plus);
-                        self.builder.push(Expression::Load { pointer })
-                    })
+                    let pointers: [Expr; 2] = self.word_pointers(place, at)?;
+                    pointers.map(|pointer| self.builder.push(Expression::Load { pointer }))
                 }
             };
             return Ok(self.builder.compose(ty, components.to_vec()));

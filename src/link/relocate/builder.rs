@@ -180,8 +180,8 @@ impl Builder {
         expression
     }
 
-    /// A pointer to the `index`-th `vec4<u32>` of a slot or of the table.
-    pub(in crate::link) fn vec4_pointer(
+    /// A pointer to the `index`-th element of a slot or of the table.
+    pub(in crate::link) fn element_pointer(
         &mut self,
         memory: Handle<GlobalVariable>,
         index: Handle<Expression>,
@@ -202,7 +202,7 @@ impl Builder {
         memory: Handle<GlobalVariable>,
         index: Handle<Expression>,
     ) -> Handle<Expression> {
-        let pointer = self.vec4_pointer(memory, index);
+        let pointer = self.element_pointer(memory, index);
         self.push(Expression::Load { pointer })
     }
 }

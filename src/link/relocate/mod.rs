@@ -27,7 +27,7 @@ use super::splice::{Merged, ModuleMap};
 use super::{Arm, Slot};
 use crate::error::{Error, Result};
 use crate::kernel::{Access, Kernel, Trust, functions};
-use crate::link::{Clamp, SlotKind, table};
+use crate::link::{Clamp, Scalars, SlotKind, table};
 
 pub(super) use builder::Builder;
 pub(super) use entry::Subgroup;
@@ -60,6 +60,8 @@ struct Context<'a> {
     map: ModuleMap,
     /// By position among the kernel's bindings.
     memory: Vec<Handle<GlobalVariable>>,
+    /// By position: the same memory as words, where scalars are accessed through that.
+    words: Vec<Option<Handle<GlobalVariable>>>,
     clamp: bool,
     /// What a function takes after its own arguments, by its index in the arena.
     taken: Vec<Vec<Taken>>,
@@ -104,6 +106,7 @@ pub(super) fn relocate(
     special: &Specialised,
     map: ModuleMap,
     clamp: Clamp,
+    scalars: Scalars,
     prefix: &str,
 ) -> Result<Relocated> {
     let kernel = &**arm.variant.kernel();
@@ -116,6 +119,7 @@ pub(super) fn relocate(
         special,
         map,
         memory: Vec::new(),
+        words: Vec::new(),
         clamp: clamp == Clamp::All || kernel.trust == Trust::User,
         taken: Vec::new(),
     };
@@ -126,6 +130,8 @@ pub(super) fn relocate(
             return Err(context.refuse(format_args!("binding {name}: is written, but its slot is a read-only slab")));
         }
         context.memory.push(merged.slot(slot)?);
+        let words = scalars == Scalars::Words && as_words(arm, special, slot);
+        context.words.push(words.then(|| merged.words(slot)));
     }
     for (handle, old) in special.module.functions.iter() {
         let (mut function, taken) = function::relocate_helper(merged, &context, handle, old)?;
@@ -138,4 +144,17 @@ pub(super) fn relocate(
         context.map.functions.insert(handle, function);
     }
     entry::relocate_entry(merged, &context, prefix.to_owned())
+}
+
+/// Whether an arm may see a slot as words. Its bindings there may be one tensor, of which a compiler must not believe that another
+/// variable leaves it alone: so either all that it accesses of a slot that is written is words, or nothing.
+fn as_words(arm: &Arm, special: &Specialised, slot: Slot) -> bool {
+    let Specialised { module, roles, .. } = special;
+    slot.kind == SlotKind::Slab
+        || roles.iter().all(|&(variable, role)| match role {
+            Role::Operand(position) if arm.slots[position as usize] == slot => {
+                place::is_words(module.global_variables[variable].ty, &module.types)
+            }
+            Role::Operand(_) | Role::Params => true,
+        })
 }

@@ -44,6 +44,19 @@ pub(super) fn column_stride(rows: VectorSize, scalar: Scalar) -> u32 {
     rows * u32::from(scalar.width)
 }
 
+/// Whether values of the type are accessed word by word, never as a whole `vec4<u32>`.
+pub(super) fn is_words(ty: Handle<Type>, types: &naga::UniqueArena<Type>) -> bool {
+    let vector = |size, scalar: Scalar| size == VectorSize::Bi || scalar.width == 2;
+    match &types[ty].inner {
+        TypeInner::Scalar(_) => true,
+        TypeInner::Vector { size, scalar } => vector(*size, *scalar),
+        TypeInner::Matrix { columns: _, rows, scalar } => vector(*rows, *scalar),
+        TypeInner::Array { base, size: _, stride: _ } => is_words(*base, types),
+        TypeInner::Struct { members, span: _ } => members.iter().all(|member| is_words(member.ty, types)),
+        _ => false,
+    }
+}
+
 /// A distance from the lane's base: the sum of its parts.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Offset {

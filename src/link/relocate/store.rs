@@ -64,27 +64,30 @@ impl Relocator<'_, '_> {
             return self.store_halves(place, size, value, at);
         }
         let bits = self.encode(value, scalar);
-        let (index, component) = self.word(place, at)?;
-        let count = match size {
+        match size {
             None => {
-                let pointer = self.word_pointer(place, index, component, 0);
+                let [pointer] = self.word_pointers(place, at)?;
                 self.builder.statement(Statement::Store { pointer, value: bits });
-                return Ok(());
             }
             Some(VectorSize::Quad) => {
+                let (index, _) = self.word(place, at)?;
                 let Source::Operand(position) = place.source else {
                     return Err(Error::internal("a store to the parameters"));
                 };
-                let pointer = self.builder.vec4_pointer(self.context.memory[position as usize], index);
+                let pointer = self.builder.element_pointer(self.context.memory[position as usize], index);
                 self.builder.statement(Statement::Store { pointer, value: bits });
-                return Ok(());
             }
-            Some(VectorSize::Tri) => 3,
-            Some(VectorSize::Bi) => 2,
-        };
-        for i in 0..count {
-            let value = self.builder.component(bits, i);
-            let pointer = self.word_pointer(place, index, component, i);
+            Some(VectorSize::Tri) => self.store_words::<3>(place, bits, at)?,
+            Some(VectorSize::Bi) => self.store_words::<2>(place, bits, at)?,
+        }
+        Ok(())
+    }
+
+    /// The components of a vector, one by one.
+    fn store_words<const N: usize>(&mut self, place: &Place, bits: Expr, at: u32) -> Result<()> {
+        let pointers: [Expr; N] = self.word_pointers(place, at)?;
+        for (i, pointer) in pointers.into_iter().enumerate() {
+            let value = self.builder.component(bits, i as u32);
             self.builder.statement(Statement::Store { pointer, value });
         }
         Ok(())
@@ -108,8 +111,7 @@ impl Relocator<'_, '_> {
             });
             let pair = self.builder.compose(ty, halves.to_vec());
             let word = self.builder.math1(MathFunction::Pack2x16float, pair);
-            let (index, component) = self.word(place, at + 4 * k as u32)?;
-            let pointer = self.word_pointer(place, index, component, 0);
+            let [pointer] = self.word_pointers(place, at + 4 * k as u32)?;
             self.builder.statement(Statement::Store { pointer, value: word });
         }
         Ok(())

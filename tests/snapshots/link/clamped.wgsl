@@ -46,10 +46,10 @@ fn matrices_0_(group: u32, local_1: u32, record_0_1: vec4<u32>, record_1_1: vec4
     let _e146 = (min((3u - (_e4 & 3u)), 3u) * 2u);
     let _e151 = (((items_base + (min(_e4, _e12) * 7u)) + 5u) + (_e146 >> 2u));
     let _e152 = (_e146 & 3u);
-    let _e155 = heap_0_[_e151][_e152];
+    let _e158 = heap_0_[_e151][_e152];
     let _e159 = heap_0_[_e151][(_e152 + 1u)];
     if _e13 {
-        let _e164 = bitcast<vec2<u32>>(select(vec2<f32>(), bitcast<vec2<f32>>(vec2<u32>(_e155, _e159)), _e13));
+        let _e164 = bitcast<vec2<u32>>(select(vec2<f32>(), bitcast<vec2<f32>>(vec2<u32>(_e158, _e159)), _e13));
         let _e168 = (((items_base + (min(_e4, _e12) * 7u)) + 5u) + (_e140 >> 2u));
         let _e169 = (_e140 & 3u);
         heap_0_[_e168][_e169] = _e164.x;

@@ -76,9 +76,9 @@ fn matrices_1_(group_1: u32, local_2: u32, record_0_2: vec4<u32>, record_1_2: ve
     let _e107 = ((3u - (_e4 & 3u)) * 2u);
     let _e112 = (((items_base + (_e4 * 7u)) + 5u) + (_e107 >> 2u));
     let _e113 = (_e107 & 3u);
-    let _e116 = heap_0_[_e112][_e113];
+    let _e119 = heap_0_[_e112][_e113];
     let _e120 = heap_0_[_e112][(_e113 + 1u)];
-    let _e123 = bitcast<vec2<u32>>(bitcast<vec2<f32>>(vec2<u32>(_e116, _e120)));
+    let _e123 = bitcast<vec2<u32>>(bitcast<vec2<f32>>(vec2<u32>(_e119, _e120)));
     let _e127 = (((items_base + (_e4 * 7u)) + 5u) + (_e103 >> 2u));
     let _e128 = (_e103 & 3u);
     heap_0_[_e127][_e128] = _e123.x;
@@ -163,10 +163,10 @@ fn particles_3_(group_3: u32, local_4: u32, record_0_4: vec4<u32>, record_1_4: v
     let _e21 = heap_0_[(particles_base + _e16)];
     let _e27 = heap_0_[(particles_base + _e16)].w;
     let _e30 = ((particles_base + _e16) + 1u);
-    let _e33 = heap_0_[_e30].x;
+    let _e35 = heap_0_[_e30].x;
     let _e36 = heap_0_[_e30].y;
     let _e43 = heap_0_[((particles_base + _e16) + 1u)].z;
-    let _e47 = particles_3_moved(Particle(bitcast<vec3<f32>>(_e21.xyz), bitcast<f32>(_e27), bitcast<vec2<f32>>(vec2<u32>(_e33, _e36)), _e43), bitcast<f32>(record_2_4.y));
+    let _e47 = particles_3_moved(Particle(bitcast<vec3<f32>>(_e21.xyz), bitcast<f32>(_e27), bitcast<vec2<f32>>(vec2<u32>(_e35, _e36)), _e43), bitcast<f32>(record_2_4.y));
     let _e49 = bitcast<vec3<u32>>(_e47.position);
     let _e50 = (copies_base + _e17);
     heap_0_[_e50].x = _e49.x;
@@ -375,9 +375,9 @@ fn vectors_8_(group_8: u32, local_10: u32, record_0_10: vec4<u32>, record_1_10: 
     let _e29 = (_e4 * 2u);
     let _e31 = (twos_base + (_e29 >> 2u));
     let _e32 = (_e29 & 3u);
-    let _e36 = heap_0_[_e31][_e32];
+    let _e39 = heap_0_[_e31][_e32];
     let _e40 = heap_0_[_e31][(_e32 + 1u)];
-    let _e42 = bitcast<vec2<i32>>(vec2<u32>(_e36, _e40));
+    let _e42 = bitcast<vec2<i32>>(vec2<u32>(_e39, _e40));
     let _e43 = (_e4 * 2u);
     let _e47 = bitcast<vec2<u32>>((_e42.yx + vec2<i32>(1i, -1i)));
     let _e49 = (twos_base + (_e43 >> 2u));

@@ -46,9 +46,9 @@ fn matrices_0_(group: u32, local_1: u32, record_0_1: vec4<u32>, record_1_1: vec4
     let _e107 = ((3u - (_e4 & 3u)) * 2u);
     let _e112 = (((items_base + (_e4 * 7u)) + 5u) + (_e107 >> 2u));
     let _e113 = (_e107 & 3u);
-    let _e116 = heap_0_[_e112][_e113];
+    let _e119 = heap_0_[_e112][_e113];
     let _e120 = heap_0_[_e112][(_e113 + 1u)];
-    let _e123 = bitcast<vec2<u32>>(bitcast<vec2<f32>>(vec2<u32>(_e116, _e120)));
+    let _e123 = bitcast<vec2<u32>>(bitcast<vec2<f32>>(vec2<u32>(_e119, _e120)));
     let _e127 = (((items_base + (_e4 * 7u)) + 5u) + (_e103 >> 2u));
     let _e128 = (_e103 & 3u);
     heap_0_[_e127][_e128] = _e123.x;

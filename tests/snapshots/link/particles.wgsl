@@ -32,10 +32,10 @@ fn particles_0_(group: u32, local_1: u32, record_0_1: vec4<u32>, record_1_1: vec
     let _e21 = heap_0_[(particles_base + _e16)];
     let _e27 = heap_0_[(particles_base + _e16)].w;
     let _e30 = ((particles_base + _e16) + 1u);
-    let _e33 = heap_0_[_e30].x;
+    let _e35 = heap_0_[_e30].x;
     let _e36 = heap_0_[_e30].y;
     let _e43 = heap_0_[((particles_base + _e16) + 1u)].z;
-    let _e47 = particles_0_moved(Particle(bitcast<vec3<f32>>(_e21.xyz), bitcast<f32>(_e27), bitcast<vec2<f32>>(vec2<u32>(_e33, _e36)), _e43), bitcast<f32>(record_2_1.y));
+    let _e47 = particles_0_moved(Particle(bitcast<vec3<f32>>(_e21.xyz), bitcast<f32>(_e27), bitcast<vec2<f32>>(vec2<u32>(_e35, _e36)), _e43), bitcast<f32>(record_2_1.y));
     let _e49 = bitcast<vec3<u32>>(_e47.position);
     let _e50 = (copies_base + _e17);
     heap_0_[_e50].x = _e49.x;

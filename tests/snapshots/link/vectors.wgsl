@@ -18,9 +18,9 @@ fn vectors_0_(group: u32, local_1: u32, record_0_1: vec4<u32>, record_1_1: vec4<
     let _e29 = (_e4 * 2u);
     let _e31 = (twos_base + (_e29 >> 2u));
     let _e32 = (_e29 & 3u);
-    let _e36 = heap_0_[_e31][_e32];
+    let _e39 = heap_0_[_e31][_e32];
     let _e40 = heap_0_[_e31][(_e32 + 1u)];
-    let _e42 = bitcast<vec2<i32>>(vec2<u32>(_e36, _e40));
+    let _e42 = bitcast<vec2<i32>>(vec2<u32>(_e39, _e40));
     let _e43 = (_e4 * 2u);
     let _e47 = bitcast<vec2<u32>>((_e42.yx + vec2<i32>(1i, -1i)));
     let _e49 = (twos_base + (_e43 >> 2u));
