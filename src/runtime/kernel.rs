@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::channel::oneshot;
 
-use super::message::{self, Message, Prepared, SharedPlan};
+use super::message::{Call, Message, Prepared, SharedPlan};
 use super::model::after;
 use super::recent::Recent;
 use super::request::{Request, When};
@@ -205,7 +205,8 @@ impl KernelRequest {
     ///
     /// # Errors
     /// `Input` for a binding without a tensor or with one of a type without a heap representation; `Kernel` if the
-    /// override values make the kernel invalid; `Limit` for more than 2^32 - 1 workgroups; `Closed`.
+    /// override values make the kernel invalid; `Limit` for more than 2^32 - 1 workgroups; `QueueFull` if
+    /// [`Options::max_queued`](super::Options::max_queued) requests are under way; `Closed`.
     pub fn submit(self) -> Result<Request> {
         let KernelRequest {
             kernel: UserKernel { shared, kernel, guard },
@@ -215,7 +216,7 @@ impl KernelRequest {
             workgroups,
             schedule,
         } = self;
-        let submitted = shared.clock.now();
+        let Call { id, submitted, span, seat } = Call::new(&shared, guard.id, &kernel.name)?;
         if workgroups.iter().try_fold(1u32, |n, &d| n.checked_mul(d)).is_none() {
             return Err(Error::limit(format!("{workgroups:?} workgroups are more than 2^32 - 1")));
         }
@@ -239,8 +240,6 @@ impl KernelRequest {
         let inputs: Vec<Option<Tensor>> = inputs.into_iter().map(Some).collect();
         let uploads = uploads(&plan.plan, &inputs)?;
         let (reply, answer) = oneshot::channel::<Result<Completion>>();
-        let id = ids::call();
-        let span = message::span(id, guard.id, &kernel.name);
         let prepared = Prepared {
             id,
             plan,
@@ -255,6 +254,7 @@ impl KernelRequest {
             key: schedule.key,
             submitted,
             span,
+            seat,
             reply,
         };
         shared.port.send(Message::Submit(Box::new(prepared)))?;

@@ -12,6 +12,7 @@ mod kernel;
 mod message;
 mod model;
 mod options;
+mod queue;
 mod recent;
 mod request;
 mod resolve;
@@ -44,6 +45,7 @@ use crate::schedule;
 use crate::schedule::log::Recorder;
 use engine::Engine;
 use message::{Message, Port};
+use queue::Queue;
 use thread::Driver;
 
 /// Runs requests of many models on one device. Cheap to clone; every clone is the same runtime.
@@ -60,6 +62,7 @@ pub struct Runtime {
 pub(crate) struct Shared {
     port: Port,
     driver: Driver,
+    queue: Queue,
     clock: Clock,
     target: Target,
     adapter: AdapterName,
@@ -82,7 +85,7 @@ impl Runtime {
     ///
     /// # Errors
     /// `NoAdapter` if none matches; `Device` if it cannot be opened; `Limit` if it lacks what fascine needs; `Input` for
-    /// bundles in a [`HeapLayout::Apart`] heap.
+    /// bundles in a [`HeapLayout::Apart`] heap, or if no request may be queued.
     pub fn new(options: Options) -> Result<Self> {
         let gpu = Gpu::open(&options.adapter)?;
         Self::start(gpu, options)
@@ -93,7 +96,7 @@ impl Runtime {
     /// The runtime never blocks on the device, and leaves its error and loss handlers as they are.
     ///
     /// # Errors
-    /// `Limit` if the device lacks what fascine needs.
+    /// `Limit` if the device lacks what fascine needs; `Input` as [`Runtime::new`].
     pub fn from_device(
         adapter: wgpu::Adapter,
         device: wgpu::Device,
@@ -116,6 +119,7 @@ impl Runtime {
         let (port, inbox) = message::channel();
         let schedule = options.scheduler(caps);
         check_heap(options.heap, &schedule)?;
+        let queue = Queue::new(options.max_queued)?;
         let caps = caps.clone();
         let costs = options.cache_dir.as_deref();
         let costs = costs.map(|folder| costs::CostFile::open(folder, &adapter, &schedule.device));
@@ -137,6 +141,7 @@ impl Runtime {
         let shared = Shared {
             port,
             driver,
+            queue,
             clock: options.clock,
             target,
             adapter,
@@ -318,7 +323,7 @@ pub struct Kept {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Now {
-    /// Requests that have come and not ended.
+    /// Requests that have come and not ended: what [`Options::max_queued`] bounds.
     pub requests: usize,
     /// Those of them of which nothing has been issued: the depth of the queue.
     pub queued: usize,

@@ -79,7 +79,8 @@ impl RequestBuilder {
     ///
     /// # Errors
     /// `Input` for inputs missing, of another type or shape; `Shape` or `Unsupported` if the model cannot be planned at
-    /// these shapes; `Memory` if it can never fit; `Closed` if the engine has stopped.
+    /// these shapes; `Memory` if it can never fit; `QueueFull` if [`Options::max_queued`](super::Options::max_queued) requests
+    /// are under way (a clone of the builder can try again, tensors are shared); `Closed` if the engine has stopped.
     pub fn submit(self) -> Result<Request> {
         match &self.session {
             None => self.model.clone().submit(self.inputs, self.schedule),

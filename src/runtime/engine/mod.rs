@@ -370,8 +370,10 @@ impl Engine {
     }
 
     fn reply(&self, prepared: Prepared, result: Result<Completion>) {
+        let Prepared { seat, reply, .. } = prepared;
+        drop(seat);
         // The caller may have dropped the handle.
-        let _ = prepared.reply.send(result);
+        let _ = reply.send(result);
     }
 
     fn free_if_unused(&mut self, model: ModelId) {
