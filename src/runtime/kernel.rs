@@ -9,7 +9,7 @@ use super::model::after;
 use super::recent::Recent;
 use super::request::{Request, When};
 use super::stages::uploads;
-use super::{Completion, Shared, ids};
+use super::{Shared, ids};
 use crate::error::{Error, Result};
 use crate::kernel::{Access, Binding, Kernel, Variant};
 use crate::link::{self, Arm, Clamp, Head, Slot, SlotKind};
@@ -239,7 +239,7 @@ impl KernelRequest {
             guard.plan(&kernel.name, key, || plan(variant, &inputs, workgroups, shared.target.max_binding_bytes))?;
         let inputs: Vec<Option<Tensor>> = inputs.into_iter().map(Some).collect();
         let uploads = uploads(&plan.plan, &inputs)?;
-        let (reply, answer) = oneshot::channel::<Result<Completion>>();
+        let (reply, answer) = oneshot::channel();
         let prepared = Prepared {
             id,
             plan,

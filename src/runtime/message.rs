@@ -7,12 +7,13 @@ use futures::channel::oneshot;
 use tracing::Span;
 use tracing::field::Empty;
 
+use super::completion::Answer;
 use super::hold::Hold;
 use super::ids::{self, CallId, PlanId};
 use super::queue::Seat;
 use super::session::{SessionId, Turn};
 use super::stages::{Frame, GoOn};
-use super::{Completion, Shared, Stats, Timing, closed};
+use super::{Shared, Stats, Timing, closed};
 use crate::error::{Error, Result};
 use crate::gpu::Allocation;
 use crate::lower::ModelWeights;
@@ -93,7 +94,7 @@ pub(super) struct Prepared {
     pub(super) span: Span,
     /// Before `reply`: who waits for the answer may count on the place.
     pub(super) seat: Seat,
-    pub(super) reply: oneshot::Sender<Result<Completion>>,
+    pub(super) reply: oneshot::Sender<Result<Answer>>,
 }
 
 /// What lies around a part of a request.

@@ -4,6 +4,7 @@
 //! engine is a plain object advanced by [`Runtime::poll`]; by default a thread of its own does that.
 
 mod completion;
+mod content;
 mod costs;
 mod engine;
 mod hold;
@@ -43,6 +44,7 @@ use crate::lower::Target;
 use crate::onnx::{self, LoadOptions};
 use crate::schedule;
 use crate::schedule::log::Recorder;
+use completion::Answer;
 use engine::Engine;
 use message::{Message, Port};
 use queue::Queue;
@@ -360,8 +362,8 @@ pub struct Outcomes {
 }
 
 impl Outcomes {
-    fn add(&mut self, result: &Result<Completion>) {
-        let kind = result.as_ref().map(|completion| completion.timing().in_time).map_err(Error::kind);
+    fn add(&mut self, result: &Result<Answer>) {
+        let kind = result.as_ref().map(|answer| answer.timing.in_time).map_err(Error::kind);
         *match kind {
             Ok(Some(false)) => &mut self.late,
             Ok(_) => &mut self.completed,

@@ -9,7 +9,7 @@ use super::message::{Call, Course, Message, Prepared, SharedPlan};
 use super::request::{Request, RequestBuilder, When};
 use super::session::{Link, Session};
 use super::stages::{self, Given, GoOn, Ready, Staged};
-use super::{Completion, Shared, ids};
+use super::{Shared, ids};
 use crate::error::{Error, Result};
 use crate::graph::{Dim, Graph};
 use crate::lower::ModelWeights;
@@ -267,7 +267,7 @@ impl Model {
     /// Hands a request to the engine.
     pub(super) fn send(&self, call: Call, ready: Ready, course: Option<Box<Course>>, when: When) -> Result<Request> {
         let Call { id, submitted, span, seat } = call;
-        let (reply, answer) = oneshot::channel::<Result<Completion>>();
+        let (reply, answer) = oneshot::channel();
         let Ready { plan, inputs, uploads, held } = ready;
         let prepared = Prepared {
             id,
