@@ -40,6 +40,9 @@ pub enum ErrorKind {
     Rejected,
     /// A later request with the same key took the request's place.
     Superseded,
+    /// The request was not taken, as there are as many as [`Options::max_queued`](crate::Options::max_queued) allows. One may be
+    /// when another has ended.
+    QueueFull,
     /// The runtime is shut down.
     Closed,
     /// A broken invariant of fascine itself.

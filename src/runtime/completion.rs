@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::content::Content;
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 
@@ -27,11 +28,29 @@ pub struct Timing {
     pub in_time: Option<bool>,
 }
 
+/// The results of a request, as the engine has them.
+pub(super) struct Answer {
+    pub(super) outputs: Vec<(String, Content)>,
+    pub(super) timing: Timing,
+}
+
+impl Answer {
+    /// Makes tensors of what was read back: on the thread of whoever takes the results.
+    ///
+    /// # Errors
+    /// As [`Content::tensor`].
+    pub(super) fn complete(self) -> Result<Completion> {
+        let Answer { outputs, timing } = self;
+        let tensor = |(name, mut content): (String, Content)| Ok((name, content.tensor()?));
+        Ok(Completion { outputs: outputs.into_iter().map(tensor).collect::<Result<_>>()?, timing })
+    }
+}
+
 /// The results of a request.
 #[derive(Clone, Debug)]
 pub struct Completion {
-    pub(super) outputs: Vec<(String, Tensor)>,
-    pub(super) timing: Timing,
+    outputs: Vec<(String, Tensor)>,
+    timing: Timing,
 }
 
 impl Completion {

@@ -4,12 +4,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::channel::oneshot;
 
-use super::message::{self, Message, Prepared, SharedPlan};
+use super::message::{Call, Message, Prepared, SharedPlan};
 use super::model::after;
 use super::recent::Recent;
 use super::request::{Request, When};
 use super::stages::uploads;
-use super::{Completion, Shared, ids};
+use super::{Shared, ids};
 use crate::error::{Error, Result};
 use crate::kernel::{Access, Binding, Kernel, Variant};
 use crate::link::{self, Arm, Clamp, Head, Scalars, Slot, SlotKind};
@@ -210,7 +210,8 @@ impl KernelRequest {
     ///
     /// # Errors
     /// `Input` for a binding without a tensor or with one of a type without a heap representation; `Kernel` if the
-    /// override values make the kernel invalid; `Limit` for more than 2^32 - 1 workgroups; `Closed`.
+    /// override values make the kernel invalid; `Limit` for more than 2^32 - 1 workgroups; `QueueFull` if
+    /// [`Options::max_queued`](super::Options::max_queued) requests are under way; `Closed`.
     pub fn submit(self) -> Result<Request> {
         let KernelRequest {
             kernel: UserKernel { shared, kernel, guard },
@@ -220,7 +221,7 @@ impl KernelRequest {
             workgroups,
             schedule,
         } = self;
-        let submitted = shared.clock.now();
+        let Call { id, submitted, span, seat } = Call::new(&shared, guard.id, &kernel.name)?;
         if workgroups.iter().try_fold(1u32, |n, &d| n.checked_mul(d)).is_none() {
             return Err(Error::limit(format!("{workgroups:?} workgroups are more than 2^32 - 1")));
         }
@@ -243,9 +244,7 @@ impl KernelRequest {
             guard.plan(&kernel.name, key, || plan(variant, &inputs, workgroups, shared.target.max_binding_bytes))?;
         let inputs: Vec<Option<Tensor>> = inputs.into_iter().map(Some).collect();
         let uploads = uploads(&plan.plan, &inputs)?;
-        let (reply, answer) = oneshot::channel::<Result<Completion>>();
-        let id = ids::call();
-        let span = message::span(id, guard.id, &kernel.name);
+        let (reply, answer) = oneshot::channel();
         let prepared = Prepared {
             id,
             plan,
@@ -260,6 +259,7 @@ impl KernelRequest {
             key: schedule.key,
             submitted,
             span,
+            seat,
             reply,
         };
         shared.port.send(Message::Submit(Box::new(prepared)))?;

@@ -7,11 +7,13 @@ use futures::channel::oneshot;
 use tracing::Span;
 use tracing::field::Empty;
 
+use super::completion::Answer;
 use super::hold::Hold;
 use super::ids::{self, CallId, PlanId};
+use super::queue::Seat;
 use super::session::{SessionId, Turn};
 use super::stages::{Frame, GoOn};
-use super::{Completion, Stats, Timing, closed};
+use super::{Shared, Stats, Timing, closed};
 use crate::error::{Error, Result};
 use crate::gpu::Allocation;
 use crate::lower::ModelWeights;
@@ -90,7 +92,9 @@ pub(super) struct Prepared {
     pub(super) submitted: Nanos,
     /// From the request's coming to its end, whatever threads it passes.
     pub(super) span: Span,
-    pub(super) reply: oneshot::Sender<Result<Completion>>,
+    /// Before `reply`: who waits for the answer may count on the place.
+    pub(super) seat: Seat,
+    pub(super) reply: oneshot::Sender<Result<Answer>>,
 }
 
 /// What lies around a part of a request.
@@ -105,8 +109,28 @@ pub(super) struct Course {
     pub(super) turn: Option<Turn>,
 }
 
+/// A request as it comes.
+pub(super) struct Call {
+    pub(super) id: CallId,
+    pub(super) submitted: Nanos,
+    pub(super) span: Span,
+    pub(super) seat: Seat,
+}
+
+impl Call {
+    /// Takes a place for a request of that model or user's kernel, before anything else is done for it.
+    ///
+    /// # Errors
+    /// `QueueFull` if there is none.
+    pub(super) fn new(shared: &Shared, model: ModelId, name: &str) -> Result<Self> {
+        let seat = shared.queue.seat(name)?;
+        let id = ids::call();
+        Ok(Call { id, submitted: shared.clock.now(), span: span(id, model, name), seat })
+    }
+}
+
 /// The span of a request.
-pub(super) fn span(CallId(request): CallId, ModelId(model): ModelId, name: &str) -> Span {
+fn span(CallId(request): CallId, ModelId(model): ModelId, name: &str) -> Span {
     tracing::debug_span!(
         "request",
         request,

@@ -4,6 +4,7 @@
 //! engine is a plain object advanced by [`Runtime::poll`]; by default a thread of its own does that.
 
 mod completion;
+mod content;
 mod costs;
 mod engine;
 mod hold;
@@ -12,6 +13,7 @@ mod kernel;
 mod message;
 mod model;
 mod options;
+mod queue;
 mod recent;
 mod request;
 mod resolve;
@@ -42,8 +44,10 @@ use crate::lower::Target;
 use crate::onnx::{self, LoadOptions};
 use crate::schedule;
 use crate::schedule::log::Recorder;
+use completion::Answer;
 use engine::Engine;
 use message::{Message, Port};
+use queue::Queue;
 use thread::Driver;
 
 /// Runs requests of many models on one device. Cheap to clone; every clone is the same runtime.
@@ -60,6 +64,7 @@ pub struct Runtime {
 pub(crate) struct Shared {
     port: Port,
     driver: Driver,
+    queue: Queue,
     clock: Clock,
     target: Target,
     adapter: AdapterName,
@@ -82,7 +87,7 @@ impl Runtime {
     ///
     /// # Errors
     /// `NoAdapter` if none matches; `Device` if it cannot be opened; `Limit` if it lacks what fascine needs; `Input` for
-    /// bundles in a [`HeapLayout::Apart`] heap.
+    /// bundles in a [`HeapLayout::Apart`] heap, or if no request may be queued.
     pub fn new(options: Options) -> Result<Self> {
         let gpu = Gpu::open(&options.adapter)?;
         Self::start(gpu, options)
@@ -93,7 +98,7 @@ impl Runtime {
     /// The runtime never blocks on the device, and leaves its error and loss handlers as they are.
     ///
     /// # Errors
-    /// `Limit` if the device lacks what fascine needs.
+    /// `Limit` if the device lacks what fascine needs; `Input` as [`Runtime::new`].
     pub fn from_device(
         adapter: wgpu::Adapter,
         device: wgpu::Device,
@@ -116,6 +121,7 @@ impl Runtime {
         let (port, inbox) = message::channel();
         let schedule = options.scheduler(caps);
         check_heap(options.heap, &schedule)?;
+        let queue = Queue::new(options.max_queued)?;
         let caps = caps.clone();
         let costs = options.cache_dir.as_deref();
         let costs = costs.map(|folder| costs::CostFile::open(folder, &adapter, &schedule.device));
@@ -137,6 +143,7 @@ impl Runtime {
         let shared = Shared {
             port,
             driver,
+            queue,
             clock: options.clock,
             target,
             adapter,
@@ -318,7 +325,7 @@ pub struct Kept {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Now {
-    /// Requests that have come and not ended.
+    /// Requests that have come and not ended: what [`Options::max_queued`] bounds.
     pub requests: usize,
     /// Those of them of which nothing has been issued: the depth of the queue.
     pub queued: usize,
@@ -355,8 +362,8 @@ pub struct Outcomes {
 }
 
 impl Outcomes {
-    fn add(&mut self, result: &Result<Completion>) {
-        let kind = result.as_ref().map(|completion| completion.timing().in_time).map_err(Error::kind);
+    fn add(&mut self, result: &Result<Answer>) {
+        let kind = result.as_ref().map(|answer| answer.timing.in_time).map_err(Error::kind);
         *match kind {
             Ok(Some(false)) => &mut self.late,
             Ok(_) => &mut self.completed,

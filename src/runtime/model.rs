@@ -4,21 +4,19 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use futures::channel::oneshot;
-use tracing::Span;
 
-use super::ids::CallId;
-use super::message::{self, Course, Message, Prepared, SharedPlan};
+use super::message::{Call, Course, Message, Prepared, SharedPlan};
 use super::request::{Request, RequestBuilder, When};
 use super::session::{Link, Session};
 use super::stages::{self, Given, GoOn, Ready, Staged};
-use super::{Completion, Shared, ids};
+use super::{Shared, ids};
 use crate::error::{Error, Result};
 use crate::graph::{Dim, Graph};
 use crate::lower::ModelWeights;
 use crate::ops::Operators;
 use crate::plan::stage::Stage;
 use crate::plan::{self, Place, Plan};
-use crate::schedule::{ModelId, Nanos};
+use crate::schedule::ModelId;
 use crate::tensor::{DType, Tensor};
 
 /// A model, loaded and checked. Cheap to clone; its memory is freed when the last clone and the last request are gone.
@@ -256,29 +254,20 @@ impl Model {
     }
 
     pub(super) fn submit(&self, given: Vec<(String, Tensor)>, when: When) -> Result<Request> {
-        let submitted = self.inner.shared.clock.now();
+        let call = Call::new(&self.inner.shared, self.inner.id, &self.inner.name)?;
         let inputs = self.take_inputs(given, |_| None)?;
-        let id = ids::call();
-        let span = message::span(id, self.inner.id, &self.inner.name);
-        let _entered = span.clone().entered();
+        let _entered = call.span.clone().entered();
         let mut stack = Vec::new();
         let ready = stages::prepare(&self.inner, self.inner.root.clone(), inputs, &mut stack)?;
         let course = Course { model: self.inner.goes_on(), stack, begun: None, turn: None };
         let course = (!course.stack.is_empty()).then(|| Box::new(course));
-        self.send(id, ready, course, when, submitted, span)
+        self.send(call, ready, course, when)
     }
 
     /// Hands a request to the engine.
-    pub(super) fn send(
-        &self,
-        id: CallId,
-        ready: Ready,
-        course: Option<Box<Course>>,
-        when: When,
-        submitted: Nanos,
-        span: Span,
-    ) -> Result<Request> {
-        let (reply, answer) = oneshot::channel::<Result<Completion>>();
+    pub(super) fn send(&self, call: Call, ready: Ready, course: Option<Box<Course>>, when: When) -> Result<Request> {
+        let Call { id, submitted, span, seat } = call;
+        let (reply, answer) = oneshot::channel();
         let Ready { plan, inputs, uploads, held } = ready;
         let prepared = Prepared {
             id,
@@ -294,6 +283,7 @@ impl Model {
             key: when.key,
             submitted,
             span,
+            seat,
             reply,
         };
         let shared = &self.inner.shared;

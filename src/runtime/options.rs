@@ -64,6 +64,13 @@ pub struct Options {
     pub cache_dir: Option<PathBuf>,
     /// Plans kept per model, one for each combination of input shapes.
     pub plan_cache: usize,
+    /// The most requests of all models and users' kernels that are submitted and have not ended; `submit` refuses more with
+    /// `QueueFull`, so that one who submits faster than the device works does not exhaust the host. At least 1. A refused request
+    /// takes nothing, and one that is cancelled keeps its place until the engine has heard of it: with [`Drive::Manual`] somebody
+    /// has to poll or wait before there is room again. The default, 4096, is guessed: longer queues than that are of no use to
+    /// anybody who waits for an answer, and requests of a few kilobytes then keep some megabytes of the host. Those of megabytes
+    /// want fewer.
+    pub max_queued: usize,
     /// Threads that compile pipelines; 0 is one more than the host has cores, up to five.
     pub compile_threads: usize,
     /// How dispatches leave, with everything else as the device wants it.
@@ -93,6 +100,7 @@ impl Default for Options {
             memory_cap: None,
             cache_dir: None,
             plan_cache: 16,
+            max_queued: 4096,
             compile_threads: 0,
             policy: Policy::default(),
             schedule: None,

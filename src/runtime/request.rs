@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures::channel::oneshot;
 
+use super::completion::Answer;
 use super::ids::CallId;
 use super::message::Message;
 use super::model::Model;
@@ -79,7 +80,8 @@ impl RequestBuilder {
     ///
     /// # Errors
     /// `Input` for inputs missing, of another type or shape; `Shape` or `Unsupported` if the model cannot be planned at
-    /// these shapes; `Memory` if it can never fit; `Closed` if the engine has stopped.
+    /// these shapes; `Memory` if it can never fit; `QueueFull` if [`Options::max_queued`](super::Options::max_queued) requests
+    /// are under way (a clone of the builder can try again, tensors are shared); `Closed` if the engine has stopped.
     pub fn submit(self) -> Result<Request> {
         match &self.session {
             None => self.model.clone().submit(self.inputs, self.schedule),
@@ -90,6 +92,9 @@ impl RequestBuilder {
 
 /// A submitted request: a future of its [`Completion`] that needs no particular executor.
 ///
+/// Whoever takes the results, by [`wait`](Request::wait) or as the executor that polls, also converts them from their form on the
+/// device: about a copy of what is returned.
+///
 /// Dropping it cancels what has not been issued.
 #[must_use = "dropping a request cancels it"]
 pub struct Request {
@@ -97,7 +102,7 @@ pub struct Request {
     shared: Arc<Shared>,
     /// Kept until it is done: its next parts are planned with it.
     _model: Option<Model>,
-    answer: Option<oneshot::Receiver<Result<Completion>>>,
+    answer: Option<oneshot::Receiver<Result<Answer>>>,
 }
 
 impl Request {
@@ -105,7 +110,7 @@ impl Request {
         id: CallId,
         shared: Arc<Shared>,
         model: Option<Model>,
-        answer: oneshot::Receiver<Result<Completion>>,
+        answer: oneshot::Receiver<Result<Answer>>,
     ) -> Self {
         Request { id, shared, _model: model, answer: Some(answer) }
     }
@@ -121,7 +126,7 @@ impl Request {
     /// Whatever ended the request: `Dropped`, `Rejected`, `Superseded`, `Device`, `Memory`, `Closed`.
     pub fn wait(mut self) -> Result<Completion> {
         let answer = self.answer.take().ok_or_else(closed)?;
-        self.shared.driver.wait(answer)?.unwrap_or_else(|| Err(closed()))
+        self.shared.driver.wait(answer)?.ok_or_else(closed)??.complete()
     }
 }
 
@@ -132,7 +137,7 @@ impl Future for Request {
         let Some(answer) = self.answer.as_mut() else { return Poll::Ready(Err(closed())) };
         let result = std::task::ready!(Pin::new(answer).poll(context));
         self.answer = None;
-        Poll::Ready(result.unwrap_or_else(|_| Err(closed())))
+        Poll::Ready(result.unwrap_or_else(|_| Err(closed())).and_then(Answer::complete))
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::ids;
-use super::message::{self, Course, Message, Prepared};
+use super::message::{Call, Course, Message, Prepared};
 use super::model::Model;
 use super::request::{Request, RequestBuilder, When};
 use super::stages::{self, Given, Staged};
@@ -20,7 +20,8 @@ pub(super) struct SessionId(pub(super) u64);
 ///
 /// The first request gives the inputs that are the state; later ones may give some of them anew. A request that gives all of
 /// them starts afresh. If a request fails, is dropped or cancelled, the requests after it fail too, up to one that starts
-/// afresh: their state would not be what they were planned for. The state's memory is freed when the last clone is gone.
+/// afresh: their state would not be what they were planned for. One that `submit` refuses leaves the session as it was. The
+/// state's memory is freed when the last clone is gone.
 #[derive(Clone)]
 pub struct Session {
     inner: Arc<Inner>,
@@ -155,8 +156,7 @@ impl Session {
 
     pub(super) fn submit(&self, given: Vec<(String, Tensor)>, when: When) -> Result<Request> {
         let Inner { id: session, model, staged, links, ledger } = &*self.inner;
-        let shared = &model.inner.shared;
-        let submitted = shared.clock.now();
+        let call = Call::new(&model.inner.shared, model.inner.id, &model.inner.name)?;
         // Held until the request is sent, so that the engine gets them in this order.
         let mut known = lock(ledger);
         let link_of = |input: usize| links.iter().position(|link| link.input == input);
@@ -169,9 +169,7 @@ impl Session {
         if let (Some(error), false) = (&known.broken, fresh) {
             return Err(broken(error));
         }
-        let id = ids::call();
-        let span = message::span(id, model.inner.id, &model.inner.name);
-        let _entered = span.clone().entered();
+        let _entered = call.span.clone().entered();
         let mut stack = Vec::new();
         let ready = stages::prepare(&model.inner, staged.clone(), inputs, &mut stack)?;
         if !stack.is_empty() {
@@ -186,7 +184,7 @@ impl Session {
         let turn =
             Turn { session: *session, links: links.clone(), takes, cancelled: false, ledger: ledger.clone(), epoch };
         let course = Course { model: model.inner.goes_on(), stack, begun: None, turn: Some(turn) };
-        let request = model.send(id, ready, Some(Box::new(course)), when, submitted, span)?;
+        let request = model.send(call, ready, Some(Box::new(course)), when)?;
         known.epoch = epoch;
         known.states = after;
         if fresh {

@@ -5,6 +5,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::content::Content;
 use super::hold::Hold;
 use super::message::{InputBytes, SharedPlan};
 use super::model::Inner;
@@ -81,7 +82,7 @@ pub(super) struct Resident {
 #[derive(Clone)]
 pub(super) struct Produced {
     pub(super) name: String,
-    pub(super) tensor: Option<Tensor>,
+    pub(super) content: Option<Content>,
     pub(super) resident: Option<Resident>,
 }
 
@@ -120,10 +121,11 @@ impl Given {
 }
 
 impl Produced {
-    pub(super) fn given(&self) -> Result<Given> {
-        match (&self.resident, &self.tensor) {
+    /// The output as an input.
+    pub(super) fn given(&mut self) -> Result<Given> {
+        match (&self.resident, &mut self.content) {
             (Some(resident), _) => Ok(Given::Device(resident.clone())),
-            (None, Some(tensor)) => Ok(Given::Host(tensor.clone())),
+            (None, Some(content)) => Ok(Given::Host(content.tensor()?)),
             (None, None) => Err(Error::internal(format!("'{}' was neither read back nor kept", self.name))),
         }
     }
@@ -335,7 +337,7 @@ fn go_on(model: &Inner, stack: &mut Vec<Frame>, mut produced: Vec<Produced>) -> 
                 // What the second part alone reads is free when that is done.
                 for (index, one) in produced.iter_mut().enumerate() {
                     if !split.outputs.contains(&Part::First(index)) {
-                        (one.tensor, one.resident) = (None, None);
+                        (one.content, one.resident) = (None, None);
                     }
                 }
                 stack.push(Frame::Second { split, first: produced });

@@ -103,6 +103,8 @@ impl Bench {
         let runtime = Runtime::new(Options {
             adapter: adapter.clone(),
             trace: trace.clone(),
+            // A pass submits all of them before it waits.
+            max_queued: workload.jobs.len().max(1),
             // Nothing else runs here while pipelines are compiled.
             compile_threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             ..Options::default()

@@ -4,10 +4,11 @@ use std::sync::mpsc;
 
 use super::{Engine, ended};
 use crate::error::{Error, Result};
+use crate::runtime::closed;
+use crate::runtime::completion::Answer;
 use crate::runtime::message::{Message, Prepared};
 use crate::runtime::session::{self, SessionId};
 use crate::runtime::stages::{self, Frame, Given, Produced, Ready, Step};
-use crate::runtime::{Completion, closed};
 use crate::schedule::Outcome;
 
 /// Planning of a next part.
@@ -157,7 +158,7 @@ impl Engine {
     }
 
     /// Notes the state that a request of a session leaves, and gives the outputs that are not state.
-    pub(super) fn leave_state(&mut self, prepared: &Prepared, produced: Vec<Produced>) -> Result<Vec<Produced>> {
+    pub(super) fn leave_state(&mut self, prepared: &Prepared, mut produced: Vec<Produced>) -> Result<Vec<Produced>> {
         let Some(turn) = prepared.course.as_ref().and_then(|course| course.turn.as_ref()) else { return Ok(produced) };
         let tensors = turn.links.iter().map(|link| produced[link.output].given().map(Some));
         let tensors = tensors.collect::<Result<Vec<_>>>()?;
@@ -169,7 +170,7 @@ impl Engine {
     }
 
     /// The request of a session has ended: the next one's turn comes.
-    pub(super) fn end_turn(&mut self, prepared: &Prepared, result: &Result<Completion>) {
+    pub(super) fn end_turn(&mut self, prepared: &Prepared, result: &Result<Answer>) {
         let Some(turn) = prepared.course.as_ref().and_then(|course| course.turn.as_ref()) else { return };
         let Some(state) = self.sessions.get_mut(&turn.session) else { return };
         if let Err(error) = result

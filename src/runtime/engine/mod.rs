@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, TryRecvError};
 use std::time::Duration;
 
+use super::completion::Answer;
 use super::costs::CostFile;
 use super::hold::{Region, Returning};
 use super::ids::{CallId, PlanId};
@@ -23,7 +24,7 @@ use super::recent::Recent;
 use super::resolve::{Residency, Resolved};
 use super::session::{self, SessionId};
 use super::trace::Trace;
-use super::{Completion, Kept, Now, Stats, Timing, closed};
+use super::{Kept, Now, Stats, Timing, closed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::Executor;
 use crate::schedule::log::Recorder;
@@ -357,7 +358,7 @@ impl Engine {
     }
 
     /// Replies and lets go of the model.
-    fn end(&mut self, prepared: Prepared, result: Result<Completion>) {
+    fn end(&mut self, prepared: Prepared, result: Result<Answer>) {
         let model = prepared.plan.model;
         self.stats.requests += 1;
         self.stats.outcomes.add(&result);
@@ -369,9 +370,11 @@ impl Engine {
         self.free_if_unused(model);
     }
 
-    fn reply(&self, prepared: Prepared, result: Result<Completion>) {
+    fn reply(&self, prepared: Prepared, result: Result<Answer>) {
+        let Prepared { seat, reply, .. } = prepared;
+        drop(seat);
         // The caller may have dropped the handle.
-        let _ = prepared.reply.send(result);
+        let _ = reply.send(result);
     }
 
     fn free_if_unused(&mut self, model: ModelId) {

@@ -1,4 +1,4 @@
-//! From what the device finished to completions, timings and the trace.
+//! From what the device finished to answers, timings and the trace.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,7 +8,8 @@ use super::{Active, Engine, InFlight, REPORT, ended};
 use crate::error::{Error, Result};
 use crate::gpu::Finished;
 use crate::plan::Source;
-use crate::runtime::Completion;
+use crate::runtime::completion::Answer;
+use crate::runtime::content::Content;
 use crate::runtime::hold::{Hold, Region};
 use crate::runtime::message::Prepared;
 use crate::runtime::stages::{self, Produced, Resident};
@@ -188,9 +189,9 @@ impl Engine {
         prepared.span.record("waves", timing.bundles);
         prepared.span.record("lanes", timing.lanes);
         self.record(&prepared, started, at, outcome);
-        let read = |one: Produced| Some((one.name, one.tensor?));
+        let read = |one: Produced| Some((one.name, one.content?));
         let result =
-            produced.map(|produced| Completion { outputs: produced.into_iter().filter_map(read).collect(), timing });
+            produced.map(|produced| Answer { outputs: produced.into_iter().filter_map(read).collect(), timing });
         self.end(prepared, result);
     }
 
@@ -255,18 +256,22 @@ fn outputs(
     }
     let mut outputs = Vec::with_capacity(downloads.len());
     for (output, bytes) in prepared.outputs().iter().zip(downloads) {
-        let tensor = match &output.source {
-            Source::Constant(tensor) => Some(tensor.clone()),
+        let content = match &output.source {
+            Source::Constant(tensor) => Some(Content::Tensor(tensor.clone())),
             Source::Input(index) => {
                 let given = prepared.inputs[*index].clone();
-                Some(given.ok_or_else(|| Error::internal(format!("'{}' is an input on the device", output.name)))?)
+                let given =
+                    given.ok_or_else(|| Error::internal(format!("'{}' is an input on the device", output.name)))?;
+                Some(Content::Tensor(given))
             }
             Source::Device(_) if !output.keep.is_read() => None,
-            Source::Device(_) if output.shape.contains(&0) => Some(Tensor::zeros(output.dtype, output.shape.clone())?),
+            Source::Device(_) if output.shape.contains(&0) => {
+                Some(Content::Tensor(Tensor::zeros(output.dtype, output.shape.clone())?))
+            }
             Source::Device(_) => {
                 let bytes =
                     bytes.ok_or_else(|| Error::internal(format!("output '{}' was not read back", output.name)))?;
-                Some(output.storage.decode(&bytes, output.dtype, &output.shape)?)
+                Some(Content::read_back(bytes, output))
             }
         };
         let resident = stages::kept_region(output).and_then(|region| match &regions[region] {
@@ -275,7 +280,7 @@ fn outputs(
             }
             Region::Own(_) => None,
         });
-        outputs.push(Produced { name: output.name.clone(), tensor, resident });
+        outputs.push(Produced { name: output.name.clone(), content, resident });
     }
     Ok(outputs)
 }

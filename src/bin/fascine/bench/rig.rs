@@ -87,6 +87,8 @@ impl Rig {
             policy: if heap == HeapLayout::Apart { Policy::OnePass } else { Policy::default() },
             // Plans for every size of a batch.
             plan_cache: 64,
+            // Those of open streams come when they come.
+            max_queued: usize::MAX,
             // Nothing else runs here while pipelines are compiled.
             compile_threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             ..Options::default()
