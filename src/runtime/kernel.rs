@@ -105,7 +105,7 @@ impl std::fmt::Debug for UserKernel {
 
 /// One run of a user's kernel, under construction.
 ///
-/// Every `read_write` binding is an output of its [`Completion`], by the variable's name.
+/// Every `read_write` binding is an output of its [`Completion`](super::Completion), by the variable's name.
 #[derive(Clone, Debug)]
 pub struct KernelRequest {
     kernel: UserKernel,
