@@ -48,8 +48,9 @@ for folder in "${@}"; do
       dims+=(--dim "$dim=${size[$dim]}")
     done
     case " ${open//$'\n'/ } " in
-      *" past "*" total "* | *" total "*" past "*) vary=(--vary past --vary total) ;;
-      *" past "*) vary=(--vary past) ;;
+      *" past "*)
+        vary=(--vary past)
+        if [[ " ${open//$'\n'/ } " == *" total "* ]]; then vary+=(--vary total); fi ;;
       *" s15 "* | *" s53 "*) vary=(--vary s15 --vary s53) ;;
       *" sequence "*) vary=(--vary sequence) ;;
     esac
