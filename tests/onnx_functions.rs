@@ -11,7 +11,7 @@ use fascine::onnx::proto::{
 };
 use fascine::onnx::{self, LoadOptions};
 use fascine::ops::Operators;
-use fascine::optimise::infer::refusal;
+use fascine::optimise::objection::refusal;
 use fascine::optimise::prepare;
 use prost::Message as _;
 

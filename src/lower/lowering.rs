@@ -205,16 +205,16 @@ impl<'a> Lowering<'a> {
         Ok(words)
     }
 
-    /// The elements of a view of words, row-major, as tensors of the type come and go.
+    /// The elements of a view, row-major, as tensors of the type come and go.
     ///
     /// # Errors
     /// As [`Lowering::copy`].
     pub fn at_rest(&mut self, view: &View) -> Result<View> {
-        let packed = View::at_rest(self.scratch(heap_bytes(view.dtype, &view.shape)?), view.dtype, &view.shape);
         if view.storage != Storage::Word {
             let words = self.widened(view)?;
             return self.at_rest(&words);
         }
+        let packed = View::at_rest(self.scratch(heap_bytes(view.dtype, &view.shape)?), view.dtype, &view.shape);
         if packed.storage == Storage::Word {
             self.copy(view, &packed)?;
         } else {

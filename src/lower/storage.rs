@@ -35,21 +35,22 @@ pub fn check_dtype(dtype: DType) -> Result<()> {
     }
 }
 
-/// How elements lie in memory: what their bytes follow from, and what the bits of a packed one mean.
+/// How elements lie in memory: what their bytes follow from, and what the bits of a packed one mean. `widen.wgsl` and
+/// `narrow.wgsl` know these numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Storage {
     /// One 32-bit word an element.
-    Word,
+    Word = 0,
     /// IEEE half precision, two a word.
-    F16,
+    F16 = 1,
     /// Signed, two a word.
-    I16,
+    I16 = 2,
     /// Unsigned, two a word.
-    U16,
+    U16 = 3,
     /// Signed, four a word.
-    I8,
+    I8 = 4,
     /// Unsigned, four a word.
-    U8,
+    U8 = 5,
 }
 
 impl Storage {

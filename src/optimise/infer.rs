@@ -6,12 +6,12 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::branches::is_if;
+use super::objection::{Objection, refusal};
 use super::versions;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::graph::{Attr, Dim, Graph, Node, Value, ValueId};
 use crate::lower::storage::heap_bytes;
 use crate::lower::{Fact, Known};
@@ -34,52 +34,6 @@ const VALUE_ELEMENTS: i64 = 1 << 10;
 pub fn infer(graph: &mut Graph, operators: &mut Operators) -> Result<()> {
     let objections = objections(graph, operators);
     refusal(graph, &objections)
-}
-
-/// An error that lists the objections, if there are any.
-///
-/// # Errors
-/// As [`infer`].
-pub fn refusal(graph: &Graph, objections: &[Objection]) -> Result<()> {
-    let Some(first) = objections.first() else { return Ok(()) };
-    let message = match objections {
-        [only] => format!("{} [{}]", only.error.message(), only.describe(graph)),
-        all => all.iter().fold(format!("{} nodes cannot be run:", all.len()), |mut message, one| {
-            let Objection { node, error, .. } = one;
-            let name = &graph.nodes[*node].name;
-            write!(message, "\n  '{name}': {} [{}]", error.message(), one.describe(graph))
-                .expect("writing to a string");
-            message
-        }),
-    };
-    let kind = match objections {
-        [only] => only.error.kind(),
-        all if all.iter().all(|one| one.error.kind() == ErrorKind::Unsupported) => ErrorKind::Unsupported,
-        _ => ErrorKind::InvalidModel,
-    };
-    let node = &graph.nodes[first.node];
-    Err(Error::new(kind, message).at_node(&node.name, node.operator()))
-}
-
-/// A node that cannot be run.
-#[derive(Clone, Debug)]
-pub struct Objection {
-    /// Its index in the graph.
-    pub node: usize,
-    /// Type and shape of each input, as far as they are known; `-` for one left out.
-    pub inputs: Vec<String>,
-    /// Why.
-    pub error: Error,
-    /// Whether it is for the shapes of its inputs, whatever the sizes of symbols are.
-    pub shapes: bool,
-}
-
-impl Objection {
-    /// Operator, opset, input types and shapes.
-    fn describe(&self, graph: &Graph) -> String {
-        let node = &graph.nodes[self.node];
-        format!("{} of opset {}, inputs: {}", node.operator(), node.opset, self.inputs.join(", "))
-    }
 }
 
 /// As [`infer`], but gives every node that cannot be run.
@@ -383,6 +337,7 @@ fn types(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
     use crate::graph::Subgraph;
     use crate::graph::builder::GraphBuilder;
 

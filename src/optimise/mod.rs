@@ -21,6 +21,7 @@ mod gelu;
 pub mod infer;
 mod matcher;
 mod normalise;
+pub mod objection;
 #[cfg(test)]
 mod tests;
 mod versions;
@@ -98,7 +99,7 @@ const ROUNDS: usize = 16;
 /// constants are folded, branches whose condition is constant are chosen, operators without kernels of their own become others.
 ///
 /// Gives the nodes that still cannot be run. Nodes are parsed into `operators` as far as it does not know them.
-pub fn prepare(graph: &mut Graph, operators: &mut Operators) -> Vec<infer::Objection> {
+pub fn prepare(graph: &mut Graph, operators: &mut Operators) -> Vec<objection::Objection> {
     for _ in 0..ROUNDS {
         prune(graph);
         let objections = infer::objections(graph, operators);

@@ -489,7 +489,7 @@ fn a_body_without_what_it_needs_is_refused_by_name() {
         let y = b.node(op, [x, scale, scale], attrs.iter().cloned());
         let mut graph = b.finish([y]);
         let objections = prepare(&mut graph, &mut Operators::default());
-        let error = infer::refusal(&graph, &objections).unwrap_err();
+        let error = objection::refusal(&graph, &objections).unwrap_err();
         assert!(error.to_string().contains(op), "{op}: {error}");
     }
 }
@@ -545,7 +545,7 @@ fn definitions_that_changed_are_refused_by_their_opset() {
     let y = b.node("SpaceToDepth", [x], [("blocksize", Attr::Int(2))]);
     let mut graph = b.finish([y]);
     let objections = prepare(&mut graph, &mut Operators::default());
-    let text = infer::refusal(&graph, &objections).unwrap_err().to_string();
+    let text = objection::refusal(&graph, &objections).unwrap_err().to_string();
     assert!(text.contains("SpaceToDepth as defined since opset 28"), "{text}");
 }
 

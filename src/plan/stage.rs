@@ -236,7 +236,7 @@ impl<'a> Stage<'a> {
         let graph = stage.graph.to_mut();
         optimise::take_branches(graph, choices);
         let objections = optimise::prepare(graph, &mut operators);
-        optimise::infer::refusal(graph, &objections)?;
+        optimise::objection::refusal(graph, &objections)?;
         optimise::optimise(graph, &mut operators);
         // Constants that folding has made are this graph's own.
         let same = |index: usize| {

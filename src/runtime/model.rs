@@ -115,7 +115,7 @@ impl Model {
         {
             let _span = tracing::debug_span!("optimise", name = graph.name, nodes = graph.nodes.len()).entered();
             let objections = crate::optimise::prepare(&mut graph, &mut operators);
-            crate::optimise::infer::refusal(&graph, &objections)?;
+            crate::optimise::objection::refusal(&graph, &objections)?;
             crate::optimise::optimise(&mut graph, &mut operators);
             tracing::debug!(nodes = graph.nodes.len(), "optimised");
         }

@@ -7,7 +7,7 @@ use fascine::graph::{Dim, Graph};
 use fascine::kernel::Variant;
 use fascine::onnx::{self, LoadOptions};
 use fascine::ops::Operators;
-use fascine::optimise::{self, infer};
+use fascine::optimise::{self, objection};
 use fascine::plan::Dispatch;
 use fascine::runtime::{Model, Options, PlanSummary, Runtime};
 use serde::Serialize;
@@ -216,13 +216,13 @@ fn ports(graph: &Graph, ids: &[fascine::graph::ValueId]) -> Vec<Port> {
     ids.iter().map(port).collect()
 }
 
-fn operators(graph: &Graph, objections: Vec<infer::Objection>) -> (Vec<Operator>, Vec<Unsupported>) {
+fn operators(graph: &Graph, objections: Vec<objection::Objection>) -> (Vec<Operator>, Vec<Unsupported>) {
     let mut counts: BTreeMap<String, (usize, bool)> = BTreeMap::new();
     for node in &graph.nodes {
         counts.entry(node.operator()).or_insert((0, true)).0 += 1;
     }
     let mut unsupported = Vec::with_capacity(objections.len());
-    for infer::Objection { node, inputs, error, .. } in objections {
+    for objection::Objection { node, inputs, error, .. } in objections {
         let node = &graph.nodes[node];
         counts.entry(node.operator()).or_insert((0, true)).1 = false;
         let (name, operator, reason) = (node.name.clone(), node.operator(), error.message().to_owned());

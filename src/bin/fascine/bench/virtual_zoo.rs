@@ -9,7 +9,7 @@ use fascine::lower::ModelWeights;
 use fascine::lower::{DeviceClass, Target};
 use fascine::onnx::{self, LoadOptions};
 use fascine::ops::Operators;
-use fascine::optimise::{self, infer};
+use fascine::optimise::{self, objection};
 use fascine::plan::plan;
 use fascine::schedule::simulate::{Scenario, VirtualDevice};
 use fascine::schedule::{Nanos, Options};
@@ -113,7 +113,7 @@ fn planned(zoo: &Path, member: &Member, parallelism: u32) -> Result<ModelTable> 
     })?;
     let mut operators = Operators::default();
     let objections = optimise::prepare(&mut graph, &mut operators);
-    infer::refusal(&graph, &objections)?;
+    objection::refusal(&graph, &objections)?;
     let _: optimise::Report = optimise::optimise(&mut graph, &mut operators);
     let size = |dim: &Dim| match dim {
         Dim::Known(size) => Ok(*size),
