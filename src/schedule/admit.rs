@@ -27,7 +27,7 @@ impl Core {
             (urgent && replaced != Some(slot as u32)).then_some(other.work * other.scale(&self.cost))
         };
         let ahead: f64 = self.requests.iter().enumerate().filter_map(ahead).sum();
-        let needed = ahead * self.together + request.total;
+        let needed = ahead * if self.options.without.together { 1.0 } else { self.together } + request.total;
         start.saturating_add(needed as Nanos) > deadline
     }
 
@@ -61,6 +61,7 @@ impl Core {
             _ if straggles => Tier::STRAGGLER,
             true => from,
             false if late => Tier::best_effort(request.desc.class),
+            false if self.options.without.doubtful => Tier::best_effort(request.desc.class),
             false => Tier::DOUBTFUL,
         };
         if tier == from && !(late && drops) {
@@ -119,7 +120,7 @@ impl Core {
 
     /// Notes what became of a request, if it began when it could keep its deadline.
     pub(super) fn note_promise(&mut self, request: &Request, kept: bool) {
-        if let Some(allowed) = request.allowed().filter(|_| request.promised) {
+        if let Some(allowed) = request.allowed().filter(|_| request.promised && !self.options.without.margins) {
             self.margins.note(allowed, kept);
         }
     }

@@ -96,11 +96,11 @@ impl Core {
             self.shares.push(self.cost.share(&step.cost, load));
         }
         if self.rules.lanes > 1 {
-            let heavy = self.cost.is_heavy(&step.cost, count);
+            let heavy = !self.options.without.heavy && self.cost.is_heavy(&step.cost, count);
             self.fill((tier, arm), &mut queue, &mut wave, longest, pipelines);
             self.taken.push((tier, arm, queue));
             for other in Tier::all() {
-                if other > tier && self.others_wait(tier) {
+                if other > tier && !self.options.without.crowded && self.others_wait(tier) {
                     longest = longest.min(alone * CROWDED);
                 }
                 if other != tier {
@@ -192,7 +192,7 @@ impl Core {
         self.refused.clear();
         while self.picks.len() < self.rules.lanes && at < self.ready[tier.index()].heads().len() {
             let Some((arm, gain)) = self.best_of(at, tier, wave, longest) else {
-                at += PAIRS;
+                at += if self.options.without.pairing { 1 } else { PAIRS };
                 continue;
             };
             if !self.allows(arm, gain, pipelines) {
@@ -211,7 +211,8 @@ impl Core {
         let mut first: Option<Rank> = None;
         let mut best: Option<(f64, ArmIndex, f64)> = None;
         let mut next = at;
-        while next < at + PAIRS {
+        let pairs = if self.options.without.pairing { 1 } else { PAIRS };
+        while next < at + pairs {
             let Some(&(rank, arm)) = self.ready[tier.index()].heads().get(next) else { break };
             if self.open(rank).is_none() {
                 self.ready[tier.index()].drop_head(arm);
@@ -250,11 +251,11 @@ impl Core {
         let gain = self.cost.wave(wave) + alone - together;
         // More of the same costs no pipeline, and keeps in step what will gain by it later.
         let same = self.set.binary_search(&self.arms.id(arm)).is_ok();
-        let later = same && request.is_short_steps(self.cost.fixed(1));
-        let least = if later { 0.0 } else { self.options.min_gain * alone };
+        let later = same && !self.options.without.step && request.is_short_steps(self.cost.fixed(1));
+        let least = if later || self.options.without.gain { 0.0 } else { self.options.min_gain * alone };
         let pays = together <= longest && gain > 0.0 && gain >= least;
         let pick = Pick { tier, rank, arm, runs: arm, count, gathered: 1 };
-        let heavy = self.cost.is_heavy(&step.cost, count);
+        let heavy = !self.options.without.heavy && self.cost.is_heavy(&step.cost, count);
         let pays = pays && (together <= self.cost.wave(wave) || self.harmless(&[(tier, rank)], together));
         pays.then(|| Rider { joined, pick, share: self.cost.share(&step.cost, load), gain, alone, heavy })
     }

@@ -82,17 +82,17 @@ pub(super) struct Core {
 impl Core {
     pub(super) fn new(options: Options) -> Self {
         let rules = Rules::new(&options);
-        Core {
+        let mut core = Core {
+            options: options.clone(),
             slice: Slice::new(rules.slice, rules.in_flight, &options.device),
             rules,
             rhythms: Vec::new(),
             held_until: None,
             margins: Margins::default(),
             edf: Edf::default(),
-            cost: CostModel::new(options.device),
+            cost: CostModel::new(options.device).without(options.without),
             stragglers: Stragglers::default(),
             account: Account::new(options.parts, options.slice),
-            options,
             arms: Arms::default(),
             sets: Sets::default(),
             crowds: Crowds::default(),
@@ -115,7 +115,11 @@ impl Core {
             set: Vec::new(),
             single: Vec::new(),
             became_ready: 0,
-        }
+        };
+        core.slice.without = core.options.without;
+        core.sets.single = core.options.without.families;
+        core.stragglers.off = core.options.without.stragglers;
+        core
     }
 
     /// Begins a submission whose first wave starts at `start`, by prediction. Forgets what pipelines there were, and asks
@@ -156,6 +160,9 @@ impl Core {
     /// How much longer the submission may become, for the requests that end with the wave formed last to be in time: they
     /// have ended once all of it has. Those that are late already do not count, and what someone waits for ends at once.
     pub(super) fn until_due(&self) -> f64 {
+        if self.options.without.due {
+            return f64::INFINITY;
+        }
         let start = self.start;
         let due = |&slot: &u32| {
             let request = self.requests[slot as usize].as_ref()?;

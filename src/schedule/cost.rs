@@ -137,6 +137,7 @@ pub(super) struct CostModel {
     factors: Vec<f64>,
     /// Of the wave that is learned from: nanoseconds of each ratio in it.
     parts: Vec<(CostKey, f64)>,
+    without: super::Without,
 }
 
 impl CostModel {
@@ -155,7 +156,12 @@ impl CostModel {
             free_models: Vec::new(),
             factors: vec![1.0],
             parts: Vec::new(),
+            without: Default::default(),
         }
+    }
+
+    pub(super) fn without(self, without: super::Without) -> Self {
+        CostModel { without, ..self }
     }
 
     /// The model of that number.
@@ -238,7 +244,7 @@ impl CostModel {
     /// one: had it stalled the first time, it would never be tried again.
     pub(super) fn hoped(&self, cost: &GatherCost, load: Load) -> Load {
         let (own, single) = (self.ratios[cost.key.0 as usize], self.ratio(cost.single.key));
-        if own.seen < TRIES && own.value > single { load.scaled(single / own.value) } else { load }
+        if !self.without.tries && own.seen < TRIES && own.value > single { load.scaled(single / own.value) } else { load }
     }
 
     /// The load of `count` workgroups of a dispatch.

@@ -132,7 +132,7 @@ impl Core {
     /// deadline if it were divided: pieces have fixed costs, and their last rounds do not fill the device.
     fn hurts_to_split(&self, request: &Request, dispatch: u32, left: u32, whole: f64, slice: f64) -> bool {
         let Some(deadline) = request.desc.deadline.filter(|_| request.tier == Tier::DEADLINE) else { return false };
-        if whole > self.rules.slice as f64 || !self.rules.ranking.knows_deadlines() {
+        if self.options.without.whole || whole > self.rules.slice as f64 || !self.rules.ranking.knows_deadlines() {
             return false;
         }
         let cost = &request.plan.steps[dispatch as usize].cost;
@@ -151,7 +151,7 @@ impl Core {
         let request = self.live(leader.rank).filter(|_| leader.tier.has_deadlines());
         let deadline = request.and_then(|request| request.desc.deadline);
         let tight = alone * TIGHT;
-        let stretched = match (request, deadline.filter(|_| self.rules.ranking.knows_deadlines())) {
+        let stretched = match (request, deadline.filter(|_| self.rules.ranking.knows_deadlines() && !self.options.without.stretch)) {
             (Some(request), Some(deadline)) => {
                 let path = (request.path(leader.rank.dispatch) * request.scale(&self.cost)).max(1.0);
                 let time = deadline.saturating_sub(self.start) as f64;

@@ -37,7 +37,7 @@ mod straggler;
 
 pub use cost::Learned;
 pub use error::PredictionError;
-pub use options::{Coalesce, DeviceModel, HoldBack, Options, Order, Parts, Policy};
+pub use options::{Coalesce, DeviceModel, HoldBack, Options, Order, Parts, Policy, Without};
 pub use replay::{Difference, Replayed, replay};
 pub use scheduler::{Cancelled, Kept, Retired, Scheduler, Stats};
 

@@ -115,6 +115,30 @@ impl DeviceModel {
     }
 }
 
+/// Rules that are left out, to see what they are worth.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Without {
+    pub pairing: bool,
+    pub guard: bool,
+    pub step: bool,
+    pub margins: bool,
+    pub families: bool,
+    pub stragglers: bool,
+    pub crowded: bool,
+    pub doubtful: bool,
+    pub whole: bool,
+    pub tries: bool,
+    pub filter: bool,
+    pub slack_slices: bool,
+    pub felt_slices: bool,
+    pub due: bool,
+    pub heavy: bool,
+    pub stretch: bool,
+    pub gain: bool,
+    pub together: bool,
+}
+
 /// Options of a [`Scheduler`](super::Scheduler). Counts of zero are taken as one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Options {
@@ -142,6 +166,9 @@ pub struct Options {
     pub min_gain: f64,
     /// Predicted time that must have been lost for want of a set of pipelines before it is asked for. Guessed.
     pub want_after: Nanos,
+    /// Rules that are left out.
+    #[serde(default)]
+    pub without: Without,
     /// First estimate of the device.
     pub device: DeviceModel,
 }
@@ -174,6 +201,7 @@ impl Default for Options {
             max_arms: 16,
             min_gain: 0.05,
             want_after: 200_000,
+            without: Without::default(),
             device: DeviceModel::for_parallelism(256),
         }
     }

@@ -416,6 +416,7 @@ impl Scheduler {
     }
 
     fn learn(&mut self, record: &mut Record, times: Option<&[Nanos]>, interval: Nanos, now: Nanos) {
+        let without = self.core.options.without;
         let Core { cost, stragglers, .. } = &mut self.core;
         let Record { waves, shares, .. } = record;
         let predicted = waves.iter().map(|(_, predicted)| predicted).sum::<f64>() + cost.submission();
@@ -441,7 +442,8 @@ impl Scheduler {
                 // What earlier waves of this submission taught counts for this one.
                 wave.1 = cost.predict(&shares[start..end]);
                 let unit = Unit { waves: std::slice::from_ref(wave), start, shares, predicted: wave.1, measured };
-                match together.unwrap_or_else(|| stragglers.judge(&unit, cost, now)) {
+                let verdict = together.unwrap_or_else(|| stragglers.judge(&unit, cost, now));
+                match if without.stragglers { Verdict::Fine } else { verdict } {
                     Verdict::Fine => cost.learn(&shares[start..end], measured),
                     Verdict::Far => cost.learn(&shares[start..end], measured.min(wave.1 * UNSURE)),
                     Verdict::Own => {}

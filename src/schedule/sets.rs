@@ -29,6 +29,7 @@ pub(super) struct Sets {
     of: Vec<Vec<usize>>,
     families: Vec<Family>,
     touched: Vec<usize>,
+    pub(super) single: bool,
 }
 
 /// Whether two arms are in one family now.
@@ -60,7 +61,7 @@ impl Sets {
             family.arms.len() + more <= largest && all()
         };
         let (of_a, of_b) = (&self.of[a as usize], &self.of[b as usize]);
-        let may_grow = |arm: ArmIndex| self.of[arm as usize].len() < MOST_FAMILIES;
+        let may_grow = |arm: ArmIndex| self.of[arm as usize].len() < if self.single { 1 } else { MOST_FAMILIES };
         let with_room =
             |of: &[usize], new: ArmIndex| of.iter().copied().find(|&family| fits(&self.families[family], &[new]));
         let pairs = || of_a.iter().flat_map(|&into| of_b.iter().map(move |&from| (into, from)));

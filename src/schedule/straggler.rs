@@ -117,17 +117,18 @@ pub(super) struct Stragglers {
     pardoned_until: Nanos,
     pub(super) present: u64,
     pub(super) ever: u64,
+    pub(super) off: bool,
 }
 
 impl Stragglers {
     /// Whether a model keeps to waves of its own.
     pub(super) fn apart(&self, model: ModelIndex) -> bool {
-        self.models.get(model.index()).is_some_and(|model| model.standing != Standing::Sound)
+        self.models.get(model.index()).is_some_and(|model| model.standing != Standing::Sound && !self.off)
     }
 
     /// Whether a model was found to take far longer than others.
     pub(super) fn straggles(&self, model: ModelIndex) -> bool {
-        self.models.get(model.index()).is_some_and(|model| model.standing == Standing::Straggler)
+        self.models.get(model.index()).is_some_and(|model| model.standing == Standing::Straggler && !self.off)
     }
 
     /// Whether a model that keeps apart needs submissions of its own for that.
@@ -166,6 +167,9 @@ impl Stragglers {
 
     /// Judges the models of a unit by its time.
     pub(super) fn judge(&mut self, unit: &Unit<'_>, cost: &mut CostModel, now: Nanos) -> Verdict {
+        if self.off {
+            return Verdict::Fine;
+        }
         self.enter(unit, now);
         let Some(&first) = self.members.first() else { return Verdict::Fine };
         let over = unit.measured - unit.predicted;

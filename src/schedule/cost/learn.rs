@@ -97,6 +97,18 @@ impl CostModel {
         }
         parts.retain(|&(_, part)| part > 0.0);
 
+        if self.without.filter {
+            let by = (measured / predicted).clamp(0.25, 4.0);
+            for &(key, part) in &parts {
+                let ratio = &mut self.ratios[key.0 as usize];
+                let weight = if ratio.seen < 1.0 { 0.5 } else { 0.1 };
+                let (least, greatest) = bounds(key);
+                ratio.value = (ratio.value * (1.0 + weight * part / predicted * (by - 1.0))).clamp(least, greatest);
+                ratio.seen += part / predicted;
+            }
+            self.parts = parts;
+            return;
+        }
         let alone = self.fixed(1);
         let doubt = |&(key, part): &(CostKey, f64)| {
             let ratio = &self.ratios[key.0 as usize];

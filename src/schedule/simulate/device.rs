@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::VirtualDevice;
 use super::dice::Dice;
+use super::machine::{Effort, Machine};
+use super::{Law, VirtualDevice};
 use crate::schedule::cost::{CostModel, DispatchCost, GatherCost, WaveLoad};
 use crate::schedule::{ArmId, DispatchDesc, Lane, Nanos, PlanDesc, Wave};
 
@@ -16,6 +17,8 @@ pub(super) struct Device {
     cost: CostModel,
     factors: BTreeMap<ArmId, f64>,
     dice: Dice,
+    machine: Option<Machine>,
+    efforts: Vec<Effort>,
 }
 
 /// A lane's true cost, and how many times as long it takes for the time being.
@@ -23,7 +26,12 @@ pub(super) type Truth<'a> = (&'a TrueCost, f64);
 
 impl Device {
     pub(super) fn new(spec: VirtualDevice, seed: u64) -> Self {
-        Device { spec, cost: CostModel::new(spec.model), factors: BTreeMap::new(), dice: Dice::new(seed) }
+        let machine = match spec.law {
+            Law::Formula => None,
+            Law::Machine(rated) => Some(Machine::new(rated, seed)),
+        };
+        let cost = CostModel::new(spec.model);
+        Device { spec, cost, factors: BTreeMap::new(), dice: Dice::new(seed), machine, efforts: Vec::new() }
     }
 
     /// How many times as long as estimated each dispatch of a plan takes: so that it takes the measured time alone where
@@ -72,7 +80,22 @@ impl Device {
     }
 
     /// The duration of a wave.
-    pub(super) fn duration<'a>(&mut self, wave: &Wave, lookup: impl Fn(&Lane) -> Truth<'a>) -> Nanos {
+    pub(super) fn duration<'a>(
+        &mut self,
+        wave: &Wave,
+        at: Nanos,
+        lookup: impl Fn(&Lane) -> Truth<'a>,
+        desc: impl Fn(&Lane) -> &'a DispatchDesc,
+    ) -> Nanos {
+        if let Some(machine) = &mut self.machine {
+            self.efforts.clear();
+            for run in wave.runs() {
+                let factor = run.iter().map(|lane| lookup(lane).1).fold(0.0, f64::max);
+                let lane = &run[0];
+                self.efforts.push(Machine::effort(desc(lane), lane.arm, run.len() as u32, lane.count, factor));
+            }
+            return machine.duration(&self.efforts, at, self.spec.noise);
+        }
         let mut load = WaveLoad::default();
         self.join(&mut load, wave, lookup);
         (self.cost.wave(&load) * self.dice.log_normal(self.spec.noise)) as Nanos

@@ -11,10 +11,12 @@ mod compiler;
 mod device;
 mod dice;
 mod jobs;
+mod machine;
 mod report;
 mod run;
 
 pub use arrivals::Arrivals;
+pub use machine::Rated;
 pub use report::{Report, StreamReport, WINDOW};
 pub use run::simulate;
 
@@ -39,6 +41,18 @@ pub struct VirtualDevice {
     pub notice: Nanos,
     /// Cost of a dispatch that follows another without a barrier; only [`Front::SpaceOnly`] has such.
     pub dispatch: Nanos,
+    /// What waves take.
+    pub law: Law,
+}
+
+/// What decides how long waves take.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Law {
+    /// The scheduler's own formula at true rates.
+    #[default]
+    Formula,
+    /// A law of its own, which the scheduler does not know.
+    Machine(Rated),
 }
 
 /// From the end of a submission until the host knows. Guessed.
@@ -57,6 +71,7 @@ impl VirtualDevice {
             timestamps: true,
             notice: NOTICE,
             dispatch: model.wave / DISPATCH,
+            law: Law::Formula,
         }
     }
 }

@@ -245,7 +245,11 @@ impl<'a> World<'a> {
         let mut at = start;
         if self.scenario.front != Front::SpaceOnly {
             for wave in waves {
-                let time = self.device.duration(wave, |lane| truth(lane, at));
+                let desc = |lane: &Lane| {
+                    let job = jobs.get(lane.request).expect("an issued request has not ended");
+                    &streams[job.stream].plan.dispatches[lane.dispatch as usize]
+                };
+                let time = self.device.duration(wave, at, |lane| truth(lane, at), desc);
                 at += time;
                 times.push(time);
             }

@@ -1,5 +1,6 @@
 //! `fascine bench`: the scenarios of docs/benchmarks.md.
 
+mod ablate;
 mod arm;
 mod batch;
 mod load;
@@ -38,6 +39,8 @@ pub(crate) enum Bench {
     S3(s3::Args),
     /// Independent streams with deadlines, at rising load
     S4(s4::Args),
+    /// What each rule of the scheduler is worth, on a device that does not obey its cost formula; simulated
+    Ablate(ablate::Args),
     /// Many tenants that come and go, with a straggler; simulated
     S5(s5::Args),
 }
@@ -120,6 +123,7 @@ pub(crate) fn run(bench: &Bench, json: bool) -> Result<Answer> {
         Bench::S1(args) => s1::run(args, json),
         Bench::S3(args) => s3::run(args, json),
         Bench::S4(args) => s4::run(args, json),
+        Bench::Ablate(args) => ablate::run(args, json),
         Bench::S5(args) => s5::run(args, json),
     }
 }
