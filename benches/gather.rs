@@ -15,7 +15,7 @@ use fascine::plan::bind::resolve_shapes;
 use fascine::schedule::{self, Coalesce};
 use fascine::{DType, LoadOptions, Model, Options, Result, Runtime, Tensor};
 
-const VAD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/zoo/lstm_vad.onnx");
+const VAD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/zoo/lstm_vad.onnx");
 const REQUESTS: usize = 8;
 /// Seconds after which rounds count though pipelines are still compiled.
 const LONGEST: u64 = 60;

@@ -59,7 +59,7 @@ fn main() -> Result<()> {
     for &(name, sizes, peer) in MODELS.iter().filter(|(name, _, _)| name.contains(only)) {
         let runtime = Runtime::new(Options::default())?;
         let options = LoadOptions { synthetic_weights: true, ..LoadOptions::default() };
-        let model = runtime.load_with(format!("tests/zoo/{name}.onnx"), &options)?;
+        let model = runtime.load_with(format!("{}/../tests/zoo/{name}.onnx", env!("CARGO_MANIFEST_DIR")), &options)?;
         let (inputs, shapes) = inputs(&model, sizes)?;
         let run = || -> Result<f64> {
             let start = Instant::now();

@@ -51,7 +51,7 @@ fn main() -> Result<()> {
     let mut table =
         Table::new(["model", "dispatches", "first us", "new shape, median us", "90th percentile", "slowest"]);
     let Some((path, dims)) = arguments.split_first() else {
-        let zoo = |name: &str| format!("{}/tests/zoo/{name}.onnx", env!("CARGO_MANIFEST_DIR"));
+        let zoo = |name: &str| format!("{}/../tests/zoo/{name}.onnx", env!("CARGO_MANIFEST_DIR"));
         measure(&mut table, &zoo("minilm"), &[("sequence", 0)], 20)?;
         measure(&mut table, &zoo("lstm_vad"), &[("samples", 0)], 1600)?;
         table.print();

@@ -4,11 +4,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use fascine::schedule::simulate::{Arrivals, Front, Scenario, Stream, VirtualDevice, simulate};
 use fascine::schedule::{
     ArmId, DeviceModel, DispatchDesc, ModelId, Nanos, Options, Order, Pipelines, PlanDesc, Policy, RequestDesc,
     Scheduler,
 };
+use fascine_bench::simulator::{Arrivals, Front, Scenario, Stream, VirtualDevice, simulate};
 
 struct All;
 

@@ -8,5 +8,5 @@ cd "$(dirname "$0")/.."
 # shellcheck disable=SC2119
 setup_build
 scripts/setup-vulkan.sh
-cargo build --release --locked --bin fascine
+cargo build --release --locked -p fascine --bin fascine
 exec "${CARGO_TARGET_DIR:-target}/release/fascine" demo "$@"

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Checks and measures fascine on this machine's GPU in at most eight minutes, and prints Markdown for docs/benchmarks.md.
 #
-#   scripts/gpu-bench.sh --pack DIR    builds, strips, and lays out in DIR what another machine needs: binary, models, this script
+#   scripts/gpu-bench.sh --pack DIR    builds, strips, and lays out in DIR what another machine needs: binaries, models, this script
 #   ./gpu-bench.sh [--short]           measures with what lies beside it: bash, coreutils and a Vulkan driver are enough
 #
-# In the repository it takes target/release/fascine and tests/zoo. --short is for CPU adapters. FASCINE and MODELS name others,
-# DEVICE an adapter by name or number. First the checks: every case of every model against its reference, all arms to the bit.
+# In the repository it takes fascine and fascine-bench of target/release, and tests/zoo. --short is for CPU adapters. BINARIES and
+# MODELS name other folders, DEVICE an adapter by name or number. First the checks: every case of every model against its
+# reference, all arms to the bit.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -13,14 +14,14 @@ usage() { printf 'usage: %s [--short] | --pack DIR\n' "${0##*/}" >&2; exit 2; }
 
 pack() {
   cd "$here/.."
-  cargo build --release --locked --bin fascine
+  cargo build --release --locked --workspace --bins
   mkdir -p "$1/models"
-  cp "${CARGO_TARGET_DIR:-target}/release/fascine" "$1/fascine"
-  strip "$1/fascine"
+  cp "${CARGO_TARGET_DIR:-target}"/release/fascine{,-bench} "$1/"
+  strip "$1"/fascine{,-bench}
   cp -r tests/zoo/*.onnx tests/zoo/*.io "$1/models/"
   cp scripts/gpu-bench.sh "$1/gpu-bench.sh"
   printf 'packed into %s:\n' "$1"
-  du -sh "$1/fascine" "$1/models"
+  du -sh "$1"/fascine{,-bench} "$1/models"
 }
 
 short=()
@@ -32,21 +33,24 @@ case "${1:-}" in
 esac
 
 if [ -x "$here/fascine" ]; then
-  fascine=${FASCINE:-$here/fascine} models=${MODELS:-$here/models}
+  binaries=${BINARIES:-$here} models=${MODELS:-$here/models}
 else
-  fascine=${FASCINE:-$here/../target/release/fascine} models=${MODELS:-$here/../tests/zoo}
+  binaries=${BINARIES:-$here/../target/release} models=${MODELS:-$here/../tests/zoo}
 fi
-[ -x "$fascine" ] && [ -d "$models" ] || { printf 'no binary at %s, or no models at %s\n' "$fascine" "$models" >&2; exit 1; }
+for binary in fascine fascine-bench; do
+  [ -x "$binaries/$binary" ] || { printf 'no %s in %s\n' "$binary" "$binaries" >&2; exit 1; }
+done
+[ -d "$models" ] || { printf 'no models at %s\n' "$models" >&2; exit 1; }
 device=()
 [ -z "${DEVICE:-}" ] || device=(--device "$DEVICE")
 
 failed=()
-# section SECONDS TITLE ARGUMENTS...: what `fascine ARGUMENTS` prints, or why it did not.
+# section SECONDS TITLE BINARY ARGUMENTS...: what the binary prints, or why it did not.
 section() {
-  local limit=$1 title=$2 start=$SECONDS status=0
-  shift 2
-  printf '\n### %s\n\n`fascine %s`\n\n' "$title" "${*//"$models"/MODELS}"
-  timeout --kill-after=5 "$limit" "$fascine" --markdown "$@" "${device[@]}" 2>&1 || status=$?
+  local limit=$1 title=$2 binary=$3 start=$SECONDS status=0
+  shift 3
+  printf '\n### %s\n\n`%s %s`\n\n' "$title" "$binary" "${*//"$models"/MODELS}"
+  timeout --kill-after=5 "$limit" "$binaries/$binary" --markdown "$@" "${device[@]}" 2>&1 || status=$?
   case $status in
     0) ;;
     124 | 137) printf '\n**cut off after %s s**\n' "$limit"; failed+=("$title: cut off after $limit s") ;;
@@ -55,8 +59,8 @@ section() {
   printf '\n(%s s)\n' $((SECONDS - start))
 }
 
-printf '## On a device: %s, %s\n\n' "$(date -u +%F)" "$("$fascine" --version)"
-"$fascine" --markdown devices
+printf '## On a device: %s, %s\n\n' "$(date -u +%F)" "$("$binaries/fascine" --version)"
+"$binaries/fascine" --markdown devices
 
 if [ ${#short[@]} = 0 ]; then
   dims=(--dim batch=1 --dim sequence=128 --dim samples=16000 --dim height=224 --dim width=224)
@@ -68,13 +72,13 @@ else
   limits=(150 120 200 120 120)
 fi
 
-section "${limits[0]}" 'The zoo against its references, and single models' bench zoo --zoo "$models" "${short[@]}"
+section "${limits[0]}" 'The zoo against its references, and single models' fascine-bench zoo --zoo "$models" "${short[@]}"
 section "${limits[1]}" 'All arms to the bit' \
-  mix "$models/minilm.onnx:2" "$models/lstm_vad.onnx:2" "$models/resnet18.onnx" --synthetic-weights --requests 2 "${dims[@]}"
+  fascine mix "$models/minilm.onnx:2" "$models/lstm_vad.onnx:2" "$models/resnet18.onnx" --synthetic-weights --requests 2 "${dims[@]}"
 section "${limits[2]}" 'S1: queued products, then whole models, with weights of their own' \
-  bench s1 --zoo "$models" "${short[@]}" --warm-up "$([ ${#short[@]} = 0 ] && echo 3 || echo 5)"
-section "${limits[3]}" 'S3: urgent beside best effort' bench s3 --zoo "$models" "${s3[@]}"
-section "${limits[4]}" 'S4: deadlines at rising load' bench s4 --zoo "$models" "${s4[@]}"
+  fascine-bench s1 --zoo "$models" "${short[@]}" --warm-up "$([ ${#short[@]} = 0 ] && echo 3 || echo 5)"
+section "${limits[3]}" 'S3: urgent beside best effort' fascine-bench s3 --zoo "$models" "${s3[@]}"
+section "${limits[4]}" 'S4: deadlines at rising load' fascine-bench s4 --zoo "$models" "${s4[@]}"
 
 printf '\n%s s in all\n' "$SECONDS"
 if [ ${#failed[@]} -gt 0 ]; then

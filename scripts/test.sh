@@ -16,7 +16,7 @@ snapshots() {
 # Damaged models and kernels where a panic ends the process. Only the last crate is built anew: it decides for all of them.
 panics_abort() {
   local binary
-  binary=$(cargo rustc --locked --test abort --message-format=json -- -C panic=abort |
+  binary=$(cargo rustc --locked -p fascine --test abort --message-format=json -- -C panic=abort |
     sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' | tail -n 1)
   "$binary"
 }
@@ -26,7 +26,7 @@ dependencies() {
   local tools=${CARGO_TARGET_DIR:-target}/tools
   export PATH="$PWD/$tools/bin:$tools/bin:$PATH"
   command -v cargo-deny >/dev/null || cargo install cargo-deny --locked --quiet --root "$tools"
-  cargo deny --all-features check --hide-inclusion-graph bans licenses sources
+  cargo deny --workspace --all-features check --hide-inclusion-graph bans licenses sources
 }
 
 # A driver with other subgroups, fewer bindings, and denormals that are zeros: what only one driver's habits carry fails here.
@@ -38,8 +38,8 @@ second_driver() (
   VK_DRIVER_FILES=$(scripts/setup-swiftshader.sh)
   export VK_DRIVER_FILES
   "${CARGO_TARGET_DIR:-target}/debug/fascine" devices | grep -F SwiftShader
-  cargo test --locked --test operators --test gather --test link_bits
-  cargo test --locked --test zoo -- lstm_vad_matches squeezenet1_1_matches
+  cargo test --locked -p fascine --test operators --test gather --test link_bits
+  cargo test --locked -p fascine --test zoo -- lstm_vad_matches squeezenet1_1_matches
 )
 
 . scripts/setup-build.sh
@@ -47,14 +47,14 @@ setup_build rustfmt clippy
 step scripts/setup-vulkan.sh
 
 step cargo fmt --all --check
-step cargo clippy --locked --all-targets -- -D warnings
-step cargo check --locked --lib --no-default-features
-step cargo test --locked --lib --bins --tests --examples
+step cargo clippy --locked --workspace --all-targets -- -D warnings
+step cargo check --locked -p fascine --lib --no-default-features
+step cargo test --locked --workspace --lib --bins --tests --examples
 step panics_abort
 step second_driver
-step cargo test --locked --doc
+step cargo test --locked --workspace --doc
 step scripts/tint.sh
 step snapshots
-RUSTDOCFLAGS=-Dwarnings step cargo doc --locked --no-deps
+RUSTDOCFLAGS=-Dwarnings step cargo doc --locked --workspace --no-deps
 step dependencies
 printf '\ntest: everything passed\n'

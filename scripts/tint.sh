@@ -18,4 +18,4 @@ if [ ! -e "$folder/$package" ]; then
 fi
 FASCINE_TINT=$(cd "$folder/node_modules" && pwd)
 export FASCINE_TINT
-cargo test --locked --test link_tint -- --nocapture
+cargo test --locked -p fascine --test link_tint -- --nocapture

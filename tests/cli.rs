@@ -395,6 +395,7 @@ fn the_readme_commands_run() {
                 ["cargo", "run", .., "--example", name] => {
                     assert!(Path::new(ROOT).join(format!("examples/{name}.rs")).is_file(), "{command}");
                 }
+                ["cargo", "run", "--release", "-p", "fascine-bench", "--", ..] => {}
                 ["cargo", "install", ..] => {}
                 [script, ..] => assert!(Path::new(ROOT).join(script).is_file(), "{command}"),
             }

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use fascine::schedule::log::{Log, Recorder, ScheduleLog};
-use fascine::schedule::simulate::{Arrivals, Front, Scenario, Stream, VirtualDevice, simulate};
 use fascine::schedule::*;
 
 const DEVICE: DeviceModel =
@@ -213,26 +212,4 @@ fn a_log_of_gathered_lanes_replays() {
     let log: Log = serde_json::from_str(&text).unwrap();
     assert!(log == record.log());
     assert_eq!(replay(&log).unwrap().requests as u64, scheduler.stats().completed);
-}
-
-#[test]
-fn a_virtual_device_reads_what_is_shared_once() {
-    let plan = weighty(1_000_000, 1_000_000, 16);
-    let completed = |coalesce| {
-        let closed = Arrivals::Closed { outstanding: 12 };
-        let report = simulate(&Scenario {
-            seed: 3,
-            warm_up: 10_000_000,
-            duration: 60_000_000,
-            device: VirtualDevice { compile: 1_000_000, notice: 1_000, ..VirtualDevice::new(DEVICE) },
-            options: Options { coalesce, ..options(Policy::Bundled) },
-            streams: vec![Stream::new(plan.clone(), closed, None)],
-            front: Front::Direct,
-            losses: Vec::new(),
-        });
-        report.total.completed as f64
-    };
-    // Four move 1.2 MB in one lane and 4.2 MB in lanes of their own.
-    let ratio = completed(Coalesce::Yes) / completed(Coalesce::No);
-    assert!((1.8..4.0).contains(&ratio), "{ratio}");
 }

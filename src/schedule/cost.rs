@@ -244,7 +244,11 @@ impl CostModel {
     /// one: had it stalled the first time, it would never be tried again.
     pub(super) fn hoped(&self, cost: &GatherCost, load: Load) -> Load {
         let (own, single) = (self.ratios[cost.key.0 as usize], self.ratio(cost.single.key));
-        if !self.without.tries && own.seen < TRIES && own.value > single { load.scaled(single / own.value) } else { load }
+        if !self.without.tries && own.seen < TRIES && own.value > single {
+            load.scaled(single / own.value)
+        } else {
+            load
+        }
     }
 
     /// The load of `count` workgroups of a dispatch.

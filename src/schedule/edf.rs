@@ -265,7 +265,11 @@ impl Core {
     /// Notes what is left of a request in a slot, if it goes by its deadline.
     pub(super) fn note_left(&mut self, slot: u32, request: &Request) {
         match request.desc.deadline {
-            Some(deadline) if !self.options.without.guard && self.rules.ranking == Ranking::Deadline && request.tier != Tier::STRAGGLER => {
+            Some(deadline)
+                if !self.options.without.guard
+                    && self.rules.ranking == Ranking::Deadline
+                    && request.tier != Tier::STRAGGLER =>
+            {
                 let key = (deadline, request.desc.class, request.id);
                 self.edf.insert(slot, key, request.serial_left(), self.start);
             }

@@ -151,15 +151,21 @@ impl Core {
         let request = self.live(leader.rank).filter(|_| leader.tier.has_deadlines());
         let deadline = request.and_then(|request| request.desc.deadline);
         let tight = alone * TIGHT;
-        let stretched = match (request, deadline.filter(|_| self.rules.ranking.knows_deadlines() && !self.options.without.stretch)) {
-            (Some(request), Some(deadline)) => {
-                let path = (request.path(leader.rank.dispatch) * request.scale(&self.cost)).max(1.0);
-                let time = deadline.saturating_sub(self.start) as f64;
-                let spare = time - path;
-                if spare < 0.0 { tight } else { (alone * (1.0 + SPARE * spare / path)).max(tight.min(alone + spare)) }
-            }
-            _ => budget.max(tight),
-        };
+        let stretched =
+            match (request, deadline.filter(|_| self.rules.ranking.knows_deadlines() && !self.options.without.stretch))
+            {
+                (Some(request), Some(deadline)) => {
+                    let path = (request.path(leader.rank.dispatch) * request.scale(&self.cost)).max(1.0);
+                    let time = deadline.saturating_sub(self.start) as f64;
+                    let spare = time - path;
+                    if spare < 0.0 {
+                        tight
+                    } else {
+                        (alone * (1.0 + SPARE * spare / path)).max(tight.min(alone + spare))
+                    }
+                }
+                _ => budget.max(tight),
+            };
         stretched.min(if alone <= budget { budget } else { tight })
     }
 }

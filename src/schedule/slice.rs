@@ -54,7 +54,14 @@ impl Wanted {
 impl Slice {
     pub(super) fn new(longest: Nanos, in_flight: usize, device: &DeviceModel) -> Self {
         let shortest = device.wave.saturating_add(device.submission).saturating_mul(FIXED_COSTS).min(longest);
-        Slice { longest, shortest, in_flight: in_flight.max(1) as Nanos, wanted: [Wanted::NOTHING; 2], period: 0, without: Default::default() }
+        Slice {
+            longest,
+            shortest,
+            in_flight: in_flight.max(1) as Nanos,
+            wanted: [Wanted::NOTHING; 2],
+            period: 0,
+            without: Default::default(),
+        }
     }
 
     /// Notes that a request of `model` and `class` came that takes `total` by itself and leaves so much slack, if it has a
@@ -62,7 +69,8 @@ impl Slice {
     pub(super) fn note(&mut self, model: ModelIndex, class: Class, total: Nanos, slack: Option<Nanos>, now: Nanos) {
         self.turn(now);
         // Slack is divided between the submissions in flight and the request's own.
-        let by_slack = slack.filter(|_| !self.without.slack_slices).map_or(Nanos::MAX, |slack| slack / (self.in_flight + 1));
+        let by_slack =
+            slack.filter(|_| !self.without.slack_slices).map_or(Nanos::MAX, |slack| slack / (self.in_flight + 1));
         let by_class = match class {
             Class::Interactive if !self.without.felt_slices => (total as f64 * FELT) as Nanos / self.in_flight,
             _ => Nanos::MAX,

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use fascine::gpu::{AdapterOptions, Select};
 use fascine::schedule::Policy;
+
+use crate::common::args::{DeviceArgs, ModelArgs, PrintArgs};
 
 /// Runs many neural networks at once on one GPU, bundled into shared dispatches.
 #[derive(Debug, Parser)]
@@ -13,16 +14,8 @@ use fascine::schedule::Policy;
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
-    /// Print JSON instead of tables
-    #[arg(long, global = true)]
-    pub(crate) json: bool,
-    /// Print tables in Markdown
-    #[arg(long, global = true, conflicts_with = "json")]
-    pub(crate) markdown: bool,
-    /// Tell on stderr what happens inside: error, warn, info, debug, trace, or levels of modules such as
-    /// `fascine::gpu=trace,warn`. The variable FASCINE_LOG does the same
-    #[arg(long, global = true, value_name = "LEVEL")]
-    pub(crate) log: Option<String>,
+    #[command(flatten)]
+    pub(crate) print: PrintArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -39,40 +32,6 @@ pub(crate) enum Command {
     Link(LinkArgs),
     /// Run four models of the repository with deadlines and compare them with their references
     Demo(DemoArgs),
-    /// Run the scheduler against a virtual device
-    Simulate(SimulateArgs),
-    /// Measure what the adapter's dispatches cost, for `simulate` and `bench`
-    Calibrate(crate::calibrate::Args),
-    /// Run a scenario of the benchmarks, every arm beside the others
-    #[command(subcommand)]
-    Bench(crate::bench::Bench),
-}
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct DeviceArgs {
-    /// The adapter to use: part of its name, or its index in `fascine devices`
-    #[arg(long, value_name = "NAME")]
-    pub(crate) device: Option<String>,
-}
-
-impl DeviceArgs {
-    pub(crate) fn options(&self) -> AdapterOptions {
-        let select = match &self.device {
-            None => Select::Auto,
-            Some(text) => text.parse().map_or_else(|_| Select::Name(text.clone()), Select::Index),
-        };
-        AdapterOptions { select, ..AdapterOptions::default() }
-    }
-}
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct ModelArgs {
-    /// Size of a dimension that the model leaves open; may be given several times
-    #[arg(long = "dim", value_name = "NAME=N", value_parser = parse_dim)]
-    pub(crate) dims: Vec<(String, usize)>,
-    /// Make up the weights that the model's file describes by a `synthetic` key, instead of reading them
-    #[arg(long)]
-    pub(crate) synthetic_weights: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -182,15 +141,6 @@ pub(crate) struct DemoArgs {
     pub(crate) device: DeviceArgs,
 }
 
-#[derive(Debug, clap::Args)]
-pub(crate) struct SimulateArgs {
-    /// The scenario, as in examples/scenarios
-    pub(crate) scenario: PathBuf,
-    /// Search the largest multiple of the scenario's rates at which 99 % are in time
-    #[arg(long)]
-    pub(crate) capacity: bool,
-}
-
 /// A model of `mix`.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Mixed {
@@ -249,14 +199,6 @@ fn parse_deadline(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(millis * 1e-3).map_err(|error| format!("{error}"))
 }
 
-pub(crate) fn parse_dim(text: &str) -> Result<(String, usize), String> {
-    let (name, size) = text.split_once('=').ok_or("NAME=N is wanted")?;
-    if name.is_empty() {
-        return Err("the name is empty".into());
-    }
-    Ok((name.to_owned(), size.parse().map_err(|error| format!("'{size}' is no size: {error}"))?))
-}
-
 fn parse_input(text: &str) -> Result<(String, PathBuf), String> {
     // A file's name may hold a '=' just as well as an input's.
     let (name, file) = text.split_once('=').ok_or("NAME=FILE.npy is wanted")?;
@@ -294,10 +236,6 @@ mod tests {
         assert_eq!(parse_mixed("a.onnx:8").unwrap(), Mixed { path: "a.onnx".into(), copies: 8 });
         assert_eq!(parse_mixed("c:/a.onnx").unwrap(), Mixed { path: "c:/a.onnx".into(), copies: 1 });
         assert!(parse_mixed("a.onnx:0").is_err());
-        assert_eq!(parse_dim("batch=0").unwrap(), ("batch".into(), 0));
-        for text in ["batch", "=3", "batch=", "batch=-1", "batch=99999999999999999999999"] {
-            assert!(parse_dim(text).is_err(), "{text}");
-        }
         assert_eq!(parse_input("x=a=b.npy").unwrap(), ("x".into(), "a=b.npy".into()));
         assert!(parse_input("x").is_err());
         assert!(parse_count("0").is_err());
@@ -305,12 +243,5 @@ mod tests {
         for text in ["-1", "nan", "1e99", "ms", ""] {
             assert!(parse_deadline(text).is_err(), "{text}");
         }
-    }
-
-    #[test]
-    fn a_device_is_an_index_or_a_name() {
-        let select = |text: &str| DeviceArgs { device: Some(text.into()) }.options().select;
-        assert_eq!(select("1"), Select::Index(1));
-        assert_eq!(select("llvmpipe"), Select::Name("llvmpipe".into()));
     }
 }

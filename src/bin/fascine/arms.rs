@@ -12,7 +12,8 @@ use fascine::tensor::Tensor;
 use indicatif::ProgressBar;
 use serde::Serialize;
 
-use crate::run::millis;
+use crate::millis;
+use crate::policy::name;
 use crate::table::{self, Align};
 
 /// Passes before the measured one: at most this many, until no pipeline is being made any more.
@@ -78,15 +79,6 @@ pub(crate) struct Measured {
 pub(crate) enum Timeline {
     Record,
     Skip,
-}
-
-pub(crate) fn name(policy: Policy) -> &'static str {
-    match policy {
-        Policy::SubmitEach => "submit-each",
-        Policy::TimeOnly => "time-only",
-        Policy::OnePass => "one-pass",
-        Policy::Bundled => "bundled",
-    }
 }
 
 /// A runtime with the models of a workload, for one arm after another.

@@ -12,9 +12,9 @@ use serde::Serialize;
 use crate::Answer;
 use crate::args::{ArmChoice, DemoArgs};
 use crate::arms::{self, ArmReport, Bench, Job, Measured, Tenant, Timeline, Workload};
-use crate::run::{bar, millis};
+use crate::progress::bar;
 use crate::table::{self, Align};
-use crate::{chrome, report};
+use crate::{chrome, millis, report};
 
 /// What a model is asked in the demo.
 struct Part {

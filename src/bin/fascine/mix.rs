@@ -11,7 +11,7 @@ use crate::Answer;
 use crate::args::{MixArgs, Mixed};
 use crate::arms::{self, ArmReport, Bench, Job, Measured, Tenant, Timeline, Workload};
 use crate::inputs::{self, Dims};
-use crate::run::bar;
+use crate::progress::bar;
 use crate::{chrome, report};
 
 /// What `--json` prints.

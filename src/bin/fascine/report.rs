@@ -8,7 +8,7 @@ use fascine::runtime::trace::{LaneRecord, Records, WaveRecord};
 use serde::Serialize;
 
 use crate::arms::{ArmReport, Measured, Workload};
-use crate::run::millis;
+use crate::millis;
 
 const TEMPLATE: &str = include_str!("report.html");
 

@@ -10,15 +10,13 @@ use fascine::reference;
 use fascine::runtime::trace::Trace;
 use fascine::runtime::{Completion, Model, Options, PlanSummary, Runtime};
 use fascine::tensor::Tensor;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use crate::Answer;
 use crate::args::RunArgs;
-use crate::chrome;
-use crate::inputs;
+use crate::progress::bar;
 use crate::run_host::{self, Host, once};
 use crate::table::{self, Align};
+use crate::{Answer, chrome, inputs, millis};
 
 /// What `--json` prints.
 #[derive(Serialize)]
@@ -184,19 +182,6 @@ fn save(folder: &Path, completion: &Completion) -> Result<Vec<PathBuf>> {
             Ok(path)
         })
         .collect()
-}
-
-/// A progress bar on stderr, where that is a terminal.
-pub(crate) fn bar(steps: u64, what: &str) -> ProgressBar {
-    let style = ProgressStyle::with_template("{spinner} {msg} {wide_bar} {pos}/{len}").expect("the template is fixed");
-    let bar = ProgressBar::new(steps).with_style(style).with_message(what.to_owned());
-    bar.enable_steady_tick(Duration::from_millis(100));
-    bar
-}
-
-pub(crate) fn millis(time: Duration) -> f64 {
-    // Microseconds are as far as these clocks mean anything.
-    (time.as_secs_f64() * 1e6).round() / 1e3
 }
 
 pub(crate) fn median(times: &[Duration]) -> f64 {

@@ -9,7 +9,8 @@ use serde::Serialize;
 
 use crate::args::RunArgs;
 use crate::inputs;
-use crate::run::{median, millis};
+use crate::millis;
+use crate::run::median;
 
 /// Milliseconds of the host, medians over the runs after the first where there are several.
 #[derive(Serialize)]

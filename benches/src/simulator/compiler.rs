@@ -1,0 +1,154 @@
+//! The virtual device's pipelines: they take time to compile.
+
+use std::collections::VecDeque;
+
+use fascine::schedule::{ArmId, Nanos, Pipelines};
+
+/// A set of arms, a bit each.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Arms(Vec<u64>);
+
+impl Arms {
+    fn of(arms: &[ArmId]) -> Self {
+        let mut bits = Vec::new();
+        for &ArmId(arm) in arms {
+            let word = arm as usize / 64;
+            if bits.len() <= word {
+                bits.resize(word + 1, 0);
+            }
+            bits[word] |= 1 << (arm % 64);
+        }
+        Arms(bits)
+    }
+
+    fn has(&self, ArmId(arm): ArmId) -> bool {
+        self.0.get(arm as usize / 64).is_some_and(|bits| bits >> (arm % 64) & 1 == 1)
+    }
+
+    fn is_subset(&self, of: &Arms) -> bool {
+        self.0.iter().enumerate().all(|(word, bits)| bits & !of.0.get(word).copied().unwrap_or(0) == 0)
+    }
+}
+
+/// Pipelines that are compiled one after the other, those of single arms first.
+#[derive(Debug)]
+pub(super) struct Compiler {
+    ready: Vec<Arms>,
+    waiting: VecDeque<Vec<ArmId>>,
+    /// What is being compiled, and when it is done.
+    current: Option<(Vec<ArmId>, Nanos)>,
+    each: Nanos,
+    now: Nanos,
+    pub(super) compiled: u64,
+    /// When the last was compiled.
+    pub(super) compiled_at: Nanos,
+    /// How often a set of several arms was asked for, and how often it was there.
+    pub(super) lookups: [u64; 2],
+    /// The same since the last was compiled.
+    pub(super) settled: [u64; 2],
+}
+
+impl Compiler {
+    pub(super) fn new(each: Nanos) -> Self {
+        Compiler {
+            ready: Vec::new(),
+            waiting: VecDeque::new(),
+            current: None,
+            each,
+            now: 0,
+            compiled: 0,
+            compiled_at: 0,
+            lookups: [0; 2],
+            settled: [0; 2],
+        }
+    }
+
+    /// When the next compilation ends.
+    pub(super) fn next(&self) -> Option<Nanos> {
+        self.current.as_ref().map(|(_, at)| *at)
+    }
+
+    pub(super) fn advance(&mut self, now: Nanos) {
+        self.now = now;
+        if let Some((set, _)) = self.current.take_if(|(_, at)| *at <= now) {
+            let set = Arms::of(&set);
+            self.ready.retain(|older| !older.is_subset(&set));
+            self.ready.push(set);
+            self.compiled += 1;
+            self.compiled_at = now;
+            self.settled = [0; 2];
+            self.begin();
+        }
+    }
+
+    /// Whether each of these has a pipeline.
+    pub(super) fn knows(&self, arms: &[ArmId]) -> bool {
+        arms.iter().all(|&arm| self.ready.iter().any(|set| set.has(arm)))
+    }
+
+    /// Loses all that there is and is under way.
+    pub(super) fn forget(&mut self) {
+        self.ready.clear();
+        self.waiting.clear();
+        self.current = None;
+    }
+
+    fn begin(&mut self) {
+        if self.current.is_none() {
+            let next = self.waiting.iter().position(|set| set.len() == 1).unwrap_or(0);
+            let set = self.waiting.remove(next);
+            self.current = set.map(|set| (set.clone(), self.now + self.each * set.len() as Nanos));
+        }
+    }
+
+    fn is_ready(&self, arms: &[ArmId]) -> bool {
+        self.ready.iter().any(|set| arms.iter().all(|&arm| set.has(arm)))
+    }
+}
+
+impl Pipelines for Compiler {
+    fn ready(&mut self, arms: &[ArmId]) -> bool {
+        let ready = self.is_ready(arms);
+        if arms.len() > 1 {
+            for lookups in [&mut self.lookups, &mut self.settled] {
+                lookups[0] += 1;
+                lookups[1] += u64::from(ready);
+            }
+        }
+        ready
+    }
+
+    fn want(&mut self, arms: &[ArmId]) {
+        let current = self.current.as_ref().is_some_and(|(set, _)| set == arms);
+        if !current && !self.is_ready(arms) && !self.waiting.iter().any(|set| set == arms) {
+            self.waiting.push_back(arms.to_vec());
+            self.begin();
+        }
+    }
+
+    fn compatible(&self, _: ArmId, _: ArmId) -> bool {
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_superset_serves_and_a_loss_leaves_nothing() {
+        let mut compiler = Compiler::new(10);
+        let arms = |ids: &[u32]| ids.iter().copied().map(ArmId).collect::<Vec<_>>();
+        compiler.want(&arms(&[1, 70]));
+        compiler.want(&arms(&[3]));
+        assert!(!compiler.ready(&arms(&[1])));
+        compiler.advance(20);
+        assert!(compiler.ready(&arms(&[70])) && compiler.ready(&arms(&[1, 70])) && !compiler.knows(&arms(&[1, 3])));
+        compiler.advance(30);
+        assert!(compiler.knows(&arms(&[1, 3])) && !compiler.ready(&arms(&[1, 3])));
+        assert_eq!((compiler.compiled, compiler.lookups), (2, [2, 1]));
+        assert_eq!((compiler.compiled_at, compiler.settled), (30, [1, 0]));
+        compiler.forget();
+        assert!(!compiler.ready(&arms(&[3])));
+    }
+}

@@ -1,0 +1,128 @@
+//! The virtual device: how long waves take.
+
+use std::collections::BTreeMap;
+
+use super::dice::Dice;
+use super::machine::{Effort, Machine};
+use super::{Law, VirtualDevice};
+use fascine::schedule::{
+    ArmId, DispatchDesc, Estimate, Formula, GatherEstimate, Lane, Nanos, PlanDesc, Wave, WaveEstimate,
+};
+
+/// What a dispatch truly costs, alone and as one lane for several requests.
+pub(super) type TrueCost = (Estimate, Option<GatherEstimate>);
+
+#[derive(Debug)]
+pub(super) struct Device {
+    spec: VirtualDevice,
+    cost: Formula,
+    factors: BTreeMap<ArmId, f64>,
+    dice: Dice,
+    machine: Option<Machine>,
+    efforts: Vec<Effort>,
+}
+
+/// A lane's true cost, and how many times as long it takes for the time being.
+pub(super) type Truth<'a> = (&'a TrueCost, f64);
+
+impl Device {
+    pub(super) fn new(spec: VirtualDevice, seed: u64) -> Self {
+        let machine = match spec.law {
+            Law::Formula => None,
+            Law::Machine(rated) => Some(Machine::new(rated, seed)),
+        };
+        let cost = Formula::new(spec.model);
+        Device { spec, cost, factors: BTreeMap::new(), dice: Dice::new(seed), machine, efforts: Vec::new() }
+    }
+
+    /// How many times as long as estimated each dispatch of a plan takes: so that it takes the measured time alone where
+    /// there is one, otherwise by a hidden factor of its kernel.
+    pub(super) fn factors(&mut self, plan: &PlanDesc, measured: Option<&[Nanos]>) -> Vec<f64> {
+        let factor = |(index, dispatch): (usize, &DispatchDesc)| match measured.and_then(|measured| measured.get(index))
+        {
+            Some(&measured) => {
+                let cost = self.cost.dispatch(dispatch);
+                self.stretch(&cost, measured)
+            }
+            None => {
+                let (skew, dice) = (self.spec.skew, &mut self.dice);
+                *self.factors.entry(dispatch.arm).or_insert_with(|| dice.log_normal(skew))
+            }
+        };
+        plan.dispatches.iter().enumerate().map(factor).collect()
+    }
+
+    /// The true costs of a plan's dispatches. As one lane for as many requests as it takes, a dispatch takes the time in
+    /// `gathered` where there is one, and for fewer as much less as by estimate.
+    pub(super) fn costs(
+        &mut self,
+        plan: &PlanDesc,
+        factors: &[f64],
+        gathered: Option<&[Option<Nanos>]>,
+    ) -> Vec<TrueCost> {
+        let cost = |(index, (dispatch, &factor)): (usize, (&DispatchDesc, &f64))| {
+            let gather = dispatch.gather.map(|gather| {
+                let cost = self.cost.gather(dispatch, &gather);
+                let measured = gathered.and_then(|gathered| gathered.get(index).copied().flatten());
+                let all = self.cost.gathered(&cost, gather.width);
+                let factor = measured.map_or(factor, |nanos| self.stretch(&all, nanos));
+                cost.scaled(factor)
+            });
+            (self.cost.dispatch(dispatch).scaled(factor), gather)
+        };
+        plan.dispatches.iter().zip(factors).enumerate().map(cost).collect()
+    }
+
+    /// How many times as long as estimated a dispatch takes that takes so long as a wave of its own.
+    fn stretch(&self, cost: &Estimate, measured: Nanos) -> f64 {
+        let (alone, fixed) = (self.cost.alone(cost), self.cost.fixed());
+        ((measured as f64 - fixed) / (alone - fixed).max(1.0)).max(0.0)
+    }
+
+    /// The duration of a wave.
+    pub(super) fn duration<'a>(
+        &mut self,
+        wave: &Wave,
+        at: Nanos,
+        lookup: impl Fn(&Lane) -> Truth<'a>,
+        desc: impl Fn(&Lane) -> &'a DispatchDesc,
+    ) -> Nanos {
+        if let Some(machine) = &mut self.machine {
+            self.efforts.clear();
+            for run in wave.runs() {
+                let factor = run.iter().map(|lane| lookup(lane).1).fold(0.0, f64::max);
+                let lane = &run[0];
+                self.efforts.push(Machine::effort(desc(lane), lane.arm, run.len() as u32, lane.count, factor));
+            }
+            return machine.duration(&self.efforts, at, self.spec.noise);
+        }
+        let mut load = WaveEstimate::default();
+        self.join(&mut load, wave, lookup);
+        (self.cost.wave(&load) * self.dice.log_normal(self.spec.noise)) as Nanos
+    }
+
+    /// The duration of waves without barriers between them: one wave's fixed cost, and the largest of what their
+    /// dispatches cost to issue one after the other and what they take at the same time.
+    pub(super) fn overlapped<'a>(&mut self, waves: &[Wave], lookup: impl Fn(&Lane) -> Truth<'a>) -> Nanos {
+        let mut load = WaveEstimate::default();
+        waves.iter().for_each(|wave| self.join(&mut load, wave, &lookup));
+        let body = self.cost.body(&load);
+        let issue = (self.spec.dispatch * waves.len() as u64) as f64;
+        let fixed = self.spec.model.wave as f64;
+        ((fixed + body.max(issue)) * self.dice.log_normal(self.spec.noise)) as Nanos
+    }
+
+    fn join<'a>(&mut self, load: &mut WaveEstimate, wave: &Wave, lookup: impl Fn(&Lane) -> Truth<'a>) {
+        for run in wave.runs() {
+            let (&(alone, gather), _) = lookup(&run[0]);
+            // Members may come from streams of which only some straggle; the slowest holds up all.
+            let factor = run.iter().map(|lane| lookup(lane).1).fold(0.0, f64::max);
+            // Nothing is learned here, so that gathered lanes keep the factor of single ones.
+            let cost = match gather.filter(|_| run.len() > 1) {
+                Some(gather) => self.cost.gathered(&gather, run.len() as u32),
+                None => alone,
+            };
+            self.cost.join(load, &cost.scaled(factor), run[0].count);
+        }
+    }
+}
