@@ -1,5 +1,4 @@
-//! How long anyone waits, on a device that takes exactly as long as predicted: the urgent, every class of best effort, and a
-//! single tenant beside plain earliest-deadline-first without bundles.
+//! How long anyone waits, on a device that takes exactly as long as predicted: the urgent, and every class of best effort.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, VecDeque};
@@ -93,10 +92,9 @@ impl World {
         }
     }
 
-    /// When something happens next by itself: the first submission in flight ends, or what is held back is to go.
+    /// When the first submission in flight ends.
     fn next(&self) -> Option<Nanos> {
-        let end = self.flights.front().map(|&(_, _, at)| at);
-        end.into_iter().chain(self.scheduler.next_wakeup(self.now)).min()
+        self.flights.front().map(|&(_, _, at)| at)
     }
 
     /// Lets time pass.
@@ -251,67 +249,5 @@ proptest! {
             let began = world.began.get(id).map(|began| began.0);
             prop_assert!(began.is_some_and(|began| began <= bound), "{began:?} > {bound} for a part of {part}");
         }
-    }
-
-    #[test]
-    fn a_single_tenant_keeps_every_deadline_that_plain_edf_keeps(
-        options in options(),
-        plans in prop::collection::vec(plan(1), 1..4),
-        requests in prop::collection::vec(
-            (any::<prop::sample::Index>(), prop_oneof![Just(0u64), 0u64..200], 100u64..400), 1..40),
-        load in 20u64..200,
-        slice in 300_000u64..600_000,
-    ) {
-        // Nothing is divided: no dispatch is longer than a slice, and all come with slack for the submissions in flight, so
-        // that slices are not shortened for them.
-        let options = Options { slice, ..options };
-        let spare = slice * (options.in_flight as Nanos + 1);
-        let alone = |plan: &PlanDesc| edf(&[(plan, 0, Nanos::MAX)])[0];
-        let typical = alone(&plans[0]);
-        let (mut now, mut latest) = (0, 0);
-        let requests: Vec<(&Arc<PlanDesc>, Nanos, Nanos)> = requests.iter().map(|(plan, gap, stretch)| {
-            let plan = &plans[plan.index(plans.len())];
-            now += gap * typical / load;
-            // Whoever comes later is due later: nobody can make room for what he does not know of.
-            latest = latest.max(now + alone(plan) * stretch / 100 + spare);
-            (plan, now, latest)
-        }).collect();
-        let reference = edf(&requests.iter().map(|&(plan, at, deadline)| (&**plan, at, deadline)).collect::<Vec<_>>());
-        // What is held back on an idle device for others that do not come is lost.
-        let part = if options.hold_back == HoldBack::Yes { 5 } else { Nanos::MAX };
-        let mut world = World::new(options);
-        let ids: Vec<_> = requests.iter().map(|&(plan, at, deadline)| {
-            world.advance(at);
-            world.submit(RequestDesc { plan: plan.clone(), deadline: Some(deadline), ..RequestDesc::default() })
-        }).collect();
-        world.finish();
-        for (index, (id, &(_, at, deadline))) in ids.iter().zip(&requests).enumerate() {
-            let (theirs, ours) = (reference[index], world.ended[id].at);
-            let margin = (deadline - at) / part;
-            prop_assert!(
-                theirs + margin > deadline || ours <= deadline, "request {index} of {at}: {ours} > {deadline} >= {theirs}");
-        }
-    }
-}
-
-/// When requests, each with its plan, arrival and deadline, end under earliest deadline first: one dispatch at a time, whole,
-/// the earliest deadline's first ready one.
-fn edf(requests: &[(&PlanDesc, Nanos, Nanos)]) -> Vec<Nanos> {
-    let time = |dispatch: &DispatchDesc| {
-        let body = load(dispatch, 1, dispatch.workgroups).into_iter().fold(0.0, f64::max);
-        ((DEVICE.wave + DEVICE.lane) as f64 + body).ceil() as Nanos
-    };
-    let mut left: Vec<usize> = vec![0; requests.len()];
-    let mut ends = vec![0; requests.len()];
-    let mut now = 0;
-    loop {
-        let open = (0..requests.len()).filter(|&index| left[index] < requests[index].0.dispatches.len());
-        let Some(next) = open.clone().map(|index| requests[index].1).min() else { return ends };
-        now = now.max(next);
-        let come = open.filter(|&index| requests[index].1 <= now);
-        let Some(first) = come.min_by_key(|&index| (requests[index].2, index)) else { return ends };
-        now += time(&requests[first].0.dispatches[left[first]]);
-        left[first] += 1;
-        ends[first] = now;
     }
 }

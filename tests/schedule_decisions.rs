@@ -298,19 +298,6 @@ fn outcomes(scheduler: &mut Scheduler) -> Vec<(u64, Outcome)> {
 }
 
 #[test]
-fn the_least_slack_leads_and_not_the_earliest_deadline() {
-    let long = chain(&[(0, 160, 900_000_000), (0, 160, 900_000_000), (0, 160, 900_000_000)]);
-    let short = chain(&[(0, 160, 900_000_000)]);
-    for (order, first) in [(Order::LeastSlack, 0), (Order::EarliestDeadline, 1)] {
-        let mut scheduler = Scheduler::new(Options { order, ..options(Policy::Bundled) });
-        submit(&mut scheduler, &long, Some(5_000_000));
-        submit(&mut scheduler, &short, Some(4_500_000));
-        let submission = scheduler.issue(0, &mut Shop::any()).unwrap();
-        assert_eq!(submission.waves[0].lanes[0].request.0, first, "{order:?}");
-    }
-}
-
-#[test]
 fn what_cannot_keep_its_deadline_is_dropped_or_goes_behind() {
     let plan = chain(&[(0, 160, 900_000_000), (0, 160, 900_000_000)]);
     for (admission, expected) in [
@@ -453,76 +440,11 @@ fn who_misses_by_prediction_makes_way_and_goes_on() {
 }
 
 #[test]
-fn a_lone_request_waits_for_the_next_of_its_model() {
-    // Nothing but fixed costs, so that two requests in step take hardly longer than one.
-    let steps: Vec<_> = (0..40).map(|_| (0, 1, 1_000)).collect();
-    let plan = chain(&steps);
-    const GAP: Nanos = 50_000;
-    for (hold_back, gap, deadline, waits) in [
-        (HoldBack::No, GAP, None, false),
-        (HoldBack::Yes, GAP, None, true),
-        (HoldBack::Yes, GAP, Some(10_000_000), true),
-        (HoldBack::Yes, GAP, Some(100_000), false),
-        (HoldBack::Yes, 3_000_000, None, false),
-    ] {
-        let at = |index: u64| 1_000_000 + index * gap;
-        let now = at(40);
-        let desc = |deadline| RequestDesc { plan: plan.clone(), deadline, ..RequestDesc::default() };
-        // Those before were cancelled at once, so that nothing else is about.
-        let waiting = || {
-            let mut scheduler = Scheduler::new(Options { hold_back, ..options(Policy::Bundled) });
-            for index in 0..40 {
-                let id = scheduler.submit(desc(None), at(index));
-                scheduler.cancel(id, at(index));
-            }
-            scheduler.submit(desc(deadline.map(|after| now + after)), now);
-            scheduler
-        };
-        let mut scheduler = waiting();
-        assert_eq!(scheduler.issue(now, &mut Shop::any()).is_none(), waits, "{hold_back:?}, {gap}, {deadline:?}");
-        let wakeup = scheduler.next_wakeup(now);
-        assert_eq!(wakeup.is_some(), waits);
-        let Some(wakeup) = wakeup else { continue };
-        assert!((at(41)..at(42)).contains(&wakeup), "shortly after the next is due: {wakeup}");
-        let late = scheduler.issue(wakeup, &mut Shop::any()).unwrap();
-        assert_eq!(late.waves[0].lanes.len(), 1, "the next has not come");
-        let mut scheduler = waiting();
-        assert!(scheduler.issue(now, &mut Shop::any()).is_none());
-        scheduler.submit(desc(None), at(41));
-        let together = scheduler.issue(at(41), &mut Shop::any()).unwrap();
-        assert_eq!(together.waves[0].lanes.len(), 2);
-    }
-}
-
-#[test]
 fn predictions_say_how_far_they_are_off() {
     let mut scheduler = Scheduler::new(options(Policy::Bundled));
     train(&mut scheduler, &chain(&[(0, 160, 900_000_000)]));
     let exact = scheduler.prediction_error();
     assert!(exact.p95 <= 0.051 && exact.waves == 40, "{exact:?}");
-}
-
-#[test]
-fn what_complements_a_wave_rides_before_more_of_the_same() {
-    let plan = |arm, flops, bytes| {
-        let dispatch = DispatchDesc { arm: ArmId(arm), workgroups: 12, flops, bytes, deps: Vec::new(), gather: None };
-        Arc::new(PlanDesc { model: ModelId(0), dispatches: vec![dispatch] })
-    };
-    let (compute, memory) = (|arm| plan(arm, 20_000_000, 0), |arm| plan(arm, 0, 2_000_000));
-    // The first leads; of two that follow, the second complements it if it is near enough in order.
-    for (leader, second, third, apart, rider) in [
-        (compute(0), compute(1), memory(2), 0, 2),
-        (memory(0), memory(1), compute(2), 0, 2),
-        (compute(0), memory(1), compute(2), 0, 1),
-        (compute(0), compute(1), memory(2), 50_000_000, 1),
-    ] {
-        let mut scheduler = Scheduler::new(Options { max_lanes: 2, ..options(Policy::Bundled) });
-        for (plan, deadline) in [(&leader, 90_000_000), (&second, 90_000_001), (&third, 90_000_002 + apart)] {
-            submit(&mut scheduler, plan, Some(deadline));
-        }
-        let submission = scheduler.issue(0, &mut Shop::any()).unwrap();
-        assert_eq!(lanes(&submission)[0], [(0, 0), (rider, 0)], "{submission:?}");
-    }
 }
 
 #[test]

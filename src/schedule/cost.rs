@@ -26,6 +26,7 @@ impl ModelIndex {
     /// No model's.
     pub(super) const NONE: ModelIndex = ModelIndex(u32::MAX);
 
+    #[cfg(test)]
     pub(super) fn at(index: usize) -> Self {
         ModelIndex(index as u32)
     }
@@ -137,7 +138,6 @@ pub(super) struct CostModel {
     factors: Vec<f64>,
     /// Of the wave that is learned from: nanoseconds of each ratio in it.
     parts: Vec<(CostKey, f64)>,
-    without: super::Without,
 }
 
 impl CostModel {
@@ -150,18 +150,13 @@ impl CostModel {
         };
         CostModel {
             device,
-            ratios: vec![Ratio::new(1.0)],
+            ratios: vec![Ratio::default()],
             keys: HashMap::new(),
             models: HashMap::new(),
             free_models: Vec::new(),
             factors: vec![1.0],
             parts: Vec::new(),
-            without: Default::default(),
         }
-    }
-
-    pub(super) fn without(self, without: super::Without) -> Self {
-        CostModel { without, ..self }
     }
 
     /// The model of that number.
@@ -205,7 +200,7 @@ impl CostModel {
     fn key(&mut self, arm: ArmId, class: u32) -> CostKey {
         let ratios = &mut self.ratios;
         *self.keys.entry((arm, class)).or_insert_with(|| {
-            ratios.push(Ratio::new(0.0));
+            ratios.push(Ratio::default());
             CostKey(ratios.len() as u32 - 1)
         })
     }
@@ -233,7 +228,7 @@ impl CostModel {
         let GatherCost { key, single, shared } = *cost;
         if self.ratios[key.0 as usize].seen == 0.0 {
             let value = self.ratio(single.key);
-            self.ratios[key.0 as usize] = Ratio { value, variance: None, seen: 0.0 };
+            self.ratios[key.0 as usize] = Ratio { value, seen: 0.0 };
         }
         let requests = f64::from(requests);
         let memory = shared + requests * (single.memory - shared);
@@ -244,11 +239,7 @@ impl CostModel {
     /// one: had it stalled the first time, it would never be tried again.
     pub(super) fn hoped(&self, cost: &GatherCost, load: Load) -> Load {
         let (own, single) = (self.ratios[cost.key.0 as usize], self.ratio(cost.single.key));
-        if !self.without.tries && own.seen < TRIES && own.value > single {
-            load.scaled(single / own.value)
-        } else {
-            load
-        }
+        if own.seen < TRIES && own.value > single { load.scaled(single / own.value) } else { load }
     }
 
     /// The load of `count` workgroups of a dispatch.

@@ -4,9 +4,8 @@ use super::core::Core;
 use super::cost::ModelIndex;
 use super::options::{Scope, Split};
 use super::parts::Tier;
-use super::ready::{ArmIndex, Rank};
-use super::request::Request;
-use super::{Class, Nanos, Pipelines};
+use super::queue::{ArmIndex, Rank};
+use super::{Class, Pipelines};
 
 /// The least part of a slice that a piece of a long dispatch fills behind other waves. Guessed.
 const PIECE: f64 = 0.25;
@@ -25,7 +24,6 @@ pub(super) struct Leader {
 /// What is left of a submission.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Room {
-    pub(super) now: Nanos,
     /// Predicted nanoseconds of its waves so far.
     pub(super) used: f64,
     /// Predicted nanoseconds until it has to end for the deadlines of what ends with it.
@@ -40,23 +38,24 @@ pub(super) struct Room {
     pub(super) stragglers: bool,
 }
 
-/// The slice of a submission, and predicted nanoseconds left of it.
+/// Predicted nanoseconds that a wave may take.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Slot {
+pub(super) struct Budget {
     slice: f64,
-    budget: f64,
+    left: f64,
     empty: bool,
 }
 
 impl Core {
     /// What is left for a wave that `leader` leads.
-    pub(super) fn slot(&self, leader: Leader, room: Room) -> Slot {
-        let request = self.live(leader.rank);
+    pub(super) fn budget(&self, leader: Leader, room: Room) -> Budget {
+        let request = self.queue.live(leader.rank);
         // What someone waits for need not make way for others of its model.
         let own = request.filter(|request| leader.tier == Tier::DEADLINE || request.desc.class == Class::Interactive);
         let own = own.map(|request| request.plan.model);
-        let slice = if leader.tier == Tier::STRAGGLER { self.slice.least(own) } else { self.slice.length(own) } as f64;
-        Slot { slice, budget: (slice - room.used).min(room.due), empty: room.empty }
+        let slice = if leader.tier == Tier::STRAGGLER { self.quantum.least(own) } else { self.quantum.length(own) };
+        let slice = slice as f64;
+        Budget { slice, left: (slice - room.used).min(room.due), empty: room.empty }
     }
 
     /// The first ready dispatch whose arm has a pipeline.
@@ -73,18 +72,18 @@ impl Core {
 
     /// As [`Core::leader`], in one pass; `moved` tells whether it put something into another tier.
     fn leader_of(&mut self, pipelines: &mut dyn Pipelines, room: Room, moved: &mut bool) -> Option<Leader> {
-        for tier in self.account.order(room.stragglers) {
+        for tier in self.fairness.order(room.stragglers) {
             let mut at = 0;
-            while let Some(&(rank, arm)) = self.ready[tier.index()].heads().get(at) {
-                if self.live(rank).is_none() {
-                    self.ready[tier.index()].drop_head(arm);
-                } else if self.demotes(tier, rank, arm) {
-                    self.ready[tier.index()].drop_head(arm);
+            while let Some(&(rank, arm)) = self.queue.heads(tier).get(at) {
+                if self.queue.live(rank).is_none() {
+                    self.queue.drop_head(tier, arm);
+                } else if self.demotes((tier, rank), arm) {
+                    self.queue.drop_head(tier, arm);
                     self.move_demoted();
                     *moved = true;
                 } else if room.only.is_some_and(|only| only != rank.request) {
                     return None;
-                } else if self.has_pipeline(arm, pipelines) {
+                } else if self.merging.has(arm, pipelines) {
                     return Some(Leader { tier, rank, arm });
                 } else if self.rules.scope == Scope::OneRequest {
                     return None;
@@ -98,7 +97,7 @@ impl Core {
 
     /// Whether a leader may go in this submission, as far as models keep apart.
     pub(super) fn may_lead(&self, leader: Leader, room: Room) -> bool {
-        let Some(model) = self.live(leader.rank).map(|request| request.plan.model) else { return false };
+        let Some(model) = self.queue.live(leader.rank).map(|request| request.plan.model) else { return false };
         match room.model {
             Some(only) => only == model,
             None => room.empty || !self.submits_alone(model),
@@ -106,16 +105,13 @@ impl Core {
     }
 
     /// How many workgroups of the leader go; `None` if the submission is to end before it.
-    pub(super) fn leading(&self, rank: Rank, Slot { slice, budget, empty }: Slot) -> Option<u32> {
-        let request = self.live(rank)?;
+    pub(super) fn leading(&self, rank: Rank, Budget { slice, left: budget, empty }: Budget) -> Option<u32> {
+        let request = self.queue.live(rank)?;
         let step = &request.plan.steps[rank.dispatch as usize];
         let left = step.workgroups - request.issued(rank.dispatch);
         let whole = self.cost.alone(self.cost.load(&step.cost, left));
         if whole <= budget {
             return Some(left);
-        }
-        if self.hurts_to_split(request, rank.dispatch, left, whole, slice) {
-            return empty.then_some(left);
         }
         if self.rules.split == Split::No {
             return empty.then_some(left);
@@ -128,44 +124,21 @@ impl Core {
         fits.then_some(count)
     }
 
-    /// Whether a dispatch that fits a slice, though not one shortened for others' sake, would cost its own request the
-    /// deadline if it were divided: pieces have fixed costs, and their last rounds do not fill the device.
-    fn hurts_to_split(&self, request: &Request, dispatch: u32, left: u32, whole: f64, slice: f64) -> bool {
-        let Some(deadline) = request.desc.deadline.filter(|_| request.tier == Tier::DEADLINE) else { return false };
-        if self.options.without.whole || whole > self.rules.slice as f64 || !self.rules.ranking.knows_deadlines() {
-            return false;
-        }
-        let cost = &request.plan.steps[dispatch as usize].cost;
-        let count = self.cost.fit(cost, left, slice);
-        let alone = |count: u32| self.cost.alone(self.cost.load(cost, count));
-        let (pieces, rest) = (left / count.max(1), left % count.max(1));
-        let divided = f64::from(pieces) * alone(count) + if rest > 0 { alone(rest) } else { 0.0 };
-        let time = deadline.saturating_sub(self.start) as f64;
-        let path = request.path(dispatch) * request.scale(&self.cost);
-        path <= time && path - whole + divided > time
-    }
-
     /// The longest that a wave may take whose leader alone takes `alone`, so that riders do not cost the leader its
     /// deadline. What the leader leaves free of the device is theirs in any case.
-    pub(super) fn longest(&self, leader: Leader, alone: f64, Slot { budget, .. }: Slot) -> f64 {
-        let request = self.live(leader.rank).filter(|_| leader.tier.has_deadlines());
-        let deadline = request.and_then(|request| request.desc.deadline);
+    pub(super) fn longest(&self, leader: Leader, alone: f64, Budget { left: budget, .. }: Budget) -> f64 {
         let tight = alone * TIGHT;
-        let stretched =
-            match (request, deadline.filter(|_| self.rules.ranking.knows_deadlines() && !self.options.without.stretch))
-            {
-                (Some(request), Some(deadline)) => {
-                    let path = (request.path(leader.rank.dispatch) * request.scale(&self.cost)).max(1.0);
-                    let time = deadline.saturating_sub(self.start) as f64;
-                    let spare = time - path;
-                    if spare < 0.0 {
-                        tight
-                    } else {
-                        (alone * (1.0 + SPARE * spare / path)).max(tight.min(alone + spare))
-                    }
-                }
-                _ => budget.max(tight),
-            };
+        let request = self.queue.live(leader.rank);
+        let due = request.and_then(|request| Some((request, self.queue.deadline(leader.tier, request)?)));
+        let stretched = match due {
+            Some((request, deadline)) => {
+                let path = (request.path(leader.rank.dispatch) * request.scale(&self.cost)).max(1.0);
+                let spare = deadline.saturating_sub(self.start) as f64 - path;
+                if spare < 0.0 { tight } else { (alone * (1.0 + SPARE * spare / path)).max(tight.min(alone + spare)) }
+            }
+            None => budget.max(tight),
+        };
         stretched.min(if alone <= budget { budget } else { tight })
     }
 }
+

@@ -12,33 +12,31 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-mod admit;
-mod bundle;
+mod admission;
+mod coalesce;
 mod core;
 mod cost;
-mod crowd;
-mod edf;
 mod error;
 mod formula;
 mod hold;
 mod lead;
 pub mod log;
-mod margin;
+mod merging;
 mod options;
 mod parts;
 mod plan;
-mod ready;
+mod quantum;
+mod queue;
 mod replay;
 mod request;
 mod scheduler;
-mod sets;
-mod slice;
 mod straggler;
+mod wave;
 
 pub use cost::Learned;
 pub use error::PredictionError;
 pub use formula::{Estimate, Formula, GatherEstimate, WaveEstimate};
-pub use options::{Coalesce, DeviceModel, HoldBack, Options, Order, Parts, Policy, Without};
+pub use options::{Coalesce, DeviceModel, HoldBack, Options, Order, Parts, Policy};
 pub use replay::{Difference, Replayed, replay};
 pub use scheduler::{Cancelled, Kept, Retired, Scheduler, Stats};
 

@@ -23,14 +23,9 @@ pub enum Policy {
 pub enum Order {
     /// First come, first served.
     Arrival,
-    /// The earliest deadline; then best effort, by class and arrival. In the simulator it keeps more deadlines than
-    /// [`Order::LeastSlack`] from about half of the device's capacity on, and far more beyond it.
+    /// The earliest deadline; then best effort, by class and arrival.
     #[default]
     EarliestDeadline,
-    /// The least slack that a request came with: its deadline less the predicted time of its longest path of dispatches; then
-    /// best effort. A request's own progress does not count against it: with the slack that is left, requests overtake each
-    /// other until all are late.
-    LeastSlack,
 }
 
 /// Whether a dispatch may wait for company.
@@ -39,9 +34,8 @@ pub enum HoldBack {
     /// Whatever is ready goes.
     #[default]
     No,
-    /// A dispatch that would leave alone lets others go first that lead to dispatches of its arm within a few steps, and a
-    /// request that would begin alone on an idle device waits for the next of its model, if the rhythm of its model's requests
-    /// says that one comes soon. Either only if company saves about as much as it waits, and if its slack allows.
+    /// A dispatch that would leave alone lets others go first that lead to dispatches of its arm within a few steps, if company
+    /// saves as much as it waits, and if its slack allows.
     Yes,
 }
 
@@ -115,30 +109,6 @@ impl DeviceModel {
     }
 }
 
-/// Rules that are left out, to see what they are worth.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(missing_docs)]
-pub struct Without {
-    pub pairing: bool,
-    pub guard: bool,
-    pub step: bool,
-    pub margins: bool,
-    pub families: bool,
-    pub stragglers: bool,
-    pub crowded: bool,
-    pub doubtful: bool,
-    pub whole: bool,
-    pub tries: bool,
-    pub filter: bool,
-    pub slack_slices: bool,
-    pub felt_slices: bool,
-    pub due: bool,
-    pub heavy: bool,
-    pub stretch: bool,
-    pub gain: bool,
-    pub together: bool,
-}
-
 /// Options of a [`Scheduler`](super::Scheduler). Counts of zero are taken as one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Options {
@@ -162,13 +132,8 @@ pub struct Options {
     pub max_waves: usize,
     /// Arms of a set of pipelines to ask for.
     pub max_arms: usize,
-    /// Part of a lane's separate duration that it must save to join a wave of other kernels. Guessed.
-    pub min_gain: f64,
     /// Predicted time that must have been lost for want of a set of pipelines before it is asked for. Guessed.
     pub want_after: Nanos,
-    /// Rules that are left out.
-    #[serde(default)]
-    pub without: Without,
     /// First estimate of the device.
     pub device: DeviceModel,
 }
@@ -199,9 +164,7 @@ impl Default for Options {
             max_lanes: 256,
             max_waves: 64,
             max_arms: 16,
-            min_gain: 0.05,
             want_after: 200_000,
-            without: Without::default(),
             device: DeviceModel::for_parallelism(256),
         }
     }
@@ -221,14 +184,6 @@ pub(super) enum Ranking {
     /// In the order in which they became ready.
     Readiness,
     Deadline,
-    Slack,
-}
-
-impl Ranking {
-    /// Whether requests with and without deadlines are told apart.
-    pub(super) fn knows_deadlines(self) -> bool {
-        matches!(self, Ranking::Deadline | Ranking::Slack)
-    }
 }
 
 /// Whether a dispatch longer than a slice is divided.
@@ -275,7 +230,6 @@ impl Rules {
                 ranking: match options.order {
                     Order::Arrival => Ranking::Arrival,
                     Order::EarliestDeadline => Ranking::Deadline,
-                    Order::LeastSlack => Ranking::Slack,
                 },
                 split: Split::Yes,
                 hold_back: options.hold_back,

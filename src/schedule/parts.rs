@@ -50,18 +50,18 @@ impl Tier {
 
 /// What each tier is owed, in nanoseconds of device time; negative where it had more than its part.
 #[derive(Debug)]
-pub(super) struct Account {
+pub(super) struct Fairness {
     parts: [f64; TIERS],
     owed: [f64; TIERS],
     /// The most that is owed either way.
     bound: f64,
 }
 
-impl Account {
+impl Fairness {
     pub(super) fn new(parts: Parts, slice: Nanos) -> Self {
         let part = |part: f64| if part.is_finite() { part.clamp(0.0, MOST) } else { 0.0 };
         let parts = [0.0, 0.0, part(parts.interactive), part(parts.normal), part(parts.background), STRAGGLERS];
-        Account { parts, owed: [0.0; TIERS], bound: slice as f64 }
+        Fairness { parts, owed: [0.0; TIERS], bound: slice as f64 }
     }
 
     /// Enters a wave that took `time`, of which each tier had `used`, while the tiers in `waiting` had work ready.
@@ -97,20 +97,20 @@ impl Account {
 mod tests {
     use super::*;
 
-    fn first(account: &Account) -> Tier {
-        account.order(true).next().unwrap()
+    fn first(fairness: &Fairness) -> Tier {
+        fairness.order(true).next().unwrap()
     }
 
     #[test]
     fn a_tier_that_waits_leads_by_its_part() {
-        let mut account = Account::new(Parts { interactive: 0.0, normal: 0.1, background: 0.05 }, 1_000);
+        let mut fairness = Fairness::new(Parts { interactive: 0.0, normal: 0.1, background: 0.05 }, 1_000);
         let mut led = [0u32; TIERS];
         for _ in 0..10_000 {
-            let tier = first(&account).index();
+            let tier = first(&fairness).index();
             led[tier] += 1;
             let mut used = [0.0; TIERS];
             used[tier] = 1.0;
-            account.enter(100.0, used, [true; TIERS]);
+            fairness.enter(100.0, used, [true; TIERS]);
         }
         assert!(led[3].abs_diff(1_000) < 10 && led[4].abs_diff(500) < 10 && led[5].abs_diff(500) < 10, "{led:?}");
         assert_eq!((led[1], led[2]), (0, 0));
@@ -118,14 +118,14 @@ mod tests {
 
     #[test]
     fn idle_tiers_save_nothing_up() {
-        let mut account = Account::new(Parts::default(), 1_000);
+        let mut fairness = Fairness::new(Parts::default(), 1_000);
         for _ in 0..100 {
-            account.enter(100.0, [1.0, 0.0, 0.0, 0.0, 0.0, 0.0], [true, false, false, false, false, false]);
+            fairness.enter(100.0, [1.0, 0.0, 0.0, 0.0, 0.0, 0.0], [true, false, false, false, false, false]);
         }
-        assert_eq!(first(&account), Tier::DEADLINE);
-        account.enter(4_000.0, [1.0, 0.0, 0.0, 0.0, 0.0, 0.0], [true, false, false, true, false, false]);
-        assert_eq!(first(&account), Tier::DEADLINE);
-        account.enter(1_000.0, [1.0, 0.0, 0.0, 0.0, 0.0, 0.0], [true, false, false, true, false, false]);
-        assert_eq!(first(&account), Tier::best_effort(Class::Normal));
+        assert_eq!(first(&fairness), Tier::DEADLINE);
+        fairness.enter(4_000.0, [1.0, 0.0, 0.0, 0.0, 0.0, 0.0], [true, false, false, true, false, false]);
+        assert_eq!(first(&fairness), Tier::DEADLINE);
+        fairness.enter(1_000.0, [1.0, 0.0, 0.0, 0.0, 0.0, 0.0], [true, false, false, true, false, false]);
+        assert_eq!(first(&fairness), Tier::best_effort(Class::Normal));
     }
 }

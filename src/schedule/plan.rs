@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::cost::{CostModel, DispatchCost, ModelIndex};
-use super::crowd::{CrowdIndex, Crowds};
-use super::ready::ArmIndex;
+use super::queue::ArmIndex;
+use super::coalesce::{Coalescer, GroupIndex};
 use super::{ArmId, PlanDesc};
 
 /// Plans without requests that are kept for the next one. Guessed.
@@ -18,7 +18,7 @@ pub(super) struct Step {
     pub(super) workgroups: u32,
     pub(super) cost: DispatchCost,
     /// Those who stand before it, if they can run it together.
-    pub(super) crowd: Option<CrowdIndex>,
+    pub(super) group: Option<GroupIndex>,
     /// Number of dependencies.
     pub(super) waits: u32,
     successors: (u32, u32),
@@ -56,7 +56,7 @@ impl Arms {
         self.gathers[arm as usize]
     }
 
-    fn index(&mut self, id: ArmId, gathers: bool) -> ArmIndex {
+    pub(super) fn index(&mut self, id: ArmId, gathers: bool) -> ArmIndex {
         *self.indices.entry(id).or_insert_with(|| {
             self.ids.push(id);
             self.gathers.push(gathers);
@@ -67,7 +67,7 @@ impl Arms {
 
 impl PlanInfo {
     /// `None` if the plan is malformed.
-    fn new(desc: &Arc<PlanDesc>, arms: &mut Arms, cost: &mut CostModel, crowds: &mut Crowds) -> Option<Self> {
+    fn new(desc: &Arc<PlanDesc>, arms: &mut Arms, cost: &mut CostModel, coalescer: &mut Coalescer) -> Option<Self> {
         let dispatches = &desc.dispatches;
         let well_formed = dispatches.iter().enumerate().all(|(index, dispatch)| {
             dispatch.workgroups > 0
@@ -100,9 +100,9 @@ impl PlanInfo {
             arm: arms.index(dispatch.arm, false),
             workgroups: dispatch.workgroups,
             cost: cost.dispatch(dispatch).of(model),
-            crowd: dispatch.gather.map(|gather| {
+            group: dispatch.gather.map(|gather| {
                 let together = cost.gather(dispatch, &gather).of(model);
-                crowds.add(arms.index(gather.arm, true), &gather, together)
+                coalescer.add(arms.index(gather.arm, true), &gather, together)
             }),
             waits: dispatch.deps.len() as u32,
             successors: (starts[index], ends[index]),
@@ -112,9 +112,9 @@ impl PlanInfo {
 }
 
 impl PlanInfo {
-    /// Gives up its crowds, as it is forgotten.
-    fn leave(&self, crowds: &mut Crowds) {
-        self.steps.iter().filter_map(|step| step.crowd).for_each(|crowd| crowds.remove(crowd));
+    /// Gives up its groups, as it is forgotten.
+    fn leave(&self, coalescer: &mut Coalescer) {
+        self.steps.iter().filter_map(|step| step.group).for_each(|group| coalescer.remove(group));
     }
 
     /// The dispatches that depend on one; as often as they name it.
@@ -138,7 +138,7 @@ impl Plans {
         desc: &Arc<PlanDesc>,
         arms: &mut Arms,
         cost: &mut CostModel,
-        crowds: &mut Crowds,
+        coalescer: &mut Coalescer,
     ) -> Option<Arc<PlanInfo>> {
         self.uses += 1;
         let address = Arc::as_ptr(desc) as usize;
@@ -147,16 +147,16 @@ impl Plans {
             debug_assert!(Arc::ptr_eq(&info.desc, desc), "a kept plan's address is its own");
             return Some(info.clone());
         }
-        let info = Arc::new(PlanInfo::new(desc, arms, cost, crowds)?);
+        let info = Arc::new(PlanInfo::new(desc, arms, cost, coalescer)?);
         self.by_address.insert(address, (info.clone(), self.uses));
         if self.by_address.len() > IDLE_PLANS {
-            self.forget_idle(crowds);
+            self.forget_idle(coalescer);
         }
         Some(info)
     }
 
     /// Forgets the plans of a model, unless requests hold some of them. Whether it did.
-    pub(super) fn forget_model(&mut self, model: ModelIndex, crowds: &mut Crowds) -> bool {
+    pub(super) fn forget_model(&mut self, model: ModelIndex, coalescer: &mut Coalescer) -> bool {
         let of_model = |info: &Arc<PlanInfo>| info.model == model;
         if self.by_address.values().any(|(info, _)| of_model(info) && Arc::strong_count(info) > 1) {
             return false;
@@ -164,7 +164,7 @@ impl Plans {
         self.by_address.retain(|_, (info, _)| {
             let gone = of_model(info);
             if gone {
-                info.leave(crowds);
+                info.leave(coalescer);
             }
             !gone
         });
@@ -176,7 +176,7 @@ impl Plans {
     }
 
     /// Forgets the longer-unused half of the plans that no request holds.
-    fn forget_idle(&mut self, crowds: &mut Crowds) {
+    fn forget_idle(&mut self, coalescer: &mut Coalescer) {
         let mut idle: Vec<u64> =
             self.by_address.values().filter(|(info, _)| Arc::strong_count(info) == 1).map(|(_, used)| *used).collect();
         if idle.len() < IDLE_PLANS / 2 {
@@ -187,7 +187,7 @@ impl Plans {
         self.by_address.retain(|_, (info, used)| {
             let kept = Arc::strong_count(info) > 1 || *used >= oldest_kept;
             if !kept {
-                info.leave(crowds);
+                info.leave(coalescer);
             }
             kept
         });
@@ -216,7 +216,7 @@ pub(super) mod tests {
 
     pub(in super::super) fn info(desc: &Arc<PlanDesc>) -> Option<(Arc<PlanInfo>, CostModel)> {
         let mut cost = CostModel::new(DeviceModel::for_parallelism(256));
-        let info = Plans::default().get(desc, &mut Arms::default(), &mut cost, &mut Crowds::default())?;
+        let info = Plans::default().get(desc, &mut Arms::default(), &mut cost, &mut Coalescer::new(true))?;
         Some((info, cost))
     }
 
@@ -234,9 +234,9 @@ pub(super) mod tests {
     fn idle_plans_are_forgotten() {
         let mut plans = Plans::default();
         let (mut arms, mut cost) = (Arms::default(), CostModel::new(DeviceModel::for_parallelism(256)));
-        let mut crowds = Crowds::default();
+        let mut coalescer = Coalescer::new(true);
         for _ in 0..10 * IDLE_PLANS {
-            plans.get(&plan(&[&[]]), &mut arms, &mut cost, &mut crowds).unwrap();
+            plans.get(&plan(&[&[]]), &mut arms, &mut cost, &mut coalescer).unwrap();
         }
         assert!(plans.by_address.len() <= 2 * IDLE_PLANS);
     }

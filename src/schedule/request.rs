@@ -2,14 +2,10 @@
 
 use std::sync::Arc;
 
-use super::cost::{CostModel, nanos};
+use super::cost::CostModel;
 use super::parts::{TIERS, Tier};
 use super::plan::PlanInfo;
 use super::{Nanos, Outcome, RequestDesc, SubmissionId};
-
-/// The part of a request's time from which on fixed costs of waves are a good part of it. Guessed: with less, requests that keep in
-/// step gain little and end later.
-const SHORT: f64 = 0.2;
 
 /// How far a dispatch is.
 #[derive(Clone, Copy, Debug)]
@@ -61,12 +57,8 @@ pub(super) struct Request {
     pub(super) total: f64,
     /// Predicted time of the dispatches that are left, had each a wave of its own.
     pub(super) work: f64,
-    /// When it came.
-    pub(super) arrived: Nanos,
     /// How long it was held back for company, by prediction.
     pub(super) held: f64,
-    /// Whether it began when it could keep its deadline with a margin.
-    pub(super) promised: bool,
     /// The factor of its model that these rest on.
     factor: f64,
     unissued: u32,
@@ -82,7 +74,6 @@ impl Request {
         tier: Tier,
         cost: &CostModel,
         Board(mut cells): Board,
-        now: Nanos,
     ) -> Self {
         cells.clear();
         let cell = |waits| Cell { waits, issued: 0, alone: 0.0, path: 0.0, picked: false };
@@ -102,9 +93,7 @@ impl Request {
             total: 0.0,
             work: 0.0,
             factor: 1.0,
-            arrived: now,
             held: 0.0,
-            promised: false,
             unissued,
             cells,
         };
@@ -129,8 +118,9 @@ impl Request {
             }
         }
         self.work = work;
-        self.predictable = measured >= 0.5 * work;
         self.factor = cost.factor(self.plan.model);
+        // What a straggler takes tells nobody when it will be sound again.
+        self.predictable = measured >= 0.5 * work && self.factor <= 1.0;
     }
 
     /// Whether `dispatch` waits for no other.
@@ -150,34 +140,9 @@ impl Request {
         cell.path - cell.alone * issued
     }
 
-    /// Predicted nanoseconds of the next `count` workgroups of a dispatch, as part of it all alone: what is left less what then is.
-    pub(super) fn serial(&self, dispatch: u32, count: u32) -> Nanos {
-        let workgroups = self.plan.steps[dispatch as usize].workgroups;
-        let left = workgroups - self.issued(dispatch);
-        let alone = u128::from(nanos(self.cells[dispatch as usize].alone));
-        let part = |count: u32| (alone * u128::from(count) / u128::from(workgroups)) as Nanos;
-        part(left) - part(left - count)
-    }
-
-    /// As [`Request::serial`], of all that is left of a dispatch.
-    pub(super) fn serial_rest(&self, dispatch: u32) -> Nanos {
-        self.serial(dispatch, self.plan.steps[dispatch as usize].workgroups - self.issued(dispatch))
-    }
-
-    /// Predicted nanoseconds of all that is left to issue, one dispatch at a time.
-    pub(super) fn serial_left(&self) -> Nanos {
-        let rest = (0..self.plan.steps.len() as u32).map(|dispatch| self.serial_rest(dispatch));
-        rest.fold(0, Nanos::saturating_add)
-    }
-
     /// The time to spare before its deadline, if it has one that it can keep by prediction.
     pub(super) fn slack(&self, now: Nanos) -> Option<Nanos> {
         self.desc.deadline?.checked_sub(now)?.checked_sub(self.total as Nanos)
-    }
-
-    /// The time from its arrival to its deadline.
-    pub(super) fn allowed(&self) -> Option<Nanos> {
-        Some(self.desc.deadline?.saturating_sub(self.arrived))
     }
 
     /// How many times as long it takes as was predicted when it came, by its model's present factor.
@@ -202,9 +167,8 @@ impl Request {
         self.cells[dispatch as usize].issued < self.plan.steps[dispatch as usize].workgroups
     }
 
-    /// Notes that a dispatch is in the wave that is being formed, out of a tier.
-    pub(super) fn pick(&mut self, dispatch: u32, tier: Tier) {
-        self.promised |= self.untouched() && tier == Tier::DEADLINE;
+    /// Notes that a dispatch is in the wave that is being formed.
+    pub(super) fn pick(&mut self, dispatch: u32) {
         self.cells[dispatch as usize].picked = true;
     }
 
@@ -216,11 +180,6 @@ impl Request {
     /// Whether a dispatch is in the wave that is being formed.
     pub(super) fn is_picked(&self, dispatch: u32) -> bool {
         self.cells[dispatch as usize].picked
-    }
-
-    /// Whether fixed costs of waves are a good part of what is left.
-    pub(super) fn is_short_steps(&self, fixed: f64) -> bool {
-        f64::from(self.unissued) * fixed >= SHORT * self.work
     }
 
     /// Dispatches of which something is left to issue.
@@ -255,6 +214,16 @@ impl Request {
         }
     }
 
+    /// Issues nothing further of it. Whether there was something to issue.
+    pub(super) fn stop(&mut self, outcome: Outcome) -> bool {
+        let goes_on = self.ending.is_none();
+        // All of one may have been issued that fails none the less: not all of it ran.
+        if goes_on || outcome == Outcome::Failed && self.ending == Some(Outcome::Completed) {
+            self.ending = Some(outcome);
+        }
+        goes_on
+    }
+
     pub(super) fn into_board(self) -> Board {
         Board(self.cells)
     }
@@ -277,7 +246,7 @@ mod tests {
 
     fn request(deps: &[&[u32]]) -> Request {
         let (info, cost) = info(&plan(deps)).unwrap();
-        Request::new(0, RequestDesc::default(), info, Tier::DEADLINE, &cost, Board::default(), 0)
+        Request::new(0, RequestDesc::default(), info, Tier::DEADLINE, &cost, Board::default())
     }
 
     #[test]

@@ -1,18 +1,16 @@
 //! The scheduler's transitions.
 
-use std::collections::HashMap;
-
 use serde::Serialize;
 
-use super::bundle::Formed;
 use super::core::Core;
 use super::cost::{Learned, Share, nanos};
 use super::error::{Errors, PredictionError};
 use super::lead::Room;
 use super::options::{Options, Scope};
 use super::plan::Plans;
-use super::request::{Board, Request};
-use super::straggler::{UNSURE, Unit, Verdict};
+use super::request::Request;
+use super::straggler::Verdict;
+use super::wave::Formed;
 use super::{Ended, ModelId, Nanos, Outcome, Pipelines, RequestDesc, RequestId, Submission, SubmissionId, Wave};
 
 /// What came of [`Scheduler::cancel`] and [`Scheduler::fail`].
@@ -110,11 +108,6 @@ struct Record {
 pub struct Scheduler {
     core: Core,
     plans: Plans,
-    slots: HashMap<RequestId, u32>,
-    /// The latest request of each key.
-    keys: HashMap<u64, RequestId>,
-    free: Vec<u32>,
-    boards: Vec<Board>,
     in_flight: Vec<InFlight>,
     /// Models that are gone, but for what is on the device of them.
     leaving: Vec<ModelId>,
@@ -137,10 +130,6 @@ impl Scheduler {
         Scheduler {
             core: Core::new(options),
             plans: Plans::default(),
-            slots: HashMap::new(),
-            keys: HashMap::new(),
-            free: Vec::new(),
-            boards: Vec::new(),
             in_flight: Vec::new(),
             leaving: Vec::new(),
             records: Vec::new(),
@@ -162,51 +151,32 @@ impl Scheduler {
     pub fn submit(&mut self, desc: RequestDesc, now: Nanos) -> RequestId {
         let id = RequestId(self.next_request);
         self.next_request += 1;
-        let core = &mut self.core;
-        let Some(plan) = self.plans.get(&desc.plan, &mut core.arms, &mut core.cost, &mut core.crowds) else {
+        let Core { merging, cost, coalescer, .. } = &mut self.core;
+        let Some(plan) = self.plans.get(&desc.plan, &mut merging.arms, cost, coalescer) else {
             self.end(id, Outcome::Failed, now);
             return id;
         };
-        let board = self.boards.pop().unwrap_or_default();
-        core.stragglers.note_request(plan.model, &mut core.cost, now);
+        let core = &mut self.core;
         let straggles = core.stragglers.straggles(plan.model);
         let tier = core.tier(desc.deadline, desc.class, straggles);
-        let key = desc.key;
-        let request = Request::new(id.0, desc, plan, tier, &core.cost, board, now);
-        let replaced = key.and_then(|key| self.keys.get(&key)).and_then(|earlier| self.slots.get(earlier)).copied();
-        let replaced = replaced.filter(|&slot| core.requests[slot as usize].as_ref().is_some_and(Request::untouched));
+        let replaced = core.queue.replaced_by(desc.key);
+        let board = core.queue.board();
+        let request = Request::new(id.0, desc, plan, tier, &core.cost, board);
         let refused = core.refuses(&request, now.max(self.horizon), replaced).then_some(Outcome::Rejected);
         if let Some(outcome) = refused.or_else(|| request.ended(now)) {
-            self.boards.push(request.into_board());
+            core.queue.turn_away(request);
             self.end(id, outcome, now);
             return id;
         }
         if let Some(slot) = replaced {
-            self.core.stop(slot, Outcome::Superseded);
+            self.core.queue.stop(slot, Outcome::Superseded);
             self.end_if_over(slot, now);
         }
         let core = &mut self.core;
-        if core.rules.ranking.knows_deadlines() && request.predictable && !straggles {
-            core.slice.note(request.plan.model, request.desc.class, request.total as Nanos, request.slack(now), now);
+        if core.queue.knows_deadlines() && request.predictable {
+            core.quantum.note(request.plan.model, request.desc.class, request.total as Nanos, request.slack(now), now);
         }
-        core.note_arrival(request.plan.model, now);
-        if let Some(key) = key {
-            self.keys.insert(key, id);
-        }
-        let dispatches = request.plan.steps.len() as u32;
-        let slot = self.free.pop().unwrap_or_else(|| {
-            core.requests.push(None);
-            core.requests.len() as u32 - 1
-        });
-        core.start = now.max(self.horizon);
-        core.note_left(slot, &request);
-        core.requests[slot as usize] = Some(request);
-        self.slots.insert(id, slot);
-        for dispatch in 0..dispatches {
-            if core.requests[slot as usize].as_ref().is_some_and(|request| request.is_source(dispatch)) {
-                core.make_ready(slot, dispatch);
-            }
-        }
+        core.queue.insert(request, &mut core.coalescer);
         id
     }
 
@@ -223,18 +193,18 @@ impl Scheduler {
         let mut record = self.records.pop().unwrap_or_default();
         let mut waves = self.spare.pop().unwrap_or_default();
         let stragglers = !self.in_flight.iter().any(|flight| flight.is_straggler(&self.core));
-        let mut room = Room { now, used: 0.0, due: f64::INFINITY, empty: true, only: None, model: None, stragglers };
+        let mut room = Room { used: 0.0, due: f64::INFINITY, empty: true, only: None, model: None, stragglers };
         while waves.len() < self.core.rules.waves {
             let Formed::Wave(wave, predicted) = self.core.form(pipelines, room) else { break };
             self.hold(id, &mut record);
-            record.shares.extend_from_slice(&self.core.shares);
+            record.shares.extend_from_slice(&self.core.wave.shares);
             record.waves.push((record.shares.len(), predicted));
             self.stats.lanes += wave.lanes.len() as u64;
             self.stats.gathered += wave.lanes.iter().filter(|lane| lane.gathered != 1).count() as u64;
             if self.core.rules.scope == Scope::OneRequest {
                 room.only = Some(wave.lanes[0].request.0);
             }
-            let model = self.core.shares[0].model;
+            let model = self.core.wave.shares[0].model;
             if self.core.submits_alone(model) {
                 room.model = Some(model);
             }
@@ -243,12 +213,7 @@ impl Scheduler {
             room.empty = false;
             waves.push(wave);
         }
-        let Core { sets, arms, options, .. } = &mut self.core;
-        sets.ask(options.want_after as f64, |family| {
-            let mut ids: Vec<_> = family.iter().map(|&arm| arms.id(arm)).collect();
-            ids.sort_unstable();
-            pipelines.want(&ids);
-        });
+        self.core.merging.ask(pipelines);
         while let Some(slot) = self.core.dropped.pop() {
             self.end_if_over(slot, now);
         }
@@ -270,13 +235,13 @@ impl Scheduler {
     pub fn retire(&mut self, id: SubmissionId, times: Option<&[Nanos]>, now: Nanos) -> Retired {
         let Some(at) = self.in_flight.iter().position(|flight| flight.id == id) else { return Retired::Unknown };
         let InFlight { issued, mut record, .. } = self.in_flight.remove(at);
-        self.learn(&mut record, times, now.saturating_sub(issued.max(self.last_retired)), now);
+        self.learn(&record, times, now.saturating_sub(issued.max(self.last_retired)));
         self.last_retired = self.last_retired.max(now);
         let left =
             self.in_flight.iter().flat_map(|flight| &flight.record.waves).map(|&(_, predicted)| nanos(predicted));
         self.horizon = left.fold(now, Nanos::saturating_add);
         for &slot in &record.requests {
-            if let Some(request) = &mut self.core.requests[slot as usize] {
+            if let Some(request) = self.core.queue.get_mut(slot) {
                 request.in_flight -= 1;
             }
             self.end_if_over(slot, now);
@@ -301,14 +266,11 @@ impl Scheduler {
         leaving.retain(|&model| {
             let Some(index) = core.cost.known_model(model) else { return false };
             let mut shares = in_flight.iter().flat_map(|flight| &flight.record.shares);
-            if shares.any(|share| share.model == index) || !plans.forget_model(index, &mut core.crowds) {
+            if shares.any(|share| share.model == index) || !plans.forget_model(index, &mut core.coalescer) {
                 return true;
             }
             core.cost.forget_model(model);
             core.stragglers.forget(index);
-            if let Some(rhythm) = core.rhythms.get_mut(index.index()) {
-                *rhythm = Default::default();
-            }
             false
         });
     }
@@ -316,7 +278,8 @@ impl Scheduler {
     /// How much it keeps.
     pub fn kept(&self) -> Kept {
         let (models, ratios) = self.core.cost.sizes();
-        Kept { models, plans: self.plans.len(), arms: self.core.arms.len(), ratios, requests: self.core.requests.len() }
+        let Core { merging, queue, .. } = &self.core;
+        Kept { models, plans: self.plans.len(), arms: merging.arms.len(), ratios, requests: queue.places() }
     }
 
     /// Issues nothing further of a request. If all of it has been issued already, it completes none the less.
@@ -341,12 +304,12 @@ impl Scheduler {
 
     /// Requests that have not ended.
     pub fn outstanding(&self) -> usize {
-        self.slots.len()
+        self.core.queue.len()
     }
 
     /// Whether some dispatch could issue, given a pipeline and room in flight.
     pub fn has_ready(&self) -> bool {
-        self.core.waiting.iter().any(|&waiting| waiting > 0)
+        self.core.queue.waits().contains(&true)
     }
 
     /// Whether nothing could issue, whatever pipelines there are.
@@ -357,11 +320,6 @@ impl Scheduler {
     /// Submissions in flight.
     pub fn in_flight(&self) -> usize {
         self.in_flight.len()
-    }
-
-    /// When to call [`Scheduler::issue`] again though nothing happened; `None` if that would be of no use.
-    pub fn next_wakeup(&self, now: Nanos) -> Option<Nanos> {
-        self.core.held_until.filter(|&until| until > now)
     }
 
     /// When the first submission in flight will be done, by prediction; `None` if nothing is in flight. It may have passed.
@@ -389,24 +347,22 @@ impl Scheduler {
 
     /// Counts so far.
     pub fn stats(&self) -> Stats {
-        let stragglers = &self.core.stragglers;
-        Stats { stragglers: stragglers.present, straggled: stragglers.ever, ..self.stats }
+        let (stragglers, straggled) = self.core.stragglers.counts();
+        Stats { stragglers, straggled, ..self.stats }
     }
 
     /// Gives back the memory of a submission, so that later ones need not allocate.
     pub fn recycle(&mut self, submission: Submission) {
         let mut waves = submission.waves;
-        for mut wave in waves.drain(..) {
-            wave.lanes.clear();
-            self.core.spare.push(wave.lanes);
-        }
+        waves.drain(..).for_each(|wave| self.core.wave.recycle(wave));
         self.spare.push(waves);
     }
 
     /// Notes that submission `id` holds the requests of the wave formed last.
     fn hold(&mut self, id: SubmissionId, record: &mut Record) {
-        for slot in &self.core.holders {
-            let Some(request) = &mut self.core.requests[*slot as usize] else { continue };
+        let Core { wave, queue, .. } = &mut self.core;
+        for slot in &wave.holders {
+            let Some(request) = queue.get_mut(*slot) else { continue };
             if request.last != Some(id) {
                 request.last = Some(id);
                 request.in_flight += 1;
@@ -415,8 +371,7 @@ impl Scheduler {
         }
     }
 
-    fn learn(&mut self, record: &mut Record, times: Option<&[Nanos]>, interval: Nanos, now: Nanos) {
-        let without = self.core.options.without;
+    fn learn(&mut self, record: &Record, times: Option<&[Nanos]>, interval: Nanos) {
         let Core { cost, stragglers, .. } = &mut self.core;
         let Record { waves, shares, .. } = record;
         let predicted = waves.iter().map(|(_, predicted)| predicted).sum::<f64>() + cost.submission();
@@ -433,20 +388,16 @@ impl Scheduler {
         if times != Some(&[]) {
             stragglers.note_timed(times.is_some());
         }
-        let whole = Unit { waves, start: 0, shares, predicted, measured: interval as f64 };
-        let together = times.is_none().then(|| stragglers.judge(&whole, cost, now));
+        let whole = times.is_none().then(|| stragglers.judge(shares, predicted, interval as f64, cost));
         let mut start = 0;
-        for (index, wave) in waves.iter_mut().enumerate() {
-            let end = wave.0;
-            if let Some(measured) = measured(index, wave.1) {
+        for (index, &(end, before)) in waves.iter().enumerate() {
+            if let Some(measured) = measured(index, before) {
                 // What earlier waves of this submission taught counts for this one.
-                wave.1 = cost.predict(&shares[start..end]);
-                let unit = Unit { waves: std::slice::from_ref(wave), start, shares, predicted: wave.1, measured };
-                let verdict = together.unwrap_or_else(|| stragglers.judge(&unit, cost, now));
-                match if without.stragglers { Verdict::Fine } else { verdict } {
-                    Verdict::Fine => cost.learn(&shares[start..end], measured),
-                    Verdict::Far => cost.learn(&shares[start..end], measured.min(wave.1 * UNSURE)),
-                    Verdict::Own => {}
+                let shares = &shares[start..end];
+                let predicted = cost.predict(shares);
+                match whole.unwrap_or_else(|| stragglers.judge(shares, predicted, measured, cost)) {
+                    Verdict::Arms => cost.learn(shares, measured),
+                    Verdict::Model => {}
                 }
             }
             start = end;
@@ -454,28 +405,16 @@ impl Scheduler {
     }
 
     fn abandon(&mut self, id: RequestId, outcome: Outcome, now: Nanos) -> Cancelled {
-        let Some(&slot) = self.slots.get(&id) else { return Cancelled::Unknown };
-        self.core.stop(slot, outcome);
+        let Some(slot) = self.core.queue.slot(id) else { return Cancelled::Unknown };
+        self.core.queue.stop(slot, outcome);
         self.end_if_over(slot, now);
-        if self.slots.contains_key(&id) { Cancelled::Draining } else { Cancelled::Ended }
+        if self.core.queue.slot(id).is_some() { Cancelled::Draining } else { Cancelled::Ended }
     }
 
     fn end_if_over(&mut self, slot: u32, now: Nanos) {
-        let place = &mut self.core.requests[slot as usize];
-        let Some(outcome) = place.as_ref().and_then(|request| request.ended(now)) else { return };
-        if let Some(request) = place.take() {
-            if matches!(outcome, Outcome::Completed | Outcome::CompletedLate) {
-                self.core.note_promise(&request, outcome == Outcome::Completed);
-            }
-            let id = RequestId(request.id);
-            if let Some(key) = request.desc.key
-                && self.keys.get(&key) == Some(&id)
-            {
-                self.keys.remove(&key);
-            }
-            self.boards.push(request.into_board());
-            self.free.push(slot);
-            self.slots.remove(&id);
+        let over = self.core.queue.get(slot).and_then(|request| Some((RequestId(request.id), request.ended(now)?)));
+        if let Some((id, outcome)) = over {
+            self.core.queue.remove(slot);
             self.end(id, outcome, now);
         }
     }

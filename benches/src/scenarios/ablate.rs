@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use fascine::error::Result;
-use fascine::schedule::{Admission, Class, Coalesce, DeviceModel, HoldBack, Nanos, Options, Order, Policy, Without};
+use fascine::schedule::{Admission, Class, Coalesce, DeviceModel, HoldBack, Nanos, Options, Order, Policy};
 use fascine_bench::simulator::{Arrivals, Front, Law, Rated, Scenario, Straggle, Stream, simulate};
 use serde::Serialize;
 
@@ -84,56 +84,11 @@ struct Arm {
     change: fn(&mut Options),
 }
 
-macro_rules! without {
-    ($field:ident, $name:literal) => {
-        Arm { name: $name, change: |options| options.without = Without { $field: true, ..Without::default() } }
-    };
-}
-
 fn arms() -> Vec<Arm> {
     vec![
         Arm { name: "all rules", change: |_| {} },
-        without!(pairing, "- pairing"),
-        without!(guard, "- earliest-deadline guard"),
-        without!(step, "- keeping in step"),
-        without!(gain, "- least gain of a rider"),
-        without!(margins, "- margins"),
-        without!(doubtful, "- doubtful tier"),
-        Arm {
-            name: "- margins, doubtful",
-            change: |options| options.without = Without { margins: true, doubtful: true, ..Without::default() },
-        },
-        without!(families, "- several families"),
-        without!(stragglers, "- stragglers"),
-        without!(crowded, "- crowded tiers"),
-        without!(whole, "- whole if split hurts"),
-        without!(tries, "- trying coalescing anew"),
-        without!(filter, "- filter (one EWMA)"),
-        without!(slack_slices, "- slices by slack"),
-        without!(felt_slices, "- slices by class"),
-        without!(due, "- ends by deadlines"),
-        without!(heavy, "- heavy keep apart"),
-        without!(stretch, "- stretch by slack"),
-        without!(together, "- admission by bundling"),
-        Arm {
-            name: "- all candidates",
-            change: |options| {
-                options.without = Without {
-                    pairing: true,
-                    guard: true,
-                    step: true,
-                    margins: true,
-                    crowded: true,
-                    whole: true,
-                    tries: true,
-                    together: true,
-                    ..Without::default()
-                }
-            },
-        },
         Arm { name: "- coalescing", change: |options| options.coalesce = Coalesce::No },
         Arm { name: "+ hold-back", change: |options| options.hold_back = HoldBack::Yes },
-        Arm { name: "least slack", change: |options| options.order = Order::LeastSlack },
         Arm { name: "arrival order", change: |options| options.order = Order::Arrival },
         Arm { name: "time-only", change: |options| options.policy = Policy::TimeOnly },
         Arm { name: "one-pass", change: |options| options.policy = Policy::OnePass },
@@ -141,17 +96,22 @@ fn arms() -> Vec<Arm> {
 }
 
 /// What is measured, and whether more is better.
-const METRICS: [(&str, bool); 14] = [
+const METRICS: [(&str, bool); 19] = [
     ("mix 0.4 in time %", true),
     ("mix 0.7 in time %", true),
     ("mix 1.0 goodput", true),
     ("mix 1.5 goodput", true),
+    ("mix 3 goodput", true),
+    ("mix 6 goodput", true),
     ("bursts 0.5 in time %", true),
     ("bursts 1.5 goodput", true),
     ("urgent p99 x alone", false),
     ("best effort /s, rel.", true),
+    ("waited for p99 x alone", false),
+    ("its best effort /s", true),
     ("32 tenants in time %", true),
     ("32 tenants goodput", true),
+    ("32 tenants with slack", true),
     ("clients in time %", true),
     ("backlog, rel.", true),
     ("straggler's victims %", true),
@@ -175,6 +135,8 @@ struct Row {
     mean: Vec<f64>,
     /// The standard error of it.
     error: Vec<f64>,
+    /// By seed, then metric.
+    values: Vec<Vec<f64>>,
 }
 
 struct Bench {
@@ -217,13 +179,13 @@ impl Bench {
     }
 
     /// A stream that someone waits for beside best effort that never ends.
-    fn urgent(&self, arm: &Arm, seed: u64) -> (f64, f64) {
+    fn urgent(&self, arm: &Arm, seed: u64, times: Option<Nanos>) -> (f64, f64) {
         let mut scenario = self.scenario(arm, seed);
         let alone = self.known[seed as usize].alone[0];
         scenario.duration = WARM_UP + (600.0 * alone as f64 * 4.0) as Nanos;
         let urgent = Stream {
             arrivals: Arrivals::Poisson { rate: 0.25e9 / alone as f64 },
-            deadline: Some(2 * alone),
+            deadline: times.map(|times| times * alone),
             class: Class::Interactive,
             ..self.tenants[0].clone()
         };
@@ -244,7 +206,7 @@ impl Bench {
     }
 
     /// Many tenants of one small model, each with a plan of its own (or, as `clients`, all with one).
-    fn tenants(&self, arm: &Arm, seed: u64, clients: bool, load: f64) -> (f64, f64) {
+    fn tenants(&self, arm: &Arm, seed: u64, clients: bool, (load, times): (f64, f64)) -> (f64, f64) {
         let (small, alone) = (&self.tenants[1], self.known[seed as usize].alone[1]);
         let count: u32 = 32;
         let rate = load / (alone as f64 / 1e9) / f64::from(count);
@@ -263,7 +225,7 @@ impl Bench {
                 Stream {
                     plan,
                     arrivals: Arrivals::Poisson { rate },
-                    deadline: Some((alone as f64 * TIMES) as Nanos),
+                    deadline: Some((alone as f64 * times) as Nanos),
                     admission: Admission::DropLate,
                     ..small.clone()
                 }
@@ -344,23 +306,32 @@ impl Bench {
         let (mix_7, _) = self.mix(arm, seed, 0.7, 0.0);
         let (_, mix_10) = self.mix(arm, seed, 1.0, 0.0);
         let (_, mix_15) = self.mix(arm, seed, 1.5, 0.0);
+        let (_, mix_30) = self.mix(arm, seed, 3.0, 0.0);
+        let (_, mix_60) = self.mix(arm, seed, 6.0, 0.0);
         let (bursts, _) = self.mix(arm, seed, 0.5, 4.0);
         let (_, bursts_15) = self.mix(arm, seed, 1.5, 4.0);
-        let (p99, best_effort) = self.urgent(arm, seed);
-        let (tenants, _) = self.tenants(arm, seed, false, 1.0);
-        let (_, tenants_2) = self.tenants(arm, seed, false, 3.0);
-        let (clients, _) = self.tenants(arm, seed, true, 1.5);
+        let (p99, best_effort) = self.urgent(arm, seed, Some(2));
+        let (waited, its_best_effort) = self.urgent(arm, seed, None);
+        let (tenants, _) = self.tenants(arm, seed, false, (1.0, TIMES));
+        let (_, tenants_2) = self.tenants(arm, seed, false, (3.0, TIMES));
+        let (_, slack) = self.tenants(arm, seed, false, (6.0, 12.0));
+        let (clients, _) = self.tenants(arm, seed, true, (1.5, TIMES));
         vec![
             mix_4,
             mix_7,
             mix_10,
             mix_15,
+            mix_30,
+            mix_60,
             bursts,
             bursts_15,
             p99,
             best_effort,
+            waited,
+            its_best_effort,
             tenants,
             tenants_2,
+            slack,
             clients,
             self.backlog(arm, seed) / self.known[seed as usize].load_1,
             self.victims(arm, seed),
@@ -413,7 +384,7 @@ pub(crate) fn run(args: &Args, json: bool) -> Result<Answer> {
             (mean, (variance / seeds as f64).sqrt())
         };
         let (mean, error) = (0..METRICS.len()).map(of).unzip();
-        Row { arm: arm.name, mean, error }
+        Row { arm: arm.name, mean, error, values: values.to_vec() }
     });
     let report = Report {
         simulated: true,

@@ -120,7 +120,7 @@ impl SchedulerFile {
 }
 
 names! {
-    OrderName => Order { EarliestDeadline, LeastSlack, Arrival }
+    OrderName => Order { EarliestDeadline, Arrival }
     ClassName => Class { Normal, Interactive, Background }
     AdmissionName => Admission { RunLate, DropLate, RejectPredictedMiss }
 }

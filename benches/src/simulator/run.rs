@@ -227,9 +227,6 @@ impl<'a> World<'a> {
             self.post(self.free_at + notice, Event::Retire(submission.id));
             self.flights.push_back(Flight { submission, times });
         }
-        if let Some(at) = self.scheduler.next_wakeup(now) {
-            self.post(at, Event::Look);
-        }
         self.collect(now);
     }
 

@@ -226,9 +226,7 @@ impl Engine {
     /// How long to sleep before the next step, if no message comes.
     pub(super) fn nap(&mut self) -> Duration {
         let now = self.clock.now();
-        let done = self.scheduler.next_retirement();
-        let wake = self.scheduler.next_wakeup(now);
-        self.slept.next(now, done, wake)
+        self.slept.next(now, self.scheduler.next_retirement())
     }
 
     fn take_messages(&mut self) -> bool {

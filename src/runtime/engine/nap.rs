@@ -20,8 +20,8 @@ pub(super) struct Nap {
 }
 
 impl Nap {
-    /// The next nap: up to seven eighths of the way to `done`, and not beyond `wake`.
-    pub(super) fn next(&mut self, now: Nanos, done: Option<Nanos>, wake: Option<Nanos>) -> Duration {
+    /// The next nap: up to seven eighths of the way to `done`.
+    pub(super) fn next(&mut self, now: Nanos, done: Option<Nanos>) -> Duration {
         let ahead = done.and_then(|done| done.checked_sub(now)).map_or(0, |ahead| ahead / 8 * 7);
         let nap = if ahead > SHORTEST {
             self.last = None;
@@ -31,9 +31,7 @@ impl Nap {
             self.last = Some(nap);
             nap
         };
-        let wake = wake.map_or(Nanos::MAX, |wake| wake.saturating_sub(now));
-        // A time that has passed and of which nothing came is no reason to spin.
-        Duration::from_nanos(nap.min(wake.max(SHORTEST)))
+        Duration::from_nanos(nap)
     }
 }
 
@@ -41,9 +39,9 @@ impl Nap {
 mod tests {
     use super::*;
 
-    fn micros(nap: &mut Nap, now: u64, done: Option<u64>, wake: Option<u64>) -> u128 {
+    fn micros(nap: &mut Nap, now: u64, done: Option<u64>) -> u128 {
         let nanos = |micros: u64| micros * 1_000;
-        nap.next(nanos(now), done.map(nanos), wake.map(nanos)).as_micros()
+        nap.next(nanos(now), done.map(nanos)).as_micros()
     }
 
     #[test]
@@ -51,7 +49,7 @@ mod tests {
         let mut nap = Nap::default();
         let (mut now, mut naps) = (0, Vec::new());
         while now < 3_000 {
-            let next = micros(&mut nap, now, Some(1_000), None);
+            let next = micros(&mut nap, now, Some(1_000));
             naps.push(next);
             now += next as u64;
         }
@@ -60,21 +58,13 @@ mod tests {
 
     #[test]
     fn a_prediction_that_is_far_too_long_is_not_slept_through() {
-        assert_eq!(micros(&mut Nap::default(), 0, Some(u64::MAX / 1_000), None), 2_000);
+        assert_eq!(micros(&mut Nap::default(), 0, Some(u64::MAX / 1_000)), 2_000);
     }
 
     #[test]
     fn without_a_prediction_naps_double() {
         let mut nap = Nap::default();
-        let naps: Vec<_> = (0..7).map(|_| micros(&mut nap, 0, None, None)).collect();
+        let naps: Vec<_> = (0..7).map(|_| micros(&mut nap, 0, None)).collect();
         assert_eq!(naps, [20, 40, 80, 160, 320, 500, 500]);
-    }
-
-    #[test]
-    fn it_wakes_where_the_scheduler_wants_to_look_again() {
-        let mut nap = Nap::default();
-        assert_eq!(micros(&mut nap, 100, Some(1_000), Some(150)), 50);
-        assert_eq!(micros(&mut nap, 200, Some(1_000), Some(150)), 20);
-        assert_eq!(micros(&mut nap, 200, None, Some(205)), 20);
     }
 }

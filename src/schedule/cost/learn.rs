@@ -1,29 +1,24 @@
-//! Ratios of measured to estimated time.
+//! Ratios of measured to estimated time: exponentially weighted geometric means.
 //!
-//! They are learned as by a Kalman filter without covariances: a wave's error is laid on its parts by how uncertain each of
-//! them is. So the fixed cost, which every wave tells of, soon keeps still, and what waves of several lanes take longer is
-//! laid on the lanes, however small the static estimate took them to be.
+//! What a wave is off is laid on its parts by the squares of their times, as if each were uncertain by a part of it: most on what is
+//! long. Fixed costs, which every wave tells of, are held to be settled; what lanes take longer that were thought to be free is laid
+//! on them.
 
 use super::{CostKey, CostModel, FIXED, Share};
 use crate::schedule::ArmId;
 
-/// Spread of a measurement around a perfect prediction, as a part of it. Guessed: between a GPU's and a busy CPU's.
-const SPREAD: f64 = 0.2;
-/// How far a ratio may have drifted from one measurement to the next, as a part of it. Guessed; with [`SPREAD`] it gives a new
-/// measurement a tenth of the say once a ratio has settled.
-const DRIFT: f64 = 0.02;
-/// Uncertainty of a lane's time of which nothing is known: multiples of its estimate, or of a wave's fixed cost if that is more.
-/// Guessed.
-const UNKNOWN: (f64, f64) = (2.0, 0.5);
-/// Standard deviations by which a measurement may be off. What is further off counts as that far, and makes its parts less
-/// certain, so that one stall does little and a change that stays is learned in a few waves. Guessed.
-const OFF: f64 = 3.0;
-/// By how much it makes them less certain, in variance, each by its share in the wave's uncertainty. Guessed. Were the fixed cost,
-/// of which a long wave tells little, to become as uncertain as the rest, first waves that are far off would take it to its
-/// bounds.
-const DOUBT: f64 = 2.0;
-/// Shares of waves from which on a ratio counts as measured. Guessed.
+/// Weight of a new measurement. Guessed. The first few weigh more, so that what was estimated is soon forgotten.
+const WEIGHT: f64 = 0.15;
+/// How many times as long as predicted, or as short, a wave counts at most, once a ratio is known: one stall does little, and a
+/// change that stays is learned in a few waves. Guessed.
+const OFF: f64 = 4.0;
+/// The uncertainty of fixed costs beside that of a lane that takes as long, in variance. Guessed.
+const SETTLED: f64 = 0.05;
+/// A lane is uncertain by this part of a wave's fixed cost at least. Guessed.
+const SMALL: f64 = 0.5;
+/// Waves from which on a ratio counts as measured, and is known. Guessed.
 pub(super) const MEASURED: f64 = 1.0;
+const KNOWN: f64 = 3.0;
 /// Bounds of a ratio.
 const RATIO: (f64, f64) = (1e-4, 1e4);
 /// Bounds of the ratio of fixed costs, which completion times alone cannot tell from a host that was late.
@@ -45,9 +40,14 @@ pub struct Learned {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ratio {
     pub(super) value: f64,
-    /// Its uncertainty; `None` before the first measurement.
-    pub(super) variance: Option<f64>,
+    /// Shares of waves that it rests on.
     pub(super) seen: f64,
+}
+
+impl Default for Ratio {
+    fn default() -> Self {
+        Ratio { value: 1.0, seen: 0.0 }
+    }
 }
 
 impl CostModel {
@@ -72,8 +72,7 @@ impl CostModel {
             let key = arm.map_or(FIXED, |arm| self.key(arm, class));
             let (least, most) = bounds(key);
             let value = ratio.clamp(least, most);
-            let variance = (weight >= MEASURED).then(|| (value * SPREAD).powi(2));
-            self.ratios[key.0 as usize] = Ratio { value, variance, seen: weight };
+            self.ratios[key.0 as usize] = Ratio { value, seen: weight };
         }
     }
 
@@ -97,52 +96,21 @@ impl CostModel {
         }
         parts.retain(|&(_, part)| part > 0.0);
 
-        if self.without.filter {
-            let by = (measured / predicted).clamp(0.25, 4.0);
-            for &(key, part) in &parts {
-                let ratio = &mut self.ratios[key.0 as usize];
-                let weight = if ratio.seen < 1.0 { 0.5 } else { 0.1 };
-                let (least, greatest) = bounds(key);
-                ratio.value = (ratio.value * (1.0 + weight * part / predicted * (by - 1.0))).clamp(least, greatest);
-                ratio.seen += part / predicted;
-            }
-            self.parts = parts;
-            return;
-        }
-        let alone = self.fixed(1);
-        let doubt = |&(key, part): &(CostKey, f64)| {
-            let ratio = &self.ratios[key.0 as usize];
-            ratio.variance(part, alone) * (part / ratio.value).powi(2)
-        };
-        let variance = (SPREAD * predicted).powi(2) + parts.iter().map(doubt).sum::<f64>();
-        let (error, most) = (measured - predicted, OFF * variance.sqrt());
-        let off = error.abs() > most;
-        for &(key, part) in &parts {
+        let (error, least) = (measured - predicted, self.fixed(1) * SMALL);
+        let doubt = |&(key, part): &(CostKey, f64)| part.max(least).powi(2) * if key == FIXED { SETTLED } else { 1.0 };
+        let doubts = parts.iter().map(doubt).sum::<f64>();
+        for entry in &parts {
+            let (key, part) = *entry;
             let ratio = &mut self.ratios[key.0 as usize];
-            let before = ratio.variance(part, alone);
-            let slope = part / ratio.value;
-            let gain = before * slope / variance;
+            let off = (1.0 + error * doubt(entry) / doubts / part).max(1.0 / OFF);
+            let known = key == FIXED || ratio.seen >= KNOWN;
+            let weight = if key == FIXED { WEIGHT } else { WEIGHT.max(1.0 / (1.0 + ratio.seen)) };
             let (least, greatest) = bounds(key);
-            ratio.value = (ratio.value + gain * error.clamp(-most, most)).clamp(least, greatest);
-            let share = gain * slope;
-            let after = before * if off { 1.0 + (DOUBT - 1.0) * share } else { 1.0 - share };
-            ratio.variance = Some(after + (DRIFT * ratio.value).powi(2));
+            let off = if known { off.min(OFF) } else { off };
+            ratio.value = (ratio.value * off.powf(weight)).clamp(least, greatest);
             ratio.seen += part / predicted;
         }
         self.parts = parts;
-    }
-}
-
-impl Ratio {
-    /// The estimate as it is, seen in so many waves.
-    pub(super) fn new(seen: f64) -> Self {
-        Ratio { value: 1.0, variance: None, seen }
-    }
-
-    /// Its variance, where it stands for `part` nanoseconds of a wave and a lane's fixed cost is `fixed`.
-    fn variance(&self, part: f64, fixed: f64) -> f64 {
-        let unknown = (UNKNOWN.0 * part).max(UNKNOWN.1 * fixed) * self.value / part;
-        self.variance.unwrap_or(f64::INFINITY).min(unknown.powi(2))
     }
 }
 

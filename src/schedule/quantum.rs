@@ -9,20 +9,18 @@ use super::{Class, DeviceModel, Nanos};
 const MEMORY: Nanos = 5_000_000_000;
 /// Fixed costs that a shortened slice holds at least, so that they do not eat it up. Guessed.
 const FIXED_COSTS: Nanos = 4;
-
 /// The part of its own time that a request of [`Class::Interactive`] may wait for submissions in flight. Guessed: three tenths are
 /// little felt, and shorter slices cost throughput.
 const FELT: f64 = 0.3;
 
 #[derive(Debug)]
-pub(super) struct Slice {
+pub(super) struct Quantum {
     longest: Nanos,
     shortest: Nanos,
     in_flight: Nanos,
     /// What was wanted in the present period, and in that before.
     wanted: [Wanted; 2],
     period: Nanos,
-    pub(super) without: super::Without,
 }
 
 /// The shortest slice that was wanted, by which model, and the shortest that another wanted.
@@ -51,16 +49,15 @@ impl Wanted {
     }
 }
 
-impl Slice {
+impl Quantum {
     pub(super) fn new(longest: Nanos, in_flight: usize, device: &DeviceModel) -> Self {
         let shortest = device.wave.saturating_add(device.submission).saturating_mul(FIXED_COSTS).min(longest);
-        Slice {
+        Quantum {
             longest,
             shortest,
             in_flight: in_flight.max(1) as Nanos,
             wanted: [Wanted::NOTHING; 2],
             period: 0,
-            without: Default::default(),
         }
     }
 
@@ -70,10 +67,10 @@ impl Slice {
         self.turn(now);
         // Slack is divided between the submissions in flight and the request's own.
         let by_slack =
-            slack.filter(|_| !self.without.slack_slices).map_or(Nanos::MAX, |slack| slack / (self.in_flight + 1));
+            slack.map_or(Nanos::MAX, |slack| slack / (self.in_flight + 1));
         let by_class = match class {
-            Class::Interactive if !self.without.felt_slices => (total as f64 * FELT) as Nanos / self.in_flight,
-            _ => Nanos::MAX,
+            Class::Interactive => (total as f64 * FELT) as Nanos / self.in_flight,
+            Class::Normal | Class::Background => Nanos::MAX,
         };
         self.wanted[0].add(by_slack.min(by_class), model);
     }
@@ -84,7 +81,7 @@ impl Slice {
         wanted.clamp(self.shortest, self.longest)
     }
 
-    /// As [`Slice::length`], for work that is to be in nobody's way: as short as can be while anyone wants shorter ones.
+    /// As [`Quantum::length`], for work that is to be in nobody's way: as short as can be while anyone wants shorter ones.
     pub(super) fn least(&self, model: Option<ModelIndex>) -> Nanos {
         if self.length(model) < self.longest { self.shortest } else { self.longest }
     }
@@ -104,46 +101,46 @@ impl Slice {
 mod tests {
     use super::*;
 
-    fn slice() -> Slice {
-        Slice::new(2_000, 2, &DeviceModel { wave: 10, submission: 15, ..DeviceModel::for_parallelism(1) })
+    fn quantum() -> Quantum {
+        Quantum::new(2_000, 2, &DeviceModel { wave: 10, submission: 15, ..DeviceModel::for_parallelism(1) })
     }
 
-    fn at(slice: &mut Slice, now: Nanos) -> Nanos {
-        slice.turn(now);
-        slice.length(None)
+    fn at(quantum: &mut Quantum, now: Nanos) -> Nanos {
+        quantum.turn(now);
+        quantum.length(None)
     }
 
     #[test]
     fn follows_the_least_slack_for_a_while() {
-        let mut slice = slice();
+        let mut quantum = quantum();
         let model = ModelIndex::at(0);
-        assert_eq!(at(&mut slice, 0), 2_000);
-        slice.note(model, Class::Normal, 50, Some(1_500), 10);
-        slice.note(model, Class::Normal, 50, Some(9_000), 20);
+        assert_eq!(at(&mut quantum, 0), 2_000);
+        quantum.note(model, Class::Normal, 50, Some(1_500), 10);
+        quantum.note(model, Class::Normal, 50, Some(9_000), 20);
         for (now, expected) in [(30, 500), (MEMORY + 1, 500), (2 * MEMORY + 1, 2_000)] {
-            assert_eq!(at(&mut slice, now), expected, "at {now}");
+            assert_eq!(at(&mut quantum, now), expected, "at {now}");
         }
-        slice.note(model, Class::Normal, 50, Some(3), 3 * MEMORY);
-        assert_eq!(at(&mut slice, 3 * MEMORY), 100, "not all of it fixed costs");
-        slice.note(model, Class::Interactive, 8_000, Some(9_000), 6 * MEMORY);
-        assert_eq!(at(&mut slice, 6 * MEMORY), 1_200, "three tenths of its own time in two submissions");
+        quantum.note(model, Class::Normal, 50, Some(3), 3 * MEMORY);
+        assert_eq!(at(&mut quantum, 3 * MEMORY), 100, "not all of it fixed costs");
+        quantum.note(model, Class::Interactive, 8_000, Some(9_000), 6 * MEMORY);
+        assert_eq!(at(&mut quantum, 6 * MEMORY), 1_200, "three tenths of its own time in two submissions");
     }
 
     #[test]
     fn nobody_shortens_his_own() {
-        let mut slice = slice();
+        let mut quantum = quantum();
         let [a, b, c] = [0, 1, 2].map(ModelIndex::at);
         for (model, slack) in [(a, 1_500), (b, 900), (a, 1_200), (c, 3_000)] {
-            slice.note(model, Class::Normal, 50, Some(slack), 10);
+            quantum.note(model, Class::Normal, 50, Some(slack), 10);
         }
-        assert_eq!([Some(a), Some(b), Some(c), None].map(|model| slice.length(model)), [300, 400, 300, 300]);
+        assert_eq!([Some(a), Some(b), Some(c), None].map(|model| quantum.length(model)), [300, 400, 300, 300]);
     }
 
     #[test]
     fn what_is_to_be_in_nobodys_way_is_as_short_as_can_be() {
-        let mut slice = slice();
-        assert_eq!(slice.least(None), 2_000, "nobody wants it shorter");
-        slice.note(ModelIndex::at(0), Class::Normal, 50, Some(1_500), 10);
-        assert_eq!([None, Some(ModelIndex::at(0))].map(|model| slice.least(model)), [100, 2_000]);
+        let mut quantum = quantum();
+        assert_eq!(quantum.least(None), 2_000, "nobody wants it shorter");
+        quantum.note(ModelIndex::at(0), Class::Normal, 50, Some(1_500), 10);
+        assert_eq!([None, Some(ModelIndex::at(0))].map(|model| quantum.least(model)), [100, 2_000]);
     }
 }

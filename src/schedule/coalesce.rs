@@ -1,0 +1,205 @@
+//! Requests of one plan whose next dispatch is the same may run it as one lane: what they share is read once.
+
+use super::core::Core;
+use super::cost::{GatherCost, WaveLoad};
+use super::queue::{ArmIndex, Place, Queue, Rank};
+use super::wave::Pick;
+use super::{GatherDesc, Pipelines};
+
+/// A dispatch of a plan that can be coalesced.
+pub(super) type GroupIndex = u32;
+
+/// The requests that stand before one dispatch of a plan.
+#[derive(Debug)]
+struct Group {
+    arm: ArmIndex,
+    least: usize,
+    width: usize,
+    cost: GatherCost,
+    /// The first to go last. Some may have gone on, or ended.
+    waiting: Vec<Place>,
+}
+
+/// What came of coalescing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(super) enum Coalesced {
+    /// Several requests are one lane of the wave.
+    Yes,
+    /// There is no company, or it does not pay, or there is no pipeline.
+    No,
+}
+
+/// The groups of all plans.
+#[derive(Debug)]
+pub(super) struct Coalescer {
+    enabled: bool,
+    groups: Vec<Group>,
+    free: Vec<GroupIndex>,
+    /// The group's first, while it is seen whether they go.
+    chosen: Vec<Place>,
+}
+
+impl Coalescer {
+    pub(super) fn new(enabled: bool) -> Self {
+        Coalescer { enabled, groups: Vec::new(), free: Vec::new(), chosen: Vec::new() }
+    }
+
+    /// A group for a dispatch of a new plan.
+    pub(super) fn add(&mut self, arm: ArmIndex, desc: &GatherDesc, cost: GatherCost) -> GroupIndex {
+        let group = Group { arm, least: desc.least as usize, width: desc.width as usize, cost, waiting: Vec::new() };
+        match self.free.pop() {
+            Some(index) => {
+                self.groups[index as usize] = group;
+                index
+            }
+            None => {
+                self.groups.push(group);
+                self.groups.len() as GroupIndex - 1
+            }
+        }
+    }
+
+    /// Of a plan that is forgotten.
+    pub(super) fn remove(&mut self, group: GroupIndex) {
+        self.groups[group as usize].waiting = Vec::new();
+        self.free.push(group);
+    }
+
+    /// Notes that a request stands before a dispatch.
+    pub(super) fn join(&mut self, group: GroupIndex, place: Place, queue: &Queue) {
+        if !self.enabled {
+            return;
+        }
+        let waiting = &mut self.groups[group as usize].waiting;
+        if waiting.len() == waiting.capacity() {
+            waiting.retain(|(_, rank)| queue.live(*rank).is_some());
+        }
+        insert(waiting, place);
+    }
+
+    /// Notes that a request of a group queues elsewhere.
+    pub(super) fn transfer(&mut self, group: GroupIndex, from: Place, to: Place) {
+        let waiting = &mut self.groups[group as usize].waiting;
+        if let Some(at) = waiting.iter().position(|place| *place == from) {
+            waiting.remove(at);
+            insert(waiting, to);
+        }
+    }
+
+    /// Takes `first` and those out of its group that could go with it, in order, at most `most`.
+    fn choose(&mut self, group: GroupIndex, first: Place, most: usize, queue: &Queue) {
+        let Group { waiting, width, .. } = &mut self.groups[group as usize];
+        let issued = |rank: Rank| queue.open(rank).map(|request| request.issued(rank.dispatch));
+        let whole = issued(first.1);
+        if let Ok(at) = waiting.binary_search_by(|place| first.cmp(place)) {
+            waiting.remove(at);
+        }
+        self.chosen.push(first);
+        while self.chosen.len() < most.min(*width) {
+            let Some(place) = waiting.pop() else { break };
+            match issued(place.1) {
+                None => {}
+                other if other == whole => self.chosen.push(place),
+                _ => {
+                    waiting.push(place);
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Puts those who do not go back, and forgets those who do.
+    fn settle(&mut self, group: GroupIndex, members: usize) {
+        let waiting = &mut self.groups[group as usize].waiting;
+        self.chosen.drain(members..).for_each(|place| insert(waiting, place));
+        self.chosen.clear();
+    }
+}
+
+/// Keeps the first to go last.
+fn insert(waiting: &mut Vec<Place>, place: Place) {
+    let at = waiting.partition_point(|other| *other > place);
+    waiting.insert(at, place);
+}
+
+impl Core {
+    /// Adds what is left of a ready dispatch to the wave as one lane with others who stand before the same, if there are any
+    /// and this takes less time than lanes of their own.
+    pub(super) fn coalesce(
+        &mut self,
+        first: Place,
+        wave: &mut WaveLoad,
+        longest: f64,
+        pipelines: &mut dyn Pipelines,
+    ) -> Coalesced {
+        let dispatch = first.1.dispatch as usize;
+        let group = self.queue.live(first.1).and_then(|request| request.plan.steps[dispatch].group);
+        let Some(group) = group.filter(|_| self.coalescer.enabled) else { return Coalesced::No };
+        let room = self.rules.lanes - self.wave.picks.len();
+        self.coalescer.choose(group, first, room, &self.queue);
+        let members = self.worthwhile(group, wave, longest, pipelines);
+        if members > 0 {
+            self.pick_group(group, members, wave);
+        }
+        self.coalescer.settle(group, members);
+        if members > 0 { Coalesced::Yes } else { Coalesced::No }
+    }
+
+    /// How many of those chosen go as one lane; 0 if that does not pay or there is no pipeline.
+    fn worthwhile(
+        &mut self,
+        group: GroupIndex,
+        wave: &WaveLoad,
+        longest: f64,
+        pipelines: &mut dyn Pipelines,
+    ) -> usize {
+        let Group { arm, cost, least, .. } = self.coalescer.groups[group as usize];
+        let mut members = self.coalescer.chosen.len();
+        if members < least || self.merging.lacks(arm) {
+            return 0;
+        }
+        let rank = self.coalescer.chosen[0].1;
+        let Some(request) = self.queue.live(rank) else { return 0 };
+        let step = request.plan.steps[rank.dispatch as usize];
+        let count = step.workgroups - request.issued(rank.dispatch);
+        let single = self.cost.load(&step.cost, count);
+        let alone = self.cost.alone(single);
+        let before = if self.wave.picks.is_empty() { 0.0 } else { self.cost.wave(wave) };
+        let gain = loop {
+            if members < least {
+                return 0;
+            }
+            let together = self.cost.gathered(&cost, members as u32);
+            let load = self.cost.load(&together, count);
+            let time = |load| self.cost.wave(&self.cost.joined_by(wave, load, members as u32, single));
+            let (together, hoped) = (time(load), time(self.cost.hoped(&cost, load)));
+            let apart = (0..members).fold(*wave, |wave, _| self.cost.joined(&wave, single));
+            let gain = before + members as f64 * alone - hoped;
+            if hoped < self.cost.wave(&apart) && gain > 0.0 && together <= longest {
+                break gain;
+            }
+            members -= 1;
+        };
+        let ready = self.merging.has(arm, pipelines) && self.allows(arm, gain, pipelines);
+        if ready { members } else { 0 }
+    }
+
+    fn pick_group(&mut self, group: GroupIndex, members: usize, wave: &mut WaveLoad) {
+        let Group { arm: runs, cost, .. } = self.coalescer.groups[group as usize];
+        for index in 0..members {
+            let (tier, rank) = self.coalescer.chosen[index];
+            let Some(request) = self.queue.get(rank.slot) else { continue };
+            let step = request.plan.steps[rank.dispatch as usize];
+            let count = step.workgroups - request.issued(rank.dispatch);
+            let gathered = if index == 0 { members as u32 } else { 0 };
+            self.pick(Pick { tier, rank, arm: step.arm, runs, count, gathered });
+            if index == 0 {
+                let together = self.cost.gathered(&cost, gathered);
+                let load = self.cost.load(&together, count);
+                *wave = self.cost.joined_by(wave, load, gathered, self.cost.load(&step.cost, count));
+                self.wave.shares.push(self.cost.share(&together, load));
+            }
+        }
+    }
+}
