@@ -48,7 +48,7 @@ step scripts/setup-vulkan.sh
 
 step cargo fmt --all --check
 step cargo clippy --locked --workspace --all-targets -- -D warnings
-step cargo check --locked -p fascine --lib --no-default-features
+step cargo clippy --locked -p fascine --lib --examples --no-default-features -- -D warnings
 step cargo test --locked --workspace --lib --bins --tests --examples
 step panics_abort
 step second_driver
@@ -56,5 +56,6 @@ step cargo test --locked --workspace --doc
 step scripts/tint.sh
 step snapshots
 RUSTDOCFLAGS=-Dwarnings step cargo doc --locked --workspace --no-deps
+RUSTDOCFLAGS=-Dwarnings step cargo doc --locked -p fascine --no-deps --no-default-features
 step dependencies
 printf '\ntest: everything passed\n'

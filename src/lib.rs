@@ -1,29 +1,75 @@
 //! fascine runs many neural networks at once on one GPU of any vendor.
+//!
+//! What applications use is here, in [`runtime`], [`tensor`] and [`error`]. The feature `unstable` makes the other modules public
+//! too, for the tools of the repository: what only it makes public may change in any version.
+#![cfg_attr(
+    not(feature = "unstable"),
+    allow(dead_code, unreachable_pub, unused_imports, reason = "what only `unstable` makes public")
+)]
 
 pub mod error;
 mod exit;
-pub mod gpu;
-pub mod graph;
-pub mod kernel;
-pub mod link;
-pub mod lower;
 #[cfg(feature = "cli")]
 pub mod npy;
-pub mod onnx;
-pub mod ops;
-pub mod optimise;
-pub mod plan;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod reference;
 pub mod runtime;
-pub mod schedule;
-pub mod size;
 pub mod tensor;
 
+#[cfg(not(feature = "unstable"))]
+mod gpu;
+#[cfg(feature = "unstable")]
+pub mod gpu;
+#[cfg(not(feature = "unstable"))]
+mod graph;
+#[cfg(feature = "unstable")]
+pub mod graph;
+#[cfg(not(feature = "unstable"))]
+mod kernel;
+#[cfg(feature = "unstable")]
+pub mod kernel;
+#[cfg(not(feature = "unstable"))]
+mod link;
+#[cfg(feature = "unstable")]
+pub mod link;
+#[cfg(not(feature = "unstable"))]
+mod lower;
+#[cfg(feature = "unstable")]
+pub mod lower;
+#[cfg(not(feature = "unstable"))]
+mod onnx;
+#[cfg(feature = "unstable")]
+pub mod onnx;
+#[cfg(not(feature = "unstable"))]
+mod ops;
+#[cfg(feature = "unstable")]
+pub mod ops;
+#[cfg(not(feature = "unstable"))]
+mod optimise;
+#[cfg(feature = "unstable")]
+pub mod optimise;
+#[cfg(not(feature = "unstable"))]
+mod plan;
+#[cfg(feature = "unstable")]
+pub mod plan;
+#[cfg(not(feature = "unstable"))]
+mod schedule;
+#[cfg(feature = "unstable")]
+pub mod schedule;
+#[cfg(not(feature = "unstable"))]
+mod size;
+#[cfg(feature = "unstable")]
+pub mod size;
+
 pub use error::{Error, ErrorKind, Result};
+pub use graph::Dim;
 pub use onnx::LoadOptions;
-pub use runtime::{Completion, Model, Options, Request, RequestBuilder, Runtime, Timing, UserKernel};
+pub use runtime::{
+    Completion, InputInfo, KernelRequest, Model, Options, OutputInfo, Request, RequestBuilder, Runtime, Session, Stats,
+    Timing, UserKernel,
+};
+pub use schedule::{Admission, Class};
 pub use tensor::{DType, Tensor};
 pub use wgpu;
 

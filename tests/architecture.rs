@@ -280,6 +280,28 @@ fn every_module_has_its_place() {
 }
 
 #[test]
+fn without_features_few_modules_are_public() {
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let bare = lines.windows(2).filter(|pair| !pair[0].starts_with("#["));
+    let public: Vec<&str> = bare.filter_map(|pair| pair[1].strip_prefix("pub mod ")?.strip_suffix(';')).collect();
+    assert_eq!(public, ["error", "runtime", "tensor"]);
+}
+
+#[test]
+fn the_simulator_names_the_scheduler_alone() {
+    let mut files = Vec::new();
+    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/src/simulator"), &mut files);
+    assert!(files.len() > 4);
+    for path in files {
+        let tokens = tokens(&code(&std::fs::read_to_string(&path).unwrap()));
+        for path_of_fascine in tokens.windows(3).filter(|names| names[0] == "fascine" && names[1] == "::") {
+            assert_eq!(path_of_fascine[2], "schedule", "{}", path.display());
+        }
+    }
+}
+
+#[test]
 fn paths_are_found_and_tests_are_not() {
     let text = r##"
         use crate::error::{Error, Result};

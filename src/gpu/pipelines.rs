@@ -41,7 +41,7 @@ pub struct PipelineStats {
     pub evicted: u64,
     /// Nanoseconds of linking and compiling.
     pub compile_nanos: u64,
-    /// Times that [`Pipelines::ready`] said no.
+    /// Times that `Pipelines::ready` said no.
     pub blocked: u64,
     /// Waves that ran on a superset of their arms.
     pub on_superset: u64,

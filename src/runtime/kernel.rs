@@ -80,6 +80,7 @@ impl UserKernel {
     }
 
     /// The reflected kernel: bindings, parameters, workgroup size.
+    #[cfg(feature = "unstable")]
     pub fn kernel(&self) -> &Kernel {
         &self.kernel
     }

@@ -30,15 +30,26 @@ use std::sync::{Arc, Weak};
 pub use completion::{Completion, Timing};
 pub use kernel::{KernelRequest, UserKernel};
 pub use model::{InputInfo, Model, OutputInfo, PlanSummary};
+use options::Internals;
 pub use options::{Clock, Drive, Options};
 pub use request::{Request, RequestBuilder};
 pub use session::Session;
+
+pub use crate::gpu::adapter::DeviceType;
+pub use crate::gpu::{
+    AdapterOptions, AdapterReport, Caps, DeviceClass, MemoryStats, PipelineStats, Select, Timestamps, adapters,
+};
+pub use crate::graph::Dim;
+pub use crate::schedule::{
+    Admission, Class, Coalesce, DeviceModel, HoldBack, Kept as SchedulerKept, Nanos, Options as ScheduleOptions, Order,
+    Outcome, Parts, Policy, PredictionError,
+};
 
 use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::exit::{self, AtExit};
-use crate::gpu::{Caps, Executor, ExecutorOptions, Gpu, HeapLayout, MemoryStats, PipelineStats};
+use crate::gpu::{Executor, ExecutorOptions, Gpu, HeapLayout};
 use crate::graph::Graph;
 use crate::lower::Target;
 use crate::onnx::{self, LoadOptions};
@@ -87,7 +98,7 @@ impl Runtime {
     ///
     /// # Errors
     /// `NoAdapter` if none matches; `Device` if it cannot be opened; `Limit` if it lacks what fascine needs; `Input` for
-    /// bundles in a [`HeapLayout::Apart`] heap, or if no request may be queued.
+    /// bundles in a `HeapLayout::Apart` heap, or if no request may be queued.
     pub fn new(options: Options) -> Result<Self> {
         let gpu = Gpu::open(&options.adapter)?;
         Self::start(gpu, options)
@@ -120,13 +131,14 @@ impl Runtime {
         let adapter = AdapterName { name: caps.name.clone(), driver: caps.driver.clone() };
         let (port, inbox) = message::channel();
         let schedule = options.scheduler(caps);
-        check_heap(options.heap, &schedule)?;
+        let Internals { heap, schedule_log, .. } = options.internals();
+        check_heap(heap, &schedule)?;
         let queue = Queue::new(options.max_queued)?;
         let caps = caps.clone();
         let costs = options.cache_dir.as_deref();
         let costs = costs.map(|folder| costs::CostFile::open(folder, &adapter, &schedule.device));
         let executor = Executor::new(gpu, executor)?;
-        let scheduler = Recorder::new(schedule.clone(), options.schedule_log.clone());
+        let scheduler = Recorder::new(schedule.clone(), schedule_log);
         let engine = Engine::new(
             executor,
             scheduler,
@@ -148,7 +160,7 @@ impl Runtime {
             target,
             adapter,
             caps,
-            heap: options.heap,
+            heap,
             schedule,
             plan_cache: options.plan_cache.max(1),
             memory_cap: options.memory_cap,
@@ -179,13 +191,14 @@ impl Runtime {
             options.max_weight_bytes = options.max_weight_bytes.min(cap);
         }
         let graph = onnx::load(path, &options)?;
-        self.load_graph(graph).map_err(|error| error.in_file(path))
+        Model::new(self.shared.clone(), graph).map_err(|error| error.in_file(path))
     }
 
     /// Loads a model from a graph made by [`onnx::load`] or by a [`GraphBuilder`](crate::graph::builder::GraphBuilder).
     ///
     /// # Errors
     /// `InvalidModel` or `Unsupported` (naming every node that cannot run).
+    #[cfg(feature = "unstable")]
     pub fn load_graph(&self, graph: Graph) -> Result<Model> {
         Model::new(self.shared.clone(), graph)
     }
@@ -225,7 +238,7 @@ impl Runtime {
     /// Groups dispatches by other rules from now on. What was learned of their durations is forgotten.
     ///
     /// # Errors
-    /// `Input` while requests are in flight, or for bundles in a [`HeapLayout::Apart`] heap; `Closed` if the engine has stopped.
+    /// `Input` while requests are in flight, or for bundles in a `HeapLayout::Apart` heap; `Closed` if the engine has stopped.
     pub fn set_schedule(&self, options: schedule::Options) -> Result<()> {
         check_heap(self.shared.heap, &options)?;
         let (reply, answer) = futures::channel::oneshot::channel();

@@ -149,13 +149,18 @@ impl Model {
     }
 
     /// The graph after rewriting.
+    #[cfg(feature = "unstable")]
     pub fn graph(&self) -> &Graph {
+        self.rewritten()
+    }
+
+    fn rewritten(&self) -> &Graph {
         &self.inner.root.stage().graph
     }
 
     /// What a request must give, in graph order.
     pub fn inputs(&self) -> Vec<InputInfo> {
-        let graph = self.graph();
+        let graph = self.rewritten();
         let info = |&id| {
             let value = graph.value(id);
             InputInfo {
@@ -169,7 +174,7 @@ impl Model {
 
     /// What a request returns, in graph order.
     pub fn outputs(&self) -> Vec<OutputInfo> {
-        let graph = self.graph();
+        let graph = self.rewritten();
         let info = |&id| {
             let value = graph.value(id);
             OutputInfo { name: value.name.clone(), dtype: value.dtype, shape: value.shape.clone() }
@@ -198,6 +203,7 @@ impl Model {
     ///
     /// # Errors
     /// As [`Model::plan`].
+    #[cfg(feature = "unstable")]
     pub fn dispatches(&self, shapes: &[Vec<usize>]) -> Result<Vec<plan::Dispatch>> {
         Ok(self.first_plan(shapes)?.0.map(|plan| plan.plan.dispatches.clone()).unwrap_or_default())
     }
@@ -216,7 +222,7 @@ impl Model {
     }
 
     pub(super) fn check_input_name<'a>(&self, name: &str, mut given: impl Iterator<Item = &'a str>) -> Result<()> {
-        let graph = self.graph();
+        let graph = self.rewritten();
         if !graph.inputs.iter().any(|&id| graph.value(id).name == name) {
             let known: Vec<&str> = graph.inputs.iter().map(|&id| graph.value(id).name.as_str()).collect();
             return Err(Error::input(format!("there is no input '{name}'; the inputs are {}", known.join(", "))));

@@ -78,15 +78,19 @@ pub struct Options {
     /// How dispatches are grouped, in full, instead of `policy`; `None` takes the default for the device.
     pub schedule: Option<schedule::Options>,
     /// How the heap is divided among requests; anything but the default is for benchmarks.
+    #[cfg(feature = "unstable")]
     pub heap: HeapLayout,
     /// Whose kernels get their indices clamped.
+    #[cfg(feature = "unstable")]
     pub clamp: Clamp,
     /// Overrides the kernel variants that the device would get.
+    #[cfg(feature = "unstable")]
     pub class: Option<DeviceClass>,
     /// Where to record what ran with what.
     pub trace: Option<Trace>,
     /// Where to record everything that the scheduler is told and decides, for
     /// [`schedule::replay`]. A log is of one runtime, and grows as it works.
+    #[cfg(feature = "unstable")]
     pub schedule_log: Option<ScheduleLog>,
     /// The clock that deadlines are measured on.
     pub clock: Clock,
@@ -104,19 +108,43 @@ impl Default for Options {
             compile_threads: 0,
             policy: Policy::default(),
             schedule: None,
+            #[cfg(feature = "unstable")]
             heap: HeapLayout::default(),
+            #[cfg(feature = "unstable")]
             clamp: Clamp::default(),
+            #[cfg(feature = "unstable")]
             class: None,
             trace: None,
+            #[cfg(feature = "unstable")]
             schedule_log: None,
             clock: Clock::default(),
         }
     }
 }
 
+/// What only `unstable` lets one choose.
+#[derive(Default)]
+pub(super) struct Internals {
+    pub(super) heap: HeapLayout,
+    pub(super) clamp: Clamp,
+    pub(super) class: Option<DeviceClass>,
+    pub(super) schedule_log: Option<ScheduleLog>,
+}
+
 impl Options {
+    #[cfg(feature = "unstable")]
+    pub(super) fn internals(&self) -> Internals {
+        let Options { heap, clamp, class, schedule_log, .. } = self;
+        Internals { heap: *heap, clamp: *clamp, class: *class, schedule_log: schedule_log.clone() }
+    }
+
+    #[cfg(not(feature = "unstable"))]
+    pub(super) fn internals(&self) -> Internals {
+        Internals::default()
+    }
+
     pub(super) fn target(&self, caps: &Caps) -> Target {
-        let class = self.class.unwrap_or(match caps.device_type {
+        let class = self.internals().class.unwrap_or(match caps.device_type {
             DeviceType::Cpu => DeviceClass::Cpu,
             _ => DeviceClass::Gpu,
         });
@@ -132,12 +160,13 @@ impl Options {
     }
 
     pub(super) fn executor(&self) -> ExecutorOptions {
+        let Internals { heap, clamp, .. } = self.internals();
         ExecutorOptions {
             memory_cap: self.memory_cap,
             cache_dir: self.cache_dir.clone(),
-            clamp: self.clamp,
+            clamp,
             compile_threads: self.compile_threads,
-            heap: self.heap,
+            heap,
             ..ExecutorOptions::default()
         }
     }

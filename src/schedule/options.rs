@@ -109,7 +109,7 @@ impl DeviceModel {
     }
 }
 
-/// Options of a [`Scheduler`](super::Scheduler). Counts of zero are taken as one.
+/// Options of the scheduler. Counts of zero are taken as one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Options {
     /// How dispatches leave.
