@@ -3,7 +3,7 @@
 use super::core::Core;
 use super::cost::{GatherCost, WaveLoad};
 use super::queue::{ArmIndex, Place, Queue, Rank};
-use super::wave::Pick;
+use super::wave::{MIN_GAIN, Pick};
 use super::{GatherDesc, Pipelines};
 
 /// A dispatch of a plan that can be coalesced.
@@ -175,8 +175,9 @@ impl Core {
             let time = |load| self.cost.wave(&self.cost.joined_by(wave, load, members as u32, single));
             let (together, hoped) = (time(load), time(self.cost.hoped(&cost, load)));
             let apart = (0..members).fold(*wave, |wave, _| self.cost.joined(&wave, single));
-            let gain = before + members as f64 * alone - hoped;
-            if hoped < self.cost.wave(&apart) && gain > 0.0 && together <= longest {
+            let all = members as f64 * alone;
+            let (gain, least_gain) = (before + all - hoped, MIN_GAIN * all);
+            if hoped < self.cost.wave(&apart) && gain > least_gain && together <= longest {
                 break gain;
             }
             members -= 1;

@@ -14,6 +14,8 @@ use super::{Class, Pipelines};
 const LOOK: usize = 4;
 /// Dispatches that one may be behind. Guessed.
 const AHEAD: u32 = 8;
+/// How long a dispatch may wait, over what company saves: the device does not idle meanwhile. Set by simulation.
+const PATIENCE: f64 = 2.0;
 /// The part of the time to spare that waiting may use up in all. Set by simulation: more costs deadlines under overload.
 const HELD: f64 = 0.05;
 
@@ -42,7 +44,7 @@ impl Core {
         None
     }
 
-    /// How long a request is from a dispatch of the leader's arm, if waiting takes no longer than company saves, and the time of its
+    /// How long a request is from a dispatch of the leader's arm, if company is worth the wait, and the time of its
     /// next step.
     fn approach(&self, rank: Rank, leader: Leader) -> Option<(f64, f64)> {
         let (other, held) = (self.queue.live(rank)?, self.queue.live(leader.rank)?);
@@ -58,7 +60,7 @@ impl Core {
         let worth = self.pair_gain(held, leader.rank.dispatch, other, next) * f64::from(steps);
         let step = &other.plan.steps[rank.dispatch as usize];
         let alone = self.cost.alone(self.cost.load(&step.cost, step.workgroups - other.issued(rank.dispatch)));
-        (wait > 0.0 && wait <= worth).then_some((wait, alone))
+        (wait > 0.0 && wait <= PATIENCE * worth).then_some((wait, alone))
     }
 
     /// What two dispatches save in one wave.

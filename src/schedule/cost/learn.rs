@@ -15,7 +15,7 @@ const OFF: f64 = 4.0;
 /// The uncertainty of fixed costs beside that of a lane that takes as long, in variance. Guessed.
 const SETTLED: f64 = 0.05;
 /// A lane is uncertain by this part of a wave's fixed cost at least. Guessed.
-const SMALL: f64 = 0.5;
+const SMALL: f64 = 0.25;
 /// Waves from which on a ratio counts as measured, and is known. Guessed.
 pub(super) const MEASURED: f64 = 1.0;
 const KNOWN: f64 = 3.0;
@@ -102,11 +102,12 @@ impl CostModel {
         for entry in &parts {
             let (key, part) = *entry;
             let ratio = &mut self.ratios[key.0 as usize];
-            let off = (1.0 + error * doubt(entry) / doubts / part).max(1.0 / OFF);
+            let off = 1.0 + error * doubt(entry) / doubts / part;
             let known = key == FIXED || ratio.seen >= KNOWN;
             let weight = if key == FIXED { WEIGHT } else { WEIGHT.max(1.0 / (1.0 + ratio.seen)) };
             let (least, greatest) = bounds(key);
-            let off = if known { off.min(OFF) } else { off };
+            let most = if known { OFF } else { OFF.powi(4) };
+            let off = off.clamp(1.0 / most, most);
             ratio.value = (ratio.value * off.powf(weight)).clamp(least, greatest);
             ratio.seen += part / predicted;
         }
