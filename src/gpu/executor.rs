@@ -16,6 +16,7 @@ use super::pipelines::PipelineStore;
 use super::staging::{Direction, Filler, StagingPool, words_up};
 use super::tables::{TableBuffers, TableWriter, WaveTable};
 use super::timing::{Timer, Timers, Times};
+use super::waiter::Waiter;
 use super::work::{Download, Finished, Upload, WaveWork, Work};
 use crate::error::{Error, ErrorKind, Result};
 use crate::link::{Arm, Clamp, Slot, SlotKind};
@@ -43,7 +44,9 @@ pub struct ExecutorOptions {
     pub staging_bytes: Option<u64>,
     /// How the heap is divided.
     pub heap: HeapLayout,
-    /// Called from a compile thread when a pipeline is ready or has failed; must not block.
+    /// Called when [`Executor::poll`] has something new: from a compile thread, when a pipeline is ready or has failed, and where
+    /// the device is fascine's own, from a thread that waits for it, when a submission is done. Must not block. Without it
+    /// nobody waits for the device.
     pub notify: Option<Arc<dyn Fn() + Send + Sync>>,
 }
 
@@ -78,7 +81,8 @@ struct InFlight {
 /// The one owner of a device's memory, pipelines and queue.
 #[derive(Debug)]
 pub struct Executor {
-    // First, so that the compile threads end before what they use.
+    // First, so that the threads end before what they use.
+    waiter: Option<Waiter>,
     store: PipelineStore,
     pub(super) gpu: Gpu,
     pub(super) memory: Memory,
@@ -119,6 +123,8 @@ impl Executor {
         };
         let cache = cache_dir.and_then(|folder| DiskCache::open(&gpu, &folder));
         let notify: Option<Notify> = notify;
+        let waiter = notify.clone().filter(|_| !gpu.is_shared());
+        let waiter = waiter.map(|notify| Waiter::start(&gpu, notify)).transpose()?;
         let tools = Tools { gpu: gpu.clone(), cache, clamp, notify };
         let store = PipelineStore::new(&tools, gpu.caps(), threads)?;
         let (send, done) = mpsc::channel();
@@ -137,6 +143,7 @@ impl Executor {
             send,
             done,
             arms: Vec::new(),
+            waiter,
             store,
             gpu,
         })
@@ -225,6 +232,18 @@ impl Executor {
         &mut self.store
     }
 
+    /// Whether `notify` is called for whatever [`Executor::poll`] would find: then it need not be polled in the meantime.
+    pub fn notifies(&self) -> bool {
+        self.waiter.is_some()
+    }
+
+    /// Has the end of a submission notified. To be called when whatever is to be mapped behind it is known to wgpu.
+    pub(super) fn watch(&self, index: wgpu::SubmissionIndex) {
+        if let Some(waiter) = &self.waiter {
+            waiter.watch(index);
+        }
+    }
+
     /// Submissions that have not come out of [`Executor::poll`].
     pub fn in_flight(&self) -> usize {
         self.in_flight.len()
@@ -266,6 +285,7 @@ impl Executor {
                 let _ = send.send((serial, true));
             }),
         }
+        self.watch(index.clone());
         let Work { id, downloads, .. } = work;
         self.in_flight.push_back(InFlight { id, serial, index, read_back, timer, downloads, done: false });
         Ok(())

@@ -136,9 +136,9 @@ impl Executor {
                     encoder.copy_buffer_to_buffer(&buffer, from, target, offset, bytes);
                 }
             }
-            gpu.queue.submit([encoder.finish()]);
+            gpu.queue.submit([encoder.finish()])
         });
         self.uploads.give_back(buffer);
-        sent
+        sent.map(|index| self.watch(index))
     }
 }

@@ -114,11 +114,15 @@ impl Runtime {
         Self::start_with(gpu, options, executor)
     }
 
-    fn start_with(gpu: Gpu, options: Options, executor: ExecutorOptions) -> Result<Self> {
+    fn start_with(gpu: Gpu, options: Options, mut executor: ExecutorOptions) -> Result<Self> {
         let caps = gpu.caps();
         let target = options.target(caps);
         let adapter = AdapterName { name: caps.name.clone(), driver: caps.driver.clone() };
         let (port, inbox) = message::channel();
+        if options.drive == Drive::Thread {
+            let bell = port.bell();
+            executor.notify = Some(Arc::new(move || bell.ring()));
+        }
         let schedule = options.scheduler(caps);
         check_heap(options.heap, &schedule)?;
         let queue = Queue::new(options.max_queued)?;

@@ -207,7 +207,8 @@ impl Engine {
         self.active.is_empty() && unplaced && !turns
     }
 
-    /// Sleeps until a message comes, or for a moment if the device or a compiler is at work.
+    /// Sleeps until a message comes. Where none tells that the device has finished something, for a moment only while it is at
+    /// work.
     pub(super) fn sleep(&mut self) {
         let nothing = self.idle() && self.in_flight.is_empty() && !self.closing;
         let received = if nothing {
@@ -228,7 +229,7 @@ impl Engine {
         let now = self.clock.now();
         let done = self.scheduler.next_retirement();
         let wake = self.scheduler.next_wakeup(now);
-        self.slept.next(now, done, wake)
+        if self.executor.notifies() { nap::until(now, wake) } else { self.slept.next(now, done, wake) }
     }
 
     fn take_messages(&mut self) -> bool {
@@ -248,6 +249,7 @@ impl Engine {
 
     fn take(&mut self, message: Message) {
         match message {
+            Message::Bell => self.port.heard(),
             Message::Submit(prepared) => self.submit(*prepared),
             Message::Continue(prepared, error) => self.go_on(*prepared, error),
             Message::Free(allocation) => {

@@ -1,5 +1,8 @@
-//! How long the engine sleeps while something is under way: most of the way to the predicted end of the first submission in
-//! flight, then in short naps. wgpu has no call that wakes a thread both by the device and by a message.
+//! How long the engine sleeps while something is under way.
+//!
+//! On a device of its own a thread of the executor's waits for the device and sends a message. On an application's, which nobody
+//! may wait for, and with an engine that the application advances: most of the way to the predicted end of the first submission
+//! in flight, then in short naps.
 
 use std::time::Duration;
 
@@ -11,6 +14,16 @@ const SHORTEST: Nanos = 20_000;
 const LONGEST: Nanos = 500_000;
 /// The longest nap before the predicted end: what a prediction that is far too long costs at most. Guessed.
 const LONGEST_AHEAD: Nanos = 2_000_000;
+
+/// The longest sleep where messages tell what is done: what passes by the clock alone, such as deadlines of requests that have not
+/// begun, is seen so often. Guessed.
+const LONGEST_UNTIL_TOLD: Nanos = 10_000_000;
+
+/// The next sleep where messages tell what is done.
+pub(super) fn until(now: Nanos, wake: Option<Nanos>) -> Duration {
+    let wake = wake.map_or(LONGEST_UNTIL_TOLD, |wake| wake.saturating_sub(now).max(SHORTEST));
+    Duration::from_nanos(wake.min(LONGEST_UNTIL_TOLD))
+}
 
 /// Naps since something last changed.
 #[derive(Clone, Copy, Debug, Default)]
@@ -68,6 +81,12 @@ mod tests {
         let mut nap = Nap::default();
         let naps: Vec<_> = (0..7).map(|_| micros(&mut nap, 0, None, None)).collect();
         assert_eq!(naps, [20, 40, 80, 160, 320, 500, 500]);
+    }
+
+    #[test]
+    fn told_what_is_done_it_sleeps_until_the_scheduler_wants_to_look_again() {
+        let micros = |now: u64, wake: Option<u64>| until(now * 1_000, wake.map(|wake| wake * 1_000)).as_micros();
+        assert_eq!([micros(100, None), micros(100, Some(150)), micros(200, Some(150))], [10_000, 50, 20]);
     }
 
     #[test]
