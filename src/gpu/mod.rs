@@ -43,7 +43,7 @@ pub mod work;
 
 pub use adapter::{AdapterOptions, AdapterReport, Select, adapters};
 pub use device::{Caps, DeviceClass, Gpu, Timestamps};
-pub use executor::{Executor, ExecutorOptions};
+pub use executor::{Executor, ExecutorOptions, Promise};
 pub use memory::{Allocation, HeapLayout, MemoryStats, WeightPlace, WeightsId, linked_slots};
 pub use pipelines::{PipelineStats, PipelineStore};
 pub use slabs::WeightLoad;

@@ -122,7 +122,8 @@ impl Executor {
             return Ok(());
         }
         let buffer = self.uploads.take(total)?;
-        let mut filler = Filler::new(&buffer, total).inspect_err(|_| self.uploads.discard(&buffer))?;
+        let filler = Filler::new(std::slice::from_ref(&buffer), total);
+        let mut filler = filler.inspect_err(|_| self.uploads.discard(&buffer))?;
         let mut copies = Vec::with_capacity(batch.len());
         for &(slot, offset, bytes) in batch {
             copies.push((slot, offset, filler.put(bytes)));

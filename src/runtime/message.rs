@@ -150,6 +150,11 @@ impl Prepared {
     pub(super) fn outputs(&self) -> &[PlanOutput] {
         &self.plan.plan.outputs
     }
+
+    /// Whether an earlier part of it has run.
+    pub(super) fn has_begun(&self) -> bool {
+        self.course.as_ref().is_some_and(|course| course.begun.is_some())
+    }
 }
 
 /// The sending end, shared by all handles.

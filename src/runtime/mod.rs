@@ -275,7 +275,7 @@ pub struct Stats {
     pub requests: u64,
     /// Submissions to the queue.
     pub submissions: u64,
-    /// Those of them that went request by request, as there was no room for all their uploads and results at once.
+    /// Those of them that waited for others to end, as there was no room for their uploads and results beside these.
     pub short_of_staging: u64,
     /// Waves (combined dispatches).
     pub waves: u64,
@@ -333,7 +333,7 @@ pub struct Now {
     pub requests: usize,
     /// Those of them of which nothing has been issued: the depth of the queue.
     pub queued: usize,
-    /// Those of the queued that wait for memory.
+    /// Those of the queued that have not begun while there is no memory for the first of them.
     pub waiting_for_memory: usize,
     /// Models and kernels with memory on the device or requests.
     pub models: usize,

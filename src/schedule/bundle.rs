@@ -178,6 +178,10 @@ impl Core {
                 self.passed.push(rank);
                 continue;
             };
+            if !self.begins((of.0, rank), pipelines) {
+                self.await_memory((of.0, rank), of.1);
+                continue;
+            }
             *wave = rider.joined;
             self.pick(rider.pick);
             self.shares.push(rider.share);

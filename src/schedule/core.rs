@@ -5,6 +5,7 @@ use super::crowd::{Crowds, Place};
 use super::edf::Edf;
 use super::hold::Rhythm;
 use super::margin::Margins;
+use super::memory::Memory;
 use super::options::{Ranking, Rules};
 use super::parts::{Account, TIERS, Tier};
 use super::plan::Arms;
@@ -50,6 +51,7 @@ pub(super) struct Core {
     pub(super) held_until: Option<Nanos>,
     pub(super) margins: Margins,
     pub(super) edf: Edf,
+    pub(super) memory: Memory,
     /// When the next wave starts, by prediction.
     pub(super) start: Nanos,
     /// Predicted time of waves over that of their lanes apart, of late.
@@ -89,6 +91,7 @@ impl Core {
             held_until: None,
             margins: Margins::default(),
             edf: Edf::default(),
+            memory: Memory::default(),
             cost: CostModel::new(options.device),
             stragglers: Stragglers::default(),
             account: Account::new(options.parts, options.slice),
@@ -124,6 +127,7 @@ impl Core {
         self.start = start;
         self.held_until = None;
         self.slice.turn(now);
+        self.memory.turn(now);
         let known = self.single.len();
         self.single.clear();
         self.single.resize(self.arms.len(), None);

@@ -95,8 +95,11 @@ impl Core {
         let Some(crowd) = self.live(first.1).and_then(|request| request.plan.steps[dispatch as usize].crowd) else {
             return false;
         };
+        if !self.begins(first, pipelines) {
+            return false;
+        }
         let mut mates = std::mem::take(&mut self.mates);
-        self.find_mates(crowd, first, &mut mates);
+        self.find_mates(crowd, first, &mut mates, pipelines);
         let members = if mates.len() > 1 { self.worthwhile(crowd, &mates, wave, longest, pipelines) } else { 0 };
         if members > 0 {
             self.pick_mates(crowd, &mates[..members], wave);
@@ -113,7 +116,7 @@ impl Core {
     }
 
     /// Takes `first` and those out of the crowd that could go with it, in order.
-    fn find_mates(&mut self, crowd: CrowdIndex, first: Place, mates: &mut Vec<Place>) {
+    fn find_mates(&mut self, crowd: CrowdIndex, first: Place, mates: &mut Vec<Place>, pipelines: &mut dyn Pipelines) {
         let mut waiting = std::mem::take(&mut self.crowds.crowds[crowd as usize].waiting);
         let width = self.crowds.crowds[crowd as usize].width.min(self.rules.lanes - self.picks.len());
         let issued = |core: &Core, rank: Rank| core.open(rank).map(|request| request.issued(rank.dispatch));
@@ -126,7 +129,7 @@ impl Core {
             let Some(place) = waiting.pop() else { break };
             match issued(self, place.1) {
                 None => {}
-                other if other == whole => mates.push(place),
+                other if other == whole && self.begins(place, pipelines) => mates.push(place),
                 _ => {
                     waiting.push(place);
                     break;

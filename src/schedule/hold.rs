@@ -105,7 +105,7 @@ impl Core {
         for tier in Tier::all() {
             for at in 0..LOOK {
                 let Some(&(rank, arm)) = self.ready[tier.index()].heads().get(at) else { break };
-                if arm == leader.arm {
+                if arm == leader.arm || !self.has_begun(rank) {
                     continue;
                 }
                 let Some((wait, next)) = self.approach(rank, leader) else { continue };

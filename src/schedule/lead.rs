@@ -75,7 +75,12 @@ impl Core {
     fn leader_of(&mut self, pipelines: &mut dyn Pipelines, room: Room, moved: &mut bool) -> Option<Leader> {
         for tier in self.account.order(room.stragglers) {
             let mut at = 0;
-            while let Some(&(rank, arm)) = self.ready[tier.index()].heads().get(at) {
+            loop {
+                let head = self.ready[tier.index()].heads().get(at).copied();
+                if self.readmit(tier, head.map(|(rank, _)| rank), pipelines, moved) {
+                    continue;
+                }
+                let Some((rank, arm)) = head else { break };
                 if self.live(rank).is_none() {
                     self.ready[tier.index()].drop_head(arm);
                 } else if self.demotes(tier, rank, arm) {
@@ -84,7 +89,11 @@ impl Core {
                     *moved = true;
                 } else if room.only.is_some_and(|only| only != rank.request) {
                     return None;
+                } else if self.has_pipeline(arm, pipelines) && !self.begins((tier, rank), pipelines) {
+                    self.ready[tier.index()].drop_head(arm);
+                    self.await_memory((tier, rank), arm);
                 } else if self.has_pipeline(arm, pipelines) {
+                    self.move_demoted();
                     return Some(Leader { tier, rank, arm });
                 } else if self.rules.scope == Scope::OneRequest {
                     return None;

@@ -65,6 +65,8 @@ pub(super) struct Request {
     pub(super) arrived: Nanos,
     /// How long it was held back for company, by prediction.
     pub(super) held: f64,
+    /// Whether it has its memory.
+    pub(super) begun: bool,
     /// Whether it began when it could keep its deadline with a margin.
     pub(super) promised: bool,
     /// The factor of its model that these rest on.
@@ -89,6 +91,7 @@ impl Request {
         cells.extend(plan.steps.iter().map(|step| cell(step.waits)));
         let unissued = cells.len() as u32;
         let ending = (unissued == 0).then_some(Outcome::Completed);
+        let begun = desc.memory == 0;
         let mut request = Request {
             id,
             desc,
@@ -104,6 +107,7 @@ impl Request {
             factor: 1.0,
             arrived: now,
             held: 0.0,
+            begun,
             promised: false,
             unissued,
             cells,

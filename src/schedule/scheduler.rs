@@ -189,6 +189,9 @@ impl Scheduler {
         if core.rules.ranking.knows_deadlines() && request.predictable && !straggles {
             core.slice.note(request.plan.model, request.desc.class, request.total as Nanos, request.slack(now), now);
         }
+        if core.rules.ranking.knows_deadlines() && request.desc.deadline.is_some() {
+            core.memory.note(request.desc.memory, now);
+        }
         core.note_arrival(request.plan.model, now);
         if let Some(key) = key {
             self.keys.insert(key, id);
@@ -462,6 +465,9 @@ impl Scheduler {
         let place = &mut self.core.requests[slot as usize];
         let Some(outcome) = place.as_ref().and_then(|request| request.ended(now)) else { return };
         if let Some(request) = place.take() {
+            if request.begun && request.desc.memory > 0 {
+                self.core.memory.ended();
+            }
             if matches!(outcome, Outcome::Completed | Outcome::CompletedLate) {
                 self.core.note_promise(&request, outcome == Outcome::Completed);
             }
