@@ -346,7 +346,7 @@ fn slow() -> String {
 }
 
 #[test]
-fn a_dropped_request_leaves_its_memory_to_the_one_that_waits() {
+fn a_request_that_waits_for_its_kernel_holds_no_memory() {
     watched(|| {
         let now = Arc::new(AtomicU64::new(0));
         let read = now.clone();
@@ -361,10 +361,9 @@ fn a_dropped_request_leaves_its_memory_to_the_one_that_waits() {
         let first = slow.request().output("y", DType::F32, [len]).unwrap();
         let first = first.deadline(Duration::from_millis(1)).admission(Admission::DropLate).submit().unwrap();
         let second = scale(&quick, 1_250_000, 2.0).submit().unwrap();
-        assert_eq!(runtime.stats().unwrap().now.waiting_for_memory, 1);
+        assert!(second.wait().is_ok());
         now.store(1_000_000_000, Ordering::Relaxed);
         // Nothing else comes to wake the engine.
         assert_eq!(first.wait().unwrap_err().kind(), ErrorKind::Dropped);
-        assert!(second.wait().is_ok());
     });
 }

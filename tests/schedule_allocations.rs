@@ -89,7 +89,7 @@ impl Steady {
         let deadline = Some(self.now + 5_000_000 + (self.turn % 64) as Nanos * 100_000);
         // The default would allocate an empty plan.
         let (class, admission, key) = (Class::Normal, Admission::RunLate, None);
-        self.scheduler.submit(RequestDesc { plan, deadline, class, admission, key }, self.now);
+        self.scheduler.submit(RequestDesc { plan, deadline, class, admission, key, memory: 1 }, self.now);
     }
 
     /// Allocations, lanes and requests of so many submissions.

@@ -28,10 +28,20 @@ impl Dice {
     }
 }
 
-/// Pipelines that become ready some time after they are wanted.
+/// The most bytes that a request takes, and those that there are.
+const LARGEST: u64 = 6;
+const MEMORY: u64 = 10;
+
+/// Pipelines that become ready some time after they are wanted, and memory that is refused now and then though it is there.
 struct Shop {
     sets: Vec<Vec<ArmId>>,
     wanted: Vec<Vec<ArmId>>,
+    /// Bytes that requests that have not begun want, and that others have.
+    wants: BTreeMap<RequestId, u64>,
+    taken: BTreeMap<RequestId, u64>,
+    moods: Dice,
+    /// Whether a request was refused since that was last looked at.
+    refused: bool,
 }
 
 impl Pipelines for Shop {
@@ -51,6 +61,20 @@ impl Pipelines for Shop {
 
     fn compatible(&self, a: ArmId, b: ArmId) -> bool {
         (a.0 % GATHERED < 5) == (b.0 % GATHERED < 5)
+    }
+
+    fn begin(&mut self, request: RequestId, spare: u64) -> bool {
+        let bytes = *self.wants.get(&request).unwrap();
+        let used = self.taken.values().sum::<u64>();
+        assert!(spare == 0 || !self.taken.is_empty(), "nobody else has begun");
+        let refused = used + bytes + spare > MEMORY || !self.taken.is_empty() && self.moods.below(4) == 0;
+        if refused {
+            self.refused = true;
+        } else {
+            self.wants.remove(&request);
+            self.taken.insert(request, bytes);
+        }
+        !refused
     }
 }
 
@@ -104,7 +128,14 @@ impl World {
             scheduler: Recorder::new(options.clone(), Some(record.clone())),
             record,
             options,
-            shop: Shop { sets: Vec::new(), wanted: Vec::new() },
+            shop: Shop {
+                sets: Vec::new(),
+                wanted: Vec::new(),
+                wants: BTreeMap::new(),
+                taken: BTreeMap::new(),
+                moods: Dice(0x9e37_79b9),
+                refused: false,
+            },
             requests: BTreeMap::new(),
             tries: BTreeMap::new(),
             flying: Vec::new(),
@@ -116,8 +147,11 @@ impl World {
     }
 
     fn submit(&mut self, desc: RequestDesc) {
-        let RequestDesc { plan, deadline, admission, key, .. } = desc.clone();
+        let RequestDesc { plan, deadline, admission, key, memory, .. } = desc.clone();
         let id = self.scheduler.submit(desc, self.now);
+        if memory > 0 {
+            self.shop.wants.insert(id, memory);
+        }
         let issued = plan.dispatches.iter().map(|d| vec![0; d.workgroups as usize]).collect();
         let done = vec![None; plan.dispatches.len()];
         let seen = Seen { plan, deadline, admission, key, issued, done, abandoned: false, held: 0, ended: None };
@@ -127,6 +161,7 @@ impl World {
 
     fn issue(&mut self) -> bool {
         let before = self.scheduler.in_flight();
+        self.shop.refused = false;
         let submission = self.scheduler.issue(self.now, &mut self.shop);
         self.collect();
         let Some(submission) = submission else {
@@ -154,7 +189,7 @@ impl World {
         let full = self.scheduler.in_flight() >= self.options.in_flight.max(1);
         // One request at a time waits for that one's pipelines.
         let serial = matches!(self.options.policy, Policy::SubmitEach | Policy::TimeOnly);
-        if full || serial {
+        if full || serial || self.shop.refused {
             return;
         }
         // Those that were dropped cannot be told from outside before what is in flight of them has retired.
@@ -233,6 +268,7 @@ impl World {
     fn check_ready(&self, lane: &Lane) {
         let seen = &self.requests[&lane.request];
         assert!(!seen.abandoned && seen.ended.is_none(), "issued after its end");
+        assert!(!self.shop.wants.contains_key(&lane.request), "{lane:?} without memory");
         let dispatch = &seen.plan.dispatches[lane.dispatch as usize];
         for &dep in &dispatch.deps {
             let done = seen.done[dep as usize];
@@ -285,6 +321,8 @@ impl World {
 
     fn collect(&mut self) {
         for ended in self.scheduler.take_ended() {
+            self.shop.wants.remove(&ended.request);
+            self.shop.taken.remove(&ended.request);
             let seen = self.requests.get_mut(&ended.request).unwrap();
             assert_eq!(seen.held, 0, "ended while its memory was in use");
             assert_eq!(seen.ended.replace(ended.outcome), None, "ended twice");
@@ -324,6 +362,7 @@ fn run(scenario: &Scenario) -> World {
                     class,
                     admission: admission[dice.below(3) as usize],
                     key: (dice.below(3) == 0).then(|| dice.below(3)),
+                    memory: dice.below(LARGEST + 1),
                 });
             }
             3..=5 => {

@@ -13,9 +13,10 @@ use super::device::{Caps, Gpu};
 use super::fault::scoped;
 use super::memory::{Allocation, HeapLayout, Memory, MemoryStats};
 use super::pipelines::PipelineStore;
-use super::staging::{Direction, Filler, StagingPool, words_up};
+use super::staging::{Direction, Filler, StagingPool, pieces, words_up};
 use super::tables::{TableBuffers, TableWriter, WaveTable};
 use super::timing::{Timer, Timers, Times};
+use super::waiter::Waiter;
 use super::work::{Download, Finished, Upload, WaveWork, Work};
 use crate::error::{Error, ErrorKind, Result};
 use crate::link::{Arm, Clamp, Slot, SlotKind};
@@ -43,7 +44,9 @@ pub struct ExecutorOptions {
     pub staging_bytes: Option<u64>,
     /// How the heap is divided.
     pub heap: HeapLayout,
-    /// Called from a compile thread when a pipeline is ready or has failed; must not block.
+    /// Called when [`Executor::poll`] has something new: from a compile thread, when a pipeline is ready or has failed, and where
+    /// the device is fascine's own, from a thread that waits for it, when a submission is done. Must not block. Without it
+    /// nobody waits for the device.
     pub notify: Option<Arc<dyn Fn() + Send + Sync>>,
 }
 
@@ -69,16 +72,35 @@ struct InFlight {
     id: SubmissionId,
     serial: u64,
     index: wgpu::SubmissionIndex,
-    read_back: Option<wgpu::Buffer>,
+    read_back: Vec<wgpu::Buffer>,
     timer: Option<Timer>,
     downloads: Vec<Download>,
-    done: bool,
+    /// What has not been said to be done: each buffer that is read back.
+    left: usize,
+}
+
+/// Staging that a request is sure of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Promise {
+    /// Bytes of uploads.
+    pub uploads: u64,
+    /// Bytes of downloads.
+    pub downloads: u64,
+}
+
+impl Promise {
+    /// What a submission takes of what was promised.
+    pub fn of(work: &Work) -> Self {
+        let uploads = work.uploads.iter().map(|upload| words_up(upload.bytes.len() as u64)).sum();
+        Promise { uploads, downloads: work.downloads.iter().map(|download| words_up(download.bytes)).sum() }
+    }
 }
 
 /// The one owner of a device's memory, pipelines and queue.
 #[derive(Debug)]
 pub struct Executor {
-    // First, so that the compile threads end before what they use.
+    // First, so that the threads end before what they use.
+    waiter: Option<Waiter>,
     store: PipelineStore,
     pub(super) gpu: Gpu,
     pub(super) memory: Memory,
@@ -119,6 +141,8 @@ impl Executor {
         };
         let cache = cache_dir.and_then(|folder| DiskCache::open(&gpu, &folder));
         let notify: Option<Notify> = notify;
+        let waiter = notify.clone().filter(|_| !gpu.is_shared());
+        let waiter = waiter.map(|notify| Waiter::start(&gpu, notify)).transpose()?;
         let tools = Tools { gpu: gpu.clone(), cache, clamp, notify };
         let store = PipelineStore::new(&tools, gpu.caps(), threads)?;
         let (send, done) = mpsc::channel();
@@ -137,6 +161,7 @@ impl Executor {
             send,
             done,
             arms: Vec::new(),
+            waiter,
             store,
             gpu,
         })
@@ -192,6 +217,29 @@ impl Executor {
         self.memory.fits_ever(bytes)
     }
 
+    /// Why heap allocations of these lengths can never be had together, if that is so.
+    pub fn never_fits(&self, lengths: impl Iterator<Item = u64>) -> Option<Error> {
+        self.memory.never_fits(lengths)
+    }
+
+    /// Why so much staging can never be promised, if that is so.
+    pub fn never_stages(&self, promise: Promise) -> Option<Error> {
+        self.uploads.never_fits(promise.uploads).or_else(|| self.read_backs.never_fits(promise.downloads))
+    }
+
+    /// Whether so many bytes more of the heap could be had now. The heap may grow for them.
+    pub fn has_room(&mut self, bytes: u64) -> bool {
+        let room = self.memory.has_room(bytes);
+        self.relieve();
+        self.groups.sync(&self.memory);
+        room
+    }
+
+    /// As [`Pipelines::compatible`](crate::schedule::Pipelines::compatible).
+    pub fn arms_compatible(&self, a: ArmId, b: ArmId) -> bool {
+        crate::schedule::Pipelines::compatible(&self.store, a, b)
+    }
+
     /// Gives back heap memory. Submissions that use it may still be in flight.
     pub fn free(&mut self, allocation: Allocation) {
         self.memory.free(allocation);
@@ -225,50 +273,118 @@ impl Executor {
         &mut self.store
     }
 
+    /// Whether `notify` is called for whatever [`Executor::poll`] would find: then it need not be polled in the meantime.
+    pub fn notifies(&self) -> bool {
+        self.waiter.is_some()
+    }
+
+    /// Has the end of a submission notified. To be called when whatever is to be mapped behind it is known to wgpu.
+    pub(super) fn watch(&self, index: wgpu::SubmissionIndex) {
+        if let Some(waiter) = &self.waiter {
+            waiter.watch(index);
+        }
+    }
+
     /// Submissions that have not come out of [`Executor::poll`].
     pub fn in_flight(&self) -> usize {
         self.in_flight.len()
     }
 
+    /// Sees to it that uploads and downloads of these bytes, whole words each, find room once nothing is in flight: what is
+    /// submitted later counts towards it.
+    ///
+    /// # Errors
+    /// `Memory` if there is no room. Nothing is promised then.
+    pub fn promise(&mut self, promise: Promise) -> Result<()> {
+        self.with_room(|this| this.uploads.promise(promise.uploads))?;
+        let given = self.with_room(|this| this.read_backs.promise(promise.downloads));
+        given.inspect_err(|_| self.uploads.release(promise.uploads))
+    }
+
+    /// Takes back what was promised and will not be submitted.
+    pub fn release(&mut self, promise: Promise) {
+        self.uploads.release(promise.uploads);
+        self.read_backs.release(promise.downloads);
+    }
+
+    /// Whether the device has something to do, so that staging may come free.
+    pub fn is_busy(&mut self) -> bool {
+        self.uploads.collect();
+        !self.in_flight.is_empty() || self.uploads.busy() > 0
+    }
+
     /// Sends work to the device. Never waits.
     ///
     /// # Errors
-    /// `Internal` if a wave has no ready pipeline or breaks the rules of its fields, `Memory` if there is no room for staging,
+    /// As [`Executor::try_submit`].
+    pub fn submit(&mut self, work: Work) -> Result<()> {
+        self.try_submit(work).map_err(|(error, _)| error)
+    }
+
+    /// Sends work to the device. Never waits.
+    ///
+    /// # Errors
+    /// With the work: `Internal` if a wave has no ready pipeline or breaks the rules of its fields, `Memory` if there is no room for staging,
     /// `Limit` if its lane tables exceed what the device binds, `Device` if the device failed. Nothing of the work has run
     /// then, and nothing of it is kept.
-    pub fn submit(&mut self, work: Work) -> Result<()> {
+    pub fn try_submit(&mut self, work: Work) -> std::result::Result<(), (Error, Box<Work>)> {
+        match self.send(&work) {
+            Ok((index, read_back, timer)) => {
+                self.watch_for(work, index, read_back, timer);
+                Ok(())
+            }
+            Err(error) => Err((error, Box::new(work))),
+        }
+    }
+
+    fn send(&mut self, work: &Work) -> Result<(wgpu::SubmissionIndex, Vec<wgpu::Buffer>, Option<Timer>)> {
         let _span = tracing::trace_span!("submit", submission = work.id.0, waves = work.waves.len()).entered();
         self.gpu.fault.check()?;
         let waves = self.write_tables(&work.waves)?;
         let table_bytes = (self.writer.words().len() * 4) as u64;
         let timer = self.timers.take(work.waves.len())?;
-        let read_bytes =
-            timer.as_ref().map_or(0, Timer::bytes) + work.downloads.iter().map(|d| words_up(d.bytes)).sum::<u64>();
-        let result = self.encode(&work, &waves, table_bytes, timer.as_ref(), read_bytes);
-        let (index, read_back) = match result {
-            Ok(sent) => sent,
+        match self.encode(work, &waves, table_bytes, timer.as_ref(), read_bytes(timer.as_ref(), &work.downloads)) {
+            Ok((index, read_back)) => Ok((index, read_back, timer)),
             Err(error) => {
                 if let Some(timer) = timer {
                     self.timers.finish(timer, &[]);
                 }
-                return Err(error);
+                Err(error)
             }
-        };
+        }
+    }
+
+    /// Has it told when a submission is done and its results are mapped.
+    fn watch_for(
+        &mut self,
+        work: Work,
+        index: wgpu::SubmissionIndex,
+        read_back: Vec<wgpu::Buffer>,
+        timer: Option<Timer>,
+    ) {
         let serial = self.serial;
         self.serial += 1;
-        let send = self.send.clone();
-        match &read_back {
-            Some(buffer) => buffer.map_async(wgpu::MapMode::Read, ..read_bytes, move |result| {
+        let total = read_bytes(timer.as_ref(), &work.downloads);
+        for (at, _, _) in pieces(&read_back, 0, total) {
+            let before: u64 = read_back[..at].iter().map(wgpu::Buffer::size).sum();
+            let used = (total - before).min(read_back[at].size());
+            let send = self.send.clone();
+            read_back[at].map_async(wgpu::MapMode::Read, ..used, move |result| {
                 // The executor may be gone by then.
                 let _ = send.send((serial, result.is_ok()));
-            }),
-            None => self.gpu.queue.on_submitted_work_done(move || {
-                let _ = send.send((serial, true));
-            }),
+            });
         }
+        if read_back.is_empty() {
+            let send = self.send.clone();
+            self.gpu.queue.on_submitted_work_done(move || {
+                let _ = send.send((serial, true));
+            });
+        }
+        self.watch(index.clone());
+        self.release(Promise::of(&work));
         let Work { id, downloads, .. } = work;
-        self.in_flight.push_back(InFlight { id, serial, index, read_back, timer, downloads, done: false });
-        Ok(())
+        let left = read_back.len().max(1);
+        self.in_flight.push_back(InFlight { id, serial, index, read_back, timer, downloads, left });
     }
 
     fn write_tables(&mut self, waves: &[WaveWork]) -> Result<Vec<WaveTable>> {
@@ -293,7 +409,7 @@ impl Executor {
         table_bytes: u64,
         timer: Option<&Timer>,
         read_bytes: u64,
-    ) -> Result<(wgpu::SubmissionIndex, Option<wgpu::Buffer>)> {
+    ) -> Result<(wgpu::SubmissionIndex, Vec<wgpu::Buffer>)> {
         for (what, slot) in work.uploads.iter().map(|u| ("upload to", u.slot)).chain(
             work.downloads
                 .iter()
@@ -313,15 +429,13 @@ impl Executor {
 
         let upload_bytes: u64 = work.uploads.iter().map(|upload| words_up(upload.bytes.len() as u64)).sum();
         let read_back = match read_bytes {
-            0 => None,
-            bytes => Some(self.with_room(|this| this.read_backs.take(bytes))?),
+            0 => Vec::new(),
+            bytes => self.with_room(|this| this.read_backs.take_all(bytes))?,
         };
         let staged = match self.with_room(|this| this.stage(&work.uploads, table_bytes + upload_bytes)) {
             Ok(staged) => staged,
             Err(error) => {
-                if let Some(buffer) = read_back {
-                    self.read_backs.give_back(buffer);
-                }
+                read_back.into_iter().for_each(|buffer| self.read_backs.give_back(buffer));
                 return Err(error);
             }
         };
@@ -334,18 +448,21 @@ impl Executor {
                     encoder.clear_buffer(buffer, clear.offset, Some(words_up(clear.bytes)));
                 }
             }
-            if let Some(staged) = &staged {
-                if table_bytes > 0 {
-                    encoder.copy_buffer_to_buffer(staged, 0, tables.buffer(table), 0, table_bytes);
-                }
-                let mut from = table_bytes;
-                for upload in &work.uploads {
-                    let bytes = words_up(upload.bytes.len() as u64);
-                    if let Some(target) = memory.buffer(upload.slot).filter(|_| bytes > 0) {
-                        encoder.copy_buffer_to_buffer(staged, from, target, upload.offset, bytes);
+            let mut from = 0;
+            let mut copy = |target: Option<&wgpu::Buffer>, mut to: u64, bytes: u64| {
+                for (at, offset, length) in pieces(&staged, from, bytes) {
+                    if let Some(target) = target {
+                        encoder.copy_buffer_to_buffer(&staged[at], offset, target, to, length);
                     }
-                    from += bytes;
+                    to += length;
                 }
+                from += bytes;
+            };
+            if table_bytes > 0 {
+                copy(Some(tables.buffer(table)), 0, table_bytes);
+            }
+            for upload in &work.uploads {
+                copy(memory.buffer(upload.slot), upload.offset, words_up(upload.bytes.len() as u64));
             }
             if !waves.is_empty() {
                 let timestamp_writes = timer.and_then(Timer::pass_writes);
@@ -371,30 +488,27 @@ impl Executor {
                     timer.mark(&mut pass, waves.len());
                 }
             }
-            if let Some(read_back) = &read_back {
-                if let Some(timer) = timer {
-                    timer.resolve(&mut encoder, read_back, 0);
-                }
-                let mut to = timer.map_or(0, Timer::bytes);
-                for download in &work.downloads {
-                    let bytes = words_up(download.bytes);
-                    if let Some(source) = memory.buffer(download.slot).filter(|_| bytes > 0) {
-                        encoder.copy_buffer_to_buffer(source, download.offset, read_back, to, bytes);
+            if let (Some(timer), Some(first)) = (timer, read_back.first()) {
+                timer.resolve(&mut encoder, first, 0);
+            }
+            let mut to = timer.map_or(0, Timer::bytes);
+            for download in &work.downloads {
+                let (mut from, bytes) = (download.offset, words_up(download.bytes));
+                for (at, offset, length) in pieces(&read_back, to, bytes) {
+                    if let Some(source) = memory.buffer(download.slot) {
+                        encoder.copy_buffer_to_buffer(source, from, &read_back[at], offset, length);
                     }
-                    to += bytes;
+                    from += length;
                 }
+                to += bytes;
             }
             Ok(gpu.queue.submit([encoder.finish()]))
         });
-        if let Some(staged) = staged {
-            self.uploads.give_back(staged);
-        }
+        staged.into_iter().for_each(|buffer| self.uploads.give_back(buffer));
         match sent.and_then(|sent| sent) {
             Ok(index) => Ok((index, read_back)),
             Err(error) => {
-                if let Some(buffer) = read_back {
-                    self.read_backs.give_back(buffer);
-                }
+                read_back.into_iter().for_each(|buffer| self.read_backs.give_back(buffer));
                 Err(error)
             }
         }
@@ -411,19 +525,20 @@ impl Executor {
         }
     }
 
-    /// Writes tables and uploads into one upload buffer.
-    fn stage(&mut self, uploads: &[Upload], total: u64) -> Result<Option<wgpu::Buffer>> {
+    /// Writes tables and uploads into upload buffers: one, unless there is no room for that.
+    fn stage(&mut self, uploads: &[Upload], total: u64) -> Result<Vec<wgpu::Buffer>> {
         if total == 0 {
-            return Ok(None);
+            return Ok(Vec::new());
         }
-        let buffer = self.uploads.take(total)?;
-        let mut filler = Filler::new(&buffer, total).inspect_err(|_| self.uploads.discard(&buffer))?;
+        let buffers = self.uploads.take_all(total)?;
+        let discard = |_: &Error| buffers.iter().for_each(|buffer| self.uploads.discard(buffer));
+        let mut filler = Filler::new(&buffers, total).inspect_err(discard)?;
         filler.put(bytemuck::cast_slice(self.writer.words()));
         for upload in uploads {
             filler.put(&upload.bytes);
         }
         filler.finish();
-        Ok(Some(buffer))
+        Ok(buffers)
     }
 
     /// What the device has finished since the last call, in order of submission. Never waits.
@@ -439,12 +554,12 @@ impl Executor {
                 self.gpu.fault.set(Error::device("a result could not be read back: the device was lost"));
             }
             if let Some(entry) = self.in_flight.iter_mut().find(|entry| entry.serial == serial) {
-                entry.done = true;
+                entry.left = entry.left.saturating_sub(1);
             }
         }
         self.gpu.fault.check()?;
         let mut finished = Vec::new();
-        while self.in_flight.front().is_some_and(|entry| entry.done) {
+        while self.in_flight.front().is_some_and(|entry| entry.left == 0) {
             let Some(entry) = self.in_flight.pop_front() else { break };
             finished.push(self.read(entry)?);
         }
@@ -455,27 +570,38 @@ impl Executor {
         let InFlight { id, read_back, timer, downloads, .. } = entry;
         let mut finished =
             Finished { id, wave_nanos: None, span: None, downloads: Vec::with_capacity(downloads.len()) };
-        let Some(buffer) = read_back else { return Ok(finished) };
-        let timer_bytes = timer.as_ref().map_or(0, Timer::bytes);
-        let total = timer_bytes + downloads.iter().map(|d| words_up(d.bytes)).sum::<u64>();
+        let total = read_bytes(timer.as_ref(), &downloads);
+        if total == 0 {
+            return Ok(finished);
+        }
         {
-            let view = buffer
-                .get_mapped_range(..total)
-                .map_err(|error| Error::device(format!("a result could not be read back: {error}")))?;
-            let (ticks, mut rest) = view.split_at(timer_bytes as usize);
+            let mut views = Vec::with_capacity(read_back.len());
+            for (index, offset, length) in pieces(&read_back, 0, total) {
+                let view = read_back[index].get_mapped_range(offset..offset + length);
+                views.push(view.map_err(|error| Error::device(format!("a result could not be read back: {error}")))?);
+            }
+            let read = |start: u64, bytes: u64| {
+                let mut all = Vec::with_capacity(bytes as usize);
+                for (index, offset, length) in pieces(&read_back, start, bytes) {
+                    all.extend_from_slice(&views[index][offset as usize..(offset + length) as usize]);
+                }
+                all
+            };
+            let mut at = timer.as_ref().map_or(0, Timer::bytes);
             if let Some(timer) = timer {
-                let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(ticks);
+                let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&read(0, at));
                 let Times { waves, span } = self.timers.finish(timer, &ticks);
                 (finished.wave_nanos, finished.span) = (waves, span);
             }
             for download in downloads {
-                let (bytes, tail) = rest.split_at(words_up(download.bytes) as usize);
-                finished.downloads.push((download.tag, bytes[..download.bytes as usize].to_vec()));
-                rest = tail;
+                finished.downloads.push((download.tag, read(at, download.bytes)));
+                at += words_up(download.bytes);
             }
         }
-        buffer.unmap();
-        self.read_backs.give_back(buffer);
+        for buffer in read_back {
+            buffer.unmap();
+            self.read_backs.give_back(buffer);
+        }
         Ok(finished)
     }
 
@@ -502,4 +628,9 @@ fn wave_arms(wave: &WaveWork, arms: &mut Vec<ArmId>) {
     arms.extend(wave.lanes.iter().map(|lane| lane.arm));
     arms.sort_unstable();
     arms.dedup();
+}
+
+/// Bytes that come back of a submission.
+fn read_bytes(timer: Option<&Timer>, downloads: &[Download]) -> u64 {
+    timer.map_or(0, Timer::bytes) + downloads.iter().map(|download| words_up(download.bytes)).sum::<u64>()
 }

@@ -72,12 +72,36 @@ impl Fault {
     /// # Errors
     /// The failure that was recorded now or earlier.
     pub(super) fn poll(&self, device: &wgpu::Device, how: wgpu::PollType) -> Result<()> {
-        self.check()?;
         // A time-out is no failure: the caller looks at what has finished.
-        if catch_unwind(AssertUnwindSafe(|| device.poll(how))).is_err() {
+        self.guarded(device, how).map(|_| ())
+    }
+
+    /// Waits up to `timeout` for a submission. Whether it is done.
+    ///
+    /// # Errors
+    /// As [`Fault::poll`].
+    pub(super) fn wait(
+        &self,
+        device: &wgpu::Device,
+        index: wgpu::SubmissionIndex,
+        timeout: std::time::Duration,
+    ) -> Result<bool> {
+        let how = wgpu::PollType::Wait { submission_index: Some(index), timeout: Some(timeout) };
+        Ok(!matches!(self.guarded(device, how)?, Err(wgpu::PollError::Timeout)))
+    }
+
+    fn guarded(
+        &self,
+        device: &wgpu::Device,
+        how: wgpu::PollType,
+    ) -> Result<std::result::Result<wgpu::PollStatus, wgpu::PollError>> {
+        self.check()?;
+        let polled = catch_unwind(AssertUnwindSafe(|| device.poll(how)));
+        if polled.is_err() {
             self.set(Error::device("the device failed while it was polled"));
         }
-        self.check()
+        self.check()?;
+        polled.map_err(|_| Error::device("the device failed while it was polled"))
     }
 }
 

@@ -227,6 +227,39 @@ impl Memory {
         bytes <= self.max_segment.min(room)
     }
 
+    /// Why heap allocations of these lengths could not be had together even if every other were freed, if that is so.
+    pub(super) fn never_fits(&self, lengths: impl Iterator<Item = u64>) -> Option<Error> {
+        let (cap, weights) = (self.cap.unwrap_or(u64::MAX), self.stats(0).weights_reserved);
+        let mut total = 0u64;
+        for bytes in lengths {
+            let rounded = grains(bytes).filter(|&rounded| rounded <= self.max_segment);
+            let Some(rounded) = rounded else { return Some(self.too_large("tensor memory", bytes)) };
+            total = total.saturating_add(rounded);
+        }
+        (total > cap.saturating_sub(weights)).then(|| {
+            Error::memory(format!(
+                "no room for {total} bytes of tensor memory: the cap is {cap} bytes, and weights take {weights}"
+            ))
+        })
+    }
+
+    fn too_large(&self, what: &str, bytes: u64) -> Error {
+        let limit = self.max_segment;
+        Error::limit(format!("{what} of {bytes} bytes in one piece exceeds the device's buffer limit of {limit} bytes"))
+    }
+
+    /// Whether `bytes` more of the heap could be had now, in one piece if one segment can hold them.
+    pub(super) fn has_room(&mut self, bytes: u64) -> bool {
+        let (mut taken, mut left) = (Vec::new(), bytes);
+        while left > 0 {
+            let Ok(allocation) = self.allocate(SlotKind::Heap, left.min(self.max_segment)) else { break };
+            left = left.saturating_sub(allocation.bytes());
+            taken.push(allocation);
+        }
+        taken.into_iter().for_each(|allocation| self.free(allocation));
+        left == 0
+    }
+
     /// Takes `bytes` of a heap segment or a slab.
     ///
     /// # Errors
@@ -236,12 +269,8 @@ impl Memory {
             SlotKind::Heap => "tensor memory",
             SlotKind::Slab => "weights",
         };
-        let rounded = grains(bytes).filter(|&rounded| rounded <= self.max_segment).ok_or_else(|| {
-            let limit = self.max_segment;
-            Error::limit(format!(
-                "{what} of {bytes} bytes in one piece exceeds the device's buffer limit of {limit} bytes"
-            ))
-        })?;
+        let rounded = grains(bytes).filter(|&rounded| rounded <= self.max_segment);
+        let rounded = rounded.ok_or_else(|| self.too_large(what, bytes))?;
         if kind == SlotKind::Heap && self.layout == HeapLayout::Apart {
             return self.allocate_apart(rounded, what);
         }

@@ -11,10 +11,11 @@
 //! - [`pipelines`], `compile`, `cache`: merged pipelines, linked and compiled on background threads and kept on disk;
 //! - [`executor`]: one submission, from uploads to read-back;
 //! - `timing`: timestamps of waves;
+//! - `waiter`: a thread that waits for the device where nobody else has to;
 //! - `fault`: error scopes and device loss as typed errors;
 //! - `trusted`: the `unsafe` code; beside it the crate has only the call that adds an exit handler, in `exit`.
 //!
-//! One thread owns the [`Executor`]. Nothing here waits for the device, with one stated exception: [`Executor::wait`] and a
+//! One thread owns the [`Executor`]. Nothing that it calls waits for the device, with one stated exception: [`Executor::wait`] and a
 //! load of weights larger than the staging limit, and these only poll when the device belongs to an app.
 
 pub mod adapter;
@@ -37,11 +38,12 @@ mod testing;
 mod tests;
 mod timing;
 mod trusted;
+mod waiter;
 pub mod work;
 
 pub use adapter::{AdapterOptions, AdapterReport, Select, adapters};
 pub use device::{Caps, DeviceClass, Gpu, Timestamps};
-pub use executor::{Executor, ExecutorOptions};
+pub use executor::{Executor, ExecutorOptions, Promise};
 pub use memory::{Allocation, HeapLayout, MemoryStats, WeightPlace, WeightsId, linked_slots};
 pub use pipelines::{PipelineStats, PipelineStore};
 pub use slabs::WeightLoad;

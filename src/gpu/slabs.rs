@@ -122,7 +122,8 @@ impl Executor {
             return Ok(());
         }
         let buffer = self.uploads.take(total)?;
-        let mut filler = Filler::new(&buffer, total).inspect_err(|_| self.uploads.discard(&buffer))?;
+        let filler = Filler::new(std::slice::from_ref(&buffer), total);
+        let mut filler = filler.inspect_err(|_| self.uploads.discard(&buffer))?;
         let mut copies = Vec::with_capacity(batch.len());
         for &(slot, offset, bytes) in batch {
             copies.push((slot, offset, filler.put(bytes)));
@@ -136,9 +137,9 @@ impl Executor {
                     encoder.copy_buffer_to_buffer(&buffer, from, target, offset, bytes);
                 }
             }
-            gpu.queue.submit([encoder.finish()]);
+            gpu.queue.submit([encoder.finish()])
         });
         self.uploads.give_back(buffer);
-        sent
+        sent.map(|index| self.watch(index))
     }
 }

@@ -14,8 +14,12 @@ pub(super) enum Direction {
     ReadBack,
 }
 
-/// Smallest buffer; a submission's tables and small inputs fit.
+/// Smallest buffer where there is room; a submission's tables and small inputs fit.
 const MIN_BYTES: u64 = 64 << 10;
+/// Smallest buffer where there is none: the timestamps of a submission fit.
+const LEAST_BYTES: u64 = 4 << 10;
+/// Bytes beyond those promised that are kept for lane tables.
+const TABLE_BYTES: u64 = 64 << 10;
 /// Free buffers beyond these bytes are released, largest first.
 const KEEP_BYTES: u64 = 64 << 20;
 
@@ -26,6 +30,8 @@ pub(super) struct StagingPool {
     direction: Direction,
     free: Vec<wgpu::Buffer>,
     reserved: u64,
+    /// Bytes that are sure to be had once nothing is in flight: the buffers hold so many.
+    promised: u64,
     /// The most bytes of one buffer, and of all.
     limits: (u64, u64),
     send: mpsc::Sender<(wgpu::Buffer, bool)>,
@@ -38,7 +44,7 @@ impl StagingPool {
         let (send, mapped) = mpsc::channel();
         let largest = device.limits().max_buffer_size / wgpu::COPY_BUFFER_ALIGNMENT * wgpu::COPY_BUFFER_ALIGNMENT;
         let limits = (largest, limit.unwrap_or(u64::MAX));
-        StagingPool { device, direction, free: Vec::new(), reserved: 0, limits, send, mapped }
+        StagingPool { device, direction, free: Vec::new(), reserved: 0, promised: 0, limits, send, mapped }
     }
 
     /// Bytes of all buffers, in use or free.
@@ -49,6 +55,68 @@ impl StagingPool {
     /// Bytes of the buffers in use.
     pub(super) fn busy(&self) -> u64 {
         self.reserved - self.free.iter().map(wgpu::Buffer::size).sum::<u64>()
+    }
+
+    /// Sees to it that `bytes` more than are promised already can be had once nothing is in flight, whatever others are given then.
+    ///
+    /// # Errors
+    /// `Memory` if the device has no room. Nothing is promised then.
+    pub(super) fn promise(&mut self, bytes: u64) -> Result<()> {
+        if bytes == 0 {
+            return Ok(());
+        }
+        self.collect();
+        let wanted = self.promised.saturating_add(bytes).saturating_add(TABLE_BYTES);
+        if let Some(missing) = wanted.checked_sub(self.reserved).filter(|&missing| missing > 0) {
+            let (largest, most) = self.limits;
+            let rounded = missing.max(MIN_BYTES).checked_next_power_of_two().unwrap_or(missing).min(largest);
+            let rounded = if self.reserved.saturating_add(rounded) <= most { rounded } else { missing };
+            let mut left = rounded.max(missing);
+            while left > 0 {
+                let buffer = self.create(left.max(LEAST_BYTES).min(largest))?;
+                left = left.saturating_sub(buffer.size());
+                self.free.push(buffer);
+            }
+        }
+        self.promised += bytes;
+        Ok(())
+    }
+
+    /// Why so many bytes can never be promised, if that is so.
+    pub(super) fn never_fits(&self, bytes: u64) -> Option<Error> {
+        let (_, most) = self.limits;
+        (bytes > 0 && bytes.saturating_add(TABLE_BYTES) > most).then(|| {
+            Error::memory(format!("no room for {bytes} bytes of staging beside lane tables: there are {most}"))
+        })
+    }
+
+    /// Takes back a promise that was kept or is not needed.
+    pub(super) fn release(&mut self, bytes: u64) {
+        self.promised = self.promised.saturating_sub(bytes);
+    }
+
+    /// Buffers of at least `bytes` together, mapped if they are for uploads: one, unless there is no room for that.
+    ///
+    /// # Errors
+    /// `Memory` if the device has no room now.
+    pub(super) fn take_all(&mut self, bytes: u64) -> Result<Vec<wgpu::Buffer>> {
+        match self.take(bytes) {
+            Err(error) if error.kind() == ErrorKind::Memory => {
+                if self.free.iter().map(wgpu::Buffer::size).sum::<u64>() < bytes {
+                    return Err(error);
+                }
+                self.free.sort_by_key(wgpu::Buffer::size);
+                let (mut taken, mut left) = (Vec::new(), bytes);
+                while left > 0
+                    && let Some(buffer) = self.free.pop()
+                {
+                    left = left.saturating_sub(buffer.size());
+                    taken.push(buffer);
+                }
+                Ok(taken)
+            }
+            one => one.map(|buffer| vec![buffer]),
+        }
     }
 
     /// A buffer of at least `bytes`, mapped if it is for uploads.
@@ -73,7 +141,7 @@ impl StagingPool {
             // What is too small for this one, and a power of two, are more than there is room for.
             Err(error) if error.kind() == ErrorKind::Memory => {
                 self.trim();
-                self.create(bytes)
+                self.create(bytes.max(LEAST_BYTES))
             }
             made => made,
         }
@@ -131,12 +199,21 @@ impl StagingPool {
         }
     }
 
-    /// Releases the buffers that nothing uses.
+    /// Releases the buffers that nothing uses, but for what is promised.
     pub(super) fn trim(&mut self) {
         self.collect();
-        for buffer in std::mem::take(&mut self.free) {
-            self.discard(&buffer);
-        }
+        let least = self.least();
+        let Self { free, reserved, .. } = self;
+        free.retain(|buffer| {
+            let goes = *reserved - buffer.size() >= least;
+            *reserved -= if goes { buffer.size() } else { 0 };
+            !goes
+        });
+    }
+
+    /// Bytes that the buffers have to hold.
+    fn least(&self) -> u64 {
+        if self.promised == 0 { 0 } else { self.promised + TABLE_BYTES }
     }
 
     fn keep(&mut self, buffer: wgpu::Buffer) {
@@ -144,10 +221,24 @@ impl StagingPool {
         while self.free.iter().map(wgpu::Buffer::size).sum::<u64>() > KEEP_BYTES {
             let largest = self.free.iter().enumerate().max_by_key(|(_, b)| b.size()).map(|(index, _)| index);
             let Some(index) = largest else { return };
+            if self.reserved - self.free[index].size() < self.least() {
+                return;
+            }
             let buffer = self.free.swap_remove(index);
             self.discard(&buffer);
         }
     }
+}
+
+/// Where a run of bytes lies in buffers that stand for one: buffer, offset and length of each piece, in order.
+pub(super) fn pieces(buffers: &[wgpu::Buffer], start: u64, bytes: u64) -> impl Iterator<Item = (usize, u64, u64)> + '_ {
+    let mut base = 0;
+    buffers.iter().enumerate().filter_map(move |(index, buffer)| {
+        let (from, end) = (start.max(base), (start + bytes).min(base + buffer.size()));
+        let piece = (from < end).then(|| (index, from - base, end - from));
+        base += buffer.size();
+        piece
+    })
 }
 
 /// Copies move whole words.
@@ -155,36 +246,48 @@ pub(super) fn words_up(bytes: u64) -> u64 {
     bytes.next_multiple_of(wgpu::COPY_BUFFER_ALIGNMENT)
 }
 
-/// Writes runs of bytes into a mapped buffer, one after the other, each filled up to whole words.
+/// Writes runs of bytes into mapped buffers, one after the other, each filled up to whole words.
 pub(super) struct Filler<'a> {
-    buffer: &'a wgpu::Buffer,
-    view: wgpu::BufferViewMut,
-    at: usize,
+    buffers: &'a [wgpu::Buffer],
+    views: Vec<wgpu::BufferViewMut>,
+    at: u64,
 }
 
 impl<'a> Filler<'a> {
-    pub(super) fn new(buffer: &'a wgpu::Buffer, total: u64) -> Result<Self> {
-        let view = buffer
-            .get_mapped_range_mut(..total)
-            .map_err(|error| Error::device(format!("an upload buffer is not mapped: {error}")))?;
-        Ok(Filler { buffer, view, at: 0 })
+    pub(super) fn new(buffers: &'a [wgpu::Buffer], total: u64) -> Result<Self> {
+        let mut views = Vec::with_capacity(buffers.len());
+        for (index, _, _) in pieces(buffers, 0, total) {
+            let before: u64 = buffers[..index].iter().map(wgpu::Buffer::size).sum();
+            let view = buffers[index]
+                .get_mapped_range_mut(..(total - before).min(buffers[index].size()))
+                .map_err(|error| Error::device(format!("an upload buffer is not mapped: {error}")))?;
+            views.push(view);
+        }
+        Ok(Filler { buffers, views, at: 0 })
     }
 
     /// Gives where the bytes are, and how many with what fills them up.
     pub(super) fn put(&mut self, bytes: &[u8]) -> (u64, u64) {
-        let start = self.at;
-        let padded = words_up(bytes.len() as u64) as usize;
-        self.view.slice(start..start + bytes.len()).copy_from_slice(bytes);
-        if padded > bytes.len() {
-            self.view.slice(start + bytes.len()..start + padded).copy_from_slice(&[0; 3][..padded - bytes.len()]);
+        let (start, padded) = (self.at, words_up(bytes.len() as u64));
+        let mut rest = bytes;
+        for (index, offset, length) in pieces(self.buffers, start, padded) {
+            let (own, others) = rest.split_at(rest.len().min(length as usize));
+            rest = others;
+            let (offset, length) = (offset as usize, length as usize);
+            let view = &mut self.views[index];
+            view.slice(offset..offset + own.len()).copy_from_slice(own);
+            if own.len() < length {
+                view.slice(offset + own.len()..offset + length).copy_from_slice(&[0; 3][..length - own.len()]);
+            }
         }
         self.at += padded;
-        (start as u64, padded as u64)
+        (start, padded)
     }
 
     pub(super) fn finish(self) {
-        let Filler { buffer, view, .. } = self;
-        drop(view);
-        buffer.unmap();
+        let Filler { buffers, views, .. } = self;
+        let used = views.len();
+        drop(views);
+        buffers[..used].iter().for_each(wgpu::Buffer::unmap);
     }
 }

@@ -1,5 +1,6 @@
 //! What callers' threads tell the engine.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Weak};
 
@@ -23,6 +24,8 @@ use crate::tensor::Tensor;
 
 /// A message to the engine.
 pub(super) enum Message {
+    /// The device or a compiler is done with something.
+    Bell,
     /// A request, ready to be placed and scheduled.
     Submit(Box<Prepared>),
     /// The next part of a request, or why there is none.
@@ -147,23 +150,54 @@ impl Prepared {
     pub(super) fn outputs(&self) -> &[PlanOutput] {
         &self.plan.plan.outputs
     }
+
+    /// Whether an earlier part of it has run.
+    pub(super) fn has_begun(&self) -> bool {
+        self.course.as_ref().is_some_and(|course| course.begun.is_some())
+    }
 }
 
 /// The sending end, shared by all handles.
 #[derive(Clone)]
-pub(super) struct Port(Sender<Message>);
+pub(super) struct Port {
+    sender: Sender<Message>,
+    /// Whether a [`Message::Bell`] is on its way.
+    rung: Arc<AtomicBool>,
+}
+
+/// Wakes the engine.
+pub(super) struct Bell(Port);
+
+impl Bell {
+    /// Sends a [`Message::Bell`], unless one is on its way.
+    pub(super) fn ring(&self) {
+        if !self.0.rung.swap(true, Ordering::AcqRel) {
+            // An engine that has stopped has nothing to wake for.
+            let _ = self.0.send(Message::Bell);
+        }
+    }
+}
 
 /// The engine's end.
 pub(super) type Inbox = Receiver<Message>;
 
 pub(super) fn channel() -> (Port, Inbox) {
     let (sender, receiver) = mpsc::channel();
-    (Port(sender), receiver)
+    (Port { sender, rung: Arc::default() }, receiver)
 }
 
 impl Port {
     /// Sends a message, unless the engine has stopped.
     pub(super) fn send(&self, message: Message) -> Result<()> {
-        self.0.send(message).map_err(|_| closed())
+        self.sender.send(message).map_err(|_| closed())
+    }
+
+    pub(super) fn bell(&self) -> Bell {
+        Bell(self.clone())
+    }
+
+    /// Notes that a [`Message::Bell`] has come: what happens from now on rings again.
+    pub(super) fn heard(&self) {
+        self.rung.store(false, Ordering::Release);
     }
 }

@@ -125,11 +125,15 @@ impl Runtime {
         Self::start_with(gpu, options, executor)
     }
 
-    fn start_with(gpu: Gpu, options: Options, executor: ExecutorOptions) -> Result<Self> {
+    fn start_with(gpu: Gpu, options: Options, mut executor: ExecutorOptions) -> Result<Self> {
         let caps = gpu.caps();
         let target = options.target(caps);
         let adapter = AdapterName { name: caps.name.clone(), driver: caps.driver.clone() };
         let (port, inbox) = message::channel();
+        if options.drive == Drive::Thread {
+            let bell = port.bell();
+            executor.notify = Some(Arc::new(move || bell.ring()));
+        }
         let schedule = options.scheduler(caps);
         let Internals { heap, schedule_log, .. } = options.internals();
         check_heap(heap, &schedule)?;
@@ -284,7 +288,7 @@ pub struct Stats {
     pub requests: u64,
     /// Submissions to the queue.
     pub submissions: u64,
-    /// Those of them that went request by request, as there was no room for all their uploads and results at once.
+    /// Those of them that waited for others to end, as there was no room for their uploads and results beside these.
     pub short_of_staging: u64,
     /// Waves (combined dispatches).
     pub waves: u64,
@@ -342,7 +346,7 @@ pub struct Now {
     pub requests: usize,
     /// Those of them of which nothing has been issued: the depth of the queue.
     pub queued: usize,
-    /// Those of the queued that wait for memory.
+    /// Those of the queued that have not begun while there is no memory for the first of them.
     pub waiting_for_memory: usize,
     /// Models and kernels with memory on the device or requests.
     pub models: usize,

@@ -122,6 +122,8 @@ enum Segment {
 /// A plan bound to slots; shared by the requests whose regions lie in the same slots.
 pub(super) struct Resolved {
     pub(super) desc: Arc<PlanDesc>,
+    /// Where the regions lie.
+    slots: Vec<Slot>,
     operands: Vec<Vec<Address>>,
     /// By dispatch: what the slots of its arm stand for, each once.
     segments: Vec<Vec<(Slot, Segment)>>,
@@ -132,6 +134,11 @@ pub(super) struct Resolved {
 }
 
 impl Resolved {
+    /// Whether it is for regions that lie in these slots: what runs as one lane with others has to lie as they do.
+    pub(super) fn serves(&self, slots: &[Slot]) -> bool {
+        self.slots == slots
+    }
+
     pub(super) fn new(
         plan: &SharedPlan,
         residency: &Residency,
@@ -180,6 +187,7 @@ impl Resolved {
         arms.sort_unstable();
         arms.dedup();
         Ok(Resolved {
+            slots: regions.to_vec(),
             arms,
             workgroups: dispatches.iter().map(|dispatch| u64::from(dispatch.workgroups)).sum(),
             params: plan.plan.dispatches.iter().map(|dispatch| dispatch.params.as_slice().into()).collect(),

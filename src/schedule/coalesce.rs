@@ -2,7 +2,7 @@
 
 use super::core::Core;
 use super::cost::{GatherCost, WaveLoad};
-use super::queue::{ArmIndex, Place, Queue, Rank};
+use super::queue::{ArmIndex, Place, Queue};
 use super::wave::{MIN_GAIN, Pick};
 use super::{GatherDesc, Pipelines};
 
@@ -87,26 +87,24 @@ impl Coalescer {
         }
     }
 
-    /// Takes `first` and those out of its group that could go with it, in order, at most `most`.
-    fn choose(&mut self, group: GroupIndex, first: Place, most: usize, queue: &Queue) {
+    /// Takes the next of a group that stands before its dispatch with `issued` workgroups gone; `false` if there is none.
+    fn choose(&mut self, group: GroupIndex, issued: u32, queue: &Queue) -> bool {
         let Group { waiting, width, .. } = &mut self.groups[group as usize];
-        let issued = |rank: Rank| queue.open(rank).map(|request| request.issued(rank.dispatch));
-        let whole = issued(first.1);
-        if let Ok(at) = waiting.binary_search_by(|place| first.cmp(place)) {
-            waiting.remove(at);
-        }
-        self.chosen.push(first);
-        while self.chosen.len() < most.min(*width) {
+        while self.chosen.len() < *width {
             let Some(place) = waiting.pop() else { break };
-            match issued(place.1) {
+            match queue.open(place.1).map(|request| request.issued(place.1.dispatch)) {
                 None => {}
-                other if other == whole => self.chosen.push(place),
-                _ => {
+                Some(other) if other == issued => {
+                    self.chosen.push(place);
+                    return true;
+                }
+                Some(_) => {
                     waiting.push(place);
                     break;
                 }
             }
         }
+        false
     }
 
     /// Puts those who do not go back, and forgets those who do.
@@ -136,8 +134,10 @@ impl Core {
         let dispatch = first.1.dispatch as usize;
         let group = self.queue.live(first.1).and_then(|request| request.plan.steps[dispatch].group);
         let Some(group) = group.filter(|_| self.coalescer.enabled) else { return Coalesced::No };
-        let room = self.rules.lanes - self.wave.picks.len();
-        self.coalescer.choose(group, first, room, &self.queue);
+        if !self.begins(first, pipelines) {
+            return Coalesced::No;
+        }
+        self.find_company(group, first, pipelines);
         let members = self.worthwhile(group, wave, longest, pipelines);
         if members > 0 {
             self.pick_group(group, members, wave);
@@ -146,14 +146,28 @@ impl Core {
         if members > 0 { Coalesced::Yes } else { Coalesced::No }
     }
 
+    /// Chooses `first` and those of its group that could go with it, in order.
+    fn find_company(&mut self, group: GroupIndex, first: Place, pipelines: &mut dyn Pipelines) {
+        let waiting = &mut self.coalescer.groups[group as usize].waiting;
+        if let Ok(at) = waiting.binary_search_by(|place| first.cmp(place)) {
+            waiting.remove(at);
+        }
+        self.coalescer.chosen.push(first);
+        let Some(request) = self.queue.open(first.1) else { return };
+        let issued = request.issued(first.1.dispatch);
+        let room = self.rules.lanes - self.wave.picks.len();
+        while self.coalescer.chosen.len() < room && self.coalescer.choose(group, issued, &self.queue) {
+            let last = self.coalescer.chosen[self.coalescer.chosen.len() - 1];
+            if !self.begins(last, pipelines) {
+                self.coalescer.chosen.pop();
+                insert(&mut self.coalescer.groups[group as usize].waiting, last);
+                break;
+            }
+        }
+    }
+
     /// How many of those chosen go as one lane; 0 if that does not pay or there is no pipeline.
-    fn worthwhile(
-        &mut self,
-        group: GroupIndex,
-        wave: &WaveLoad,
-        longest: f64,
-        pipelines: &mut dyn Pipelines,
-    ) -> usize {
+    fn worthwhile(&mut self, group: GroupIndex, wave: &WaveLoad, longest: f64, pipelines: &mut dyn Pipelines) -> usize {
         let Group { arm, cost, least, .. } = self.coalescer.groups[group as usize];
         let mut members = self.coalescer.chosen.len();
         if members < least || self.merging.lacks(arm) {

@@ -2,6 +2,7 @@
 
 use super::coalesce::Coalescer;
 use super::cost::{CostModel, ModelIndex};
+use super::memory::Memory;
 use super::merging::Merging;
 use super::options::{Coalesce, Rules};
 use super::parts::{Fairness, Tier};
@@ -24,6 +25,8 @@ pub(super) struct Core {
     pub(super) fairness: Fairness,
     /// How long submissions are.
     pub(super) quantum: Quantum,
+    /// Who may begin.
+    pub(super) memory: Memory,
     /// Who keeps apart.
     pub(super) stragglers: Stragglers,
     /// Which pipelines there are, and are asked for.
@@ -47,6 +50,7 @@ impl Core {
             coalescer: Coalescer::new(options.coalesce == Coalesce::Yes && rules.lanes > 1),
             fairness: Fairness::new(options.parts, options.slice),
             quantum: Quantum::new(rules.slice, rules.in_flight, &options.device),
+            memory: Memory::default(),
             stragglers: Stragglers::default(),
             merging: Merging::new(options.max_arms, options.want_after),
             wave: Forming::default(),
@@ -61,6 +65,7 @@ impl Core {
     pub(super) fn begin(&mut self, now: Nanos, start: Nanos, pipelines: &mut dyn Pipelines) {
         self.start = start;
         self.quantum.turn(now);
+        self.memory.turn(now);
         self.merging.begin(pipelines);
     }
 
@@ -78,8 +83,7 @@ impl Core {
     /// nothing else tells whose fault it is that one took long.
     pub(super) fn submits_alone(&self, model: ModelIndex) -> bool {
         let stragglers = &self.stragglers;
-        self.queue.knows_deadlines() && stragglers.straggles(model)
-            || stragglers.untimed() && stragglers.apart(model)
+        self.queue.knows_deadlines() && stragglers.straggles(model) || stragglers.untimed() && stragglers.apart(model)
     }
 
     /// How much longer the submission may become, for the requests that end with the wave formed last to be in time: they

@@ -33,7 +33,7 @@ impl Core {
         for tier in Tier::all() {
             for at in 0..LOOK {
                 let Some(&(rank, arm)) = self.queue.heads(tier).get(at) else { break };
-                let wait = (arm != leader.arm).then(|| self.approach(rank, leader)).flatten();
+                let wait = (arm != leader.arm && self.has_begun(rank)).then(|| self.approach(rank, leader)).flatten();
                 let Some((_, next)) = wait.filter(|(wait, _)| *wait <= spare) else { continue };
                 if self.merging.has(arm, pipelines) {
                     self.queue.get_mut(leader.rank.slot)?.held += next;

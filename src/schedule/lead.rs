@@ -74,7 +74,12 @@ impl Core {
     fn leader_of(&mut self, pipelines: &mut dyn Pipelines, room: Room, moved: &mut bool) -> Option<Leader> {
         for tier in self.fairness.order(room.stragglers) {
             let mut at = 0;
-            while let Some(&(rank, arm)) = self.queue.heads(tier).get(at) {
+            loop {
+                let head = self.queue.heads(tier).get(at).copied();
+                if self.readmit(tier, head.map(|(rank, _)| rank), pipelines, moved) {
+                    continue;
+                }
+                let Some((rank, arm)) = head else { break };
                 if self.queue.live(rank).is_none() {
                     self.queue.drop_head(tier, arm);
                 } else if self.demotes((tier, rank), arm) {
@@ -83,7 +88,11 @@ impl Core {
                     *moved = true;
                 } else if room.only.is_some_and(|only| only != rank.request) {
                     return None;
+                } else if self.merging.has(arm, pipelines) && !self.begins((tier, rank), pipelines) {
+                    self.queue.drop_head(tier, arm);
+                    self.await_memory((tier, rank), arm);
                 } else if self.merging.has(arm, pipelines) {
+                    self.move_demoted();
                     return Some(Leader { tier, rank, arm });
                 } else if self.rules.scope == Scope::OneRequest {
                     return None;
@@ -141,4 +150,3 @@ impl Core {
         stretched.min(if alone <= budget { budget } else { tight })
     }
 }
-

@@ -1,7 +1,7 @@
 //! What a scheduler was told and what it decided, so that [`replay`](super::replay) can ask another for the same decisions.
 //!
 //! A [`Recorder`] stands before a scheduler. Without a log it passes calls on and costs a branch; with one it notes each call,
-//! the answers about pipelines that the scheduler got meanwhile, and the result. Times are the caller's: nothing is measured
+//! the answers about pipelines and memory that the scheduler got meanwhile, and the result. Times are the caller's: nothing is measured
 //! again in a replay. Numbers must survive serialisation to the bit (`serde_json` needs its feature `float_roundtrip`).
 
 use std::cell::RefCell;
@@ -52,6 +52,9 @@ pub enum Event {
         admission: Admission,
         /// As in [`RequestDesc`].
         key: Option<u64>,
+        /// As in [`RequestDesc`].
+        #[serde(default)]
+        memory: u64,
         /// The result.
         request: RequestId,
     },
@@ -59,7 +62,7 @@ pub enum Event {
     Issue {
         /// When.
         now: Nanos,
-        /// What the scheduler asked of the pipelines, in order, and the answers.
+        /// What the scheduler asked of the pipelines and about memory, in order, and the answers.
         asked: Vec<Asked>,
         /// The result.
         submission: Option<Submission>,
@@ -105,7 +108,7 @@ pub enum Event {
     },
 }
 
-/// A question about pipelines.
+/// A question about pipelines or memory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Asked {
     /// [`Pipelines::ready`], and the answer.
@@ -114,6 +117,8 @@ pub enum Asked {
     Want(Vec<ArmId>),
     /// [`Pipelines::compatible`], and the answer.
     Compatible(ArmId, ArmId, bool),
+    /// [`Pipelines::begin`] with the bytes to spare, and the answer.
+    Begin(RequestId, u64, bool),
 }
 
 #[derive(Debug, Default)]
@@ -192,10 +197,10 @@ impl Recorder {
     /// As [`Scheduler::submit`].
     pub fn submit(&mut self, desc: RequestDesc, now: Nanos) -> RequestId {
         let Some(log) = &self.log else { return self.scheduler.submit(desc, now) };
-        let RequestDesc { ref plan, deadline, class, admission, key } = desc;
+        let RequestDesc { ref plan, deadline, class, admission, key, memory } = desc;
         let plan = log.record().plan(plan);
         let request = self.scheduler.submit(desc, now);
-        log.add(Event::Submit { now, plan, deadline, class, admission, key, request });
+        log.add(Event::Submit { now, plan, deadline, class, admission, key, memory, request });
         request
     }
 
@@ -284,6 +289,12 @@ impl Pipelines for Witness<'_> {
     fn compatible(&self, a: ArmId, b: ArmId) -> bool {
         let answer = self.pipelines.compatible(a, b);
         self.asked.borrow_mut().push(Asked::Compatible(a, b, answer));
+        answer
+    }
+
+    fn begin(&mut self, request: RequestId, spare: u64) -> bool {
+        let answer = self.pipelines.begin(request, spare);
+        self.asked.get_mut().push(Asked::Begin(request, spare, answer));
         answer
     }
 }

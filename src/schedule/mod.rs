@@ -21,6 +21,7 @@ mod formula;
 mod hold;
 mod lead;
 pub mod log;
+mod memory;
 mod merging;
 mod options;
 mod parts;
@@ -135,6 +136,8 @@ pub struct RequestDesc {
     pub admission: Admission,
     /// It takes the place of an earlier request with the same key of which nothing has been issued.
     pub key: Option<u64>,
+    /// Bytes of device memory that it takes when it begins, from [`Pipelines::begin`] to its end; 0 is none, and then nobody asks.
+    pub memory: u64,
 }
 
 /// A run of workgroups of one dispatch of one request.
@@ -220,7 +223,7 @@ pub struct Ended {
     pub at: Nanos,
 }
 
-/// Which pipelines there are. The scheduler issues a wave only when [`Pipelines::ready`] says yes for its arms.
+/// Which pipelines and what memory there is. The scheduler issues a wave only when [`Pipelines::ready`] says yes for its arms.
 pub trait Pipelines {
     /// Whether a bundle whose arms are `arms` (sorted, no duplicates) could issue now, on its own pipeline or a superset's.
     fn ready(&mut self, arms: &[ArmId]) -> bool;
@@ -228,4 +231,11 @@ pub trait Pipelines {
     fn want(&mut self, arms: &[ArmId]);
     /// Whether the two arms may share a pipeline at all (same workgroup size, and so on). Symmetric.
     fn compatible(&self, a: ArmId, b: ArmId) -> bool;
+    /// Takes the memory of a request that is about to issue for the first time, all or nothing. `false` if there is no room for it
+    /// now, or less than `spare` further bytes would be left: it waits then, and is asked about again in a later call of
+    /// [`Scheduler::issue`].
+    fn begin(&mut self, request: RequestId, spare: u64) -> bool {
+        let _ = (request, spare);
+        true
+    }
 }

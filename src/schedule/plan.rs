@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::coalesce::{Coalescer, GroupIndex};
 use super::cost::{CostModel, DispatchCost, ModelIndex};
 use super::queue::ArmIndex;
-use super::coalesce::{Coalescer, GroupIndex};
 use super::{ArmId, PlanDesc};
 
 /// Plans without requests that are kept for the next one. Guessed.

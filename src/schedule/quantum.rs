@@ -52,13 +52,7 @@ impl Wanted {
 impl Quantum {
     pub(super) fn new(longest: Nanos, in_flight: usize, device: &DeviceModel) -> Self {
         let shortest = device.wave.saturating_add(device.submission).saturating_mul(FIXED_COSTS).min(longest);
-        Quantum {
-            longest,
-            shortest,
-            in_flight: in_flight.max(1) as Nanos,
-            wanted: [Wanted::NOTHING; 2],
-            period: 0,
-        }
+        Quantum { longest, shortest, in_flight: in_flight.max(1) as Nanos, wanted: [Wanted::NOTHING; 2], period: 0 }
     }
 
     /// Notes that a request of `model` and `class` came that takes `total` by itself and leaves so much slack, if it has a
@@ -66,8 +60,7 @@ impl Quantum {
     pub(super) fn note(&mut self, model: ModelIndex, class: Class, total: Nanos, slack: Option<Nanos>, now: Nanos) {
         self.turn(now);
         // Slack is divided between the submissions in flight and the request's own.
-        let by_slack =
-            slack.map_or(Nanos::MAX, |slack| slack / (self.in_flight + 1));
+        let by_slack = slack.map_or(Nanos::MAX, |slack| slack / (self.in_flight + 1));
         let by_class = match class {
             Class::Interactive => (total as f64 * FELT) as Nanos / self.in_flight,
             Class::Normal | Class::Background => Nanos::MAX,

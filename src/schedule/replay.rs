@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 
 use super::log::{Asked, Event, Log};
-use super::{ArmId, Pipelines, RequestDesc, Scheduler};
+use super::{ArmId, Pipelines, RequestDesc, RequestId, Scheduler};
 
 /// What a replay went through.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -79,11 +79,11 @@ fn step(
             scheduler.teach(learned);
             Ok(())
         }
-        &Event::Submit { now, plan: index, deadline, class, admission, key, request } => {
+        &Event::Submit { now, plan: index, deadline, class, admission, key, memory, request } => {
             let plan = log.plans.get(index as usize).cloned();
             let plan = plan.ok_or(Difference::UnknownPlan { event, plan: index })?;
             done.requests += 1;
-            let id = scheduler.submit(RequestDesc { plan, deadline, class, admission, key }, now);
+            let id = scheduler.submit(RequestDesc { plan, deadline, class, admission, key, memory }, now);
             same(event, &request, &id)
         }
         Event::Issue { now, asked, submission } => {
@@ -157,5 +157,10 @@ impl Pipelines for Script<'_> {
     fn compatible(&self, a: ArmId, b: ArmId) -> bool {
         let is = |next: &Asked| matches!(*next, Asked::Compatible(x, y, _) if (x, y) == (a, b));
         matches!(self.next(is, || format!("Compatible({a:?}, {b:?})")), Some(Asked::Compatible(_, _, true)))
+    }
+
+    fn begin(&mut self, request: RequestId, spare: u64) -> bool {
+        let is = |next: &Asked| matches!(*next, Asked::Begin(of, left, _) if (of, left) == (request, spare));
+        matches!(self.next(is, || format!("Begin({request:?}, {spare})")), Some(Asked::Begin(_, _, true)))
     }
 }

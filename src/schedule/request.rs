@@ -59,6 +59,8 @@ pub(super) struct Request {
     pub(super) work: f64,
     /// How long it was held back for company, by prediction.
     pub(super) held: f64,
+    /// Whether it has its memory.
+    pub(super) begun: bool,
     /// The factor of its model that these rest on.
     factor: f64,
     unissued: u32,
@@ -80,6 +82,7 @@ impl Request {
         cells.extend(plan.steps.iter().map(|step| cell(step.waits)));
         let unissued = cells.len() as u32;
         let ending = (unissued == 0).then_some(Outcome::Completed);
+        let begun = desc.memory == 0;
         let mut request = Request {
             id,
             desc,
@@ -94,6 +97,7 @@ impl Request {
             work: 0.0,
             factor: 1.0,
             held: 0.0,
+            begun,
             unissued,
             cells,
         };

@@ -176,6 +176,9 @@ impl Scheduler {
         if core.queue.knows_deadlines() && request.predictable {
             core.quantum.note(request.plan.model, request.desc.class, request.total as Nanos, request.slack(now), now);
         }
+        if core.queue.knows_deadlines() && request.desc.deadline.is_some() {
+            core.memory.note(request.desc.memory, now);
+        }
         core.queue.insert(request, &mut core.coalescer);
         id
     }
@@ -412,8 +415,12 @@ impl Scheduler {
     }
 
     fn end_if_over(&mut self, slot: u32, now: Nanos) {
-        let over = self.core.queue.get(slot).and_then(|request| Some((RequestId(request.id), request.ended(now)?)));
-        if let Some((id, outcome)) = over {
+        let Some(request) = self.core.queue.get(slot) else { return };
+        let (id, held) = (RequestId(request.id), request.begun && request.desc.memory > 0);
+        if let Some(outcome) = request.ended(now) {
+            if held {
+                self.core.memory.ended();
+            }
             self.core.queue.remove(slot);
             self.end(id, outcome, now);
         }

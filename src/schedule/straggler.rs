@@ -132,7 +132,9 @@ impl Stragglers {
             model.waves = model.waves.saturating_add(1);
             model.ratio += (ratio - model.ratio) * WEIGHT.max(1.0 / f64::from(model.waves));
             match model.standing {
-                Standing::Sound if model.ratio >= FAR => *model = Model { standing: Standing::Suspect, ratio: 1.0, waves: 0 },
+                Standing::Sound if model.ratio >= FAR => {
+                    *model = Model { standing: Standing::Suspect, ratio: 1.0, waves: 0 }
+                }
                 Standing::Suspect if model.waves >= TRIAL && model.ratio >= FAR => {
                     model.standing = Standing::Straggler;
                     (self.present, self.ever) = (self.present + 1, self.ever + 1);

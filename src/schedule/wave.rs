@@ -196,6 +196,10 @@ impl Core {
                 self.wave.passed.push(rank);
                 continue;
             };
+            if !self.begins((tier, rank), pipelines) {
+                self.await_memory((tier, rank), arm);
+                continue;
+            }
             *wave = rider.joined;
             self.pick(rider.pick);
             self.wave.shares.push(rider.share);

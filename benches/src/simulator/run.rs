@@ -168,6 +168,7 @@ impl<'a> World<'a> {
                 class: *class,
                 admission: *admission,
                 key: latest_wins.then_some(stream as u64),
+                memory: 0,
             };
             let id = self.scheduler.submit(desc, now);
             self.jobs.insert(

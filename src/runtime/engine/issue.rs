@@ -1,6 +1,7 @@
 //! From the scheduler's decisions to work for the device.
 
-use super::stuck::{Stuck, Whose, is_shortage};
+use super::begin::Gate;
+use super::delayed::is_shortage;
 use super::{Active, Engine, InFlight, REPORT};
 use crate::error::{Error, Result};
 use crate::gpu::{Clear, Download, LaneWork, Upload, WaveWork, Work};
@@ -15,47 +16,52 @@ impl Engine {
         if self.lost.is_some() {
             return Ok(false);
         }
-        let mut any = false;
-        loop {
-            if self.stuck.is_some() {
-                any |= self.free_stuck()?;
-                if self.stuck.is_some() {
-                    return Ok(self.take_ended() || any);
-                }
-            }
+        let mut any = self.send_delayed()?;
+        while self.delayed.is_none() {
             let now = self.clock.now();
-            let Some(submission) = self.scheduler.issue(now, self.executor.pipelines()) else {
-                // What ended may have left memory to others.
-                return Ok(self.take_ended() || any);
-            };
-            any = true;
-            let lanes = submission.waves.iter().map(|wave| wave.lanes.len()).sum::<usize>();
-            let _span =
-                tracing::trace_span!("issue", submission = submission.id.0, waves = submission.waves.len(), lanes)
-                    .entered();
-            let Submission { id, waves } = submission;
-            let (work, parts) = self.work(id, &waves, Whose::All, now)?;
-            self.stats.submissions += 1;
-            self.stats.waves += waves.len() as u64;
-            self.stats.lanes += lanes as u64;
-            let lanes = waves.iter().flat_map(|wave| &wave.lanes);
-            self.stats.gathered += lanes.filter(|lane| lane.gathered != 1).count() as u64;
-            match self.executor.submit(work) {
-                Ok(()) => {
-                    self.in_flight.insert(id, InFlight { issued: now, waves, parts, pieces: 1, whole: true });
-                }
-                Err(error) if is_shortage(&error) => {
-                    self.unissue(id, &waves, Whose::All);
-                    self.stats.short_of_staging += 1;
-                    tracing::debug!(submission = id.0, %error, "goes request by request");
-                    self.stuck = Some(Stuck::new(id, &waves));
-                    self.in_flight.insert(id, InFlight { issued: now, waves, parts, pieces: 0, whole: false });
-                }
-                Err(error) => return Err(error),
+            let (door, others) = (self.door(), self.others_hold());
+            let mut gate = Gate::new(&mut self.executor, &mut self.active, door, others);
+            let submission = self.scheduler.issue(now, &mut gate);
+            let Gate { failed, elsewhere, .. } = gate;
+            let changed = !(failed.is_empty() && elsewhere.is_empty());
+            failed.into_iter().for_each(|(id, error)| self.fail(id, error));
+            elsewhere.into_iter().for_each(|id| self.start_elsewhere(id));
+            any |= changed;
+            match submission {
+                Some(submission) => self.send(submission, now)?,
+                None if changed => continue,
+                None => break,
             }
-            self.note_levels(now);
-            self.stats.host_nanos += self.clock.now().saturating_sub(now);
+            any = true;
         }
+        // What ended may have left memory to others.
+        Ok(self.take_ended() || any)
+    }
+
+    fn send(&mut self, submission: Submission, now: Nanos) -> Result<()> {
+        let lanes = submission.waves.iter().map(|wave| wave.lanes.len()).sum::<usize>();
+        let _span = tracing::trace_span!("issue", submission = submission.id.0, waves = submission.waves.len(), lanes)
+            .entered();
+        let Submission { id, waves } = submission;
+        let (work, parts) = self.work(id, &waves, now)?;
+        self.stats.submissions += 1;
+        self.stats.waves += waves.len() as u64;
+        self.stats.lanes += lanes as u64;
+        let lanes = waves.iter().flat_map(|wave| &wave.lanes);
+        self.stats.gathered += lanes.filter(|lane| lane.gathered != 1).count() as u64;
+        match self.executor.try_submit(work) {
+            Ok(()) => {}
+            Err((error, work)) if is_shortage(&error) => {
+                self.stats.short_of_staging += 1;
+                tracing::debug!(submission = id.0, %error, "waits for staging");
+                self.delayed = Some(work);
+            }
+            Err((error, _)) => return Err(error),
+        }
+        self.in_flight.insert(id, InFlight { issued: now, waves, parts, delayed: self.delayed.is_some() });
+        self.note_levels(now);
+        self.stats.host_nanos += self.clock.now().saturating_sub(now);
+        Ok(())
     }
 
     pub(super) fn note_levels(&self, at: Nanos) {
@@ -65,31 +71,17 @@ impl Engine {
         }
     }
 
-    /// Turns what the scheduler decided into addresses, uploads and read-backs, with the number of dispatches that each wave takes:
-    /// none if no lane of it is of `whose`.
-    pub(super) fn work(
-        &mut self,
-        id: SubmissionId,
-        waves: &[Wave],
-        whose: Whose,
-        now: Nanos,
-    ) -> Result<(Work, Vec<usize>)> {
+    /// Turns what the scheduler decided into addresses, uploads and read-backs, with the number of dispatches that each wave takes.
+    fn work(&mut self, id: SubmissionId, waves: &[Wave], now: Nanos) -> Result<(Work, Vec<usize>)> {
         let mut counts = Vec::with_capacity(waves.len());
         let mut work = Work { id, clears: Vec::new(), uploads: Vec::new(), waves: Vec::new(), downloads: Vec::new() };
         work.waves.reserve(waves.len());
         for wave in waves {
             let mut parts = Parts::default();
             for run in wave.runs() {
-                match whose {
-                    Whose::All => self.add_lane(run, &mut parts)?,
-                    // One of a run goes by the same kernel, as the only one.
-                    Whose::Of(_) => {
-                        let mut own = run.iter().filter(|lane| whose.has(lane));
-                        own.try_for_each(|lane| self.add_lane(&[*lane], &mut parts))?;
-                    }
-                }
+                self.add_lane(run, &mut parts)?;
             }
-            for lane in wave.lanes.iter().filter(|lane| whose.has(lane)) {
+            for lane in &wave.lanes {
                 let active = self
                     .active
                     .get_mut(&lane.request)
@@ -97,6 +89,7 @@ impl Engine {
                 if active.first.is_none() {
                     active.first = Some(id);
                     active.started = Some(now);
+                    active.promise.uploads = 0;
                     work.clears.extend(report(active).map(|(slot, offset, bytes)| Clear { slot, offset, bytes }));
                     for input in &active.prepared.uploads {
                         let region = &active.regions[usize::from(input.region)];
@@ -109,6 +102,7 @@ impl Engine {
                 }
                 active.remaining -= u64::from(lane.count);
                 if active.remaining == 0 {
+                    active.promise.downloads = 0;
                     downloads(lane.request, active, &mut work.downloads);
                 }
             }

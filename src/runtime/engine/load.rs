@@ -37,7 +37,7 @@ impl Engine {
         taken
     }
 
-    /// Takes out a request that has no memory yet.
+    /// Takes out a request that the scheduler does not know of.
     pub(super) fn take_unplaced(&mut self, which: impl Fn(&Prepared) -> bool) -> Option<Prepared> {
         for queue in [&mut self.waiting, &mut self.loading] {
             if let Some(at) = queue.iter().position(&which) {

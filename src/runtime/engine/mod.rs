@@ -1,13 +1,14 @@
 //! The engine: the one owner of device, heap and scheduler. A plain object; each [`Engine::step`] takes messages, places
 //! requests, lets the scheduler issue, and hands out what came back.
 
+mod begin;
 mod course;
+mod delayed;
 mod issue;
 mod load;
 mod nap;
 mod place;
 mod retire;
-mod stuck;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -26,12 +27,11 @@ use super::session::{self, SessionId};
 use super::trace::Trace;
 use super::{Kept, Now, Stats, Timing, closed};
 use crate::error::{Error, ErrorKind, Result};
-use crate::gpu::Executor;
+use crate::gpu::{Executor, Promise, Work};
 use crate::schedule::log::Recorder;
 use crate::schedule::{self, ModelId, Nanos, Outcome, RequestId, SubmissionId};
 use course::Planner;
 use nap::Nap;
-use stuck::Stuck;
 
 /// Resolved plans kept; each is a few kilobytes.
 const RESOLVED_PLANS: usize = 256;
@@ -54,11 +54,18 @@ pub(super) enum Step {
     Stopped,
 }
 
-/// A request that has its memory and is known to the scheduler.
+/// A request that the scheduler knows.
 struct Active {
     prepared: Prepared,
     resolved: Arc<Resolved>,
+    /// From its beginning on.
     regions: Vec<Region>,
+    /// Staging that it has not used yet.
+    promise: Promise,
+    /// Whether it has its memory and staging.
+    begun: bool,
+    /// Whether there was no room for it when its turn came.
+    refused: bool,
     /// Workgroups not issued yet; the submission with the last ones carries the read-backs.
     remaining: u64,
     /// The submission that carries its uploads.
@@ -78,10 +85,8 @@ struct InFlight {
     waves: Vec<schedule::Wave>,
     /// How many dispatches each wave takes.
     parts: Vec<usize>,
-    /// Pieces of it that the device has not finished: one, unless it went in several.
-    pieces: usize,
-    /// Whether it went in one piece, so that its times tell something.
-    whole: bool,
+    /// Whether it waited for staging, so that the time since its issue tells nothing.
+    delayed: bool,
 }
 
 pub(super) struct Engine {
@@ -101,7 +106,7 @@ pub(super) struct Engine {
     active: BTreeMap<RequestId, Active>,
     /// Caller's identity to scheduler's, for cancelling.
     names: BTreeMap<CallId, RequestId>,
-    /// Requests that wait for memory, first come first served.
+    /// Parts of requests that have begun and wait for memory, then requests whose weights do, first come first served.
     waiting: VecDeque<Prepared>,
     /// The first of them, once its waiting has been told.
     stalled: Option<CallId>,
@@ -113,7 +118,8 @@ pub(super) struct Engine {
     /// Sessions whose next request may begin.
     turns: Vec<SessionId>,
     in_flight: BTreeMap<SubmissionId, InFlight>,
-    stuck: Option<Stuck>,
+    /// A submission that waits for staging. Nothing else is issued meanwhile.
+    delayed: Option<Box<Work>>,
     stats: Stats,
     /// How long it has slept since something last changed.
     slept: Nap,
@@ -157,7 +163,7 @@ impl Engine {
             sessions: BTreeMap::new(),
             turns: Vec::new(),
             in_flight: BTreeMap::new(),
-            stuck: None,
+            delayed: None,
             stats: Stats::default(),
             slept: Nap::default(),
             closing: false,
@@ -207,7 +213,8 @@ impl Engine {
         self.active.is_empty() && unplaced && !turns
     }
 
-    /// Sleeps until a message comes, or for a moment if the device or a compiler is at work.
+    /// Sleeps until a message comes. Where none tells that the device has finished something, for a moment only while it is at
+    /// work.
     pub(super) fn sleep(&mut self) {
         let nothing = self.idle() && self.in_flight.is_empty() && !self.closing;
         let received = if nothing {
@@ -226,7 +233,8 @@ impl Engine {
     /// How long to sleep before the next step, if no message comes.
     pub(super) fn nap(&mut self) -> Duration {
         let now = self.clock.now();
-        self.slept.next(now, self.scheduler.next_retirement())
+        let done = self.scheduler.next_retirement();
+        if self.executor.notifies() { nap::UNTIL_TOLD } else { self.slept.next(now, done) }
     }
 
     fn take_messages(&mut self) -> bool {
@@ -246,6 +254,7 @@ impl Engine {
 
     fn take(&mut self, message: Message) {
         match message {
+            Message::Bell => self.port.heard(),
             Message::Submit(prepared) => self.submit(*prepared),
             Message::Continue(prepared, error) => self.go_on(*prepared, error),
             Message::Free(allocation) => {
@@ -301,12 +310,18 @@ impl Engine {
         Now {
             requests: self.active.len() + self.between.len() + unplaced,
             queued: unstarted + unplaced,
-            waiting_for_memory: self.waiting.len(),
+            waiting_for_memory: self.waiting.len() + self.refused(),
             models: self.models.len(),
             submissions: self.in_flight.len(),
             waves: waves().count(),
             lanes: waves().map(|wave| wave.lanes.len()).sum(),
         }
+    }
+
+    /// Requests that have not begun while there is no room for the first of them.
+    fn refused(&self) -> usize {
+        let waits = self.active.values().any(|active| active.refused && !active.begun);
+        if waits { self.active.values().filter(|active| !active.begun).count() } else { 0 }
     }
 
     fn reschedule(&mut self, options: schedule::Options) -> Result<()> {
@@ -418,7 +433,7 @@ impl Engine {
         tracing::error!(%error, active = self.active.len(), waiting = self.waiting.len(), "the device is lost");
         self.lost = Some(error.clone());
         self.in_flight.clear();
-        self.stuck = None;
+        self.delayed = None;
         self.names.clear();
         let now = self.clock.now();
         for (_, active) in std::mem::take(&mut self.active) {
@@ -428,7 +443,7 @@ impl Engine {
         self.fail_unplaced(&error);
     }
 
-    /// Fails the requests that have no memory yet.
+    /// Fails the requests that the scheduler does not know of.
     fn fail_unplaced(&mut self, error: &Error) {
         let turns = self.sessions.values_mut().flat_map(|state| std::mem::take(&mut state.queue)).collect::<Vec<_>>();
         let unplaced = std::mem::take(&mut self.waiting).into_iter().chain(std::mem::take(&mut self.loading));

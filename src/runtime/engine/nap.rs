@@ -1,5 +1,8 @@
-//! How long the engine sleeps while something is under way: most of the way to the predicted end of the first submission in
-//! flight, then in short naps. wgpu has no call that wakes a thread both by the device and by a message.
+//! How long the engine sleeps while something is under way.
+//!
+//! On a device of its own a thread of the executor's waits for the device and sends a message. On an application's, which nobody
+//! may wait for, and with an engine that the application advances: most of the way to the predicted end of the first submission
+//! in flight, then in short naps.
 
 use std::time::Duration;
 
@@ -11,6 +14,10 @@ const SHORTEST: Nanos = 20_000;
 const LONGEST: Nanos = 500_000;
 /// The longest nap before the predicted end: what a prediction that is far too long costs at most. Guessed.
 const LONGEST_AHEAD: Nanos = 2_000_000;
+
+/// The longest sleep where messages tell what is done: what passes by the clock alone, such as deadlines of requests that have not
+/// begun, is seen so often. Guessed.
+pub(super) const UNTIL_TOLD: Duration = Duration::from_millis(10);
 
 /// Naps since something last changed.
 #[derive(Clone, Copy, Debug, Default)]

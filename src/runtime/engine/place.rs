@@ -1,9 +1,12 @@
-//! From a prepared request to one that the scheduler knows: weights, memory, arms.
+//! From a prepared request to one that the scheduler knows: weights and arms.
 
 use std::sync::Arc;
 
+use super::begin::{self, Taken};
 use super::{Active, Engine, closed, ended};
 use crate::error::{Error, ErrorKind, Result};
+use crate::gpu::HeapLayout;
+use crate::link::{Slot, SlotKind};
 use crate::runtime::hold::{Hold, Region};
 use crate::runtime::message::Prepared;
 use crate::runtime::resolve::{Resolved, Weights};
@@ -32,107 +35,128 @@ impl Engine {
         {
             self.end_unplaced(earlier, Outcome::Superseded, ended(Outcome::Superseded));
         }
-        // Those that wait go first, so that a stream of small requests cannot starve a large one.
-        self.waiting.push_back(prepared);
-        self.admit_waiting();
+        if self.is_too_late(&prepared) {
+            return self.end_unplaced(prepared, Outcome::Dropped, ended(Outcome::Dropped));
+        }
+        if let Err(unplaced) = self.place(prepared) {
+            let (prepared, error) = *unplaced;
+            // Those that wait go first.
+            self.waiting.push_back(prepared);
+            tracing::debug!(%error, waiting = self.waiting.len(), "waits for the memory of its weights");
+            self.admit_waiting();
+        }
     }
 
     /// Places waiting requests as far as memory goes.
     pub(super) fn admit_waiting(&mut self) -> bool {
         let mut any = false;
-        let now = self.clock.now();
         while let Some(prepared) = self.waiting.pop_front() {
-            let late = prepared.deadline.is_some_and(|deadline| deadline < now);
-            if late && prepared.admission == Admission::DropLate {
+            if self.is_too_late(&prepared) {
                 any = true;
                 self.end_unplaced(prepared, Outcome::Dropped, ended(Outcome::Dropped));
                 continue;
             }
-            match self.place(&prepared) {
-                Ok(None) => {
-                    any = true;
-                    self.loading.push_back(prepared);
+            let Err(unplaced) = self.place(prepared) else {
+                any = true;
+                continue;
+            };
+            let (prepared, error) = *unplaced;
+            // Someone else's memory will come free.
+            if error.kind() == ErrorKind::Memory && self.may_fit_later(&prepared) {
+                if self.stalled.replace(prepared.id) != Some(prepared.id) {
+                    tracing::debug!(parent: &prepared.span, %error, waiting = self.waiting.len(), "waits for memory");
                 }
-                Ok(Some((regions, resolved))) => {
-                    any = true;
-                    tracing::trace!(parent: &prepared.span, "placed");
-                    self.stats.blocked += u64::from(!self.compiled(&resolved));
-                    self.start(prepared, regions, resolved);
-                }
-                // Someone else's memory will come free.
-                Err(error) if error.kind() == ErrorKind::Memory && self.may_fit_later(&prepared) => {
-                    if self.stalled.replace(prepared.id) != Some(prepared.id) {
-                        tracing::debug!(parent: &prepared.span, %error, waiting = self.waiting.len(), "waits for memory");
-                    }
-                    self.waiting.push_front(prepared);
-                    return any;
-                }
-                Err(error) => {
-                    any = true;
-                    self.end_unplaced(prepared, Outcome::Failed, error);
-                }
+                self.waiting.push_front(prepared);
+                return any;
             }
+            any = true;
+            self.end_unplaced(prepared, Outcome::Failed, error);
         }
         any
     }
 
-    fn may_fit_later(&self, prepared: &Prepared) -> bool {
-        let under_way = !self.active.is_empty() || !self.loading.is_empty() || !self.between.is_empty();
-        let others = under_way || self.returning.any();
+    fn is_too_late(&self, prepared: &Prepared) -> bool {
+        let late = prepared.deadline.is_some_and(|deadline| deadline < self.clock.now());
+        late && prepared.admission == Admission::DropLate
+    }
+
+    fn may_fit_later(&mut self, prepared: &Prepared) -> bool {
+        let others = self.others_hold() || self.active.values().any(|active| active.begun);
         others && prepared.plan.plan.regions.iter().all(|&bytes| self.executor.fits_ever(bytes))
     }
 
-    /// Memory and arms; `None` if the weights are not there yet.
-    fn place(&mut self, prepared: &Prepared) -> Result<Option<(Vec<Region>, Arc<Resolved>)>> {
-        let plan = &prepared.plan;
-        let residency = self.models.entry(plan.model).or_default();
-        if residency.ensure(&mut self.executor, plan)? == Weights::Loading {
-            return Ok(None);
-        }
-        let mut regions = Vec::with_capacity(plan.plan.regions.len());
-        for (region, &bytes) in plan.plan.regions.iter().enumerate() {
-            let taken = match held(prepared, region) {
-                Some(hold) if hold.bytes() >= bytes => Ok(Region::Held(hold)),
-                Some(_) => Err(Error::internal("a tensor on the device is smaller than planned")),
-                None => self.executor.allocate(bytes).map(Region::Own),
-            };
-            match taken {
-                Ok(taken) => regions.push(taken),
-                Err(error) => {
-                    self.free(regions);
-                    return Err(error);
-                }
+    /// Hands a request to the scheduler, which says when it takes memory; a later part takes it at once. One whose weights are on
+    /// their way waits for them.
+    fn place(&mut self, prepared: Prepared) -> std::result::Result<(), Box<(Prepared, Error)>> {
+        let residency = self.models.entry(prepared.plan.model).or_default();
+        match residency.ensure(&mut self.executor, &prepared.plan) {
+            Ok(Weights::Ready) => {}
+            Ok(Weights::Loading) => {
+                self.loading.push_back(prepared);
+                return Ok(());
             }
+            Err(error) => return Err(Box::new((prepared, error))),
         }
-        let slots = self.executor.slots_of(regions.iter().map(Region::allocation));
-        let key = (plan.id, slots.iter().map(|slot| slot.index).collect::<Vec<u8>>());
-        if let Some(resolved) = self.resolved.get(&key) {
-            return Ok(Some((regions, resolved.clone())));
+        if let Some(error) = self.never_fits(&prepared) {
+            self.end_unplaced(prepared, Outcome::Failed, error);
+            return Ok(());
         }
-        let residency = self.models.entry(plan.model).or_default();
-        match Resolved::new(plan, residency, &slots, &mut self.executor) {
+        // One without dispatches ends at once; what it leaves on the device needs a place.
+        let idle = prepared.plan.plan.dispatches.is_empty();
+        let at_once =
+            prepared.has_begun() || idle && prepared.outputs().iter().any(|o| stages::kept_region(o).is_some());
+        let taken = match at_once.then(|| begin::take(&mut self.executor, &prepared, 0)).transpose() {
+            Ok(taken) => taken,
+            Err(error) => return Err(Box::new((prepared, error))),
+        };
+        let slots = match &taken {
+            Some(taken) => self.executor.slots_of(taken.regions.iter().map(Region::allocation)),
+            None => self.presumed_slots(&prepared),
+        };
+        match self.resolve(&prepared, &slots) {
             Ok(resolved) => {
-                // Every kernel is compiled ahead of its turn, not when the request gets there.
-                self.executor.pipelines().want_each(&resolved.arms);
-                self.teach();
-                let resolved = Arc::new(resolved);
-                self.resolved.insert(key, resolved.clone());
-                Ok(Some((regions, resolved)))
+                tracing::trace!(parent: &prepared.span, "placed");
+                self.stats.blocked += u64::from(!self.compiled(&resolved));
+                self.start(prepared, resolved, taken);
+                Ok(())
             }
             Err(error) => {
-                self.free(regions);
-                Err(error)
+                taken.into_iter().for_each(|taken| begin::give_back(&mut self.executor, taken));
+                Err(Box::new((prepared, error)))
             }
         }
     }
 
-    /// Gives back what is a request's own.
-    pub(super) fn free(&mut self, regions: Vec<Region>) {
-        for region in regions {
-            if let Region::Own(allocation) = region {
-                self.executor.free(allocation);
+    /// Where a request's regions will lie, most likely: in the first segment, but for those that are there already.
+    fn presumed_slots(&self, prepared: &Prepared) -> Vec<Slot> {
+        let regions = 0..prepared.plan.plan.regions.len();
+        match self.executor.heap_layout() {
+            HeapLayout::Apart => regions.map(|index| Slot { index: index as u8, kind: SlotKind::Heap }).collect(),
+            HeapLayout::Shared => {
+                let slot = |region| {
+                    held(prepared, region)
+                        .map_or(Slot { index: 0, kind: SlotKind::Heap }, |hold| Region::Held(hold).allocation().slot())
+                };
+                regions.map(slot).collect()
             }
         }
+    }
+
+    /// A plan's arms for regions that lie so.
+    pub(super) fn resolve(&mut self, prepared: &Prepared, slots: &[Slot]) -> Result<Arc<Resolved>> {
+        let plan = &prepared.plan;
+        let key = (plan.id, slots.iter().map(|slot| slot.index).collect::<Vec<u8>>());
+        if let Some(resolved) = self.resolved.get(&key) {
+            return Ok(resolved.clone());
+        }
+        let residency = self.models.entry(plan.model).or_default();
+        let resolved = Resolved::new(plan, residency, slots, &mut self.executor)?;
+        // Every kernel is compiled ahead of its turn, not when the request gets there.
+        self.executor.pipelines().want_each(&resolved.arms);
+        self.teach();
+        let resolved = Arc::new(resolved);
+        self.resolved.insert(key, resolved.clone());
+        Ok(resolved)
     }
 
     /// Whether every kernel of a plan is compiled, but for those of gathered lanes. Where all known ones are, nothing is
@@ -143,7 +167,8 @@ impl Engine {
         stats.singles == stats.arms || resolved.arms.iter().all(|&arm| pipelines.ready(&[arm]))
     }
 
-    fn start(&mut self, prepared: Prepared, regions: Vec<Region>, resolved: Arc<Resolved>) {
+    /// Tells the scheduler of a request, with what it has taken already.
+    pub(super) fn start(&mut self, prepared: Prepared, resolved: Arc<Resolved>, taken: Option<Taken>) {
         let now = self.clock.now();
         let desc = RequestDesc {
             plan: resolved.desc.clone(),
@@ -151,12 +176,19 @@ impl Engine {
             class: prepared.class,
             admission: prepared.admission,
             key: prepared.key,
+            // One that needs staging alone is asked about too.
+            memory: if taken.is_some() { 0 } else { begin::own_bytes(&prepared).max(1) },
         };
         let outputs = prepared.outputs().len();
+        let begun = taken.is_some();
+        let (regions, promise) = taken.map_or_else(Default::default, |taken| (taken.regions, taken.promise));
         let active = Active {
             remaining: resolved.workgroups,
             resolved,
             regions,
+            promise,
+            begun,
+            refused: false,
             first: None,
             started: None,
             failed: None,
@@ -182,7 +214,7 @@ impl Engine {
 }
 
 /// What is in a region already.
-fn held(prepared: &Prepared, region: usize) -> Option<Arc<Hold>> {
+pub(super) fn held(prepared: &Prepared, region: usize) -> Option<Arc<Hold>> {
     let inputs = prepared.plan.plan.inputs.iter().zip(&prepared.held);
     inputs.filter(|(input, _)| stages::own_region(input) == Some(region)).find_map(|(_, hold)| hold.clone())
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::begin::{self, Taken};
 use super::{Active, Engine, InFlight, REPORT, ended};
 use crate::error::{Error, Result};
 use crate::gpu::Finished;
@@ -44,30 +45,17 @@ impl Engine {
             }
         }
         self.stats.gpu_nanos += gpu_nanos.unwrap_or(0);
-        let Some(flight) = self.in_flight.get_mut(&id) else { return };
-        flight.pieces -= 1;
-        // Times of pieces are not those of the waves that the scheduler formed.
-        let times =
-            if flight.whole { wave_nanos.map(|nanos| of_waves(&nanos, &flight.parts)) } else { Some(Vec::new()) };
-        self.retire_whole(id, times, span);
-    }
-
-    /// Retires a submission, if no piece of it is on the device or has to go there.
-    pub(super) fn retire_whole(&mut self, id: SubmissionId, nanos: Option<Vec<Nanos>>, span: Option<[u64; 2]>) {
-        let stuck = self.stuck.as_ref().is_some_and(|stuck| stuck.id() == id);
-        if stuck || self.in_flight.get(&id).is_none_or(|flight| flight.pieces > 0) {
-            return;
-        }
+        let Some(flight) = self.in_flight.remove(&id) else { return };
+        let nanos = wave_nanos.map(|nanos| of_waves(&nanos, &flight.parts));
         let now = self.clock.now();
-        if let Some(flight) = self.in_flight.remove(&id) {
-            for (index, wave) in flight.waves.iter().enumerate() {
-                let gpu = nanos.as_ref().and_then(|nanos| nanos.get(index).copied());
-                self.account(wave, gpu);
-            }
-            if let Some(trace) = &self.trace {
-                trace.extend(self.records(id, &flight, nanos.as_deref(), now), span);
-            }
+        for (index, wave) in flight.waves.iter().enumerate() {
+            let gpu = nanos.as_ref().and_then(|nanos| nanos.get(index).copied());
+            self.account(wave, gpu);
         }
+        if let Some(trace) = &self.trace {
+            trace.extend(self.records(id, &flight, nanos.as_deref(), now), span);
+        }
+        let nanos = nanos.or_else(|| flight.delayed.then(Vec::new));
         self.scheduler.retire(id, nanos.as_deref(), now);
         let schedule::Stats { stragglers, straggled, .. } = self.scheduler.stats();
         if straggled > self.stats.straggled {
@@ -146,6 +134,9 @@ impl Engine {
             mut prepared,
             resolved: _,
             mut regions,
+            promise,
+            begun: _,
+            refused: _,
             remaining: _,
             first: _,
             mut started,
@@ -173,7 +164,7 @@ impl Engine {
             }
             _ => Err(failed.unwrap_or_else(|| ended(outcome))),
         };
-        self.free(regions);
+        begin::give_back(&mut self.executor, Taken { regions, promise });
         let produced = match produced {
             Ok(produced) => {
                 if let Some(course) = &mut prepared.course {
