@@ -437,8 +437,8 @@ impl Memory {
             SlotKind::Slab => self.release(index),
             SlotKind::Heap if self.layout == HeapLayout::Apart => {}
             SlotKind::Heap => {
-                let mut empty: Vec<usize> = self.empty_segments().filter(|&i| kind_of(i) == SlotKind::Heap).collect();
-                for index in empty.drain(1..) {
+                let second = |this: &Self| this.empty_segments().filter(|&i| kind_of(i) == SlotKind::Heap).nth(1);
+                while let Some(index) = second(self) {
                     self.release(index);
                 }
             }

@@ -41,13 +41,17 @@ pub(super) fn staging(prepared: &Prepared) -> Promise {
 }
 
 /// Takes what a request needs, if `spare` further bytes of the heap are left then.
-pub(super) fn take(executor: &mut Executor, prepared: &Prepared, spare: u64) -> Result<Taken> {
-    let mut taken =
-        Taken { regions: Vec::with_capacity(prepared.plan.plan.regions.len()), promise: Promise::default() };
+pub(super) fn take(
+    executor: &mut Executor,
+    prepared: &Prepared,
+    spare: u64,
+    lists: &mut Vec<Vec<Region>>,
+) -> Result<Taken> {
+    let mut taken = Taken { regions: lists.pop().unwrap_or_default(), promise: Promise::default() };
     match fill(executor, prepared, spare, &mut taken) {
         Ok(()) => Ok(taken),
         Err(error) => {
-            give_back(executor, taken);
+            give_back(executor, taken, lists);
             Err(error)
         }
     }
@@ -71,12 +75,16 @@ fn fill(executor: &mut Executor, prepared: &Prepared, spare: u64, taken: &mut Ta
 }
 
 /// Gives back what is a request's own.
-pub(super) fn give_back(executor: &mut Executor, Taken { regions, promise }: Taken) {
+pub(super) fn give_back(executor: &mut Executor, taken: Taken, lists: &mut Vec<Vec<Region>>) {
+    let Taken { mut regions, promise } = taken;
     executor.release(promise);
-    for region in regions {
+    for region in regions.drain(..) {
         if let Region::Own(allocation) = region {
             executor.free(allocation);
         }
+    }
+    if regions.capacity() > 0 {
+        lists.push(regions);
     }
 }
 
@@ -94,6 +102,7 @@ pub(super) enum Door {
 pub(super) struct Gate<'a> {
     executor: &'a mut Executor,
     active: &'a mut BTreeMap<RequestId, Active>,
+    lists: &'a mut Vec<Vec<Region>>,
     door: Door,
     /// Whether memory will come free that no request in `active` has.
     others: bool,
@@ -107,10 +116,11 @@ impl<'a> Gate<'a> {
     pub(super) fn new(
         executor: &'a mut Executor,
         active: &'a mut BTreeMap<RequestId, Active>,
+        lists: &'a mut Vec<Vec<Region>>,
         door: Door,
         others: bool,
     ) -> Self {
-        Gate { executor, active, door, others, failed: Vec::new(), elsewhere: Vec::new() }
+        Gate { executor, active, lists, door, others, failed: Vec::new(), elsewhere: Vec::new() }
     }
 
     fn store(&mut self) -> &mut PipelineStore {
@@ -150,9 +160,9 @@ impl Pipelines for Gate<'_> {
             self.refuse(request, "others have begun that wait");
             return false;
         }
-        match take(self.executor, &active.prepared, spare) {
+        match take(self.executor, &active.prepared, spare, self.lists) {
             Ok(Taken { regions, promise }) => {
-                let fits = active.resolved.serves(&self.executor.slots_of(regions.iter().map(Region::allocation)));
+                let fits = active.resolved.serves(self.executor.slots_of(regions.iter().map(Region::allocation)));
                 (active.regions, active.promise, active.begun) = (regions, promise, true);
                 if !fits {
                     self.elsewhere.push(request);
@@ -201,12 +211,12 @@ impl Engine {
         let Active { prepared, regions, promise, .. } = active;
         self.names.remove(&prepared.id);
         self.scheduler.cancel(id, self.clock.now());
-        let slots = self.executor.slots_of(regions.iter().map(Region::allocation));
+        let slots = self.executor.slots_of(regions.iter().map(Region::allocation)).collect::<Vec<_>>();
         let taken = Taken { regions, promise };
         match self.resolve(&prepared, &slots) {
             Ok(resolved) => self.start(prepared, resolved, Some(taken)),
             Err(error) => {
-                give_back(&mut self.executor, taken);
+                give_back(&mut self.executor, taken, &mut self.spare.regions);
                 self.end_unplaced(prepared, crate::schedule::Outcome::Failed, error);
             }
         }
