@@ -237,12 +237,10 @@ impl Executor {
         self.uploads.never_fits(promise.uploads).or_else(|| self.read_backs.never_fits(promise.downloads))
     }
 
-    /// Whether so many bytes more of the heap could be had now. The heap may grow for them.
-    pub fn has_room(&mut self, bytes: u64) -> bool {
-        let room = self.memory.has_room(bytes);
-        self.relieve();
-        self.groups.sync(&self.memory);
-        room
+    /// Whether so many bytes of the heap could be had now, as far as can be told without moving anything. If it says no, there is no
+    /// room.
+    pub fn may_have(&self, bytes: u64) -> bool {
+        self.memory.may_have(bytes)
     }
 
     /// As [`Pipelines::compatible`](crate::schedule::Pipelines::compatible).

@@ -109,7 +109,7 @@ impl Engine {
         let at_once =
             prepared.has_begun() || idle && prepared.outputs().iter().any(|o| stages::kept_region(o).is_some());
         let taken =
-            match at_once.then(|| begin::take(&mut self.executor, &prepared, 0, &mut self.spare.regions)).transpose() {
+            match at_once.then(|| begin::take(&mut self.executor, &prepared, &mut self.spare.regions)).transpose() {
                 Ok(taken) => taken,
                 Err(error) => return Err(Box::new((prepared, error))),
             };
