@@ -18,7 +18,7 @@ const BEST_EFFORT: usize = 40;
 const FIT: u64 = 4;
 /// Rows of an input of each model.
 const URGENT_ROWS: usize = 64;
-const ROWS: usize = 512;
+const ROWS: usize = 2048;
 const WIDTH: usize = 256;
 const LAYERS: usize = 4;
 const PERIOD: Duration = Duration::from_millis(50);
@@ -81,10 +81,9 @@ fn main() -> Result<()> {
             request = runtime.memory()?.heap_used;
         }
         pending.wait()?;
-        (request, runtime.memory()?.weights_used)
+        (request, runtime.memory()?.weights_reserved)
     };
-    // Slabs grow by whole pieces; what they take is not the heap's.
-    let cap = FIT * request + request / 2 + (2 * weights).max(16 << 20);
+    let cap = FIT * request + request / 2 + weights;
     let runtime = Runtime::new(Options { memory_cap: Some(cap), ..Options::default() })?;
     let model = product(&runtime)?;
     for rows in [URGENT_ROWS, ROWS] {

@@ -271,7 +271,16 @@ fn what_a_branch_cannot_do_is_said_at_load() {
 
 #[test]
 fn requests_in_parts_run_beside_others_and_leave_nothing_behind() {
-    let runtime = Runtime::new(Options::default()).unwrap();
+    parts_beside_others(None);
+}
+
+#[test]
+fn requests_in_parts_that_memory_does_not_hold_together_all_end() {
+    parts_beside_others(Some(4 << 10));
+}
+
+fn parts_beside_others(memory_cap: Option<u64>) {
+    let runtime = Runtime::new(Options { memory_cap, ..Options::default() }).unwrap();
     let models = [slice_of_data(), branches()].map(|graph| runtime.load_graph(graph).unwrap());
     let data = |k: usize| (0..50 + k % 5).map(|i| ((i * 31 + k * 17) % 97) as f32 - 20.0).collect::<Vec<f32>>();
     let mut used = Vec::new();

@@ -30,15 +30,19 @@ pub(super) fn layout(device: &wgpu::Device, bindings: &[Bound]) -> wgpu::BindGro
     device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some("fascine"), entries: &entries })
 }
 
-/// A pipeline's bindings, which segments their slots stand for, and the table buffer.
-type Key = (Arc<[Bound]>, Vec<(Slot, Slot)>, usize);
+/// A pipeline's bindings and the table buffer.
+type Key = (Arc<[Bound]>, usize);
+
+/// Which segments slots stand for, and the group for that.
+type Group = (Vec<(Slot, Slot)>, wgpu::BindGroup);
 
 /// The cache.
 #[derive(Debug)]
 pub(super) struct BindGroups {
     device: wgpu::Device,
     stand_ins: [wgpu::Buffer; 2],
-    groups: HashMap<Key, wgpu::BindGroup>,
+    groups: HashMap<Key, Vec<Group>>,
+    count: usize,
     generation: u64,
 }
 
@@ -53,12 +57,13 @@ impl BindGroups {
             })
         };
         let stand_ins = [stand_in(), stand_in()];
-        BindGroups { device, stand_ins, groups: HashMap::new(), generation: 0 }
+        BindGroups { device, stand_ins, groups: HashMap::new(), count: 0, generation: 0 }
     }
 
     /// Forgets every group, so that buffers that are gone elsewhere are freed.
     pub(super) fn clear(&mut self) {
         self.groups.clear();
+        self.count = 0;
     }
 
     /// Forgets groups of buffers that memory has replaced.
@@ -79,11 +84,13 @@ impl BindGroups {
         tables: &TableBuffers,
         table: usize,
     ) -> &wgpu::BindGroup {
-        if self.groups.len() >= MAX_SETS * TABLES {
+        if self.count >= MAX_SETS * TABLES {
             self.clear();
         }
-        let Self { device, stand_ins, groups, .. } = self;
-        groups.entry((bindings.clone(), segments.to_vec(), table)).or_insert_with(|| {
+        let Self { device, stand_ins, groups, count, .. } = self;
+        let known = groups.entry((bindings.clone(), table)).or_default();
+        let at = known.iter().position(|(of, _)| of == segments).unwrap_or_else(|| {
+            *count += 1;
             let span = std::num::NonZero::new(tables.span());
             let table = wgpu::BufferBinding { buffer: tables.buffer(table), offset: 0, size: span };
             let table = wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::Buffer(table) };
@@ -95,7 +102,10 @@ impl BindGroups {
                 wgpu::BindGroupEntry { binding, resource: buffer.as_entire_binding() }
             });
             let entries: Vec<_> = std::iter::once(table).chain(bindings).collect();
-            device.create_bind_group(&wgpu::BindGroupDescriptor { label: Some("fascine"), layout, entries: &entries })
-        })
+            let descriptor = wgpu::BindGroupDescriptor { label: Some("fascine"), layout, entries: &entries };
+            known.push((segments.to_vec(), device.create_bind_group(&descriptor)));
+            known.len() - 1
+        });
+        &known[at].1
     }
 }

@@ -10,6 +10,7 @@ use super::binding::BindGroups;
 use super::cache::DiskCache;
 use super::compile::{Notify, Tools};
 use super::device::{Caps, Gpu};
+use super::driver::driver;
 use super::fault::scoped;
 use super::memory::{Allocation, HeapLayout, Memory, MemoryStats};
 use super::pipelines::PipelineStore;
@@ -115,6 +116,11 @@ pub struct Executor {
     send: mpsc::Sender<(u64, bool)>,
     done: mpsc::Receiver<(u64, bool)>,
     arms: Vec<ArmId>,
+    /// Memory that is used again.
+    wave_tables: Vec<WaveTable>,
+    spare_downloads: Vec<Vec<Download>>,
+    spare_results: Vec<Vec<(u64, Vec<u8>)>>,
+    ticks: Vec<u64>,
 }
 
 impl Executor {
@@ -161,6 +167,10 @@ impl Executor {
             send,
             done,
             arms: Vec::new(),
+            wave_tables: Vec::new(),
+            spare_downloads: Vec::new(),
+            spare_results: Vec::new(),
+            ticks: Vec::new(),
             waiter,
             store,
             gpu,
@@ -199,12 +209,12 @@ impl Executor {
 
     /// The slots that a request's allocations lie in, as far as requests are told apart by them: in a [`HeapLayout::Apart`] heap,
     /// where each has a segment of its own, these are 0, 1 and so on for every request.
-    pub fn slots_of<'a>(&self, allocations: impl IntoIterator<Item = &'a Allocation>) -> Vec<Slot> {
-        let slot = |(index, allocation): (usize, &Allocation)| match self.memory.layout() {
+    pub fn slots_of<'a>(&self, allocations: impl IntoIterator<Item = &'a Allocation>) -> impl Iterator<Item = Slot> {
+        let layout = self.memory.layout();
+        allocations.into_iter().enumerate().map(move |(index, allocation)| match layout {
             HeapLayout::Shared => allocation.slot(),
             HeapLayout::Apart => Slot { index: index as u8, kind: SlotKind::Heap },
-        };
-        allocations.into_iter().enumerate().map(slot).collect()
+        })
     }
 
     /// How the heap is divided.
@@ -227,12 +237,10 @@ impl Executor {
         self.uploads.never_fits(promise.uploads).or_else(|| self.read_backs.never_fits(promise.downloads))
     }
 
-    /// Whether so many bytes more of the heap could be had now. The heap may grow for them.
-    pub fn has_room(&mut self, bytes: u64) -> bool {
-        let room = self.memory.has_room(bytes);
-        self.relieve();
-        self.groups.sync(&self.memory);
-        room
+    /// Whether so many bytes of the heap could be had now, as far as can be told without moving anything. If it says no, there is no
+    /// room.
+    pub fn may_have(&self, bytes: u64) -> bool {
+        self.memory.may_have(bytes)
     }
 
     /// As [`Pipelines::compatible`](crate::schedule::Pipelines::compatible).
@@ -316,34 +324,41 @@ impl Executor {
     /// Sends work to the device. Never waits.
     ///
     /// # Errors
-    /// As [`Executor::try_submit`].
+    /// As [`Executor::submit_ref`].
     pub fn submit(&mut self, work: Work) -> Result<()> {
-        self.try_submit(work).map_err(|(error, _)| error)
+        self.submit_ref(&work)
     }
 
     /// Sends work to the device. Never waits.
     ///
     /// # Errors
-    /// With the work: `Internal` if a wave has no ready pipeline or breaks the rules of its fields, `Memory` if there is no room for staging,
+    /// `Internal` if a wave has no ready pipeline or breaks the rules of its fields, `Memory` if there is no room for staging,
     /// `Limit` if its lane tables exceed what the device binds, `Device` if the device failed. Nothing of the work has run
     /// then, and nothing of it is kept.
-    pub fn try_submit(&mut self, work: Work) -> std::result::Result<(), (Error, Box<Work>)> {
-        match self.send(&work) {
-            Ok((index, read_back, timer)) => {
-                self.watch_for(work, index, read_back, timer);
-                Ok(())
-            }
-            Err(error) => Err((error, Box::new(work))),
-        }
+    pub fn submit_ref(&mut self, work: &Work) -> Result<()> {
+        let (index, read_back, timer) = self.send(work)?;
+        self.watch_for(work, index, read_back, timer);
+        Ok(())
     }
 
     fn send(&mut self, work: &Work) -> Result<(wgpu::SubmissionIndex, Vec<wgpu::Buffer>, Option<Timer>)> {
         let _span = tracing::trace_span!("submit", submission = work.id.0, waves = work.waves.len()).entered();
         self.gpu.fault.check()?;
-        let waves = self.write_tables(&work.waves)?;
+        let mut waves = std::mem::take(&mut self.wave_tables);
+        waves.clear();
+        let sent = self.write_tables(&work.waves, &mut waves).and_then(|()| self.send_waves(work, &waves));
+        self.wave_tables = waves;
+        sent
+    }
+
+    fn send_waves(
+        &mut self,
+        work: &Work,
+        waves: &[WaveTable],
+    ) -> Result<(wgpu::SubmissionIndex, Vec<wgpu::Buffer>, Option<Timer>)> {
         let table_bytes = (self.writer.words().len() * 4) as u64;
         let timer = self.timers.take(work.waves.len())?;
-        match self.encode(work, &waves, table_bytes, timer.as_ref(), read_bytes(timer.as_ref(), &work.downloads)) {
+        match self.encode(work, waves, table_bytes, timer.as_ref(), read_bytes(timer.as_ref(), &work.downloads)) {
             Ok((index, read_back)) => Ok((index, read_back, timer)),
             Err(error) => {
                 if let Some(timer) = timer {
@@ -357,7 +372,7 @@ impl Executor {
     /// Has it told when a submission is done and its results are mapped.
     fn watch_for(
         &mut self,
-        work: Work,
+        work: &Work,
         index: wgpu::SubmissionIndex,
         read_back: Vec<wgpu::Buffer>,
         timer: Option<Timer>,
@@ -369,28 +384,31 @@ impl Executor {
             let before: u64 = read_back[..at].iter().map(wgpu::Buffer::size).sum();
             let used = (total - before).min(read_back[at].size());
             let send = self.send.clone();
-            read_back[at].map_async(wgpu::MapMode::Read, ..used, move |result| {
+            let mapped = move |result: std::result::Result<(), wgpu::BufferAsyncError>| {
                 // The executor may be gone by then.
                 let _ = send.send((serial, result.is_ok()));
-            });
+            };
+            driver(|| read_back[at].map_async(wgpu::MapMode::Read, ..used, mapped));
         }
         if read_back.is_empty() {
             let send = self.send.clone();
-            self.gpu.queue.on_submitted_work_done(move || {
+            let done = move || {
                 let _ = send.send((serial, true));
-            });
+            };
+            driver(|| self.gpu.queue.on_submitted_work_done(done));
         }
         self.watch(index.clone());
-        self.release(Promise::of(&work));
-        let Work { id, downloads, .. } = work;
+        self.release(Promise::of(work));
+        let mut downloads = self.spare_downloads.pop().unwrap_or_default();
+        downloads.extend_from_slice(&work.downloads);
+        let id = work.id;
         let left = read_back.len().max(1);
         self.in_flight.push_back(InFlight { id, serial, index, read_back, timer, downloads, left });
     }
 
-    fn write_tables(&mut self, waves: &[WaveWork]) -> Result<Vec<WaveTable>> {
+    fn write_tables(&mut self, waves: &[WaveWork], tables: &mut Vec<WaveTable>) -> Result<()> {
         let alignment = self.gpu.caps().table_alignment;
         self.writer.clear();
-        let mut tables = Vec::with_capacity(waves.len());
         for wave in waves {
             wave.lanes.iter().try_for_each(|lane| self.store.check(lane))?;
             wave_arms(wave, &mut self.arms);
@@ -399,7 +417,7 @@ impl Executor {
             let linked = |lane: &super::LaneWork| ready.linked(lane.arm).ok_or_else(|| unknown(lane.arm));
             tables.push(self.writer.push(wave, alignment, linked)?);
         }
-        Ok(tables)
+        Ok(())
     }
 
     fn encode(
@@ -435,24 +453,24 @@ impl Executor {
         let staged = match self.with_room(|this| this.stage(&work.uploads, table_bytes + upload_bytes)) {
             Ok(staged) => staged,
             Err(error) => {
-                read_back.into_iter().for_each(|buffer| self.read_backs.give_back(buffer));
+                self.read_backs.give_back_all(read_back);
                 return Err(error);
             }
         };
 
         let Self { gpu, memory, groups, tables, writer, store, arms, .. } = self;
         let sent = scoped(&gpu.device, "a submission", || {
-            let mut encoder = gpu.device.create_command_encoder(&Default::default());
+            let mut encoder = driver(|| gpu.device.create_command_encoder(&Default::default()));
             for clear in &work.clears {
                 if let Some(buffer) = memory.buffer(clear.slot) {
-                    encoder.clear_buffer(buffer, clear.offset, Some(words_up(clear.bytes)));
+                    driver(|| encoder.clear_buffer(buffer, clear.offset, Some(words_up(clear.bytes))));
                 }
             }
             let mut from = 0;
             let mut copy = |target: Option<&wgpu::Buffer>, mut to: u64, bytes: u64| {
                 for (at, offset, length) in pieces(&staged, from, bytes) {
                     if let Some(target) = target {
-                        encoder.copy_buffer_to_buffer(&staged[at], offset, target, to, length);
+                        driver(|| encoder.copy_buffer_to_buffer(&staged[at], offset, target, to, length));
                     }
                     to += length;
                 }
@@ -467,48 +485,49 @@ impl Executor {
             if !waves.is_empty() {
                 let timestamp_writes = timer.and_then(Timer::pass_writes);
                 let descriptor = wgpu::ComputePassDescriptor { label: None, timestamp_writes };
-                let mut pass = encoder.begin_compute_pass(&descriptor);
+                let mut pass = driver(|| encoder.begin_compute_pass(&descriptor));
                 for (index, (wave, place)) in work.waves.iter().zip(waves).enumerate() {
                     wave_arms(wave, arms);
                     let compiled = &store.pipeline(arms)?.compiled;
-                    pass.set_pipeline(&compiled.pipeline);
+                    driver(|| pass.set_pipeline(&compiled.pipeline));
                     let group = groups.get(&compiled.layout, &compiled.bindings, &wave.segments, memory, tables, table);
-                    pass.set_bind_group(0, group, &[place.offset]);
+                    driver(|| pass.set_bind_group(0, group, &[place.offset]));
                     if compiled.immediate_bytes > 0 {
                         let table: &[u8] = &bytemuck::cast_slice(writer.words())[place.offset as usize..];
-                        pass.set_immediates(0, &table[..compiled.immediate_bytes as usize]);
+                        driver(|| pass.set_immediates(0, &table[..compiled.immediate_bytes as usize]));
                     }
                     if let Some(timer) = timer {
-                        timer.mark(&mut pass, index);
+                        driver(|| timer.mark(&mut pass, index));
                     }
                     let [x, y, z] = place.grid;
-                    pass.dispatch_workgroups(x, y, z);
+                    driver(|| pass.dispatch_workgroups(x, y, z));
                 }
                 if let Some(timer) = timer {
-                    timer.mark(&mut pass, waves.len());
+                    driver(|| timer.mark(&mut pass, waves.len()));
                 }
+                driver(|| drop(pass));
             }
             if let (Some(timer), Some(first)) = (timer, read_back.first()) {
-                timer.resolve(&mut encoder, first, 0);
+                driver(|| timer.resolve(&mut encoder, first, 0));
             }
             let mut to = timer.map_or(0, Timer::bytes);
             for download in &work.downloads {
                 let (mut from, bytes) = (download.offset, words_up(download.bytes));
                 for (at, offset, length) in pieces(&read_back, to, bytes) {
                     if let Some(source) = memory.buffer(download.slot) {
-                        encoder.copy_buffer_to_buffer(source, from, &read_back[at], offset, length);
+                        driver(|| encoder.copy_buffer_to_buffer(source, from, &read_back[at], offset, length));
                     }
                     from += length;
                 }
                 to += bytes;
             }
-            Ok(gpu.queue.submit([encoder.finish()]))
+            Ok(driver(|| gpu.queue.submit([encoder.finish()])))
         });
-        staged.into_iter().for_each(|buffer| self.uploads.give_back(buffer));
+        self.uploads.give_back_all(staged);
         match sent.and_then(|sent| sent) {
             Ok(index) => Ok((index, read_back)),
             Err(error) => {
-                read_back.into_iter().for_each(|buffer| self.read_backs.give_back(buffer));
+                self.read_backs.give_back_all(read_back);
                 Err(error)
             }
         }
@@ -546,6 +565,16 @@ impl Executor {
     /// # Errors
     /// `Device` if the device failed: nothing in flight will finish.
     pub fn poll(&mut self) -> Result<Vec<Finished>> {
+        let mut finished = Vec::new();
+        self.poll_into(&mut finished)?;
+        Ok(finished)
+    }
+
+    /// As [`Executor::poll`], into memory of the caller's.
+    ///
+    /// # Errors
+    /// As [`Executor::poll`].
+    pub fn poll_into(&mut self, finished: &mut Vec<Finished>) -> Result<()> {
         self.gpu.fault.poll(&self.gpu.device, wgpu::PollType::Poll)?;
         self.uploads.collect();
         self.store.turn();
@@ -558,50 +587,55 @@ impl Executor {
             }
         }
         self.gpu.fault.check()?;
-        let mut finished = Vec::new();
         while self.in_flight.front().is_some_and(|entry| entry.left == 0) {
             let Some(entry) = self.in_flight.pop_front() else { break };
             finished.push(self.read(entry)?);
         }
-        Ok(finished)
+        Ok(())
+    }
+
+    /// Gives back the memory of a submission that was looked at, so that later ones need not allocate.
+    pub fn recycle(&mut self, finished: Finished) {
+        let Finished { wave_nanos, mut downloads, .. } = finished;
+        self.timers.recycle(wave_nanos);
+        downloads.clear();
+        self.spare_results.push(downloads);
     }
 
     fn read(&mut self, entry: InFlight) -> Result<Finished> {
-        let InFlight { id, read_back, timer, downloads, .. } = entry;
-        let mut finished =
-            Finished { id, wave_nanos: None, span: None, downloads: Vec::with_capacity(downloads.len()) };
+        let InFlight { id, read_back, timer, mut downloads, .. } = entry;
+        let results = self.spare_results.pop().unwrap_or_default();
+        let mut finished = Finished { id, wave_nanos: None, span: None, downloads: results };
         let total = read_bytes(timer.as_ref(), &downloads);
-        if total == 0 {
-            return Ok(finished);
-        }
-        {
-            let mut views = Vec::with_capacity(read_back.len());
-            for (index, offset, length) in pieces(&read_back, 0, total) {
-                let view = read_back[index].get_mapped_range(offset..offset + length);
-                views.push(view.map_err(|error| Error::device(format!("a result could not be read back: {error}")))?);
-            }
-            let read = |start: u64, bytes: u64| {
-                let mut all = Vec::with_capacity(bytes as usize);
-                for (index, offset, length) in pieces(&read_back, start, bytes) {
-                    all.extend_from_slice(&views[index][offset as usize..(offset + length) as usize]);
-                }
-                all
-            };
+        if total > 0 {
             let mut at = timer.as_ref().map_or(0, Timer::bytes);
             if let Some(timer) = timer {
-                let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&read(0, at));
-                let Times { waves, span } = self.timers.finish(timer, &ticks);
+                // Any buffer holds as much as that.
+                let view = driver(|| read_back[0].get_mapped_range(..at)).map_err(unread)?;
+                self.ticks.clear();
+                self.ticks.extend(view.chunks_exact(8).map(bytemuck::pod_read_unaligned::<u64>));
+                driver(|| drop(view));
+                let Times { waves, span } = self.timers.finish(timer, &self.ticks);
                 (finished.wave_nanos, finished.span) = (waves, span);
             }
-            for download in downloads {
-                finished.downloads.push((download.tag, read(at, download.bytes)));
+            for download in &downloads {
+                let mut all = Vec::with_capacity(download.bytes as usize);
+                for (index, offset, length) in pieces(&read_back, at, download.bytes) {
+                    // Views begin at multiples of eight and are whole words.
+                    let before = offset % wgpu::MAP_ALIGNMENT;
+                    let range = offset - before..offset + words_up(length);
+                    let view = driver(|| read_back[index].get_mapped_range(range)).map_err(unread)?;
+                    all.extend_from_slice(&view[before as usize..(before + length) as usize]);
+                    driver(|| drop(view));
+                }
+                finished.downloads.push((download.tag, all));
                 at += words_up(download.bytes);
             }
+            read_back.iter().for_each(|buffer| driver(|| buffer.unmap()));
         }
-        for buffer in read_back {
-            buffer.unmap();
-            self.read_backs.give_back(buffer);
-        }
+        self.read_backs.give_back_all(read_back);
+        downloads.clear();
+        self.spare_downloads.push(downloads);
         Ok(finished)
     }
 
@@ -633,4 +667,8 @@ fn wave_arms(wave: &WaveWork, arms: &mut Vec<ArmId>) {
 /// Bytes that come back of a submission.
 fn read_bytes(timer: Option<&Timer>, downloads: &[Download]) -> u64 {
     timer.map_or(0, Timer::bytes) + downloads.iter().map(|download| words_up(download.bytes)).sum::<u64>()
+}
+
+fn unread(error: wgpu::MapRangeError) -> Error {
+    Error::device(format!("a result could not be read back: {error}"))
 }

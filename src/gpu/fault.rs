@@ -5,6 +5,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::driver::driver;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Runs `call` inside error scopes of this thread, so that nothing reaches the device's own handler.
@@ -12,12 +13,12 @@ use crate::error::{Error, ErrorKind, Result};
 /// # Errors
 /// `Memory` if the device ran out of memory, `Device` for everything else; `what` names the attempt.
 pub(super) fn scoped<T>(device: &wgpu::Device, what: &str, call: impl FnOnce() -> T) -> Result<T> {
-    let memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-    let internal = device.push_error_scope(wgpu::ErrorFilter::Internal);
-    let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
+    let push = |filter| driver(|| device.push_error_scope(filter));
+    let memory = push(wgpu::ErrorFilter::OutOfMemory);
+    let internal = push(wgpu::ErrorFilter::Internal);
+    let validation = push(wgpu::ErrorFilter::Validation);
     let value = call();
-    let errors =
-        [pollster::block_on(validation.pop()), pollster::block_on(internal.pop()), pollster::block_on(memory.pop())];
+    let errors = [validation, internal, memory].map(|scope| driver(|| pollster::block_on(scope.pop())));
     match errors.into_iter().flatten().next() {
         None => Ok(value),
         Some(error) => Err(typed(what, &error)),
@@ -96,7 +97,7 @@ impl Fault {
         how: wgpu::PollType,
     ) -> Result<std::result::Result<wgpu::PollStatus, wgpu::PollError>> {
         self.check()?;
-        let polled = catch_unwind(AssertUnwindSafe(|| device.poll(how)));
+        let polled = catch_unwind(AssertUnwindSafe(|| driver(|| device.poll(how))));
         if polled.is_err() {
             self.set(Error::device("the device failed while it was polled"));
         }

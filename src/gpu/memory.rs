@@ -248,16 +248,23 @@ impl Memory {
         Error::limit(format!("{what} of {bytes} bytes in one piece exceeds the device's buffer limit of {limit} bytes"))
     }
 
-    /// Whether `bytes` more of the heap could be had now, in one piece if one segment can hold them.
-    pub(super) fn has_room(&mut self, bytes: u64) -> bool {
-        let (mut taken, mut left) = (Vec::new(), bytes);
-        while left > 0 {
-            let Ok(allocation) = self.allocate(SlotKind::Heap, left.min(self.max_segment)) else { break };
-            left = left.saturating_sub(allocation.bytes());
-            taken.push(allocation);
+    /// Whether `bytes` of the heap could be had now, as far as can be told without moving anything: in one piece if one segment
+    /// can hold them.
+    pub(super) fn may_have(&self, bytes: u64) -> bool {
+        if bytes == 0 {
+            return true;
         }
-        taken.into_iter().for_each(|allocation| self.free(allocation));
-        left == 0
+        let Some(bytes) = grains(bytes.min(self.max_segment)) else { return false };
+        let heap = self.live().filter(|(index, _)| kind_of(*index) == SlotKind::Heap);
+        if self.layout == HeapLayout::Apart || heap.into_iter().any(|(_, one)| one.ranges.largest_free() >= bytes) {
+            return true;
+        }
+        // What trimming gives back at most.
+        let idle = |(_, segment): (usize, &Segment)| match segment.ranges.is_empty() {
+            true => segment.ranges.capacity(),
+            false => segment.ranges.capacity().saturating_sub(2 * segment.ranges.end()),
+        };
+        self.room().saturating_add(self.live().map(idle).sum()) >= bytes
     }
 
     /// Takes `bytes` of a heap segment or a slab.
@@ -437,8 +444,8 @@ impl Memory {
             SlotKind::Slab => self.release(index),
             SlotKind::Heap if self.layout == HeapLayout::Apart => {}
             SlotKind::Heap => {
-                let mut empty: Vec<usize> = self.empty_segments().filter(|&i| kind_of(i) == SlotKind::Heap).collect();
-                for index in empty.drain(1..) {
+                let second = |this: &Self| this.empty_segments().filter(|&i| kind_of(i) == SlotKind::Heap).nth(1);
+                while let Some(index) = second(self) {
                     self.release(index);
                 }
             }

@@ -12,6 +12,7 @@
 //! - [`executor`]: one submission, from uploads to read-back;
 //! - `timing`: timestamps of waves;
 //! - `waiter`: a thread that waits for the device where nobody else has to;
+//! - `driver`: which allocations are wgpu's;
 //! - `fault`: error scopes and device loss as typed errors;
 //! - `trusted`: the `unsafe` code; beside it the crate has only the call that adds an exit handler, in `exit`.
 //!
@@ -24,6 +25,7 @@ mod binding;
 mod cache;
 mod compile;
 pub mod device;
+mod driver;
 pub mod executor;
 mod fault;
 pub mod memory;
@@ -43,6 +45,7 @@ pub mod work;
 
 pub use adapter::{AdapterOptions, AdapterReport, Select, adapters};
 pub use device::{Caps, DeviceClass, Gpu, Timestamps};
+pub use driver::in_driver;
 pub use executor::{Executor, ExecutorOptions, Promise};
 pub use memory::{Allocation, HeapLayout, MemoryStats, WeightPlace, WeightsId, linked_slots};
 pub use pipelines::{PipelineStats, PipelineStore};

@@ -2,6 +2,7 @@
 
 use std::sync::mpsc;
 
+use super::driver::driver;
 use super::fault::scoped;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -29,6 +30,8 @@ pub(super) struct StagingPool {
     device: wgpu::Device,
     direction: Direction,
     free: Vec<wgpu::Buffer>,
+    /// Memory of lists of buffers, to be used again.
+    lists: Vec<Vec<wgpu::Buffer>>,
     reserved: u64,
     /// Bytes that are sure to be had once nothing is in flight: the buffers hold so many.
     promised: u64,
@@ -44,7 +47,17 @@ impl StagingPool {
         let (send, mapped) = mpsc::channel();
         let largest = device.limits().max_buffer_size / wgpu::COPY_BUFFER_ALIGNMENT * wgpu::COPY_BUFFER_ALIGNMENT;
         let limits = (largest, limit.unwrap_or(u64::MAX));
-        StagingPool { device, direction, free: Vec::new(), reserved: 0, promised: 0, limits, send, mapped }
+        StagingPool {
+            device,
+            direction,
+            free: Vec::new(),
+            lists: Vec::new(),
+            reserved: 0,
+            promised: 0,
+            limits,
+            send,
+            mapped,
+        }
     }
 
     /// Bytes of all buffers, in use or free.
@@ -115,7 +128,11 @@ impl StagingPool {
                 }
                 Ok(taken)
             }
-            one => one.map(|buffer| vec![buffer]),
+            one => one.map(|buffer| {
+                let mut list = self.lists.pop().unwrap_or_default();
+                list.push(buffer);
+                list
+            }),
         }
     }
 
@@ -168,6 +185,14 @@ impl StagingPool {
         Ok(buffer)
     }
 
+    /// As [`StagingPool::give_back`], of all of a list.
+    pub(super) fn give_back_all(&mut self, mut buffers: Vec<wgpu::Buffer>) {
+        buffers.drain(..).for_each(|buffer| self.give_back(buffer));
+        if buffers.capacity() > 0 {
+            self.lists.push(buffers);
+        }
+    }
+
     /// Takes back a buffer that the device has no further use for after what has been submitted.
     pub(super) fn give_back(&mut self, buffer: wgpu::Buffer) {
         match self.direction {
@@ -175,10 +200,11 @@ impl StagingPool {
             Direction::Upload => {
                 let send = self.send.clone();
                 let handle = buffer.clone();
-                buffer.map_async(wgpu::MapMode::Write, .., move |result| {
+                let mapped = move |result: std::result::Result<(), wgpu::BufferAsyncError>| {
                     // The pool may be gone by then.
                     let _ = send.send((handle, result.is_ok()));
-                });
+                };
+                driver(|| buffer.map_async(wgpu::MapMode::Write, .., mapped));
             }
         }
     }
@@ -249,21 +275,25 @@ pub(super) fn words_up(bytes: u64) -> u64 {
 /// Writes runs of bytes into mapped buffers, one after the other, each filled up to whole words.
 pub(super) struct Filler<'a> {
     buffers: &'a [wgpu::Buffer],
-    views: Vec<wgpu::BufferViewMut>,
+    /// Of the first buffer, and of the others that are used.
+    first: Option<wgpu::BufferViewMut>,
+    others: Vec<wgpu::BufferViewMut>,
     at: u64,
 }
 
 impl<'a> Filler<'a> {
     pub(super) fn new(buffers: &'a [wgpu::Buffer], total: u64) -> Result<Self> {
-        let mut views = Vec::with_capacity(buffers.len());
+        let mut filler = Filler { buffers, first: None, others: Vec::new(), at: 0 };
         for (index, _, _) in pieces(buffers, 0, total) {
             let before: u64 = buffers[..index].iter().map(wgpu::Buffer::size).sum();
-            let view = buffers[index]
-                .get_mapped_range_mut(..(total - before).min(buffers[index].size()))
+            let view = driver(|| buffers[index].get_mapped_range_mut(..(total - before).min(buffers[index].size())))
                 .map_err(|error| Error::device(format!("an upload buffer is not mapped: {error}")))?;
-            views.push(view);
+            match index {
+                0 => filler.first = Some(view),
+                _ => filler.others.push(view),
+            }
         }
-        Ok(Filler { buffers, views, at: 0 })
+        Ok(filler)
     }
 
     /// Gives where the bytes are, and how many with what fills them up.
@@ -274,7 +304,11 @@ impl<'a> Filler<'a> {
             let (own, others) = rest.split_at(rest.len().min(length as usize));
             rest = others;
             let (offset, length) = (offset as usize, length as usize);
-            let view = &mut self.views[index];
+            let view = match index {
+                0 => self.first.as_mut(),
+                _ => self.others.get_mut(index - 1),
+            };
+            let Some(view) = view else { continue };
             view.slice(offset..offset + own.len()).copy_from_slice(own);
             if own.len() < length {
                 view.slice(offset + own.len()..offset + length).copy_from_slice(&[0; 3][..length - own.len()]);
@@ -285,9 +319,9 @@ impl<'a> Filler<'a> {
     }
 
     pub(super) fn finish(self) {
-        let Filler { buffers, views, .. } = self;
-        let used = views.len();
-        drop(views);
-        buffers[..used].iter().for_each(wgpu::Buffer::unmap);
+        let Filler { buffers, first, others, .. } = self;
+        let used = usize::from(first.is_some()) + others.len();
+        driver(|| drop((first, others)));
+        buffers[..used].iter().for_each(|buffer| driver(|| buffer.unmap()));
     }
 }

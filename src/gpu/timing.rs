@@ -36,6 +36,8 @@ pub(super) struct Timers {
     /// The first tick ever read: what follows is told relative to it, in nanoseconds that a float holds exactly.
     origin: Option<u64>,
     free: Vec<TimerSet>,
+    /// Memory of times, to be used again.
+    spare: Vec<Vec<u64>>,
     created: usize,
 }
 
@@ -51,7 +53,7 @@ pub(super) struct Times {
 impl Timers {
     pub(super) fn new(device: wgpu::Device, queue: &wgpu::Queue, grade: Timestamps) -> Self {
         let period = if grade == Timestamps::None { 1.0 } else { f64::from(queue.get_timestamp_period()) };
-        Timers { device, grade, period, origin: None, free: Vec::new(), created: 0 }
+        Timers { device, grade, period, origin: None, free: Vec::new(), spare: Vec::new(), created: 0 }
     }
 
     /// A timer for a submission of `waves`, if the device can tell its time.
@@ -95,9 +97,22 @@ impl Timers {
         self.read(each, ticks)
     }
 
+    /// Takes back the memory of times that were looked at.
+    pub(super) fn recycle(&mut self, waves: Option<Vec<u64>>) {
+        if let Some(mut waves) = waves {
+            waves.clear();
+            self.spare.push(waves);
+        }
+    }
+
     fn read(&mut self, each: bool, ticks: &[u64]) -> Times {
-        let nanos = |from: u64, to: u64| (to.saturating_sub(from) as f64 * self.period) as u64;
-        let waves = each.then(|| ticks.windows(2).map(|pair| nanos(pair[0], pair[1])).collect());
+        let period = self.period;
+        let nanos = |from: u64, to: u64| (to.saturating_sub(from) as f64 * period) as u64;
+        let waves = each.then(|| {
+            let mut waves = self.spare.pop().unwrap_or_default();
+            waves.extend(ticks.windows(2).map(|pair| nanos(pair[0], pair[1])));
+            waves
+        });
         let (Some(&first), Some(&last)) = (ticks.first(), ticks.last()) else { return Times { waves, span: None } };
         let origin = *self.origin.get_or_insert(first);
         let start = nanos(origin, first);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::content::Content;
+use super::stages::Produced;
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 
@@ -30,7 +30,7 @@ pub struct Timing {
 
 /// The results of a request, as the engine has them.
 pub(super) struct Answer {
-    pub(super) outputs: Vec<(String, Content)>,
+    pub(super) outputs: Vec<Produced>,
     pub(super) timing: Timing,
 }
 
@@ -41,8 +41,10 @@ impl Answer {
     /// As [`Content::tensor`].
     pub(super) fn complete(self) -> Result<Completion> {
         let Answer { outputs, timing } = self;
-        let tensor = |(name, mut content): (String, Content)| Ok((name, content.tensor()?));
-        Ok(Completion { outputs: outputs.into_iter().map(tensor).collect::<Result<_>>()?, timing })
+        let tensor = |Produced { name, mut content, .. }: Produced| {
+            Some(content.as_mut()?.tensor().map(|tensor| (name, tensor)))
+        };
+        Ok(Completion { outputs: outputs.into_iter().filter_map(tensor).collect::<Result<_>>()?, timing })
     }
 }
 

@@ -135,8 +135,8 @@ pub(super) struct Resolved {
 
 impl Resolved {
     /// Whether it is for regions that lie in these slots: what runs as one lane with others has to lie as they do.
-    pub(super) fn serves(&self, slots: &[Slot]) -> bool {
-        self.slots == slots
+    pub(super) fn serves(&self, slots: impl Iterator<Item = Slot>) -> bool {
+        self.slots.iter().copied().eq(slots)
     }
 
     pub(super) fn new(

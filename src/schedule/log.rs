@@ -262,6 +262,15 @@ impl Recorder {
         ended
     }
 
+    /// As [`Scheduler::drain_ended`].
+    pub fn drain_ended(&mut self, into: &mut Vec<Ended>) {
+        let before = into.len();
+        self.scheduler.drain_ended(into);
+        if let Some(log) = self.log.as_ref().filter(|_| into.len() > before) {
+            log.add(Event::Ended { ended: into[before..].to_vec() });
+        }
+    }
+
     /// As [`Scheduler::recycle`]; nothing is decided by it, and nothing recorded.
     pub fn recycle(&mut self, submission: Submission) {
         self.scheduler.recycle(submission);

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::place::held;
 use super::{Active, Engine};
 use crate::error::{Error, ErrorKind, Result};
-use crate::gpu::{Executor, HeapLayout, PipelineStore, Promise};
+use crate::gpu::{Executor, PipelineStore, Promise};
 use crate::plan::Source;
 use crate::runtime::hold::Region;
 use crate::runtime::message::Prepared;
@@ -26,6 +26,12 @@ pub(super) fn own_bytes(prepared: &Prepared) -> u64 {
     prepared.plan.plan.regions.iter().enumerate().filter_map(own).sum()
 }
 
+/// Bytes of the largest of them.
+fn largest(prepared: &Prepared) -> u64 {
+    let own = |(region, bytes): (usize, &u64)| held(prepared, region).is_none().then_some(*bytes);
+    prepared.plan.plan.regions.iter().enumerate().filter_map(own).max().unwrap_or(0)
+}
+
 /// Bytes of staging that a request needs both ways.
 pub(super) fn staging(prepared: &Prepared) -> Promise {
     let words = |bytes: u64| bytes.next_multiple_of(4);
@@ -40,20 +46,23 @@ pub(super) fn staging(prepared: &Prepared) -> Promise {
     }
 }
 
-/// Takes what a request needs, if `spare` further bytes of the heap are left then.
-pub(super) fn take(executor: &mut Executor, prepared: &Prepared, spare: u64) -> Result<Taken> {
-    let mut taken =
-        Taken { regions: Vec::with_capacity(prepared.plan.plan.regions.len()), promise: Promise::default() };
-    match fill(executor, prepared, spare, &mut taken) {
+/// Takes what a request needs.
+pub(super) fn take(executor: &mut Executor, prepared: &Prepared, lists: &mut Vec<Vec<Region>>) -> Result<Taken> {
+    let mut taken = Taken { regions: lists.pop().unwrap_or_default(), promise: Promise::default() };
+    match fill(executor, prepared, &mut taken) {
         Ok(()) => Ok(taken),
         Err(error) => {
-            give_back(executor, taken);
+            give_back(executor, taken, lists);
             Err(error)
         }
     }
 }
 
-fn fill(executor: &mut Executor, prepared: &Prepared, spare: u64, taken: &mut Taken) -> Result<()> {
+fn fill(executor: &mut Executor, prepared: &Prepared, taken: &mut Taken) -> Result<()> {
+    let bytes = own_bytes(prepared);
+    if !executor.may_have(largest(prepared)) {
+        return Err(Error::memory(format!("no room for {bytes} bytes of tensor memory beside those in use")));
+    }
     for (region, &bytes) in prepared.plan.plan.regions.iter().enumerate() {
         taken.regions.push(match held(prepared, region) {
             Some(hold) if hold.bytes() >= bytes => Region::Held(hold),
@@ -64,19 +73,20 @@ fn fill(executor: &mut Executor, prepared: &Prepared, spare: u64, taken: &mut Ta
     let promise = staging(prepared);
     executor.promise(promise)?;
     taken.promise = promise;
-    if spare > 0 && executor.heap_layout() == HeapLayout::Shared && !executor.has_room(spare) {
-        return Err(Error::memory(format!("{spare} bytes are kept for requests with deadlines")));
-    }
     Ok(())
 }
 
 /// Gives back what is a request's own.
-pub(super) fn give_back(executor: &mut Executor, Taken { regions, promise }: Taken) {
+pub(super) fn give_back(executor: &mut Executor, taken: Taken, lists: &mut Vec<Vec<Region>>) {
+    let Taken { mut regions, promise } = taken;
     executor.release(promise);
-    for region in regions {
+    for region in regions.drain(..) {
         if let Region::Own(allocation) = region {
             executor.free(allocation);
         }
+    }
+    if regions.capacity() > 0 {
+        lists.push(regions);
     }
 }
 
@@ -94,6 +104,7 @@ pub(super) enum Door {
 pub(super) struct Gate<'a> {
     executor: &'a mut Executor,
     active: &'a mut BTreeMap<RequestId, Active>,
+    lists: &'a mut Vec<Vec<Region>>,
     door: Door,
     /// Whether memory will come free that no request in `active` has.
     others: bool,
@@ -107,10 +118,11 @@ impl<'a> Gate<'a> {
     pub(super) fn new(
         executor: &'a mut Executor,
         active: &'a mut BTreeMap<RequestId, Active>,
+        lists: &'a mut Vec<Vec<Region>>,
         door: Door,
         others: bool,
     ) -> Self {
-        Gate { executor, active, door, others, failed: Vec::new(), elsewhere: Vec::new() }
+        Gate { executor, active, lists, door, others, failed: Vec::new(), elsewhere: Vec::new() }
     }
 
     fn store(&mut self) -> &mut PipelineStore {
@@ -150,9 +162,21 @@ impl Pipelines for Gate<'_> {
             self.refuse(request, "others have begun that wait");
             return false;
         }
-        match take(self.executor, &active.prepared, spare) {
+        // To try costs moves of what can be moved.
+        let others = self.others || self.active.values().any(|active| active.begun);
+        let Some(active) = self.active.get_mut(&request) else { return false };
+        if others && !self.executor.may_have(largest(&active.prepared)) {
+            self.refuse(request, "no room beside what is in use");
+            return false;
+        }
+        match take(self.executor, &active.prepared, self.lists) {
+            Ok(taken) if !self.executor.may_have(spare) => {
+                give_back(self.executor, taken, self.lists);
+                self.refuse(request, "room is kept for requests with deadlines");
+                false
+            }
             Ok(Taken { regions, promise }) => {
-                let fits = active.resolved.serves(&self.executor.slots_of(regions.iter().map(Region::allocation)));
+                let fits = active.resolved.serves(self.executor.slots_of(regions.iter().map(Region::allocation)));
                 (active.regions, active.promise, active.begun) = (regions, promise, true);
                 if !fits {
                     self.elsewhere.push(request);
@@ -161,7 +185,6 @@ impl Pipelines for Gate<'_> {
             }
             Err(error) => {
                 let shortage = matches!(error.kind(), ErrorKind::Memory | ErrorKind::Limit);
-                let others = self.others || self.active.values().any(|active| active.begun);
                 if !(shortage && others) {
                     self.failed.push((request, error));
                     return false;
@@ -201,12 +224,12 @@ impl Engine {
         let Active { prepared, regions, promise, .. } = active;
         self.names.remove(&prepared.id);
         self.scheduler.cancel(id, self.clock.now());
-        let slots = self.executor.slots_of(regions.iter().map(Region::allocation));
+        let slots = self.executor.slots_of(regions.iter().map(Region::allocation)).collect::<Vec<_>>();
         let taken = Taken { regions, promise };
         match self.resolve(&prepared, &slots) {
             Ok(resolved) => self.start(prepared, resolved, Some(taken)),
             Err(error) => {
-                give_back(&mut self.executor, taken);
+                give_back(&mut self.executor, taken, &mut self.spare.regions);
                 self.end_unplaced(prepared, crate::schedule::Outcome::Failed, error);
             }
         }

@@ -16,17 +16,20 @@ impl Engine {
     pub(super) fn send_delayed(&mut self) -> Result<bool> {
         let Some(work) = self.delayed.take() else { return Ok(false) };
         let id = work.id;
-        match self.executor.try_submit(*work) {
-            Ok(()) => Ok(true),
-            Err((error, work)) if is_shortage(&error) && self.executor.is_busy() => {
+        match self.executor.submit_ref(&work) {
+            Ok(()) => {
+                self.spare.give_back(*work);
+                Ok(true)
+            }
+            Err(error) if is_shortage(&error) && self.executor.is_busy() => {
                 self.delayed = Some(work);
                 Ok(false)
             }
-            Err((error, work)) if is_shortage(&error) => {
+            Err(error) if is_shortage(&error) => {
                 self.fail_submission(id, &work, &error);
                 Ok(true)
             }
-            Err((error, _)) => Err(error),
+            Err(error) => Err(error),
         }
     }
 

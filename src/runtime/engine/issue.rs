@@ -1,7 +1,10 @@
 //! From the scheduler's decisions to work for the device.
 
+use std::sync::Arc;
+
 use super::begin::Gate;
 use super::delayed::is_shortage;
+use super::spare::Spare;
 use super::{Active, Engine, InFlight, REPORT};
 use crate::error::{Error, Result};
 use crate::gpu::{Clear, Download, LaneWork, Upload, WaveWork, Work};
@@ -20,7 +23,7 @@ impl Engine {
         while self.delayed.is_none() {
             let now = self.clock.now();
             let (door, others) = (self.door(), self.others_hold());
-            let mut gate = Gate::new(&mut self.executor, &mut self.active, door, others);
+            let mut gate = Gate::new(&mut self.executor, &mut self.active, &mut self.spare.regions, door, others);
             let submission = self.scheduler.issue(now, &mut gate);
             let Gate { failed, elsewhere, .. } = gate;
             let changed = !(failed.is_empty() && elsewhere.is_empty());
@@ -49,14 +52,14 @@ impl Engine {
         self.stats.lanes += lanes as u64;
         let lanes = waves.iter().flat_map(|wave| &wave.lanes);
         self.stats.gathered += lanes.filter(|lane| lane.gathered != 1).count() as u64;
-        match self.executor.try_submit(work) {
-            Ok(()) => {}
-            Err((error, work)) if is_shortage(&error) => {
+        match self.executor.submit_ref(&work) {
+            Ok(()) => self.spare.give_back(work),
+            Err(error) if is_shortage(&error) => {
                 self.stats.short_of_staging += 1;
                 tracing::debug!(submission = id.0, %error, "waits for staging");
-                self.delayed = Some(work);
+                self.delayed = Some(Box::new(work));
             }
-            Err((error, _)) => return Err(error),
+            Err(error) => return Err(error),
         }
         self.in_flight.insert(id, InFlight { issued: now, waves, parts, delayed: self.delayed.is_some() });
         self.note_levels(now);
@@ -73,13 +76,13 @@ impl Engine {
 
     /// Turns what the scheduler decided into addresses, uploads and read-backs, with the number of dispatches that each wave takes.
     fn work(&mut self, id: SubmissionId, waves: &[Wave], now: Nanos) -> Result<(Work, Vec<usize>)> {
-        let mut counts = Vec::with_capacity(waves.len());
-        let mut work = Work { id, clears: Vec::new(), uploads: Vec::new(), waves: Vec::new(), downloads: Vec::new() };
-        work.waves.reserve(waves.len());
+        let mut counts = self.spare.parts.pop().unwrap_or_default();
+        counts.clear();
+        let mut work = self.spare.work(id);
         for wave in waves {
-            let mut parts = Parts::default();
+            let start = work.waves.len();
             for run in wave.runs() {
-                self.add_lane(run, &mut parts)?;
+                self.add_lane(run, &mut work.waves, start)?;
             }
             for lane in &wave.lanes {
                 let active = self
@@ -106,81 +109,94 @@ impl Engine {
                     downloads(lane.request, active, &mut work.downloads);
                 }
             }
-            counts.push(parts.0.len());
-            self.stats.parted_waves += u64::from(parts.0.len() > 1);
-            work.waves.extend(parts.0);
+            let parts = work.waves.len() - start;
+            counts.push(parts);
+            self.stats.parted_waves += u64::from(parts > 1);
         }
         Ok((work, counts))
     }
 }
 
-/// A wave as dispatches: one, unless its lanes need different segments in the same slots.
-#[derive(Default)]
-struct Parts(Vec<WaveWork>);
-
-impl Parts {
-    /// The part whose slots stand for these segments, as far as both name them.
-    fn of(&mut self, segments: impl Iterator<Item = (Slot, Slot)> + Clone) -> &mut WaveWork {
-        let agree = |part: &WaveWork| {
-            let mut named = segments.clone();
-            named.all(|(slot, segment)| part.segments.iter().all(|&(s, other)| s != slot || other == segment))
-        };
-        let at = self.0.iter().position(agree).unwrap_or_else(|| {
-            self.0.push(WaveWork::default());
-            self.0.len() - 1
-        });
-        let part = &mut self.0[at];
-        for pair in segments {
-            if !part.segments.contains(&pair) {
-                part.segments.push(pair);
-            }
-        }
-        part.segments.sort_unstable();
-        part
+/// The dispatch of a wave whose slots stand for these segments, as far as both name them. A wave is one dispatch, unless its lanes
+/// need different segments in the same slots; those of the wave are `waves` from `start` on.
+fn part<'a>(
+    waves: &'a mut Vec<WaveWork>,
+    start: usize,
+    spare: &mut Spare,
+    segments: impl Iterator<Item = (Slot, Slot)> + Clone,
+) -> &'a mut WaveWork {
+    let agree = |part: &WaveWork| {
+        let mut named = segments.clone();
+        named.all(|(slot, segment)| part.segments.iter().all(|&(s, other)| s != slot || other == segment))
+    };
+    let at = waves[start..].iter().position(agree).map_or(waves.len(), |at| start + at);
+    if at == waves.len() {
+        waves.push(spare.waves.pop().unwrap_or_default());
     }
+    let part = &mut waves[at];
+    for pair in segments {
+        if !part.segments.contains(&pair) {
+            part.segments.push(pair);
+        }
+    }
+    part.segments.sort_unstable();
+    part
 }
 
 impl Engine {
-    /// Adds the lane of a request, or of several that run as one.
-    fn add_lane(&self, run: &[Lane], parts: &mut Parts) -> Result<()> {
-        let ended = || Error::internal("the scheduler issued a request that has ended");
-        let mut members = Vec::with_capacity(run.len());
-        for lane in run {
-            members.push(self.active.get(&lane.request).ok_or_else(ended)?);
-        }
+    /// Adds the lane of a request, or of several that run as one, to a wave.
+    fn add_lane(&mut self, run: &[Lane], waves: &mut Vec<WaveWork>, start: usize) -> Result<()> {
+        let Engine { active, spare, .. } = self;
+        let member = |lane: &Lane| {
+            active.get(&lane.request).ok_or_else(|| Error::internal("the scheduler issued a request that has ended"))
+        };
+        let mut first = member(&run[0])?;
         let dispatch = run[0].dispatch as usize;
-        let planned = &members[0].prepared.plan.plan.dispatches[dispatch];
-        let own = members[0].prepared.params.clone();
-        let mut params = own.unwrap_or_else(|| members[0].resolved.params[dispatch].clone());
+        let planned = &first.prepared.plan.plan.dispatches[dispatch];
+        let params = |active: &Active| {
+            let own = active.prepared.params.clone();
+            own.unwrap_or_else(|| active.resolved.params[dispatch].clone())
+        };
+        let mut own = params(first);
         let mut furthest = 0;
         if run[0].gathered != 1 {
             let gather =
                 planned.gather.as_ref().ok_or_else(|| Error::internal("a dispatch that cannot be gathered"))?;
             let base = |active: &Active| active.regions[usize::from(gather.region)].base();
-            members.sort_by_key(|active| base(active));
-            let mut words = params.to_vec();
-            for (member, active) in members.iter().enumerate() {
-                let distance = base(active) - base(members[0]);
-                furthest = distance;
+            let mut bases = std::mem::take(&mut spare.bases);
+            bases.clear();
+            for lane in run {
+                let other = member(lane)?;
+                bases.push(base(other));
+                if base(other) < base(first) {
+                    first = other;
+                }
+            }
+            bases.sort_unstable();
+            own = spare.params(&params(first));
+            let words = Arc::get_mut(&mut own).ok_or_else(|| Error::internal("parameters that are shared"))?;
+            for (member, base) in bases.iter().enumerate() {
+                furthest = base - bases[0];
                 let word = words.get_mut(gather.word as usize + member).filter(|_| member < gather.width as usize);
                 let word = word.ok_or_else(|| Error::internal("more requests than a dispatch can gather"))?;
                 *word = match member {
-                    0 => members.len() as u32,
-                    _ => u32::try_from(distance / 16).map_err(|_| Error::internal("requests too far apart"))?,
+                    0 => bases.len() as u32,
+                    _ => u32::try_from(furthest / 16).map_err(|_| Error::internal("requests too far apart"))?,
                 };
             }
-            params = words.into();
+            spare.bases = bases;
         }
-        let operands = members[0].resolved.operands(dispatch, &members[0].regions);
         // Tensors of the requests' own are told to reach up to the furthest's end.
         let reach = |((base, bytes), operand): ((u64, u64), &Operand)| match operand.place {
             Place::Activation { .. } => (base, (bytes + furthest).min(u64::from(u32::MAX))),
             Place::Weight(_) => (base, bytes),
         };
-        let operands = operands.zip(&planned.operands).map(reach).collect();
-        let Lane { arm, first, count, .. } = run[0];
-        let part = parts.of(members[0].resolved.segments(dispatch, &members[0].regions));
-        part.lanes.push(LaneWork { arm, grid: planned.grid, first, count, operands, params });
+        let mut operands = spare.operands.pop().unwrap_or_default();
+        operands.extend(first.resolved.operands(dispatch, &first.regions).zip(&planned.operands).map(reach));
+        let Lane { arm, first: from, count, .. } = run[0];
+        let grid = planned.grid;
+        let part = part(waves, start, spare, first.resolved.segments(dispatch, &first.regions));
+        part.lanes.push(LaneWork { arm, grid, first: from, count, operands, params: own });
         Ok(())
     }
 }

@@ -9,6 +9,7 @@ mod load;
 mod nap;
 mod place;
 mod retire;
+mod spare;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -32,15 +33,13 @@ use crate::schedule::log::Recorder;
 use crate::schedule::{self, ModelId, Nanos, Outcome, RequestId, SubmissionId};
 use course::Planner;
 use nap::Nap;
+use spare::Spare;
 
 /// Resolved plans kept; each is a few kilobytes.
 const RESOLVED_PLANS: usize = 256;
 
 /// The number that a read-back of the report has in place of an output's.
 const REPORT: u64 = 0xffff;
-
-/// A plan, and the slots of a request's regions.
-type PlanKey = (PlanId, Vec<u8>);
 
 /// What a step did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,8 +100,8 @@ pub(super) struct Engine {
     trace: Option<Trace>,
     costs: Option<CostFile>,
     models: BTreeMap<ModelId, Residency>,
-    /// By plan and the slots of the request's regions.
-    resolved: Recent<PlanKey, Arc<Resolved>>,
+    /// By plan: for each way in which the regions of its requests lie.
+    resolved: Recent<PlanId, Vec<Arc<Resolved>>>,
     active: BTreeMap<RequestId, Active>,
     /// Caller's identity to scheduler's, for cancelling.
     names: BTreeMap<CallId, RequestId>,
@@ -120,6 +119,7 @@ pub(super) struct Engine {
     in_flight: BTreeMap<SubmissionId, InFlight>,
     /// A submission that waits for staging. Nothing else is issued meanwhile.
     delayed: Option<Box<Work>>,
+    spare: Spare,
     stats: Stats,
     /// How long it has slept since something last changed.
     slept: Nap,
@@ -164,6 +164,7 @@ impl Engine {
             turns: Vec::new(),
             in_flight: BTreeMap::new(),
             delayed: None,
+            spare: Spare::default(),
             stats: Stats::default(),
             slept: Nap::default(),
             closing: false,
@@ -395,7 +396,7 @@ impl Engine {
             && let Some(residency) = self.models.remove(&model)
         {
             residency.free(&mut self.executor);
-            self.resolved.retain(|resolved| resolved.desc.model != model);
+            self.resolved.retain(|all| all.iter().all(|resolved| resolved.desc.model != model));
             self.scheduler.forget(model);
         }
     }

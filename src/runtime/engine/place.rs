@@ -13,6 +13,9 @@ use crate::runtime::resolve::{Resolved, Weights};
 use crate::runtime::stages;
 use crate::schedule::{Admission, Outcome, Pipelines as _, RequestDesc};
 
+/// Ways in which a plan's regions lie that are remembered. Guessed: there is mostly one.
+const MOST_PLACES: usize = 8;
+
 impl Engine {
     pub(super) fn submit(&mut self, prepared: Prepared) {
         if let Some(error) = &self.lost {
@@ -105,15 +108,20 @@ impl Engine {
         let idle = prepared.plan.plan.dispatches.is_empty();
         let at_once =
             prepared.has_begun() || idle && prepared.outputs().iter().any(|o| stages::kept_region(o).is_some());
-        let taken = match at_once.then(|| begin::take(&mut self.executor, &prepared, 0)).transpose() {
-            Ok(taken) => taken,
-            Err(error) => return Err(Box::new((prepared, error))),
-        };
-        let slots = match &taken {
-            Some(taken) => self.executor.slots_of(taken.regions.iter().map(Region::allocation)),
-            None => self.presumed_slots(&prepared),
-        };
-        match self.resolve(&prepared, &slots) {
+        let taken =
+            match at_once.then(|| begin::take(&mut self.executor, &prepared, &mut self.spare.regions)).transpose() {
+                Ok(taken) => taken,
+                Err(error) => return Err(Box::new((prepared, error))),
+            };
+        let mut slots = std::mem::take(&mut self.spare.slots);
+        slots.clear();
+        match &taken {
+            Some(taken) => slots.extend(self.executor.slots_of(taken.regions.iter().map(Region::allocation))),
+            None => slots.extend(presumed_slots(&prepared, self.executor.heap_layout())),
+        }
+        let resolved = self.resolve(&prepared, &slots);
+        self.spare.slots = slots;
+        match resolved {
             Ok(resolved) => {
                 tracing::trace!(parent: &prepared.span, "placed");
                 self.stats.blocked += u64::from(!self.compiled(&resolved));
@@ -121,23 +129,10 @@ impl Engine {
                 Ok(())
             }
             Err(error) => {
-                taken.into_iter().for_each(|taken| begin::give_back(&mut self.executor, taken));
+                taken
+                    .into_iter()
+                    .for_each(|taken| begin::give_back(&mut self.executor, taken, &mut self.spare.regions));
                 Err(Box::new((prepared, error)))
-            }
-        }
-    }
-
-    /// Where a request's regions will lie, most likely: in the first segment, but for those that are there already.
-    fn presumed_slots(&self, prepared: &Prepared) -> Vec<Slot> {
-        let regions = 0..prepared.plan.plan.regions.len();
-        match self.executor.heap_layout() {
-            HeapLayout::Apart => regions.map(|index| Slot { index: index as u8, kind: SlotKind::Heap }).collect(),
-            HeapLayout::Shared => {
-                let slot = |region| {
-                    held(prepared, region)
-                        .map_or(Slot { index: 0, kind: SlotKind::Heap }, |hold| Region::Held(hold).allocation().slot())
-                };
-                regions.map(slot).collect()
             }
         }
     }
@@ -145,8 +140,8 @@ impl Engine {
     /// A plan's arms for regions that lie so.
     pub(super) fn resolve(&mut self, prepared: &Prepared, slots: &[Slot]) -> Result<Arc<Resolved>> {
         let plan = &prepared.plan;
-        let key = (plan.id, slots.iter().map(|slot| slot.index).collect::<Vec<u8>>());
-        if let Some(resolved) = self.resolved.get(&key) {
+        let mut known = self.resolved.get(&plan.id).into_iter().flatten();
+        if let Some(resolved) = known.find(|resolved| resolved.serves(slots.iter().copied())) {
             return Ok(resolved.clone());
         }
         let residency = self.models.entry(plan.model).or_default();
@@ -155,7 +150,10 @@ impl Engine {
         self.executor.pipelines().want_each(&resolved.arms);
         self.teach();
         let resolved = Arc::new(resolved);
-        self.resolved.insert(key, resolved.clone());
+        let mut all = self.resolved.get(&plan.id).cloned().unwrap_or_default();
+        all.truncate(MOST_PLACES - 1);
+        all.insert(0, resolved.clone());
+        self.resolved.insert(plan.id, all);
         Ok(resolved)
     }
 
@@ -179,7 +177,8 @@ impl Engine {
             // One that needs staging alone is asked about too.
             memory: if taken.is_some() { 0 } else { begin::own_bytes(&prepared).max(1) },
         };
-        let outputs = prepared.outputs().len();
+        let mut downloads = self.spare.downloads.pop().unwrap_or_default();
+        downloads.resize(prepared.outputs().len(), None);
         let begun = taken.is_some();
         let (regions, promise) = taken.map_or_else(Default::default, |taken| (taken.regions, taken.promise));
         let active = Active {
@@ -192,7 +191,7 @@ impl Engine {
             first: None,
             started: None,
             failed: None,
-            downloads: vec![None; outputs],
+            downloads,
             report: None,
             timing: prepared
                 .course
@@ -217,4 +216,13 @@ impl Engine {
 pub(super) fn held(prepared: &Prepared, region: usize) -> Option<Arc<Hold>> {
     let inputs = prepared.plan.plan.inputs.iter().zip(&prepared.held);
     inputs.filter(|(input, _)| stages::own_region(input) == Some(region)).find_map(|(_, hold)| hold.clone())
+}
+
+/// Where a request's regions will lie, most likely: in the first segment, but for those that are there already.
+fn presumed_slots(prepared: &Prepared, layout: HeapLayout) -> impl Iterator<Item = Slot> {
+    let heap = |index: usize| Slot { index: index as u8, kind: SlotKind::Heap };
+    (0..prepared.plan.plan.regions.len()).map(move |region| match layout {
+        HeapLayout::Apart => heap(region),
+        HeapLayout::Shared => held(prepared, region).map_or(heap(0), |hold| Region::Held(hold).allocation().slot()),
+    })
 }

@@ -1,6 +1,5 @@
 //! From what the device finished to answers, timings and the trace.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use crate::runtime::hold::{Hold, Region};
 use crate::runtime::message::Prepared;
 use crate::runtime::stages::{self, Produced, Resident};
 use crate::runtime::trace::{LaneRecord, RequestRecord, WaveRecord};
-use crate::schedule::{self, Ended, Nanos, Outcome, RequestId, SubmissionId};
+use crate::schedule::{self, Ended, Nanos, Outcome, RequestId, Submission, SubmissionId};
 use crate::tensor::Tensor;
 
 impl Engine {
@@ -23,19 +22,19 @@ impl Engine {
         if self.lost.is_some() {
             return Ok(false);
         }
-        let finished = self.executor.poll()?;
+        let mut finished = std::mem::take(&mut self.spare.finished);
+        let polled = self.executor.poll_into(&mut finished);
         let any = !finished.is_empty();
-        for finished in finished {
-            self.retire(finished);
-        }
-        Ok(any)
+        finished.drain(..).for_each(|finished| self.retire(finished));
+        self.spare.finished = finished;
+        polled.map(|()| any)
     }
 
-    fn retire(&mut self, finished: Finished) {
+    fn retire(&mut self, mut finished: Finished) {
         let gpu_nanos = finished.gpu_nanos();
-        let Finished { id, wave_nanos, span, downloads } = finished;
+        let (id, span) = (finished.id, finished.span);
         let _span = tracing::trace_span!("retire", submission = id.0, gpu_nanos).entered();
-        for (tag, bytes) in downloads {
+        for (tag, bytes) in finished.downloads.drain(..) {
             let (request, output) = (RequestId(tag >> 16), tag & 0xffff);
             if let Some(active) = self.active.get_mut(&request) {
                 match output {
@@ -46,17 +45,29 @@ impl Engine {
         }
         self.stats.gpu_nanos += gpu_nanos.unwrap_or(0);
         let Some(flight) = self.in_flight.remove(&id) else { return };
-        let nanos = wave_nanos.map(|nanos| of_waves(&nanos, &flight.parts));
+        let mut times = std::mem::take(&mut self.spare.nanos);
+        times.clear();
+        let timed = finished.wave_nanos.is_some();
+        if let Some(nanos) = &finished.wave_nanos {
+            of_waves(nanos, &flight.parts, &mut times);
+        }
+        self.executor.recycle(finished);
+        let nanos = timed.then_some(times.as_slice());
         let now = self.clock.now();
         for (index, wave) in flight.waves.iter().enumerate() {
-            let gpu = nanos.as_ref().and_then(|nanos| nanos.get(index).copied());
+            let gpu = nanos.and_then(|nanos| nanos.get(index).copied());
             self.account(wave, gpu);
         }
         if let Some(trace) = &self.trace {
-            trace.extend(self.records(id, &flight, nanos.as_deref(), now), span);
+            trace.extend(self.records(id, &flight, nanos, now), span);
         }
-        let nanos = nanos.or_else(|| flight.delayed.then(Vec::new));
-        self.scheduler.retire(id, nanos.as_deref(), now);
+        // Without times, nothing is learned of what waited for staging.
+        let nanos = nanos.or_else(|| flight.delayed.then_some(&[][..]));
+        self.scheduler.retire(id, nanos, now);
+        self.spare.nanos = times;
+        let InFlight { waves, parts, .. } = flight;
+        self.spare.parts.push(parts);
+        self.scheduler.recycle(Submission { id, waves });
         let schedule::Stats { stragglers, straggled, .. } = self.scheduler.stats();
         if straggled > self.stats.straggled {
             tracing::warn!(stragglers, "a model takes far longer than predicted, and goes behind all others");
@@ -69,12 +80,16 @@ impl Engine {
     /// Adds a wave to the timing of the requests that had lanes in it.
     fn account(&mut self, wave: &schedule::Wave, gpu: Option<Nanos>) {
         let all = wave.lanes.len() as u32;
-        let mut own: BTreeMap<RequestId, u32> = BTreeMap::new();
-        for lane in &wave.lanes {
-            *own.entry(lane.request).or_default() += 1;
-        }
+        let mut own = std::mem::take(&mut self.spare.lanes_of);
+        own.extend(wave.lanes.iter().map(|lane| (lane.request, 1)));
+        own.sort_unstable();
+        own.dedup_by(|next, one| {
+            let same = next.0 == one.0;
+            one.1 += if same { next.1 } else { 0 };
+            same
+        });
         self.stats.shared_waves += u64::from(own.len() > 1);
-        for (request, lanes) in own {
+        for (request, lanes) in own.drain(..) {
             let Some(active) = self.active.get_mut(&request) else { continue };
             let timing = &mut active.timing;
             timing.bundles += 1;
@@ -85,6 +100,7 @@ impl Engine {
                 timing.gpu = Some(timing.gpu.unwrap_or_default() + Duration::from_nanos(gpu));
             }
         }
+        self.spare.lanes_of = own;
     }
 
     fn records(&self, id: SubmissionId, flight: &InFlight, nanos: Option<&[Nanos]>, retired: Nanos) -> Vec<WaveRecord> {
@@ -119,12 +135,18 @@ impl Engine {
     /// Finishes the requests that ended. Whether there were any.
     pub(super) fn take_ended(&mut self) -> bool {
         let mut any = false;
-        for Ended { request, outcome, at } in self.scheduler.take_ended() {
+        let mut ended = std::mem::take(&mut self.spare.ended);
+        self.scheduler.drain_ended(&mut ended);
+        for Ended { request, outcome, at } in ended.drain(..) {
             if let Some(active) = self.active.remove(&request) {
                 any = true;
                 self.names.remove(&active.prepared.id);
                 self.finish(active, outcome, at);
             }
+        }
+        // What ends meanwhile is taken by a call of its own.
+        if self.spare.ended.capacity() < ended.capacity() {
+            self.spare.ended = ended;
         }
         any
     }
@@ -141,7 +163,7 @@ impl Engine {
             first: _,
             mut started,
             failed,
-            downloads,
+            mut downloads,
             report,
             mut timing,
         } = active;
@@ -160,11 +182,13 @@ impl Engine {
         let produced = match outcome {
             Outcome::Completed | Outcome::CompletedLate => {
                 regions = self.keep_regions(&prepared, regions);
-                outputs(&prepared, downloads, report, &regions)
+                outputs(&prepared, &mut downloads, report, &regions)
             }
             _ => Err(failed.unwrap_or_else(|| ended(outcome))),
         };
-        begin::give_back(&mut self.executor, Taken { regions, promise });
+        downloads.clear();
+        self.spare.downloads.push(downloads);
+        begin::give_back(&mut self.executor, Taken { regions, promise }, &mut self.spare.regions);
         let produced = match produced {
             Ok(produced) => {
                 if let Some(course) = &mut prepared.course {
@@ -180,14 +204,19 @@ impl Engine {
         prepared.span.record("waves", timing.bundles);
         prepared.span.record("lanes", timing.lanes);
         self.record(&prepared, started, at, outcome);
-        let read = |one: Produced| Some((one.name, one.content?));
-        let result =
-            produced.map(|produced| Answer { outputs: produced.into_iter().filter_map(read).collect(), timing });
+        let result = produced.map(|mut outputs| {
+            // What the caller does not read is free now.
+            outputs.iter_mut().for_each(|one| one.resident = None);
+            Answer { outputs, timing }
+        });
         self.end(prepared, result);
     }
 
     /// Makes shared regions of those in which outputs stay on the device.
     fn keep_regions(&self, prepared: &Prepared, regions: Vec<Region>) -> Vec<Region> {
+        if !prepared.outputs().iter().any(|output| stages::kept_region(output).is_some()) {
+            return regions;
+        }
         let kept: Vec<usize> = prepared.outputs().iter().filter_map(stages::kept_region).collect();
         let share = |(index, region)| match region {
             Region::Own(allocation) if kept.contains(&index) => {
@@ -226,19 +255,18 @@ impl Engine {
 }
 
 /// The durations of waves from those of the dispatches that each takes.
-fn of_waves(nanos: &[Nanos], parts: &[usize]) -> Vec<Nanos> {
+fn of_waves(nanos: &[Nanos], parts: &[usize], into: &mut Vec<Nanos>) {
     let mut rest = nanos;
-    let mut sum = |&count: &usize| {
+    for &count in parts {
         let (own, others) = rest.split_at(count.min(rest.len()));
         rest = others;
-        own.iter().sum()
-    };
-    parts.iter().map(&mut sum).collect()
+        into.push(own.iter().sum());
+    }
 }
 
 fn outputs(
     prepared: &Prepared,
-    downloads: Vec<Option<Vec<u8>>>,
+    downloads: &mut Vec<Option<Vec<u8>>>,
     report: Option<Vec<u8>>,
     regions: &[Region],
 ) -> Result<Vec<Produced>> {
@@ -246,7 +274,7 @@ fn outputs(
         checks.judge(&report)?;
     }
     let mut outputs = Vec::with_capacity(downloads.len());
-    for (output, bytes) in prepared.outputs().iter().zip(downloads) {
+    for (output, bytes) in prepared.outputs().iter().zip(downloads.drain(..)) {
         let content = match &output.source {
             Source::Constant(tensor) => Some(Content::Tensor(tensor.clone())),
             Source::Input(index) => {
