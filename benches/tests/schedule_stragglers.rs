@@ -315,7 +315,7 @@ fn a_straggler_that_is_refused_is_tried_anew() {
             completed += ended.iter().filter(|ended| ended.outcome == Outcome::Completed).count();
         }
         assert_eq!(world.scheduler.stats().stragglers, 0, "{admission:?}");
-        assert!((20..60).contains(&completed), "{admission:?}: {completed}");
+        assert_eq!(completed, 60, "{admission:?}: nothing is refused for what was measured once");
     }
 }
 
@@ -374,6 +374,6 @@ fn a_long_dispatch_of_a_straggler_leaves_in_shorter_pieces() {
         run(&slow, 1);
         run(&sound, 1);
     }
-    let longest = (0..10).fold((0, 0), |_, _| (run(&slow, 8), run(&sound, 1)));
+    let longest = (0..40).fold((0, 0), |_, _| (run(&slow, 8), run(&sound, 1)));
     assert!(longest.0 <= 2_100_000 && longest.1 == 5_100 + 160 * 6_250, "{longest:?}");
 }

@@ -11,6 +11,40 @@ use super::{Admission, Nanos, Outcome};
 /// long might be given up for ever.
 const SURE: f64 = 0.8;
 
+/// How much a request that missed its deadline after it began raises the margin, and how much one that kept it lowers it. Set by
+/// simulation, with [`FRESH`].
+const MISSED: f64 = 0.05;
+const KEPT: f64 = 0.02;
+/// The part of the time from arrival to deadline that is always enough to begin with.
+const FRESH: f64 = 0.9;
+/// The greatest margin: it takes so many requests to get down again.
+const MOST: f64 = 4.0;
+
+/// How much more than its predicted time a request must have left before its deadline to begin as one that can keep it.
+///
+/// Under overload the earliest deadline first begins everything and ends little: what has waited longest goes first, and most of
+/// it is given up half way. With a high margin only those begin that have just come.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Margin(f64);
+
+impl Default for Margin {
+    fn default() -> Self {
+        Margin(1.0)
+    }
+}
+
+impl Margin {
+    /// Notes what became of a request that began as one that could keep its deadline.
+    pub(super) fn note(&mut self, kept: bool) {
+        self.0 = (self.0 + if kept { -KEPT } else { MISSED }).clamp(1.0, MOST);
+    }
+
+    /// The time that must be left for a request to begin that takes `total` by prediction and was allowed `allowed`.
+    fn needed(self, total: f64, allowed: Nanos) -> f64 {
+        (total * self.0).min(FRESH * allowed as f64).max(total)
+    }
+}
+
 /// What becomes of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
@@ -71,26 +105,23 @@ impl Core {
         };
         let straggles = self.stragglers.straggles(request.plan.model);
         let drops = request.desc.admission == Admission::DropLate;
-        // Of those without a deadline to keep, and stragglers, nothing is asked.
-        let judged = tier.has_deadlines() || drops;
-        let sure = if tier == Tier::DEADLINE { 1.0 } else { SURE };
-        let keeps = |request: &Request, scale: f64| !judged || request.can_keep(rank.dispatch, start, sure * scale);
-        let mut in_time = keeps(request, request.scale(&self.cost));
-        if in_time && (!straggles || tier == Tier::STRAGGLER) {
-            return Verdict::Stays;
-        }
+        let in_time = self.keeps(request, (tier, rank), request.scale(&self.cost));
         // One of which something goes with the present wave is judged the next time.
-        if self.wave.holds(rank.slot) {
+        if in_time && (!straggles || tier == Tier::STRAGGLER) || self.wave.holds(rank.slot) {
             return Verdict::Stays;
         }
         let mut late = false;
+        let mut in_time = in_time;
         if !in_time && let Some(request) = self.queue.get_mut(rank.slot) {
             // What was predicted when it came may be out of date.
             request.predict(&self.cost);
-            in_time = keeps(request, 1.0);
-            late = !in_time && !request.can_keep(rank.dispatch, start, SURE);
+            late = !request.can_keep(rank.dispatch, start, SURE);
+            if late && request.breaks_promise() {
+                self.margin.note(false);
+            }
         }
         let Some(request) = self.queue.get(rank.slot) else { return Verdict::Stays };
+        in_time |= self.keeps(request, (tier, rank), 1.0);
         let to = match in_time {
             _ if late && drops => return Verdict::Dropped,
             _ if straggles => Tier::STRAGGLER,
@@ -99,6 +130,27 @@ impl Core {
             false => Tier::DOUBTFUL,
         };
         if to == tier { Verdict::Stays } else { Verdict::Goes(to) }
+    }
+
+    /// Whether a request keeps its deadline well enough for its tier, if it takes `scale` times as long as predicted.
+    fn keeps(&self, request: &Request, (tier, rank): Place, scale: f64) -> bool {
+        if !tier.has_deadlines() && request.desc.admission != Admission::DropLate {
+            return true;
+        }
+        let sure = if tier == Tier::DEADLINE { 1.0 } else { SURE };
+        request.can_keep(rank.dispatch, self.start, sure * scale)
+            && (tier != Tier::DEADLINE || self.may_begin(request, scale))
+    }
+
+    /// Whether a request that has not begun has the time for it.
+    fn may_begin(&self, request: &Request, scale: f64) -> bool {
+        let Some(deadline) = request.desc.deadline.filter(|_| request.predictable && request.untouched()) else {
+            return true;
+        };
+        // Alone there is nobody to make way for.
+        let alone = self.queue.waiting(Tier::DEADLINE) <= request.ready[Tier::DEADLINE.index()] as usize;
+        let needed = self.margin.needed(request.total * scale, deadline.saturating_sub(request.arrived));
+        alone || self.start.saturating_add(needed as Nanos) <= deadline
     }
 
     /// Moves what was demoted, once all heaps are in their places.

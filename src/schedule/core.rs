@@ -1,5 +1,6 @@
 //! What the scheduler's rules work on: each part of its state has an owner, whose methods alone change it.
 
+use super::admission::Margin;
 use super::coalesce::Coalescer;
 use super::cost::{CostModel, ModelIndex};
 use super::memory::Memory;
@@ -25,7 +26,9 @@ pub(super) struct Core {
     pub(super) fairness: Fairness,
     /// How long submissions are.
     pub(super) quantum: Quantum,
-    /// Who may begin.
+    /// Who begins as one that can keep its deadline.
+    pub(super) margin: Margin,
+    /// Who has the memory to begin.
     pub(super) memory: Memory,
     /// Who keeps apart.
     pub(super) stragglers: Stragglers,
@@ -50,6 +53,7 @@ impl Core {
             coalescer: Coalescer::new(options.coalesce == Coalesce::Yes && rules.lanes > 1),
             fairness: Fairness::new(options.parts, options.slice),
             quantum: Quantum::new(rules.slice, rules.in_flight, &options.device),
+            margin: Margin::default(),
             memory: Memory::default(),
             stragglers: Stragglers::default(),
             merging: Merging::new(options.max_arms, options.want_after),

@@ -160,6 +160,11 @@ impl Queue {
         self.live(rank).filter(|request| !request.is_picked(rank.dispatch))
     }
 
+    /// Ready dispatches of a tier, of requests that go on.
+    pub(super) fn waiting(&self, tier: Tier) -> usize {
+        self.ready[tier.index()].waiting
+    }
+
     /// By tier, whether something is ready.
     pub(super) fn waits(&self) -> [bool; TIERS] {
         std::array::from_fn(|tier| self.ready[tier].waiting > 0)

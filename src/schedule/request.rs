@@ -59,6 +59,10 @@ pub(super) struct Request {
     pub(super) work: f64,
     /// How long it was held back for company, by prediction.
     pub(super) held: f64,
+    /// When it came.
+    pub(super) arrived: Nanos,
+    /// Whether it began when it could keep its deadline with a margin.
+    promised: bool,
     /// Whether it has its memory.
     pub(super) begun: bool,
     /// The factor of its model that these rest on.
@@ -76,6 +80,7 @@ impl Request {
         tier: Tier,
         cost: &CostModel,
         Board(mut cells): Board,
+        now: Nanos,
     ) -> Self {
         cells.clear();
         let cell = |waits| Cell { waits, issued: 0, alone: 0.0, path: 0.0, picked: false };
@@ -97,6 +102,8 @@ impl Request {
             work: 0.0,
             factor: 1.0,
             held: 0.0,
+            arrived: now,
+            promised: false,
             begun,
             unissued,
             cells,
@@ -171,8 +178,19 @@ impl Request {
         self.cells[dispatch as usize].issued < self.plan.steps[dispatch as usize].workgroups
     }
 
-    /// Notes that a dispatch is in the wave that is being formed.
-    pub(super) fn pick(&mut self, dispatch: u32) {
+    /// Whether it began as one that could keep its deadline; from now on nothing is expected of it.
+    pub(super) fn breaks_promise(&mut self) -> bool {
+        std::mem::take(&mut self.promised)
+    }
+
+    /// Whether it began as one that could keep its deadline, and nothing has changed that.
+    pub(super) fn promised(&self) -> bool {
+        self.promised
+    }
+
+    /// Notes that a dispatch is in the wave that is being formed, out of a tier.
+    pub(super) fn pick(&mut self, dispatch: u32, tier: Tier) {
+        self.promised |= self.untouched() && tier == Tier::DEADLINE && self.desc.deadline.is_some();
         self.cells[dispatch as usize].picked = true;
     }
 
@@ -250,7 +268,7 @@ mod tests {
 
     fn request(deps: &[&[u32]]) -> Request {
         let (info, cost) = info(&plan(deps)).unwrap();
-        Request::new(0, RequestDesc::default(), info, Tier::DEADLINE, &cost, Board::default())
+        Request::new(0, RequestDesc::default(), info, Tier::DEADLINE, &cost, Board::default(), 0)
     }
 
     #[test]

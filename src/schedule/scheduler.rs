@@ -161,7 +161,7 @@ impl Scheduler {
         let tier = core.tier(desc.deadline, desc.class, straggles);
         let replaced = core.queue.replaced_by(desc.key);
         let board = core.queue.board();
-        let request = Request::new(id.0, desc, plan, tier, &core.cost, board);
+        let request = Request::new(id.0, desc, plan, tier, &core.cost, board, now);
         let refused = core.refuses(&request, now.max(self.horizon), replaced).then_some(Outcome::Rejected);
         if let Some(outcome) = refused.or_else(|| request.ended(now)) {
             core.queue.turn_away(request);
@@ -391,14 +391,15 @@ impl Scheduler {
         if times != Some(&[]) {
             stragglers.note_timed(times.is_some());
         }
-        let whole = times.is_none().then(|| stragglers.judge(shares, predicted, interval as f64, cost));
+        let count = waves.len() as u32;
+        let whole = times.is_none().then(|| stragglers.judge(shares, count, (predicted, interval as f64), cost));
         let mut start = 0;
         for (index, &(end, before)) in waves.iter().enumerate() {
             if let Some(measured) = measured(index, before) {
                 // What earlier waves of this submission taught counts for this one.
                 let shares = &shares[start..end];
                 let predicted = cost.predict(shares);
-                match whole.unwrap_or_else(|| stragglers.judge(shares, predicted, measured, cost)) {
+                match whole.unwrap_or_else(|| stragglers.judge(shares, 1, (predicted, measured), cost)) {
                     Verdict::Arms => cost.learn(shares, measured),
                     Verdict::Model => {}
                 }
@@ -418,6 +419,9 @@ impl Scheduler {
         let Some(request) = self.core.queue.get(slot) else { return };
         let (id, held) = (RequestId(request.id), request.begun && request.desc.memory > 0);
         if let Some(outcome) = request.ended(now) {
+            if request.promised() && matches!(outcome, Outcome::Completed | Outcome::CompletedLate) {
+                self.core.margin.note(outcome == Outcome::Completed);
+            }
             if held {
                 self.core.memory.ended();
             }

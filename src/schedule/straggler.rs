@@ -18,7 +18,7 @@ const SOUND: f64 = 1.5;
 /// A wave counts for no more than so many times the ratio so far, so that one stall is not enough. Guessed.
 const MOST: f64 = 8.0;
 /// Waves of its own by which a suspect is judged. Guessed.
-const TRIAL: u32 = 16;
+const TRIAL: u32 = 8;
 
 /// Who may learn from a measured time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,8 +106,14 @@ impl Stragglers {
         }
     }
 
-    /// Judges the models of a wave, or of a submission without timestamps, by the time that it took.
-    pub(super) fn judge(&mut self, shares: &[Share], predicted: f64, measured: f64, cost: &mut CostModel) -> Verdict {
+    /// Judges the models of so many waves, by the time that they took in all.
+    pub(super) fn judge(
+        &mut self,
+        shares: &[Share],
+        waves: u32,
+        (predicted, measured): (f64, f64),
+        cost: &mut CostModel,
+    ) -> Verdict {
         self.members.clear();
         for share in shares {
             if !self.members.contains(&share.model) {
@@ -129,8 +135,9 @@ impl Stragglers {
                 continue;
             }
             let ratio = (measured / predicted * cost.factor(index)).min(MOST * model.ratio);
-            model.waves = model.waves.saturating_add(1);
-            model.ratio += (ratio - model.ratio) * WEIGHT.max(1.0 / f64::from(model.waves));
+            model.waves = model.waves.saturating_add(waves);
+            let weight = WEIGHT.max(1.0 / f64::from(model.waves.max(1))) * f64::from(waves);
+            model.ratio += (ratio - model.ratio) * weight.min(1.0);
             match model.standing {
                 Standing::Sound if model.ratio >= FAR => {
                     *model = Model { standing: Standing::Suspect, ratio: 1.0, waves: 0 }

@@ -147,7 +147,7 @@ impl Core {
 
     pub(super) fn pick(&mut self, pick: Pick) {
         if let Some(request) = self.queue.get_mut(pick.rank.slot) {
-            request.pick(pick.rank.dispatch);
+            request.pick(pick.rank.dispatch, pick.tier);
         }
         self.wave.picks.push(pick);
     }
