@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use common::{Table, arguments, median};
-use fascine::gpu::{AdapterOptions, Gpu};
 use fascine::graph::builder::GraphBuilder;
 use fascine::plan::bind::resolve_shapes;
 use fascine::schedule::{self, Coalesce};
@@ -80,8 +79,7 @@ fn settle(runtime: &Runtime, model: &Model, shapes: &[Vec<usize>], rounds: u32) 
 }
 
 fn runtime(coalesce: Coalesce) -> Result<Runtime> {
-    let parallelism = Gpu::open(&AdapterOptions::default())?.caps().parallelism;
-    let schedule = schedule::Options { coalesce, ..schedule::Options::for_parallelism(parallelism) };
+    let schedule = schedule::Options { coalesce, ..Runtime::new(Options::default())?.schedule().clone() };
     Runtime::new(Options { schedule: Some(schedule), ..Options::default() })
 }
 

@@ -70,6 +70,8 @@ fn devices_lists_adapters() {
     assert!(!adapters.is_empty());
     assert_eq!(adapters[0]["index"], 0);
     assert!(adapters[0]["caps"]["name"].is_string() && adapters[0]["missing"].is_array());
+    let fit = adapters.iter().find(|adapter| adapter["unfit"].is_null()).unwrap();
+    assert!(fit["measured"]["parallelism"].is_null() || fit["measured"]["parallelism"].as_u64() > Some(0), "{fit}");
 }
 
 #[test]

@@ -5,11 +5,11 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fascine::graph::builder::GraphBuilder;
 use fascine::graph::{Attr, Dim, Graph, Node, Value};
-use fascine::runtime::{Drive, KernelRequest, RequestBuilder};
+use fascine::runtime::{Device, DeviceModel, Drive, Figures, KernelRequest, RequestBuilder, ScheduleOptions, Source};
 use fascine::schedule::Admission;
 use fascine::{DType, ErrorKind, Model, Options, Request, Runtime, Tensor, UserKernel};
 
@@ -201,7 +201,7 @@ fn default_device() -> (wgpu::Adapter, wgpu::Device, wgpu::Queue) {
 fn an_apps_device_with_default_limits_will_do() {
     let (adapter, device, queue) = default_device();
     for drive in [Drive::Thread, Drive::Manual] {
-        let options = Options { drive, ..Options::default() };
+        let options = Options { drive, device: Figures::Measured, ..Options::default() };
         let runtime = Runtime::from_device(adapter.clone(), device.clone(), queue.clone(), options).unwrap();
         let kernel = runtime.load_kernel(SCALE).unwrap();
         let requests: Vec<_> = (1..5).map(|n| scale(&kernel, 100 * n, n as f32).submit().unwrap()).collect();
@@ -219,6 +219,51 @@ fn an_apps_device_with_default_limits_will_do() {
     });
     queue.write_buffer(&buffer, 0, &[1; 16]);
     queue.submit([]);
+}
+
+#[test]
+fn a_device_is_measured_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = || {
+        let mut paths = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
+        paths.find(|path| path.file_name().unwrap().to_string_lossy().starts_with("device_"))
+    };
+    let open = |device| {
+        let cache_dir = Some(folder.path().to_owned());
+        Runtime::new(Options { device, cache_dir, drive: Drive::Manual, ..Options::default() }).unwrap()
+    };
+    // Beside other work there may be no time for some figure; then nothing is kept.
+    let start = Instant::now();
+    let first = loop {
+        let runtime = open(Figures::Measured);
+        if file().is_some() {
+            break runtime;
+        }
+        assert!(start.elapsed() < Duration::from_secs(60), "no figures are kept: {:?}", runtime.device());
+    };
+    let device = first.device();
+    let model = device.model;
+    assert_eq!(device.source, Source::Measured);
+    assert!(model.parallelism >= 1 && model.flops > 1e8 && model.bytes > 1e7 && model.wave > 0, "{model:?}");
+    assert_eq!((first.caps().parallelism, first.schedule().device), (model.parallelism, model));
+
+    let kept = Device { model, source: Source::Kept };
+    assert_eq!(open(Figures::Measured).device(), kept);
+    std::fs::write(file().unwrap(), "damaged").unwrap();
+    assert_ne!(open(Figures::Measured).device().source, Source::Kept);
+
+    let given = DeviceModel { parallelism: 4_000, ..model };
+    let runtime = open(Figures::Given(given));
+    assert_eq!((runtime.device().model, runtime.schedule().device, runtime.caps().parallelism), (given, given, 4_000));
+    assert_eq!(runtime.device().source, Source::Given);
+    // They go before those of a schedule, which are given as well if there is nothing else.
+    let other = ScheduleOptions { device: DeviceModel { parallelism: 5, ..model }, ..ScheduleOptions::default() };
+    for (device, expected) in [(Figures::Given(given), given), (Figures::Auto, other.device)] {
+        let options = Options { device, schedule: Some(other.clone()), drive: Drive::Manual, ..Options::default() };
+        let runtime = Runtime::new(options).unwrap();
+        assert_eq!((runtime.device().model, runtime.schedule().device), (expected, expected));
+        assert_eq!(runtime.device().source, Source::Given);
+    }
 }
 
 #[test]

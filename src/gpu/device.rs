@@ -76,7 +76,7 @@ pub struct Caps {
     pub immediates: bool,
     /// Whether slots are bound twice, the second time as words.
     pub words: bool,
-    /// Workgroups of 64 that keep it busy: host cores on a CPU adapter, else a guess.
+    /// Workgroups of 64 that keep it busy: host threads on a CPU adapter; of a GPU what a runtime has measured, or a guess until then.
     pub parallelism: u32,
 }
 
@@ -86,7 +86,7 @@ const MAX_SLOTS: u32 = 47;
 const LEAST_TWICE: u32 = 16;
 /// `link::Slot::index` is a `u8`.
 const TOTAL_SLOTS: u32 = 256;
-/// Guessed: a mid-range GPU has 32 compute units with room for several workgroups of 64 each.
+/// Guessed, where nothing is measured: a mid-range GPU has 32 compute units with room for several workgroups of 64 each.
 const GPU_PARALLELISM: u32 = 256;
 
 impl Caps {

@@ -11,13 +11,15 @@
 //! - [`pipelines`], `compile`, `cache`: merged pipelines, linked and compiled on background threads and kept on disk;
 //! - [`executor`]: one submission, from uploads to read-back;
 //! - `timing`: timestamps of waves;
+//! - [`probe`]: what the device can do, measured;
 //! - `waiter`: a thread that waits for the device where nobody else has to;
 //! - `driver`: which allocations are wgpu's;
 //! - `fault`: error scopes and device loss as typed errors;
 //! - `trusted`: the `unsafe` code; beside it the crate has only the call that adds an exit handler, in `exit`.
 //!
 //! One thread owns the [`Executor`]. Nothing that it calls waits for the device, with one stated exception: [`Executor::wait`] and a
-//! load of weights larger than the staging limit, and these only poll when the device belongs to an app.
+//! load of weights larger than the staging limit, and these only poll when the device belongs to an app. So does the probe, before there
+//! is an executor.
 
 pub mod adapter;
 mod alloc;
@@ -30,6 +32,7 @@ pub mod executor;
 mod fault;
 pub mod memory;
 pub mod pipelines;
+pub mod probe;
 mod segment;
 mod slabs;
 mod staging;

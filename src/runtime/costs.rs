@@ -5,17 +5,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::AdapterName;
+use super::kept::{self, bad, hash};
 use crate::link::{Arm, SlotKind};
 use crate::schedule::{ArmId, DeviceModel, Learned};
 
 const TITLE: &str = "fascine costs 1";
-/// A larger file is foreign.
-const MAX_BYTES: u64 = 16 << 20;
 /// Arms that are kept; those with the names that sort last are left out. Guessed.
 const MAX_ARMS: usize = 16_384;
 
@@ -112,21 +110,8 @@ fn name(arm: &Arm) -> String {
 }
 
 fn read(path: &Path, head: &str) -> io::Result<Ratios> {
-    let bad = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
-    match fs::metadata(path) {
-        Ok(metadata) if metadata.len() > MAX_BYTES => return Err(bad("the file is too large")),
-        Ok(_) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Ratios::new()),
-        Err(error) => return Err(error),
-    }
-    let text = fs::read_to_string(path)?;
-    let (body, sum) = text.trim_end().rsplit_once('\n').ok_or_else(|| bad("the file is cut short"))?;
-    if sum != format!("{:016x}", hash(body.as_bytes())) {
-        return Err(bad("the checksum is wrong"));
-    }
-    let lines =
-        body.strip_prefix(head.trim_end()).ok_or_else(|| bad("the file is of another adapter or device model"))?;
     let mut ratios = Ratios::new();
+    let lines = kept::read(path, head)?.unwrap_or_default();
     for line in lines.lines().filter(|line| !line.is_empty()) {
         let mut words = line.split(' ');
         let mut word = || words.next().ok_or_else(|| bad("a line is cut short"));
@@ -142,30 +127,12 @@ fn write(path: &Path, head: &str, ratios: &Ratios) -> io::Result<()> {
     for ((name, class), (ratio, weight)) in ratios.iter().take(MAX_ARMS) {
         text.push_str(&format!("{class} {ratio} {weight} {name}\n"));
     }
-    text.pop();
-    let sum = hash(text.as_bytes());
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    // Whoever reads meanwhile sees the old file or the new one.
-    let part = path.with_extension(format!("{}.part", std::process::id()));
-    let written = fs::File::create(&part).and_then(|mut file| {
-        writeln!(file, "{text}\n{sum:016x}")?;
-        file.sync_all()
-    });
-    written.and_then(|()| fs::rename(&part, path)).inspect_err(|_| {
-        // What is left of it harms nobody.
-        let _ = fs::remove_file(&part);
-    })
-}
-
-/// FNV-1a: tells damage from soundness, not malice.
-fn hash(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |h, &byte| (h ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    kept::write(path, &text)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::sync::Arc;
 
     use super::*;

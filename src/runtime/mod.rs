@@ -7,8 +7,10 @@ mod completion;
 mod content;
 mod costs;
 mod engine;
+mod figures;
 mod hold;
 mod ids;
+mod kept;
 mod kernel;
 mod message;
 mod model;
@@ -28,6 +30,7 @@ use std::path::Path;
 use std::sync::{Arc, Weak};
 
 pub use completion::{Completion, Timing};
+pub use figures::{Device, Figures, Source};
 pub use kernel::{KernelRequest, UserKernel};
 pub use model::{InputInfo, Model, OutputInfo, PlanSummary};
 use options::Internals;
@@ -80,6 +83,7 @@ pub(crate) struct Shared {
     target: Target,
     adapter: AdapterName,
     caps: Caps,
+    device: Device,
     heap: HeapLayout,
     schedule: schedule::Options,
     plan_cache: usize,
@@ -106,7 +110,9 @@ impl Runtime {
 
     /// Starts a runtime on a device that the application owns and may render with. `options.adapter` is ignored.
     ///
-    /// The runtime never blocks on the device, and leaves its error and loss handlers as they are.
+    /// The runtime never blocks on the device, and leaves its error and loss handlers as they are. Here, though, a GPU of which
+    /// `options.device` and `options.cache_dir` say nothing is measured, for a tenth of a second at most unless others keep it busy: best
+    /// before the application renders.
     ///
     /// # Errors
     /// `Limit` if the device lacks what fascine needs; `Input` as [`Runtime::new`].
@@ -127,18 +133,20 @@ impl Runtime {
 
     fn start_with(gpu: Gpu, options: Options, mut executor: ExecutorOptions) -> Result<Self> {
         let caps = gpu.caps();
-        let target = options.target(caps);
+        let given = options.schedule.as_ref().map(|schedule| schedule.device);
+        let device = options.device.find(&gpu, given, options.cache_dir.as_deref(), options.memory_cap);
+        let target = options.target(caps, &device.model);
         let adapter = AdapterName { name: caps.name.clone(), driver: caps.driver.clone() };
         let (port, inbox) = message::channel();
         if options.drive == Drive::Thread {
             let bell = port.bell();
             executor.notify = Some(Arc::new(move || bell.ring()));
         }
-        let schedule = options.scheduler(caps);
+        let schedule = options.scheduler(caps, device.model);
         let Internals { heap, schedule_log, .. } = options.internals();
         check_heap(heap, &schedule)?;
         let queue = Queue::new(options.max_queued)?;
-        let caps = caps.clone();
+        let caps = Caps { parallelism: device.model.parallelism, ..caps.clone() };
         let costs = options.cache_dir.as_deref();
         let costs = costs.map(|folder| costs::CostFile::open(folder, &adapter, &schedule.device));
         let executor = Executor::new(gpu, executor)?;
@@ -164,6 +172,7 @@ impl Runtime {
             target,
             adapter,
             caps,
+            device,
             heap,
             schedule,
             plan_cache: options.plan_cache.max(1),
@@ -232,6 +241,11 @@ impl Runtime {
     /// What the device can do.
     pub fn caps(&self) -> &Caps {
         &self.shared.caps
+    }
+
+    /// What the device was taken to do at the start, and where that is from.
+    pub fn device(&self) -> Device {
+        self.shared.device
     }
 
     /// How dispatches were grouped at the start: what [`Options::schedule`] gave, or the default for the device.

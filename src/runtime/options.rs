@@ -4,13 +4,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::figures::Figures;
 use super::trace::Trace;
 use crate::gpu::adapter::DeviceType;
 use crate::gpu::{AdapterOptions, Caps, ExecutorOptions, HeapLayout};
 use crate::link::Clamp;
 use crate::lower::{DeviceClass, Target};
 use crate::schedule::log::ScheduleLog;
-use crate::schedule::{self, Nanos, Policy};
+use crate::schedule::{self, DeviceModel, Nanos, Policy};
 
 /// Who advances the engine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,7 +61,8 @@ pub struct Options {
     pub drive: Drive,
     /// The most GPU memory to use, in bytes; `None` leaves it to the device.
     pub memory_cap: Option<u64>,
-    /// A folder for compiled pipelines, kept between runs where the adapter allows it; `None` keeps none.
+    /// A folder for what is kept between runs: compiled pipelines, where the adapter allows it, what was measured of the device, and
+    /// what was learned of durations; `None` keeps none.
     pub cache_dir: Option<PathBuf>,
     /// Plans kept per model, one for each combination of input shapes.
     pub plan_cache: usize,
@@ -77,6 +79,8 @@ pub struct Options {
     pub policy: Policy,
     /// How dispatches are grouped, in full, instead of `policy`; `None` takes the default for the device.
     pub schedule: Option<schedule::Options>,
+    /// Where the first estimates of what the device can do are from; anything but the default goes before those in `schedule`.
+    pub device: Figures,
     /// How the heap is divided among requests; anything but the default is for benchmarks.
     #[cfg(feature = "unstable")]
     pub heap: HeapLayout,
@@ -108,6 +112,7 @@ impl Default for Options {
             compile_threads: 0,
             policy: Policy::default(),
             schedule: None,
+            device: Figures::default(),
             #[cfg(feature = "unstable")]
             heap: HeapLayout::default(),
             #[cfg(feature = "unstable")]
@@ -143,20 +148,28 @@ impl Options {
         Internals::default()
     }
 
-    pub(super) fn target(&self, caps: &Caps) -> Target {
+    /// Plans are made for `parallelism` to the nearest power of two, so that they, and with them results to the last bit, are mostly
+    /// the same whenever the device is measured.
+    pub(super) fn target(&self, caps: &Caps, device: &DeviceModel) -> Target {
         let class = self.internals().class.unwrap_or(match caps.device_type {
             DeviceType::Cpu => DeviceClass::Cpu,
             _ => DeviceClass::Gpu,
         });
         let [least, most] = caps.subgroup_size;
         let subgroup_size = if caps.subgroups && least == most { least } else { 0 };
-        Target { class, parallelism: caps.parallelism, max_binding_bytes: caps.max_segment_bytes, subgroup_size }
+        let parallelism = f64::from(device.parallelism.max(1)).log2().round().exp2() as u32;
+        Target { class, parallelism, max_binding_bytes: caps.max_segment_bytes, subgroup_size }
     }
 
-    pub(super) fn scheduler(&self, caps: &Caps) -> schedule::Options {
-        let default =
-            || schedule::Options { policy: self.policy, ..schedule::Options::for_parallelism(caps.parallelism) };
-        self.schedule.clone().unwrap_or_else(default)
+    pub(super) fn scheduler(&self, caps: &Caps, device: DeviceModel) -> schedule::Options {
+        if let Some(schedule) = &self.schedule {
+            return schedule::Options { device, ..schedule.clone() };
+        }
+        let default = match caps.device_type {
+            DeviceType::Cpu => schedule::Options::cpu(device),
+            _ => schedule::Options::gpu(device),
+        };
+        schedule::Options { policy: self.policy, ..default }
     }
 
     pub(super) fn executor(&self) -> ExecutorOptions {

@@ -87,25 +87,33 @@ pub struct DeviceModel {
     pub submission: Nanos,
 }
 
-/// Fewer workgroups at a time than this is a CPU.
+/// Where nothing else tells, fewer workgroups at a time than this are a CPU.
 const CPU_PARALLELISM: u32 = 64;
 /// The slice on a CPU adapter. Measured on llvmpipe: a submission costs it 0.3 to 0.7 ms, and at 2 ms a slice the convolutions
 /// of one model are cut so small that four models together take a third longer than one after another.
 const CPU_SLICE: Nanos = 10_000_000;
 
 impl DeviceModel {
-    /// A guess from the number of workgroups that run at the same time; what is measured corrects it.
-    ///
-    /// The sizes for a CPU are from llvmpipe (Mesa 25.0.7) on two cores, those for a GPU a guess.
-    pub fn for_parallelism(parallelism: u32) -> Self {
+    /// A guess for a CPU adapter that runs so many workgroups at the same time, from llvmpipe (Mesa 25.0.7) on two cores; what is
+    /// measured corrects it.
+    pub fn cpu(parallelism: u32) -> Self {
         let parallelism = parallelism.max(1);
         let units = f64::from(parallelism);
-        if parallelism < CPU_PARALLELISM {
-            let (flops, bytes) = (6e9 * units, 4e9 * units);
-            return DeviceModel { parallelism, flops, bytes, wave: 60_000, lane: 1_000, submission: 70_000 };
-        }
+        let (flops, bytes) = (6e9 * units, 4e9 * units);
+        DeviceModel { parallelism, flops, bytes, wave: 60_000, lane: 1_000, submission: 70_000 }
+    }
+
+    /// A guess for a GPU that runs so many workgroups at the same time; what is measured corrects it.
+    pub fn gpu(parallelism: u32) -> Self {
+        let parallelism = parallelism.max(1);
+        let units = f64::from(parallelism);
         let (flops, bytes) = (20e9 * units, 1e9 * units);
         DeviceModel { parallelism, flops, bytes, wave: 6_000, lane: 100, submission: 20_000 }
+    }
+
+    /// A guess for a device of which no more is known: fewer than 64 workgroups at a time are a CPU's.
+    pub fn for_parallelism(parallelism: u32) -> Self {
+        if parallelism < CPU_PARALLELISM { DeviceModel::cpu(parallelism) } else { DeviceModel::gpu(parallelism) }
     }
 }
 
@@ -139,10 +147,21 @@ pub struct Options {
 }
 
 impl Options {
-    /// The default for a device that runs so many workgroups at the same time.
+    /// The default for a CPU adapter.
+    pub fn cpu(device: DeviceModel) -> Self {
+        Options { device, slice: CPU_SLICE, ..Options::default() }
+    }
+
+    /// The default for a GPU.
+    pub fn gpu(device: DeviceModel) -> Self {
+        Options { device, ..Options::default() }
+    }
+
+    /// The default for a device of which no more is known than how many workgroups it runs at the same time: fewer than 64 are a
+    /// CPU's.
     pub fn for_parallelism(parallelism: u32) -> Self {
-        let slice = if parallelism < CPU_PARALLELISM { CPU_SLICE } else { Options::default().slice };
-        Options { device: DeviceModel::for_parallelism(parallelism), slice, ..Options::default() }
+        let device = DeviceModel::for_parallelism(parallelism);
+        if parallelism < CPU_PARALLELISM { Options::cpu(device) } else { Options::gpu(device) }
     }
 
     /// The longest that a request more urgent than all others waits for the device, by prediction.

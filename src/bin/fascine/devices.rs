@@ -1,7 +1,8 @@
 //! `fascine devices`.
 
 use fascine::error::{Error, ErrorKind, Result};
-use fascine::gpu::{self, AdapterReport};
+use fascine::gpu::probe::{self, Effort, Probed};
+use fascine::gpu::{self, AdapterOptions, AdapterReport, Gpu, Select};
 use serde::Serialize;
 
 use crate::Answer;
@@ -9,12 +10,21 @@ use crate::table::{self, Align};
 
 #[derive(Serialize)]
 struct Devices {
-    adapters: Vec<AdapterReport>,
+    adapters: Vec<Adapter>,
+}
+
+#[derive(Serialize)]
+struct Adapter {
+    #[serde(flatten)]
+    report: AdapterReport,
+    /// What it can do, measured just now.
+    measured: Option<Probed>,
 }
 
 pub(crate) fn run(json: bool) -> Result<Answer> {
-    let adapters = gpu::adapters();
-    let error = adapters.iter().all(|adapter| adapter.unfit.is_some()).then(|| {
+    let reports = gpu::adapters().into_iter();
+    let adapters: Vec<Adapter> = reports.map(|report| Adapter { measured: measure(&report), report }).collect();
+    let error = adapters.iter().all(|adapter| adapter.report.unfit.is_some()).then(|| {
         let what = if adapters.is_empty() { "no adapter at all" } else { "no adapter that fascine can use" };
         Error::new(ErrorKind::NoAdapter, format!("{what}; scripts/setup-vulkan.sh installs one that runs on the CPU"))
     });
@@ -22,7 +32,17 @@ pub(crate) fn run(json: bool) -> Result<Answer> {
     Ok(Answer { error, ..answer })
 }
 
-fn text(adapters: &[AdapterReport]) -> String {
+/// A failure leaves the figures out: what the adapter is said to be stands without them.
+fn measure(report: &AdapterReport) -> Option<Probed> {
+    if report.unfit.is_some() {
+        return None;
+    }
+    let options = AdapterOptions { select: Select::Index(report.index), ..AdapterOptions::default() };
+    let probed = Gpu::open(&options).and_then(|gpu| probe::probe(&gpu, Effort::of(&gpu, None)));
+    probed.inspect_err(|error| tracing::warn!(%error, adapter = report.caps.name, "not measured")).ok()
+}
+
+fn text(adapters: &[Adapter]) -> String {
     use Align::{Left, Right};
     let header = [
         ("#", Right),
@@ -36,11 +56,16 @@ fn text(adapters: &[AdapterReport]) -> String {
         ("subgroups", Left),
         ("f16", Left),
         ("timestamps", Left),
+        ("workgroups at once", Right),
+        ("Gflop/s", Right),
+        ("GB/s", Right),
     ];
+    let giga = |rate: Option<f64>| rate.map_or_else(|| "?".to_owned(), |rate| format!("{:.1}", rate / 1e9));
     let yes = |has: bool| if has { "yes" } else { "no" }.to_owned();
     let rows: Vec<Vec<String>> = adapters
         .iter()
-        .map(|AdapterReport { index, caps, .. }| {
+        .map(|Adapter { report: AdapterReport { index, caps, .. }, measured }| {
+            let Probed { parallelism, flops, bytes, .. } = measured.unwrap_or_default();
             vec![
                 index.to_string(),
                 caps.name.clone(),
@@ -57,11 +82,14 @@ fn text(adapters: &[AdapterReport]) -> String {
                 },
                 yes(caps.f16),
                 format!("{:?}", caps.timestamps).to_lowercase(),
+                parallelism.map_or_else(|| "?".to_owned(), |most| most.to_string()),
+                giga(flops),
+                giga(bytes),
             ]
         })
         .collect();
     let mut text = if rows.is_empty() { String::new() } else { table::render(&header, &rows) };
-    for AdapterReport { index, missing, unfit, .. } in adapters {
+    for AdapterReport { index, missing, unfit, .. } in adapters.iter().map(|adapter| &adapter.report) {
         if let Some(why) = unfit {
             text += &format!("\n{index} cannot be used: {why}\n");
         }
