@@ -1,4 +1,4 @@
-//! The tables of `bench s4`.
+//! The tables of `fascine-bench s4`.
 
 use super::rig::BatchReport;
 use super::s4::{ArmReport, Report};
