@@ -5,14 +5,15 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::compile::Notify;
 use super::device::Gpu;
 use crate::error::{Error, ErrorKind, Result};
 
-/// How long it waits before it looks whether it is to end.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How long its owner waits for it to end, once it is to: what is on the device is done by then, unless the device hangs.
+const ENDS_WITHIN: Duration = Duration::from_secs(5);
+const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 #[derive(Debug, Default)]
 struct State {
@@ -47,7 +48,7 @@ impl Shared {
     }
 }
 
-/// The thread. It ends, within a fraction of a second, when this is dropped.
+/// The thread. It ends when this is dropped, and what it waits for is done.
 #[derive(Debug)]
 pub(super) struct Waiter {
     shared: Arc<Shared>,
@@ -65,10 +66,9 @@ impl Waiter {
         let work = move || {
             while let Some(index) = own.next() {
                 // The owner learns of a failure by its own next call.
-                if fault.wait(&device, index, LOOK_EVERY).unwrap_or(true) {
-                    own.lock().submitted.pop_front();
-                    notify();
-                }
+                let _ = fault.wait(&device, index);
+                own.lock().submitted.pop_front();
+                notify();
             }
         };
         let thread = std::thread::Builder::new()
@@ -89,9 +89,16 @@ impl Drop for Waiter {
     fn drop(&mut self) {
         self.shared.lock().closing = true;
         self.shared.changed.notify_one();
-        if let Some(thread) = self.thread.take() {
-            // Its panic has been reported by itself.
-            let _ = thread.join();
+        let Some(thread) = self.thread.take() else { return };
+        let until = Instant::now() + ENDS_WITHIN;
+        while !thread.is_finished() {
+            if Instant::now() >= until {
+                tracing::warn!("the device hangs; the thread that waits for it is left behind");
+                return;
+            }
+            std::thread::sleep(LOOK_EVERY);
         }
+        // Its panic has been reported by itself.
+        let _ = thread.join();
     }
 }
