@@ -326,7 +326,7 @@ fn bytes(request: fascine::Request) -> Vec<Vec<u8>> {
 /// however long the wave gets. By default requests keep in step only where fixed costs of waves are a good part of their time,
 /// so that on a driver with slow kernels one goes after the other, and none finds company.
 fn in_step() -> schedule::Options {
-    schedule::Options { slice: 10_000_000_000, ..schedule::Options::for_parallelism(2) }
+    schedule::Options { min_gain: 0.0, slice: 10_000_000_000, ..schedule::Options::for_parallelism(2) }
 }
 
 /// Rounds of eight requests at once until some ran together: pipelines for that are compiled once there was company.

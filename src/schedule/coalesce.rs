@@ -3,7 +3,7 @@
 use super::core::Core;
 use super::cost::{GatherCost, WaveLoad};
 use super::queue::{ArmIndex, Place, Queue};
-use super::wave::{MIN_GAIN, Pick};
+use super::wave::Pick;
 use super::{GatherDesc, Pipelines};
 
 /// A dispatch of a plan that can be coalesced.
@@ -190,8 +190,8 @@ impl Core {
             let (together, hoped) = (time(load), time(self.cost.hoped(&cost, load)));
             let apart = (0..members).fold(*wave, |wave, _| self.cost.joined(&wave, single));
             let all = members as f64 * alone;
-            let (gain, least_gain) = (before + all - hoped, MIN_GAIN * all);
-            if hoped < self.cost.wave(&apart) && gain > least_gain && together <= longest {
+            let (gain, least_gain) = (before + all - hoped, self.rules.min_gain * all);
+            if hoped < self.cost.wave(&apart) && gain >= least_gain && together <= longest {
                 break gain;
             }
             members -= 1;

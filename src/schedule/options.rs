@@ -140,6 +140,9 @@ pub struct Options {
     pub max_waves: usize,
     /// Arms of a set of pipelines to ask for.
     pub max_arms: usize,
+    /// Part of its own time that a dispatch, or several that run as one, has to save to join a wave. What fills the device by itself
+    /// would only end later, and its leader too. Guessed.
+    pub min_gain: f64,
     /// Predicted time that must have been lost for want of a set of pipelines before it is asked for. Guessed.
     pub want_after: Nanos,
     /// First estimate of the device.
@@ -183,6 +186,7 @@ impl Default for Options {
             max_lanes: 256,
             max_waves: 64,
             max_arms: 16,
+            min_gain: 0.05,
             want_after: 200_000,
             device: DeviceModel::for_parallelism(256),
         }
@@ -223,6 +227,7 @@ pub(super) struct Rules {
     pub(super) in_flight: usize,
     pub(super) lanes: usize,
     pub(super) waves: usize,
+    pub(super) min_gain: f64,
 }
 
 impl Rules {
@@ -236,6 +241,7 @@ impl Rules {
             in_flight: 1,
             lanes: 1,
             waves: 1,
+            min_gain: options.min_gain,
         };
         let in_flight = options.in_flight.max(1);
         let waves = options.max_waves.max(1);

@@ -130,6 +130,8 @@ impl Stragglers {
             if self.models.len() <= index.index() {
                 self.models.resize(index.index() + 1, Model::default());
             }
+            // The first number is no model's.
+            let models = self.models.len() as u64 - 1;
             let model = &mut self.models[index.index()];
             if !own && model.standing != Standing::Sound {
                 continue;
@@ -142,11 +144,12 @@ impl Stragglers {
                 Standing::Sound if model.ratio >= FAR => {
                     *model = Model { standing: Standing::Suspect, ratio: 1.0, waves: 0 }
                 }
-                Standing::Suspect if model.waves >= TRIAL && model.ratio >= FAR => {
+                // If most would straggle it is the device that is slower.
+                Standing::Suspect if model.waves >= TRIAL && model.ratio >= FAR && 2 * (self.present + 1) <= models => {
                     model.standing = Standing::Straggler;
                     (self.present, self.ever) = (self.present + 1, self.ever + 1);
                 }
-                Standing::Suspect if model.waves >= TRIAL => model.standing = Standing::Sound,
+                Standing::Suspect if model.waves >= TRIAL => *model = Model::default(),
                 Standing::Straggler if model.ratio < SOUND => {
                     *model = Model::default();
                     cost.set_factor(index, 1.0);

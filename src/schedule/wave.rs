@@ -13,10 +13,6 @@ use super::{ArmId, Lane, Pipelines, RequestId, Wave};
 /// Candidates of one arm that may be passed over in a wave before the next arm is tried. Guessed: each costs a prediction.
 const PASSES: usize = 4;
 
-/// The part of its own time that a dispatch has to save to join a wave. What fills the device by itself would only end later, and
-/// its leader too. Guessed.
-pub(super) const MIN_GAIN: f64 = 0.05;
-
 /// A lane chosen for a wave.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pick {
@@ -236,7 +232,7 @@ impl Core {
         let joined = self.cost.joined(wave, load);
         let (together, alone) = (self.cost.wave(&joined), self.cost.alone(load));
         let gain = self.cost.wave(wave) + alone - together;
-        let pays = together <= longest && gain > MIN_GAIN * alone;
+        let pays = together <= longest && gain > 0.0 && gain >= self.rules.min_gain * alone;
         let pick = Pick { tier, rank, arm, runs: arm, count, gathered: 1 };
         let heavy = self.cost.is_heavy(&step.cost, count);
         pays.then(|| Rider { joined, pick, share: self.cost.share(&step.cost, load), gain, heavy })
