@@ -14,14 +14,16 @@ use super::driver::driver;
 use super::fault::scoped;
 use super::memory::{Allocation, HeapLayout, Memory, MemoryStats};
 use super::pipelines::PipelineStore;
-use super::staging::{Direction, Filler, StagingPool, pieces, words_up};
+use super::staging::{Direction, StagingPool, pieces, words_up};
 use super::tables::{TableBuffers, TableWriter, WaveTable};
 use super::timing::{Timer, Timers, Times};
 use super::waiter::Waiter;
-use super::work::{Download, Finished, Upload, WaveWork, Work};
+use super::work::{Download, Finished, Work};
 use crate::error::{Error, ErrorKind, Result};
 use crate::link::{Arm, Clamp, Slot, SlotKind};
 use crate::schedule::{ArmId, SubmissionId};
+
+mod submit;
 
 /// How long a thread sleeps between polls where it must not block on the device.
 pub(super) const NAP: Duration = Duration::from_micros(200);
@@ -321,218 +323,6 @@ impl Executor {
         !self.in_flight.is_empty() || self.uploads.busy() > 0
     }
 
-    /// Sends work to the device. Never waits.
-    ///
-    /// # Errors
-    /// As [`Executor::submit_ref`].
-    pub fn submit(&mut self, work: Work) -> Result<()> {
-        self.submit_ref(&work)
-    }
-
-    /// Sends work to the device. Never waits.
-    ///
-    /// # Errors
-    /// `Internal` if a wave has no ready pipeline or breaks the rules of its fields, `Memory` if there is no room for staging,
-    /// `Limit` if its lane tables exceed what the device binds, `Device` if the device failed. Nothing of the work has run
-    /// then, and nothing of it is kept.
-    pub fn submit_ref(&mut self, work: &Work) -> Result<()> {
-        let (index, read_back, timer) = self.send(work)?;
-        self.watch_for(work, index, read_back, timer);
-        Ok(())
-    }
-
-    fn send(&mut self, work: &Work) -> Result<(wgpu::SubmissionIndex, Vec<wgpu::Buffer>, Option<Timer>)> {
-        let _span = tracing::trace_span!("submit", submission = work.id.0, waves = work.waves.len()).entered();
-        self.gpu.fault.check()?;
-        let mut waves = std::mem::take(&mut self.wave_tables);
-        waves.clear();
-        let sent = self.write_tables(&work.waves, &mut waves).and_then(|()| self.send_waves(work, &waves));
-        self.wave_tables = waves;
-        sent
-    }
-
-    fn send_waves(
-        &mut self,
-        work: &Work,
-        waves: &[WaveTable],
-    ) -> Result<(wgpu::SubmissionIndex, Vec<wgpu::Buffer>, Option<Timer>)> {
-        let table_bytes = (self.writer.words().len() * 4) as u64;
-        let timer = self.timers.take(work.waves.len())?;
-        match self.encode(work, waves, table_bytes, timer.as_ref(), read_bytes(timer.as_ref(), &work.downloads)) {
-            Ok((index, read_back)) => Ok((index, read_back, timer)),
-            Err(error) => {
-                if let Some(timer) = timer {
-                    self.timers.finish(timer, &[]);
-                }
-                Err(error)
-            }
-        }
-    }
-
-    /// Has it told when a submission is done and its results are mapped.
-    fn watch_for(
-        &mut self,
-        work: &Work,
-        index: wgpu::SubmissionIndex,
-        read_back: Vec<wgpu::Buffer>,
-        timer: Option<Timer>,
-    ) {
-        let serial = self.serial;
-        self.serial += 1;
-        let total = read_bytes(timer.as_ref(), &work.downloads);
-        for (at, _, _) in pieces(&read_back, 0, total) {
-            let before: u64 = read_back[..at].iter().map(wgpu::Buffer::size).sum();
-            let used = (total - before).min(read_back[at].size());
-            let send = self.send.clone();
-            let mapped = move |result: std::result::Result<(), wgpu::BufferAsyncError>| {
-                // The executor may be gone by then.
-                let _ = send.send((serial, result.is_ok()));
-            };
-            driver(|| read_back[at].map_async(wgpu::MapMode::Read, ..used, mapped));
-        }
-        if read_back.is_empty() {
-            let send = self.send.clone();
-            let done = move || {
-                let _ = send.send((serial, true));
-            };
-            driver(|| self.gpu.queue.on_submitted_work_done(done));
-        }
-        self.watch(index.clone());
-        self.release(Promise::of(work));
-        let mut downloads = self.spare_downloads.pop().unwrap_or_default();
-        downloads.extend_from_slice(&work.downloads);
-        let id = work.id;
-        let left = read_back.len().max(1);
-        self.in_flight.push_back(InFlight { id, serial, index, read_back, timer, downloads, left });
-    }
-
-    fn write_tables(&mut self, waves: &[WaveWork], tables: &mut Vec<WaveTable>) -> Result<()> {
-        let alignment = self.gpu.caps().table_alignment;
-        self.writer.clear();
-        for wave in waves {
-            wave.lanes.iter().try_for_each(|lane| self.store.check(lane))?;
-            wave_arms(wave, &mut self.arms);
-            let ready = self.store.pipeline(&self.arms)?;
-            let unknown = |arm| Error::internal(format!("{arm:?} is not in the pipeline of its wave"));
-            let linked = |lane: &super::LaneWork| ready.linked(lane.arm).ok_or_else(|| unknown(lane.arm));
-            tables.push(self.writer.push(wave, alignment, linked)?);
-        }
-        Ok(())
-    }
-
-    fn encode(
-        &mut self,
-        work: &Work,
-        waves: &[WaveTable],
-        table_bytes: u64,
-        timer: Option<&Timer>,
-        read_bytes: u64,
-    ) -> Result<(wgpu::SubmissionIndex, Vec<wgpu::Buffer>)> {
-        for (what, slot) in work.uploads.iter().map(|u| ("upload to", u.slot)).chain(
-            work.downloads
-                .iter()
-                .map(|d| ("download from", d.slot))
-                .chain(work.clears.iter().map(|c| ("clear of", c.slot))),
-        ) {
-            if self.memory.buffer(slot).is_none() {
-                return Err(Error::internal(format!("{what} memory slot {slot:?}, which holds nothing")));
-            }
-        }
-        let longest = waves.iter().zip(waves.iter().skip(1)).map(|(a, b)| b.offset - a.offset).max().unwrap_or(0);
-        let last = waves.last().map_or(0, |wave| table_bytes - u64::from(wave.offset));
-        let (table, fresh) = self.tables.next(table_bytes, last.max(longest.into()))?;
-        if fresh {
-            self.groups.clear();
-        }
-
-        let upload_bytes: u64 = work.uploads.iter().map(|upload| words_up(upload.bytes.len() as u64)).sum();
-        let read_back = match read_bytes {
-            0 => Vec::new(),
-            bytes => self.with_room(|this| this.read_backs.take_all(bytes))?,
-        };
-        let staged = match self.with_room(|this| this.stage(&work.uploads, table_bytes + upload_bytes)) {
-            Ok(staged) => staged,
-            Err(error) => {
-                self.read_backs.give_back_all(read_back);
-                return Err(error);
-            }
-        };
-
-        let Self { gpu, memory, groups, tables, writer, store, arms, .. } = self;
-        let sent = scoped(&gpu.device, "a submission", || {
-            let mut encoder = driver(|| gpu.device.create_command_encoder(&Default::default()));
-            for clear in &work.clears {
-                if let Some(buffer) = memory.buffer(clear.slot) {
-                    driver(|| encoder.clear_buffer(buffer, clear.offset, Some(words_up(clear.bytes))));
-                }
-            }
-            let mut from = 0;
-            let mut copy = |target: Option<&wgpu::Buffer>, mut to: u64, bytes: u64| {
-                for (at, offset, length) in pieces(&staged, from, bytes) {
-                    if let Some(target) = target {
-                        driver(|| encoder.copy_buffer_to_buffer(&staged[at], offset, target, to, length));
-                    }
-                    to += length;
-                }
-                from += bytes;
-            };
-            if table_bytes > 0 {
-                copy(Some(tables.buffer(table)), 0, table_bytes);
-            }
-            for upload in &work.uploads {
-                copy(memory.buffer(upload.slot), upload.offset, words_up(upload.bytes.len() as u64));
-            }
-            if !waves.is_empty() {
-                let timestamp_writes = timer.and_then(Timer::pass_writes);
-                let descriptor = wgpu::ComputePassDescriptor { label: None, timestamp_writes };
-                let mut pass = driver(|| encoder.begin_compute_pass(&descriptor));
-                for (index, (wave, place)) in work.waves.iter().zip(waves).enumerate() {
-                    wave_arms(wave, arms);
-                    let compiled = &store.pipeline(arms)?.compiled;
-                    driver(|| pass.set_pipeline(&compiled.pipeline));
-                    let group = groups.get(&compiled.layout, &compiled.bindings, &wave.segments, memory, tables, table);
-                    driver(|| pass.set_bind_group(0, group, &[place.offset]));
-                    if compiled.immediate_bytes > 0 {
-                        let table: &[u8] = &bytemuck::cast_slice(writer.words())[place.offset as usize..];
-                        driver(|| pass.set_immediates(0, &table[..compiled.immediate_bytes as usize]));
-                    }
-                    if let Some(timer) = timer {
-                        driver(|| timer.mark(&mut pass, index));
-                    }
-                    let [x, y, z] = place.grid;
-                    driver(|| pass.dispatch_workgroups(x, y, z));
-                }
-                if let Some(timer) = timer {
-                    driver(|| timer.mark(&mut pass, waves.len()));
-                }
-                driver(|| drop(pass));
-            }
-            if let (Some(timer), Some(first)) = (timer, read_back.first()) {
-                driver(|| timer.resolve(&mut encoder, first, 0));
-            }
-            let mut to = timer.map_or(0, Timer::bytes);
-            for download in &work.downloads {
-                let (mut from, bytes) = (download.offset, words_up(download.bytes));
-                for (at, offset, length) in pieces(&read_back, to, bytes) {
-                    if let Some(source) = memory.buffer(download.slot) {
-                        driver(|| encoder.copy_buffer_to_buffer(source, from, &read_back[at], offset, length));
-                    }
-                    from += length;
-                }
-                to += bytes;
-            }
-            Ok(driver(|| gpu.queue.submit([encoder.finish()])))
-        });
-        self.uploads.give_back_all(staged);
-        match sent.and_then(|sent| sent) {
-            Ok(index) => Ok((index, read_back)),
-            Err(error) => {
-                self.read_backs.give_back_all(read_back);
-                Err(error)
-            }
-        }
-    }
-
     /// Takes staging, if need be in place of memory that holds nothing.
     fn with_room<T>(&mut self, take: impl Fn(&mut Self) -> Result<T>) -> Result<T> {
         match take(self) {
@@ -542,22 +332,6 @@ impl Executor {
             }
             taken => taken,
         }
-    }
-
-    /// Writes tables and uploads into upload buffers: one, unless there is no room for that.
-    fn stage(&mut self, uploads: &[Upload], total: u64) -> Result<Vec<wgpu::Buffer>> {
-        if total == 0 {
-            return Ok(Vec::new());
-        }
-        let buffers = self.uploads.take_all(total)?;
-        let discard = |_: &Error| buffers.iter().for_each(|buffer| self.uploads.discard(buffer));
-        let mut filler = Filler::new(&buffers, total).inspect_err(discard)?;
-        filler.put(bytemuck::cast_slice(self.writer.words()));
-        for upload in uploads {
-            filler.put(&upload.bytes);
-        }
-        filler.finish();
-        Ok(buffers)
     }
 
     /// What the device has finished since the last call, in order of submission. Never waits.
@@ -654,14 +428,6 @@ impl Executor {
         let how = wgpu::PollType::Wait { submission_index: Some(oldest.index.clone()), timeout: Some(timeout) };
         self.gpu.fault.poll(&self.gpu.device, how)
     }
-}
-
-/// The arms of a wave, sorted, without duplicates.
-fn wave_arms(wave: &WaveWork, arms: &mut Vec<ArmId>) {
-    arms.clear();
-    arms.extend(wave.lanes.iter().map(|lane| lane.arm));
-    arms.sort_unstable();
-    arms.dedup();
 }
 
 /// Bytes that come back of a submission.

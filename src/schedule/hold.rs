@@ -1,5 +1,5 @@
 //! Late kernels leave together: a dispatch that would leave alone lets others go first that lead to one of its kernel within a few
-//! steps (arXiv 1901.10008, section 5).
+//! steps (after arXiv 1901.10008).
 
 use super::core::Core;
 use super::cost::WaveLoad;
