@@ -1,0 +1,107 @@
+//! Normalisations.
+
+use super::{Body, Built};
+
+/// <https://onnx.ai/onnx/operators/onnx__BatchNormalization.html> in training mode: by the statistics of the batch itself.
+pub(super) fn batch_normalization(body: &mut Body<'_>) -> Built {
+    let trains = if body.node.opset < 14 {
+        body.node.outputs.iter().skip(1).any(Option::is_some)
+    } else {
+        matches!(body.node.int("training_mode", 0), Ok(1))
+    };
+    if !trains {
+        return Err("it is not in training mode");
+    }
+    if !matches!(body.node.int("spatial", 1), Ok(1)) {
+        return Err("its statistics are of elements");
+    }
+    let x = body.input(0)?;
+    let rank = body.rank(x)?;
+    if rank < 2 {
+        return Err("its input has no channels");
+    }
+    let (scale, bias) = (body.per_channel(1, rank)?, body.per_channel(2, rank)?);
+    let axes: Vec<i64> = std::iter::once(0).chain(2..rank).collect();
+    let epsilon = body.epsilon()?;
+    let normal = body.normalise(x, &axes, epsilon);
+    let scaled = body.op("Mul", &[normal, scale]);
+    Ok(vec![body.op("Add", &[scaled, bias])])
+}
+
+/// <https://onnx.ai/onnx/operators/onnx__RMSNormalization.html>: over all axes from `axis` on.
+pub(super) fn rms_normalization(body: &mut Body<'_>) -> Built {
+    let (x, scale) = (body.input(0)?, body.input(1)?);
+    let axis = body.node.int("axis", -1).map_err(|_| "axis is no number")?;
+    let end = if axis < 0 { 0 } else { body.rank(x)? };
+    // A tensor has at most 64 dimensions.
+    if axis >= end || axis < -64 {
+        return Err("its axis is not one of its input");
+    }
+    let axes: Vec<i64> = (axis..end).collect();
+    let epsilon = body.epsilon()?;
+    let square = body.op("Mul", &[x, x]);
+    let mean = body.mean(square, &axes);
+    let epsilon = body.number(epsilon);
+    let shifted = body.op("Add", &[mean, epsilon]);
+    let root = body.op("Sqrt", &[shifted]);
+    let normal = body.op("Div", &[x, root]);
+    Ok(vec![body.op("Mul", &[normal, scale])])
+}
+
+/// <https://onnx.ai/onnx/operators/onnx__InstanceNormalization.html>: of each channel of each instance.
+pub(super) fn instance_normalization(body: &mut Body<'_>) -> Built {
+    let x = body.input(0)?;
+    let rank = body.rank(x)?;
+    if rank < 3 {
+        return Err("its input has fewer than three dimensions");
+    }
+    let (scale, bias) = (body.per_channel(1, rank)?, body.per_channel(2, rank)?);
+    let axes: Vec<i64> = (2..rank).collect();
+    let epsilon = body.epsilon()?;
+    let normal = body.normalise(x, &axes, epsilon);
+    let scaled = body.op("Mul", &[normal, scale]);
+    Ok(vec![body.op("Add", &[scaled, bias])])
+}
+
+/// <https://onnx.ai/onnx/operators/onnx__GroupNormalization.html>: scale and bias are of a group up to opset 20, then of a
+/// channel.
+pub(super) fn group_normalization(body: &mut Body<'_>) -> Built {
+    let x = body.input(0)?;
+    let rank = body.rank(x)?;
+    let groups = body.node.int("num_groups", 0).map_err(|_| "num_groups is no number")?;
+    if rank < 3 || groups < 1 {
+        return Err("its input has fewer than three dimensions, or it no groups");
+    }
+    let epsilon = body.epsilon()?;
+    let grouped = body.ints(vec![0, groups, -1])?;
+    let grouped = body.op("Reshape", &[x, grouped]);
+    let mut result = body.normalise(grouped, &[2], epsilon);
+    let by_group = body.node.opset < 21;
+    if by_group {
+        let (scale, bias) = (body.per_channel(1, 3)?, body.per_channel(2, 3)?);
+        let scaled = body.op("Mul", &[result, scale]);
+        result = body.op("Add", &[scaled, bias]);
+    }
+    let shape = body.op("Shape", &[x]);
+    result = body.op("Reshape", &[result, shape]);
+    if !by_group {
+        let (scale, bias) = (body.per_channel(1, rank)?, body.per_channel(2, rank)?);
+        let scaled = body.op("Mul", &[result, scale]);
+        result = body.op("Add", &[scaled, bias]);
+    }
+    Ok(vec![result])
+}
+
+/// <https://onnx.ai/onnx/operators/onnx__MeanVarianceNormalization.html>: 1e-9 is added to the deviation.
+pub(super) fn mean_variance_normalization(body: &mut Body<'_>) -> Built {
+    let x = body.input(0)?;
+    let axes = body.node.ints("axes").map_err(|_| "axes are no list")?.unwrap_or(&[0, 2, 3]).to_vec();
+    let mean = body.mean(x, &axes);
+    let centred = body.op("Sub", &[x, mean]);
+    let square = body.op("Mul", &[centred, centred]);
+    let variance = body.mean(square, &axes);
+    let deviation = body.op("Sqrt", &[variance]);
+    let epsilon = body.number(1e-9);
+    let shifted = body.op("Add", &[deviation, epsilon]);
+    Ok(vec![body.op("Div", &[centred, shifted])])
+}
