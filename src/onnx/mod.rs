@@ -32,6 +32,8 @@ pub mod synthetic;
 mod tensor;
 mod types;
 
+pub use tensor::parse_tensor;
+
 /// The opset versions of ONNX's own domain that are supported.
 pub const OPSETS: std::ops::RangeInclusive<i64> = 7..=28;
 

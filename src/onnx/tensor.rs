@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use half::f16;
+use prost::Message as _;
 
 use super::LoadOptions;
 use super::external::{Location, Reader};
@@ -14,6 +15,18 @@ use crate::tensor::{DType, Tensor, TensorData, checked_len};
 
 /// The most dimensions of a tensor; a guess far above what exporters write.
 pub(super) const MAX_RANK: usize = 64;
+
+/// The tensor of a file that holds one `TensorProto`, as the data sets of ONNX's test suites do.
+///
+/// # Errors
+/// `InvalidModel` if the bytes are no such message, `Unsupported` for element types that fascine lacks, or data in other files.
+pub fn parse_tensor(bytes: &[u8]) -> Result<Tensor> {
+    let proto = TensorProto::decode(bytes).map_err(|error| Error::invalid_model(format!("not a tensor: {error}")))?;
+    if proto.data_location == Some(1) {
+        return Err(Error::unsupported("its data lies in another file"));
+    }
+    Decoder::new(None, &LoadOptions::default()).decode(proto)
+}
 
 /// Turns messages into tensors and keeps account of their bytes.
 pub(super) struct Decoder<'a> {

@@ -32,6 +32,8 @@ pub(crate) enum Command {
     Link(LinkArgs),
     /// Run four models of the repository with deadlines and compare them with their references
     Demo(DemoArgs),
+    /// Run ONNX test cases, each alone and in the company of others, and compare them with their references
+    Suite(SuiteArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -137,6 +139,33 @@ pub(crate) struct DemoArgs {
     /// Write a trace of the last arm that Perfetto opens
     #[arg(long, value_name = "FILE.json")]
     pub(crate) trace: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct SuiteArgs {
+    /// A folder of cases, at any depth: a case is a folder with `model.onnx` and `test_data_set_<k>/{input,output}_<j>.pb`
+    pub(crate) folder: PathBuf,
+    /// Run only cases whose names contain this; may be given several times
+    #[arg(long, value_name = "SUBSTRING")]
+    pub(crate) filter: Vec<String>,
+    /// Cases that are at work together
+    #[arg(long, value_name = "N", default_value_t = 48, value_parser = parse_count)]
+    pub(crate) company: usize,
+    /// Run each company until pipelines that merge its kernels are made: seconds for a GPU, much longer for a CPU adapter. Without it
+    /// lanes of one kernel share bundles, whatever their models are
+    #[arg(long)]
+    pub(crate) merge: bool,
+    /// Seed of who keeps whom company
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// A file of the refusals that are expected, `NAME: REASON` a line; any difference is an error
+    #[arg(long, value_name = "FILE")]
+    pub(crate) refusals: Option<PathBuf>,
+    /// Write the refusals to such a file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) write_refusals: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
 }

@@ -11,6 +11,7 @@ mod mix;
 mod report;
 mod run;
 mod run_host;
+mod suite;
 
 use std::process::ExitCode;
 
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
             Command::Mix(args) => mix::run(&args, json),
             Command::Link(args) => link::run(&args, json),
             Command::Demo(args) => demo::run(&args, json),
+            Command::Suite(args) => suite::run(&args, json),
         },
     )
 }

@@ -109,6 +109,14 @@ impl Random {
     }
 }
 
+/// Brings a list into an order that the seed decides (Fisher and Yates).
+pub(crate) fn shuffle<T>(list: &mut [T], seed: u64) {
+    let mut random = Random(seed);
+    for left in (2..=list.len()).rev() {
+        list.swap(left - 1, (random.next() % left as u64) as usize);
+    }
+}
+
 /// A random tensor for an input: floats in [-1, 1), integers and bools 0 or 1 (legal as token, type or mask), and 1
 /// throughout where the name contains `mask`.
 ///

@@ -1,0 +1,144 @@
+//! A case on disk.
+
+use std::path::{Path, PathBuf};
+
+use fascine::error::{Error, ErrorKind, Result};
+use fascine::onnx::parse_tensor;
+use fascine::reference::values;
+use fascine::tensor::{DType, Tensor};
+
+/// Folders within folders at most.
+const MAX_DEPTH: usize = 8;
+/// What a float may differ by, as ONNX's own runner has it: absolutely, and as a part of what is wanted.
+const TOLERANCE: (f64, f64) = (1e-7, 1e-3);
+
+/// A folder with a model and data sets.
+#[derive(Debug)]
+pub(crate) struct Case {
+    /// The folder's name, with that of the folder around it where it needs telling.
+    pub(crate) name: String,
+    pub(crate) folder: PathBuf,
+}
+
+/// Inputs and what they should give, in graph order.
+#[derive(Debug)]
+pub(crate) struct DataSet {
+    pub(crate) inputs: Vec<Tensor>,
+    pub(crate) outputs: Vec<Tensor>,
+}
+
+fn io(error: &std::io::Error, path: &Path) -> Error {
+    Error::new(ErrorKind::Io, error.to_string()).in_file(path)
+}
+
+/// All cases under a folder, by name.
+pub(crate) fn find(root: &Path) -> Result<Vec<Case>> {
+    let mut cases = Vec::new();
+    walk(root, MAX_DEPTH, &mut |folder| {
+        let name = folder.strip_prefix(root).unwrap_or(folder);
+        let name = if name.as_os_str().is_empty() { Path::new(folder.file_name().unwrap_or_default()) } else { name };
+        cases.push(Case { name: name.to_string_lossy().replace('\\', "/"), folder: folder.to_owned() });
+    })?;
+    cases.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(cases)
+}
+
+fn walk(folder: &Path, depth: usize, found: &mut impl FnMut(&Path)) -> Result<()> {
+    if folder.join("model.onnx").is_file() {
+        found(folder);
+        return Ok(());
+    }
+    if depth == 0 {
+        return Ok(());
+    }
+    for entry in std::fs::read_dir(folder).map_err(|error| io(&error, folder))? {
+        let path = entry.map_err(|error| io(&error, folder))?.path();
+        if path.is_dir() {
+            walk(&path, depth - 1, found)?;
+        }
+    }
+    Ok(())
+}
+
+impl Case {
+    pub(crate) fn model(&self) -> PathBuf {
+        self.folder.join("model.onnx")
+    }
+
+    /// Its data sets, in order; at least one.
+    pub(crate) fn data_sets(&self) -> Result<Vec<DataSet>> {
+        let mut sets = Vec::new();
+        while let folder = self.folder.join(format!("test_data_set_{}", sets.len()))
+            && folder.is_dir()
+        {
+            sets.push(DataSet { inputs: tensors(&folder, "input")?, outputs: tensors(&folder, "output")? });
+        }
+        if sets.is_empty() {
+            return Err(Error::new(ErrorKind::Io, "there is no test_data_set_0").in_file(&self.folder));
+        }
+        Ok(sets)
+    }
+}
+
+fn tensors(folder: &Path, kind: &str) -> Result<Vec<Tensor>> {
+    let mut tensors = Vec::new();
+    while let path = folder.join(format!("{kind}_{}.pb", tensors.len()))
+        && path.is_file()
+    {
+        let bytes = std::fs::read(&path).map_err(|error| io(&error, &path))?;
+        tensors.push(parse_tensor(&bytes).map_err(|error| error.in_file(&path))?);
+    }
+    Ok(tensors)
+}
+
+impl DataSet {
+    /// How the outputs differ from those wanted, if they do: integers and bools exactly.
+    pub(crate) fn difference(&self, got: &[Tensor]) -> Option<String> {
+        if got.len() != self.outputs.len() {
+            return Some(format!("{} outputs instead of {}", got.len(), self.outputs.len()));
+        }
+        let pairs = got.iter().zip(&self.outputs).enumerate();
+        pairs.filter_map(|(k, (got, want))| Some(format!("output {k}: {}", difference(got, want)?))).next()
+    }
+}
+
+fn difference(got: &Tensor, want: &Tensor) -> Option<String> {
+    if (got.dtype(), got.shape()) != (want.dtype(), want.shape()) {
+        return Some(format!("{}{:?} instead of {}{:?}", got.dtype(), got.shape(), want.dtype(), want.shape()));
+    }
+    // Beyond 2^53 not every integer is an f64.
+    if matches!(got.dtype(), DType::I64 | DType::U64) && got.bytes() != want.bytes() {
+        return Some("integers differ".to_owned());
+    }
+    let (atol, rtol) = if got.dtype().is_float() { TOLERANCE } else { (0.0, 0.0) };
+    let close = |g: f64, w: f64| g == w || (g.is_nan() && w.is_nan()) || (g - w).abs() <= atol + rtol * w.abs();
+    let (got, want) = (values(got), values(want));
+    let at = got.iter().zip(&want).position(|(&g, &w)| !close(g, w))?;
+    Some(format!("element {at} is {} instead of {}", got[at], want[at]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_difference_is_found() {
+        let set = |outputs: Vec<Tensor>| DataSet { inputs: Vec::new(), outputs };
+        let floats = |values: [f32; 2]| Tensor::new([2], values.to_vec()).unwrap();
+        let want = set(vec![floats([1.0, f32::NAN])]);
+        assert_eq!(want.difference(&[floats([1.0005, f32::NAN])]), None);
+        for other in [[1.002, f32::NAN], [1.0, 0.0], [f32::NAN, f32::NAN], [f32::INFINITY, f32::NAN]] {
+            assert!(want.difference(&[floats(other)]).is_some(), "{other:?}");
+        }
+        assert!(want.difference(&[]).is_some());
+        assert!(want.difference(&[floats([1.0, f32::NAN]).reshaped([2, 1]).unwrap()]).is_some());
+        assert!(want.difference(&[Tensor::new([2], vec![1i32, 0]).unwrap()]).is_some());
+        let whole = set(vec![Tensor::new([1], vec![10_000i32]).unwrap()]);
+        assert!(whole.difference(&[Tensor::new([1], vec![10_001i32]).unwrap()]).is_some());
+        let far = |value: i64| vec![Tensor::new([1], vec![value]).unwrap()];
+        assert!(set(far(i64::MAX)).difference(&far(i64::MAX - 1)).is_some());
+        let infinite = set(vec![floats([f32::INFINITY, 0.0])]);
+        assert!(infinite.difference(&[floats([f32::MAX, 0.0])]).is_some());
+        assert_eq!(infinite.difference(&[floats([f32::INFINITY, 0.0])]), None);
+    }
+}
