@@ -26,7 +26,9 @@ fn files(folder: &str, extension: &str) -> Vec<Vec<u8>> {
     let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.retain(|path| path.extension().is_some_and(|found| found == extension));
     paths.sort();
-    paths.iter().map(|path| std::fs::read(path).unwrap()).collect()
+    let mut files: Vec<Vec<u8>> = paths.iter().map(|path| std::fs::read(path).unwrap()).collect();
+    files.sort_by_key(Vec::len);
+    files
 }
 
 /// Some bits flipped, and sometimes a piece cut off or put elsewhere.

@@ -14,6 +14,21 @@ const ZOO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/zoo");
 /// In half precision.
 const HALVES: [&str; 2] = ["resnet18_f16", "minilm_f16"];
 const MODELS: [&str; 5] = ["squeezenet1_1", "resnet18", "mobilenet_v2", "minilm", "lstm_vad"];
+/// The others in f32, from both of PyTorch's exporters.
+const OTHERS: [&str; 12] = [
+    "efficientnet_b0",
+    "gpt2_small_kv",
+    "llama_tiny_kv",
+    "llama_tiny_kv_op23",
+    "mobilenet_v3_small",
+    "resnet50",
+    "shufflenet_v2_x0_5",
+    "unet_small",
+    "unet_small_dyn",
+    "vit_tiny_patch16_224",
+    "whisper_tiny_decoder_kv",
+    "whisper_tiny_encoder",
+];
 
 fn runtime() -> Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
@@ -98,6 +113,28 @@ fn lstm_vad_matches_its_reference() {
 #[test]
 fn models_of_half_precision_match_their_references() {
     HALVES.into_iter().for_each(alone);
+}
+
+#[test]
+fn other_models_match_their_references() {
+    OTHERS.into_iter().for_each(alone);
+}
+
+/// The first case of every model, all in flight together: no bit differs from alone.
+#[test]
+fn the_whole_zoo_at_once_has_the_bits_of_each_alone() {
+    let runtime = Runtime::new(Options::default()).unwrap();
+    let loaded: Vec<(Suite, Model)> = MODELS.iter().chain(&OTHERS).map(|name| load_on(&runtime, name)).collect();
+    let alone: Vec<Outputs> = loaded
+        .iter()
+        .map(|(suite, model)| collect(&suite.name, &suite.cases[0], submit(model, &suite.cases[0], None)))
+        .collect();
+    let submitted: Vec<Request> =
+        loaded.iter().map(|(suite, model)| submit(model, &suite.cases[0], Some(Duration::from_millis(500)))).collect();
+    for (((suite, _), alone), request) in loaded.iter().zip(&alone).zip(submitted) {
+        let outputs = collect(&suite.name, &suite.cases[0], request);
+        assert!(bits(&outputs) == bits(alone), "{}: bits differ from alone", suite.name);
+    }
 }
 
 /// Every case of every model twice, all in flight together: the references hold, and no bit differs from alone.
