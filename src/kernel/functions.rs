@@ -16,6 +16,7 @@ macro_rules! files {
 
 files! {
     "activations",
+    "combine",
     "epilogue",
     "exponential",
     "operations",

@@ -16,7 +16,9 @@ mod attention;
 mod batch_norm;
 mod branch;
 pub mod broadcast;
+mod combine;
 mod conv;
+mod det;
 pub mod elementwise;
 mod facts;
 mod integer;
@@ -28,6 +30,11 @@ mod parsed;
 mod pool;
 mod reduce;
 mod rnn;
+mod scan;
+mod sort;
+mod suppression;
+mod top_k;
+mod unique;
 pub mod window;
 
 pub use facts::{host_values, is_fixed, output_types};
@@ -127,6 +134,7 @@ const FAMILIES: &[&[Entry]] = &[
     batch_norm::OPERATORS,
     branch::TABLE,
     conv::TABLE,
+    det::OPERATORS,
     layout::OPERATORS,
     matmul::TABLE,
     nonzero::TABLE,
@@ -134,6 +142,10 @@ const FAMILIES: &[&[Entry]] = &[
     pool::TABLE,
     reduce::OPERATORS,
     rnn::OPERATORS,
+    scan::OPERATORS,
+    suppression::OPERATORS,
+    top_k::OPERATORS,
+    unique::OPERATORS,
 ];
 
 /// Checks the number of inputs, left-out ones included.
