@@ -20,6 +20,7 @@ files! {
     "epilogue",
     "exponential",
     "operations",
+    "random",
     "storage",
     "trigonometric",
     "whole",

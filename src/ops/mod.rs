@@ -19,6 +19,7 @@ pub mod broadcast;
 mod combine;
 mod conv;
 mod det;
+mod dropout;
 pub mod elementwise;
 mod facts;
 mod integer;
@@ -28,6 +29,7 @@ mod nonzero;
 mod norm;
 mod parsed;
 mod pool;
+mod random;
 mod reduce;
 mod rnn;
 mod scan;
@@ -135,11 +137,13 @@ const FAMILIES: &[&[Entry]] = &[
     branch::TABLE,
     conv::TABLE,
     det::OPERATORS,
+    dropout::OPERATORS,
     layout::OPERATORS,
     matmul::TABLE,
     nonzero::TABLE,
     norm::OPERATORS,
     pool::TABLE,
+    random::OPERATORS,
     reduce::OPERATORS,
     rnn::OPERATORS,
     scan::OPERATORS,

@@ -8,6 +8,7 @@ use super::{Entry, operator};
 use crate::lower::Fact;
 use crate::size::{Size, checked_len, is_empty};
 
+mod bitcast;
 mod cast;
 mod concat;
 mod crop;
@@ -29,12 +30,12 @@ use reshape::Reshape;
 pub(super) use gather::take;
 
 pub(super) const OPERATORS: &[Entry] = &[
+    ("", "BitCast", |node| operator(bitcast::BitCast::parse(node))),
     ("", "Cast", |node| operator(cast::Cast::parse(node))),
     ("", "CenterCropPad", |node| operator(crop::CenterCropPad::parse(node))),
     ("", "Concat", |node| operator(concat::Concat::parse(node))),
     ("", "ConstantOfShape", |node| operator(generate::ConstantOfShape::parse(node))),
     ("", "DepthToSpace", |node| operator(space::Blocks::parse(node, false))),
-    ("", "Dropout", |node| operator(reshape::Dropout::parse(node))),
     ("", "Expand", |node| operator(arity(node, 2..=2, 1).map(|()| transpose::Expand))),
     ("", "EyeLike", |node| operator(matrix::EyeLike::parse(node))),
     ("", "Flatten", |node| operator(Reshape::flatten(node))),
