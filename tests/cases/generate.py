@@ -165,12 +165,12 @@ def stages():
         case(name, nodes, [("x", ["n", 4], x)], [("y", None)], weights=[("zero", np.array(0, np.float32)), ("w", floats(4, 2))])
 
 
-def refused(name, nodes, inputs, outputs, opset, weights=()):
+def refused(name, nodes, inputs, outputs, opset, weights=(), dtype=TensorProto.FLOAT):
     """A request that is to end with an error."""
     graph = helper.make_graph(
         nodes, name,
         [info(key, shape, helper.np_dtype_to_tensor_dtype(value.dtype)) for key, shape, value in inputs],
-        [info(key, None) for key in outputs],
+        [info(key, None, dtype) for key in outputs],
         [onnx.numpy_helper.from_array(value, key) for key, value in weights],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
@@ -228,9 +228,9 @@ def movement():
     refused("scatter-nd-index-out-of-range", [node("ScatterND", ["x", "i", "u"], ["y"])], [x, ("i", ["k", 1], index([0], [4])), updates], ["y"], 16)
     refused("reverse-sequence-too-long", [node("ReverseSequence", ["x", "i"], ["y"])], [x, ("i", [3], np.array([4, 5, 0]))], ["y"], 10)
     refused("tensor-scatter-past-the-end", [node("TensorScatter", ["x", "u", "i"], ["y"], axis=1)], [x, ("u", [4, "k"], np.zeros((4, 2), np.float32)), ("i", [4], np.array([0, 1, 2, 0]))], ["y"], 24)
-    refused("cumsum-beyond-32-bits", [node("CumSum", ["i", "axis"], ["y"])], [("i", ["n"], np.array([2**30, 2**30]))], ["y"], 14, weights=[("axis", np.array(0))])
-    refused("scatter-add-beyond-32-bits", [node("ScatterND", ["x", "i", "u"], ["y"], reduction="mul")], [("x", [2], np.array([3, 2**16])), ("i", ["k", 1], index([1])), ("u", ["k"], np.array([2**16]))], ["y"], 16)
-    refused("shift-beyond-32-bits", [node("BitShift", ["x", "i"], ["y"], direction="LEFT")], [("x", [2], np.array([3, 2**16])), ("i", [2], np.array([1, 16]))], ["y"], 28)
+    refused("cumsum-beyond-32-bits", [node("CumSum", ["i", "axis"], ["y"])], [("i", ["n"], np.array([2**30, 2**30]))], ["y"], 14, weights=[("axis", np.array(0))], dtype=INT64)
+    refused("scatter-add-beyond-32-bits", [node("ScatterND", ["x", "i", "u"], ["y"], reduction="mul")], [("x", [2], np.array([3, 2**16])), ("i", ["k", 1], index([1])), ("u", ["k"], np.array([2**16]))], ["y"], 16, dtype=INT64)
+    refused("shift-beyond-32-bits", [node("BitShift", ["x", "i"], ["y"], direction="LEFT")], [("x", [2], np.array([3, 2**16])), ("i", [2], np.array([1, 16]))], ["y"], 28, dtype=INT64)
 
 
 functions()
