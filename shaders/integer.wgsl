@@ -21,6 +21,7 @@ const REMAINDER: u32 = 11u;
 const QUOTIENT_U: u32 = 12u;
 const REMAINDER_U: u32 = 13u;
 const POW_F32: u32 = 14u;
+const SHIFT_LEFT: u32 = 15u;
 
 struct Params {
     // Elements of the result.
@@ -97,6 +98,14 @@ fn power_f32(a: u32, y: f32) -> vec2<u32> {
     return from_f32(bitcast<u32>(scalar_pow(f32(bitcast<i32>(a)), y)));
 }
 
+// Of an i64, of which a shift by 64 bits or by less than none leaves nothing.
+fn shifted(a: u32, b: u32) -> vec2<u32> {
+    if a == 0u || b >= 64u { return vec2(0u); }
+    let result = a << (b & 31u);
+    let back = bitcast<u32>(bitcast<i32>(result) >> (b & 31u));
+    return vec2(result, select(1u, 0u, b < 32u && back == a));
+}
+
 // The result, and 1 if there is none.
 fn apply(a: u32, b: u32) -> vec2<u32> {
     switch OP {
@@ -133,6 +142,7 @@ fn apply(a: u32, b: u32) -> vec2<u32> {
         case QUOTIENT_U: { return vec2(quotient_u(vec4(a), vec4(b)).x, select(0u, 1u, b == 0u)); }
         case REMAINDER_U: { return vec2(remainder_u(vec4(a), vec4(b)).x, select(0u, 1u, b == 0u)); }
         case POW_F32: { return power_f32(a, bitcast<f32>(b)); }
+        case SHIFT_LEFT: { return shifted(a, b); }
         case FROM_F32: { return from_f32(a); }
         case FROM_U32: { return vec2(a, a >> 31u); }
         default: { return vec2(a, 0u); }

@@ -5,6 +5,8 @@ override OP: u32 = 0u;
 override LANES: u32 = 1u;
 // Whether elements are i32 rather than f32.
 override INT: bool = false;
+// Whether they are u32.
+override UNSIGNED: bool = false;
 
 const SUM: u32 = 0u;
 const MEAN: u32 = 1u;
@@ -28,9 +30,10 @@ struct Params {
     select_last: u32,
     // Bits of +infinity (a constant would be an error in WGSL).
     infinity: u32,
+    // What MAX and MIN start from: the type's lowest or highest value.
+    bound: u32,
     pad0: u32,
     pad1: u32,
-    pad2: u32,
     // Dimensions from the innermost.
     kept_size: array<vec4<u32>, 2>,
     kept_stride: array<vec4<u32>, 2>,
@@ -75,13 +78,11 @@ fn i(x: u32) -> i32 { return bitcast<i32>(x); }
 
 // Where the operator starts from.
 fn start() -> u32 {
+    if OP == MAX || OP == MIN || OP == ARG_MAX || OP == ARG_MIN { return params.bound; }
     if INT {
-        if OP == MAX || OP == ARG_MAX { return 0x80000000u; }
-        if OP == MIN || OP == ARG_MIN { return 0x7fffffffu; }
         return select(0u, 1u, OP == PROD);
     }
-    if OP == MAX || OP == ARG_MAX || OP == LOG_SUM_EXP { return params.infinity | 0x80000000u; }
-    if OP == MIN || OP == ARG_MIN { return params.infinity; }
+    if OP == LOG_SUM_EXP { return params.infinity | 0x80000000u; }
     return select(0u, 0x3f800000u, OP == PROD);
 }
 
@@ -89,7 +90,7 @@ fn start() -> u32 {
 fn term(x: u32) -> u32 {
     if INT {
         if OP == SUM_SQUARE || OP == L2 { return x * x; }
-        if OP == L1 { return bitcast<u32>(abs(i(x))); }
+        if OP == L1 && !UNSIGNED { return bitcast<u32>(abs(i(x))); }
         return x;
     }
     if OP == SUM_SQUARE || OP == L2 { return bitcast<u32>(f(x) * f(x)); }
@@ -99,6 +100,8 @@ fn term(x: u32) -> u32 {
 
 fn join(a: u32, b: u32) -> u32 {
     if INT {
+        if OP == MAX && UNSIGNED { return max(a, b); }
+        if OP == MIN && UNSIGNED { return min(a, b); }
         if OP == MAX { return bitcast<u32>(max(i(a), i(b))); }
         if OP == MIN { return bitcast<u32>(min(i(a), i(b))); }
         if OP == PROD { return a * b; }
@@ -114,7 +117,9 @@ fn join(a: u32, b: u32) -> u32 {
 fn beats(b: u32, j: u32, a: u32, k: u32) -> bool {
     var better = false;
     var equal = a == b;
-    if INT {
+    if UNSIGNED {
+        better = select(a > b, b > a, OP == ARG_MAX);
+    } else if INT {
         better = select(i(b) < i(a), i(b) > i(a), OP == ARG_MAX);
     } else {
         better = select(f(b) < f(a), f(b) > f(a), OP == ARG_MAX) || (no_number(f(b)) && !no_number(f(a)));
@@ -125,11 +130,18 @@ fn beats(b: u32, j: u32, a: u32, k: u32) -> bool {
 }
 
 fn finish(x: u32) -> u32 {
+    if UNSIGNED {
+        if OP == MEAN { return x / params.len; }
+        if OP == L2 { return u32(sqrt(f32(x))); }
+        return x;
+    }
     if INT {
         if OP == MEAN { return bitcast<u32>(i(x) / i32(params.len)); }
         if OP == L2 { return bitcast<u32>(i32(sqrt(f32(i(x))))); }
         return x;
     }
+    // Of nothing it is no number.
+    if OP == MEAN && params.len == 0u { return 0x7fc00000u; }
     if OP == MEAN { return bitcast<u32>(f(x) / f32(params.len)); }
     if OP == L2 { return bitcast<u32>(sqrt(f(x))); }
     if OP == LOG_SUM { return bitcast<u32>(scalar_log(f(x))); }

@@ -210,6 +210,10 @@ families! {
     elementwise,
     empty,
     layout,
+    movement,
+    order,
+    random,
     reduce,
     storage,
+    types,
 }

@@ -8,6 +8,7 @@ fn mul_f(a: vec4<u32>, b: vec4<u32>) -> vec4<u32> { return of_floats(floats(a) *
 fn div_f(a: vec4<u32>, b: vec4<u32>) -> vec4<u32> { return of_floats(floats(a) / floats(b)); }
 fn pow_f(a: vec4<u32>, b: vec4<u32>) -> vec4<u32> { return of_floats(pow_(floats(a), floats(b))); }
 fn fmod_f(a: vec4<u32>, b: vec4<u32>) -> vec4<u32> { return of_floats(fmod_(floats(a), floats(b))); }
+fn floor_mod_f(a: vec4<u32>, b: vec4<u32>) -> vec4<u32> { return of_floats(floor_mod_(floats(a), floats(b))); }
 fn min_f(a: vec4<u32>, b: vec4<u32>) -> vec4<u32> {
     return of_floats(keep_nan(floats(a), keep_nan(floats(b), min(floats(a), floats(b)))));
 }
@@ -108,6 +109,14 @@ fn not_b(a: vec4<u32>) -> vec4<u32> { return a ^ vec4(1u); }
 fn and_b(a: vec4<u32>, b: vec4<u32>) -> vec4<u32> { return a & b; }
 fn or_b(a: vec4<u32>, b: vec4<u32>) -> vec4<u32> { return a | b; }
 fn xor_b(a: vec4<u32>, b: vec4<u32>) -> vec4<u32> { return a ^ b; }
+// Bits that come in are those of the sign. A shift by less than none or by all bits leaves nothing else.
+fn shift_left_w(a: vec4<u32>, b: vec4<u32>) -> vec4<u32> {
+    return select(vec4(0u), a << (b & vec4(31u)), b < vec4(32u));
+}
+fn shift_right_i(a: vec4<u32>, b: vec4<u32>) -> vec4<u32> { return of_ints(ints(a) >> min(b, vec4(31u))); }
+fn shift_right_u(a: vec4<u32>, b: vec4<u32>) -> vec4<u32> {
+    return select(vec4(0u), a >> (b & vec4(31u)), b < vec4(32u));
+}
 fn bit_not_w(a: vec4<u32>) -> vec4<u32> { return ~a; }
 fn bit_and_w(a: vec4<u32>, b: vec4<u32>) -> vec4<u32> { return a & b; }
 fn bit_or_w(a: vec4<u32>, b: vec4<u32>) -> vec4<u32> { return a | b; }

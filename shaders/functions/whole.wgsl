@@ -72,3 +72,11 @@ fn fmod_(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
     out = select(out, vec4(0x7fc00000u), (b_size == vec4(0u)) | (a_size >= vec4(0x7f800000u)) | (b_size > vec4(0x7f800000u)));
     return keep_nan(a, keep_nan(b, bitcast<vec4<f32>>(out)));
 }
+
+// With the sign of b, zeros too: exact where it is a itself, else rounded once.
+fn floor_mod_(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
+    let r = fmod_(a, b);
+    let size = bitcast<vec4<u32>>(r) & vec4(0x7fffffffu);
+    let differ = ((bitcast<vec4<u32>>(r) ^ bitcast<vec4<u32>>(b)) >> vec4(31u)) == vec4(1u);
+    return keep_nan(r, select(select(r, r + b, differ), with_sign(r, b), size == vec4(0u)));
+}

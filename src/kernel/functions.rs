@@ -16,9 +16,11 @@ macro_rules! files {
 
 files! {
     "activations",
+    "combine",
     "epilogue",
     "exponential",
     "operations",
+    "random",
     "storage",
     "trigonometric",
     "whole",

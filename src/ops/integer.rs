@@ -33,6 +33,7 @@ pub(super) enum IntegerOp {
     QuotientU = 12,
     RemainderU = 13,
     PowF32 = 14,
+    ShiftLeft = 15,
 }
 
 impl IntegerOp {
@@ -54,8 +55,9 @@ impl IntegerOp {
             ("Add" | "Sum", DType::I64) => Some(IntegerOp::Add),
             ("Sub", DType::I64) => Some(IntegerOp::Sub),
             ("Mul", DType::I64) => Some(IntegerOp::Mul),
-            ("Pow", DType::I64) if second == Some(DType::F32) => Some(IntegerOp::PowF32),
+            ("Pow", DType::I64) if second.is_some_and(DType::is_float) => Some(IntegerOp::PowF32),
             ("Pow", DType::I64) => Some(IntegerOp::Pow),
+            ("BitShift", DType::I64) if attrs == [Scalar::B(true)] => Some(IntegerOp::ShiftLeft),
             ("Neg", DType::I64) => Some(IntegerOp::Neg),
             ("Abs", DType::I64) => Some(IntegerOp::Abs),
             _ => None,
@@ -79,7 +81,8 @@ impl IntegerOp {
             | IntegerOp::Abs
             | IntegerOp::FromF32
             | IntegerOp::FromU32
-            | IntegerOp::PowF32 => false,
+            | IntegerOp::PowF32
+            | IntegerOp::ShiftLeft => false,
         }
     }
 }

@@ -16,7 +16,10 @@ mod attention;
 mod batch_norm;
 mod branch;
 pub mod broadcast;
+mod combine;
 mod conv;
+mod det;
+mod dropout;
 pub mod elementwise;
 mod facts;
 mod integer;
@@ -26,8 +29,14 @@ mod nonzero;
 mod norm;
 mod parsed;
 mod pool;
+mod random;
 mod reduce;
 mod rnn;
+mod scan;
+mod sort;
+mod suppression;
+mod top_k;
+mod unique;
 pub mod window;
 
 pub use facts::{host_values, is_fixed, output_types};
@@ -127,13 +136,20 @@ const FAMILIES: &[&[Entry]] = &[
     batch_norm::OPERATORS,
     branch::TABLE,
     conv::TABLE,
+    det::OPERATORS,
+    dropout::OPERATORS,
     layout::OPERATORS,
     matmul::TABLE,
     nonzero::TABLE,
     norm::OPERATORS,
     pool::TABLE,
+    random::OPERATORS,
     reduce::OPERATORS,
     rnn::OPERATORS,
+    scan::OPERATORS,
+    suppression::OPERATORS,
+    top_k::OPERATORS,
+    unique::OPERATORS,
 ];
 
 /// Checks the number of inputs, left-out ones included.

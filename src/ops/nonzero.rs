@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::graph::Node;
 use crate::lower::grid::item_groups;
 use crate::lower::storage::check_dtype;
-use crate::lower::{Emit, Fact, Lowering, Work, params, words};
+use crate::lower::{BufferId, Emit, Fact, Lowering, Work, params, words};
 use crate::size::{Size, checked_len};
 use crate::tensor::{DType, Tensor};
 
@@ -78,26 +78,48 @@ impl Operator for NonZeroCount {
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let x = cx.contiguous(0)?;
-        let (len, chunks) = (x.len(), cx.output_fact(0).shape[0]);
-        let counts = cx.words(DType::I32, &[chunks])?.buffer;
-        cx.emit(Emit {
-            kernel: "nonzero_count",
-            constants: &[],
-            groups: item_groups(chunks),
-            operands: &[x.buffer, counts],
-            params: params("nonzero_count", &[("len", len), ("mask", mask(x.dtype))], &[])?,
-            cost: Work::of_words(Size::ZERO, len + chunks),
-        })?;
         let (offsets, total) = (cx.output(0), cx.output(1));
-        cx.emit(Emit {
-            kernel: "nonzero_scan",
-            constants: &[],
-            groups: Size::ONE,
-            operands: &[counts, offsets.buffer, total.buffer],
-            params: params("nonzero_scan", &[("len", chunks)], &[])?,
-            cost: Work::of_words(chunks, chunks * 2),
-        })
+        emit_counts(cx, x.buffer, (x.len(), mask(x.dtype)), [offsets.buffer, total.buffer])
     }
+}
+
+/// Counts words that have a bit of the mask: before each chunk, and in all.
+fn emit_counts(
+    cx: &mut Lowering<'_>,
+    x: BufferId,
+    (len, mask): (Size, Size),
+    [offsets, total]: [BufferId; 2],
+) -> Result<()> {
+    let chunks = len.div_ceil(CHUNK);
+    let counts = cx.words(DType::I32, &[chunks])?.buffer;
+    cx.emit(Emit {
+        kernel: "nonzero_count",
+        constants: &[],
+        groups: item_groups(chunks),
+        operands: &[x, counts],
+        params: params("nonzero_count", &[("len", len), ("mask", mask)], &[])?,
+        cost: Work::of_words(Size::ZERO, len + chunks),
+    })?;
+    emit_scan(cx, [counts, offsets, total], chunks)
+}
+
+/// The sums of all counts before each, and of all.
+pub(super) fn emit_scan(cx: &mut Lowering<'_>, buffers: [BufferId; 3], len: Size) -> Result<()> {
+    cx.emit(Emit {
+        kernel: "nonzero_scan",
+        constants: &[],
+        groups: Size::ONE,
+        operands: &buffers,
+        params: params("nonzero_scan", &[("len", len)], &[])?,
+        cost: Work::of_words(len, len * 2),
+    })
+}
+
+/// How many flags before each chunk of 64 are set, and in all.
+pub(super) fn emit_offsets(cx: &mut Lowering<'_>, flags: BufferId, len: Size, total: BufferId) -> Result<BufferId> {
+    let offsets = cx.words(DType::I32, &[len.div_ceil(CHUNK)])?.buffer;
+    emit_counts(cx, flags, (len, Size::from(u32::MAX)), [offsets, total])?;
+    Ok(offsets)
 }
 
 /// Inputs: the tensor, what `NonZeroCount` makes of it. Output: the coordinates, i64, one row for each dimension.

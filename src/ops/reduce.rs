@@ -46,8 +46,6 @@ struct Reduce {
     keep: bool,
     /// Whether nothing is reduced where no axes are given, not everything.
     noop: bool,
-    /// The result over no elements, where it has one.
-    empty: Option<f32>,
 }
 
 impl Reduce {
@@ -55,14 +53,9 @@ impl Reduce {
         // Of ReduceSum, op 0, the axes have been an input for longer.
         let by_input = node.opset >= if op == 0 { 13 } else { 18 };
         check_arity(node, 1..=if by_input { 2 } else { 1 }, 1..=1)?;
-        let empty = match op {
-            0 | 5..8 => Some(0.0),
-            4 => Some(1.0),
-            _ => None,
-        };
         let axes = if by_input { None } else { Some(node.ints("axes")?.unwrap_or_default().to_vec()) };
         let noop = node.int("noop_with_empty_axes", 0)? != 0;
-        Ok(Reduce { op, axes, keep: node.int("keepdims", 1)? != 0, noop, empty })
+        Ok(Reduce { op, axes, keep: node.int("keepdims", 1)? != 0, noop })
     }
 
     /// The axes to reduce, sorted; `None` if the node is the identity.
@@ -99,7 +92,8 @@ impl Operator for Reduce {
     fn dtypes(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
         match inputs.first().copied().flatten() {
             Some(dtype @ (DType::F32 | DType::F16)) => Ok(vec![dtype]),
-            Some(dtype @ (DType::I32 | DType::I64)) if self.op < 8 => Ok(vec![dtype]),
+            Some(dtype @ (DType::I32 | DType::I64 | DType::U32)) if self.op < 8 => Ok(vec![dtype]),
+            Some(dtype @ (DType::I8 | DType::U8 | DType::Bool)) if matches!(self.op, MAX | MIN) => Ok(vec![dtype]),
             Some(dtype) => Err(Error::unsupported(format!("input of type {dtype}"))),
             None => Err(Error::invalid_model("input 0 is missing")),
         }
@@ -114,8 +108,8 @@ impl Operator for Reduce {
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         match self.axes(&cx.facts())? {
             // Nothing to reduce: only the terms' own function is left, which `reduce` applies to runs of one element.
-            None => reduce(cx, self.op, &[], self.empty, Select::First),
-            Some(axes) => reduce(cx, self.op, &axes, self.empty, Select::First),
+            None => reduce(cx, self.op, &[], Select::First),
+            Some(axes) => reduce(cx, self.op, &axes, Select::First),
         }
     }
 }
@@ -146,8 +140,11 @@ impl Arg {
 impl Operator for Arg {
     fn dtypes(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
         match inputs.first().copied().flatten() {
-            Some(DType::F32 | DType::F16 | DType::I32 | DType::I64 | DType::I8 | DType::U8) => Ok(vec![DType::I64]),
-            dtype => Err(Error::unsupported(format!("input of type {}", dtype.map_or("none", DType::name)))),
+            Some(dtype @ (DType::Bool | DType::F64 | DType::U64)) => {
+                Err(Error::unsupported(format!("input of type {dtype}")))
+            }
+            Some(_) => Ok(vec![DType::I64]),
+            None => Err(Error::invalid_model("input 0 is missing")),
         }
     }
 
@@ -160,12 +157,46 @@ impl Operator for Arg {
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let rank = cx.input(0).map_or(0, |fact| fact.shape.len());
         let axis = axis_index(self.axis, rank)?;
-        reduce(cx, self.op, &[axis], None, self.select)
+        reduce(cx, self.op, &[axis], self.select)
+    }
+}
+
+/// The kernel's `OP` of some.
+const MEAN: u32 = 1;
+const MAX: u32 = 2;
+const MIN: u32 = 3;
+const ARG_MAX: u32 = 10;
+const ARG_MIN: u32 = 11;
+
+/// Whether a reduction over no elements has a value that the device can give: what ONNX says, and the mean of no floats, which is NaN.
+fn has_empty(op: u32, dtype: DType) -> bool {
+    match op {
+        MEAN => dtype.is_float(),
+        // The bounds of i64 do not fit its word.
+        MAX | MIN => dtype != DType::I64,
+        ARG_MAX | ARG_MIN => false,
+        _ => true,
+    }
+}
+
+/// What the largest elements are not less than, or the smallest not more: a word.
+fn bound(op: u32, dtype: DType) -> Size {
+    let lowest = matches!(op, MAX | ARG_MAX);
+    let pick = |low: i64, high: i64| Size::from(if lowest { low } else { high } as u32);
+    match dtype {
+        DType::F32 | DType::F16 | DType::F64 => bits(if lowest { f32::NEG_INFINITY } else { f32::INFINITY }),
+        DType::I8 => pick(i8::MIN.into(), i8::MAX.into()),
+        DType::I16 => pick(i16::MIN.into(), i16::MAX.into()),
+        DType::I32 | DType::I64 => pick(i32::MIN.into(), i32::MAX.into()),
+        DType::U8 => pick(0, u8::MAX.into()),
+        DType::U16 => pick(0, u16::MAX.into()),
+        DType::U32 | DType::U64 => pick(0, u32::MAX.into()),
+        DType::Bool => pick(0, 1),
     }
 }
 
 /// Reduces input 0 along `axes` into output 0.
-fn reduce(cx: &mut Lowering<'_>, op: u32, axes: &[usize], empty: Option<f32>, select: Select) -> Result<()> {
+fn reduce(cx: &mut Lowering<'_>, op: u32, axes: &[usize], select: Select) -> Result<()> {
     let view = cx.view(0)?;
     let output = cx.output(0);
     let split = |reduced: bool| -> (Vec<Size>, Vec<Size>) {
@@ -176,7 +207,7 @@ fn reduce(cx: &mut Lowering<'_>, op: u32, axes: &[usize], empty: Option<f32>, se
     };
     let ((kept, kept_strides), (shape, strides)) = (split(false), split(true));
     let len = checked_len(&shape).ok_or_else(|| Error::shape("the reduced dimensions overflow"))?;
-    if empty.is_none() && len.is_zero() {
+    if !has_empty(op, view.dtype) && len.is_zero() && !output.is_empty() {
         return Err(Error::shape("a reduction over no elements has no value"));
     }
     let rows = output.len();
@@ -205,13 +236,14 @@ fn reduce(cx: &mut Lowering<'_>, op: u32, axes: &[usize], empty: Option<f32>, se
             cost,
         });
     }
-    let own = [("select_last", select_last), ("infinity", bits(f32::INFINITY))];
+    let own = [("select_last", select_last), ("infinity", bits(f32::INFINITY)), ("bound", bound(op, view.dtype))];
     cx.emit(Emit {
         kernel: "reduce",
         constants: &[
             ("OP", f64::from(op)),
             ("LANES", f64::from(lanes)),
             ("INT", f64::from(u8::from(!view.dtype.is_float()))),
+            ("UNSIGNED", f64::from(u8::from(view.dtype == DType::U32))),
         ],
         groups,
         operands: &[view.buffer, output.buffer],

@@ -165,7 +165,76 @@ def stages():
         case(name, nodes, [("x", ["n", 4], x)], [("y", None)], weights=[("zero", np.array(0, np.float32)), ("w", floats(4, 2))])
 
 
+def refused(name, nodes, inputs, outputs, opset, weights=(), dtype=TensorProto.FLOAT):
+    """A request that is to end with an error."""
+    graph = helper.make_graph(
+        nodes, name,
+        [info(key, shape, helper.np_dtype_to_tensor_dtype(value.dtype)) for key, shape, value in inputs],
+        [info(key, None, dtype) for key in outputs],
+        [onnx.numpy_helper.from_array(value, key) for key, value in weights],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
+    folder = HERE / name
+    folder.mkdir(exist_ok=True)
+    (folder / "model.onnx").write_bytes(model.SerializeToString())
+    for k, (_, _, value) in enumerate(inputs):
+        np.save(folder / f"input_{k}.npy", value)
+
+
+def movement():
+    """Operators that choose and move elements: as other operators, in stages, of open sizes, by wrong indices."""
+    rng = np.random.default_rng(7)
+    ints = lambda low, high, *shape: rng.integers(low, high, shape)
+    x = rng.normal(size=(3, 4)).astype(np.float32)
+    nodes = [node("Compress", ["x", "c"], ["a"], axis=-1), node("Compress", ["x", "d"], ["b"]), node("Shape", ["b"], ["count"])]
+    inputs = [("x", ["n", 4], x), ("c", [3], np.array([True, False, True])), ("d", ["k"], rng.random(11) < 0.5)]
+    case("compress", nodes, inputs, [("a", None), ("b", None), ("count", TensorProto.INT64)])
+    x = ints(0, 4, 3, 5, 2).astype(np.float32)
+    for opset in (11, 13):
+        nodes = [node("Hardmax", ["x"], ["a"]), node("Hardmax", ["x"], ["b"], axis=2), node("Hardmax", ["x"], ["c"], axis=0)]
+        case(f"hardmax-{opset}", nodes, [("x", ["n", 5, "m"], x)], [("a", None), ("b", None), ("c", None)], opset=opset, evaluator=opset > 11)
+    outputs = lambda name, dtype: [(name, dtype)] + [(f"{name}_{k}", TensorProto.INT64) for k in range(3)]
+    unique = lambda source, name, **attrs: node("Unique", [source], [name] + [f"{name}_{k}" for k in range(3)], **attrs)
+    FLOAT, INT64, INT8 = TensorProto.FLOAT, TensorProto.INT64, TensorProto.INT8
+    nodes = [unique("x", "a"), unique("x", "b", sorted=0), unique("i", "c", axis=0), unique("j", "d", axis=-1, sorted=0), node("Unique", ["i"], ["e"]), node("Shape", ["e"], ["f"])]
+    inputs = [("x", ["n"], ints(-40, 40, 300).astype(np.float32)), ("i", ["k", 2], ints(0, 3, 70, 2)), ("j", [2, "m"], ints(-2, 2, 2, 9).astype(np.int8))]
+    case("unique", nodes, inputs, outputs("a", FLOAT) + outputs("b", FLOAT) + outputs("c", INT64) + outputs("d", INT8) + [("e", INT64), ("f", INT64)], evaluator=False)
+    case("unique-of-nothing", [unique("x", "a")], [("x", ["n"], np.zeros(0, np.float32))], outputs("a", FLOAT), runtime=False)
+    corners = rng.uniform(0, 1, (2, 90, 2))
+    boxes = np.concatenate([corners, corners + rng.uniform(-0.3, 0.3, (2, 90, 2))], 2).astype(np.float32)
+    scores = ints(0, 30, 2, 3, 90).astype(np.float32) / np.float32(30)
+    inputs = [("boxes", ["n", "k", 4], boxes), ("scores", ["n", 3, "k"], scores), ("most", [], np.array(7, np.int64))]
+    weights = [("overlap", np.array(0.4, np.float32)), ("least", np.array(0.3, np.float32)), ("many", np.array([1000], np.int64))]
+    nodes = [node("NonMaxSuppression", ["boxes", "scores", "most", "overlap", "least"], ["a"]), node("NonMaxSuppression", ["boxes", "scores", "many"], ["b"], center_point_box=1), node("NonMaxSuppression", ["boxes", "scores"], ["c"])]
+    case("non-max-suppression", nodes, inputs, [(name, TensorProto.INT64) for name in "abc"], evaluator=False, weights=weights)
+
+    x = rng.normal(size=(2, 8, 3, 4)).astype(np.float32)
+    nodes = [
+        node("DepthToSpace", ["x"], ["space"], blocksize=2), node("SpaceToDepth", ["space"], ["back"], blocksize=2),
+        node("TopK", ["space", "two"], ["top", "at"], axis=-1), node("GatherElements", ["space", "at"], ["same"], axis=3),
+        node("CumSum", ["same", "axis"], ["sums"]), node("ScatterElements", ["space", "at", "sums"], ["put"], axis=-1, reduction="add"),
+        node("Trilu", ["put"], ["upper"]), node("CenterCropPad", ["upper", "shape"], ["middle"], axes=[-2, -1]),
+        node("OneHot", ["at", "depth", "values"], ["hot"]), node("GatherND", ["middle", "rows"], ["picked"]),
+    ]
+    weights = [("two", np.array([2], np.int64)), ("axis", np.array(1, np.int64)), ("shape", np.array([7, 5], np.int64)), ("depth", np.array(8, np.int64)), ("values", np.array([0, 1], np.float32))]
+    inputs = [("x", ["n", "c", "h", "w"], x), ("rows", ["r", 2], np.array([[0, 1], [-1, 0], [1, 1]]))]
+    case("movement-of-open-sizes", nodes, inputs, [("back", None), ("middle", None), ("hot", None), ("picked", None)], opset=18, weights=weights)
+
+    x, index = ("x", [4, 3], rng.normal(size=(4, 3)).astype(np.float32)), lambda *rows: np.array(rows)
+    updates = ("u", ["k", 3], rng.normal(size=(2, 3)).astype(np.float32))
+    refused("gather-elements-index-out-of-range", [node("GatherElements", ["x", "i"], ["y"])], [x, ("i", ["k", 3], index([0, 1, 4]))], ["y"], 13)
+    refused("gather-nd-index-out-of-range", [node("GatherND", ["x", "i"], ["y"])], [x, ("i", ["k", 2], index([0, -4]))], ["y"], 13)
+    refused("scatter-elements-index-out-of-range", [node("ScatterElements", ["x", "i", "u"], ["y"])], [x, ("i", ["k", 3], index([0, 1, 2], [-5, 0, 0])), updates], ["y"], 16)
+    refused("scatter-nd-index-out-of-range", [node("ScatterND", ["x", "i", "u"], ["y"])], [x, ("i", ["k", 1], index([0], [4])), updates], ["y"], 16)
+    refused("reverse-sequence-too-long", [node("ReverseSequence", ["x", "i"], ["y"])], [x, ("i", [3], np.array([4, 5, 0]))], ["y"], 10)
+    refused("tensor-scatter-past-the-end", [node("TensorScatter", ["x", "u", "i"], ["y"], axis=1)], [x, ("u", [4, "k"], np.zeros((4, 2), np.float32)), ("i", [4], np.array([0, 1, 2, 0]))], ["y"], 24)
+    refused("cumsum-beyond-32-bits", [node("CumSum", ["i", "axis"], ["y"])], [("i", ["n"], np.array([2**30, 2**30]))], ["y"], 14, weights=[("axis", np.array(0))], dtype=INT64)
+    refused("scatter-add-beyond-32-bits", [node("ScatterND", ["x", "i", "u"], ["y"], reduction="mul")], [("x", [2], np.array([3, 2**16])), ("i", ["k", 1], index([1])), ("u", ["k"], np.array([2**16]))], ["y"], 16, dtype=INT64)
+    refused("shift-beyond-32-bits", [node("BitShift", ["x", "i"], ["y"], direction="LEFT")], [("x", [2], np.array([3, 2**16])), ("i", [2], np.array([1, 16]))], ["y"], 28, dtype=INT64)
+
+
 functions()
 branches()
 bodies()
 stages()
+movement()

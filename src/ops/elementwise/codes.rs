@@ -80,6 +80,7 @@ codes! {
     DivF, 2, |a, b, c| Scalar::F(a.f() / b.f());
     PowF, 2, |a, b, c| Scalar::F(a.f().powf(b.f()));
     FmodF, 2, |a, b, c| Scalar::F(a.f() % b.f());
+    FloorModF, 2, |a, b, c| Scalar::F(floor_mod_f(a.f(), b.f()));
     MinF, 2, |a, b, c| Scalar::F(if a.f() < b.f() || a.f().is_nan() { a.f() } else { b.f() });
     MaxF, 2, |a, b, c| Scalar::F(if a.f() > b.f() || a.f().is_nan() { a.f() } else { b.f() });
     NegF, 1, |a, b, c| Scalar::F(-a.f());
@@ -141,6 +142,9 @@ codes! {
     AndB, 2, |a, b, c| Scalar::B(a.b() && b.b());
     OrB, 2, |a, b, c| Scalar::B(a.b() || b.b());
     XorB, 2, |a, b, c| Scalar::B(a.b() != b.b());
+    ShiftLeftW, 2, |a, b, c| Scalar::I(if (0..64).contains(&b.i()) { a.i() << b.i() } else { 0 });
+    ShiftRightI, 2, |a, b, c| Scalar::I(a.i() >> if (0..64).contains(&b.i()) { b.i() } else { 63 });
+    ShiftRightU, 2, |a, b, c| Scalar::I(if (0..64).contains(&b.i()) { a.i() >> b.i() } else { 0 });
     BitNotW, 1, |a, b, c| Scalar::I(!a.i());
     BitAndW, 2, |a, b, c| Scalar::I(a.i() & b.i());
     BitOrW, 2, |a, b, c| Scalar::I(a.i() | b.i());
@@ -239,6 +243,18 @@ fn remainder(a: i64, b: i64) -> i64 {
 fn floor_mod(a: i64, b: i64) -> i64 {
     let r = remainder(a, b);
     if r != 0 && b != 0 && (r < 0) != (b < 0) { r + b } else { r }
+}
+
+/// With the sign of `b`, zeros too.
+fn floor_mod_f(a: f32, b: f32) -> f32 {
+    let r = a % b;
+    if r == 0.0 {
+        r.copysign(b)
+    } else if (r < 0.0) != (b < 0.0) {
+        r + b
+    } else {
+        r
+    }
 }
 
 /// A whole exponent is taken exactly.

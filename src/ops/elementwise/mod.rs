@@ -119,7 +119,7 @@ impl Operator for Elementwise {
         }
         let inputs = inputs.iter().map(|dtype| dtype.map(|dtype| Input { dtype, constant: None })).collect();
         match self.chain(inputs)?.0.dtype {
-            dtype if self.row.name == "Mean" && dtype != DType::F32 => {
+            dtype if self.row.name == "Mean" && !dtype.is_float() => {
                 Err(Error::unsupported(format!("the mean of {dtype} tensors")))
             }
             dtype => Ok(vec![dtype]),
@@ -140,7 +140,7 @@ impl Operator for Elementwise {
         }
         let (program, read) = self.program(inputs, false)?;
         let values: Option<Vec<&Tensor>> = read.iter().map(|&k| inputs[k]?.value()).collect();
-        let divides = matches!(self.row.name, "Div" | "Mod") && program.dtype != DType::F32;
+        let divides = matches!(self.row.name, "Div" | "Mod") && !program.dtype.is_float();
         if divides && values.as_ref().is_some_and(|values| has_zero(values[1])) {
             return Err(Error::input(BY_ZERO));
         }
@@ -184,6 +184,9 @@ impl Elementwise {
                 program.constants.push(Scalar::F(count as f32));
                 let args = vec![Ref::Step(program.steps.len() - 1), Ref::Constant(program.constants.len() - 1)];
                 program.steps.push(Step { code: Code::DivF, args });
+                if program.dtype == DType::F16 {
+                    program.steps.push(Step { code: Code::HalfF, args: vec![Ref::Step(program.steps.len() - 1)] });
+                }
             }
             let target = if next == count { output.clone() } else { cx.words(output.dtype, &output.shape)? };
             emit_program(cx, &program, &views, &target)?;

@@ -53,7 +53,7 @@ pub(super) static ROWS: &[Row] = &[
     row("Div", 2, 2, |c, _| c.numeric(Some(DivF), Some(DivI), Some(DivU))),
     row("Pow", 2, 2, pow),
     row("Mod", 2, 2, |c, a| match a {
-        [Scalar::I(0)] => c.numeric(None, Some(ModI), Some(ModU)),
+        [Scalar::I(0)] => c.numeric(Some(FloorModF), Some(ModI), Some(ModU)),
         _ => c.numeric(Some(FmodF), Some(FmodI), Some(ModU)),
     })
     .with(|n| ints(n, &[("fmod", 0)])),
@@ -63,7 +63,13 @@ pub(super) static ROWS: &[Row] = &[
     row("Mean", 1, VARIADIC, |c, _| c.variadic(AddF, AddI, AddI)),
     row("Neg", 1, 1, |c, _| c.numeric(Some(NegF), Some(NegI), None)),
     row("Abs", 1, 1, |c, _| c.numeric(Some(AbsF), Some(AbsI), Some(Copy))),
-    row("Sign", 1, 1, |c, _| c.numeric(Some(SignF), Some(SignI), None)),
+    row("Sign", 1, 1, |c, _| match c.dtype(0)? {
+        DType::U8 | DType::U16 | DType::U32 => {
+            let one = c.number(Scalar::I(1))?;
+            c.numeric_of(None, None, Some(MinU), &[c.input(0)?, one])
+        }
+        _ => c.numeric(Some(SignF), Some(SignI), None),
+    }),
     row("Sqrt", 1, 1, |c, _| c.float(SqrtF)),
     row("Reciprocal", 1, 1, |c, _| c.float(RecipF)),
     row("Exp", 1, 1, |c, _| c.float(ExpF)),
@@ -120,6 +126,15 @@ pub(super) static ROWS: &[Row] = &[
     row("And", 2, 2, |c, _| c.logic(AndB)),
     row("Or", 2, 2, |c, _| c.logic(OrB)),
     row("Xor", 2, 2, |c, _| c.logic(XorB)),
+    row("BitShift", 2, 2, |c, a| match a {
+        [Scalar::B(true)] => c.numeric(None, Some(ShiftLeftW), Some(ShiftLeftW)),
+        _ => c.numeric(None, Some(ShiftRightI), Some(ShiftRightU)),
+    })
+    .with(|n| match n.str("direction", "")? {
+        "LEFT" => Ok(vec![Scalar::B(true)]),
+        "RIGHT" => Ok(vec![Scalar::B(false)]),
+        other => Err(Error::invalid_model(format!("direction '{other}'"))),
+    }),
     row("BitwiseNot", 1, 1, |c, _| c.numeric(None, Some(BitNotW), Some(BitNotW))),
     row("BitwiseAnd", 2, 2, |c, _| c.numeric(None, Some(BitAndW), Some(BitAndW))),
     row("BitwiseOr", 2, 2, |c, _| c.numeric(None, Some(BitOrW), Some(BitOrW))),
@@ -142,7 +157,11 @@ pub(super) static ROWS: &[Row] = &[
     row("IsInf", 1, 1, |c, a| {
         c.want(c.dtype(0)?.is_float())?;
         c.result = Some(DType::Bool);
-        c.float_with(IsInfF, a)
+        let mut args = vec![c.input(0)?];
+        for &counts in a {
+            args.push(c.number(counts)?);
+        }
+        c.step(IsInfF, &args)
     })
     .with(|n| ints(n, &[("detect_positive", 1), ("detect_negative", 1)])),
 ];
@@ -163,8 +182,10 @@ fn pow(c: &mut Chain, _: &[Scalar]) -> Result<Ref> {
             c.wrap(x, dtype)
         }
         // On the device an i64 base takes another way, which checks the result's range.
-        (DType::I32 | DType::I64, DType::F32) => c.step(PowIF, &[base, exponent]),
-        (DType::I32 | DType::I64, DType::I32 | DType::I64) => c.step(PowI, &[base, exponent]),
+        (DType::I32 | DType::I64, DType::F32 | DType::F16) => c.step(PowIF, &[base, exponent]),
+        (DType::I32 | DType::I64, DType::I8 | DType::I16 | DType::I32 | DType::I64 | DType::U8 | DType::U16) => {
+            c.step(PowI, &[base, exponent])
+        }
         (base, exponent) => Err(Error::unsupported(format!("{base} to the power of {exponent}"))),
     }
 }

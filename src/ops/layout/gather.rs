@@ -51,6 +51,11 @@ fn emit(
     })
 }
 
+/// The rows of `data` that `index` names, of which the device knows that they are in range: as [`emit`] takes them.
+pub(in crate::ops) fn take(cx: &mut Lowering<'_>, buffers: [BufferId; 3], sizes: [Size; 4]) -> Result<()> {
+    emit(cx, buffers, sizes, Range::Known)
+}
+
 /// The elements of `view` at `table` along one axis. The table's entries are in range.
 pub(super) fn lower_table(cx: &mut Lowering<'_>, view: &View, at: usize, table: &[usize]) -> Result<View> {
     let source = cx.materialise(view)?;

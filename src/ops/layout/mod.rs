@@ -8,37 +8,59 @@ use super::{Entry, operator};
 use crate::lower::Fact;
 use crate::size::{Size, checked_len, is_empty};
 
+mod bitcast;
 mod cast;
 mod concat;
+mod crop;
 mod gather;
 mod generate;
 mod host;
+mod matrix;
 mod pad;
+mod pick;
 mod reshape;
+mod scatter;
+mod sequence;
 mod slice;
+mod space;
 mod transpose;
 
 use reshape::Reshape;
 
+pub(super) use gather::take;
+
 pub(super) const OPERATORS: &[Entry] = &[
+    ("", "BitCast", |node| operator(bitcast::BitCast::parse(node))),
     ("", "Cast", |node| operator(cast::Cast::parse(node))),
+    ("", "CenterCropPad", |node| operator(crop::CenterCropPad::parse(node))),
     ("", "Concat", |node| operator(concat::Concat::parse(node))),
     ("", "ConstantOfShape", |node| operator(generate::ConstantOfShape::parse(node))),
-    ("", "Dropout", |node| operator(reshape::Dropout::parse(node))),
+    ("", "DepthToSpace", |node| operator(space::Blocks::parse(node, false))),
     ("", "Expand", |node| operator(arity(node, 2..=2, 1).map(|()| transpose::Expand))),
+    ("", "EyeLike", |node| operator(matrix::EyeLike::parse(node))),
     ("", "Flatten", |node| operator(Reshape::flatten(node))),
     ("", "Gather", |node| operator(gather::Gather::parse(node))),
+    ("", "GatherElements", |node| operator(pick::GatherElements::parse(node))),
+    ("", "GatherND", |node| operator(pick::GatherNd::parse(node))),
     ("", "Identity", |node| operator(Reshape::identity(node))),
+    ("", "OneHot", |node| operator(matrix::OneHot::parse(node))),
     ("", "Pad", |node| operator(pad::Pad::parse(node))),
     ("", "Range", |node| operator(arity(node, 3..=3, 1).map(|()| generate::Range))),
     ("", "Reshape", |node| operator(Reshape::to(node))),
+    ("", "ReverseSequence", |node| operator(sequence::ReverseSequence::parse(node))),
+    ("", "Scatter", |node| operator(scatter::Scatter::elements(node))),
+    ("", "ScatterElements", |node| operator(scatter::Scatter::elements(node))),
+    ("", "ScatterND", |node| operator(scatter::Scatter::nd(node))),
     ("", "Shape", |node| operator(generate::Shape::parse(node))),
     ("", "Size", |node| operator(arity(node, 1..=1, 1).map(|()| generate::SizeOf))),
     ("", "Slice", |node| operator(slice::Slice::parse(node))),
+    ("", "SpaceToDepth", |node| operator(space::Blocks::parse(node, true))),
     ("", "Split", |node| operator(slice::Split::parse(node))),
     ("", "Squeeze", |node| operator(Reshape::squeeze(node))),
+    ("", "TensorScatter", |node| operator(sequence::TensorScatter::parse(node))),
     ("", "Tile", |node| operator(arity(node, 2..=2, 1).map(|()| transpose::Tile))),
     ("", "Transpose", |node| operator(transpose::Transpose::parse(node))),
+    ("", "Trilu", |node| operator(matrix::Trilu::parse(node))),
     ("", "Unsqueeze", |node| operator(Reshape::unsqueeze(node))),
 ];
 

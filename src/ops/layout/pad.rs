@@ -38,7 +38,14 @@ impl Mode {
         }
     }
 
-    /// The element that stands at `at` (which may lie outside), or none for a padding constant. `size` is not 0.
+    /// The element that stands at `at` of an axis padded so: what negative amounts cut off is gone before anything is repeated.
+    fn source_of(self, at: usize, size: usize, (before, after): (i64, i64)) -> Option<usize> {
+        let (front, back) = (usize::try_from(-before).unwrap_or(0), usize::try_from(-after).unwrap_or(0));
+        let kept = size.saturating_sub(front + back);
+        Some(front + self.source(at as i64 - before.max(0), kept)?)
+    }
+
+    /// The element that stands at `at` (which may lie outside), or none for a padding constant. `size` is not 0 but for that.
     fn source(self, at: i64, size: usize) -> Option<usize> {
         let size = size as i64;
         let inside = match self {
@@ -95,7 +102,9 @@ impl Pad {
         let dtype = given(inputs, 0)?.dtype;
         let fact = match self.value {
             Some(value) if dtype == DType::F32 => return Tensor::new([1], vec![value]),
-            Some(_) => None,
+            Some(value) if dtype == DType::F16 => return Tensor::new([1], vec![half::f16::from_f32(value)]),
+            Some(0.0) => None,
+            Some(_) => return Err(Error::unsupported(format!("a padding value of {dtype} as an attribute"))),
             None => inputs.get(2).copied().flatten(),
         };
         let Some(fact) = fact else { return Tensor::zeros(dtype, [1]) };
@@ -132,7 +141,8 @@ impl Operator for Pad {
             if !presumed(|| padded >= Size::ZERO) {
                 return Err(Error::shape(format!("size {size} padded by {before} and {after}")));
             }
-            if !padded_by_constant && !presumed(|| !size.is_zero() || padded <= 0) {
+            let kept = size + before.min(0) + after.min(0);
+            if !padded_by_constant && !presumed(|| kept > Size::ZERO || padded <= 0) {
                 return Err(Error::shape("an empty axis has no elements to pad with"));
             }
             out.push(padded);
@@ -153,7 +163,7 @@ impl Operator for Pad {
         let mut indices = Vec::with_capacity(len);
         for _ in 0..len {
             let place = (0..shape.len()).try_fold(0usize, |sum, k| {
-                let from = self.mode.source(at[k] as i64 - amounts[k].0, value.shape()[k])?;
+                let from = self.mode.source_of(at[k], value.shape()[k], amounts[k])?;
                 Some(sum + from * strides[k] as usize)
             });
             indices.push(place.unwrap_or(value.len()));
@@ -180,7 +190,7 @@ impl Operator for Pad {
             for (at, &(before, after)) in amounts.iter().enumerate() {
                 if (before, after) != (0, 0) {
                     let size = view.shape[at].pin();
-                    let table = (0..shape[at].pin()).map(|i| self.mode.source(i as i64 - before, size));
+                    let table = (0..shape[at].pin()).map(|i| self.mode.source_of(i, size, (before, after)));
                     let table: Vec<usize> = table.collect::<Option<_>>().expect("only constants have no source");
                     view = lower_table(cx, &view, at, &table)?;
                 }
@@ -189,23 +199,30 @@ impl Operator for Pad {
             return Ok(());
         }
         let value = self.constant(&cx.facts())?;
-        let buffer = cx.constant_bytes(Storage::Word.encode(&value)?)?;
-        let output = cx.output(0);
-        let output = cx.rounded(output);
-        let strides = vec![Size::ZERO; shape.len()];
-        cx.copy(&View { buffer, offset: Size::ZERO, strides, ..output.clone() }, &output)?;
-        let mut target = output;
-        for (at, &(before, after)) in amounts.iter().enumerate() {
-            let (cut_front, cut_back) = ((-before).max(0), (-after).max(0));
-            let kept = view.shape[at] - (cut_front + cut_back);
-            let kept = if kept < Size::ZERO { Size::ZERO } else { kept };
-            view.offset += view.strides[at] * cut_front;
-            view.shape[at] = kept;
-            target.offset += target.strides[at] * before.max(0);
-            target.shape[at] = kept;
-        }
-        if is_empty(&view.shape) { Ok(()) } else { cx.copy(&view, &target) }
+        let amounts: Vec<(Size, Size)> =
+            amounts.iter().map(|&(before, after)| (Size::from(before), Size::from(after))).collect();
+        pad_with(cx, view, &amounts, &value)
     }
+}
+
+/// Makes output 0, which is not empty, a view with elements added before and after each axis, which are `value`, or cut off where there are
+/// fewer than none.
+pub(super) fn pad_with(cx: &mut Lowering<'_>, mut view: View, amounts: &[(Size, Size)], value: &Tensor) -> Result<()> {
+    let buffer = cx.constant_bytes(Storage::Word.encode(value)?)?;
+    let output = cx.output(0);
+    let output = cx.rounded(output);
+    let strides = vec![Size::ZERO; output.shape.len()];
+    cx.copy(&View { buffer, offset: Size::ZERO, strides, ..output.clone() }, &output)?;
+    let mut target = output;
+    for (at, &(before, after)) in amounts.iter().enumerate() {
+        let [cut_front, cut_back] = [before, after].map(|amount| (Size::ZERO - amount).max(0));
+        let kept = view.shape[at].saturating_sub(cut_front + cut_back);
+        view.offset += view.strides[at] * cut_front;
+        view.shape[at] = kept;
+        target.offset += target.strides[at] * before.max(0);
+        target.shape[at] = kept;
+    }
+    if is_empty(&view.shape) { Ok(()) } else { cx.copy(&view, &target) }
 }
 
 #[cfg(test)]
@@ -220,5 +237,7 @@ mod tests {
         assert_eq!(line(Mode::Reflect), [0, 1, 2, 1, 0, 1, 2, 1, 0, 1, 2]);
         assert_eq!(line(Mode::Wrap), [2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0]);
         assert_eq!(Mode::Reflect.source(5, 1), Some(0));
+        let cut = (0..5).map(|at| Mode::Reflect.source_of(at, 5, (-2, 2))).collect::<Vec<_>>();
+        assert_eq!(cut, [2, 3, 4, 3, 2].map(Some));
     }
 }

@@ -175,49 +175,6 @@ fn resolve(from: &[Size], wanted: &[Size], allow_zero: bool) -> Result<Vec<Size>
     Ok(shape)
 }
 
-/// <https://onnx.ai/onnx/operators/onnx__Dropout.html>: outside training it gives its input back.
-#[derive(Debug)]
-pub(super) struct Dropout {
-    outputs: usize,
-}
-
-impl Dropout {
-    pub(super) fn parse(node: &Node) -> Result<Self> {
-        if node.outputs.iter().skip(1).any(Option::is_some) {
-            return Err(Error::unsupported("the mask of a Dropout is not supported"));
-        }
-        arity(node, 1..=if node.opset < 12 { 1 } else { 3 }, 2)?;
-        Ok(Dropout { outputs: node.outputs.len().max(1) })
-    }
-}
-
-impl Operator for Dropout {
-    fn host_inputs(&self) -> std::ops::Range<usize> {
-        2..3
-    }
-
-    fn dtypes(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
-        let mut dtypes = vec![dtype(inputs, 0)?, DType::Bool];
-        dtypes.truncate(self.outputs);
-        Ok(dtypes)
-    }
-
-    fn shapes(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
-        if let Some(training) = inputs.get(2).copied().flatten() {
-            let off = training.value().is_some_and(|t| t.as_slice::<bool>().is_ok_and(|flag| flag == [false]));
-            if !off {
-                return Err(Error::unsupported("a Dropout in training mode is not supported"));
-            }
-        }
-        let shape = given(inputs, 0)?.shape.clone();
-        Ok(vec![shape; self.outputs])
-    }
-
-    fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
-        lower_reshape(cx)
-    }
-}
-
 /// Makes output 0 input 0 under the output's shape, by a copy if its strides demand one.
 fn lower_reshape(cx: &mut Lowering<'_>) -> Result<()> {
     let shape = cx.output_fact(0).shape.clone();

@@ -6,9 +6,11 @@ use crate::graph::{Attr, Graph, Node, Value, ValueId};
 use crate::ops::{Operators, lookup};
 use crate::tensor::Tensor;
 
+mod movement;
 mod normalise;
 mod various;
 
+use movement::{compress, hardmax, non_max_suppression, unique};
 use normalise::{
     batch_normalization, group_normalization, instance_normalization, mean_variance_normalization, rms_normalization,
 };
@@ -25,12 +27,16 @@ type Built = Result<Vec<ValueId>, &'static str>;
 const BODIES: &[(&str, fn(&mut Body<'_>) -> Built)] = &[
     ("BatchNormalization", batch_normalization),
     ("CastLike", cast_like),
+    ("Compress", compress),
     ("GroupNormalization", group_normalization),
+    ("Hardmax", hardmax),
     ("InstanceNormalization", instance_normalization),
     ("MeanVarianceNormalization", mean_variance_normalization),
+    ("NonMaxSuppression", non_max_suppression),
     ("NonZero", non_zero),
     ("RMSNormalization", rms_normalization),
     ("Swish", swish),
+    ("Unique", unique),
 ];
 
 impl Rewrite for ExpandOperators {

@@ -1,0 +1,116 @@
+//! <https://onnx.ai/onnx/operators/onnx__Dropout.html>
+
+use std::ops::Range;
+
+use super::random::key;
+use super::{Entry, Operator, check_arity, given, operator};
+use crate::error::{Error, Result};
+use crate::graph::Node;
+use crate::lower::grid::item_groups;
+use crate::lower::storage::Storage;
+use crate::lower::{Emit, Fact, Lowering, View, Work, params};
+use crate::size::{Size, is_empty};
+use crate::tensor::{DType, Tensor};
+
+pub(super) static OPERATORS: &[Entry] = &[("", "Dropout", |node| operator(Dropout::parse(node)))];
+
+/// Outside of training it gives its input back, and a mask of ones. In training, by the generator of `random`: the host has to know whether
+/// that is so, but not the ratio.
+#[derive(Debug)]
+struct Dropout {
+    training: Training,
+    /// Where it is an attribute, before opset 12.
+    ratio: f32,
+    key: [Size; 2],
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Training {
+    Off,
+    On,
+    /// As input 2 says, from opset 12 on.
+    ByInput,
+}
+
+impl Dropout {
+    fn parse(node: &Node) -> Result<Self> {
+        let training = match node.opset {
+            ..7 if node.int("is_test", 0)? == 0 => Training::On,
+            ..12 => Training::Off,
+            _ => Training::ByInput,
+        };
+        check_arity(node, 1..=if training == Training::ByInput { 3 } else { 1 }, 1..=2)?;
+        Ok(Dropout { training, ratio: node.float("ratio", 0.5)?, key: key(node)? })
+    }
+
+    fn trains(&self, inputs: &[Option<&Fact>]) -> Result<bool> {
+        let fact = match self.training {
+            Training::Off => return Ok(false),
+            Training::On => return Ok(true),
+            Training::ByInput => inputs.get(2).copied().flatten(),
+        };
+        let Some(fact) = fact else { return Ok(false) };
+        match fact.value().map(Tensor::as_slice::<bool>) {
+            Some(Ok(&[trains])) => Ok(trains),
+            Some(_) => Err(Error::invalid_model("the training mode is no single bool")),
+            None => Err(Error::unsupported("a training mode that only the device knows")),
+        }
+    }
+}
+
+impl Operator for Dropout {
+    fn host_inputs(&self) -> Range<usize> {
+        2..3
+    }
+
+    fn dtypes(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
+        match inputs.first().copied().flatten() {
+            Some(dtype) => Ok(vec![dtype, DType::Bool]),
+            None => Err(Error::invalid_model("input 0 is missing")),
+        }
+    }
+
+    fn shapes(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
+        let shape = given(inputs, 0)?.shape.clone();
+        Ok(vec![shape.clone(), shape])
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        if !self.trains(&cx.facts())? {
+            let view = cx.stored(0)?;
+            if cx.wants_output(1) {
+                let one = Tensor::new([1], vec![true])?;
+                let buffer = cx.constant_bytes(Storage::Word.encode(&one)?)?;
+                let strides = vec![Size::ZERO; view.shape.len()];
+                cx.alias(1, View { strides, ..View::row_major(buffer, DType::Bool, &view.shape) });
+            }
+            cx.alias(0, view);
+            return Ok(());
+        }
+        let (x, output) = (cx.contiguous(0)?, cx.output(0));
+        if !matches!(x.dtype, DType::F32 | DType::F16) {
+            return Err(Error::unsupported(format!("training on {}", x.dtype)));
+        }
+        let mask = cx.words(DType::Bool, &output.shape)?;
+        if cx.wants_output(1) {
+            cx.alias(1, mask.clone());
+        }
+        if is_empty(&output.shape) {
+            return Ok(());
+        }
+        let ratio = match cx.input(1) {
+            Some(fact) if matches!(fact.dtype, DType::F32 | DType::F16) => cx.contiguous(1)?.buffer,
+            Some(fact) => return Err(Error::unsupported(format!("a ratio of type {}", fact.dtype))),
+            None => cx.constant_bytes(self.ratio.to_ne_bytes().to_vec())?,
+        };
+        let len = output.len();
+        cx.emit(Emit {
+            kernel: "dropout",
+            constants: &[],
+            groups: item_groups(len),
+            operands: &[x.buffer, ratio, output.buffer, mask.buffer],
+            params: params("dropout", &[("len", len)], &[("key", &self.key)])?,
+            cost: Work::of_words(len * 100, len * 3),
+        })
+    }
+}
