@@ -21,6 +21,7 @@ pub mod elementwise;
 mod facts;
 mod integer;
 mod layout;
+mod loss;
 mod matmul;
 mod nonzero;
 mod norm;
@@ -28,6 +29,7 @@ mod parsed;
 mod pool;
 mod reduce;
 mod rnn;
+mod signal;
 pub mod window;
 
 pub use facts::{host_values, is_fixed, output_types};
@@ -128,12 +130,14 @@ const FAMILIES: &[&[Entry]] = &[
     branch::TABLE,
     conv::TABLE,
     layout::OPERATORS,
+    loss::OPERATORS,
     matmul::TABLE,
     nonzero::TABLE,
     norm::OPERATORS,
     pool::TABLE,
     reduce::OPERATORS,
     rnn::OPERATORS,
+    signal::OPERATORS,
 ];
 
 /// Checks the number of inputs, left-out ones included.
