@@ -26,6 +26,7 @@ kernels! {
     "gather",
     "integer",
     "layer_norm",
+    "linear_attention",
     "lstm_input",
     "lstm_step",
     "matmul_lanes",

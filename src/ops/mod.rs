@@ -21,6 +21,7 @@ pub mod elementwise;
 mod facts;
 mod integer;
 mod layout;
+mod linear_attention;
 mod loss;
 mod matmul;
 mod nonzero;
@@ -130,6 +131,7 @@ const FAMILIES: &[&[Entry]] = &[
     branch::TABLE,
     conv::TABLE,
     layout::OPERATORS,
+    linear_attention::OPERATORS,
     loss::OPERATORS,
     matmul::TABLE,
     nonzero::TABLE,

@@ -159,12 +159,12 @@ impl Sizes {
         let (hidden, gates) = (sizes.hidden, sizes.gates());
         let state = sizes.state();
         let biases = [directions, gates * 2];
-        let peepholes = [directions, hidden * 3];
+        let (lengths, peepholes) = ([batch], [directions, hidden * 3]);
         let expected = [
             (1, w, &[directions, gates, x[2]][..]),
             (2, r, &[directions, gates, hidden]),
             (3, shape(3, 2)?.unwrap_or(&biases), &biases),
-            (4, shape(4, 1)?.unwrap_or(&[batch]), &[batch]),
+            (4, shape(4, 1)?.unwrap_or(&lengths), &lengths),
             (5, shape(5, 3)?.unwrap_or(&state), &state),
             (6, shape(6, 3)?.unwrap_or(&state), &state),
             (7, shape(7, 2)?.unwrap_or(&peepholes), &peepholes),

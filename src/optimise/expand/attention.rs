@@ -20,10 +20,7 @@ pub(super) fn attention(body: &mut Body<'_>) -> Built {
     if problem.groups.is_some() {
         (keys, values) = (body.unsqueeze(key, vec![2])?, body.unsqueeze(value, vec![2])?);
     }
-    let turned = match problem.groups {
-        None => body.transpose(keys, [0, 1, 3, 2]),
-        Some(_) => body.transpose(keys, [0, 1, 2, 4, 3]),
-    };
+    let turned = problem.turned(body, keys);
     let turned = body.op("Mul", &[turned, k_factor]);
     let raw = body.op("MatMul", &[query, turned]);
     let capped = soft_cap(body, raw)?;
@@ -62,21 +59,21 @@ pub(super) fn attention(body: &mut Body<'_>) -> Built {
 }
 
 /// Which input is laid out how.
-struct Problem {
-    q: ValueId,
+pub(super) struct Problem {
+    pub(super) q: ValueId,
     /// Whether heads are a dimension of the inputs; else they share the last one with their elements.
     has_heads: bool,
     /// Heads of queries and of keys, where the attributes say so.
     heads: Option<[i64; 2]>,
     /// Heads of keys, and heads of queries for each, where these are several.
-    groups: Option<[i64; 2]>,
+    pub(super) groups: Option<[i64; 2]>,
     past: Option<ValueId>,
     /// Keys that are valid, by batch entry.
     valid: Option<ValueId>,
 }
 
 impl Problem {
-    fn new(body: &Body<'_>) -> Result<Problem, &'static str> {
+    pub(super) fn new(body: &Body<'_>) -> Result<Problem, &'static str> {
         let (q, k) = (body.input(0)?, body.input(1)?);
         let has_heads = match body.rank(q)? {
             3 => false,
@@ -107,7 +104,7 @@ impl Problem {
     }
 
     /// The queries by head.
-    fn query(&self, body: &mut Body<'_>) -> Result<ValueId, &'static str> {
+    pub(super) fn query(&self, body: &mut Body<'_>) -> Result<ValueId, &'static str> {
         match (self.heads, self.groups) {
             (None, None) => Ok(self.q),
             (None, Some(groups)) => {
@@ -128,7 +125,7 @@ impl Problem {
     }
 
     /// The keys or values at input `i` by head, behind those of the past.
-    fn present(&self, body: &mut Body<'_>, i: usize, past: usize) -> Result<ValueId, &'static str> {
+    pub(super) fn present(&self, body: &mut Body<'_>, i: usize, past: usize) -> Result<ValueId, &'static str> {
         let mut x = body.input(i)?;
         if body.rank(x)? != body.rank(self.q)? {
             return Err("its inputs have different numbers of dimensions");
@@ -140,8 +137,16 @@ impl Problem {
         Ok(body.optional(past).map_or(x, |past| body.concat(&[past, x], 2)))
     }
 
+    /// Keys by head with their elements before their places.
+    pub(super) fn turned(&self, body: &mut Body<'_>, keys: ValueId) -> ValueId {
+        match self.groups {
+            None => body.transpose(keys, [0, 1, 3, 2]),
+            Some(_) => body.transpose(keys, [0, 1, 2, 4, 3]),
+        }
+    }
+
     /// The result as the queries came.
-    fn joined(&self, body: &mut Body<'_>, x: ValueId) -> Result<ValueId, &'static str> {
+    pub(super) fn joined(&self, body: &mut Body<'_>, x: ValueId) -> Result<ValueId, &'static str> {
         if self.has_heads {
             return self.by_head(body, x);
         }
@@ -153,7 +158,7 @@ impl Problem {
     }
 
     /// One dimension of heads.
-    fn by_head(&self, body: &mut Body<'_>, x: ValueId) -> Result<ValueId, &'static str> {
+    pub(super) fn by_head(&self, body: &mut Body<'_>, x: ValueId) -> Result<ValueId, &'static str> {
         let Some([keys, queries]) = self.groups else { return Ok(x) };
         let (batch, rest) = (body.sizes(x, 0, 1), body.sizes(x, 3, 5));
         let heads = body.ints(vec![keys * queries])?;
@@ -169,7 +174,7 @@ impl Problem {
 }
 
 /// What queries and keys are multiplied with: half the scale each, so that products of f16 stay in range.
-fn factors(body: &mut Body<'_>, problem: &Problem, dtype: DType) -> Result<(ValueId, ValueId), &'static str> {
+pub(super) fn factors(body: &mut Body<'_>, problem: &Problem, dtype: DType) -> Result<(ValueId, ValueId), &'static str> {
     let head_size = match problem.heads {
         None => body.dim(problem.q, 3),
         Some([heads, _]) => body.dim(problem.q, 2).map(|size| size / heads as usize),
@@ -195,7 +200,7 @@ fn factors(body: &mut Body<'_>, problem: &Problem, dtype: DType) -> Result<(Valu
     Ok((body.number_like(root.copysign(scale), problem.q)?, body.number_like(root, problem.q)?))
 }
 
-fn soft_cap(body: &mut Body<'_>, scores: ValueId) -> Built1 {
+fn soft_cap(body: &mut Body<'_>, scores: ValueId) -> Result<ValueId, &'static str> {
     let cap = body.float("softcap", 0.0)?;
     if cap <= 0.0 {
         return Ok(scores);
@@ -207,7 +212,7 @@ fn soft_cap(body: &mut Body<'_>, scores: ValueId) -> Built1 {
 }
 
 /// In the precision that the node asks for.
-fn softmax(body: &mut Body<'_>, scores: ValueId, dtype: DType) -> Built1 {
+fn softmax(body: &mut Body<'_>, scores: ValueId, dtype: DType) -> Result<ValueId, &'static str> {
     let precision = match body.int("softmax_precision", 0)? {
         0 => dtype,
         1 => DType::F32,
@@ -221,8 +226,6 @@ fn softmax(body: &mut Body<'_>, scores: ValueId, dtype: DType) -> Built1 {
     let weights = body.op_set("Softmax", &[cast], &[("axis", -1)]);
     body.cast(weights, dtype)
 }
-
-type Built1 = Result<ValueId, &'static str>;
 
 /// What is added to scores.
 #[derive(Clone, Copy)]
@@ -348,7 +351,7 @@ fn seen(body: &mut Body<'_>, problem: &Problem, key: ValueId) -> Result<Option<V
 }
 
 /// The numbers from `start` up to `end`, i32.
-fn range(body: &mut Body<'_>, start: ValueId, end: ValueId) -> Built1 {
+fn range(body: &mut Body<'_>, start: ValueId, end: ValueId) -> Result<ValueId, &'static str> {
     let (start, end) = (body.cast(start, DType::I32)?, body.cast(end, DType::I32)?);
     let axes = body.ints(vec![0])?;
     let (start, end) = (body.op("Squeeze", &[start, axes]), body.op("Squeeze", &[end, axes]));
@@ -357,7 +360,7 @@ fn range(body: &mut Body<'_>, start: ValueId, end: ValueId) -> Built1 {
 }
 
 /// Where all of a row is -inf.
-fn unseen_rows(body: &mut Body<'_>, bias: ValueId) -> Built1 {
+fn unseen_rows(body: &mut Body<'_>, bias: ValueId) -> Result<ValueId, &'static str> {
     let axes = body.ints(vec![-1])?;
     let top = body.op_set("ReduceMax", &[bias, axes], &[("keepdims", 1)]);
     if let Some(node) = body.nodes.last_mut() {

@@ -103,10 +103,16 @@ fn diagonal(body: &mut Body<'_>, value: ValueId, labels: Vec<Label>) -> Made<Ope
         let turned = transposed(body, operand.value, &order);
         // Both axes as one, of which every (n + 1)st element is taken.
         let last = rank as i64 - 1;
-        let (kept, size) = (body.sizes(turned, 0, last - 1), body.sizes(turned, last, last + 1));
+        let size = body.sizes(turned, last, last + 1);
         let one = body.ints(vec![1])?;
         let (square, step) = (body.op("Mul", &[size, size]), body.op("Add", &[size, one]));
-        let flat = body.concat(&[kept, square], 0);
+        let flat = match rank {
+            2 => square,
+            _ => {
+                let kept = body.sizes(turned, 0, last - 1);
+                body.concat(&[kept, square], 0)
+            }
+        };
         let flat = body.op("Reshape", &[turned, flat]);
         let (start, end, axes) = (body.ints(vec![0])?, body.ints(vec![i64::MAX])?, body.ints(vec![last - 1])?);
         let label = operand.labels[i];

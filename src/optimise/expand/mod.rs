@@ -7,7 +7,9 @@ use crate::ops::{Operators, lookup};
 use crate::tensor::{DType, Tensor};
 
 mod attention;
+mod convolution;
 mod einsum;
+mod flex_attention;
 mod loss;
 mod normalise;
 mod rotary;
@@ -15,7 +17,9 @@ mod signal;
 mod various;
 
 use attention::attention;
+use convolution::causal_conv_with_state;
 use einsum::einsum;
+use flex_attention::flex_attention;
 use loss::{negative_log_likelihood, softmax_cross_entropy};
 use normalise::{
     batch_normalization, group_normalization, instance_normalization, mean_variance_normalization, rms_normalization,
@@ -36,6 +40,7 @@ const BODIES: &[(&str, fn(&mut Body<'_>) -> Built)] = &[
     ("Attention", attention),
     ("BatchNormalization", batch_normalization),
     ("CastLike", cast_like),
+    ("CausalConvWithState", causal_conv_with_state),
     ("Einsum", einsum),
     ("GroupNormalization", group_normalization),
     ("InstanceNormalization", instance_normalization),
@@ -50,6 +55,9 @@ const BODIES: &[(&str, fn(&mut Body<'_>) -> Built)] = &[
     ("Swish", swish),
 ];
 
+/// As [`BODIES`], of the operators that ONNX has for trial.
+const PREVIEW_BODIES: &[(&str, fn(&mut Body<'_>) -> Built)] = &[("FlexAttention", flex_attention)];
+
 impl Rewrite for ExpandOperators {
     fn name(&self) -> &'static str {
         "ExpandOperators"
@@ -58,9 +66,14 @@ impl Rewrite for ExpandOperators {
     fn apply(&self, graph: &mut Graph, _: &mut Operators) -> Outcome {
         rewrite(graph, |graph, matcher, index| {
             let node = &graph.nodes[index];
-            let body = BODIES.iter().find(|(op, _)| *op == node.op && node.domain.is_empty());
+            let bodies = match node.domain.as_str() {
+                "" => BODIES,
+                "ai.onnx.preview" => PREVIEW_BODIES,
+                _ => return Attempt::No,
+            };
+            let body = bodies.iter().find(|(op, _)| *op == node.op);
             // A BatchNormalization has kernels, but none for training.
-            let lacks = |op: &str| lookup("", op).is_none() || op == "BatchNormalization";
+            let lacks = |op: &str| lookup(&node.domain, op).is_none() || op == "BatchNormalization";
             let Some((_, build)) = body.filter(|(op, _)| lacks(op)) else { return Attempt::No };
             let node = node.clone();
             let mut body = Body { graph, node: &node, nodes: Vec::new() };
@@ -185,10 +198,6 @@ impl Body<'_> {
         self.op_with("ReduceMean", &[x], [("axes", Attr::Ints(axes.to_vec())), ("keepdims", Attr::Int(1))])
     }
 
-    fn epsilon(&self) -> Result<f32, &'static str> {
-        self.node.float("epsilon", 1e-5).map_err(|_| "epsilon is no number")
-    }
-
     fn rank(&self, id: ValueId) -> Result<i64, &'static str> {
         self.graph.value(id).shape.as_ref().map(|shape| shape.len() as i64).ok_or("the rank of its input is not known")
     }
@@ -262,15 +271,13 @@ impl Body<'_> {
         Ok(if rank > 2 { self.op("Unsqueeze", &[vector, axes]) } else { vector })
     }
 
-    /// `(x - mean x) / sqrt(mean (x - mean x)^2 + epsilon)` over the axes.
-    fn normalise(&mut self, x: ValueId, axes: &[i64], epsilon: f32) -> ValueId {
-        let mean = self.mean(x, axes);
-        let centred = self.op("Sub", &[x, mean]);
-        let square = self.op("Mul", &[centred, centred]);
-        let variance = self.mean(square, axes);
-        let epsilon = self.number(epsilon);
-        let shifted = self.op("Add", &[variance, epsilon]);
-        let deviation = self.op("Sqrt", &[shifted]);
-        self.op("Div", &[centred, deviation])
+    /// A value of that type as f32, in which f16 is computed where roundings would add up.
+    fn widened(&mut self, x: ValueId, dtype: DType) -> Result<ValueId, &'static str> {
+        if dtype == DType::F16 { self.cast(x, DType::F32) } else { Ok(x) }
+    }
+
+    /// What was computed of [`Body::widened`] values, as that type.
+    fn narrowed(&mut self, x: ValueId, dtype: DType) -> Result<ValueId, &'static str> {
+        if dtype == DType::F16 { self.cast(x, DType::F16) } else { Ok(x) }
     }
 }
