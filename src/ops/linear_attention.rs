@@ -37,9 +37,10 @@ impl LinearAttention {
         check_arity(node, 3..=6, 1..=2)?;
         let heads = |name| -> Result<usize> {
             let heads = node.int(name, 0)?;
-            usize::try_from(heads).ok().filter(|&heads| heads > 0).ok_or_else(|| {
-                Error::invalid_model(format!("{name} is {heads}"))
-            })
+            usize::try_from(heads)
+                .ok()
+                .filter(|&heads| heads > 0)
+                .ok_or_else(|| Error::invalid_model(format!("{name} is {heads}")))
         };
         let (query_heads, own) = (heads("q_num_heads")?, heads("kv_num_heads")?);
         if query_heads % own != 0 {
@@ -142,13 +143,11 @@ impl Operator for LinearAttention {
             ("beta_each", flag(beta_each)),
             ("scale", bits(scale)),
         ];
-        let elements = output.len() + state.len() + batch * tokens * (key * (self.query_heads + self.heads) + value * heads);
+        let elements =
+            output.len() + state.len() + batch * tokens * (key * (self.query_heads + self.heads) + value * heads);
         cx.emit(Emit {
             kernel: "linear_attention",
-            constants: &[
-                ("DECAY", f64::from(u8::from(self.decays))),
-                ("DELTA", f64::from(u8::from(self.corrects))),
-            ],
+            constants: &[("DECAY", f64::from(u8::from(self.decays))), ("DELTA", f64::from(u8::from(self.corrects)))],
             groups: item_groups(len),
             operands: &[query, keys, values, decay, beta, state.buffer, output.buffer],
             params: params("linear_attention", &numbers, &[])?,

@@ -82,14 +82,7 @@ impl Operator for NegativeLogLikelihood {
             kernel: "negative_log_likelihood",
             constants: &[("WEIGHTS", f64::from(u8::from(weights.is_some())))],
             groups: item_groups(len),
-            operands: &[
-                x.buffer,
-                target.buffer,
-                weights.unwrap_or(x.buffer),
-                loss.buffer,
-                share.buffer,
-                report,
-            ],
+            operands: &[x.buffer, target.buffer, weights.unwrap_or(x.buffer), loss.buffer, share.buffer, report],
             params: params("negative_log_likelihood", &numbers, &[])?,
             cost: Work::of_words(len, len * 4),
         })

@@ -60,10 +60,8 @@ pub(super) fn lower(cx: &mut Lowering<'_>, network: &Recurrent, sizes: &Sizes) -
     };
     let len = directions * batch * hidden;
     let kept = cx.words(DType::F32, &[Size::from(cell.kept()), directions, batch, hidden])?.buffer;
-    let slot = |index: usize| View {
-        offset: len * index,
-        ..View::row_major(kept, DType::F32, &[directions, batch, hidden])
-    };
+    let slot =
+        |index: usize| View { offset: len * index, ..View::row_major(kept, DType::F32, &[directions, batch, hidden]) };
     initial(cx, 5, sizes, &slot(0))?;
     if cell == Cell::Lstm {
         initial(cx, 6, sizes, &slot(2))?;
@@ -100,15 +98,7 @@ pub(super) fn lower(cx: &mut Lowering<'_>, network: &Recurrent, sizes: &Sizes) -
                     ("LENGTHS", f64::from(u8::from(lengths.is_some()))),
                 ],
                 groups: item_groups(len),
-                operands: &[
-                    gates,
-                    weights,
-                    extra.unwrap_or(weights),
-                    lengths.unwrap_or(gates),
-                    kept,
-                    y.buffer,
-                    report,
-                ],
+                operands: &[gates, weights, extra.unwrap_or(weights), lengths.unwrap_or(gates), kept, y.buffer, report],
                 params: params("recurrent_step", &numbers, &[("functions", &functions)])?,
                 cost: Work::of_words(
                     len * hidden * 2 * sizes.gates_each,

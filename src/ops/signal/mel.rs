@@ -66,7 +66,9 @@ impl MelWeightMatrix {
             if left == centre {
                 set(centre, 1.0);
             }
-            (left..=centre).filter(|_| left < centre).for_each(|row| set(row, (row - left) as f64 / (centre - left) as f64));
+            (left..=centre)
+                .filter(|_| left < centre)
+                .for_each(|row| set(row, (row - left) as f64 / (centre - left) as f64));
             (centre..right).for_each(|row| set(row, (right - row) as f64 / (right - centre) as f64));
         }
         rounded(&[rows as usize, bins as usize], weights.into_iter(), self.dtype)

@@ -174,7 +174,11 @@ impl Problem {
 }
 
 /// What queries and keys are multiplied with: half the scale each, so that products of f16 stay in range.
-pub(super) fn factors(body: &mut Body<'_>, problem: &Problem, dtype: DType) -> Result<(ValueId, ValueId), &'static str> {
+pub(super) fn factors(
+    body: &mut Body<'_>,
+    problem: &Problem,
+    dtype: DType,
+) -> Result<(ValueId, ValueId), &'static str> {
     let head_size = match problem.heads {
         None => body.dim(problem.q, 3),
         Some([heads, _]) => body.dim(problem.q, 2).map(|size| size / heads as usize),

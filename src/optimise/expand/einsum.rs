@@ -72,7 +72,8 @@ fn labels(term: &str, rank: Option<usize>) -> Made<Vec<Label>> {
 
 fn labels_of(term: &str, rank: usize) -> Made<Vec<Label>> {
     let letters = |text: &str| -> Made<Vec<Label>> {
-        let letter = |c: char| if c.is_ascii_alphabetic() { Ok(Label::Letter(c)) } else { Err("its equation is wrong") };
+        let letter =
+            |c: char| if c.is_ascii_alphabetic() { Ok(Label::Letter(c)) } else { Err("its equation is wrong") };
         text.chars().map(letter).collect()
     };
     let Some((before, after)) = term.split_once("...") else {
@@ -177,7 +178,10 @@ fn product(body: &mut Body<'_>, a: Operand, b: Operand, needed: &[Label]) -> Mad
     }
     let a = ordered(body, a, &[batch.as_slice(), &rows, &summed].concat()).value;
     let b = ordered(body, b, &[batch.as_slice(), &summed, &columns].concat()).value;
-    let (left, right) = (merged(body, a, [batch.len(), rows.len(), summed.len()])?, merged(body, b, [batch.len(), summed.len(), columns.len()])?);
+    let (left, right) = (
+        merged(body, a, [batch.len(), rows.len(), summed.len()])?,
+        merged(body, b, [batch.len(), summed.len(), columns.len()])?,
+    );
     let mut value = body.op("MatMul", &[left, right]);
     if rows.len() != 1 || columns.len() != 1 {
         let first = batch.len() as i64;

@@ -21,7 +21,8 @@ pub(super) fn swiglu(body: &mut Body<'_>) -> Built {
     let (gate, linear) = (body.input(0)?, body.input(1)?);
     let shapes = [gate, linear].map(|id| body.graph.value(id).shape.as_ref());
     if let [Some(a), Some(b)] = shapes
-        && (a.len() != b.len() || a.iter().zip(b).any(|(a, b)| matches!((a, b), (Dim::Known(a), Dim::Known(b)) if a != b)))
+        && (a.len() != b.len()
+            || a.iter().zip(b).any(|(a, b)| matches!((a, b), (Dim::Known(a), Dim::Known(b)) if a != b)))
     {
         return Err("its inputs are of different shapes");
     }
