@@ -24,6 +24,8 @@ pub mod elementwise;
 mod facts;
 mod integer;
 mod layout;
+mod linear_attention;
+mod loss;
 mod matmul;
 mod nonzero;
 mod norm;
@@ -33,6 +35,7 @@ mod random;
 mod reduce;
 mod rnn;
 mod scan;
+mod signal;
 mod sort;
 mod suppression;
 mod top_k;
@@ -139,6 +142,8 @@ const FAMILIES: &[&[Entry]] = &[
     det::OPERATORS,
     dropout::OPERATORS,
     layout::OPERATORS,
+    linear_attention::OPERATORS,
+    loss::OPERATORS,
     matmul::TABLE,
     nonzero::TABLE,
     norm::OPERATORS,
@@ -147,6 +152,7 @@ const FAMILIES: &[&[Entry]] = &[
     reduce::OPERATORS,
     rnn::OPERATORS,
     scan::OPERATORS,
+    signal::OPERATORS,
     suppression::OPERATORS,
     top_k::OPERATORS,
     unique::OPERATORS,

@@ -86,6 +86,24 @@ fn take(
     Ok(unfold(graph, taken, *branch, &node))
 }
 
+/// The nodes of a subgraph of `node` that makes `result` of the one value `given`.
+pub(super) fn inline(
+    graph: &mut Graph,
+    mut subgraph: Subgraph,
+    node: &Node,
+    given: ValueId,
+    result: ValueId,
+) -> Result<Vec<Node>, &'static str> {
+    if subgraph.graph.inputs.len() != subgraph.captures.len() + 1 || subgraph.graph.outputs.len() != 1 {
+        return Err("a subgraph has not one input and one output");
+    }
+    subgraph.captures.insert(0, node.inputs.len());
+    let inputs = node.inputs.iter().copied().chain([Some(given)]).collect();
+    let call = Node { name: node.name.clone(), inputs, outputs: vec![Some(result)], ..Node::default() };
+    let mut taken = names(graph);
+    Ok(unfold(graph, &mut taken, subgraph, &call))
+}
+
 /// The nodes of the branch, on values of `graph`.
 fn unfold(graph: &mut Graph, taken: &mut HashSet<String>, branch: Subgraph, node: &Node) -> Vec<Node> {
     let Subgraph { graph: body, captures } = branch;

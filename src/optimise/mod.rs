@@ -95,14 +95,19 @@ pub const PREPARATIONS: &[&dyn Rewrite] = &[&FoldConstants, &ChooseBranches, &Ex
 /// the bound is for graphs made to need many.
 const ROUNDS: usize = 16;
 
+/// Rounds of the preparations at most. An operator whose body asks for its input's rank is replaced a round after those before
+/// it. A guess: more than the layers of a deep model.
+const PREPARATION_ROUNDS: usize = 256;
+
 /// Drops what no output needs, infers types and shapes, and where a node cannot be run, or has branches, tries what may help:
 /// constants are folded, branches whose condition is constant are chosen, operators without kernels of their own become others.
 ///
 /// Gives the nodes that still cannot be run. Nodes are parsed into `operators` as far as it does not know them.
 pub fn prepare(graph: &mut Graph, operators: &mut Operators) -> Vec<objection::Objection> {
-    for _ in 0..ROUNDS {
+    let mut reasons = Vec::new();
+    for _ in 0..PREPARATION_ROUNDS {
         prune(graph);
-        let objections = infer::objections(graph, operators);
+        let mut objections = infer::objections(graph, operators);
         if objections.is_empty() && !graph.nodes.iter().any(|node| branches::is_if(node)) {
             return objections;
         }
@@ -111,8 +116,10 @@ pub fn prepare(graph: &mut Graph, operators: &mut Operators) -> Vec<objection::O
             let outcome = rule.apply(graph, operators);
             tracing::debug!(rule = rule.name(), fired = outcome.fired, "preparation");
             fired += outcome.fired;
+            reasons = outcome.skipped;
         }
         if fired == 0 {
+            objections.iter_mut().for_each(|objection| objection.explain(graph, &reasons));
             return objections;
         }
     }

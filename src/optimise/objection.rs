@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 
+use super::Skip;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Graph;
+use crate::ops::lookup;
 
 /// An error that lists the objections, if there are any.
 ///
@@ -44,6 +46,15 @@ pub struct Objection {
 }
 
 impl Objection {
+    /// Says why an operator without kernels did not become others, where that is known.
+    pub(super) fn explain(&mut self, graph: &Graph, reasons: &[Skip]) {
+        let node = &graph.nodes[self.node];
+        let reason = reasons.iter().find(|skip| skip.node == node.name && lookup(&node.domain, &node.op).is_none());
+        if let Some(Skip { reason, .. }) = reason {
+            self.error = Error::new(self.error.kind(), format!("{}: {reason}", self.error.message()));
+        }
+    }
+
     /// Operator, opset, input types and shapes.
     fn describe(&self, graph: &Graph) -> String {
         let node = &graph.nodes[self.node];

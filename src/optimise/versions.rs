@@ -4,7 +4,7 @@
 //! were compared: most only allow further element types, which are refused by type. These mean something else.
 
 /// Operator and the opset since which it means more than the operator here computes.
-const CHANGED: &[(&str, i64)] = &[("Attention", 24), ("QuantizeLinear", 24)];
+const CHANGED: &[(&str, i64)] = &[("QuantizeLinear", 24)];
 
 /// The opset since which that operator of ONNX's own domain is not known, if the node's is not before it.
 pub(super) fn unknown_since(op: &str, opset: i64) -> Option<i64> {

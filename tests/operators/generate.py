@@ -124,6 +124,22 @@ def reference(c):
     return [next(results) if p else None for p in present]
 
 
+def evaluated(name, op, inputs, opset, outputs=1, attrs=None, **more):
+    """A case whose outputs are those of ONNX's reference evaluator."""
+    from onnx.reference import ReferenceEvaluator
+
+    arrays = arrays_of(inputs)
+    present = outputs if isinstance(outputs, list) else [True] * outputs
+    names = ["" if a is None else f"x{i}" for i, a in enumerate(arrays)]
+    node = helper.make_node(op, names, [f"y{i}" if p else "" for i, p in enumerate(present)], **(attrs or {}))
+    given = [helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(a.dtype), a.shape) for n, a in zip(names, arrays) if n]
+    named = [onnx.ValueInfoProto(name=f"y{i}") for i, p in enumerate(present) if p]
+    model = helper.make_model(helper.make_graph([node], "case", given, named), opset_imports=[helper.make_opsetid("", opset)])
+    results = iter(ReferenceEvaluator(model).run(None, {n: a for n, a in zip(names, arrays) if n}))
+    expect = [np.asarray(next(results)) if p else None for p in present]
+    return case(name, op, inputs, opset, outputs=outputs, attrs=attrs, expect=expect, **more)
+
+
 def main():
     families = sys.argv[1:] or sorted(p.stem.removesuffix("_cases") for p in HERE.glob("*_cases.py"))
     sys.path.insert(0, str(HERE))

@@ -2,19 +2,33 @@
 
 use super::matcher::{Attempt, input, rewrite};
 use super::{Outcome, Rewrite};
-use crate::graph::{Attr, Graph, Node, Value, ValueId};
+use crate::graph::{Attr, Dim, Graph, Node, Value, ValueId};
 use crate::ops::{Operators, lookup};
-use crate::tensor::Tensor;
+use crate::tensor::{DType, Tensor};
 
+mod attention;
+mod convolution;
+mod einsum;
+mod flex_attention;
+mod loss;
 mod movement;
 mod normalise;
+mod rotary;
+mod signal;
 mod various;
 
+use attention::attention;
+use convolution::causal_conv_with_state;
+use einsum::einsum;
+use flex_attention::flex_attention;
+use loss::{negative_log_likelihood, softmax_cross_entropy};
 use movement::{compress, hardmax, non_max_suppression, unique};
 use normalise::{
     batch_normalization, group_normalization, instance_normalization, mean_variance_normalization, rms_normalization,
 };
-use various::{cast_like, non_zero, swish};
+use rotary::rotary_embedding;
+use signal::stft;
+use various::{cast_like, non_zero, swiglu, swish};
 
 /// An operator that is other operators.
 #[derive(Debug)]
@@ -25,19 +39,30 @@ type Built = Result<Vec<ValueId>, &'static str>;
 
 /// Operator, and what builds its body.
 const BODIES: &[(&str, fn(&mut Body<'_>) -> Built)] = &[
+    ("Attention", attention),
     ("BatchNormalization", batch_normalization),
     ("CastLike", cast_like),
+    ("CausalConvWithState", causal_conv_with_state),
     ("Compress", compress),
+    ("Einsum", einsum),
     ("GroupNormalization", group_normalization),
     ("Hardmax", hardmax),
     ("InstanceNormalization", instance_normalization),
     ("MeanVarianceNormalization", mean_variance_normalization),
+    ("NegativeLogLikelihoodLoss", negative_log_likelihood),
     ("NonMaxSuppression", non_max_suppression),
     ("NonZero", non_zero),
     ("RMSNormalization", rms_normalization),
+    ("RotaryEmbedding", rotary_embedding),
+    ("STFT", stft),
+    ("SoftmaxCrossEntropyLoss", softmax_cross_entropy),
+    ("SwiGLU", swiglu),
     ("Swish", swish),
     ("Unique", unique),
 ];
+
+/// As [`BODIES`], of the operators that ONNX has for trial.
+const PREVIEW_BODIES: &[(&str, fn(&mut Body<'_>) -> Built)] = &[("FlexAttention", flex_attention)];
 
 impl Rewrite for ExpandOperators {
     fn name(&self) -> &'static str {
@@ -47,9 +72,14 @@ impl Rewrite for ExpandOperators {
     fn apply(&self, graph: &mut Graph, _: &mut Operators) -> Outcome {
         rewrite(graph, |graph, matcher, index| {
             let node = &graph.nodes[index];
-            let body = BODIES.iter().find(|(op, _)| *op == node.op && node.domain.is_empty());
+            let bodies = match node.domain.as_str() {
+                "" => BODIES,
+                "ai.onnx.preview" => PREVIEW_BODIES,
+                _ => return Attempt::No,
+            };
+            let body = bodies.iter().find(|(op, _)| *op == node.op);
             // A BatchNormalization has kernels, but none for training.
-            let lacks = |op: &str| lookup("", op).is_none() || op == "BatchNormalization";
+            let lacks = |op: &str| lookup(&node.domain, op).is_none() || op == "BatchNormalization";
             let Some((_, build)) = body.filter(|(op, _)| lacks(op)) else { return Attempt::No };
             let node = node.clone();
             let mut body = Body { graph, node: &node, nodes: Vec::new() };
@@ -124,8 +154,40 @@ impl Body<'_> {
         id
     }
 
+    /// A node's output of which only the attributes' number is not fixed.
+    fn op_set(&mut self, op: &str, inputs: &[ValueId], attrs: &[(&str, i64)]) -> ValueId {
+        let id = self.op(op, inputs);
+        if let Some(node) = self.nodes.last_mut() {
+            node.attrs = attrs.iter().map(|&(name, value)| (name.to_owned(), Attr::Int(value))).collect();
+        }
+        id
+    }
+
+    /// Another output of the node made last.
+    fn next_output(&mut self) -> ValueId {
+        let name = format!("{}/output_{}", self.node.name, self.graph.values.len());
+        let id = self.graph.add_value(Value { name, ..Value::default() });
+        if let Some(node) = self.nodes.last_mut() {
+            node.outputs.push(Some(id));
+        }
+        id
+    }
+
     fn number(&mut self, value: f32) -> ValueId {
         self.constant(Tensor::scalar(value))
+    }
+
+    /// A number of the type that `like` has, which is f32 or f16.
+    fn number_like(&mut self, value: f32, like: ValueId) -> Result<ValueId, &'static str> {
+        match self.dtype(like)? {
+            DType::F32 => Ok(self.number(value)),
+            DType::F16 => Ok(self.constant(Tensor::scalar(half::f16::from_f32(value)))),
+            _ => Err("its input is neither f32 nor f16"),
+        }
+    }
+
+    fn dtype(&self, id: ValueId) -> Result<DType, &'static str> {
+        self.graph.value(id).dtype.ok_or("the type of its input is not known")
     }
 
     fn ints(&mut self, values: Vec<i64>) -> Result<ValueId, &'static str> {
@@ -142,12 +204,71 @@ impl Body<'_> {
         self.op_with("ReduceMean", &[x], [("axes", Attr::Ints(axes.to_vec())), ("keepdims", Attr::Int(1))])
     }
 
-    fn epsilon(&self) -> Result<f32, &'static str> {
-        self.node.float("epsilon", 1e-5).map_err(|_| "epsilon is no number")
-    }
-
     fn rank(&self, id: ValueId) -> Result<i64, &'static str> {
         self.graph.value(id).shape.as_ref().map(|shape| shape.len() as i64).ok_or("the rank of its input is not known")
+    }
+
+    /// The attribute `name`, an integer.
+    fn int(&self, name: &str, default: i64) -> Result<i64, &'static str> {
+        self.node.int(name, default).map_err(|_| "an attribute is no integer")
+    }
+
+    /// The attribute `name`, a number.
+    fn float(&self, name: &str, default: f32) -> Result<f32, &'static str> {
+        self.node.float(name, default).map_err(|_| "an attribute is no number")
+    }
+
+    /// Input `i`, if it is given.
+    fn optional(&self, i: usize) -> Option<ValueId> {
+        input(self.node, i)
+    }
+
+    /// Whether output `i` is named.
+    fn names(&self, i: usize) -> bool {
+        self.node.outputs.get(i).is_some_and(Option::is_some)
+    }
+
+    /// The size of a dimension of a value of the graph, where it is a number.
+    fn dim(&self, id: ValueId, axis: usize) -> Option<usize> {
+        match self.graph.value(id).shape.as_ref()?.get(axis)? {
+            Dim::Known(size) => Some(*size),
+            Dim::Symbol(_) => None,
+        }
+    }
+
+    /// Whether two dimensions of values of the graph are known to be the same.
+    fn same_dim(&self, (a, i): (ValueId, usize), (b, k): (ValueId, usize)) -> bool {
+        let dim = |id, axis: usize| self.graph.value(id).shape.as_ref().and_then(|shape| shape.get(axis));
+        dim(a, i).is_some() && dim(a, i) == dim(b, k)
+    }
+
+    /// The sizes of the dimensions from `start` up to `end`, as a list.
+    fn sizes(&mut self, x: ValueId, start: i64, end: i64) -> ValueId {
+        self.op_set("Shape", &[x], &[("start", start), ("end", end)])
+    }
+
+    fn concat(&mut self, parts: &[ValueId], axis: i64) -> ValueId {
+        self.op_set("Concat", parts, &[("axis", axis)])
+    }
+
+    fn transpose<const N: usize>(&mut self, x: ValueId, perm: [i64; N]) -> ValueId {
+        self.op_with("Transpose", &[x], [("perm", Attr::Ints(perm.to_vec()))])
+    }
+
+    /// Reshape, where 0 keeps a dimension and -1 takes what is left.
+    fn reshape(&mut self, x: ValueId, shape: Vec<i64>) -> Result<ValueId, &'static str> {
+        let shape = self.ints(shape)?;
+        Ok(self.op("Reshape", &[x, shape]))
+    }
+
+    fn unsqueeze(&mut self, x: ValueId, axes: Vec<i64>) -> Result<ValueId, &'static str> {
+        let axes = self.ints(axes)?;
+        Ok(self.op("Unsqueeze", &[x, axes]))
+    }
+
+    fn cast(&mut self, x: ValueId, to: DType) -> Result<ValueId, &'static str> {
+        let code = (1..=16).find(|&code| DType::from_onnx(code) == Some(to)).ok_or("the type has no number")?;
+        Ok(self.op_set("Cast", &[x], &[("to", code.into())]))
     }
 
     /// The vector at input `i` along axis 1 of a tensor of that rank.
@@ -156,15 +277,13 @@ impl Body<'_> {
         Ok(if rank > 2 { self.op("Unsqueeze", &[vector, axes]) } else { vector })
     }
 
-    /// `(x - mean x) / sqrt(mean (x - mean x)^2 + epsilon)` over the axes.
-    fn normalise(&mut self, x: ValueId, axes: &[i64], epsilon: f32) -> ValueId {
-        let mean = self.mean(x, axes);
-        let centred = self.op("Sub", &[x, mean]);
-        let square = self.op("Mul", &[centred, centred]);
-        let variance = self.mean(square, axes);
-        let epsilon = self.number(epsilon);
-        let shifted = self.op("Add", &[variance, epsilon]);
-        let deviation = self.op("Sqrt", &[shifted]);
-        self.op("Div", &[centred, deviation])
+    /// A value of that type as f32, in which f16 is computed where roundings would add up.
+    fn widened(&mut self, x: ValueId, dtype: DType) -> Result<ValueId, &'static str> {
+        if dtype == DType::F16 { self.cast(x, DType::F32) } else { Ok(x) }
+    }
+
+    /// What was computed of [`Body::widened`] values, as that type.
+    fn narrowed(&mut self, x: ValueId, dtype: DType) -> Result<ValueId, &'static str> {
+        if dtype == DType::F16 { self.cast(x, DType::F16) } else { Ok(x) }
     }
 }

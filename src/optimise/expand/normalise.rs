@@ -1,8 +1,35 @@
 //! Normalisations.
 
 use super::{Body, Built};
+use crate::graph::ValueId;
 
-/// <https://onnx.ai/onnx/operators/onnx__BatchNormalization.html> in training mode: by the statistics of the batch itself.
+/// A tensor, normalised.
+struct Normal {
+    /// `(x - mean) / sqrt(variance + epsilon)`, of the type of x.
+    value: ValueId,
+    /// f32, along with the next.
+    mean: ValueId,
+    variance: ValueId,
+}
+
+/// Normalises over the axes, in f32.
+fn normalise(body: &mut Body<'_>, given: ValueId, x: ValueId, axes: &[i64]) -> Result<Normal, &'static str> {
+    let dtype = body.dtype(given)?;
+    let x = body.widened(x, dtype)?;
+    let mean = body.mean(x, axes);
+    let centred = body.op("Sub", &[x, mean]);
+    let square = body.op("Mul", &[centred, centred]);
+    let variance = body.mean(square, axes);
+    let epsilon = body.float("epsilon", 1e-5)?;
+    let epsilon = body.number(epsilon);
+    let shifted = body.op("Add", &[variance, epsilon]);
+    let deviation = body.op("Sqrt", &[shifted]);
+    let value = body.op("Div", &[centred, deviation]);
+    Ok(Normal { value: body.narrowed(value, dtype)?, mean, variance })
+}
+
+/// <https://onnx.ai/onnx/operators/onnx__BatchNormalization.html> in training mode: by the statistics of the batch itself, with
+/// which those that run along are mixed.
 pub(super) fn batch_normalization(body: &mut Body<'_>) -> Built {
     let trains = if body.node.opset < 14 {
         body.node.outputs.iter().skip(1).any(Option::is_some)
@@ -22,10 +49,24 @@ pub(super) fn batch_normalization(body: &mut Body<'_>) -> Built {
     }
     let (scale, bias) = (body.per_channel(1, rank)?, body.per_channel(2, rank)?);
     let axes: Vec<i64> = std::iter::once(0).chain(2..rank).collect();
-    let epsilon = body.epsilon()?;
-    let normal = body.normalise(x, &axes, epsilon);
-    let scaled = body.op("Mul", &[normal, scale]);
-    Ok(vec![body.op("Add", &[scaled, bias])])
+    let normal = normalise(body, x, x, &axes)?;
+    let scaled = body.op("Mul", &[normal.value, scale]);
+    let mut outputs = vec![body.op("Add", &[scaled, bias])];
+    for (i, own) in [(3, normal.mean), (4, normal.variance)] {
+        if !body.names(i - 2) {
+            break;
+        }
+        let running = body.input(i)?;
+        let dtype = body.dtype(running)?;
+        let momentum = body.float("momentum", 0.9)?;
+        let (kept, taken) = (body.number(momentum), body.number(1.0 - momentum));
+        let wide = body.widened(running, dtype)?;
+        let own = body.reshape(own, vec![-1])?;
+        let (old, new) = (body.op("Mul", &[wide, kept]), body.op("Mul", &[own, taken]));
+        let mixed = body.op("Add", &[old, new]);
+        outputs.push(body.narrowed(mixed, dtype)?);
+    }
+    Ok(outputs)
 }
 
 /// <https://onnx.ai/onnx/operators/onnx__RMSNormalization.html>: over all axes from `axis` on.
@@ -38,13 +79,16 @@ pub(super) fn rms_normalization(body: &mut Body<'_>) -> Built {
         return Err("its axis is not one of its input");
     }
     let axes: Vec<i64> = (axis..end).collect();
-    let epsilon = body.epsilon()?;
-    let square = body.op("Mul", &[x, x]);
+    let dtype = body.dtype(x)?;
+    let wide = body.widened(x, dtype)?;
+    let square = body.op("Mul", &[wide, wide]);
     let mean = body.mean(square, &axes);
+    let epsilon = body.float("epsilon", 1e-5)?;
     let epsilon = body.number(epsilon);
     let shifted = body.op("Add", &[mean, epsilon]);
     let root = body.op("Sqrt", &[shifted]);
-    let normal = body.op("Div", &[x, root]);
+    let normal = body.op("Div", &[wide, root]);
+    let normal = body.narrowed(normal, dtype)?;
     Ok(vec![body.op("Mul", &[normal, scale])])
 }
 
@@ -57,9 +101,8 @@ pub(super) fn instance_normalization(body: &mut Body<'_>) -> Built {
     }
     let (scale, bias) = (body.per_channel(1, rank)?, body.per_channel(2, rank)?);
     let axes: Vec<i64> = (2..rank).collect();
-    let epsilon = body.epsilon()?;
-    let normal = body.normalise(x, &axes, epsilon);
-    let scaled = body.op("Mul", &[normal, scale]);
+    let normal = normalise(body, x, x, &axes)?;
+    let scaled = body.op("Mul", &[normal.value, scale]);
     Ok(vec![body.op("Add", &[scaled, bias])])
 }
 
@@ -72,10 +115,9 @@ pub(super) fn group_normalization(body: &mut Body<'_>) -> Built {
     if rank < 3 || groups < 1 {
         return Err("its input has fewer than three dimensions, or it no groups");
     }
-    let epsilon = body.epsilon()?;
     let grouped = body.ints(vec![0, groups, -1])?;
     let grouped = body.op("Reshape", &[x, grouped]);
-    let mut result = body.normalise(grouped, &[2], epsilon);
+    let mut result = normalise(body, x, grouped, &[2])?.value;
     let by_group = body.node.opset < 21;
     if by_group {
         let (scale, bias) = (body.per_channel(1, 3)?, body.per_channel(2, 3)?);
@@ -96,6 +138,8 @@ pub(super) fn group_normalization(body: &mut Body<'_>) -> Built {
 pub(super) fn mean_variance_normalization(body: &mut Body<'_>) -> Built {
     let x = body.input(0)?;
     let axes = body.node.ints("axes").map_err(|_| "axes are no list")?.unwrap_or(&[0, 2, 3]).to_vec();
+    let dtype = body.dtype(x)?;
+    let x = body.widened(x, dtype)?;
     let mean = body.mean(x, &axes);
     let centred = body.op("Sub", &[x, mean]);
     let square = body.op("Mul", &[centred, centred]);
@@ -103,5 +147,6 @@ pub(super) fn mean_variance_normalization(body: &mut Body<'_>) -> Built {
     let deviation = body.op("Sqrt", &[variance]);
     let epsilon = body.number(1e-9);
     let shifted = body.op("Add", &[deviation, epsilon]);
-    Ok(vec![body.op("Div", &[centred, shifted])])
+    let normal = body.op("Div", &[centred, shifted]);
+    Ok(vec![body.narrowed(normal, dtype)?])
 }
