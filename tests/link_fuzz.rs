@@ -7,7 +7,7 @@ mod link_common;
 use std::sync::Arc;
 
 use fascine::kernel::{Kernel, Variant};
-use fascine::link::{Arm, Clamp, Head, Scalars, Target, emit, link};
+use fascine::link::{Clamp, Head, LinkedKernel, Scalars, Target, emit, link};
 use link_common::random::{Random, cases};
 
 const NAMES: &[&str] =
@@ -42,7 +42,7 @@ fn damaged_texts_never_panic() {
             continue;
         };
         match link(
-            &[Arm::with_default_slots(Variant::new(Arc::new(kernel), []))],
+            &[LinkedKernel::with_default_segments(Variant::new(Arc::new(kernel), []))],
             Clamp::Users,
             Head::Table,
             Scalars::Components,

@@ -119,7 +119,7 @@ fn missing(caps: &Caps) -> Vec<String> {
     lacks(!caps.pipeline_cache, "pipeline cache: compiled pipelines are kept by the driver only");
     lacks(!caps.subgroups, "subgroups");
     lacks(!caps.f16, "f16 in shaders");
-    lacks(caps.max_slots < 16, "storage buffers: few heap segments and weight slabs fit one bundle");
+    lacks(caps.max_segments < 16, "storage buffers: a bundle binds few segments");
     missing
 }
 

@@ -15,10 +15,10 @@ macro_rules! kernels {
 
 kernels! {
     "attention",
-    "attention_lanes",
+    "attention_subgroup",
     "cast",
     "conv_depthwise",
-    "conv_lanes",
+    "conv_subgroup",
     "conv_tile",
     "copy",
     "copy_strided",
@@ -27,7 +27,7 @@ kernels! {
     "layer_norm",
     "lstm_input",
     "lstm_step",
-    "matmul_lanes",
+    "matmul_subgroup",
     "matmul_tile",
     "narrow",
     "nonzero_count",

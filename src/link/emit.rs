@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn one_arm_needs_no_switch() {
+    fn one_kernel_needs_no_switch() {
         let project = Trust::Project;
         assert!(!wgsl(&[("copy", COPY, project)]).contains("switch"));
         assert!(wgsl(&[("copy", COPY, project), ("other", COPY, project)]).contains("switch"));

@@ -1,18 +1,18 @@
 //! The lane table: what the host writes and the merged shader reads, in 32-bit words.
 //!
-//! The table of one wave is a run of words, bound at binding 0 (`array<vec4<u32>>`, read-only, dynamic offset). Positions in it
+//! The table of one bundle is a run of words, bound at binding 0 (`array<vec4<u32>>`, read-only, dynamic offset). Positions in it
 //! are in units of `vec4<u32>`:
 //!
 //! ```text
 //! word 0              number of lanes
 //! word 1              number of workgroups of all lanes together
 //! word 2              position of the list
-//! word 3              from one record to the next (the longest arm's); 0 where the list names records
-//! words 4..           per lane a record: the first one's place is the same in every table, so that a wave of one lane finds
+//! word 3              from one record to the next (the longest kernel's); 0 where the list names records
+//! words 4..           per lane a record: the first one's place is the same in every table, so that a bundle of one lane finds
 //!                     it without reading anything before
 //! then                the list, padded to a multiple of 4:
 //!                       per workgroup the position of its lane's record, for several lanes of at most DIRECT workgroups;
-//!                       else per lane its first workgroup in the wave (ascending; lane 0 has 0)
+//!                       else per lane its first workgroup in the bundle (ascending; lane 0 has 0)
 //! ```
 //! The table's head, which is the header and the first [`HEAD_RECORD`] `vec4<u32>`s from the first record on, also goes to the
 //! shader as immediates where the device has them ([`super::Head`]).
@@ -20,10 +20,10 @@
 //! A record is
 //!
 //! ```text
-//! word 0              arm (position among the linked arms)
-//! word 1              what to add to a workgroup's index in the wave, times the arm's workgroups in one of the wave's, to have
+//! word 0              kernel (position among the linked kernels)
+//! word 1              what to add to a workgroup's index in the bundle, times the kernel's workgroups in one of the bundle's, to have
 //!                     its index in the dispatch's grid (wrapping)
-//! words 2..           per storage binding: base (in 16-byte units within its slot), length in bytes
+//! words 2..           per storage binding: base (in 16-byte units within its segment), length in bytes
 //! then                padded to a multiple of 4: the parameter struct's words
 //! then                padded to a multiple of 4: grid x, y, z (which linear kernels do not read), and the index in
 //!                     the grid that follows the lane's last workgroup
@@ -33,7 +33,7 @@
 pub const HEADER_WORDS: u32 = 4;
 /// Position of the first record.
 pub const FIRST_RECORD: u32 = HEADER_WORDS / 4;
-/// Leading `vec4<u32>`s of a record that may be read before the lane's arm is known, whether its own record has so many or not.
+/// Leading `vec4<u32>`s of a record that may be read before the lane's kernel is known, whether its own record has so many or not.
 pub const AHEAD: u32 = 7;
 /// Leading `vec4<u32>`s of a record in the table's head.
 pub const HEAD_RECORD: u32 = 3;
@@ -47,9 +47,9 @@ pub const HEADER_GROUPS: u32 = 1;
 pub const HEADER_LIST: u32 = 2;
 /// Header word: from one record to the next, or 0 where the list names records.
 pub const HEADER_STRIDE: u32 = 3;
-/// Record word: position among the linked arms.
-pub const RECORD_ARM: u32 = 0;
-/// Record word: from a workgroup's index in the wave to that in the dispatch's grid.
+/// Record word: position among the linked kernels.
+pub const RECORD_KERNEL: u32 = 0;
+/// Record word: from a workgroup's index in the bundle to that in the dispatch's grid.
 pub const RECORD_SHIFT: u32 = 1;
 /// Record words before the operands.
 pub const RECORD_HEAD_WORDS: u32 = 2;
@@ -59,7 +59,7 @@ pub const OPERAND_WORDS: u32 = 2;
 const GRID_WORDS: u32 = 4;
 /// Word, counted from the grid, of the index that follows the lane's last workgroup.
 pub const GRID_END: u32 = 3;
-/// Most workgroups of a wave of several lanes whose list names a record for each. Guessed: 16 KiB are written in the time of a few
+/// Most workgroups of a bundle of several lanes whose list names a record for each. Guessed: 16 KiB are written in the time of a few
 /// workgroups; more workgroups are better searched than listed.
 pub const DIRECT: u32 = 4096;
 
@@ -86,7 +86,7 @@ pub const fn record_words(operands: u32, params: u32) -> u32 {
 /// A tensor as a lane sees it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LaneOperand {
-    /// Where it starts in its slot, in units of 16 bytes.
+    /// Where it starts in its segment, in units of 16 bytes.
     pub base: u32,
     /// Its length in bytes.
     pub bytes: u32,
@@ -95,9 +95,9 @@ pub struct LaneOperand {
 /// What the table says of one lane.
 #[derive(Clone, Copy, Debug)]
 pub struct LaneEntry<'a> {
-    /// Position of its arm among the linked arms.
-    pub arm: u32,
-    /// How many of its workgroups one of the wave runs: `Linked::per_workgroup` of its arm.
+    /// Position of its kernel among the linked kernels.
+    pub kernel: u32,
+    /// How many of its workgroups one of the bundle runs: `Linked::per_workgroup` of its kernel.
     pub per_workgroup: u32,
     /// Index, within the dispatch's grid, of its first workgroup.
     pub offset: u32,
@@ -116,14 +116,14 @@ pub struct LaneEntry<'a> {
 pub struct LaneTable;
 
 impl LaneEntry<'_> {
-    /// Workgroups of the wave that it takes.
+    /// Workgroups of the bundle that it takes.
     pub const fn workgroups(&self) -> u32 {
         self.count.div_ceil(self.per_workgroup)
     }
 }
 
 impl LaneTable {
-    /// Appends the table of a wave to `words` (whose length should then be a multiple of 4) and gives the number of
+    /// Appends the table of a bundle to `words` (whose length should then be a multiple of 4) and gives the number of
     /// workgroups to dispatch, which must fit 32 bits. The lanes are gone through several times, so that nothing is allocated but `words`.
     pub fn encode<'a, I>(lanes: I, words: &mut Vec<u32>) -> u32
     where
@@ -161,7 +161,7 @@ impl LaneTable {
             } else if let Some(entry) = list.get_mut(i) {
                 *entry = first;
             }
-            record[RECORD_ARM as usize] = lane.arm;
+            record[RECORD_KERNEL as usize] = lane.kernel;
             record[RECORD_SHIFT as usize] = lane.offset.wrapping_sub(first.wrapping_mul(lane.per_workgroup));
             first = first.saturating_add(lane.workgroups());
             for (k, operand) in lane.operands.iter().enumerate() {
@@ -199,7 +199,7 @@ mod tests {
         ];
         let lanes = [
             LaneEntry {
-                arm: 1,
+                kernel: 1,
                 per_workgroup: 1,
                 offset: 5,
                 count: 3,
@@ -208,7 +208,7 @@ mod tests {
                 params: &[],
             },
             LaneEntry {
-                arm: 0,
+                kernel: 0,
                 per_workgroup: 2,
                 offset: 0,
                 count: 4,
@@ -234,7 +234,7 @@ mod tests {
     #[test]
     fn one_lane_has_no_list_and_many_workgroups_are_searched() {
         let lane = |count| LaneEntry {
-            arm: 0,
+            kernel: 0,
             per_workgroup: 1,
             offset: 2,
             count,
@@ -256,7 +256,7 @@ mod tests {
     fn what_is_read_ahead_lies_within_the_table() {
         for count in 1..6 {
             let lane = LaneEntry {
-                arm: 0,
+                kernel: 0,
                 per_workgroup: 1,
                 offset: 0,
                 count: 1,

@@ -66,12 +66,12 @@ pub(crate) struct Pending {
     pub(crate) params: Vec<Size>,
     pub(crate) cost: Work,
     /// Whether all of its own operands lie in one region is not known yet.
-    pub(crate) gather: Option<PendingGather>,
+    pub(crate) coalesce: Option<PendingCoalescing>,
 }
 
 /// How a dispatch may run for several requests, before the plan knows where its operands lie.
 #[derive(Clone, Debug)]
-pub(crate) struct PendingGather {
+pub(crate) struct PendingCoalescing {
     pub(crate) variant: Variant,
     pub(crate) least: u32,
     pub(crate) width: u32,

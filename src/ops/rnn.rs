@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::graph::{Attr, Node};
 use crate::lower::grid::item_groups;
-use crate::lower::{BufferId, Emit, Fact, GatherBy, Lowering, View, Work, bits, params, row_major};
+use crate::lower::{BufferId, CoalesceBy, Emit, Fact, Lowering, View, Work, bits, params, row_major};
 use crate::size::{Size, agree, is_empty, presumed};
 use crate::tensor::{DType, Tensor};
 
@@ -13,7 +13,7 @@ pub(super) static OPERATORS: &[Entry] = &[("", "LSTM", |node| operator(Lstm::par
 
 /// Requests that a dispatch may compute at once: the kernels hold a value of each in a `vec4`. Measured on llvmpipe: for
 /// two of them it takes as long as two dispatches beside each other, for four two thirds of the time.
-const GATHERED: u32 = 4;
+const COALESCED: u32 = 4;
 
 /// Inputs: X, W, R, B, sequence_lens, initial_h, initial_c, P; outputs: Y, Y_h, Y_c.
 #[derive(Debug)]
@@ -239,10 +239,10 @@ fn input_gates(cx: &mut Lowering<'_>, sizes: &Sizes) -> Result<BufferId> {
         constants: &[("BIAS", f64::from(u8::from(has_bias)))],
         groups: item_groups(len),
         operands: &[x.buffer, weights, bias, gates],
-        params: params("lstm_input", &sizes, &[("gather", &[Size::ZERO; 4])])?,
+        params: params("lstm_input", &sizes, &[("coalesced", &[Size::ZERO; 4])])?,
         cost: Work::of_words(len * inputs * 2, x.len() + len + directions * hidden * inputs * 4),
     };
-    cx.emit_gathered(emit, GatherBy { least: 3, width: GATHERED, constants: &[], own: &[0, 3] })?;
+    cx.emit_coalesced(emit, CoalesceBy { least: 3, width: COALESCED, constants: &[], own: &[0, 3] })?;
     Ok(gates)
 }
 
@@ -282,7 +282,7 @@ fn run_steps(cx: &mut Lowering<'_>, lstm: &Lstm, sizes: &Sizes, gates: BufferId)
         let zeros = [Size::ZERO; 4];
         let (direction, entry) = ([s_strides[s_direction]; 4], [s_strides[s_batch]; 4]);
         let lists: [(&str, &[Size]); 4] =
-            [("state_offset", &zeros), ("state_direction", &direction), ("state_batch", &entry), ("gather", &zeros)];
+            [("state_offset", &zeros), ("state_direction", &direction), ("state_batch", &entry), ("coalesced", &zeros)];
         let emit = Emit {
             kernel: "lstm_step",
             constants: &[],
@@ -290,7 +290,7 @@ fn run_steps(cx: &mut Lowering<'_>, lstm: &Lstm, sizes: &Sizes, gates: BufferId)
             operands: &[
                 gates,
                 weights,
-                // On the heap in any case: an arm has the slots of its operands.
+                // On the heap in any case: a kernel has the segments of its operands.
                 initial_h.filter(|_| first).unwrap_or(gates),
                 initial_c.filter(|_| first).unwrap_or(gates),
                 state,
@@ -299,7 +299,7 @@ fn run_steps(cx: &mut Lowering<'_>, lstm: &Lstm, sizes: &Sizes, gates: BufferId)
             params: params("lstm_step", &numbers, &lists)?,
             cost: Work::of_words(len * hidden * 8, (len * 2 + directions * hidden * hidden) * 4),
         };
-        cx.emit_gathered(emit, GatherBy { least: 3, width: GATHERED, constants: &[], own: &[0, 2, 3, 4, 5] })?;
+        cx.emit_coalesced(emit, CoalesceBy { least: 3, width: COALESCED, constants: &[], own: &[0, 2, 3, 4, 5] })?;
     }
     Ok((y, state))
 }

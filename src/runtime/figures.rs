@@ -122,8 +122,8 @@ impl File {
 
     /// A failure costs only time on the next run.
     fn write(&self, model: &DeviceModel) {
-        let DeviceModel { parallelism, flops, bytes, wave, lane, submission } = model;
-        let text = format!("{}{parallelism} {flops} {bytes} {wave} {lane} {submission}\n", self.head);
+        let DeviceModel { parallelism, flops, bytes, bundle, lane, submission } = model;
+        let text = format!("{}{parallelism} {flops} {bytes} {bundle} {lane} {submission}\n", self.head);
         if let Err(error) = kept::write(&self.path, &text) {
             tracing::warn!(path = %self.path.display(), %error, "the device's figures not saved");
         }
@@ -132,7 +132,7 @@ impl File {
 
 fn parse(text: &str) -> io::Result<DeviceModel> {
     let words: Vec<&str> = text.split_whitespace().collect();
-    let [parallelism, flops, bytes, wave, lane, submission] = words[..] else {
+    let [parallelism, flops, bytes, bundle, lane, submission] = words[..] else {
         return Err(kept::bad("the line of figures is cut short"));
     };
     let model = || {
@@ -140,7 +140,7 @@ fn parse(text: &str) -> io::Result<DeviceModel> {
             parallelism: parallelism.parse().ok().filter(|&n| n > 0)?,
             flops: flops.parse().ok().filter(|&rate: &f64| rate.is_finite() && rate > 0.0)?,
             bytes: bytes.parse().ok().filter(|&rate: &f64| rate.is_finite() && rate > 0.0)?,
-            wave: wave.parse().ok()?,
+            bundle: bundle.parse().ok()?,
             lane: lane.parse().ok()?,
             submission: submission.parse().ok()?,
         })
@@ -167,7 +167,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = File::new(folder.path(), gpu.caps());
         assert_eq!(file.read(), None);
-        let model = DeviceModel { flops: 1.0 / 3.0 * 1e14, wave: 2_345, ..DeviceModel::gpu(4_224) };
+        let model = DeviceModel { flops: 1.0 / 3.0 * 1e14, bundle: 2_345, ..DeviceModel::gpu(4_224) };
         file.write(&model);
         assert_eq!(file.read(), Some(model));
         let find = || Figures::Measured.find(&gpu, None, Some(folder.path()), None);

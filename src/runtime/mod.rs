@@ -304,16 +304,16 @@ pub struct Stats {
     pub submissions: u64,
     /// Those of them that waited for others to end, as there was no room for their uploads and results beside these.
     pub short_of_staging: u64,
-    /// Waves (combined dispatches).
-    pub waves: u64,
-    /// Lanes; over waves this is the mean number of lanes.
+    /// Bundles (combined dispatches).
+    pub bundles: u64,
+    /// Lanes; over bundles this is the mean number of lanes.
     pub lanes: u64,
     /// Lanes issued that ran as one with others of the same plan.
-    pub gathered: u64,
-    /// Waves that took more than one dispatch, as their lanes lie in different segments or slabs of a kind.
-    pub parted_waves: u64,
-    /// Waves that carried lanes of more than one request.
-    pub shared_waves: u64,
+    pub coalesced: u64,
+    /// Bundles that took more than one dispatch, as their lanes lie in different segments of a kind.
+    pub parted_bundles: u64,
+    /// Bundles that carried lanes of more than one request.
+    pub shared_bundles: u64,
     /// Nanoseconds on the host spent issuing and submitting.
     pub host_nanos: u64,
     /// Nanoseconds on the device, where it has timestamps.
@@ -330,7 +330,7 @@ pub struct Stats {
     pub loading: usize,
     /// The longest that the engine worked without looking up, in nanoseconds.
     pub longest_step_nanos: u64,
-    /// How far the predicted durations of waves were off, of late.
+    /// How far the predicted durations of bundles were off, of late.
     pub prediction: schedule::PredictionError,
     /// GPU memory now.
     pub memory: MemoryStats,
@@ -366,8 +366,8 @@ pub struct Now {
     pub models: usize,
     /// Submissions on the device.
     pub submissions: usize,
-    /// Waves on the device.
-    pub waves: usize,
+    /// Bundles on the device.
+    pub bundles: usize,
     /// Lanes on the device.
     pub lanes: usize,
 }
@@ -425,7 +425,7 @@ impl AtExit for Shared {
     }
 }
 
-/// A wave binds the buffers of one request only, if each has its own.
+/// A bundle binds the buffers of one request only, if each has its own.
 fn check_heap(heap: HeapLayout, schedule: &schedule::Options) -> Result<()> {
     let bundles = schedule.policy == schedule::Policy::Bundled && schedule.max_lanes > 1;
     if heap == HeapLayout::Apart && bundles {

@@ -68,7 +68,7 @@ pub struct Options {
     pub plan_cache: usize,
     /// The most requests of all models and users' kernels that are submitted and have not ended; `submit` refuses more with
     /// `QueueFull`, so that one who submits faster than the device works does not exhaust the host. At least 1. A refused request
-    /// takes nothing, and one that is cancelled keeps its place until the engine has heard of it: with [`Drive::Manual`] somebody
+    /// takes nothing, and one that is cancelled keeps its seat until the engine has heard of it: with [`Drive::Manual`] somebody
     /// has to poll or wait before there is room again. The default, 4096, is guessed: longer queues than that are of no use to
     /// anybody who waits for an answer, and requests of a few kilobytes then keep some megabytes of the host. Those of megabytes
     /// want fewer.

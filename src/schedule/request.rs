@@ -18,7 +18,7 @@ struct Cell {
     alone: f64,
     /// Predicted time of the longest path from its start to the request's end.
     path: f64,
-    /// Whether it is in the wave that is being formed.
+    /// Whether it is in the bundle that is being formed.
     picked: bool,
 }
 
@@ -55,7 +55,7 @@ pub(super) struct Request {
     pub(super) predictable: bool,
     /// Predicted time of the request on a device of its own.
     pub(super) total: f64,
-    /// Predicted time of the dispatches that are left, had each a wave of its own.
+    /// Predicted time of the dispatches that are left, had each a bundle of its own.
     pub(super) work: f64,
     /// How long it was held back for company, by prediction.
     pub(super) held: f64,
@@ -188,7 +188,7 @@ impl Request {
         self.promised
     }
 
-    /// Notes that a dispatch is in the wave that is being formed, out of a tier.
+    /// Notes that a dispatch is in the bundle that is being formed, out of a tier.
     pub(super) fn pick(&mut self, dispatch: u32, tier: Tier) {
         self.promised |= self.untouched() && tier == Tier::DEADLINE && self.desc.deadline.is_some();
         self.cells[dispatch as usize].picked = true;
@@ -199,7 +199,7 @@ impl Request {
         self.cells[dispatch as usize].picked = false;
     }
 
-    /// Whether a dispatch is in the wave that is being formed.
+    /// Whether a dispatch is in the bundle that is being formed.
     pub(super) fn is_picked(&self, dispatch: u32) -> bool {
         self.cells[dispatch as usize].picked
     }

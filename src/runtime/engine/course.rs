@@ -99,9 +99,9 @@ impl Engine {
         let cancelled = self.between.remove(&prepared.id).unwrap_or(false);
         let error = error.or_else(|| self.lost.clone()).or_else(|| self.abandoned.then(closed));
         if let Some(error) = error {
-            self.end_unplaced(prepared, Outcome::Failed, error);
+            self.end_unscheduled(prepared, Outcome::Failed, error);
         } else if cancelled {
-            self.end_unplaced(prepared, Outcome::Cancelled, ended(Outcome::Cancelled));
+            self.end_unscheduled(prepared, Outcome::Cancelled, ended(Outcome::Cancelled));
         } else {
             // What has begun goes before what has not: it holds memory.
             self.waiting.push_front(prepared);
@@ -153,7 +153,7 @@ impl Engine {
         }
         match outcome {
             Ok(()) => self.enter(prepared),
-            Err((outcome, error)) => self.end_unplaced(prepared, outcome, error),
+            Err((outcome, error)) => self.end_unscheduled(prepared, outcome, error),
         }
     }
 
