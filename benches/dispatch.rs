@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use common::{Table, median, processor_time};
-use fascine::gpu::{AdapterOptions, Allocation, BundleWork, Executor, ExecutorOptions, Gpu, LaneWork, Work};
+use fascine::gpu::{AdapterOptions, Allocation, EncodedBundle, Executor, ExecutorOptions, Gpu, Work};
 use fascine::kernel::{Kernel, Trust, Variant, library};
 use fascine::link::LinkedKernel;
+use fascine::link::table::{EncodedLane, LaneOperand};
 use fascine::schedule::{KernelId, Pipelines, SubmissionId};
 
 const RUNS: usize = 21;
@@ -56,20 +57,14 @@ impl Bench {
         Ok(self.executor.intern(LinkedKernel { variant: Variant::new(Arc::new(kernel), []), segments }))
     }
 
-    fn lane(&self, index: usize) -> LaneWork {
+    fn lane(&self, index: usize) -> (KernelId, EncodedLane) {
         let base = self.memory.base() + index as u64 * 512;
-        LaneWork {
-            kernel: self.kernel,
-            grid: [1, 1, 1],
-            first: 0,
-            count: 1,
-            operands: vec![(base, 256), (base + 256, 256)],
-            params: self.params.clone(),
-        }
+        let operands = [base, base + 256].map(|base| LaneOperand::new(base, 256).expect("an aligned tensor")).to_vec();
+        (self.kernel, EncodedLane { grid: [1, 1, 1], first: 0, count: 1, operands, params: self.params.clone() })
     }
 
     /// Submits `bundles`; returns the time that the host spent in it.
-    fn submit(&mut self, bundles: Vec<BundleWork>) -> fascine::Result<Duration> {
+    fn submit(&mut self, bundles: Vec<EncodedBundle>) -> fascine::Result<Duration> {
         let id = SubmissionId(self.next);
         self.next += 1;
         let work = Work { id, clears: Vec::new(), uploads: Vec::new(), bundles, downloads: Vec::new() };
@@ -83,9 +78,9 @@ impl Bench {
     fn idle(&mut self, kernels: &[KernelId], lanes: u32, count: u32) -> fascine::Result<[f64; 2]> {
         let lanes = (0..lanes as usize).map(|index| {
             let kernel = kernels[index % kernels.len()];
-            LaneWork { kernel, grid: [count, 1, 1], count, ..self.lane(index) }
+            (kernel, EncodedLane { grid: [count, 1, 1], count, ..self.lane(index).1 })
         });
-        let bundle = BundleWork { lanes: lanes.collect(), ..Default::default() };
+        let bundle = EncodedBundle { lanes: lanes.collect(), ..Default::default() };
         let mut times = Vec::new();
         let before = processor_time();
         for _ in 0..RUNS {
@@ -107,13 +102,13 @@ impl Bench {
     }
 
     fn wall(&mut self, arm: &str, lanes: usize) -> fascine::Result<Duration> {
-        let all: Vec<LaneWork> = (0..lanes).map(|index| self.lane(index)).collect();
+        let all: Vec<_> = (0..lanes).map(|index| self.lane(index)).collect();
         let start = Instant::now();
         match arm {
             // Each waits for the one before.
             "B0" => {
                 for lane in all {
-                    self.submit(vec![BundleWork { lanes: vec![lane], ..Default::default() }])?;
+                    self.submit(vec![EncodedBundle { lanes: vec![lane], ..Default::default() }])?;
                     self.drain(0)?;
                 }
             }
@@ -121,16 +116,16 @@ impl Bench {
             "B1" => {
                 for lane in all {
                     self.drain(1)?;
-                    self.submit(vec![BundleWork { lanes: vec![lane], ..Default::default() }])?;
+                    self.submit(vec![EncodedBundle { lanes: vec![lane], ..Default::default() }])?;
                 }
             }
             "B3" => {
                 self.submit(
-                    all.into_iter().map(|lane| BundleWork { lanes: vec![lane], ..Default::default() }).collect(),
+                    all.into_iter().map(|lane| EncodedBundle { lanes: vec![lane], ..Default::default() }).collect(),
                 )?;
             }
             _ => {
-                self.submit(vec![BundleWork { lanes: all, ..Default::default() }])?;
+                self.submit(vec![EncodedBundle { lanes: all, ..Default::default() }])?;
             }
         }
         self.drain(0)?;
@@ -139,7 +134,7 @@ impl Bench {
 
     fn host(&mut self, bundles: usize, lanes: usize) -> fascine::Result<Duration> {
         let work = (0..bundles)
-            .map(|bundle| BundleWork {
+            .map(|bundle| EncodedBundle {
                 lanes: (0..lanes).map(|lane| self.lane((bundle * lanes + lane) % 120)).collect(),
                 ..Default::default()
             })

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fascine::gpu::{
-    AdapterOptions, Allocation, BundleWork, Download, Executor, ExecutorOptions, Gpu, LaneWork, Upload, WeightRange,
-    Work,
+    AdapterOptions, Allocation, Download, EncodedBundle, Executor, ExecutorOptions, Gpu, Upload, WeightRange, Work,
 };
 use fascine::graph::{Attr, Graph, builder::GraphBuilder};
+use fascine::link::table::{EncodedLane, LaneOperand};
 use fascine::link::{Clamp, LinkedKernel, SegmentId};
 use fascine::lower::{DeviceClass, Target};
 use fascine::lower::{ModelWeights, WeightId};
@@ -166,7 +166,13 @@ impl Bench {
     }
 
     /// The lanes of a dispatch for all members, in random pieces of its grid.
-    fn lanes(&mut self, dispatch: &Dispatch, members: &[Member], coalesced: bool, dice: &mut Dice) -> Vec<LaneWork> {
+    fn lanes(
+        &mut self,
+        dispatch: &Dispatch,
+        members: &[Member],
+        coalesced: bool,
+        dice: &mut Dice,
+    ) -> Vec<(KernelId, EncodedLane)> {
         let mut sets: Vec<Vec<&Member>> = members.iter().map(|member| vec![member]).collect();
         if let Some(coalesce) = dispatch.coalesce.as_ref().filter(|_| coalesced) {
             sets = Vec::new();
@@ -195,14 +201,8 @@ impl Bench {
             while first < total {
                 let count = 1 + dice.below(total - first);
                 let operands = self.operands(dispatch, set[0], furthest);
-                lanes.push(LaneWork {
-                    kernel,
-                    grid: dispatch.grid,
-                    first,
-                    count,
-                    operands,
-                    params: Arc::clone(&params),
-                });
+                let lane = EncodedLane { grid: dispatch.grid, first, count, operands, params: Arc::clone(&params) };
+                lanes.push((kernel, lane));
                 first += count;
             }
         }
@@ -241,9 +241,9 @@ impl Bench {
         for dispatch in &plan.dispatches {
             let lanes = self.lanes(dispatch, members, coalesced, dice);
             // Single and coalesced kernels of a bundle need a pipeline each; so do lanes of other segments.
-            let mut by_kernel: BTreeMap<KernelId, Vec<LaneWork>> = BTreeMap::new();
-            lanes.into_iter().for_each(|lane| by_kernel.entry(lane.kernel).or_default().push(lane));
-            work.bundles.extend(by_kernel.into_values().map(|lanes| BundleWork { bound: Vec::new(), lanes }));
+            let mut by_kernel: BTreeMap<KernelId, Vec<(KernelId, EncodedLane)>> = BTreeMap::new();
+            lanes.into_iter().for_each(|lane| by_kernel.entry(lane.0).or_default().push(lane));
+            work.bundles.extend(by_kernel.into_values().map(|lanes| EncodedBundle { bound: Vec::new(), lanes }));
         }
         self.executor.submit(work).unwrap();
         loop {

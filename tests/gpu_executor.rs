@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use fascine::error::ErrorKind;
 use fascine::gpu::{
-    AdapterOptions, BundleWork, Download, Executor, ExecutorOptions, Finished, Gpu, LaneWork, Select, Upload, Work,
-    adapters,
+    AdapterOptions, Download, EncodedBundle, Executor, ExecutorOptions, Finished, Gpu, Select, Upload, Work, adapters,
 };
 use fascine::kernel::{Kernel, Trust, Variant, library};
+use fascine::link::table::{EncodedLane, LaneOperand};
 use fascine::link::{Clamp, LinkedKernel};
 use fascine::schedule::{KernelId, Pipelines, SubmissionId};
 
@@ -65,20 +65,20 @@ fn a_users_kernel_shares_a_bundle_and_stays_in_its_tensors() {
 
         // Four tensors of 256 words: a tenant's source and result, and the user's.
         let image: Vec<u32> = (0..1024).map(|word| word * 3).collect();
-        let lane = |kernel, first: u64, params: &[u32]| LaneWork {
-            kernel,
-            grid: [4, 1, 1],
-            first: 0,
-            count: 4,
-            operands: vec![(memory.base() + first * 1024, 1024), (memory.base() + (first + 1) * 1024, 1024)],
-            params: Arc::from(params),
+        let lane = |kernel, first: u64, params: &[u32]| {
+            let tensor = |at: u64| LaneOperand::new(memory.base() + at * 1024, 1024).unwrap();
+            let operands = vec![tensor(first), tensor(first + 1)];
+            (kernel, EncodedLane { grid: [4, 1, 1], first: 0, count: 4, operands, params: params.into() })
         };
         let bytes: Arc<[u8]> = Arc::from(bytemuck::cast_slice(&image));
         let work = Work {
             id: SubmissionId(3),
             clears: vec![],
             uploads: vec![Upload { segment: memory.segment(), offset: memory.base(), bytes }],
-            bundles: vec![BundleWork { lanes: vec![lane(wild, 2, &[]), lane(copy, 0, &[256])], ..Default::default() }],
+            bundles: vec![EncodedBundle {
+                lanes: vec![lane(wild, 2, &[]), lane(copy, 0, &[256])],
+                ..Default::default()
+            }],
             downloads: vec![Download { segment: memory.segment(), offset: memory.base(), bytes: 4096, tag: 8 }],
         };
         executor.submit(work).unwrap();

@@ -7,7 +7,7 @@
 mod link_common;
 
 use fascine::kernel::{Access, Kernel, Trust, Variant};
-use fascine::link::table::{LaneEntry, LaneOperand};
+use fascine::link::table::{Case, EncodedLane, LaneOperand};
 use fascine::link::{Clamp, Head, LinkedKernel, Scalars, SegmentId, SegmentKind, link};
 use link_common::gpu::{Bundle, Merged, buffer, gpu, head, read, run, run_direct};
 use link_common::heap_kernel;
@@ -242,17 +242,10 @@ fn place_dispatch(
     Some(Placed { subject, grid, operands, params })
 }
 
-fn lane<'a>(placed: &'a Placed, merged: &Merged, kernel: u32, offset: u32, count: u32) -> LaneEntry<'a> {
-    let per_workgroup = merged.per_workgroup[kernel as usize];
-    LaneEntry {
-        kernel,
-        per_workgroup,
-        offset,
-        count,
-        grid: placed.grid,
-        operands: &placed.operands,
-        params: &placed.params,
-    }
+fn lane(placed: &Placed, merged: &Merged, kernel: u32, first: u32, count: u32) -> (Case, EncodedLane) {
+    let case = Case { position: kernel, per_workgroup: merged.per_workgroup[kernel as usize] };
+    let Placed { grid, operands, params, .. } = placed;
+    (case, EncodedLane { grid: *grid, first, count, operands: operands.clone(), params: params.as_slice().into() })
 }
 
 fn groups(placed: &Placed) -> u32 {

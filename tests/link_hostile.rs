@@ -5,7 +5,7 @@
 
 mod link_common;
 
-use fascine::link::table::{LaneEntry, LaneOperand};
+use fascine::link::table::{Case, EncodedLane, LaneOperand};
 use fascine::link::{Clamp, Scalars, link};
 use link_common::gpu::{Bundle, Merged, buffer, head, read, run};
 use link_common::random::{Random, cases};
@@ -67,32 +67,22 @@ fn attack_all(scalars: Scalars) {
     assert!(linked.has_user_kernel);
     let merged = Merged::new(linked);
     let (operands, params) = tenant();
-    let beside = LaneEntry {
-        kernel: 1 - wild,
-        per_workgroup: 1,
-        offset: 0,
-        count: 2,
-        grid: [2, 1, 1],
-        operands: &operands,
-        params: &params,
-    };
+    let beside = (
+        Case { position: 1 - wild, per_workgroup: 1 },
+        EncodedLane { grid: [2, 1, 1], first: 0, count: 2, operands: operands.to_vec(), params: params.into() },
+    );
     for seed in 0..cases() {
         let mut random = Random::new(seed);
         let Attack { tensors, params, image } = attack(&mut random);
         let own = tensors.map(|(start, words)| LaneOperand { base: start as u32 / 4, bytes: words as u32 * 4 });
-        let user = LaneEntry {
-            kernel: wild,
-            per_workgroup: 1,
-            offset: 0,
-            count: 3,
-            grid: [3, 1, 1],
-            operands: &own,
-            params: &params,
-        };
+        let user = (
+            Case { position: wild, per_workgroup: 1 },
+            EncodedLane { grid: [3, 1, 1], first: 0, count: 3, operands: own.to_vec(), params: params.into() },
+        );
         let memories = [(); 2].map(|()| [buffer(bytemuck::cast_slice(&image))]);
         run(&[
-            Bundle { merged: &merged, lanes: vec![user, beside], memory: &memories[0], width: 65_535 },
-            Bundle { merged: &merged, lanes: vec![beside], memory: &memories[1], width: 65_535 },
+            Bundle { merged: &merged, lanes: vec![user, beside.clone()], memory: &memories[0], width: 65_535 },
+            Bundle { merged: &merged, lanes: vec![beside.clone()], memory: &memories[1], width: 65_535 },
         ]);
         let images = read(&[&memories[0][0], &memories[1][0]]);
         let [attacked, quiet] = [&images[0], &images[1]].map(|bytes| bytemuck::pod_collect_to_vec::<u8, u32>(bytes));
@@ -118,15 +108,10 @@ fn the_attack_reaches_outside_without_the_clamp() {
     let memory = [buffer(bytemuck::cast_slice(&image))];
     let operands = [LaneOperand { base: 16, bytes: 16 }; 3];
     let params = [40, 500, 0, 1];
-    let lane = LaneEntry {
-        kernel: 0,
-        per_workgroup: 1,
-        offset: 0,
-        count: 1,
-        grid: [1, 1, 1],
-        operands: &operands,
-        params: &params,
-    };
+    let lane = (
+        Case { position: 0, per_workgroup: 1 },
+        EncodedLane { grid: [1, 1, 1], first: 0, count: 1, operands: operands.to_vec(), params: params.into() },
+    );
     run(&[Bundle { merged: &merged, lanes: vec![lane], memory: &memory, width: 65_535 }]);
     let after = bytemuck::pod_collect_to_vec::<u8, u32>(&read(&[&memory[0]])[0]);
     assert_ne!(after[64 + 437..64 + 501], image[64 + 437..64 + 501]);

@@ -7,7 +7,7 @@ mod link_common;
 use std::path::PathBuf;
 
 use fascine::kernel::{Trust, Variant};
-use fascine::link::{Clamp, Head, LinkedKernel, Scalars, SegmentId, SegmentKind, Target, emit, link};
+use fascine::link::{Clamp, Head, Language, LinkedKernel, Scalars, SegmentId, SegmentKind, emit, link};
 use link_common::{heap_kernel, kernel, linked, sorted, user_kernel};
 
 fn sets() -> Vec<(&'static str, Vec<LinkedKernel>, Clamp, Head, Scalars)> {
@@ -97,9 +97,9 @@ fn merged_modules_match_their_snapshots() {
     for (name, kernels, clamp, head, scalars) in sets() {
         let kernels = sorted(kernels);
         let linked = link(&kernels, clamp, head, scalars).unwrap_or_else(|error| panic!("{name}: {error}"));
-        let text = String::from_utf8(emit(&linked, Target::Wgsl).unwrap()).unwrap();
+        let text = String::from_utf8(emit(&linked, Language::Wgsl).unwrap()).unwrap();
         let again = link(&kernels, clamp, head, scalars).unwrap();
-        assert_eq!(text.as_bytes(), emit(&again, Target::Wgsl).unwrap(), "{name}: linked twice");
+        assert_eq!(text.as_bytes(), emit(&again, Language::Wgsl).unwrap(), "{name}: linked twice");
         if bless {
             std::fs::create_dir_all(path(name).parent().unwrap()).unwrap();
             std::fs::write(path(name), &text).unwrap();
@@ -115,14 +115,14 @@ fn merged_modules_translate_to_every_language() {
     let mut failures = Vec::new();
     for (name, kernels, clamp, head, scalars) in sets() {
         let linked = link(&sorted(kernels), clamp, head, scalars).unwrap_or_else(|error| panic!("{name}: {error}"));
-        for target in [Target::SpirV, Target::Msl, Target::Hlsl, Target::Wgsl] {
-            match emit(&linked, target) {
+        for language in [Language::SpirV, Language::Msl, Language::Hlsl, Language::Wgsl] {
+            match emit(&linked, language) {
                 Ok(bytes) => assert!(!bytes.is_empty()),
                 Err(error) => failures.push(format!("{name}: {error}")),
             }
         }
         // The text that people see is itself a valid module.
-        let text = String::from_utf8(emit(&linked, Target::Wgsl).unwrap()).unwrap();
+        let text = String::from_utf8(emit(&linked, Language::Wgsl).unwrap()).unwrap();
         if let Err(error) = naga::front::wgsl::parse_str(&text) {
             failures.push(format!("{name}: {}", error.emit_to_string(&text)));
         }

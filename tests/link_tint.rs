@@ -12,7 +12,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use fascine::kernel::{Variant, library};
-use fascine::link::{Clamp, Head, LinkedKernel, Scalars, Target, emit, link};
+use fascine::link::{Clamp, Head, Language, LinkedKernel, Scalars, emit, link};
 use fascine::lower::DeviceClass;
 use fascine::reference::Suite;
 use fascine::{LoadOptions, Options, Runtime};
@@ -104,7 +104,7 @@ fn kernels() -> Vec<(String, String)> {
             ];
             for (clamp, head, scalars) in ways {
                 let linked = link(std::slice::from_ref(&kernel), clamp, head, scalars).unwrap();
-                let text = String::from_utf8(emit(&linked, Target::Wgsl).unwrap()).unwrap();
+                let text = String::from_utf8(emit(&linked, Language::Wgsl).unwrap()).unwrap();
                 modules.push((format!("{name}_{constant}_{clamp:?}_{scalars:?}"), text));
             }
         }

@@ -20,12 +20,12 @@ use std::time::{Duration, Instant};
 
 use super::binding;
 use super::cache::DiskCache;
-use super::device::{DeviceClass, Gpu, request};
+use super::device::{Gpu, Vendor, request};
 use super::fault::scoped;
 use super::trusted;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exit::{self, AtExit};
-use crate::link::{Clamp, Linked, LinkedKernel, SegmentBinding, SegmentKind, Target, emit, link, table};
+use crate::link::{Clamp, Language, Linked, LinkedKernel, SegmentBinding, SegmentKind, emit, link, table};
 use crate::schedule::KernelId;
 
 /// Called from a compile thread when a result is there.
@@ -265,7 +265,7 @@ fn compile(tools: &Tools, job: &Job, warmer: &mut Option<Warmer>) -> Result<Comp
     })?;
     let name = label(&job.kernels);
     if tracing::enabled!(target: "fascine::linked", tracing::Level::TRACE)
-        && let Ok(text) = emit(&linked, Target::Wgsl)
+        && let Ok(text) = emit(&linked, Language::Wgsl)
     {
         tracing::trace!(target: "fascine::linked", name, wgsl = &*String::from_utf8_lossy(&text));
     }
@@ -282,7 +282,7 @@ fn compile(tools: &Tools, job: &Job, warmer: &mut Option<Warmer>) -> Result<Comp
     if let Some((what, ..)) = features.into_iter().find(|(_, needs, has)| *needs && !has) {
         return Err(Error::limit(format!("{name} needs {what} in shaders, which the device lacks")));
     }
-    if caps.class == DeviceClass::Cpu {
+    if caps.class == Vendor::Cpu {
         let warm = match warmer {
             Some(warmer) => Ok(warmer),
             None => Warmer::new(&tools.gpu).map(|new| warmer.insert(new)),

@@ -10,7 +10,7 @@ use crate::link::{Head, Scalars, table};
 /// Whose hardware it is: decides kernel variants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum DeviceClass {
+pub enum Vendor {
     /// A software renderer.
     Cpu,
     /// NVIDIA.
@@ -49,7 +49,7 @@ pub struct Caps {
     /// The kind of hardware.
     pub device_type: DeviceType,
     /// Whose hardware it is.
-    pub class: DeviceClass,
+    pub class: Vendor,
     /// Largest segment in bytes, and so the largest tensor.
     pub max_segment_bytes: u64,
     /// Segments, of tensors and of weights, that one pipeline can bind.
@@ -126,7 +126,7 @@ impl Caps {
             immediates: features.contains(wgpu::Features::IMMEDIATES) && limits.max_immediate_size >= table::HEAD_BYTES,
             words,
             parallelism: match class {
-                DeviceClass::Cpu => std::thread::available_parallelism().map_or(1, |n| n.get() as u32),
+                Vendor::Cpu => std::thread::available_parallelism().map_or(1, |n| n.get() as u32),
                 _ => GPU_PARALLELISM,
             },
         }

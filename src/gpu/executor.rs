@@ -71,7 +71,7 @@ impl fmt::Debug for ExecutorOptions {
 
 /// A submission that the device has not finished.
 #[derive(Debug)]
-struct InFlight {
+struct Sent {
     id: SubmissionId,
     serial: u64,
     index: wgpu::SubmissionIndex,
@@ -113,7 +113,7 @@ pub struct Executor {
     pub(super) uploads: StagingPool,
     read_backs: StagingPool,
     timers: Timers,
-    in_flight: VecDeque<InFlight>,
+    in_flight: VecDeque<Sent>,
     serial: u64,
     send: mpsc::Sender<(u64, bool)>,
     done: mpsc::Receiver<(u64, bool)>,
@@ -379,8 +379,8 @@ impl Executor {
         self.spare_results.push(downloads);
     }
 
-    fn read(&mut self, entry: InFlight) -> Result<Finished> {
-        let InFlight { id, read_back, timer, mut downloads, .. } = entry;
+    fn read(&mut self, entry: Sent) -> Result<Finished> {
+        let Sent { id, read_back, timer, mut downloads, .. } = entry;
         let results = self.spare_results.pop().unwrap_or_default();
         let mut finished = Finished { id, bundle_nanos: None, span: None, downloads: results };
         let total = read_bytes(timer.as_ref(), &downloads);

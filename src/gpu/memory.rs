@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::alloc::{GRAIN, grains};
-use super::device::{DeviceClass, Gpu};
+use super::device::{Gpu, Vendor};
 use super::segment::{Mover, Segment};
 use crate::error::{Error, ErrorKind, Result};
 use crate::link::{SegmentId, SegmentKind};
@@ -135,7 +135,7 @@ pub(super) struct Memory {
 }
 
 /// Segments as shaders are linked with them: of each kind, numbered in the order in which they come. A kernel is then the same linked
-/// kernel wherever its tensors lie, and [`BundleWork::bound`](super::work::BundleWork::bound) says what they are bound to.
+/// kernel wherever its tensors lie, and [`EncodedBundle::bound`](super::work::EncodedBundle::bound) says what they are bound to.
 pub fn linked_segments(segments: &[SegmentId]) -> Vec<SegmentId> {
     let mut seen: Vec<SegmentId> = Vec::new();
     segments
@@ -171,7 +171,7 @@ impl Memory {
             caps.max_segment_bytes.min(segment_bytes.unwrap_or(u64::MAX)).max(GRAIN) / GRAIN * GRAIN;
         let segments = std::iter::repeat_with(|| None).take(caps.total_segments).collect();
         let first_heap_segment = match caps.class {
-            DeviceClass::Cpu => FIRST_CPU_HEAP_SEGMENT,
+            Vendor::Cpu => FIRST_CPU_HEAP_SEGMENT,
             _ => FIRST_HEAP_SEGMENT,
         };
         Memory {

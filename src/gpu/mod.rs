@@ -47,10 +47,10 @@ mod weights;
 pub mod work;
 
 pub use adapter::{AdapterOptions, AdapterReport, Select, adapters};
-pub use device::{Caps, DeviceClass, Gpu, Timestamps};
+pub use device::{Caps, Gpu, Timestamps, Vendor};
 pub use driver::in_driver;
 pub use executor::{Executor, ExecutorOptions, Promise};
 pub use memory::{Allocation, HeapLayout, MemoryStats, WeightRange, WeightsId, linked_segments};
 pub use pipelines::{PipelineStats, PipelineStore};
 pub use weights::WeightLoad;
-pub use work::{BundleWork, Clear, Download, Finished, LaneWork, Upload, Work};
+pub use work::{Clear, Download, EncodedBundle, Finished, Upload, Work};

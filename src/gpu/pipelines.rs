@@ -7,11 +7,10 @@ use serde::Serialize;
 
 use super::compile::{Compiled, Compiler, Job, Tools};
 use super::device::Caps;
-use super::tables::SwitchCase;
-use super::work::LaneWork;
 use crate::error::{Error, Result};
 use crate::kernel::Trust;
 use crate::link::LinkedKernel;
+use crate::link::table::{Case, EncodedLane};
 use crate::schedule::{KernelId, Pipelines};
 
 /// Live pipelines beyond these lose the one used longest ago. Guessed: some hundred kilobytes each.
@@ -57,10 +56,10 @@ pub(super) struct Ready {
 }
 
 impl Ready {
-    pub(super) fn linked(&self, kernel: KernelId) -> Option<SwitchCase> {
+    pub(super) fn case(&self, kernel: KernelId) -> Option<Case> {
         let index = self.positions.binary_search_by_key(&kernel, |&(id, _)| id).ok()?;
         let position = self.positions[index].1;
-        Some(SwitchCase { position, per_workgroup: *self.compiled.per_workgroup.get(position as usize)? })
+        Some(Case { position, per_workgroup: *self.compiled.per_workgroup.get(position as usize)? })
     }
 }
 
@@ -151,9 +150,8 @@ impl PipelineStore {
     ///
     /// # Errors
     /// `Internal` for an unknown kernel, `Input` for missing or surplus operands or parameters.
-    pub(super) fn check(&self, lane: &LaneWork) -> Result<()> {
-        let kernel =
-            self.kernel(lane.kernel).ok_or_else(|| Error::internal(format!("{:?} is not known", lane.kernel)))?;
+    pub(super) fn check(&self, kernel: KernelId, lane: &EncodedLane) -> Result<()> {
+        let kernel = self.kernel(kernel).ok_or_else(|| Error::internal(format!("{kernel:?} is not known")))?;
         kernel.check_record(lane.operands.len(), lane.params.len())
     }
 

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::device::{DeviceClass, Gpu, Timestamps};
+use super::device::{Gpu, Timestamps, Vendor};
 use super::fault::scoped;
 use crate::error::{Error, Result};
 use crate::schedule::DeviceModel;
@@ -36,7 +36,7 @@ pub struct Probed {
 
 impl Probed {
     /// The model of the device, and the figures that had to be left to the guess.
-    pub fn model(&self, class: DeviceClass, guessed_parallelism: u32) -> (DeviceModel, Vec<&'static str>) {
+    pub fn model(&self, class: Vendor, guessed_parallelism: u32) -> (DeviceModel, Vec<&'static str>) {
         let guess = guess(class, self.parallelism.unwrap_or(guessed_parallelism));
         let Probed { parallelism, flops, bytes, bundle } = *self;
         let missing = [
@@ -56,9 +56,9 @@ impl Probed {
 }
 
 /// The model of a device of which nothing has been measured.
-pub fn guess(class: DeviceClass, parallelism: u32) -> DeviceModel {
+pub fn guess(class: Vendor, parallelism: u32) -> DeviceModel {
     match class {
-        DeviceClass::Cpu => DeviceModel::cpu(parallelism),
+        Vendor::Cpu => DeviceModel::cpu(parallelism),
         _ => DeviceModel::gpu(parallelism),
     }
 }
@@ -81,7 +81,7 @@ impl Effort {
     pub fn of(gpu: &Gpu, memory_cap: Option<u64>) -> Self {
         let caps = gpu.caps();
         let effort = match (caps.class, caps.timestamps) {
-            (DeviceClass::Cpu, _) => Effort { long: CPU_LONG, runs: 3, bytes: CPU_BYTES, limit: CPU_LIMIT },
+            (Vendor::Cpu, _) => Effort { long: CPU_LONG, runs: 3, bytes: CPU_BYTES, limit: CPU_LIMIT },
             (_, Timestamps::None) => Effort { long: BLIND_LONG, runs: 3, bytes: GPU_BYTES, limit: GPU_LIMIT },
             _ => Effort { long: GPU_LONG, runs: 3, bytes: GPU_BYTES, limit: GPU_LIMIT },
         };
@@ -475,12 +475,12 @@ mod tests {
     #[test]
     fn what_is_missing_is_guessed_and_named() {
         let found = Probed { parallelism: Some(4_000), flops: Some(6e13), bytes: Some(4e12), bundle: Some(2_500) };
-        let (model, missing) = found.model(DeviceClass::Nvidia, 256);
+        let (model, missing) = found.model(Vendor::Nvidia, 256);
         assert_eq!((model.parallelism, model.flops, model.bytes, model.bundle), (4_000, 6e13, 4e12, 2_500));
         assert!(missing.is_empty());
-        let (model, missing) = Probed { flops: None, ..found }.model(DeviceClass::Other, 256);
+        let (model, missing) = Probed { flops: None, ..found }.model(Vendor::Other, 256);
         assert_eq!((model.flops, missing), (DeviceModel::gpu(4_000).flops, vec!["flops"]));
-        let (model, missing) = Probed::default().model(DeviceClass::Cpu, 96);
+        let (model, missing) = Probed::default().model(Vendor::Cpu, 96);
         assert_eq!((model, missing.len()), (DeviceModel::cpu(96), 4));
     }
 
@@ -494,7 +494,7 @@ mod tests {
             let start = Instant::now();
             let probed = probe(&gpu, Effort::of(&gpu, None)).unwrap();
             eprintln!("{probed:?} in {:?}, timestamps: {:?}", start.elapsed(), gpu.caps().timestamps);
-            if gpu.caps().class == DeviceClass::Cpu {
+            if gpu.caps().class == Vendor::Cpu {
                 // Others may have the processors meanwhile.
                 assert!(probed.parallelism.unwrap_or(1) <= 2 * gpu.caps().parallelism, "{probed:?}");
             }

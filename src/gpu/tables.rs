@@ -1,9 +1,10 @@
 //! Lane tables: one submission's, one after the other, and the device buffers that hold them.
 
 use super::fault::scoped;
-use super::work::{BundleWork, LaneWork};
+use super::work::EncodedBundle;
 use crate::error::{Error, Result};
-use crate::link::table::{LaneEntry, LaneOperand, LaneTable};
+use crate::link::table::{Case, EncodedLane, LaneTable};
+use crate::schedule::KernelId;
 
 /// Workgroups along one side of a dispatch that every device takes.
 const SIDE: u32 = 65_535;
@@ -17,23 +18,12 @@ pub(super) struct BundleTable {
     pub(super) grid: [u32; 3],
 }
 
-/// A linked kernel within a pipeline.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct SwitchCase {
-    /// Its position among the cases of the switch.
-    pub(super) position: u32,
-    /// How many of its workgroups one of the pipeline's runs.
-    pub(super) per_workgroup: u32,
-}
-
 /// Writes the tables of one submission into words that are used again.
 #[derive(Debug, Default)]
 pub(super) struct TableWriter {
     words: Vec<u32>,
-    /// Of all lanes of one bundle.
-    operands: Vec<LaneOperand>,
-    /// Per lane, its kernel and where its operands start.
-    lanes: Vec<(SwitchCase, usize)>,
+    /// By lane of one bundle.
+    cases: Vec<Case>,
 }
 
 impl TableWriter {
@@ -45,30 +35,24 @@ impl TableWriter {
         &self.words
     }
 
-    /// Appends a bundle at a multiple of `alignment` bytes. `linked` says of a lane what its kernel is in the pipeline.
+    /// Appends a bundle at a multiple of `alignment` bytes. `linked` says what a kernel's case is in the pipeline.
     ///
     /// # Errors
-    /// `Internal` for lanes that break the rules of [`LaneWork`], `Limit` for more workgroups than one dispatch takes.
+    /// `Internal` for lanes that break the rules of [`EncodedLane`], `Limit` for more workgroups than one dispatch takes.
     pub(super) fn push(
         &mut self,
-        bundle: &BundleWork,
+        bundle: &EncodedBundle,
         alignment: u32,
-        linked: impl Fn(&LaneWork) -> Result<SwitchCase>,
+        linked: impl Fn(KernelId) -> Result<Case>,
     ) -> Result<BundleTable> {
-        let Self { words, operands, lanes } = self;
-        operands.clear();
-        lanes.clear();
+        let Self { words, cases } = self;
+        cases.clear();
         let mut total = 0u32;
-        for lane in &bundle.lanes {
-            check(lane)?;
-            let case = linked(lane)?;
-            total = total.checked_add(lane.count.div_ceil(case.per_workgroup)).ok_or_else(too_many)?;
-            lanes.push((case, operands.len()));
-            for &(base, bytes) in &lane.operands {
-                operands.push(operand(base, bytes).ok_or_else(|| {
-                    Error::internal(format!("operand of {:?} at {base} of {bytes} bytes", lane.kernel))
-                })?);
-            }
+        for (kernel, lane) in &bundle.lanes {
+            check(*kernel, lane)?;
+            let case = linked(*kernel)?;
+            total = total.checked_add(lane.workgroups(case)).ok_or_else(too_many)?;
+            cases.push(case);
         }
         let grid = LaneTable::fold(total, SIDE);
         if grid[1] > SIDE {
@@ -78,13 +62,7 @@ impl TableWriter {
         let offset =
             u32::try_from(start * 4).map_err(|_| Error::limit("the lane tables of one submission exceed 4 GiB"))?;
         words.resize(start, 0);
-        let entries = bundle.lanes.iter().zip(lanes.iter()).map(|(lane, &(case, start))| {
-            let LaneWork { grid, first, count, params, .. } = lane;
-            let operands = &operands[start..start + lane.operands.len()];
-            let SwitchCase { position, per_workgroup } = case;
-            LaneEntry { kernel: position, per_workgroup, offset: *first, count: *count, grid: *grid, operands, params }
-        });
-        LaneTable::encode(entries, words);
+        LaneTable::encode(cases.iter().copied().zip(bundle.lanes.iter().map(|(_, lane)| lane)), words);
         Ok(BundleTable { offset, grid })
     }
 }
@@ -93,19 +71,14 @@ fn too_many() -> Error {
     Error::limit("a bundle has more workgroups than one dispatch takes")
 }
 
-fn check(lane: &LaneWork) -> Result<()> {
-    let grid = lane.grid.iter().try_fold(1u32, |product, &side| product.checked_mul(side));
-    let end = lane.first.checked_add(lane.count);
-    if lane.count == 0 || !matches!((grid, end), (Some(grid), Some(end)) if end <= grid) {
-        let LaneWork { kernel, grid, first, count, .. } = lane;
+fn check(kernel: KernelId, lane: &EncodedLane) -> Result<()> {
+    let EncodedLane { grid, first, count, .. } = *lane;
+    let all = grid.iter().try_fold(1u32, |product, &side| product.checked_mul(side));
+    let end = first.checked_add(count);
+    if count == 0 || !matches!((all, end), (Some(all), Some(end)) if end <= all) {
         return Err(Error::internal(format!("workgroups {first}+{count} of {kernel:?} do not lie in grid {grid:?}")));
     }
     Ok(())
-}
-
-fn operand(base: u64, bytes: u64) -> Option<LaneOperand> {
-    let base = base.is_multiple_of(16).then(|| u32::try_from(base / 16).ok())??;
-    Some(LaneOperand { base, bytes: u32::try_from(bytes).ok()? })
 }
 
 /// Two, so that a submission's tables can be copied while the one before still reads its own.
@@ -177,15 +150,20 @@ impl TableBuffers {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
-    use crate::schedule::KernelId;
+    use crate::link::table::LaneOperand;
 
-    const CASE: SwitchCase = SwitchCase { position: 0, per_workgroup: 1 };
+    const CASE: Case = Case { position: 0, per_workgroup: 1 };
 
-    fn lane(grid: [u32; 3], first: u32, count: u32, operands: &[(u64, u64)], params: &[u32]) -> LaneWork {
-        LaneWork { kernel: KernelId(7), grid, first, count, operands: operands.to_vec(), params: Arc::from(params) }
+    fn lane(
+        grid: [u32; 3],
+        first: u32,
+        count: u32,
+        operands: &[(u64, u64)],
+        params: &[u32],
+    ) -> (KernelId, EncodedLane) {
+        let operands = operands.iter().map(|&(base, bytes)| LaneOperand::new(base, bytes).unwrap()).collect();
+        (KernelId(7), EncodedLane { grid, first, count, operands, params: params.into() })
     }
 
     #[test]
@@ -195,10 +173,10 @@ mod tests {
             lane([2, 3, 1], 0, 6, &[(0, 64), (256, 32)], &[11, 12, 13]),
             lane([9, 1, 1], 4, 5, &[(4096, 16)], &[21, 22, 23, 24, 25]),
         ];
-        let bundle = BundleWork { lanes, ..Default::default() };
+        let bundle = EncodedBundle { lanes, ..Default::default() };
         writer.push(&bundle, 32, |_| Ok(CASE)).unwrap();
         let first_length = writer.words().len();
-        let table = writer.push(&bundle, 256, |_| Ok(SwitchCase { position: 1, ..CASE })).unwrap();
+        let table = writer.push(&bundle, 256, |_| Ok(Case { position: 1, ..CASE })).unwrap();
         assert_eq!(table.grid, [11, 1, 1]);
         assert!(table.offset.is_multiple_of(256) && table.offset as usize >= first_length * 4);
 
@@ -221,18 +199,16 @@ mod tests {
             lane([4, 1, 1], 3, 2, &[], &[]),
             lane([4, 1, 1], u32::MAX, 2, &[], &[]),
             lane([65_536, 65_536, 1], 0, 1, &[], &[]),
-            lane([4, 1, 1], 0, 4, &[(8, 16)], &[]),
-            lane([4, 1, 1], 0, 4, &[(0, 1 << 32)], &[]),
-            lane([4, 1, 1], 0, 4, &[(1 << 36, 16)], &[]),
         ];
         for lane in cases {
             let text = format!("{lane:?}");
             let result =
-                TableWriter::default().push(&BundleWork { lanes: vec![lane], ..Default::default() }, 256, |_| Ok(CASE));
+                TableWriter::default()
+                    .push(&EncodedBundle { lanes: vec![lane], ..Default::default() }, 256, |_| Ok(CASE));
             assert_eq!(result.unwrap_err().kind(), crate::error::ErrorKind::Internal, "{text}");
         }
         let big = lane([65_535, 65_535, 1], 0, 65_535 * 65_535, &[], &[]);
-        let two = BundleWork { lanes: vec![big.clone(), big], ..Default::default() };
+        let two = EncodedBundle { lanes: vec![big.clone(), big], ..Default::default() };
         let error = TableWriter::default().push(&two, 256, |_| Ok(CASE)).unwrap_err();
         assert_eq!(error.kind(), crate::error::ErrorKind::Limit);
     }

@@ -99,17 +99,10 @@ pub(super) fn download(from: &Allocation, bytes: u64, tag: u64) -> Download {
 }
 
 /// A lane over all of `words` words.
-pub(super) fn lane(kernel: KernelId, from: u64, to: u64, words: u32, add: u32) -> LaneWork {
-    let groups = words.div_ceil(64);
-    let length = u64::from(words) * 4;
-    LaneWork {
-        kernel,
-        grid: [groups, 1, 1],
-        first: 0,
-        count: groups,
-        operands: vec![(from, length), (to, length)],
-        params: Arc::from([add]),
-    }
+pub(super) fn lane(kernel: KernelId, from: u64, to: u64, words: u32, add: u32) -> (KernelId, EncodedLane) {
+    let count = words.div_ceil(64);
+    let operands = [from, to].map(|base| LaneOperand::new(base, u64::from(words) * 4).unwrap()).to_vec();
+    (kernel, EncodedLane { grid: [count, 1, 1], first: 0, count, operands, params: [add].into() })
 }
 
 /// Interns `kernel` and waits for its pipeline.

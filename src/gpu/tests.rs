@@ -29,8 +29,8 @@ fn bundles_run_in_order_and_lanes_keep_to_their_ranges() {
     let mut tail = head.clone();
     (tail.first, tail.count) = (7, 9);
     let bundles = vec![
-        BundleWork { lanes: vec![lane(twice, a.base(), b.base(), 1000, 1), tail, head], ..Default::default() },
-        BundleWork { lanes: vec![lane(thrice, b.base(), a.base(), 1000, 0)], ..Default::default() },
+        EncodedBundle { lanes: vec![lane(twice, a.base(), b.base(), 1000, 1), tail, head], ..Default::default() },
+        EncodedBundle { lanes: vec![lane(thrice, b.base(), a.base(), 1000, 0)], ..Default::default() },
     ];
     let downloads = vec![download(&a, 4000, 10), download(&b, 4000, 11), download(&c, 4000, 12)];
     executor.submit(Work { uploads: vec![upload(&a, &input)], bundles, downloads, ..work(7) }).unwrap();
@@ -58,7 +58,7 @@ fn more_workgroups_than_one_side_takes() {
     let kernel = executor.intern(affine(1, a.segment(), b.segment()));
     prepare(&mut executor, &[kernel]);
     let bundles =
-        vec![BundleWork { lanes: vec![lane(kernel, a.base(), b.base(), words_in as u32, 9)], ..Default::default() }];
+        vec![EncodedBundle { lanes: vec![lane(kernel, a.base(), b.base(), words_in as u32, 9)], ..Default::default() }];
     let clears = vec![Clear { segment: a.segment(), offset: a.base(), bytes: words_in * 4 }];
     executor.submit(Work { clears, bundles, downloads: vec![download(&b, words_in * 4, 0)], ..work(0) }).unwrap();
     let finished = drain(&mut executor).pop().unwrap();
@@ -79,8 +79,8 @@ fn small_segments_make_many_segments_and_empty_ones_go() {
     prepare(&mut executor, &[first]);
     prepare(&mut executor, &[second]);
     let bundles = vec![
-        BundleWork { lanes: vec![lane(first, 0, 0, 250, 1)], ..Default::default() },
-        BundleWork { lanes: vec![lane(second, 0, 0, 250, 1)], ..Default::default() },
+        EncodedBundle { lanes: vec![lane(first, 0, 0, 250, 1)], ..Default::default() },
+        EncodedBundle { lanes: vec![lane(second, 0, 0, 250, 1)], ..Default::default() },
     ];
     let uploads = vec![upload(&allocations[0], &[5; 250])];
     executor.submit(Work { uploads, bundles, downloads: vec![download(&allocations[2], 1000, 0)], ..work(0) }).unwrap();
@@ -283,8 +283,10 @@ fn weights_lie_in_one_segment_if_they_fit_else_in_several() {
         let words_in = (range.bytes.min(400) / 4) as u32;
         let kernel = executor.intern(affine(1, range.segment, out.segment()));
         prepare(&mut executor, &[kernel]);
-        let bundles =
-            vec![BundleWork { lanes: vec![lane(kernel, range.base, out.base(), words_in, 0)], ..Default::default() }];
+        let bundles = vec![EncodedBundle {
+            lanes: vec![lane(kernel, range.base, out.base(), words_in, 0)],
+            ..Default::default()
+        }];
         let downloads = vec![download(&out, u64::from(words_in) * 4, 0)];
         executor.submit(Work { bundles, downloads, ..work(0) }).unwrap();
         let finished = drain(&mut executor).pop().unwrap();
@@ -369,7 +371,7 @@ fn pipelines_are_wanted_found_by_superset_and_fail_alone() {
     assert!(executor.pipelines().failure(bad).is_some() && executor.pipelines().failure(other).is_none());
 
     let bundles =
-        vec![BundleWork { lanes: vec![lane(other, memory.base(), memory.base(), 64, 0)], ..Default::default() }];
+        vec![EncodedBundle { lanes: vec![lane(other, memory.base(), memory.base(), 64, 0)], ..Default::default() }];
     let error = executor.submit(Work { bundles, ..work(0) }).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Internal);
     assert_eq!(executor.in_flight(), 0);
@@ -406,7 +408,7 @@ fn run_once(executor: &mut Executor, factor: u32) -> Finished {
     let kernel = single(executor, affine(factor, memory.segment(), memory.segment()));
     let at = memory.base();
     let bundles =
-        (0..2).map(|_| BundleWork { lanes: vec![lane(kernel, at, at, 64, 1)], ..Default::default() }).collect();
+        (0..2).map(|_| EncodedBundle { lanes: vec![lane(kernel, at, at, 64, 1)], ..Default::default() }).collect();
     let uploads = vec![upload(&memory, &[10; 64])];
     executor.submit(Work { uploads, bundles, downloads: vec![download(&memory, 256, 0)], ..work(1) }).unwrap();
     executor.free(memory);
@@ -476,7 +478,7 @@ fn neither_poll_nor_wait_blocks_on_a_shared_device() {
     let kernel = single(&mut executor, affine(3, memory.segment(), memory.segment()));
     let at = memory.base();
     let bundles = (0..20)
-        .map(|_| BundleWork { lanes: vec![lane(kernel, at, at, words_in as u32, 1)], ..Default::default() })
+        .map(|_| EncodedBundle { lanes: vec![lane(kernel, at, at, words_in as u32, 1)], ..Default::default() })
         .collect();
     let start = Instant::now();
     executor.submit(Work { bundles, ..work(1) }).unwrap();

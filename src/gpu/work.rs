@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::link::SegmentId;
+use crate::link::table::EncodedLane;
 use crate::schedule::{KernelId, SubmissionId};
 
 /// One submission.
@@ -15,7 +16,7 @@ pub struct Work {
     /// Done next.
     pub uploads: Vec<Upload>,
     /// In order; each sees the memory that earlier ones wrote.
-    pub bundles: Vec<BundleWork>,
+    pub bundles: Vec<EncodedBundle>,
     /// Done last.
     pub downloads: Vec<Download>,
 }
@@ -57,30 +58,13 @@ pub struct Download {
 
 /// One dispatch of the device.
 #[derive(Clone, Debug, Default)]
-pub struct BundleWork {
-    /// At least one. Their kernels must be [ready](crate::schedule::Pipelines::ready) together.
-    pub lanes: Vec<LaneWork>,
+pub struct EncodedBundle {
+    /// At least one, each with what runs. Their kernels must be [ready](crate::schedule::Pipelines::ready) together.
+    pub lanes: Vec<(KernelId, EncodedLane)>,
     /// Which segment of the memory each of the kernels' is bound to, where it is not the one of that number: see [`linked_segments`].
     ///
     /// [`linked_segments`]: super::linked_segments
     pub bound: Vec<(SegmentId, SegmentId)>,
-}
-
-/// Part of a bundle: a run of workgroups of one kernel on one request's tensors.
-#[derive(Clone, Debug)]
-pub struct LaneWork {
-    /// What runs.
-    pub kernel: KernelId,
-    /// Workgroups of the whole dispatch in x, y, z.
-    pub grid: [u32; 3],
-    /// First workgroup of the run, in the grid's row-major order (x fastest).
-    pub first: u32,
-    /// Number of workgroups; not zero.
-    pub count: u32,
-    /// Base within its segment (a multiple of 16) and length of each operand, in bytes, in the order of the kernel's segments.
-    pub operands: Vec<(u64, u64)>,
-    /// The parameter struct, word by word.
-    pub params: Arc<[u32]>,
 }
 
 /// A submission that the device has finished.

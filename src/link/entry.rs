@@ -87,7 +87,7 @@ pub(super) fn add_entry_point(merged: &mut Merged, kernels: &[(&Relocated, u32)]
     if let [kernel] = kernels {
         call(&mut builder, kernel);
     } else {
-        let selector = builder.component(own, table::RECORD_KERNEL);
+        let selector = builder.component(own, table::RECORD_CASE);
         let mut cases = Vec::with_capacity(kernels.len() + 1);
         for (i, kernel) in kernels.iter().enumerate() {
             let body = block(&mut builder, |builder| call(builder, kernel));

@@ -430,8 +430,11 @@ mod tests {
         let kernel = Arc::new(Kernel::parse("k", text, Trust::Project).unwrap());
         let kernel = LinkedKernel::with_default_segments(Variant::new(kernel, overrides.iter().copied()));
         String::from_utf8(
-            emit(&link(&[kernel], Clamp::Users, Head::Table, Scalars::Components).unwrap(), crate::link::Target::Wgsl)
-                .unwrap(),
+            emit(
+                &link(&[kernel], Clamp::Users, Head::Table, Scalars::Components).unwrap(),
+                crate::link::Language::Wgsl,
+            )
+            .unwrap(),
         )
         .unwrap()
     }

@@ -19,7 +19,7 @@ mod specialise;
 mod splice;
 pub mod table;
 
-pub use emit::{Target, emit};
+pub use emit::{Language, emit};
 
 /// What a segment holds, which decides how it is bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -104,7 +104,7 @@ pub struct Linked {
     pub bindings: Vec<SegmentBinding>,
     /// Invocations of a workgroup, flat in x: as many as the largest kernel's.
     pub workgroup_size: u32,
-    /// By linked kernel, how many of its workgroups one of the module's runs, for [`table::LaneEntry::per_workgroup`].
+    /// By linked kernel, how many of its workgroups one of the module's runs, for [`table::Case::per_workgroup`].
     pub per_workgroup: Vec<u32>,
     /// Bytes of immediates, to be set to the first bytes of the bundle's table; 0 with [`Head::Table`].
     pub immediate_bytes: u32,
@@ -194,9 +194,9 @@ fn validate(module: &naga::Module) -> Result<naga::valid::ModuleInfo> {
 ///
 /// # Errors
 /// As [`Kernel::parse`] and [`link`].
-pub fn link_texts<'a>(kernels: impl IntoIterator<Item = (&'a str, &'a str, Trust)>, clamp: Clamp) -> Result<Linked> {
+pub fn link_texts<'a>(texts: impl IntoIterator<Item = (&'a str, &'a str, Trust)>, clamp: Clamp) -> Result<Linked> {
     let mut kernels = Vec::new();
-    for (name, text, trust) in kernels {
+    for (name, text, trust) in texts {
         let kernel = Arc::new(Kernel::parse(name, text, trust)?);
         kernels.push(LinkedKernel::with_default_segments(Variant::new(kernel, [])));
     }
@@ -221,7 +221,7 @@ impl LinkedKernel {
     ///
     /// # Errors
     /// `Input`, naming the kernel and what does not match.
-    pub fn check(&self, lane: &table::LaneEntry<'_>) -> Result<()> {
+    pub fn check(&self, lane: &table::EncodedLane) -> Result<()> {
         self.check_record(lane.operands.len(), lane.params.len())?;
         let [x, y, z] = lane.grid;
         let kernel = self.variant.kernel();
@@ -230,12 +230,12 @@ impl LinkedKernel {
             return Err(Error::input(format!("kernel {name} is linear: it has no grid of {:?}", lane.grid)));
         }
         let grid = x.checked_mul(y).and_then(|xy| xy.checked_mul(z));
-        let end = lane.offset.checked_add(lane.count);
+        let end = lane.first.checked_add(lane.count);
         match (grid, end) {
             (Some(grid), Some(end)) if end <= grid => Ok(()),
             _ => Err(Error::input(format!(
                 "kernel {}: workgroups {} + {} of a grid of {:?}",
-                kernel.name, lane.offset, lane.count, lane.grid
+                kernel.name, lane.first, lane.count, lane.grid
             ))),
         }
     }
@@ -261,30 +261,27 @@ impl LinkedKernel {
 
 #[cfg(test)]
 mod tests {
-    use super::table::{LaneEntry, LaneOperand};
+    use super::table::{EncodedLane, LaneOperand};
     use super::*;
 
     #[test]
     fn only_complete_lanes_within_the_grid_pass() {
         let kernel = crate::kernel::library::get("copy");
         let kernel = LinkedKernel::with_default_segments(Variant::new(kernel, []));
-        let operands = [LaneOperand::default(); 3];
-        let lane = |operands, params, offset, count, grid| LaneEntry {
-            kernel: 0,
-            per_workgroup: 1,
-            offset,
-            count,
+        let lane = |operands: usize, params: &[u32], first, count, grid| EncodedLane {
             grid,
-            operands,
-            params,
+            first,
+            count,
+            operands: vec![LaneOperand::default(); operands],
+            params: params.into(),
         };
-        assert!(kernel.check(&lane(&operands[..2], &[1], 3, 5, [8, 1, 1])).is_ok());
-        assert!(kernel.check(&lane(&operands[..2], &[1], 3, 5, [4, 2, 1])).is_err());
-        assert!(kernel.check(&lane(&operands, &[1], 0, 1, [1, 1, 1])).is_err());
-        assert!(kernel.check(&lane(&operands[..2], &[], 0, 1, [1, 1, 1])).is_err());
-        assert!(kernel.check(&lane(&operands[..2], &[1], 3, 6, [8, 1, 1])).is_err());
-        assert!(kernel.check(&lane(&operands[..2], &[1], 0, 1, [65_536, 65_536, 1])).is_err());
-        assert!(kernel.check(&lane(&operands[..2], &[1], u32::MAX, 1, [u32::MAX, 1, 1])).is_err());
+        assert!(kernel.check(&lane(2, &[1], 3, 5, [8, 1, 1])).is_ok());
+        assert!(kernel.check(&lane(2, &[1], 3, 5, [4, 2, 1])).is_err());
+        assert!(kernel.check(&lane(3, &[1], 0, 1, [1, 1, 1])).is_err());
+        assert!(kernel.check(&lane(2, &[], 0, 1, [1, 1, 1])).is_err());
+        assert!(kernel.check(&lane(2, &[1], 3, 6, [8, 1, 1])).is_err());
+        assert!(kernel.check(&lane(2, &[1], 0, 1, [65_536, 65_536, 1])).is_err());
+        assert!(kernel.check(&lane(2, &[1], u32::MAX, 1, [u32::MAX, 1, 1])).is_err());
     }
 
     #[test]

@@ -51,9 +51,9 @@ pub(crate) struct Part {
     pub(crate) index: u32,
 }
 
-/// A dispatch whose operands have no addresses yet.
+/// A dispatch as an operator emitted it: its operands have no addresses yet.
 #[derive(Debug)]
-pub(crate) struct Pending {
+pub(crate) struct Emitted {
     pub(crate) label: Arc<str>,
     pub(crate) variant: Variant,
     /// Workgroups.
@@ -66,12 +66,12 @@ pub(crate) struct Pending {
     pub(crate) params: Vec<Size>,
     pub(crate) cost: Work,
     /// Whether all of its own operands lie in one region is not known yet.
-    pub(crate) coalesce: Option<PendingCoalescing>,
+    pub(crate) coalesce: Option<EmittedCoalescing>,
 }
 
 /// How a dispatch may run for several requests, before the plan knows where its operands lie.
 #[derive(Clone, Debug)]
-pub(crate) struct PendingCoalescing {
+pub(crate) struct EmittedCoalescing {
     pub(crate) variant: Variant,
     pub(crate) least: u32,
     pub(crate) width: u32,
@@ -112,7 +112,7 @@ pub(crate) struct Builder {
     /// By value id: the key of a value that is a constant of the model, the same for every plan.
     pub(crate) keys: Vec<Option<u64>>,
     pub(crate) buffers: Vec<Buffer>,
-    pub(crate) dispatches: Vec<Pending>,
+    pub(crate) dispatches: Vec<Emitted>,
     /// Buffers of the graph's inputs.
     pub(crate) fed: Vec<BufferId>,
     /// Buffers of values that follow from the sizes of symbols.
@@ -142,18 +142,18 @@ impl Builder {
     }
 
     /// What a dispatch touches of activations, from the start of the buffers whose memory it is.
-    pub(crate) fn touches(&self, pending: &Pending) -> Vec<(BufferId, Touch)> {
-        let mut touches = Vec::with_capacity(pending.operands.len());
-        let bindings = &pending.variant.kernel().bindings;
+    pub(crate) fn touches(&self, emitted: &Emitted) -> Vec<(BufferId, Touch)> {
+        let mut touches = Vec::with_capacity(emitted.operands.len());
+        let bindings = &emitted.variant.kernel().bindings;
         let last = bindings.len().wrapping_sub(1);
-        for (k, ((&buffer, extent), binding)) in pending.operands.iter().zip(&pending.extents).zip(bindings).enumerate()
+        for (k, ((&buffer, extent), binding)) in emitted.operands.iter().zip(&emitted.extents).zip(bindings).enumerate()
         {
             let (root, offset) = self.root(buffer);
             if !matches!(self.buffer(root).home, Home::Activation) {
                 continue;
             }
             let (start, end) = extent.unwrap_or((Size::ZERO, self.buffer(buffer).bytes));
-            let part = pending.part.filter(|_| k == last);
+            let part = emitted.part.filter(|_| k == last);
             touches.push((root, Touch { start: offset + start, end: offset + end, access: binding.access, part }));
         }
         touches

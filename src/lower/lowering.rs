@@ -9,7 +9,7 @@ use crate::kernel::{Variant, library};
 use crate::size::{Size, estimates, same_shape, sizes};
 use crate::tensor::{DType, Tensor};
 
-use super::builder::{Builder, Home, Part, Pending, PendingCoalescing};
+use super::builder::{Builder, Emitted, EmittedCoalescing, Home, Part};
 use super::grid::{item_groups, linear_grid};
 use super::params::{params, words};
 use super::storage::{Storage, heap_bytes, widened};
@@ -462,7 +462,7 @@ impl<'a> Lowering<'a> {
         if let Some((unknown, _)) = constants.iter().find(|(c, _)| !kernel.overrides.iter().any(|o| o == c)) {
             return Err(Error::internal(format!("kernel {name} has no override named {unknown}")));
         }
-        self.builder.dispatches.push(Pending {
+        self.builder.dispatches.push(Emitted {
             label: self.builder.label.clone(),
             variant: Variant::new(kernel, constants.iter().copied()),
             groups,
@@ -484,15 +484,15 @@ impl<'a> Lowering<'a> {
         let before = self.builder.dispatches.len();
         let constants: Vec<(&str, f64)> = dispatch.constants.to_vec();
         self.emit(dispatch)?;
-        let Some(pending) = self.builder.dispatches.get(before) else { return Ok(()) };
-        let kernel = pending.variant.kernel().clone();
+        let Some(emitted) = self.builder.dispatches.get(before) else { return Ok(()) };
+        let kernel = emitted.variant.kernel().clone();
         let field = kernel.params.iter().flat_map(|params| &params.fields).find(|field| field.name == "coalesced");
         let word = match field {
             Some(field) if (2..=by.width).contains(&by.least) && field.size / 4 >= by.width => field.offset / 4,
             _ => return Err(Error::internal(format!("kernel {} cannot coalesce {} requests", kernel.name, by.width))),
         };
         let mut shared = Size::ZERO;
-        for (position, &buffer) in pending.operands.iter().enumerate() {
+        for (position, &buffer) in emitted.operands.iter().enumerate() {
             let bytes = self.builder.buffer(buffer).bytes;
             let (root, _) = self.builder.root(buffer);
             match (by.own.contains(&position), self.builder.buffer(root).home) {
@@ -503,9 +503,9 @@ impl<'a> Lowering<'a> {
         }
         let kept = constants.iter().filter(|(name, _)| !by.constants.iter().any(|(other, _)| other == name));
         let constants = kept.chain(by.constants).copied().chain([("COALESCE", 1.0)]);
-        let shared = shared.min(pending.cost.bytes);
+        let shared = shared.min(emitted.cost.bytes);
         let variant = Variant::new(kernel, constants);
-        let coalesce = PendingCoalescing { variant, least: by.least, width: by.width, word, shared };
+        let coalesce = EmittedCoalescing { variant, least: by.least, width: by.width, word, shared };
         self.builder.dispatches[before].coalesce = Some(coalesce);
         Ok(())
     }

@@ -15,7 +15,9 @@ use crate::tensor::{DType, Tensor};
 use super::bind::{Given, Number, Symbols};
 use super::memory::{Layout, Use};
 use super::stage::{Blocked, Stage};
-use super::template::{self, Template, TracedInput, TracedLocation, TracedOperand, TracedOutput, TracedSource};
+use super::template::{
+    Template, TracedDispatch, TracedInput, TracedLocation, TracedOperand, TracedOutput, TracedSource,
+};
 use super::{Keep, Plan, deps, memory};
 
 /// The most elements of a value that the host reads back to go on. Guessed: lists of dimensions, axes and ends are far shorter.
@@ -364,23 +366,23 @@ fn finish(stage: &Stage<'_>, mut builder: Builder) -> Result<Template> {
         Some(TracedOperand { location, bytes: builder.buffer(buffer).bytes })
     };
     let mut dispatches = Vec::with_capacity(builder.dispatches.len());
-    for (pending, deps) in builder.dispatches.iter().zip(deps::reduce(edges)) {
-        let operands: Option<Vec<TracedOperand>> = pending.operands.iter().map(|&buffer| operand(buffer)).collect();
+    for (emitted, deps) in builder.dispatches.iter().zip(deps::reduce(edges)) {
+        let operands: Option<Vec<TracedOperand>> = emitted.operands.iter().map(|&buffer| operand(buffer)).collect();
         let operands = operands.ok_or_else(|| Error::internal("a used buffer has no location"))?;
         let limit = builder.target.max_binding_bytes;
         let bytes = |operand: &TracedOperand| u64::try_from(operand.bytes.estimate()).unwrap_or(u64::MAX);
         if let Some(big) = operands.iter().map(bytes).find(|&bytes| bytes > limit) {
             let error = Error::limit(format!("a tensor of {big} bytes exceeds the binding limit of {limit}"));
-            return Err(error.at_node(&*pending.label, pending.variant.kernel().name.clone()));
+            return Err(error.at_node(&*emitted.label, emitted.variant.kernel().name.clone()));
         }
-        dispatches.push(template::Traced {
-            label: pending.label.clone(),
-            variant: pending.variant.clone(),
-            groups: pending.groups,
-            params: pending.params.clone(),
+        dispatches.push(TracedDispatch {
+            label: emitted.label.clone(),
+            variant: emitted.variant.clone(),
+            groups: emitted.groups,
+            params: emitted.params.clone(),
             deps: deps.into(),
-            cost: pending.cost,
-            coalesce: pending.coalesce.clone().zip(only_region(&operands)),
+            cost: emitted.cost,
+            coalesce: emitted.coalesce.clone().zip(only_region(&operands)),
             operands,
         });
     }
@@ -464,8 +466,8 @@ fn copied(view: &View, label: &str, builder: &mut Builder) -> Result<View> {
 /// How dispatches use each activation, by buffer.
 fn find_uses(builder: &Builder) -> Vec<Option<Use>> {
     let mut uses: Vec<Option<Use>> = vec![None; builder.buffers.len()];
-    for (dispatch, pending) in builder.dispatches.iter().enumerate() {
-        for (root, touch) in builder.touches(pending) {
+    for (dispatch, emitted) in builder.dispatches.iter().enumerate() {
+        for (root, touch) in builder.touches(emitted) {
             let used = uses[root.0 as usize].get_or_insert_with(|| Use::new(builder.buffer(root).bytes));
             used.touch(dispatch as u32, touch);
         }

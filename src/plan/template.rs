@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::kernel::Variant;
-use crate::lower::builder::{Content, PendingCoalescing};
+use crate::lower::builder::{Content, EmittedCoalescing};
 use crate::lower::grid::linear_grid;
 use crate::lower::storage::{GRANULE, Storage};
 use crate::lower::{Check, Coalescing, Cost, Known, WeightId, Work};
@@ -19,7 +19,7 @@ use super::{Checks, Dispatch, Keep, Location, Operand, Plan, PlanInput, PlanOutp
 pub struct Template {
     pub(super) program: Program,
     pub(super) key: Key,
-    pub(super) dispatches: Vec<Traced>,
+    pub(super) dispatches: Vec<TracedDispatch>,
     pub(super) regions: Vec<Size>,
     pub(super) inputs: Vec<TracedInput>,
     pub(super) outputs: Vec<TracedOutput>,
@@ -41,7 +41,7 @@ pub(super) struct TracedOperand {
 }
 
 #[derive(Debug)]
-pub(super) struct Traced {
+pub(super) struct TracedDispatch {
     pub(super) label: Arc<str>,
     pub(super) variant: Variant,
     pub(super) groups: Size,
@@ -49,7 +49,7 @@ pub(super) struct Traced {
     pub(super) params: Vec<Size>,
     pub(super) deps: Arc<[u32]>,
     pub(super) cost: Work,
-    pub(super) coalesce: Option<(PendingCoalescing, u16)>,
+    pub(super) coalesce: Option<(EmittedCoalescing, u16)>,
 }
 
 #[derive(Debug)]
@@ -192,7 +192,7 @@ impl Binder<'_> {
         Tensor::from_data(tensor.shape(), data).ok()
     }
 
-    fn dispatch(&self, traced: &Traced) -> Option<Dispatch> {
+    fn dispatch(&self, traced: &TracedDispatch) -> Option<Dispatch> {
         let values = self.values;
         let cost = Cost { flops: values.count(traced.cost.flops), bytes: values.count(traced.cost.bytes) };
         let coalesce = traced.coalesce.as_ref().map(|(coalesce, region)| Coalescing {

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::kept;
 use crate::gpu::probe::{self, Effort};
-use crate::gpu::{Caps, DeviceClass, Gpu};
+use crate::gpu::{Caps, Gpu, Vendor};
 use crate::schedule::DeviceModel;
 
 /// Of another number when the probe measures otherwise.
@@ -63,7 +63,7 @@ impl Figures {
         let caps = gpu.caps();
         match (self, given) {
             (Figures::Given(model), _) | (Figures::Auto, Some(model)) => Device { model, source: Source::Given },
-            (Figures::Auto, None) if caps.class == DeviceClass::Cpu => guessed(caps),
+            (Figures::Auto, None) if caps.class == Vendor::Cpu => guessed(caps),
             _ => {
                 let file = folder.map(|folder| File::new(folder, caps));
                 let kept = file.as_ref().and_then(File::read);
@@ -188,8 +188,7 @@ mod tests {
 
     #[test]
     fn a_cpu_of_many_threads_is_no_gpu() {
-        let caps =
-            Caps { device_type: DeviceType::Cpu, class: DeviceClass::Cpu, parallelism: 96, ..gpu().caps().clone() };
+        let caps = Caps { device_type: DeviceType::Cpu, class: Vendor::Cpu, parallelism: 96, ..gpu().caps().clone() };
         let device = guessed(&caps);
         assert_eq!(device.model, DeviceModel::cpu(96));
         let schedule = Options::default().scheduler(&caps, device.model);
@@ -211,7 +210,7 @@ mod tests {
         assert_eq!(find(Figures::Given(one), None), given(one));
         assert_eq!(find(Figures::Given(one), Some(other)), given(one));
         assert_eq!(find(Figures::Auto, Some(other)), given(other));
-        if gpu.caps().class == DeviceClass::Cpu {
+        if gpu.caps().class == Vendor::Cpu {
             let rule = DeviceModel::cpu(gpu.caps().parallelism);
             assert_eq!(find(Figures::Auto, None), Device { model: rule, source: Source::Guessed });
         }

@@ -40,7 +40,7 @@ pub use session::Session;
 
 pub use crate::gpu::adapter::DeviceType;
 pub use crate::gpu::{
-    AdapterOptions, AdapterReport, Caps, DeviceClass, MemoryStats, PipelineStats, Select, Timestamps, adapters,
+    AdapterOptions, AdapterReport, Caps, MemoryStats, PipelineStats, Select, Timestamps, Vendor, adapters,
 };
 pub use crate::graph::Dim;
 pub use crate::schedule::{

@@ -105,7 +105,7 @@ pub(super) struct Ready {
 }
 
 /// What comes after a part.
-pub(super) enum Step {
+pub(super) enum Next {
     Run(Ready),
     Done(Vec<Produced>),
 }
@@ -307,19 +307,19 @@ pub(super) trait GoOn: Send + Sync {
     ///
     /// # Errors
     /// Those of planning.
-    fn go_on(&self, stack: &mut Vec<Frame>, produced: Vec<Produced>) -> Result<Step>;
+    fn go_on(&self, stack: &mut Vec<Frame>, produced: Vec<Produced>) -> Result<Next>;
 }
 
 impl GoOn for Inner {
-    fn go_on(&self, stack: &mut Vec<Frame>, produced: Vec<Produced>) -> Result<Step> {
+    fn go_on(&self, stack: &mut Vec<Frame>, produced: Vec<Produced>) -> Result<Next> {
         go_on(self, stack, produced)
     }
 }
 
-fn go_on(model: &Inner, stack: &mut Vec<Frame>, mut produced: Vec<Produced>) -> Result<Step> {
+fn go_on(model: &Inner, stack: &mut Vec<Frame>, mut produced: Vec<Produced>) -> Result<Next> {
     loop {
         match stack.pop() {
-            None => return Ok(Step::Done(produced)),
+            None => return Ok(Next::Done(produced)),
             Some(Frame::Second { split, first }) => {
                 let part = |part: &Part| match *part {
                     Part::First(index) => first[index].clone(),
@@ -341,7 +341,7 @@ fn go_on(model: &Inner, stack: &mut Vec<Frame>, mut produced: Vec<Produced>) -> 
                     }
                 }
                 stack.push(Frame::Second { split, first: produced });
-                return prepare(model, second, inputs, stack).map(Step::Run);
+                return prepare(model, second, inputs, stack).map(Next::Run);
             }
         }
     }

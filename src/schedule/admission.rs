@@ -4,7 +4,7 @@
 use super::core::Core;
 use super::parts::Tier;
 use super::queue::{KernelIndex, Position, Rank};
-use super::request::Request;
+use super::request::QueuedRequest;
 use super::{Admission, Nanos, Outcome};
 
 /// The part of a predicted time that is sure to be needed. Guessed; were it 1, a model whose time is predicted a little too
@@ -60,12 +60,12 @@ enum Verdict {
 impl Core {
     /// Whether a new request is to be refused, if it could start behind the more urgent ones from `start` on.
     /// `replaced` is the index of a request that it takes the place of.
-    pub(super) fn refuses(&self, request: &Request, start: Nanos, replaced: Option<u32>) -> bool {
+    pub(super) fn refuses(&self, request: &QueuedRequest, start: Nanos, replaced: Option<u32>) -> bool {
         let Some(deadline) = request.desc.deadline else { return false };
         if request.desc.admission != Admission::RejectPredictedMiss || !request.predictable {
             return false;
         }
-        let ahead = |(index, other): (u32, &Request)| {
+        let ahead = |(index, other): (u32, &QueuedRequest)| {
             let urgent = other.tier == Tier::DEADLINE && other.desc.deadline.is_some_and(|other| other <= deadline);
             let urgent = urgent || request.tier == Tier::STRAGGLER && other.tier == Tier::STRAGGLER;
             (other.ending.is_none() && urgent && replaced != Some(index))
@@ -90,8 +90,8 @@ impl Core {
                 self.queue.transfer(rank.index, from, tier);
                 let moved = Rank { urgency: if tier.has_deadlines() { rank.urgency } else { 0 }, ..rank };
                 self.demoted.push((tier, kernel, moved));
-                let step = self.queue.get(rank.index).map(|request| request.plan.steps[rank.dispatch as usize]);
-                if let Some(group) = step.and_then(|step| step.group) {
+                let info = self.queue.get(rank.index).map(|request| request.plan.dispatches[rank.dispatch as usize]);
+                if let Some(group) = info.and_then(|info| info.group) {
                     self.coalescer.transfer(group, position, (tier, moved));
                 }
                 true
@@ -134,7 +134,7 @@ impl Core {
     }
 
     /// Whether a request keeps its deadline well enough for its tier, if it takes `scale` times as long as predicted.
-    fn keeps(&self, request: &Request, (tier, rank): Position, scale: f64) -> bool {
+    fn keeps(&self, request: &QueuedRequest, (tier, rank): Position, scale: f64) -> bool {
         if !tier.has_deadlines() && request.desc.admission != Admission::DropLate {
             return true;
         }
@@ -144,7 +144,7 @@ impl Core {
     }
 
     /// Whether a request that has not begun has the time for it.
-    fn may_begin(&self, request: &Request, scale: f64) -> bool {
+    fn may_begin(&self, request: &QueuedRequest, scale: f64) -> bool {
         let Some(deadline) = request.desc.deadline.filter(|_| request.predictable && request.untouched()) else {
             return true;
         };

@@ -105,29 +105,29 @@ impl Core {
         let budget = self.budget(leader, room);
         let count = self.leading(rank, budget)?;
         let request = self.queue.live(rank)?;
-        let step = request.plan.steps[rank.dispatch as usize];
-        let whole = request.issued(rank.dispatch) + count == step.workgroups;
+        let info = request.plan.dispatches[rank.dispatch as usize];
+        let whole = request.issued(rank.dispatch) + count == info.workgroups;
         self.bundle.shares.clear();
         self.bundle.set.clear();
         let mut heap = self.queue.take(tier, kernel);
         if heap.peek() == Some(&Reverse(rank)) {
             heap.pop();
         }
-        let load = self.cost.load(&step.cost, count);
+        let load = self.cost.load(&info.cost, count);
         let longest = self.longest(leader, self.cost.alone(load), budget);
         let mut bundle = BundleLoad::default();
         if !whole || self.coalesce((tier, rank), &mut bundle, longest, pipelines) == Coalesced::No {
             bundle = self.cost.joined(&bundle, load);
             self.bundle.set.push(self.merging.id(kernel));
             self.pick(Pick { tier, rank, kernel, runs: kernel, count, coalesced: 1 });
-            self.bundle.shares.push(self.cost.share(&step.cost, load));
+            self.bundle.shares.push(self.cost.share(&info.cost, load));
         }
         let merges = self.rules.lanes > 1;
         if merges {
             self.add_kernel((tier, kernel), &mut heap, &mut bundle, longest, pipelines);
         }
         self.bundle.taken.push((tier, kernel, heap));
-        let heavy = self.cost.is_heavy(&step.cost, count);
+        let heavy = self.cost.is_heavy(&info.cost, count);
         for other in Tier::all().filter(|_| merges) {
             if other != tier {
                 let mut heap = self.queue.take(other, kernel);
@@ -232,16 +232,16 @@ impl Core {
         longest: f64,
     ) -> Option<Rider> {
         let request = self.queue.open(rank).filter(|request| self.may_share(request.plan.model))?;
-        let step = request.plan.steps[rank.dispatch as usize];
-        let count = step.workgroups - request.issued(rank.dispatch);
-        let load = self.cost.load(&step.cost, count);
+        let info = request.plan.dispatches[rank.dispatch as usize];
+        let count = info.workgroups - request.issued(rank.dispatch);
+        let load = self.cost.load(&info.cost, count);
         let joined = self.cost.joined(bundle, load);
         let (together, alone) = (self.cost.bundle(&joined), self.cost.alone(load));
         let gain = self.cost.bundle(bundle) + alone - together;
         let pays = together <= longest && gain > 0.0 && gain >= self.rules.min_gain * alone;
         let pick = Pick { tier, rank, kernel, runs: kernel, count, coalesced: 1 };
-        let heavy = self.cost.is_heavy(&step.cost, count);
-        pays.then(|| Rider { joined, pick, share: self.cost.share(&step.cost, load), gain, heavy })
+        let heavy = self.cost.is_heavy(&info.cost, count);
+        pays.then(|| Rider { joined, pick, share: self.cost.share(&info.cost, load), gain, heavy })
     }
 
     /// Whether lanes of a model may join the bundle.

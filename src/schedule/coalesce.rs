@@ -132,7 +132,7 @@ impl Core {
         pipelines: &mut dyn Pipelines,
     ) -> Coalesced {
         let dispatch = first.1.dispatch as usize;
-        let group = self.queue.live(first.1).and_then(|request| request.plan.steps[dispatch].group);
+        let group = self.queue.live(first.1).and_then(|request| request.plan.dispatches[dispatch].group);
         let Some(group) = group.filter(|_| self.coalescer.enabled) else { return Coalesced::No };
         if !self.begins(first, pipelines) {
             return Coalesced::No;
@@ -181,9 +181,9 @@ impl Core {
         }
         let rank = self.coalescer.chosen[0].1;
         let Some(request) = self.queue.live(rank) else { return 0 };
-        let step = request.plan.steps[rank.dispatch as usize];
-        let count = step.workgroups - request.issued(rank.dispatch);
-        let single = self.cost.load(&step.cost, count);
+        let info = request.plan.dispatches[rank.dispatch as usize];
+        let count = info.workgroups - request.issued(rank.dispatch);
+        let single = self.cost.load(&info.cost, count);
         let alone = self.cost.alone(single);
         let before = if self.bundle.picks.is_empty() { 0.0 } else { self.cost.bundle(bundle) };
         let gain = loop {
@@ -211,14 +211,14 @@ impl Core {
         for index in 0..members {
             let (tier, rank) = self.coalescer.chosen[index];
             let Some(request) = self.queue.get(rank.index) else { continue };
-            let step = request.plan.steps[rank.dispatch as usize];
-            let count = step.workgroups - request.issued(rank.dispatch);
+            let info = request.plan.dispatches[rank.dispatch as usize];
+            let count = info.workgroups - request.issued(rank.dispatch);
             let coalesced = if index == 0 { members as u32 } else { 0 };
-            self.pick(Pick { tier, rank, kernel: step.kernel, runs, count, coalesced });
+            self.pick(Pick { tier, rank, kernel: info.kernel, runs, count, coalesced });
             if index == 0 {
                 let together = self.cost.coalesced(&cost, coalesced);
                 let load = self.cost.load(&together, count);
-                *bundle = self.cost.joined_by(bundle, load, coalesced, self.cost.load(&step.cost, count));
+                *bundle = self.cost.joined_by(bundle, load, coalesced, self.cost.load(&info.cost, count));
                 self.bundle.shares.push(self.cost.share(&together, load));
             }
         }

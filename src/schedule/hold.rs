@@ -7,7 +7,7 @@ use super::lead::Leader;
 use super::options::HoldBack;
 use super::parts::Tier;
 use super::queue::Rank;
-use super::request::Request;
+use super::request::QueuedRequest;
 use super::{Class, Pipelines};
 
 /// Heads of each tier that are looked at for one that brings company. Guessed.
@@ -52,23 +52,23 @@ impl Core {
         if other.id == held.id || self.stragglers.apart(other.plan.model) {
             return None;
         }
-        let mut ahead = (rank.dispatch + 1..other.plan.steps.len() as u32).take(AHEAD as usize);
-        let next = ahead.find(|&next| other.plan.steps[next as usize].kernel == leader.kernel)?;
+        let mut ahead = (rank.dispatch + 1..other.plan.dispatches.len() as u32).take(AHEAD as usize);
+        let next = ahead.find(|&next| other.plan.dispatches[next as usize].kernel == leader.kernel)?;
         let wait = other.path(rank.dispatch) - other.path(next);
         // Those in step stay together to the end.
         let in_step = std::ptr::eq(&*other.plan, &*held.plan) && next == leader.rank.dispatch;
         let steps = if in_step { held.left() } else { 1 };
         let worth = self.pair_gain(held, leader.rank.dispatch, other, next) * f64::from(steps);
-        let step = &other.plan.steps[rank.dispatch as usize];
-        let alone = self.cost.alone(self.cost.load(&step.cost, step.workgroups - other.issued(rank.dispatch)));
+        let info = &other.plan.dispatches[rank.dispatch as usize];
+        let alone = self.cost.alone(self.cost.load(&info.cost, info.workgroups - other.issued(rank.dispatch)));
         (wait > 0.0 && wait <= PATIENCE * worth).then_some((wait, alone))
     }
 
     /// What two dispatches save in one bundle.
-    fn pair_gain(&self, a: &Request, of_a: u32, b: &Request, of_b: u32) -> f64 {
-        let load = |request: &Request, dispatch: u32| {
-            let step = &request.plan.steps[dispatch as usize];
-            self.cost.load(&step.cost, step.workgroups - request.issued(dispatch))
+    fn pair_gain(&self, a: &QueuedRequest, of_a: u32, b: &QueuedRequest, of_b: u32) -> f64 {
+        let load = |request: &QueuedRequest, dispatch: u32| {
+            let info = &request.plan.dispatches[dispatch as usize];
+            self.cost.load(&info.cost, info.workgroups - request.issued(dispatch))
         };
         let (a, b) = (load(a, of_a), load(b, of_b));
         let bundle = self.cost.joined(&self.cost.joined(&BundleLoad::default(), a), b);
@@ -76,7 +76,7 @@ impl Core {
     }
 
     /// The time that a request has to spare if it goes on now.
-    fn to_spare(&self, leader: Leader, request: &Request) -> f64 {
+    fn to_spare(&self, leader: Leader, request: &QueuedRequest) -> f64 {
         let path = request.path(leader.rank.dispatch) * request.scale(&self.cost);
         match request.desc.deadline.filter(|_| leader.tier == Tier::DEADLINE) {
             Some(deadline) => deadline.saturating_sub(self.start) as f64 - path,

@@ -116,9 +116,9 @@ impl Core {
     /// How many workgroups of the leader go; `None` if the submission is to end before it.
     pub(super) fn leading(&self, rank: Rank, Budget { slice, left: budget, empty }: Budget) -> Option<u32> {
         let request = self.queue.live(rank)?;
-        let step = &request.plan.steps[rank.dispatch as usize];
-        let left = step.workgroups - request.issued(rank.dispatch);
-        let whole = self.cost.alone(self.cost.load(&step.cost, left));
+        let info = &request.plan.dispatches[rank.dispatch as usize];
+        let left = info.workgroups - request.issued(rank.dispatch);
+        let whole = self.cost.alone(self.cost.load(&info.cost, left));
         if whole <= budget {
             return Some(left);
         }
@@ -128,8 +128,8 @@ impl Core {
         if !empty && (whole <= slice || budget < slice * PIECE) {
             return None;
         }
-        let count = self.cost.fit(&step.cost, left, budget);
-        let fits = empty || self.cost.alone(self.cost.load(&step.cost, count)) <= budget;
+        let count = self.cost.fit(&info.cost, left, budget);
+        let fits = empty || self.cost.alone(self.cost.load(&info.cost, count)) <= budget;
         fits.then_some(count)
     }
 

@@ -11,9 +11,9 @@ use super::{KernelId, PlanDesc};
 /// Plans without requests that are kept for the next one. Guessed.
 const IDLE_PLANS: usize = 64;
 
-/// A dispatch of a plan.
+/// What the scheduler keeps of a dispatch.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Step {
+pub(super) struct DispatchInfo {
     pub(super) kernel: KernelIndex,
     pub(super) workgroups: u32,
     pub(super) cost: DispatchCost,
@@ -29,7 +29,7 @@ pub(super) struct PlanInfo {
     /// Held, so that no other plan takes its address.
     desc: Arc<PlanDesc>,
     pub(super) model: ModelIndex,
-    pub(super) steps: Vec<Step>,
+    pub(super) dispatches: Vec<DispatchInfo>,
     successors: Vec<u32>,
 }
 
@@ -101,7 +101,7 @@ impl PlanInfo {
             }
         }
         let model = cost.model(desc.model);
-        let steps = dispatches.iter().enumerate().map(|(index, dispatch)| Step {
+        let infos = dispatches.iter().enumerate().map(|(index, dispatch)| DispatchInfo {
             kernel: kernels.index(dispatch.kernel, false),
             workgroups: dispatch.workgroups,
             cost: cost.dispatch(dispatch).of(model),
@@ -112,19 +112,19 @@ impl PlanInfo {
             waits: dispatch.deps.len() as u32,
             successors: (starts[index], ends[index]),
         });
-        Some(PlanInfo { desc: desc.clone(), model, steps: steps.collect(), successors })
+        Some(PlanInfo { desc: desc.clone(), model, dispatches: infos.collect(), successors })
     }
 }
 
 impl PlanInfo {
     /// Gives up its groups, as it is forgotten.
     fn leave(&self, coalescer: &mut Coalescer) {
-        self.steps.iter().filter_map(|step| step.group).for_each(|group| coalescer.remove(group));
+        self.dispatches.iter().filter_map(|info| info.group).for_each(|group| coalescer.remove(group));
     }
 
     /// The dispatches that depend on one; as often as they name it.
     pub(super) fn successors(&self, dispatch: u32) -> &[u32] {
-        let (start, end) = self.steps[dispatch as usize].successors;
+        let (start, end) = self.dispatches[dispatch as usize].successors;
         &self.successors[start as usize..end as usize]
     }
 }

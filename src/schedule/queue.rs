@@ -8,7 +8,7 @@ use std::collections::{BinaryHeap, HashMap};
 use super::coalesce::Coalescer;
 use super::options::Ranking;
 use super::parts::{TIERS, Tier};
-use super::request::{Board, Progress, Request};
+use super::request::{Board, Progress, QueuedRequest};
 use super::{Class, Nanos, Outcome, RequestId};
 
 /// A dispatch's rank among the ready ones; the least goes first.
@@ -44,7 +44,7 @@ struct Ready {
 #[derive(Debug)]
 pub(super) struct Queue {
     ranking: Ranking,
-    requests: Vec<Option<Request>>,
+    requests: Vec<Option<QueuedRequest>>,
     free: Vec<u32>,
     /// Scoreboards' memory, to be used again.
     boards: Vec<Board>,
@@ -77,13 +77,13 @@ impl Queue {
     }
 
     /// Takes back the memory of a request that was not let in.
-    pub(super) fn turn_away(&mut self, request: Request) {
+    pub(super) fn turn_away(&mut self, request: QueuedRequest) {
         self.boards.push(request.into_board());
     }
 
     /// Takes a request in, with the dispatches that wait for no other.
-    pub(super) fn insert(&mut self, request: Request, coalescer: &mut Coalescer) {
-        let (id, dispatches) = (RequestId(request.id), request.plan.steps.len() as u32);
+    pub(super) fn insert(&mut self, request: QueuedRequest, coalescer: &mut Coalescer) {
+        let (id, dispatches) = (RequestId(request.id), request.plan.dispatches.len() as u32);
         if let Some(key) = request.desc.key {
             self.keys.insert(key, id);
         }
@@ -121,19 +121,19 @@ impl Queue {
     /// The index of the request that one with this key takes the place of.
     pub(super) fn replaced_by(&self, key: Option<u64>) -> Option<u32> {
         let index = self.index(*self.keys.get(&key?)?)?;
-        self.get(index).is_some_and(Request::untouched).then_some(index)
+        self.get(index).is_some_and(QueuedRequest::untouched).then_some(index)
     }
 
-    pub(super) fn get(&self, index: u32) -> Option<&Request> {
+    pub(super) fn get(&self, index: u32) -> Option<&QueuedRequest> {
         self.requests.get(index as usize)?.as_ref()
     }
 
-    pub(super) fn get_mut(&mut self, index: u32) -> Option<&mut Request> {
+    pub(super) fn get_mut(&mut self, index: u32) -> Option<&mut QueuedRequest> {
         self.requests.get_mut(index as usize)?.as_mut()
     }
 
     /// All requests with their indices.
-    pub(super) fn requests(&self) -> impl Iterator<Item = (u32, &Request)> {
+    pub(super) fn requests(&self) -> impl Iterator<Item = (u32, &QueuedRequest)> {
         let indices = self.requests.iter().enumerate();
         indices.filter_map(|(index, request)| Some((index as u32, request.as_ref()?)))
     }
@@ -149,14 +149,14 @@ impl Queue {
     }
 
     /// The request of a rank, unless it issues nothing any more or nothing is left of the dispatch.
-    pub(super) fn live(&self, rank: Rank) -> Option<&Request> {
+    pub(super) fn live(&self, rank: Rank) -> Option<&QueuedRequest> {
         let request = self.get(rank.index)?;
         let goes_on = request.id == rank.request && request.ending.is_none();
         (goes_on && request.has_left(rank.dispatch)).then_some(request)
     }
 
     /// As [`Queue::live`], unless the dispatch is in the bundle that is being formed.
-    pub(super) fn open(&self, rank: Rank) -> Option<&Request> {
+    pub(super) fn open(&self, rank: Rank) -> Option<&QueuedRequest> {
         self.live(rank).filter(|request| !request.is_picked(rank.dispatch))
     }
 
@@ -246,11 +246,11 @@ impl Queue {
             Ranking::Readiness => (self.became_ready, Class::Normal),
         };
         let rank = Rank { urgency, class, request: request.id, dispatch, index };
-        let step = request.plan.steps[dispatch as usize];
+        let info = request.plan.dispatches[dispatch as usize];
         let ready = &mut self.ready[tier.index()];
         ready.waiting += 1;
-        ready.push(step.kernel, rank);
-        if let Some(group) = step.group {
+        ready.push(info.kernel, rank);
+        if let Some(group) = info.group {
             coalescer.join(group, (tier, rank), self);
         }
     }
@@ -261,7 +261,7 @@ impl Queue {
     }
 
     /// The deadline of a request of a tier that goes by deadlines.
-    pub(super) fn deadline(&self, tier: Tier, request: &Request) -> Option<Nanos> {
+    pub(super) fn deadline(&self, tier: Tier, request: &QueuedRequest) -> Option<Nanos> {
         request.desc.deadline.filter(|_| tier.has_deadlines() && self.knows_deadlines())
     }
 }

@@ -9,7 +9,7 @@ use super::error::{Errors, PredictionError};
 use super::lead::Room;
 use super::options::{Options, Scope};
 use super::plan::Plans;
-use super::request::Request;
+use super::request::QueuedRequest;
 use super::straggler::Verdict;
 use super::{Bundle, Ended, ModelId, Nanos, Outcome, Pipelines, RequestDesc, RequestId, Submission, SubmissionId};
 
@@ -80,13 +80,13 @@ pub struct Kept {
 }
 
 #[derive(Debug)]
-struct InFlight {
+struct Outstanding {
     id: SubmissionId,
     issued: Nanos,
     record: Record,
 }
 
-impl InFlight {
+impl Outstanding {
     /// Whether it is of a model that straggles: these have submissions of their own.
     fn is_straggler(&self, core: &Core) -> bool {
         self.record.shares.first().is_some_and(|share| core.stragglers.straggles(share.model))
@@ -108,7 +108,7 @@ struct Record {
 pub struct Scheduler {
     core: Core,
     plans: Plans,
-    in_flight: Vec<InFlight>,
+    in_flight: Vec<Outstanding>,
     /// Models that are gone, but for what is on the device of them.
     leaving: Vec<ModelId>,
     records: Vec<Record>,
@@ -161,7 +161,7 @@ impl Scheduler {
         let tier = core.tier(desc.deadline, desc.class, straggles);
         let replaced = core.queue.replaced_by(desc.key);
         let board = core.queue.board();
-        let request = Request::new(id.0, desc, plan, tier, &core.cost, board, now);
+        let request = QueuedRequest::new(id.0, desc, plan, tier, &core.cost, board, now);
         let refused = core.refuses(&request, now.max(self.horizon), replaced).then_some(Outcome::Rejected);
         if let Some(outcome) = refused.or_else(|| request.ended(now)) {
             core.queue.turn_away(request);
@@ -229,7 +229,7 @@ impl Scheduler {
         self.next_submission += 1;
         self.stats.submissions += 1;
         self.stats.bundles += bundles.len() as u64;
-        self.in_flight.push(InFlight { id, issued: now, record });
+        self.in_flight.push(Outstanding { id, issued: now, record });
         Some(Submission { id, bundles })
     }
 
@@ -237,7 +237,7 @@ impl Scheduler {
     /// bundles beyond the durations given.
     pub fn retire(&mut self, id: SubmissionId, times: Option<&[Nanos]>, now: Nanos) -> Retired {
         let Some(at) = self.in_flight.iter().position(|flight| flight.id == id) else { return Retired::Unknown };
-        let InFlight { issued, mut record, .. } = self.in_flight.remove(at);
+        let Outstanding { issued, mut record, .. } = self.in_flight.remove(at);
         self.learn(&record, times, now.saturating_sub(issued.max(self.last_retired)));
         self.last_retired = self.last_retired.max(now);
         let left =
@@ -327,7 +327,7 @@ impl Scheduler {
 
     /// When the first submission in flight will be done, by prediction; `None` if nothing is in flight. It may have passed.
     pub fn next_retirement(&self) -> Option<Nanos> {
-        let InFlight { issued, record, .. } = self.in_flight.first()?;
+        let Outstanding { issued, record, .. } = self.in_flight.first()?;
         let bundles = record.bundles.iter().map(|(_, predicted)| predicted).sum::<f64>();
         let predicted = (bundles + self.core.cost.submission()) as Nanos;
         Some((*issued).max(self.last_retired).saturating_add(predicted))

@@ -38,7 +38,7 @@ enum Standing {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Model {
+struct Conduct {
     standing: Standing,
     /// Measured time over that of a sound model, of late.
     ratio: f64,
@@ -46,15 +46,15 @@ struct Model {
     bundles: u32,
 }
 
-impl Default for Model {
+impl Default for Conduct {
     fn default() -> Self {
-        Model { standing: Standing::Sound, ratio: 1.0, bundles: TRIAL }
+        Conduct { standing: Standing::Sound, ratio: 1.0, bundles: TRIAL }
     }
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Stragglers {
-    models: Vec<Model>,
+    models: Vec<Conduct>,
     /// Models of what was measured last.
     members: Vec<ModelIndex>,
     /// Whether the last submission came without timestamps.
@@ -64,7 +64,7 @@ pub(super) struct Stragglers {
 }
 
 impl Stragglers {
-    fn model(&self, model: ModelIndex) -> Model {
+    fn model(&self, model: ModelIndex) -> Conduct {
         self.models.get(model.index()).copied().unwrap_or_default()
     }
 
@@ -102,7 +102,7 @@ impl Stragglers {
     pub(super) fn forget(&mut self, model: ModelIndex) {
         self.present -= u64::from(self.straggles(model));
         if let Some(model) = self.models.get_mut(model.index()) {
-            *model = Model::default();
+            *model = Conduct::default();
         }
     }
 
@@ -128,7 +128,7 @@ impl Stragglers {
         let mut verdict = Verdict::Kernels;
         for index in self.members.drain(..) {
             if self.models.len() <= index.index() {
-                self.models.resize(index.index() + 1, Model::default());
+                self.models.resize(index.index() + 1, Conduct::default());
             }
             // The first number is no model's.
             let models = self.models.len() as u64 - 1;
@@ -142,7 +142,7 @@ impl Stragglers {
             model.ratio += (ratio - model.ratio) * weight.min(1.0);
             match model.standing {
                 Standing::Sound if model.ratio >= FAR => {
-                    *model = Model { standing: Standing::Suspect, ratio: 1.0, bundles: 0 }
+                    *model = Conduct { standing: Standing::Suspect, ratio: 1.0, bundles: 0 }
                 }
                 // If most would straggle it is the device that is slower.
                 Standing::Suspect
@@ -151,9 +151,9 @@ impl Stragglers {
                     model.standing = Standing::Straggler;
                     (self.present, self.ever) = (self.present + 1, self.ever + 1);
                 }
-                Standing::Suspect if model.bundles >= TRIAL => *model = Model::default(),
+                Standing::Suspect if model.bundles >= TRIAL => *model = Conduct::default(),
                 Standing::Straggler if model.ratio < SOUND => {
-                    *model = Model::default();
+                    *model = Conduct::default();
                     cost.set_factor(index, 1.0);
                     self.present -= 1;
                 }

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use fascine::link::table::{LaneEntry, LaneTable};
+use fascine::link::table::{Case, EncodedLane, LaneTable};
 use fascine::link::{Head, Linked, SegmentBinding};
 
 pub struct Gpu {
@@ -113,7 +113,7 @@ impl Merged {
 /// A bundle: lanes that run at once in one dispatch of a merged module, on the memory given segment by segment.
 pub struct Bundle<'a> {
     pub merged: &'a Merged,
-    pub lanes: Vec<LaneEntry<'a>>,
+    pub lanes: Vec<(Case, EncodedLane)>,
     pub memory: &'a [wgpu::Buffer],
     /// The greatest number of workgroups in x.
     pub width: u32,
@@ -126,7 +126,7 @@ pub fn run(bundles: &[Bundle<'_>]) {
     let mut pass = encoder.begin_compute_pass(&Default::default());
     for bundle in bundles {
         let mut words = Vec::new();
-        let groups = LaneTable::encode(bundle.lanes.iter().copied(), &mut words);
+        let groups = LaneTable::encode(bundle.lanes.iter().map(|(case, lane)| (*case, lane)), &mut words);
         let table = buffer(bytemuck::cast_slice(&words));
         let segments = bundle.merged.bindings.iter().map(|bound| wgpu::BindGroupEntry {
             binding: bound.binding,

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use fascine::error::{Error, ErrorKind, Result};
 use fascine::kernel::{Access, Kernel, Trust, Variant, library};
-use fascine::link::{self, Clamp, Head, Linked, LinkedKernel, Scalars, SegmentId, SegmentKind, Target};
+use fascine::link::{self, Clamp, Head, Language, Linked, LinkedKernel, Scalars, SegmentId, SegmentKind};
 use serde::Serialize;
 
 use crate::Answer;
@@ -68,9 +68,9 @@ pub(crate) fn run(args: &LinkArgs, json: bool) -> Result<Answer> {
         if emit == Emit::Spirv && std::io::stdout().is_terminal() {
             return Err(Error::new(ErrorKind::Input, "SPIR-V is binary: send it to a file or a pipe"));
         }
-        return Ok(Answer { stdout: link::emit(&linked, target(emit))?, error: None });
+        return Ok(Answer { stdout: link::emit(&linked, language(emit))?, error: None });
     }
-    let size = |target| link::emit(&linked, target).ok().map(|bytes| bytes.len());
+    let size = |language| link::emit(&linked, language).ok().map(|bytes| bytes.len());
     let report = Report {
         kernels: kernels.iter().enumerate().map(|(at, kernel)| kernel_report(at, kernel.variant.kernel())).collect(),
         workgroup_size: linked.workgroup_size,
@@ -78,10 +78,10 @@ pub(crate) fn run(args: &LinkArgs, json: bool) -> Result<Answer> {
         functions: linked.module.functions.len(),
         link_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
         bytes: Sizes {
-            wgsl: size(Target::Wgsl),
-            spirv: size(Target::SpirV),
-            msl: size(Target::Msl),
-            hlsl: size(Target::Hlsl),
+            wgsl: size(Language::Wgsl),
+            spirv: size(Language::SpirV),
+            msl: size(Language::Msl),
+            hlsl: size(Language::Hlsl),
         },
         text: args.emit.map(|emit| emitted(&linked, emit)).transpose()?,
     };
@@ -102,17 +102,17 @@ fn kernel(path: &Path, project: bool) -> Result<LinkedKernel> {
     Ok(LinkedKernel { variant: Variant::new(kernel, []), segments })
 }
 
-fn target(emit: Emit) -> Target {
+fn language(emit: Emit) -> Language {
     match emit {
-        Emit::Wgsl => Target::Wgsl,
-        Emit::Spirv => Target::SpirV,
-        Emit::Msl => Target::Msl,
-        Emit::Hlsl => Target::Hlsl,
+        Emit::Wgsl => Language::Wgsl,
+        Emit::Spirv => Language::SpirV,
+        Emit::Msl => Language::Msl,
+        Emit::Hlsl => Language::Hlsl,
     }
 }
 
 fn emitted(linked: &Linked, emit: Emit) -> Result<String> {
-    let bytes = link::emit(linked, target(emit))?;
+    let bytes = link::emit(linked, language(emit))?;
     Ok(match String::from_utf8(bytes) {
         Ok(text) if emit != Emit::Spirv => text,
         Ok(text) => hexadecimal(text.as_bytes()),

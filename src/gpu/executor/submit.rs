@@ -1,14 +1,13 @@
 //! From [`Work`] to a command buffer: lane tables, staging, passes, and who is told when it is done.
 
-use super::{Executor, InFlight, Promise, read_bytes};
+use super::{Executor, Promise, Sent, read_bytes};
 use crate::error::{Error, Result};
-use crate::gpu::LaneWork;
 use crate::gpu::driver::driver;
 use crate::gpu::fault::scoped;
 use crate::gpu::staging::{Filler, pieces, words_up};
 use crate::gpu::tables::BundleTable;
 use crate::gpu::timing::Timer;
-use crate::gpu::work::{BundleWork, Upload, Work};
+use crate::gpu::work::{EncodedBundle, Upload, Work};
 use crate::schedule::KernelId;
 
 impl Executor {
@@ -94,19 +93,19 @@ impl Executor {
         downloads.extend_from_slice(&work.downloads);
         let id = work.id;
         let left = read_back.len().max(1);
-        self.in_flight.push_back(InFlight { id, serial, index, read_back, timer, downloads, left });
+        self.in_flight.push_back(Sent { id, serial, index, read_back, timer, downloads, left });
     }
 
-    fn write_tables(&mut self, bundles: &[BundleWork], tables: &mut Vec<BundleTable>) -> Result<()> {
+    fn write_tables(&mut self, bundles: &[EncodedBundle], tables: &mut Vec<BundleTable>) -> Result<()> {
         let alignment = self.gpu.caps().table_alignment;
         self.writer.clear();
         for bundle in bundles {
-            bundle.lanes.iter().try_for_each(|lane| self.store.check(lane))?;
+            bundle.lanes.iter().try_for_each(|(kernel, lane)| self.store.check(*kernel, lane))?;
             kernels_of(bundle, &mut self.kernels);
             let ready = self.store.pipeline(&self.kernels)?;
             let unknown = |kernel| Error::internal(format!("{kernel:?} is not in the pipeline of its bundle"));
-            let linked = |lane: &LaneWork| ready.linked(lane.kernel).ok_or_else(|| unknown(lane.kernel));
-            tables.push(self.writer.push(bundle, alignment, linked)?);
+            let case = |kernel| ready.case(kernel).ok_or_else(|| unknown(kernel));
+            tables.push(self.writer.push(bundle, alignment, case)?);
         }
         Ok(())
     }
@@ -242,9 +241,9 @@ impl Executor {
 }
 
 /// The kernels of a bundle, sorted, without duplicates.
-fn kernels_of(bundle: &BundleWork, kernels: &mut Vec<KernelId>) {
+fn kernels_of(bundle: &EncodedBundle, kernels: &mut Vec<KernelId>) {
     kernels.clear();
-    kernels.extend(bundle.lanes.iter().map(|lane| lane.kernel));
+    kernels.extend(bundle.lanes.iter().map(|(kernel, _)| *kernel));
     kernels.sort_unstable();
     kernels.dedup();
 }

@@ -7,8 +7,9 @@ use super::delayed::is_shortage;
 use super::spare::Spare;
 use super::{Active, Engine, InFlight, REPORT};
 use crate::error::{Error, Result};
-use crate::gpu::{BundleWork, Clear, Download, LaneWork, Upload, Work};
+use crate::gpu::{Clear, Download, EncodedBundle, Upload, Work};
 use crate::link::SegmentId;
+use crate::link::table::{EncodedLane, LaneOperand};
 use crate::plan::{Location, Operand, Source};
 use crate::runtime::Now;
 use crate::runtime::trace::LevelRecord;
@@ -121,12 +122,12 @@ impl Engine {
 /// The dispatch of a bundle whose kernels' segments are bound to these, as far as both name them. A bundle is one dispatch, unless its lanes
 /// need different ones bound for the same segment of their kernels; those of the bundle are `bundles` from `start` on.
 fn part<'a>(
-    bundles: &'a mut Vec<BundleWork>,
+    bundles: &'a mut Vec<EncodedBundle>,
     start: usize,
     spare: &mut Spare,
     bound: impl Iterator<Item = (SegmentId, SegmentId)> + Clone,
-) -> &'a mut BundleWork {
-    let agree = |part: &BundleWork| {
+) -> &'a mut EncodedBundle {
+    let agree = |part: &EncodedBundle| {
         let mut named = bound.clone();
         named.all(|(of, to)| part.bound.iter().all(|&(other, already)| other != of || already == to))
     };
@@ -146,7 +147,7 @@ fn part<'a>(
 
 impl Engine {
     /// Adds the lane of a request, or of several that run as one, to a bundle.
-    fn add_lane(&mut self, run: &[Lane], bundles: &mut Vec<BundleWork>, start: usize) -> Result<()> {
+    fn add_lane(&mut self, run: &[Lane], bundles: &mut Vec<EncodedBundle>, start: usize) -> Result<()> {
         let Engine { active, spare, .. } = self;
         let member = |lane: &Lane| {
             active.get(&lane.request).ok_or_else(|| Error::internal("the scheduler issued a request that has ended"))
@@ -187,17 +188,20 @@ impl Engine {
             }
             spare.bases = bases;
         }
-        // Tensors of the requests' own are told to reach up to the furthest's end.
-        let reach = |((base, bytes), operand): ((u64, u64), &Operand)| match operand.location {
-            Location::Activation { .. } => (base, (bytes + furthest).min(u64::from(u32::MAX))),
-            Location::Weight(_) => (base, bytes),
-        };
         let mut operands = spare.operands.pop().unwrap_or_default();
-        operands.extend(first.resolved.operands(dispatch, &first.regions).zip(&planned.operands).map(reach));
+        for ((base, bytes), operand) in first.resolved.operands(dispatch, &first.regions).zip(&planned.operands) {
+            // Tensors of the requests' own are told to reach up to the furthest's end.
+            let bytes = match operand.location {
+                Location::Activation { .. } => (bytes + furthest).min(u64::from(u32::MAX)),
+                Location::Weight(_) => bytes,
+            };
+            let encoded = LaneOperand::new(base, bytes);
+            operands.push(encoded.ok_or_else(|| Error::internal(format!("an operand of {bytes} bytes at {base}")))?);
+        }
         let Lane { kernel, first: from, count, .. } = run[0];
-        let grid = planned.grid;
+        let lane = EncodedLane { grid: planned.grid, first: from, count, operands, params: own };
         let part = part(bundles, start, spare, first.resolved.bound(dispatch, &first.regions));
-        part.lanes.push(LaneWork { kernel, grid, first: from, count, operands, params: own });
+        part.lanes.push((kernel, lane));
         Ok(())
     }
 }

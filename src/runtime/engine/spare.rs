@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
-use crate::gpu::{BundleWork, Finished, Work};
+use crate::gpu::{EncodedBundle, Finished, Work};
 use crate::link::SegmentId;
+use crate::link::table::LaneOperand;
 use crate::runtime::hold::Region;
 use crate::schedule::{Ended, Nanos, RequestId, SubmissionId};
 
 #[derive(Default)]
 pub(super) struct Spare {
     works: Vec<Work>,
-    pub(super) bundles: Vec<BundleWork>,
-    pub(super) operands: Vec<Vec<(u64, u64)>>,
+    pub(super) bundles: Vec<EncodedBundle>,
+    pub(super) operands: Vec<Vec<LaneOperand>>,
     /// Parameters of coalesced lanes.
     params: Vec<Arc<[u32]>>,
     /// How many dispatches the bundles of a submission take.
@@ -42,7 +43,7 @@ impl Spare {
 
     pub(super) fn give_back(&mut self, mut work: Work) {
         for mut bundle in work.bundles.drain(..) {
-            for mut lane in bundle.lanes.drain(..) {
+            for (_, mut lane) in bundle.lanes.drain(..) {
                 lane.operands.clear();
                 self.operands.push(lane.operands);
                 // Those of a plan are its own.

@@ -20,7 +20,7 @@ pub(super) struct Piece {
 }
 
 #[derive(Default)]
-pub(super) struct Request {
+pub(super) struct RequestPieces {
     pub(super) model: u64,
     pub(super) pieces: Vec<Piece>,
 }
@@ -34,7 +34,7 @@ pub(super) struct Bundle {
 
 #[derive(Default)]
 pub(super) struct Timeline {
-    pub(super) requests: BTreeMap<u64, Request>,
+    pub(super) requests: BTreeMap<u64, RequestPieces>,
     /// In order of issue.
     pub(super) bundles: Vec<Bundle>,
     /// When each request's last piece on the GPU ended.
