@@ -138,14 +138,14 @@ impl Bench {
         }
     }
 
-    fn operands(&self, dispatch: &Dispatch, member: &Member, more: u64) -> Vec<(u64, u64)> {
+    fn operands(&self, dispatch: &Dispatch, member: &Member, more: u64) -> Vec<LaneOperand> {
         let of = |operand: &Operand| match operand.location {
             Location::Activation { region, offset } => {
                 (member.regions[usize::from(region)].base() + offset, operand.bytes + more)
             }
             Location::Weight(id) => (self.ranges[&id].base, operand.bytes),
         };
-        dispatch.operands.iter().map(of).collect()
+        dispatch.operands.iter().map(of).map(|(base, bytes)| LaneOperand::new(base, bytes).unwrap()).collect()
     }
 
     fn kernel(&mut self, dispatch: &Dispatch, coalesced: bool, member: &Member) -> KernelId {

@@ -61,7 +61,7 @@ fn a_wild_kernel_stays_within_its_tensors() {
 }
 
 fn attack_all(scalars: Scalars) {
-    let kernels = sorted([user_kernel("wild"), heap_kernel(link_common::linked("scale").variant, 0)]);
+    let kernels = sorted([user_kernel("wild"), heap_kernel(linked("scale").variant, 0)]);
     let wild = kernels.iter().position(|kernel| kernel.variant.kernel().name == "wild").unwrap() as u32;
     let linked = link(&kernels, Clamp::Users, head(0), scalars).unwrap();
     assert!(linked.has_user_kernel);
@@ -101,7 +101,7 @@ fn attack_all(scalars: Scalars) {
 /// Without the clamp the same attack does get out: the test above can fail.
 #[test]
 fn the_attack_reaches_outside_without_the_clamp() {
-    let kernel = kernel("wild", fascine::kernel::Trust::Project);
+    let kernel = link_common::kernel("wild", fascine::kernel::Trust::Project);
     let kernel = heap_kernel(fascine::kernel::Variant::new(kernel, []), 0);
     let merged = Merged::new(link(&[kernel], Clamp::Users, head(0), Scalars::Words).unwrap());
     let image: Vec<u32> = (0..WORDS as u32).map(|i| SECRET | i).collect();

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::kernel::{Kernel, Trust, Variant};
+use crate::link::table::{EncodedLane, LaneOperand};
 use crate::link::{LinkedKernel, SegmentId, SegmentKind};
 use crate::schedule::{KernelId, Pipelines, SubmissionId};
 

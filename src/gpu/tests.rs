@@ -25,9 +25,9 @@ fn bundles_run_in_order_and_lanes_keep_to_their_ranges() {
     let input: Vec<u32> = (0..1000).collect();
     // The second lane of the first bundle is split; the last bundle reads what the first one wrote.
     let mut head = lane(thrice, a.base(), c.base(), 1000, 5);
-    head.count = 7;
+    head.1.count = 7;
     let mut tail = head.clone();
-    (tail.first, tail.count) = (7, 9);
+    (tail.1.first, tail.1.count) = (7, 9);
     let bundles = vec![
         EncodedBundle { lanes: vec![lane(twice, a.base(), b.base(), 1000, 1), tail, head], ..Default::default() },
         EncodedBundle { lanes: vec![lane(thrice, b.base(), a.base(), 1000, 0)], ..Default::default() },

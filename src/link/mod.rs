@@ -110,7 +110,7 @@ pub struct Linked {
     pub immediate_bytes: u32,
     /// Bytes of workgroup memory.
     pub workgroup_bytes: u32,
-    /// Whether a user's kernel is among the kernels, so that the driver's checks stay on.
+    /// Whether a user's kernel is among them, so that the driver's checks stay on.
     ///
     /// A user's kernel also counts on workgroup memory being zero at the start, and another tenant's values must not be left
     /// in it, so such a module's workgroup memory is to be initialised.
@@ -119,7 +119,7 @@ pub struct Linked {
     pub needs: Needs,
 }
 
-/// Links `kernels` (sorted, without duplicates; a lane names its kernel by position) into one module.
+/// Links `kernels` (sorted, without duplicates: their positions are the cases) into one module.
 ///
 /// The same kernels give a byte-identical module.
 ///

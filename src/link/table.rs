@@ -8,7 +8,7 @@
 //! word 1              number of workgroups of all lanes together
 //! word 2              position of the list
 //! word 3              from one record to the next (the longest kernel's); 0 where the list names records
-//! words 4..           per lane a record: the first one's place is the same in every table, so that a bundle of one lane finds
+//! words 4..           per lane a record: the first one's position is the same in every table, so that a bundle of one lane finds
 //!                     it without reading anything before
 //! then                the list, padded to a multiple of 4:
 //!                       per workgroup the position of its lane's record, for several lanes of at most DIRECT workgroups;

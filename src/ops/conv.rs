@@ -211,7 +211,7 @@ impl Run<'_> {
             kernel: &kernel.name,
             constants: variant.as_slice(),
             groups,
-            // The residual's place is on the heap in any case: a kernel has the segments of its operands.
+            // The residual lies on the heap in any case: a linked kernel has the segments of its operands.
             operands: &[self.input, weight, self.bias, self.residual.unwrap_or(self.input), self.output],
             params,
             cost: self.geometry.cost(self.residual.is_some()),

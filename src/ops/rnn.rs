@@ -290,7 +290,7 @@ fn run_steps(cx: &mut Lowering<'_>, lstm: &Lstm, sizes: &Sizes, gates: BufferId)
             operands: &[
                 gates,
                 weights,
-                // On the heap in any case: a kernel has the segments of its operands.
+                // On the heap in any case: a linked kernel has the segments of its operands.
                 initial_h.filter(|_| first).unwrap_or(gates),
                 initial_c.filter(|_| first).unwrap_or(gates),
                 state,

@@ -43,9 +43,11 @@ pub use crate::gpu::{
     AdapterOptions, AdapterReport, Caps, MemoryStats, PipelineStats, Select, Timestamps, Vendor, adapters,
 };
 pub use crate::graph::Dim;
+#[cfg(feature = "unstable")]
+pub use crate::schedule::Policy;
 pub use crate::schedule::{
     Admission, Class, Coalesce, DeviceModel, HoldBack, Kept as SchedulerKept, Nanos, Options as ScheduleOptions, Order,
-    Outcome, Parts, Policy, PredictionError,
+    Outcome, Parts, PredictionError,
 };
 
 use serde::Serialize;

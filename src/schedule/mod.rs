@@ -44,7 +44,7 @@ pub use scheduler::{Cancelled, Kept, Retired, Scheduler, Stats};
 /// Nanoseconds on the caller's clock.
 pub type Nanos = u64;
 
-/// A kernel of merged shaders (a kernel variant with segments), interned by the caller.
+/// A linked kernel (a variant with the segments of its bindings), interned by the caller. The scheduler says kernel for short.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct KernelId(pub u32);
 
@@ -140,7 +140,7 @@ pub struct RequestDesc {
     pub memory: u64,
 }
 
-/// A run of workgroups of one dispatch of one request.
+/// A range of workgroups of one dispatch of one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lane {
     /// Whose.
@@ -157,7 +157,7 @@ pub struct Lane {
     pub coalesced: u32,
 }
 
-/// A bundle in issue order: lanes that run at the same time in one dispatch.
+/// Lanes that the device runs at the same time, as one dispatch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Bundle {
     /// At least one.
@@ -225,7 +225,7 @@ pub struct Ended {
 
 /// Which pipelines and what memory there is. The scheduler issues a bundle only when [`Pipelines::ready`] says yes for its kernels.
 pub trait Pipelines {
-    /// Whether a bundle whose kernels are `kernels` (sorted, no duplicates) could issue now, on its own pipeline or a superset's.
+    /// Whether a bundle of `kernels` (sorted, no duplicates) could issue now, on its own pipeline or a superset's.
     fn ready(&mut self, kernels: &[KernelId]) -> bool;
     /// Says that this set would have been used, had it been ready.
     fn want(&mut self, kernels: &[KernelId]);

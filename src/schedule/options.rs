@@ -117,11 +117,15 @@ impl DeviceModel {
     }
 }
 
-/// Options of the scheduler. Counts of zero are taken as one.
+/// Options of the scheduler: those of a constructor, with fields set anew. Counts of zero are taken as one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Options {
-    /// How dispatches leave.
+    /// How dispatches leave; anything but the default is for benchmarks.
+    #[cfg(feature = "unstable")]
     pub policy: Policy,
+    /// How dispatches leave.
+    #[cfg(not(feature = "unstable"))]
+    pub(crate) policy: Policy,
     /// Which goes first.
     pub order: Order,
     /// Whether a dispatch may wait for company.

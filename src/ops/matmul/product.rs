@@ -301,7 +301,7 @@ impl<'a> Product<'a> {
                 self.a.buffer,
                 right,
                 epilogue.bias,
-                // On the heap in any case: a kernel has the segments of its operands.
+                // On the heap in any case: a linked kernel has the segments of its operands.
                 epilogue.residual.unwrap_or(self.a.buffer),
                 epilogue.output,
             ],
