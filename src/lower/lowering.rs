@@ -9,7 +9,7 @@ use crate::kernel::{Variant, library};
 use crate::size::{Size, estimates, same_shape, sizes};
 use crate::tensor::{DType, Tensor};
 
-use super::builder::{Builder, Emitted, EmittedCoalescing, Home, Part};
+use super::builder::{BufferOperand, Builder, Emitted, EmittedCoalescing, Home, Part};
 use super::grid::{item_groups, linear_grid};
 use super::params::{params, words};
 use super::storage::{Storage, heap_bytes, widened};
@@ -419,8 +419,8 @@ impl<'a> Lowering<'a> {
             cost: Work::of_words(Size::ZERO, len * 2),
         })?;
         if let Some(copy) = self.builder.dispatches.last_mut() {
-            copy.extents = vec![Some(source.extent()), Some(target.extent())];
-            copy.part = part;
+            copy.operands[0].extent = Some(source.extent());
+            copy.operands[1] = BufferOperand { extent: Some(target.extent()), part, ..copy.operands[1] };
         }
         Ok(())
     }
@@ -466,9 +466,7 @@ impl<'a> Lowering<'a> {
             label: self.builder.label.clone(),
             variant: Variant::new(kernel, constants.iter().copied()),
             groups,
-            operands: operands.to_vec(),
-            extents: vec![None; operands.len()],
-            part: None,
+            operands: operands.iter().map(|&buffer| BufferOperand { buffer, extent: None, part: None }).collect(),
             params,
             cost,
             coalesce: None,
@@ -492,7 +490,7 @@ impl<'a> Lowering<'a> {
             _ => return Err(Error::internal(format!("kernel {} cannot coalesce {} requests", kernel.name, by.width))),
         };
         let mut shared = Size::ZERO;
-        for (position, &buffer) in emitted.operands.iter().enumerate() {
+        for (position, &BufferOperand { buffer, .. }) in emitted.operands.iter().enumerate() {
             let bytes = self.builder.buffer(buffer).bytes;
             let (root, _) = self.builder.root(buffer);
             match (by.own.contains(&position), self.builder.buffer(root).home) {

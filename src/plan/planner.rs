@@ -353,7 +353,8 @@ fn finish(stage: &Stage<'_>, mut builder: Builder) -> Result<Template> {
             used.from_start |= builder.fed.contains(&buffer) || builder.report == Some(buffer);
         }
     }
-    let Layout { locations, regions, edges } = memory::lay_out(&uses, builder.dispatches.len(), &builder.target)?;
+    let emitted = std::mem::take(&mut builder.dispatches);
+    let Layout { locations, regions, edges } = memory::lay_out(&uses, emitted.len(), &builder.target)?;
     let operand = |buffer: BufferId| -> Option<TracedOperand> {
         let (root, offset) = builder.root(buffer);
         let location = match builder.buffer(root).home {
@@ -365,9 +366,9 @@ fn finish(stage: &Stage<'_>, mut builder: Builder) -> Result<Template> {
         };
         Some(TracedOperand { location, bytes: builder.buffer(buffer).bytes })
     };
-    let mut dispatches = Vec::with_capacity(builder.dispatches.len());
-    for (emitted, deps) in builder.dispatches.iter().zip(deps::reduce(edges)) {
-        let operands: Option<Vec<TracedOperand>> = emitted.operands.iter().map(|&buffer| operand(buffer)).collect();
+    let mut dispatches = Vec::with_capacity(emitted.len());
+    for (emitted, deps) in emitted.into_iter().zip(deps::reduce(edges)) {
+        let operands: Option<Vec<TracedOperand>> = emitted.operands.iter().map(|own| operand(own.buffer)).collect();
         let operands = operands.ok_or_else(|| Error::internal("a used buffer has no location"))?;
         let limit = builder.target.max_binding_bytes;
         let bytes = |operand: &TracedOperand| u64::try_from(operand.bytes.estimate()).unwrap_or(u64::MAX);
@@ -375,16 +376,8 @@ fn finish(stage: &Stage<'_>, mut builder: Builder) -> Result<Template> {
             let error = Error::limit(format!("a tensor of {big} bytes exceeds the binding limit of {limit}"));
             return Err(error.at_node(&*emitted.label, emitted.variant.kernel().name.clone()));
         }
-        dispatches.push(TracedDispatch {
-            label: emitted.label.clone(),
-            variant: emitted.variant.clone(),
-            groups: emitted.groups,
-            params: emitted.params.clone(),
-            deps: deps.into(),
-            cost: emitted.cost,
-            coalesce: emitted.coalesce.clone().zip(only_region(&operands)),
-            operands,
-        });
+        let region = only_region(&operands);
+        dispatches.push(TracedDispatch { emitted: emitted.with_operands(operands), deps: deps.into(), region });
     }
     let inputs = (graph.inputs.iter().zip(&input_views).enumerate())
         .map(|(index, (&id, view))| {

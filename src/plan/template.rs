@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::kernel::Variant;
-use crate::lower::builder::{Content, EmittedCoalescing};
+use crate::lower::builder::{Content, Emitted};
 use crate::lower::grid::linear_grid;
 use crate::lower::storage::{GRANULE, Storage};
-use crate::lower::{Check, Coalescing, Cost, Known, WeightId, Work};
+use crate::lower::{Check, Coalescing, Cost, Known, WeightId};
 use crate::size::{Program, Size, Values};
 use crate::tensor::{DType, Tensor, TensorData};
 
@@ -42,14 +41,10 @@ pub(super) struct TracedOperand {
 
 #[derive(Debug)]
 pub(super) struct TracedDispatch {
-    pub(super) label: Arc<str>,
-    pub(super) variant: Variant,
-    pub(super) groups: Size,
-    pub(super) operands: Vec<TracedOperand>,
-    pub(super) params: Vec<Size>,
+    pub(super) emitted: Emitted<TracedOperand>,
     pub(super) deps: Arc<[u32]>,
-    pub(super) cost: Work,
-    pub(super) coalesce: Option<(EmittedCoalescing, u16)>,
+    /// That of all operands of the request's own, if it is one.
+    pub(super) region: Option<u16>,
 }
 
 #[derive(Debug)]
@@ -192,24 +187,24 @@ impl Binder<'_> {
         Tensor::from_data(tensor.shape(), data).ok()
     }
 
-    fn dispatch(&self, traced: &TracedDispatch) -> Option<Dispatch> {
+    fn dispatch(&self, TracedDispatch { emitted, deps, region }: &TracedDispatch) -> Option<Dispatch> {
         let values = self.values;
-        let cost = Cost { flops: values.count(traced.cost.flops), bytes: values.count(traced.cost.bytes) };
-        let coalesce = traced.coalesce.as_ref().map(|(coalesce, region)| Coalescing {
+        let cost = Cost { flops: values.count(emitted.cost.flops), bytes: values.count(emitted.cost.bytes) };
+        let coalesce = emitted.coalesce.as_ref().zip(*region).map(|(coalesce, region)| Coalescing {
             variant: coalesce.variant.clone(),
             least: coalesce.least,
             width: coalesce.width,
             word: coalesce.word,
-            region: *region,
+            region,
             shared: values.count(coalesce.shared).min(cost.bytes),
         });
         Some(Dispatch {
-            label: traced.label.clone(),
-            variant: traced.variant.clone(),
-            grid: linear_grid(values.count(traced.groups)).ok()?,
-            operands: traced.operands.iter().map(|&operand| self.operand(operand)).collect::<Option<_>>()?,
-            params: traced.params.iter().map(|&word| u32::try_from(values.of(word)).ok()).collect::<Option<_>>()?,
-            deps: traced.deps.clone(),
+            label: emitted.label.clone(),
+            variant: emitted.variant.clone(),
+            grid: linear_grid(values.count(emitted.groups)).ok()?,
+            operands: emitted.operands.iter().map(|&operand| self.operand(operand)).collect::<Option<_>>()?,
+            params: emitted.params.iter().map(|&word| u32::try_from(values.of(word)).ok()).collect::<Option<_>>()?,
+            deps: deps.clone(),
             cost,
             coalesce,
         })

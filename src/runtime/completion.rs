@@ -16,11 +16,11 @@ pub struct Timing {
     pub gpu: Option<Duration>,
     /// From `submit` to the results in host memory.
     pub total: Duration,
-    /// Bundles that it had lanes in.
+    /// Bundles (dispatches of the device) that it had lanes in.
     pub bundles: u32,
     /// How many of those carried lanes of other requests too.
     pub shared_bundles: u32,
-    /// Its own lanes.
+    /// Its own lanes: its dispatches, some of them in several ranges of workgroups.
     pub lanes: u32,
     /// Lanes of other requests in its bundles.
     pub lanes_shared: u32,

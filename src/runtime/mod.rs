@@ -103,8 +103,8 @@ impl Runtime {
     /// Opens an adapter and starts a runtime on it.
     ///
     /// # Errors
-    /// `NoAdapter` if none matches; `Device` if it cannot be opened; `Limit` if it lacks what fascine needs; `Input` for
-    /// bundles in a `HeapLayout::Apart` heap, or if no request may be queued.
+    /// `NoAdapter` if none matches; `Device` if it cannot be opened; `Limit` if it lacks what fascine needs; `Input` if no
+    /// request may be queued, or (with `unstable`) for bundles in a `HeapLayout::Apart` heap.
     pub fn new(options: Options) -> Result<Self> {
         let gpu = Gpu::open(&options.adapter)?;
         Self::start(gpu, options)
@@ -258,7 +258,7 @@ impl Runtime {
     /// Groups dispatches by other rules from now on. What was learned of their durations is forgotten.
     ///
     /// # Errors
-    /// `Input` while requests are in flight, or for bundles in a `HeapLayout::Apart` heap; `Closed` if the engine has stopped.
+    /// `Input` while requests are in flight, or (with `unstable`) for bundles in a `HeapLayout::Apart` heap; `Closed` if the engine has stopped.
     pub fn set_schedule(&self, options: schedule::Options) -> Result<()> {
         check_heap(self.shared.heap, &options)?;
         let (reply, answer) = futures::channel::oneshot::channel();
@@ -306,9 +306,9 @@ pub struct Stats {
     pub submissions: u64,
     /// Those of them that waited for others to end, as there was no room for their uploads and results beside these.
     pub short_of_staging: u64,
-    /// Bundles (combined dispatches).
+    /// Bundles: dispatches of the device, each of one or more lanes.
     pub bundles: u64,
-    /// Lanes; over bundles this is the mean number of lanes.
+    /// Lanes: ranges of workgroups of requests' dispatches. Over `bundles` it is how many a bundle has on average.
     pub lanes: u64,
     /// Lanes issued that ran as one with others of the same plan.
     pub coalesced: u64,

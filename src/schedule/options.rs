@@ -79,11 +79,11 @@ pub struct DeviceModel {
     pub flops: f64,
     /// Bytes per second of the whole device.
     pub bytes: f64,
-    /// Fixed cost of a bundle.
+    /// Fixed cost of a bundle, in nanoseconds.
     pub bundle: Nanos,
-    /// Fixed cost of a lane within a bundle.
+    /// Fixed cost of a lane within a bundle, in nanoseconds.
     pub lane: Nanos,
-    /// Fixed cost of a submission, seen where durations come from completion times alone.
+    /// Fixed cost of a submission, in nanoseconds, seen where durations come from completion times alone.
     pub submission: Nanos,
 }
 
@@ -134,20 +134,20 @@ pub struct Options {
     pub coalesce: Coalesce,
     /// What is left for work without a deadline.
     pub parts: Parts,
-    /// Predicted duration that a submission may not exceed, but for one that cannot be divided further.
+    /// Predicted nanoseconds that a submission may not exceed, but for one that cannot be divided further.
     pub slice: Nanos,
-    /// Submissions in flight at the same time.
+    /// Most submissions in flight at the same time.
     pub in_flight: usize,
-    /// Lanes of a bundle.
+    /// Most lanes of a bundle.
     pub max_lanes: usize,
-    /// Bundles of a submission.
+    /// Most bundles of a submission.
     pub max_bundles: usize,
-    /// Kernels of a set of pipelines to ask for.
+    /// Most linked kernels of a pipeline to ask for.
     pub max_kernels: usize,
-    /// Part of its own time that a dispatch, or several that run as one, has to save to join a bundle. What fills the device by itself
+    /// Part of its own time, from 0 to 1, that a dispatch, or several that run as one, has to save to join a bundle. What fills the device by itself
     /// would only end later, and its leader too. Guessed.
     pub min_gain: f64,
-    /// Predicted time that must have been lost for want of a set of pipelines before it is asked for. Guessed.
+    /// Predicted nanoseconds that must have been lost for want of a pipeline before it is asked for. Guessed.
     pub want_after: Nanos,
     /// First estimate of the device.
     pub device: DeviceModel,

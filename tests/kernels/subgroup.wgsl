@@ -6,10 +6,10 @@ struct Params { len: u32 }
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(subgroup_size) size: u32,
         @builtin(subgroup_invocation_id) invocation: u32) {
-    let active = subgroupAdd(1u);
+    let members = subgroupAdd(1u);
     let first = subgroupBroadcastFirst(id.x);
     let ballot = subgroupBallot(invocation == 0u);
     if id.x < params.len {
-        out[id.x] = select(0u, 1u, active == size) + select(0u, 2u, first + invocation == id.x) + (ballot.x & 1u) * 4u;
+        out[id.x] = select(0u, 1u, members == size) + select(0u, 2u, first + invocation == id.x) + (ballot.x & 1u) * 4u;
     }
 }

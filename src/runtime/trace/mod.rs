@@ -39,7 +39,7 @@ pub struct BundleRecord {
     pub submission: u64,
     /// When the submission was issued, on the runtime's clock.
     pub issued: Nanos,
-    /// When the host learned that the submission was done.
+    /// When the host learned that the submission was done, on the same clock.
     pub retired: Nanos,
     /// Nanoseconds on the device, where it tells bundles apart.
     pub gpu: Option<Nanos>,
@@ -65,7 +65,7 @@ pub struct OnDevice {
     pub began: Nanos,
     /// When it ended.
     pub ended: Nanos,
-    /// Both may be off by as much, in the same direction.
+    /// Nanoseconds by which both may be off, in the same direction.
     pub within: Nanos,
 }
 
