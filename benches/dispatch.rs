@@ -1,5 +1,5 @@
 //! What a dispatch costs: the arms B0 (submit-each), B1 (time-only), B3 (one pass) and O1 (bundled) on 1 to 120 lanes of
-//! one workgroup each; the host's cost per wave and per lane; and what a workgroup costs before its kernel does anything.
+//! one workgroup each; the host's cost per bundle and per lane; and what a workgroup costs before its kernel does anything.
 //! Straight on the executor: no scheduler, no requests. `-- --workgroups` prints the last of these only.
 
 mod common;
@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use common::{Table, median, processor_time};
-use fascine::gpu::{AdapterOptions, Allocation, Executor, ExecutorOptions, Gpu, LaneWork, WaveWork, Work};
+use fascine::gpu::{AdapterOptions, Allocation, EncodedBundle, Executor, ExecutorOptions, Gpu, Work};
 use fascine::kernel::{Kernel, Trust, Variant, library};
-use fascine::link::Arm;
-use fascine::schedule::{ArmId, Pipelines, SubmissionId};
+use fascine::link::LinkedKernel;
+use fascine::link::table::{EncodedLane, LaneOperand};
+use fascine::schedule::{KernelId, Pipelines, SubmissionId};
 
 const RUNS: usize = 21;
 /// For the host's cost, which is short beside what else a processor does.
@@ -23,7 +24,7 @@ const WORKGROUPS: u32 = 61_440;
 
 struct Bench {
     executor: Executor,
-    arm: ArmId,
+    kernel: KernelId,
     memory: Allocation,
     params: Arc<[u32]>,
     next: u64,
@@ -34,63 +35,57 @@ impl Bench {
         let gpu = Gpu::open(&AdapterOptions::default())?;
         let mut executor = Executor::new(gpu, ExecutorOptions::default())?;
         let memory = executor.allocate(120 * 2 * 256)?;
-        let slots = vec![memory.slot(); 2];
-        let arm = executor.intern(Arm { variant: Variant::new(library::get("copy"), []), slots });
-        let mut bench = Bench { executor, arm, memory, params: Arc::new([WORDS]), next: 0 };
-        bench.compile(&[arm]);
+        let segments = vec![memory.segment(); 2];
+        let kernel = executor.intern(LinkedKernel { variant: Variant::new(library::get("copy"), []), segments });
+        let mut bench = Bench { executor, kernel, memory, params: Arc::new([WORDS]), next: 0 };
+        bench.compile(&[kernel]);
         Ok(bench)
     }
 
-    fn compile(&mut self, arms: &[ArmId]) {
-        while !self.executor.pipelines().ready(arms) {
-            self.executor.pipelines().want(arms);
+    fn compile(&mut self, kernels: &[KernelId]) {
+        while !self.executor.pipelines().ready(kernels) {
+            self.executor.pipelines().want(kernels);
             std::thread::sleep(Duration::from_millis(1));
         }
     }
 
-    /// A second arm: the same kernel under another name.
-    fn second_arm(&mut self) -> fascine::Result<ArmId> {
+    /// A second kernel: the same under another name.
+    fn second_kernel(&mut self) -> fascine::Result<KernelId> {
         let copy = library::get("copy");
         let kernel = Kernel::parse("copy_again", &copy.text, Trust::Project)?;
-        let slots = vec![self.memory.slot(); 2];
-        Ok(self.executor.intern(Arm { variant: Variant::new(Arc::new(kernel), []), slots }))
+        let segments = vec![self.memory.segment(); 2];
+        Ok(self.executor.intern(LinkedKernel { variant: Variant::new(Arc::new(kernel), []), segments }))
     }
 
-    fn lane(&self, index: usize) -> LaneWork {
+    fn lane(&self, index: usize) -> (KernelId, EncodedLane) {
         let base = self.memory.base() + index as u64 * 512;
-        LaneWork {
-            arm: self.arm,
-            grid: [1, 1, 1],
-            first: 0,
-            count: 1,
-            operands: vec![(base, 256), (base + 256, 256)],
-            params: self.params.clone(),
-        }
+        let operands = [base, base + 256].map(|base| LaneOperand::new(base, 256).expect("an aligned tensor")).to_vec();
+        (self.kernel, EncodedLane { grid: [1, 1, 1], first: 0, count: 1, operands, params: self.params.clone() })
     }
 
-    /// Submits `waves`; returns the time that the host spent in it.
-    fn submit(&mut self, waves: Vec<WaveWork>) -> fascine::Result<Duration> {
+    /// Submits `bundles`; returns the time that the host spent in it.
+    fn submit(&mut self, bundles: Vec<EncodedBundle>) -> fascine::Result<Duration> {
         let id = SubmissionId(self.next);
         self.next += 1;
-        let work = Work { id, clears: Vec::new(), uploads: Vec::new(), waves, downloads: Vec::new() };
+        let work = Work { id, clears: Vec::new(), uploads: Vec::new(), bundles, downloads: Vec::new() };
         let start = Instant::now();
         self.executor.submit(work)?;
         Ok(start.elapsed())
     }
 
-    /// Nanoseconds of a wave of `lanes` lanes of `count` workgroups each, of which only the first finds work: by the clock, and of
+    /// Nanoseconds of a bundle of `lanes` lanes of `count` workgroups each, of which only the first finds work: by the clock, and of
     /// the process's processors.
-    fn idle(&mut self, arms: &[ArmId], lanes: u32, count: u32) -> fascine::Result<[f64; 2]> {
+    fn idle(&mut self, kernels: &[KernelId], lanes: u32, count: u32) -> fascine::Result<[f64; 2]> {
         let lanes = (0..lanes as usize).map(|index| {
-            let arm = arms[index % arms.len()];
-            LaneWork { arm, grid: [count, 1, 1], count, ..self.lane(index) }
+            let kernel = kernels[index % kernels.len()];
+            (kernel, EncodedLane { grid: [count, 1, 1], count, ..self.lane(index).1 })
         });
-        let wave = WaveWork { lanes: lanes.collect(), ..Default::default() };
+        let bundle = EncodedBundle { lanes: lanes.collect(), ..Default::default() };
         let mut times = Vec::new();
         let before = processor_time();
         for _ in 0..RUNS {
             let start = Instant::now();
-            self.submit(vec![wave.clone()])?;
+            self.submit(vec![bundle.clone()])?;
             self.drain(0)?;
             times.push(start.elapsed().as_secs_f64() * 1e9);
         }
@@ -107,13 +102,13 @@ impl Bench {
     }
 
     fn wall(&mut self, arm: &str, lanes: usize) -> fascine::Result<Duration> {
-        let all: Vec<LaneWork> = (0..lanes).map(|index| self.lane(index)).collect();
+        let all: Vec<_> = (0..lanes).map(|index| self.lane(index)).collect();
         let start = Instant::now();
         match arm {
             // Each waits for the one before.
             "B0" => {
                 for lane in all {
-                    self.submit(vec![WaveWork { lanes: vec![lane], ..Default::default() }])?;
+                    self.submit(vec![EncodedBundle { lanes: vec![lane], ..Default::default() }])?;
                     self.drain(0)?;
                 }
             }
@@ -121,26 +116,26 @@ impl Bench {
             "B1" => {
                 for lane in all {
                     self.drain(1)?;
-                    self.submit(vec![WaveWork { lanes: vec![lane], ..Default::default() }])?;
+                    self.submit(vec![EncodedBundle { lanes: vec![lane], ..Default::default() }])?;
                 }
             }
             "B3" => {
                 self.submit(
-                    all.into_iter().map(|lane| WaveWork { lanes: vec![lane], ..Default::default() }).collect(),
+                    all.into_iter().map(|lane| EncodedBundle { lanes: vec![lane], ..Default::default() }).collect(),
                 )?;
             }
             _ => {
-                self.submit(vec![WaveWork { lanes: all, ..Default::default() }])?;
+                self.submit(vec![EncodedBundle { lanes: all, ..Default::default() }])?;
             }
         }
         self.drain(0)?;
         Ok(start.elapsed())
     }
 
-    fn host(&mut self, waves: usize, lanes: usize) -> fascine::Result<Duration> {
-        let work = (0..waves)
-            .map(|wave| WaveWork {
-                lanes: (0..lanes).map(|lane| self.lane((wave * lanes + lane) % 120)).collect(),
+    fn host(&mut self, bundles: usize, lanes: usize) -> fascine::Result<Duration> {
+        let work = (0..bundles)
+            .map(|bundle| EncodedBundle {
+                lanes: (0..lanes).map(|lane| self.lane((bundle * lanes + lane) % 120)).collect(),
                 ..Default::default()
             })
             .collect();
@@ -182,38 +177,39 @@ fn dispatches(bench: &mut Bench) -> fascine::Result<()> {
     }
     table.print();
 
-    let mut cost = |waves: usize, lanes: usize| -> fascine::Result<f64> {
-        bench.host(waves, lanes)?;
+    let mut cost = |bundles: usize, lanes: usize| -> fascine::Result<f64> {
+        bench.host(bundles, lanes)?;
         let mut times = Vec::new();
         for _ in 0..HOST_RUNS {
-            times.push(bench.host(waves, lanes)?.as_secs_f64() * 1e6);
+            times.push(bench.host(bundles, lanes)?.as_secs_f64() * 1e6);
         }
         Ok(median(&mut times))
     };
     let one = cost(1, 1)?;
-    let waves = cost(64, 1)?;
+    let bundles = cost(64, 1)?;
     let lanes = cost(1, 120)?;
     println!("\n## Host cost of a submission\n");
     let mut table = Table::new(["what", "us"]);
-    table.row(["one wave of one lane".into(), format!("{one:.1}")]);
-    table.row(["each further wave".into(), format!("{:.2}", (waves - one) / 63.0)]);
+    table.row(["one bundle of one lane".into(), format!("{one:.1}")]);
+    table.row(["each further bundle".into(), format!("{:.2}", (bundles - one) / 63.0)]);
     table.row(["each further lane".into(), format!("{:.2}", (lanes - one) / 119.0)]);
     table.print();
     Ok(())
 }
 
 fn workgroups(bench: &mut Bench) -> fascine::Result<()> {
-    println!("\n## A workgroup that finds nothing to do, {WORKGROUPS} of them in a wave\n");
-    let (first, second) = (bench.arm, bench.second_arm()?);
-    let mut arms = [first, second];
-    arms.sort();
-    bench.compile(&arms);
-    let mut table = Table::new(["lanes", "ns, one arm", "of processors", "ns, two arms", "of processors, two arms"]);
+    println!("\n## A workgroup that finds nothing to do, {WORKGROUPS} of them in a bundle\n");
+    let (first, second) = (bench.kernel, bench.second_kernel()?);
+    let mut kernels = [first, second];
+    kernels.sort();
+    bench.compile(&kernels);
+    let mut table =
+        Table::new(["lanes", "ns, one kernel", "of processors", "ns, two kernels", "of processors, two kernels"]);
     for lanes in [1, 64, 120] {
         let mut row = vec![lanes.to_string()];
-        for arms in [&arms[..1], &arms[..]] {
-            let few = bench.idle(arms, lanes, 1)?;
-            let many = bench.idle(arms, lanes, WORKGROUPS / lanes)?;
+        for kernels in [&kernels[..1], &kernels[..]] {
+            let few = bench.idle(kernels, lanes, 1)?;
+            let many = bench.idle(kernels, lanes, WORKGROUPS / lanes)?;
             row.extend([0, 1].map(|i| format!("{:.1}", (many[i] - few[i]) / f64::from(WORKGROUPS - lanes))));
         }
         table.row(row);

@@ -9,26 +9,26 @@ use common::{Table, median};
 use fascine::Result;
 use fascine::gpu::{AdapterOptions, Executor, ExecutorOptions, Gpu};
 use fascine::kernel::{Variant, library};
-use fascine::link::{Arm, Clamp, Head, Scalars, link};
-use fascine::schedule::{ArmId, Pipelines};
+use fascine::link::{Clamp, Head, LinkedKernel, Scalars, link};
+use fascine::schedule::{KernelId, Pipelines};
 
 const LINK_RUNS: usize = 11;
 
 fn main() -> Result<()> {
-    let mut arms: Vec<Arm> = library::SOURCES
+    let mut kernels: Vec<LinkedKernel> = library::SOURCES
         .iter()
-        .filter(|(name, _)| !name.starts_with("conv_lanes") && !name.starts_with("matmul_lanes"))
-        .map(|(name, _)| Arm::with_default_slots(Variant::new(library::get(name), [])))
+        .filter(|(name, _)| !name.starts_with("conv_subgroup") && !name.starts_with("matmul_subgroup"))
+        .map(|(name, _)| LinkedKernel::with_default_segments(Variant::new(library::get(name), [])))
         .collect();
-    arms.sort();
+    kernels.sort();
     let gpu = Gpu::open(&AdapterOptions::default())?;
     println!("## Linking and compiling\n\nAdapter: {} ({}).", gpu.caps().name, gpu.caps().driver);
     println!("Link: median of {LINK_RUNS}. Compile: once each, from wanting the set to its being ready, one thread.\n");
     let options = ExecutorOptions { compile_threads: 1, ..ExecutorOptions::default() };
     let mut executor = Executor::new(gpu, options)?;
     let mut table = Table::new(["kernels", "link ms", "compile ms", "link ms per kernel", "compile ms per kernel"]);
-    for count in [1, 2, 4, 8, arms.len()] {
-        let set = &arms[..count];
+    for count in [1, 2, 4, 8, kernels.len()] {
+        let set = &kernels[..count];
         let mut times = Vec::new();
         for _ in 0..LINK_RUNS {
             let start = Instant::now();
@@ -36,13 +36,13 @@ fn main() -> Result<()> {
             times.push(start.elapsed().as_secs_f64() * 1e3);
         }
         let linked = median(&mut times);
-        let mut ids: Vec<ArmId> = set.iter().map(|arm| executor.intern(arm.clone())).collect();
+        let mut ids: Vec<KernelId> = set.iter().map(|kernel| executor.intern(kernel.clone())).collect();
         ids.sort();
         let start = Instant::now();
         while !executor.pipelines().ready(&ids) {
             executor.pipelines().want(&ids);
-            if let Some((arm, error)) = executor.pipelines().take_failures().into_iter().next() {
-                println!("arm {} does not compile: {error}", arm.0);
+            if let Some((kernel, error)) = executor.pipelines().take_failures().into_iter().next() {
+                println!("kernel {} does not compile: {error}", kernel.0);
                 return Err(error);
             }
             executor.poll()?;

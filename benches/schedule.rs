@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use fascine::schedule::{
-    ArmId, DeviceModel, DispatchDesc, ModelId, Nanos, Options, Order, Pipelines, PlanDesc, Policy, RequestDesc,
+    DeviceModel, DispatchDesc, KernelId, ModelId, Nanos, Options, Order, Pipelines, PlanDesc, Policy, RequestDesc,
     Scheduler,
 };
 use fascine_bench::simulator::{Arrivals, Front, Scenario, Stream, VirtualDevice, simulate};
@@ -13,11 +13,11 @@ use fascine_bench::simulator::{Arrivals, Front, Scenario, Stream, VirtualDevice,
 struct All;
 
 impl Pipelines for All {
-    fn ready(&mut self, _: &[ArmId]) -> bool {
+    fn ready(&mut self, _: &[KernelId]) -> bool {
         true
     }
-    fn want(&mut self, _: &[ArmId]) {}
-    fn compatible(&self, _: ArmId, _: ArmId) -> bool {
+    fn want(&mut self, _: &[KernelId]) {}
+    fn compatible(&self, _: KernelId, _: KernelId) -> bool {
         true
     }
 }
@@ -25,8 +25,8 @@ impl Pipelines for All {
 /// Sixty small dispatches over a dozen kernels, as a small convolutional network.
 fn plan(model: u32) -> Arc<PlanDesc> {
     let dispatches = (0..60u32).map(|index| DispatchDesc {
-        gather: None,
-        arm: ArmId((index * 7 + model) % 12),
+        coalesce: None,
+        kernel: KernelId((index * 7 + model) % 12),
         workgroups: 1 + index % 16,
         flops: 2_000_000,
         bytes: 100_000,
@@ -35,7 +35,7 @@ fn plan(model: u32) -> Arc<PlanDesc> {
     Arc::new(PlanDesc { model: ModelId(u64::from(model)), dispatches: dispatches.collect() })
 }
 
-/// Nanoseconds per lane, and mean lanes per wave.
+/// Nanoseconds per lane, and mean lanes per bundle.
 fn measure(policy: Policy, tenants: u32, lanes: u64) -> (f64, f64) {
     let options =
         Options { policy, order: Order::default(), device: DeviceModel::for_parallelism(256), ..Options::default() };
@@ -54,7 +54,7 @@ fn measure(policy: Policy, tenants: u32, lanes: u64) -> (f64, f64) {
     while scheduler.stats().lanes < lanes {
         let Some(submission) = scheduler.issue(now, &mut All) else { break };
         times.clear();
-        times.extend(submission.waves.iter().map(|wave| wave.predicted));
+        times.extend(submission.bundles.iter().map(|bundle| bundle.predicted));
         now += times.iter().sum::<Nanos>();
         scheduler.retire(submission.id, Some(&times), now);
         scheduler.recycle(submission);
@@ -64,7 +64,7 @@ fn measure(policy: Policy, tenants: u32, lanes: u64) -> (f64, f64) {
         }
     }
     let stats = scheduler.stats();
-    (start.elapsed().as_nanos() as f64 / stats.lanes as f64, stats.lanes as f64 / stats.waves as f64)
+    (start.elapsed().as_nanos() as f64 / stats.lanes as f64, stats.lanes as f64 / stats.bundles as f64)
 }
 
 /// A million requests of six dispatches each, to eight models at most of what the device can do.
@@ -88,13 +88,13 @@ fn million() {
     };
     let start = Instant::now();
     let report = simulate(&scenario);
-    let [_, waves, lanes] = report.issued;
+    let [_, bundles, lanes] = report.issued;
     let (seconds, requests) = (start.elapsed().as_secs_f64(), report.total.arrived);
-    println!("\n{requests} simulated requests, {lanes} lanes in {waves} waves: {seconds:.1} s");
+    println!("\n{requests} simulated requests, {lanes} lanes in {bundles} bundles: {seconds:.1} s");
 }
 
 fn main() {
-    println!("{:<10} {:>8} {:>12} {:>12}", "policy", "tenants", "ns/lane", "lanes/wave");
+    println!("{:<10} {:>8} {:>12} {:>12}", "policy", "tenants", "ns/lane", "lanes/bundle");
     for policy in [Policy::TimeOnly, Policy::OnePass, Policy::Bundled] {
         for tenants in [1, 8, 32, 128] {
             let (nanos, width) = measure(policy, tenants, 300_000);

@@ -49,5 +49,5 @@ fn describe(timing: fascine::Timing) -> String {
         Some(false) => "late (the first request compiles its kernels)",
         None => "no deadline",
     };
-    format!("{total:.1?} in {bundles} waves, {shared_bundles} of them shared, {kept}")
+    format!("{total:.1?} in {bundles} bundles, {shared_bundles} of them shared, {kept}")
 }

@@ -43,9 +43,9 @@ fn main() -> fascine::Result<()> {
         }
         let sentence = sentence.wait()?;
         let embedding = sentence.output("sentence_embedding")?.as_slice::<f32>()?;
-        // Whether they share waves is for the scheduler: work that fills the device by itself gains nothing.
+        // Whether they share bundles is for the scheduler: work that fills the device by itself gains nothing.
         let shared = picture.timing().shared_bundles;
-        println!("round {round}: embedding {:?}..., {shared} waves of the picture shared", &embedding[..3]);
+        println!("round {round}: embedding {:?}..., {shared} bundles of the picture shared", &embedding[..3]);
     }
     Ok(())
 }

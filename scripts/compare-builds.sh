@@ -130,4 +130,4 @@ table() {
 
 table 'What a plan needs:' dispatches dispatches variants 'kernel variants' pipelines 'pipelines by the first result' heap 'heap MiB'
 table 'Times:' cold 'cold first ms' warm 'warm first ms' median 'steady ms'
-table 'Host:' plan 'first plan ms' submit 'submit ms' shape 'submit of a new shape ms' queued 'to the first wave ms' peak 'process peak MiB'
+table 'Host:' plan 'first plan ms' submit 'submit ms' shape 'submit of a new shape ms' queued 'to the first bundle ms' peak 'process peak MiB'

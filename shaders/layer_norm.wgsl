@@ -1,10 +1,10 @@
 // Layer normalisation of rows of a row-major tensor, with scale and, if wanted, bias, mean and inverse deviation.
-// With LANES 1 an invocation makes one row; with LANES 64 a workgroup does.
+// With INVOCATIONS 1 an invocation makes one row; with INVOCATIONS 64 a workgroup does.
 
 override BIAS: bool = true;
 // Whether mean and inverse deviation are wanted too.
 override STATISTICS: bool = false;
-override LANES: u32 = 1u;
+override INVOCATIONS: u32 = 1u;
 
 struct Params {
     rows: u32,
@@ -24,7 +24,7 @@ struct Params {
 var<workgroup> part: array<f32, 64>;
 
 fn join(local: u32, x: f32) -> f32 {
-    if LANES == 1u {
+    if INVOCATIONS == 1u {
         return x;
     }
     workgroupBarrier();
@@ -44,33 +44,33 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let linear = workgroup.x;
     // Not by select: with a workgroup to a row, its barriers want a branch that is the same for all.
     var row = linear * 64u + local;
-    if LANES > 1u {
+    if INVOCATIONS > 1u {
         row = linear;
     }
     if row >= params.rows {
         return;
     }
-    let lane = select(0u, local, LANES > 1u);
+    let invocation = select(0u, local, INVOCATIONS > 1u);
     let base = row * params.len;
     var sum = 0.0;
-    for (var k = lane; k < params.len; k += LANES) {
+    for (var k = invocation; k < params.len; k += INVOCATIONS) {
         sum += source[base + k];
     }
     let mean = join(local, sum) / f32(params.len);
     sum = 0.0;
-    for (var k = lane; k < params.len; k += LANES) {
+    for (var k = invocation; k < params.len; k += INVOCATIONS) {
         let d = source[base + k] - mean;
         sum = fma(d, d, sum);
     }
     let inverse = 1.0 / sqrt(join(local, sum) / f32(params.len) + params.epsilon);
-    for (var k = lane; k < params.len; k += LANES) {
+    for (var k = invocation; k < params.len; k += INVOCATIONS) {
         var y = (source[base + k] - mean) * inverse * scale[k];
         if BIAS {
             y += bias[k];
         }
         result[base + k] = y;
     }
-    if STATISTICS && lane == 0u {
+    if STATISTICS && invocation == 0u {
         means[row] = mean;
         deviations[row] = inverse;
     }

@@ -2,7 +2,7 @@
 
 override BIAS: bool = true;
 // Whether the gates of up to four requests are computed.
-override GATHER: bool = false;
+override COALESCE: bool = false;
 
 struct Params {
     // Results.
@@ -19,8 +19,8 @@ struct Params {
     pad0: u32,
     pad1: u32,
     pad2: u32,
-    // With GATHER: the number of requests, then how far the tensors of each further one lie from the first's, in vec4.
-    gather: vec4<u32>,
+    // With COALESCE: the number of requests, then how far the tensors of each further one lie from the first's, in vec4.
+    coalesced: vec4<u32>,
 }
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
@@ -49,8 +49,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         let at = d * 2u * params.gates + gate;
         sum = bias[at] + bias[at + params.gates];
     }
-    if GATHER {
-        let away = 4u * params.gather;
+    if COALESCE {
+        let away = 4u * params.coalesced;
         var sums = vec4(sum);
         for (var k = 0u; k < params.inputs; k++) {
             let inputs = vec4(x[from_], x[from_ + away.y], x[from_ + away.z], x[from_ + away.w]);
@@ -59,7 +59,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             w += params.gates;
         }
         result[index] = sums.x;
-        for (var request = 1u; request < params.gather.x; request++) {
+        for (var request = 1u; request < params.coalesced.x; request++) {
             result[index + away[request]] = sums[request];
         }
     } else {

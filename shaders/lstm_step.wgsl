@@ -2,7 +2,7 @@
 // input, output, forget, cell.
 
 // Whether the step is made for up to four requests.
-override GATHER: bool = false;
+override COALESCE: bool = false;
 
 struct Params {
     // Elements: directions x batch x hidden size.
@@ -28,8 +28,8 @@ struct Params {
     state_offset: vec4<u32>,
     state_direction: vec4<u32>,
     state_batch: vec4<u32>,
-    // With GATHER: the number of requests, then how far the tensors of each further one lie from the first's, in vec4.
-    gather: vec4<u32>,
+    // With COALESCE: the number of requests, then how far the tensors of each further one lie from the first's, in vec4.
+    coalesced: vec4<u32>,
 }
 
 // time x direction x batch x gate
@@ -86,8 +86,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         at = params.state_offset.x + d * params.state_direction.x + b * params.state_batch.x;
     }
     var w = d * size * 4u * size + h;
-    if GATHER {
-        let away = vec4(0u, 4u * params.gather.yzw);
+    if COALESCE {
+        let away = vec4(0u, 4u * params.coalesced.yzw);
         var i = gates_of(g, away);
         var o = gates_of(g + size, away);
         var f = gates_of(g + 2u * size, away);
@@ -111,7 +111,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
                 w += 4u * size;
             }
         }
-        for (var r = 0u; r < params.gather.x; r++) {
+        for (var r = 0u; r < params.coalesced.x; r++) {
             let a = away[r];
             advance(index + a, cell_at + a, y_at + a, i[r], o[r], f[r], c[r]);
         }

@@ -22,8 +22,8 @@ struct Params {
     batch: array<vec4<u32>, 2>,
     left_batch: array<vec4<u32>, 2>,
     right_batch: array<vec4<u32>, 2>,
-    // With GATHER: the number of requests, then how far the tensors of each further one lie from the first's, in vec4.
-    gather: array<vec4<u32>, 2>,
+    // With COALESCE: the number of requests, then how far the tensors of each further one lie from the first's, in vec4.
+    coalesced: array<vec4<u32>, 2>,
     // What its function takes: a zero that no compiler knows, and constants.
     epilogue: array<vec4<u32>, EPILOGUE>,
 }
@@ -32,7 +32,7 @@ struct Params {
 override LEFT_ROWS: bool = false;
 override RIGHT_ROWS: bool = false;
 // Whether the rows of several requests are computed, all in one tile.
-override GATHER: bool = false;
+override COALESCE: bool = false;
 
 @group(0) @binding(0) var<storage, read> left: array<f32>;
 @group(0) @binding(1) var<storage, read> right: array<f32>;
@@ -56,20 +56,20 @@ fn outer(acc: mat4x4<f32>, w: vec4<f32>, b: vec4<f32>) -> mat4x4<f32> {
 
 // Rows of all requests.
 fn all_rows() -> u32 {
-    if GATHER {
-        return params.rows * params.gather[0].x;
+    if COALESCE {
+        return params.rows * params.coalesced[0].x;
     }
     return params.rows;
 }
 
 // How far a request's tensors lie from the first's, in elements.
 fn distance(request: u32) -> u32 {
-    return 4u * select(params.gather[request >> 2u][request & 3u], 0u, request == 0u);
+    return 4u * select(params.coalesced[request >> 2u][request & 3u], 0u, request == 0u);
 }
 
 // Where a row on the left starts; rows of one request after those of the other.
 fn row_start(row: u32) -> u32 {
-    if GATHER {
+    if COALESCE {
         return distance(row / params.rows) + row % params.rows * params.left_row;
     }
     return row * params.left_row;
@@ -81,7 +81,7 @@ fn put(p: Params, batch: u32, place: u32, column: u32, value: vec4<f32>) {
     }
     var row = place;
     var away = 0u;
-    if GATHER {
+    if COALESCE {
         row = place % p.rows;
         away = distance(place / p.rows);
     }

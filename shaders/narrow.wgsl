@@ -26,15 +26,15 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         return;
     }
     var x = vec4(0u);
-    for (var lane = 0u; lane < min(1u << shift, params.len - first); lane++) {
-        var rest = first + lane;
+    for (var element = 0u; element < min(1u << shift, params.len - first); element++) {
+        var rest = first + element;
         var at = params.offset;
         for (var k = 0u; k < params.rank; k++) {
             let size = params.sizes[k >> 2u][k & 3u];
             at += rest % size * params.strides[k >> 2u][k & 3u];
             rest /= size;
         }
-        x[lane] = source[at];
+        x[element] = source[at];
     }
     if params.format == 1u {
         x = narrow_half(x);

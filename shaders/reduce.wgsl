@@ -1,8 +1,8 @@
 // Reduces a strided view along some dimensions: kept ones give the results, the others are run through by each.
-// With LANES 1 an invocation makes one result; with LANES 64 a workgroup does.
+// With INVOCATIONS 1 an invocation makes one result; with INVOCATIONS 64 a workgroup does.
 
 override OP: u32 = 0u;
-override LANES: u32 = 1u;
+override INVOCATIONS: u32 = 1u;
 // Whether elements are i32 rather than f32.
 override INT: bool = false;
 // Whether they are u32.
@@ -153,25 +153,25 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let linear = workgroup.x;
     // Not by select: with a workgroup to a row, its barriers want a branch that is the same for all.
     var row = linear * 64u + local;
-    if LANES > 1u {
+    if INVOCATIONS > 1u {
         row = linear;
     }
     if row >= params.rows {
         return;
     }
-    let lane = select(0u, local, LANES > 1u);
+    let invocation = select(0u, local, INVOCATIONS > 1u);
     let base = row_start(row);
     if OP == ARG_MAX || OP == ARG_MIN {
         var best = start();
         var best_index = 0xffffffffu;
-        for (var k = lane; k < params.len; k += LANES) {
+        for (var k = invocation; k < params.len; k += INVOCATIONS) {
             let x = source[base + element_at(k)];
             if beats(x, k, best, best_index) {
                 best = x;
                 best_index = k;
             }
         }
-        if LANES > 1u {
+        if INVOCATIONS > 1u {
             part[local] = best;
             part_index[local] = best_index;
             for (var step = 32u; step > 0u; step /= 2u) {
@@ -186,22 +186,22 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             }
             best_index = part_index[0];
         }
-        if lane == 0u {
+        if invocation == 0u {
             result[row] = best_index;
         }
         return;
     }
     // Partial results of 32 elements each keep rounding errors small.
     var total = start();
-    for (var k = lane; k < params.len; k += 32u * LANES) {
+    for (var k = invocation; k < params.len; k += 32u * INVOCATIONS) {
         var block = term(source[base + element_at(k)]);
-        let end = min(k + 32u * LANES, params.len);
-        for (var j = k + LANES; j < end; j += LANES) {
+        let end = min(k + 32u * INVOCATIONS, params.len);
+        for (var j = k + INVOCATIONS; j < end; j += INVOCATIONS) {
             block = join(block, term(source[base + element_at(j)]));
         }
         total = join(total, block);
     }
-    if LANES > 1u {
+    if INVOCATIONS > 1u {
         part[local] = total;
         for (var step = 32u; step > 0u; step /= 2u) {
             workgroupBarrier();
@@ -215,10 +215,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     if OP == LOG_SUM_EXP && !INT {
         let top = select(f(total), 0.0, (total & 0x7fffffffu) == params.infinity);
         var sum = 0.0;
-        for (var k = lane; k < params.len; k += LANES) {
+        for (var k = invocation; k < params.len; k += INVOCATIONS) {
             sum += scalar_exp(f(source[base + element_at(k)]) - top);
         }
-        if LANES > 1u {
+        if INVOCATIONS > 1u {
             workgroupBarrier();
             part[local] = bitcast<u32>(sum);
             for (var step = 32u; step > 0u; step /= 2u) {
@@ -229,12 +229,12 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             }
             sum = f(part[0]);
         }
-        if lane == 0u {
+        if invocation == 0u {
             result[row] = bitcast<u32>(top + scalar_log(sum));
         }
         return;
     }
-    if lane == 0u {
+    if invocation == 0u {
         result[row] = finish(total);
     }
 }

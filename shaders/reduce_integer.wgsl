@@ -1,8 +1,8 @@
 // Reduces a strided view of i64, which lies on the heap as i32, in 64 bits. A result that leaves 32 bits is reported: the
-// report's word becomes 1. With LANES 1 an invocation makes one result; with LANES 64 a workgroup does.
+// report's word becomes 1. With INVOCATIONS 1 an invocation makes one result; with INVOCATIONS 64 a workgroup does.
 
 override OP: u32 = 0u;
-override LANES: u32 = 1u;
+override INVOCATIONS: u32 = 1u;
 
 const SUM: u32 = 0u;
 const MEAN: u32 = 1u;
@@ -144,19 +144,19 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let linear = workgroup.x;
     // Not by select: with a workgroup to a row, its barriers want a branch that is the same for all.
     var row = linear * 64u + local;
-    if LANES > 1u {
+    if INVOCATIONS > 1u {
         row = linear;
     }
     if row >= params.rows {
         return;
     }
-    let lane = select(0u, local, LANES > 1u);
+    let invocation = select(0u, local, INVOCATIONS > 1u);
     let base = row_start(row);
     var total = start();
-    for (var k = lane; k < params.len; k += LANES) {
+    for (var k = invocation; k < params.len; k += INVOCATIONS) {
         total = join(total, term(source[base + element_at(k)]));
     }
-    if LANES > 1u {
+    if INVOCATIONS > 1u {
         part[local] = total;
         for (var step = 32u; step > 0u; step /= 2u) {
             workgroupBarrier();
@@ -166,7 +166,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         }
         total = part[0];
     }
-    if lane == 0u {
+    if invocation == 0u {
         let done = finish(total);
         result[row] = done.x;
         if done.y != 0u {

@@ -1,8 +1,8 @@
 // Softmax or LogSoftmax along one dimension of a row-major tensor seen as outer x len x inner.
-// With LANES 1 an invocation makes one row; with LANES 64 a workgroup does.
+// With INVOCATIONS 1 an invocation makes one row; with INVOCATIONS 64 a workgroup does.
 
 override LOG: bool = false;
-override LANES: u32 = 1u;
+override INVOCATIONS: u32 = 1u;
 
 struct Params {
     rows: u32,
@@ -22,19 +22,19 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let linear = workgroup.x;
     // Not by select: with a workgroup to a row, its barriers want a branch that is the same for all.
     var row = linear * 64u + local;
-    if LANES > 1u {
+    if INVOCATIONS > 1u {
         row = linear;
     }
     if row >= params.rows {
         return;
     }
-    let lane = select(0u, local, LANES > 1u);
+    let invocation = select(0u, local, INVOCATIONS > 1u);
     let base = row / params.inner * params.len * params.inner + row % params.inner;
     var top = lowest();
-    for (var k = lane; k < params.len; k += LANES) {
+    for (var k = invocation; k < params.len; k += INVOCATIONS) {
         top = max(top, source[base + k * params.inner]);
     }
-    if LANES > 1u {
+    if INVOCATIONS > 1u {
         part[local] = top;
         for (var step = 32u; step > 0u; step /= 2u) {
             workgroupBarrier();
@@ -46,7 +46,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         top = part[0];
     }
     var sum = 0.0;
-    for (var k = lane; k < params.len; k += LANES) {
+    for (var k = invocation; k < params.len; k += INVOCATIONS) {
         let at = base + k * params.inner;
         let e = scalar_exp(source[at] - top);
         if !LOG {
@@ -54,7 +54,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         }
         sum += e;
     }
-    if LANES > 1u {
+    if INVOCATIONS > 1u {
         workgroupBarrier();
         part[local] = sum;
         for (var step = 32u; step > 0u; step /= 2u) {
@@ -68,12 +68,12 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     }
     if LOG {
         let log_sum = scalar_log(sum);
-        for (var k = lane; k < params.len; k += LANES) {
+        for (var k = invocation; k < params.len; k += INVOCATIONS) {
             let at = base + k * params.inner;
             result[at] = source[at] - top - log_sum;
         }
     } else {
-        for (var k = lane; k < params.len; k += LANES) {
+        for (var k = invocation; k < params.len; k += INVOCATIONS) {
             result[base + k * params.inner] /= sum;
         }
     }

@@ -85,7 +85,7 @@ fn check_says_what_a_model_needs() {
     assert_eq!(report["unsupported"].as_array().unwrap().len(), 0);
     let operators = report["operators"].as_array().unwrap();
     assert!(operators.iter().any(|o| o["operator"] == "LSTM" && o["nodes"] == 2 && o["supported"] == true));
-    for figure in ["dispatches", "waves", "variants", "weight_bytes", "peak_heap_bytes", "flops"] {
+    for figure in ["dispatches", "bundles", "variants", "weight_bytes", "peak_heap_bytes", "flops"] {
         assert!(report[figure].as_u64().unwrap() > 0, "{figure}");
     }
     let text = text(&vad(&["check", VAD], &[]));
@@ -182,7 +182,7 @@ fn run_writes_outputs_of_their_true_type() {
     let more = ["--out", out.to_str().unwrap(), "--repeat", "3", "--seed", "7", "--vary", "batch"];
     let report = json(&vad(&["run", VAD], &more));
     let all = ["adapter", "dispatches", "first_ms", "heap_bytes", "host", "median_ms", "model", "outputs", "pipelines"];
-    assert_eq!(keys(&report), [&all[..], &["variants", "waves", "weight_bytes"]].concat());
+    assert_eq!(keys(&report), [&all[..], &["variants", "bundles", "weight_bytes"]].concat());
     let host = &report["host"];
     assert_eq!(keys(host), ["load_ms", "new_shape", "peak_bytes", "plan_ms", "queued_ms", "submit_ms"]);
     assert_eq!(host["new_shape"]["requests"], 8);
@@ -201,7 +201,7 @@ fn run_writes_outputs_of_their_true_type() {
     }
     let first = report["first_ms"].as_f64().unwrap();
     assert!(first > 0.0 && report["median_ms"].as_f64().unwrap() <= first);
-    assert!(report["dispatches"].as_u64().unwrap() > 0 && report["waves"].as_u64().unwrap() > 0);
+    assert!(report["dispatches"].as_u64().unwrap() > 0 && report["bundles"].as_u64().unwrap() > 0);
 }
 
 #[test]
@@ -247,23 +247,23 @@ fn mix_compares_the_arms() {
                 "arm",
                 "dispatches",
                 "gpu_ms",
-                "host_us_per_wave",
+                "host_us_per_bundle",
                 "latency_ms",
                 "mean_lanes",
                 "requests",
                 "submissions",
                 "throughput_per_s",
                 "wall_ms",
-                "waves"
+                "bundles"
             ]
         );
         assert_eq!(keys(&arm["latency_ms"]), ["max", "p50", "p99"]);
         assert_eq!(arm["requests"], 4);
-        assert!(arm["waves"].as_u64() >= arm["submissions"].as_u64());
+        assert!(arm["bundles"].as_u64() >= arm["submissions"].as_u64());
     }
-    assert_eq!(arms[0]["submissions"], arms[0]["waves"]);
-    assert_eq!(arms[0]["waves"], arms[0]["dispatches"]);
-    assert!(arms[3]["waves"].as_u64() < arms[0]["waves"].as_u64(), "{report}");
+    assert_eq!(arms[0]["submissions"], arms[0]["bundles"]);
+    assert_eq!(arms[0]["bundles"], arms[0]["dispatches"]);
+    assert!(arms[3]["bundles"].as_u64() < arms[0]["bundles"].as_u64(), "{report}");
     assert!(arms[3]["mean_lanes"].as_f64().unwrap() > 1.0, "{report}");
     let page = std::fs::read_to_string(page).unwrap();
     assert!(page.contains("lstm_vad #1") && page.contains("\"bundled\"") && !page.contains("{{data}}"));

@@ -67,7 +67,7 @@ fn submit(model: &Model) -> Request {
     model.request().input("x", row).unwrap().deadline(Duration::from_secs(5)).submit().unwrap()
 }
 
-/// Allocations of the engine, its waves and lanes while so many rounds of one request of each model run.
+/// Allocations of the engine, its bundles and lanes while so many rounds of one request of each model run.
 fn rounds(runtime: &Runtime, models: &[Model], rounds: usize) -> [u64; 4] {
     let before = runtime.stats().unwrap();
     let mut allocated = 0;
@@ -87,7 +87,7 @@ fn rounds(runtime: &Runtime, models: &[Model], rounds: usize) -> [u64; 4] {
         requests.into_iter().for_each(|request| drop(request.wait().unwrap()));
     }
     let after = runtime.stats().unwrap();
-    [allocated, after.requests - before.requests, after.waves - before.waves, after.lanes - before.lanes]
+    [allocated, after.requests - before.requests, after.bundles - before.bundles, after.lanes - before.lanes]
 }
 
 /// What a request hands to its caller: its results in a list, and of each its name, its shape, its bytes and their count of owners.
@@ -102,11 +102,11 @@ fn the_engine_allocates_nothing_but_answers() {
         // Until merged pipelines have come.
         (0..20).for_each(|_| assert!(rounds(&runtime, &models, 10)[1] > 0));
         runtime.set_merging(false).unwrap();
-        // Memory that is used again has its final size only when each piece has held the largest wave.
+        // Memory that is used again has its final size only when each piece has held the largest bundle.
         let mut all = (0..20).map(|_| rounds(&runtime, &models, 20));
         let least = all.find(|[allocated, requests, ..]| *allocated <= ANSWER * requests);
-        let [allocated, requests, waves, lanes] = least.unwrap_or_else(|| rounds(&runtime, &models, 20));
-        println!("{allocated} allocations for {requests} requests, {waves} waves, {lanes} lanes");
+        let [allocated, requests, bundles, lanes] = least.unwrap_or_else(|| rounds(&runtime, &models, 20));
+        println!("{allocated} allocations for {requests} requests, {bundles} bundles, {lanes} lanes");
         assert!(lanes >= requests * layers as u64, "{lanes} lanes");
         assert!(allocated <= ANSWER * requests, "{allocated} allocations for {requests} requests");
     }

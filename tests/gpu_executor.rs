@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use fascine::error::ErrorKind;
 use fascine::gpu::{
-    AdapterOptions, Download, Executor, ExecutorOptions, Finished, Gpu, LaneWork, Select, Upload, WaveWork, Work,
-    adapters,
+    AdapterOptions, Download, EncodedBundle, Executor, ExecutorOptions, Finished, Gpu, Select, Upload, Work, adapters,
 };
 use fascine::kernel::{Kernel, Trust, Variant, library};
-use fascine::link::{Arm, Clamp};
-use fascine::schedule::{ArmId, Pipelines, SubmissionId};
+use fascine::link::table::{EncodedLane, LaneOperand};
+use fascine::link::{Clamp, LinkedKernel};
+use fascine::schedule::{KernelId, Pipelines, SubmissionId};
 
 /// Reads and writes far outside its tensors on purpose.
 const WILD: &str = "
@@ -28,10 +28,10 @@ fn executor(clamp: Clamp) -> Executor {
     Executor::new(gpu, ExecutorOptions { clamp, ..Default::default() }).unwrap()
 }
 
-fn prepare(executor: &mut Executor, arms: &[ArmId]) {
+fn prepare(executor: &mut Executor, kernels: &[KernelId]) {
     let start = Instant::now();
-    while !executor.pipelines().ready(arms) {
-        executor.pipelines().want(arms);
+    while !executor.pipelines().ready(kernels) {
+        executor.pipelines().want(kernels);
         let failures = executor.pipelines().take_failures();
         assert!(failures.is_empty() && start.elapsed() < Duration::from_secs(60), "{failures:?}");
         std::thread::sleep(Duration::from_millis(2));
@@ -50,35 +50,36 @@ fn finish(executor: &mut Executor) -> Finished {
 }
 
 #[test]
-fn a_users_kernel_shares_a_wave_and_stays_in_its_tensors() {
+fn a_users_kernel_shares_a_bundle_and_stays_in_its_tensors() {
     for clamp in [Clamp::Users, Clamp::All] {
         let mut executor = executor(clamp);
         let memory = executor.allocate(4096).unwrap();
-        let slots = vec![memory.slot(); 2];
+        let segments = vec![memory.segment(); 2];
         let user = Arc::new(Kernel::parse("user:wild", WILD, Trust::User).unwrap());
-        let copy = executor.intern(Arm { variant: Variant::new(library::get("copy"), []), slots: slots.clone() });
-        let wild = executor.intern(Arm { variant: Variant::new(user, []), slots });
+        let copy = executor
+            .intern(LinkedKernel { variant: Variant::new(library::get("copy"), []), segments: segments.clone() });
+        let wild = executor.intern(LinkedKernel { variant: Variant::new(user, []), segments });
         let mut both = [copy, wild];
         both.sort();
         prepare(&mut executor, &both);
 
         // Four tensors of 256 words: a tenant's source and result, and the user's.
         let image: Vec<u32> = (0..1024).map(|word| word * 3).collect();
-        let lane = |arm, first: u64, params: &[u32]| LaneWork {
-            arm,
-            grid: [4, 1, 1],
-            first: 0,
-            count: 4,
-            operands: vec![(memory.base() + first * 1024, 1024), (memory.base() + (first + 1) * 1024, 1024)],
-            params: Arc::from(params),
+        let lane = |kernel, first: u64, params: &[u32]| {
+            let tensor = |at: u64| LaneOperand::new(memory.base() + at * 1024, 1024).unwrap();
+            let operands = vec![tensor(first), tensor(first + 1)];
+            (kernel, EncodedLane { grid: [4, 1, 1], first: 0, count: 4, operands, params: params.into() })
         };
         let bytes: Arc<[u8]> = Arc::from(bytemuck::cast_slice(&image));
         let work = Work {
             id: SubmissionId(3),
             clears: vec![],
-            uploads: vec![Upload { slot: memory.slot(), offset: memory.base(), bytes }],
-            waves: vec![WaveWork { lanes: vec![lane(wild, 2, &[]), lane(copy, 0, &[256])], ..Default::default() }],
-            downloads: vec![Download { slot: memory.slot(), offset: memory.base(), bytes: 4096, tag: 8 }],
+            uploads: vec![Upload { segment: memory.segment(), offset: memory.base(), bytes }],
+            bundles: vec![EncodedBundle {
+                lanes: vec![lane(wild, 2, &[]), lane(copy, 0, &[256])],
+                ..Default::default()
+            }],
+            downloads: vec![Download { segment: memory.segment(), offset: memory.base(), bytes: 4096, tag: 8 }],
         };
         executor.submit(work).unwrap();
         let finished = finish(&mut executor);

@@ -196,7 +196,7 @@ fn an_innocent_request_in_the_same_bundle_is_undisturbed() {
                 .fold(model.request(), |request, (k, x)| request.input(&format!("x{k}"), x.clone()).unwrap())
                 .submit()
         };
-        // The same kernel on ones: the same arm, so that they share a bundle.
+        // The same kernel on ones, so that they share a bundle.
         let ones: Vec<Tensor> = (case.inputs.iter())
             .map(|input| match input.dtype() {
                 DType::F32 => floats(&vec![1.0; input.len()]),

@@ -7,10 +7,10 @@
 mod link_common;
 
 use fascine::kernel::{Access, Kernel, Trust, Variant};
-use fascine::link::table::{LaneEntry, LaneOperand};
-use fascine::link::{Arm, Clamp, Head, Scalars, Slot, SlotKind, link};
-use link_common::gpu::{Bundle, Wave, buffer, gpu, head, read, run, run_direct};
-use link_common::heap_arm;
+use fascine::link::table::{Case, EncodedLane, LaneOperand};
+use fascine::link::{Clamp, Head, LinkedKernel, Scalars, SegmentId, SegmentKind, link};
+use link_common::gpu::{Bundle, Merged, buffer, gpu, head, read, run, run_direct};
+use link_common::heap_kernel;
 use link_common::random::{Random, cases};
 
 /// A random dispatch of a test kernel: its grid, its operands' words and its parameters.
@@ -127,9 +127,9 @@ fn narrow(random: &mut Random) -> Shape {
 }
 
 struct Subject {
-    arm: Arm,
+    kernel: LinkedKernel,
     shaper: Shaper,
-    alone: Bundle,
+    alone: Merged,
 }
 
 const KERNELS: &[(&str, Shaper)] = &[
@@ -167,23 +167,23 @@ fn available(name: &str) -> bool {
     here
 }
 
-/// Words per slot: two heap segments around a slab.
-const SLOT_WORDS: usize = 1 << 16;
-const SLOTS: [SlotKind; 3] = [SlotKind::Heap, SlotKind::Slab, SlotKind::Heap];
+/// Words per segment: two heap segments around a weight segment.
+const SEGMENT_WORDS: usize = 1 << 16;
+const SEGMENTS: [SegmentKind; 3] = [SegmentKind::Heap, SegmentKind::Weights, SegmentKind::Heap];
 const SENTINEL: u32 = 0x5e5e_5e5e;
 
-/// What reads only lies in the slab for every second kernel, the rest in one of two heap segments.
-fn place(position: usize, kernel: &Kernel, variant: Variant) -> Arm {
+/// What reads only lies in the weight segment for every second kernel, the rest in one of two heap segments.
+fn place(position: usize, kernel: &Kernel, variant: Variant) -> LinkedKernel {
     let heap = if position.is_multiple_of(3) { 2 } else { 0 };
     if position.is_multiple_of(2) {
-        return heap_arm(variant, heap);
+        return heap_kernel(variant, heap);
     }
-    let slot = |access| match access {
-        Access::Read => Slot { index: 1, kind: SlotKind::Slab },
-        Access::ReadWrite => Slot { index: heap, kind: SlotKind::Heap },
+    let segment = |access| match access {
+        Access::Read => SegmentId { index: 1, kind: SegmentKind::Weights },
+        Access::ReadWrite => SegmentId { index: heap, kind: SegmentKind::Heap },
     };
-    let slots = kernel.bindings.iter().map(|binding| slot(binding.access)).collect();
-    Arm { variant, slots }
+    let segments = kernel.bindings.iter().map(|binding| segment(binding.access)).collect();
+    LinkedKernel { variant, segments }
 }
 
 fn subjects(clamp: Clamp, scalars: Scalars) -> Vec<Subject> {
@@ -193,12 +193,12 @@ fn subjects(clamp: Clamp, scalars: Scalars) -> Vec<Subject> {
         let modes: &[f64] = if name == "variant" { &[0.0, 1.0, 2.0] } else { &[0.0] };
         for &mode in modes {
             let constants = (name == "variant").then_some(("MODE", mode));
-            let arm = place(position, &kernel, Variant::new(kernel.clone(), constants));
-            let alone = Bundle::new(link(std::slice::from_ref(&arm), clamp, head(position), scalars).unwrap());
-            subjects.push(Subject { arm, shaper, alone });
+            let kernel = place(position, &kernel, Variant::new(kernel.clone(), constants));
+            let alone = Merged::new(link(std::slice::from_ref(&kernel), clamp, head(position), scalars).unwrap());
+            subjects.push(Subject { kernel, shaper, alone });
         }
     }
-    subjects.sort_by(|a, b| a.arm.cmp(&b.arm));
+    subjects.sort_by(|a, b| a.kernel.cmp(&b.kernel));
     subjects
 }
 
@@ -227,32 +227,25 @@ fn place_dispatch(
     image: &mut [Vec<u32>],
     next: &mut [usize],
 ) -> Option<Placed> {
-    let Subject { arm, shaper, alone: _ } = &subjects[subject];
+    let Subject { kernel, shaper, alone: _ } = &subjects[subject];
     let Shape { grid, words, params } = shaper(random);
-    let is_half = arm.variant.kernel().name == "half";
+    let is_half = kernel.variant.kernel().name == "half";
     let mut operands = Vec::new();
-    for (&words, slot) in words.iter().zip(&arm.slots) {
-        let slot = slot.index as usize;
-        let start = next[slot].next_multiple_of(4) + 4 * random.range(0, 3) as usize;
-        next[slot] = start + words as usize;
-        let region = image[slot].get_mut(start..start + words as usize)?;
+    for (&words, segment) in words.iter().zip(&kernel.segments) {
+        let segment = segment.index as usize;
+        let start = next[segment].next_multiple_of(4) + 4 * random.range(0, 3) as usize;
+        next[segment] = start + words as usize;
+        let region = image[segment].get_mut(start..start + words as usize)?;
         region.fill_with(|| if is_half { half_word(random) } else { word(random) });
         operands.push(LaneOperand { base: (start / 4) as u32, bytes: words * 4 });
     }
     Some(Placed { subject, grid, operands, params })
 }
 
-fn lane<'a>(placed: &'a Placed, bundle: &Bundle, arm: u32, offset: u32, count: u32) -> LaneEntry<'a> {
-    let per_workgroup = bundle.per_workgroup[arm as usize];
-    LaneEntry {
-        arm,
-        per_workgroup,
-        offset,
-        count,
-        grid: placed.grid,
-        operands: &placed.operands,
-        params: &placed.params,
-    }
+fn lane(placed: &Placed, merged: &Merged, kernel: u32, first: u32, count: u32) -> (Case, EncodedLane) {
+    let case = Case { position: kernel, per_workgroup: merged.per_workgroup[kernel as usize] };
+    let Placed { grid, operands, params, .. } = placed;
+    (case, EncodedLane { grid: *grid, first, count, operands: operands.clone(), params: params.as_slice().into() })
 }
 
 fn groups(placed: &Placed) -> u32 {
@@ -263,28 +256,28 @@ fn bytes(words: &[u32]) -> &[u8] {
     bytemuck::cast_slice(words)
 }
 
-fn check_bundled(subjects: &[Subject], bundles: &[(Vec<usize>, Bundle)], seeds: std::ops::Range<u64>) {
+fn check_bundled(subjects: &[Subject], merged_sets: &[(Vec<usize>, Merged)], seeds: std::ops::Range<u64>) {
     for seed in seeds {
         let mut random = Random::new(seed);
-        let (members, bundle) = &bundles[random.range(0, bundles.len() as u32 - 1) as usize];
-        let mut image = vec![vec![SENTINEL; SLOT_WORDS]; SLOTS.len()];
-        let mut next = vec![0; SLOTS.len()];
+        let (members, merged) = &merged_sets[random.range(0, merged_sets.len() as u32 - 1) as usize];
+        let mut image = vec![vec![SENTINEL; SEGMENT_WORDS]; SEGMENTS.len()];
+        let mut next = vec![0; SEGMENTS.len()];
         let mut placed = Vec::new();
         for _ in 0..random.range(1, 12) {
             // What no longer fits into the memory is left out.
             let subject = members[random.range(0, members.len() as u32 - 1) as usize];
             placed.extend(place_dispatch(&mut random, subjects, subject, &mut image, &mut next));
         }
-        let together: Vec<_> = image.iter().map(|slot| buffer(bytes(slot))).collect();
-        let apart: Vec<_> = image.iter().map(|slot| buffer(bytes(slot))).collect();
+        let together: Vec<_> = image.iter().map(|segment| buffer(bytes(segment))).collect();
+        let apart: Vec<_> = image.iter().map(|segment| buffer(bytes(segment))).collect();
 
         let mut lanes = Vec::new();
         for dispatch in &placed {
-            let arm = members.iter().position(|&m| m == dispatch.subject).unwrap() as u32;
+            let kernel = members.iter().position(|&m| m == dispatch.subject).unwrap() as u32;
             let (mut offset, total) = (0, groups(dispatch));
             while offset < total {
                 let count = if random.range(0, 1) == 0 { total - offset } else { random.range(1, total - offset) };
-                lanes.push(lane(dispatch, bundle, arm, offset, count));
+                lanes.push(lane(dispatch, merged, kernel, offset, count));
                 offset += count;
             }
         }
@@ -292,18 +285,18 @@ fn check_bundled(subjects: &[Subject], bundles: &[(Vec<usize>, Bundle)], seeds: 
         let cut = random.range(0, lanes.len() as u32) as usize;
         let cut = if random.range(0, 1) == 0 { 0 } else { cut };
         let width = [65_535, 7, 1, 3][random.range(0, 3) as usize];
-        let waves = [&lanes[..cut], &lanes[cut..]].map(|lanes| Wave {
-            bundle,
+        let bundles = [&lanes[..cut], &lanes[cut..]].map(|lanes| Bundle {
+            merged,
             lanes: lanes.to_vec(),
             memory: &together,
             width,
         });
-        let waves: Vec<_> = waves.into_iter().filter(|wave| !wave.lanes.is_empty()).collect();
-        run(&waves);
+        let bundles: Vec<_> = bundles.into_iter().filter(|bundle| !bundle.lanes.is_empty()).collect();
+        run(&bundles);
         let alone: Vec<_> = placed
             .iter()
-            .map(|dispatch| Wave {
-                bundle: &subjects[dispatch.subject].alone,
+            .map(|dispatch| Bundle {
+                merged: &subjects[dispatch.subject].alone,
                 lanes: vec![lane(dispatch, &subjects[dispatch.subject].alone, 0, 0, groups(dispatch))],
                 memory: &apart,
                 width: 65_535,
@@ -311,49 +304,49 @@ fn check_bundled(subjects: &[Subject], bundles: &[(Vec<usize>, Bundle)], seeds: 
             .collect();
         run(&alone);
         let images = read(&together.iter().chain(&apart).collect::<Vec<_>>());
-        let (together, apart) = images.split_at(SLOTS.len());
-        let names: Vec<_> = placed.iter().map(|d| &subjects[d.subject].arm.variant.kernel().name).collect();
+        let (together, apart) = images.split_at(SEGMENTS.len());
+        let names: Vec<_> = placed.iter().map(|d| &subjects[d.subject].kernel.variant.kernel().name).collect();
         assert!(together == apart, "seed {seed}: {names:?} differ between bundled and alone");
         assert!(together[0] != bytes(&image[0]) || together[2] != bytes(&image[2]), "seed {seed}: nothing ran");
-        assert_eq!(together[1], bytes(&image[1]), "seed {seed}: the slab was written");
+        assert_eq!(together[1], bytes(&image[1]), "seed {seed}: the weight segment was written");
     }
 }
 
-fn bundles(subjects: &[Subject], clamp: Clamp) -> Vec<(Vec<usize>, Bundle)> {
-    let name = |i: usize| subjects[i].arm.variant.kernel().name.as_str();
+fn merged_sets(subjects: &[Subject], clamp: Clamp) -> Vec<(Vec<usize>, Merged)> {
+    let name = |i: usize| subjects[i].kernel.variant.kernel().name.as_str();
     let all: Vec<usize> = (0..subjects.len()).filter(|&i| name(i) != "wide").collect();
     // What is bound to 64 cannot ride in workgroups of 256; the rest does.
     let mixed: Vec<usize> = (0..subjects.len()).filter(|&i| !BOUND.contains(&name(i))).collect();
     let evens = all.iter().copied().filter(|i| i % 2 == 0).collect();
     let thirds = all.iter().copied().filter(|i| i % 3 == 1).collect();
-    let bundle = |members: Vec<usize>, head, scalars| {
-        let arms: Vec<Arm> = members.iter().map(|&m| subjects[m].arm.clone()).collect();
-        let linked = link(&arms, clamp, head, scalars).unwrap();
-        (members, Bundle::new(linked))
+    let merged = |members: Vec<usize>, head, scalars| {
+        let kernels: Vec<LinkedKernel> = members.iter().map(|&m| subjects[m].kernel.clone()).collect();
+        let linked = link(&kernels, clamp, head, scalars).unwrap();
+        (members, Merged::new(linked))
     };
-    let bundles = vec![
-        bundle(all, head(0), Scalars::Words),
-        bundle(mixed, head(0), Scalars::Components),
-        bundle(evens, Head::Table, Scalars::Components),
-        bundle(thirds, Head::Table, Scalars::Words),
+    let merged_sets = vec![
+        merged(all, head(0), Scalars::Words),
+        merged(mixed, head(0), Scalars::Components),
+        merged(evens, Head::Table, Scalars::Components),
+        merged(thirds, Head::Table, Scalars::Words),
     ];
-    assert!(bundles[1].1.per_workgroup.contains(&4) && bundles[1].1.per_workgroup.contains(&8));
-    bundles
+    assert!(merged_sets[1].1.per_workgroup.contains(&4) && merged_sets[1].1.per_workgroup.contains(&8));
+    merged_sets
 }
 
 #[test]
 fn bundled_split_and_reordered_equals_alone_to_the_bit() {
     let subjects = subjects(Clamp::Users, Scalars::Components);
-    let bundles = bundles(&subjects, Clamp::Users);
-    check_bundled(&subjects, &bundles, 0..cases());
+    let merged_sets = merged_sets(&subjects, Clamp::Users);
+    check_bundled(&subjects, &merged_sets, 0..cases());
 }
 
 #[test]
 fn clamped_equals_unclamped_to_the_bit() {
     let alone = subjects(Clamp::Users, Scalars::Components);
     let clamped = subjects(Clamp::All, Scalars::Components);
-    let bundles = bundles(&clamped, Clamp::All);
-    check_bundled(&alone, &bundles[..2], 1_000_000..1_000_000 + cases() / 4);
+    let merged_sets = merged_sets(&clamped, Clamp::All);
+    check_bundled(&alone, &merged_sets[..2], 1_000_000..1_000_000 + cases() / 4);
 }
 
 #[test]
@@ -365,21 +358,21 @@ fn on_the_heap_equals_buffers_of_its_own() {
 
 fn compare_with_own_buffers(subjects: &[Subject]) {
     for (position, subject) in subjects.iter().enumerate() {
-        let kernel = subject.arm.variant.kernel().clone();
-        let direct = direct_pipeline(&subject.arm.variant);
+        let kernel = subject.kernel.variant.kernel().clone();
+        let direct = direct_pipeline(&subject.kernel.variant);
         for seed in 0..4 {
             let mut random = Random::new(seed * 1000 + position as u64);
-            let mut image = vec![vec![SENTINEL; SLOT_WORDS]; SLOTS.len()];
-            let mut next = vec![0; SLOTS.len()];
+            let mut image = vec![vec![SENTINEL; SEGMENT_WORDS]; SEGMENTS.len()];
+            let mut next = vec![0; SEGMENTS.len()];
             let only = std::slice::from_ref(subject);
             let placed = place_dispatch(&mut random, only, 0, &mut image, &mut next).unwrap();
             let own: Vec<_> = placed
                 .operands
                 .iter()
-                .zip(&subject.arm.slots)
-                .map(|(operand, slot)| {
+                .zip(&subject.kernel.segments)
+                .map(|(operand, segment)| {
                     let start = operand.base as usize * 16;
-                    let all = bytes(&image[slot.index as usize]);
+                    let all = bytes(&image[segment.index as usize]);
                     sized_buffer(&all[start..start + operand.bytes as usize])
                 })
                 .collect();
@@ -390,16 +383,16 @@ fn compare_with_own_buffers(subjects: &[Subject]) {
                 bindings.push((global.binding.as_ref().unwrap().binding, &params));
             }
             run_direct(&direct, &bindings, placed.grid);
-            let memory: Vec<_> = image.iter().map(|slot| buffer(bytes(slot))).collect();
+            let memory: Vec<_> = image.iter().map(|segment| buffer(bytes(segment))).collect();
             let lanes = vec![lane(&placed, &subject.alone, 0, 0, groups(&placed))];
-            run(&[Wave { bundle: &subject.alone, lanes, memory: &memory, width: 65_535 }]);
-            let slots = read(&memory.iter().collect::<Vec<_>>());
+            run(&[Bundle { merged: &subject.alone, lanes, memory: &memory, width: 65_535 }]);
+            let segments = read(&memory.iter().collect::<Vec<_>>());
             let expected = read(&own.iter().collect::<Vec<_>>());
             for (k, operand) in placed.operands.iter().enumerate() {
                 let start = operand.base as usize * 16;
-                let slot = &slots[subject.arm.slots[k].index as usize];
+                let segment = &segments[subject.kernel.segments[k].index as usize];
                 let (name, binding) = (&kernel.name, &kernel.bindings[k].name);
-                let (got, want) = (&slot[start..start + operand.bytes as usize], &expected[k]);
+                let (got, want) = (&segment[start..start + operand.bytes as usize], &expected[k]);
                 assert!(got == &want[..operand.bytes as usize], "{name}, binding {binding}, seed {seed}");
             }
         }

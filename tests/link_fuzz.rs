@@ -7,7 +7,7 @@ mod link_common;
 use std::sync::Arc;
 
 use fascine::kernel::{Kernel, Variant};
-use fascine::link::{Arm, Clamp, Head, Scalars, Target, emit, link};
+use fascine::link::{Clamp, Head, Language, LinkedKernel, Scalars, emit, link};
 use link_common::random::{Random, cases};
 
 const NAMES: &[&str] =
@@ -42,14 +42,14 @@ fn damaged_texts_never_panic() {
             continue;
         };
         match link(
-            &[Arm::with_default_slots(Variant::new(Arc::new(kernel), []))],
+            &[LinkedKernel::with_default_segments(Variant::new(Arc::new(kernel), []))],
             Clamp::Users,
             Head::Table,
             Scalars::Components,
         ) {
             Ok(module) => {
                 linked += 1;
-                emit(&module, Target::SpirV).unwrap_or_else(|error| panic!("seed {seed}: {error}\n{text}"));
+                emit(&module, Language::SpirV).unwrap_or_else(|error| panic!("seed {seed}: {error}\n{text}"));
             }
             Err(error) if error.kind() == fascine::error::ErrorKind::Kernel => refused += 1,
             Err(error) => panic!("seed {seed}: {error}\n{text}"),

@@ -5,11 +5,11 @@
 
 mod link_common;
 
-use fascine::link::table::{LaneEntry, LaneOperand};
+use fascine::link::table::{Case, EncodedLane, LaneOperand};
 use fascine::link::{Clamp, Scalars, link};
-use link_common::gpu::{Bundle, Wave, buffer, head, read, run};
+use link_common::gpu::{Bundle, Merged, buffer, head, read, run};
 use link_common::random::{Random, cases};
-use link_common::{heap_arm, kernel, sorted, user_arm};
+use link_common::{heap_kernel, linked, sorted, user_kernel};
 
 const WORDS: usize = 4096;
 /// What is in every word that is not the user's, in its upper half.
@@ -61,38 +61,28 @@ fn a_wild_kernel_stays_within_its_tensors() {
 }
 
 fn attack_all(scalars: Scalars) {
-    let arms = sorted([user_arm("wild"), heap_arm(link_common::arm("scale").variant, 0)]);
-    let wild = arms.iter().position(|arm| arm.variant.kernel().name == "wild").unwrap() as u32;
-    let linked = link(&arms, Clamp::Users, head(0), scalars).unwrap();
+    let kernels = sorted([user_kernel("wild"), heap_kernel(linked("scale").variant, 0)]);
+    let wild = kernels.iter().position(|kernel| kernel.variant.kernel().name == "wild").unwrap() as u32;
+    let linked = link(&kernels, Clamp::Users, head(0), scalars).unwrap();
     assert!(linked.has_user_kernel);
-    let bundle = Bundle::new(linked);
+    let merged = Merged::new(linked);
     let (operands, params) = tenant();
-    let beside = LaneEntry {
-        arm: 1 - wild,
-        per_workgroup: 1,
-        offset: 0,
-        count: 2,
-        grid: [2, 1, 1],
-        operands: &operands,
-        params: &params,
-    };
+    let beside = (
+        Case { position: 1 - wild, per_workgroup: 1 },
+        EncodedLane { grid: [2, 1, 1], first: 0, count: 2, operands: operands.to_vec(), params: params.into() },
+    );
     for seed in 0..cases() {
         let mut random = Random::new(seed);
         let Attack { tensors, params, image } = attack(&mut random);
         let own = tensors.map(|(start, words)| LaneOperand { base: start as u32 / 4, bytes: words as u32 * 4 });
-        let user = LaneEntry {
-            arm: wild,
-            per_workgroup: 1,
-            offset: 0,
-            count: 3,
-            grid: [3, 1, 1],
-            operands: &own,
-            params: &params,
-        };
+        let user = (
+            Case { position: wild, per_workgroup: 1 },
+            EncodedLane { grid: [3, 1, 1], first: 0, count: 3, operands: own.to_vec(), params: params.into() },
+        );
         let memories = [(); 2].map(|()| [buffer(bytemuck::cast_slice(&image))]);
         run(&[
-            Wave { bundle: &bundle, lanes: vec![user, beside], memory: &memories[0], width: 65_535 },
-            Wave { bundle: &bundle, lanes: vec![beside], memory: &memories[1], width: 65_535 },
+            Bundle { merged: &merged, lanes: vec![user, beside.clone()], memory: &memories[0], width: 65_535 },
+            Bundle { merged: &merged, lanes: vec![beside.clone()], memory: &memories[1], width: 65_535 },
         ]);
         let images = read(&[&memories[0][0], &memories[1][0]]);
         let [attacked, quiet] = [&images[0], &images[1]].map(|bytes| bytemuck::pod_collect_to_vec::<u8, u32>(bytes));
@@ -111,23 +101,18 @@ fn attack_all(scalars: Scalars) {
 /// Without the clamp the same attack does get out: the test above can fail.
 #[test]
 fn the_attack_reaches_outside_without_the_clamp() {
-    let kernel = kernel("wild", fascine::kernel::Trust::Project);
-    let arm = heap_arm(fascine::kernel::Variant::new(kernel, []), 0);
-    let bundle = Bundle::new(link(&[arm], Clamp::Users, head(0), Scalars::Words).unwrap());
+    let kernel = link_common::kernel("wild", fascine::kernel::Trust::Project);
+    let kernel = heap_kernel(fascine::kernel::Variant::new(kernel, []), 0);
+    let merged = Merged::new(link(&[kernel], Clamp::Users, head(0), Scalars::Words).unwrap());
     let image: Vec<u32> = (0..WORDS as u32).map(|i| SECRET | i).collect();
     let memory = [buffer(bytemuck::cast_slice(&image))];
     let operands = [LaneOperand { base: 16, bytes: 16 }; 3];
     let params = [40, 500, 0, 1];
-    let lane = LaneEntry {
-        arm: 0,
-        per_workgroup: 1,
-        offset: 0,
-        count: 1,
-        grid: [1, 1, 1],
-        operands: &operands,
-        params: &params,
-    };
-    run(&[Wave { bundle: &bundle, lanes: vec![lane], memory: &memory, width: 65_535 }]);
+    let lane = (
+        Case { position: 0, per_workgroup: 1 },
+        EncodedLane { grid: [1, 1, 1], first: 0, count: 1, operands: operands.to_vec(), params: params.into() },
+    );
+    run(&[Bundle { merged: &merged, lanes: vec![lane], memory: &memory, width: 65_535 }]);
     let after = bytemuck::pod_collect_to_vec::<u8, u32>(&read(&[&memory[0]])[0]);
     assert_ne!(after[64 + 437..64 + 501], image[64 + 437..64 + 501]);
 }

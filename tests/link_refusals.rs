@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use fascine::error::ErrorKind;
 use fascine::kernel::{Kernel, Trust, Variant};
-use fascine::link::{Arm, Clamp, Head, Scalars, Slot, SlotKind, link};
+use fascine::link::{Clamp, Head, LinkedKernel, Scalars, SegmentId, SegmentKind, link};
 
 const OUT: &str = "@group(0) @binding(9) var<storage, read_write> out: array<f32>;";
 
@@ -108,7 +108,7 @@ fn what_cannot_be_relocated_is_refused_by_name() {
         };
         let linked = Kernel::parse("subject", &text, Trust::User).and_then(|kernel| {
             link(
-                &[Arm::with_default_slots(Variant::new(Arc::new(kernel), []))],
+                &[LinkedKernel::with_default_segments(Variant::new(Arc::new(kernel), []))],
                 Clamp::Users,
                 Head::Table,
                 Scalars::Components,
@@ -131,10 +131,10 @@ fn what_cannot_be_relocated_is_refused_by_name() {
 }
 
 #[test]
-fn a_written_binding_cannot_lie_in_a_slab() {
-    let mut arm = link_common::arm("scale");
-    arm.slots[2] = Slot { index: 1, kind: SlotKind::Slab };
-    let error = link(&[arm], Clamp::Users, Head::Table, Scalars::Components).unwrap_err();
+fn a_written_binding_cannot_lie_in_a_weight_segment() {
+    let mut kernel = link_common::linked("scale");
+    kernel.segments[2] = SegmentId { index: 1, kind: SegmentKind::Weights };
+    let error = link(&[kernel], Clamp::Users, Head::Table, Scalars::Components).unwrap_err();
     assert!(error.kind() == ErrorKind::Kernel && error.message().contains("binding out"), "{error}");
 }
 
@@ -143,21 +143,21 @@ fn workgroups_of_different_sizes_mix_where_nothing_binds_them() {
     let sized = |name: &str, kernel: &str, size: &str| {
         let text = link_common::text(kernel).replace("@workgroup_size(64)", &format!("@workgroup_size({size})"));
         let kernel = Kernel::parse(name, &text, Trust::Project).unwrap();
-        Arm::with_default_slots(Variant::new(Arc::new(kernel), []))
+        LinkedKernel::with_default_segments(Variant::new(Arc::new(kernel), []))
     };
-    let scale = || link_common::arm("scale");
+    let scale = || link_common::linked("scale");
     let linked =
         link(&[scale(), sized("small", "scale", "32")], Clamp::Users, Head::Table, Scalars::Components).unwrap();
     assert_eq!(linked.workgroup_size, 64);
     let cases = [
         (vec![scale(), sized("odd", "scale", "48")], "48 invocations among those of 64"),
         (
-            vec![link_common::arm("reduce"), sized("large", "scale", "256")],
+            vec![link_common::linked("reduce"), sized("large", "scale", "256")],
             "kernel reduce: workgroups of 64 invocations among",
         ),
     ];
-    for (arms, part) in cases {
-        let error = link(&arms, Clamp::Users, Head::Table, Scalars::Components).unwrap_err();
+    for (kernels, part) in cases {
+        let error = link(&kernels, Clamp::Users, Head::Table, Scalars::Components).unwrap_err();
         assert!(error.kind() == ErrorKind::Limit && error.message().contains(part), "{error}");
     }
 }
@@ -165,7 +165,8 @@ fn workgroups_of_different_sizes_mix_where_nothing_binds_them() {
 #[test]
 fn an_unknown_override_is_named() {
     let variant = Variant::new(link_common::kernel("variant", Trust::Project), [("MODUS", 1.0)]);
-    let error = link(&[Arm::with_default_slots(variant)], Clamp::Users, Head::Table, Scalars::Components).unwrap_err();
+    let error = link(&[LinkedKernel::with_default_segments(variant)], Clamp::Users, Head::Table, Scalars::Components)
+        .unwrap_err();
     assert!(error.message().contains("MODUS") && error.message().contains("MODE"), "{error}");
 }
 

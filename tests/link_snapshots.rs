@@ -7,34 +7,41 @@ mod link_common;
 use std::path::PathBuf;
 
 use fascine::kernel::{Trust, Variant};
-use fascine::link::{Arm, Clamp, Head, Scalars, Slot, SlotKind, Target, emit, link};
-use link_common::{arm, heap_arm, kernel, sorted, user_arm};
+use fascine::link::{Clamp, Head, Language, LinkedKernel, Scalars, SegmentId, SegmentKind, emit, link};
+use link_common::{heap_kernel, kernel, linked, sorted, user_kernel};
 
-fn sets() -> Vec<(&'static str, Vec<Arm>, Clamp, Head, Scalars)> {
-    let variant =
-        |mode: f64| Arm::with_default_slots(Variant::new(kernel("variant", Trust::Project), [("MODE", mode)]));
+fn sets() -> Vec<(&'static str, Vec<LinkedKernel>, Clamp, Head, Scalars)> {
+    let variant = |mode: f64| {
+        LinkedKernel::with_default_segments(Variant::new(kernel("variant", Trust::Project), [("MODE", mode)]))
+    };
     let spread = {
-        let mut arm = arm("scale");
-        arm.slots = [(2, SlotKind::Heap), (1, SlotKind::Slab), (3, SlotKind::Heap)]
-            .map(|(index, kind)| Slot { index, kind })
+        let mut kernel = linked("scale");
+        kernel.segments = [(2, SegmentKind::Heap), (1, SegmentKind::Weights), (3, SegmentKind::Heap)]
+            .map(|(index, kind)| SegmentId { index, kind })
             .to_vec();
-        arm
+        kernel
     };
     let everything = ["scale", "vectors", "particles", "reduce", "transpose", "matrices", "nested", "stride", "cube"];
     vec![
-        ("scale", vec![arm("scale")], Clamp::Users, Head::Immediates, Scalars::Components),
-        ("vectors", vec![arm("vectors")], Clamp::Users, Head::Table, Scalars::Components),
-        ("particles", vec![arm("particles")], Clamp::Users, Head::Table, Scalars::Components),
+        ("scale", vec![linked("scale")], Clamp::Users, Head::Immediates, Scalars::Components),
+        ("vectors", vec![linked("vectors")], Clamp::Users, Head::Table, Scalars::Components),
+        ("particles", vec![linked("particles")], Clamp::Users, Head::Table, Scalars::Components),
         (
             "workgroup_memory",
-            vec![arm("reduce"), arm("transpose"), arm("atomics")],
+            vec![linked("reduce"), linked("transpose"), linked("atomics")],
             Clamp::Users,
             Head::Immediates,
             Scalars::Components,
         ),
-        ("matrices_nested", vec![arm("matrices"), arm("nested")], Clamp::Users, Head::Immediates, Scalars::Components),
-        ("private", vec![arm("stride"), arm("scale")], Clamp::Users, Head::Immediates, Scalars::Components),
-        ("shapes", vec![arm("cube"), arm("transpose")], Clamp::Users, Head::Table, Scalars::Components),
+        (
+            "matrices_nested",
+            vec![linked("matrices"), linked("nested")],
+            Clamp::Users,
+            Head::Immediates,
+            Scalars::Components,
+        ),
+        ("private", vec![linked("stride"), linked("scale")], Clamp::Users, Head::Immediates, Scalars::Components),
+        ("shapes", vec![linked("cube"), linked("transpose")], Clamp::Users, Head::Table, Scalars::Components),
         (
             "variants",
             vec![variant(0.0), variant(1.0), variant(2.0)],
@@ -42,28 +49,40 @@ fn sets() -> Vec<(&'static str, Vec<Arm>, Clamp, Head, Scalars)> {
             Head::Immediates,
             Scalars::Components,
         ),
-        ("subgroup", vec![arm("subgroup"), arm("scale")], Clamp::Users, Head::Immediates, Scalars::Components),
-        ("half", vec![arm("half")], Clamp::Users, Head::Table, Scalars::Components),
-        ("fixed_size", vec![arm("cluster"), arm("initial")], Clamp::Users, Head::Table, Scalars::Components),
-        ("user", vec![user_arm("wild"), arm("scale")], Clamp::Users, Head::Table, Scalars::Components),
-        ("clamped", vec![arm("scale"), arm("nested"), arm("matrices")], Clamp::All, Head::Table, Scalars::Components),
+        ("subgroup", vec![linked("subgroup"), linked("scale")], Clamp::Users, Head::Immediates, Scalars::Components),
+        ("half", vec![linked("half")], Clamp::Users, Head::Table, Scalars::Components),
+        ("fixed_size", vec![linked("cluster"), linked("initial")], Clamp::Users, Head::Table, Scalars::Components),
+        ("user", vec![user_kernel("wild"), linked("scale")], Clamp::Users, Head::Table, Scalars::Components),
         (
-            "slots",
-            vec![arm("scale"), spread, heap_arm(arm("scale").variant, 0)],
+            "clamped",
+            vec![linked("scale"), linked("nested"), linked("matrices")],
+            Clamp::All,
+            Head::Table,
+            Scalars::Components,
+        ),
+        (
+            "segments",
+            vec![linked("scale"), spread, heap_kernel(linked("scale").variant, 0)],
             Clamp::Users,
             Head::Immediates,
             Scalars::Components,
         ),
-        ("sizes", vec![arm("wide"), arm("narrow"), arm("scale")], Clamp::Users, Head::Immediates, Scalars::Components),
-        ("everything", everything.map(arm).to_vec(), Clamp::Users, Head::Immediates, Scalars::Components),
+        (
+            "sizes",
+            vec![linked("wide"), linked("narrow"), linked("scale")],
+            Clamp::Users,
+            Head::Immediates,
+            Scalars::Components,
+        ),
+        ("everything", everything.map(linked).to_vec(), Clamp::Users, Head::Immediates, Scalars::Components),
         (
             "words",
-            ["scale", "vectors", "particles", "nested"].map(arm).to_vec(),
+            ["scale", "vectors", "particles", "nested"].map(linked).to_vec(),
             Clamp::Users,
             Head::Table,
             Scalars::Words,
         ),
-        ("words_clamped", vec![user_arm("wild"), arm("half")], Clamp::All, Head::Table, Scalars::Words),
+        ("words_clamped", vec![user_kernel("wild"), linked("half")], Clamp::All, Head::Table, Scalars::Words),
     ]
 }
 
@@ -75,12 +94,12 @@ fn path(name: &str) -> PathBuf {
 fn merged_modules_match_their_snapshots() {
     let bless = std::env::var_os("FASCINE_BLESS").is_some();
     let mut wrong = Vec::new();
-    for (name, arms, clamp, head, scalars) in sets() {
-        let arms = sorted(arms);
-        let linked = link(&arms, clamp, head, scalars).unwrap_or_else(|error| panic!("{name}: {error}"));
-        let text = String::from_utf8(emit(&linked, Target::Wgsl).unwrap()).unwrap();
-        let again = link(&arms, clamp, head, scalars).unwrap();
-        assert_eq!(text.as_bytes(), emit(&again, Target::Wgsl).unwrap(), "{name}: linked twice");
+    for (name, kernels, clamp, head, scalars) in sets() {
+        let kernels = sorted(kernels);
+        let linked = link(&kernels, clamp, head, scalars).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let text = String::from_utf8(emit(&linked, Language::Wgsl).unwrap()).unwrap();
+        let again = link(&kernels, clamp, head, scalars).unwrap();
+        assert_eq!(text.as_bytes(), emit(&again, Language::Wgsl).unwrap(), "{name}: linked twice");
         if bless {
             std::fs::create_dir_all(path(name).parent().unwrap()).unwrap();
             std::fs::write(path(name), &text).unwrap();
@@ -94,16 +113,16 @@ fn merged_modules_match_their_snapshots() {
 #[test]
 fn merged_modules_translate_to_every_language() {
     let mut failures = Vec::new();
-    for (name, arms, clamp, head, scalars) in sets() {
-        let linked = link(&sorted(arms), clamp, head, scalars).unwrap_or_else(|error| panic!("{name}: {error}"));
-        for target in [Target::SpirV, Target::Msl, Target::Hlsl, Target::Wgsl] {
-            match emit(&linked, target) {
+    for (name, kernels, clamp, head, scalars) in sets() {
+        let linked = link(&sorted(kernels), clamp, head, scalars).unwrap_or_else(|error| panic!("{name}: {error}"));
+        for language in [Language::SpirV, Language::Msl, Language::Hlsl, Language::Wgsl] {
+            match emit(&linked, language) {
                 Ok(bytes) => assert!(!bytes.is_empty()),
                 Err(error) => failures.push(format!("{name}: {error}")),
             }
         }
         // The text that people see is itself a valid module.
-        let text = String::from_utf8(emit(&linked, Target::Wgsl).unwrap()).unwrap();
+        let text = String::from_utf8(emit(&linked, Language::Wgsl).unwrap()).unwrap();
         if let Err(error) = naga::front::wgsl::parse_str(&text) {
             failures.push(format!("{name}: {}", error.emit_to_string(&text)));
         }

@@ -12,7 +12,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use fascine::kernel::{Variant, library};
-use fascine::link::{Arm, Clamp, Head, Scalars, Target, emit, link};
+use fascine::link::{Clamp, Head, Language, LinkedKernel, Scalars, emit, link};
 use fascine::lower::DeviceClass;
 use fascine::reference::Suite;
 use fascine::{LoadOptions, Options, Runtime};
@@ -91,20 +91,20 @@ fn kernels() -> Vec<(String, String)> {
     let mut modules = Vec::new();
     for (name, _) in library::SOURCES {
         let kernel = library::get(name);
-        for (constant, value) in [("", 0.0), ("LANES", 64.0), ("GATHER", 8.0)] {
+        for (constant, value) in [("", 0.0), ("INVOCATIONS", 64.0), ("COALESCE", 8.0)] {
             if !constant.is_empty() && !kernel.overrides.iter().any(|o| o == constant) {
                 continue;
             }
             let constants = (!constant.is_empty()).then_some((constant, value));
-            let arm = Arm::with_default_slots(Variant::new(kernel.clone(), constants));
+            let kernel = LinkedKernel::with_default_segments(Variant::new(kernel.clone(), constants));
             let ways = [
                 (Clamp::Users, Head::Immediates, Scalars::Components),
                 (Clamp::All, Head::Table, Scalars::Components),
                 (Clamp::Users, Head::Immediates, Scalars::Words),
             ];
             for (clamp, head, scalars) in ways {
-                let linked = link(std::slice::from_ref(&arm), clamp, head, scalars).unwrap();
-                let text = String::from_utf8(emit(&linked, Target::Wgsl).unwrap()).unwrap();
+                let linked = link(std::slice::from_ref(&kernel), clamp, head, scalars).unwrap();
+                let text = String::from_utf8(emit(&linked, Language::Wgsl).unwrap()).unwrap();
                 modules.push((format!("{name}_{constant}_{clamp:?}_{scalars:?}"), text));
             }
         }

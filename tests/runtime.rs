@@ -211,7 +211,7 @@ fn a_device_is_measured_once() {
     let device = first.device();
     let model = device.model;
     assert_eq!(device.source, Source::Measured);
-    assert!(model.parallelism >= 1 && model.flops > 1e8 && model.bytes > 1e7 && model.wave > 0, "{model:?}");
+    assert!(model.parallelism >= 1 && model.flops > 1e8 && model.bytes > 1e7 && model.bundle > 0, "{model:?}");
     assert_eq!((first.caps().parallelism, first.schedule().device), (model.parallelism, model));
 
     let kept = Device { model, source: Source::Kept };
@@ -311,7 +311,7 @@ fn requests_on_buffers_of_their_own_give_the_same_and_share_pipelines() {
         assert_eq!(done.timing().lanes_shared, 0);
     }
     let stats = runtime.stats().unwrap();
-    assert_eq!((stats.pipelines.arms, stats.pipelines.compiled), (1, 1), "one kernel, whatever the buffers");
+    assert_eq!((stats.pipelines.kernels, stats.pipelines.compiled), (1, 1), "one kernel, whatever the buffers");
     assert!((2..=32).contains(&stats.memory.heap_segments), "{:?}", stats.memory);
     assert_eq!(stats.memory.heap_used, 0);
 
@@ -416,7 +416,7 @@ fn thousands_of_lengths_leave_nothing_behind() {
     let kept = |stats: &fascine::runtime::Stats| {
         let memory = &stats.memory;
         let memory = [memory.heap_used, memory.heap_reserved, memory.weights_used, memory.weights_reserved];
-        (stats.kept.plans, stats.kept.names, stats.pipelines.arms, memory)
+        (stats.kept.plans, stats.kept.names, stats.pipelines.kernels, memory)
     };
     assert_eq!(kept(&half), kept(&all));
     // The scheduler forgets half of the plans that nobody uses at a time, and learns by powers of two.

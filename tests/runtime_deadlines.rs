@@ -96,7 +96,7 @@ fn a_predicted_miss_is_refused() {
     assert_eq!(submit(Duration::from_secs(9)).unwrap().timing().in_time, Some(true));
     let stats = fixture.runtime.stats().unwrap();
     assert_eq!((stats.outcomes.rejected, stats.outcomes.completed), (1, RUNS as u64 + 1));
-    assert!(stats.prediction.waves >= RUNS as u64);
+    assert!(stats.prediction.bundles >= RUNS as u64);
 }
 
 #[test]

@@ -39,11 +39,11 @@ static COUNTER: Counter = Counter;
 struct All;
 
 impl Pipelines for All {
-    fn ready(&mut self, _: &[ArmId]) -> bool {
+    fn ready(&mut self, _: &[KernelId]) -> bool {
         true
     }
-    fn want(&mut self, _: &[ArmId]) {}
-    fn compatible(&self, _: ArmId, _: ArmId) -> bool {
+    fn want(&mut self, _: &[KernelId]) {}
+    fn compatible(&self, _: KernelId, _: KernelId) -> bool {
         true
     }
 }
@@ -62,12 +62,12 @@ impl Steady {
     fn new(tenants: u32) -> Self {
         let plan = |model: u32| {
             let dispatches = (0..60u32).map(|index| DispatchDesc {
-                arm: ArmId((index * 7 + model) % 12),
+                kernel: KernelId((index * 7 + model) % 12),
                 workgroups: 1 + index % 16,
                 flops: 2_000_000,
                 bytes: 100_000,
                 deps: index.checked_sub(1).into_iter().collect(),
-                gather: None,
+                coalesce: None,
             });
             Arc::new(PlanDesc { model: ModelId(u64::from(model)), dispatches: dispatches.collect() })
         };
@@ -102,7 +102,7 @@ impl Steady {
         for _ in 0..submissions {
             let submission = self.scheduler.issue(self.now, &mut All).unwrap();
             self.times.clear();
-            self.times.extend(submission.waves.iter().map(|wave| wave.predicted));
+            self.times.extend(submission.bundles.iter().map(|bundle| bundle.predicted));
             self.now += self.times.iter().sum::<Nanos>();
             assert_eq!(self.scheduler.retire(submission.id, Some(&self.times), self.now), Retired::Done);
             self.scheduler.recycle(submission);
@@ -123,7 +123,7 @@ fn a_steady_state_allocates_nothing() {
     for tenants in [1, 8, 128] {
         let mut steady = Steady::new(tenants);
         steady.run(2_000);
-        // Memory that is used again has its final size only when each piece has held the largest wave.
+        // Memory that is used again has its final size only when each piece has held the largest bundle.
         let mut allocated = (0..10).map(|_| steady.run(1_000));
         let [allocations, lanes, requests] = allocated.find(|counts| counts[0] == 0).unwrap_or([1, 2_000, 200]);
         println!("{tenants} tenants: {allocations} allocations for {lanes} lanes of {requests} requests");

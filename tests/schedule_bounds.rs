@@ -9,17 +9,17 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
 const DEVICE: DeviceModel =
-    DeviceModel { parallelism: 8, flops: 1e12, bytes: 1e11, wave: 1_000, lane: 50, submission: 0 };
+    DeviceModel { parallelism: 8, flops: 1e12, bytes: 1e11, bundle: 1_000, lane: 50, submission: 0 };
 const MILLI: Nanos = 1_000_000;
 
 struct All;
 
 impl Pipelines for All {
-    fn ready(&mut self, _: &[ArmId]) -> bool {
+    fn ready(&mut self, _: &[KernelId]) -> bool {
         true
     }
-    fn want(&mut self, _: &[ArmId]) {}
-    fn compatible(&self, _: ArmId, _: ArmId) -> bool {
+    fn want(&mut self, _: &[KernelId]) {}
+    fn compatible(&self, _: KernelId, _: KernelId) -> bool {
         true
     }
 }
@@ -59,11 +59,11 @@ impl World {
         id
     }
 
-    /// The true duration of a wave.
-    fn time(&self, wave: &Wave) -> Nanos {
+    /// The true duration of a bundle.
+    fn time(&self, bundle: &Bundle) -> Nanos {
         let mut loads = [0.0, 0.0, 0.0f64];
         let mut factor = 1;
-        for run in wave.runs() {
+        for run in bundle.runs() {
             let plan = &self.plans[&run[0].request];
             factor = factor.max(
                 self.slow.filter(|&(model, _)| ModelId(model.into()) == plan.model).map_or(1, |(_, factor)| factor),
@@ -72,7 +72,7 @@ impl World {
             let [compute, memory, longest] = load(dispatch, run.len() as u64, run[0].count);
             loads = [loads[0] + compute, loads[1] + memory, loads[2].max(longest)];
         }
-        let fixed = DEVICE.wave + DEVICE.lane * wave.runs().count() as Nanos;
+        let fixed = DEVICE.bundle + DEVICE.lane * bundle.runs().count() as Nanos;
         (fixed as f64 + loads.into_iter().fold(0.0, f64::max)).ceil() as Nanos * factor
     }
 
@@ -80,11 +80,11 @@ impl World {
         while let Some(submission) = self.scheduler.issue(self.now, &mut All) {
             let mut at = self.now.max(self.free_at);
             let mut times = Vec::new();
-            for wave in &submission.waves {
-                for lane in &wave.lanes {
+            for bundle in &submission.bundles {
+                for lane in &bundle.lanes {
                     self.began.entry(lane.request).or_insert((at, at)).1 = at;
                 }
-                times.push(self.time(wave));
+                times.push(self.time(bundle));
                 at += times.last().unwrap();
             }
             self.free_at = at;
@@ -124,7 +124,7 @@ impl World {
 /// Nanoseconds of `count` workgroups that each work for so many requests: of the whole device's arithmetic and memory, and the
 /// longest workgroup.
 fn load(dispatch: &DispatchDesc, requests: u64, count: u32) -> [f64; 3] {
-    let shared = dispatch.gather.map_or(0, |gather| gather.shared);
+    let shared = dispatch.coalesce.map_or(0, |coalesce| coalesce.shared);
     let compute = (requests * dispatch.flops) as f64 * 1e9 / DEVICE.flops;
     let memory = (shared + requests * (dispatch.bytes - shared)) as f64 * 1e9 / DEVICE.bytes;
     let part = f64::from(count) / f64::from(dispatch.workgroups);
@@ -134,22 +134,22 @@ fn load(dispatch: &DispatchDesc, requests: u64, count: u32) -> [f64; 3] {
 
 /// Plans whose dispatches can be cut into pieces of less than 0.2 ms.
 fn plan(model: u32) -> impl Strategy<Value = Arc<PlanDesc>> {
-    let gather = prop::option::of((2u32..4, 0u32..6, 0u64..=100));
-    let dispatch = (0u32..5, 1u32..100, 1u64..20, any::<bool>(), any::<prop::sample::Index>(), gather);
+    let coalesce = prop::option::of((2u32..4, 0u32..6, 0u64..=100));
+    let dispatch = (0u32..5, 1u32..100, 1u64..20, any::<bool>(), any::<prop::sample::Index>(), coalesce);
     prop::collection::vec(dispatch, 1..10).prop_map(move |dispatches| {
         let dispatches = dispatches.into_iter().enumerate().map(|(index, dispatch)| {
-            let (arm, workgroups, micros, memory, dep, gather) = dispatch;
+            let (kernel, workgroups, micros, memory, dep, coalesce) = dispatch;
             let work = u64::from(workgroups) * micros;
             let bytes = if memory { work * 100_000 / 8 } else { 0 };
             DispatchDesc {
-                arm: ArmId(arm),
+                kernel: KernelId(kernel),
                 workgroups,
                 // A workgroup alone has an eighth of the device.
                 flops: work * 1_000_000 / 8,
                 bytes,
                 deps: (0..index).take(1).map(|_| dep.index(index) as u32).collect(),
-                gather: gather.map(|(least, more, shared)| GatherDesc {
-                    arm: ArmId(100 + arm),
+                coalesce: coalesce.map(|(least, more, shared)| CoalesceDesc {
+                    kernel: KernelId(100 + kernel),
                     least,
                     width: least + more,
                     shared: bytes * shared / 100,
@@ -244,7 +244,7 @@ proptest! {
             world.advance(next);
         }
         for (id, part) in waiting.iter().zip([interactive, normal, background]) {
-            // Until it is known how long they take, waves are that much longer.
+            // Until it is known how long they take, bundles are that much longer.
             let bound = (2.0 * slice as f64 / part) as Nanos + slice * (in_flight + 4) * slow.unwrap_or(1);
             let began = world.began.get(id).map(|began| began.0);
             prop_assert!(began.is_some_and(|began| began <= bound), "{began:?} > {bound} for a part of {part}");

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use fascine::schedule::*;
 
 const DEVICE: DeviceModel =
-    DeviceModel { parallelism: 16, flops: 1e12, bytes: 1e11, wave: 5_000, lane: 100, submission: 0 };
+    DeviceModel { parallelism: 16, flops: 1e12, bytes: 1e11, bundle: 5_000, lane: 100, submission: 0 };
 
-/// Pipelines for every single arm and for `sets`; remembers what was wanted.
+/// Pipelines for every single kernel and for `sets`; remembers what was wanted.
 #[derive(Default)]
 struct Shop {
     any: bool,
@@ -23,14 +23,14 @@ impl Shop {
 }
 
 impl Pipelines for Shop {
-    fn ready(&mut self, arms: &[ArmId]) -> bool {
-        let in_set = |set: &Vec<u32>| arms.iter().all(|arm| set.contains(&arm.0));
-        self.any || arms.len() == 1 || self.sets.iter().any(in_set)
+    fn ready(&mut self, kernels: &[KernelId]) -> bool {
+        let in_set = |set: &Vec<u32>| kernels.iter().all(|kernel| set.contains(&kernel.0));
+        self.any || kernels.len() == 1 || self.sets.iter().any(in_set)
     }
-    fn want(&mut self, arms: &[ArmId]) {
-        self.wanted.push(arms.iter().map(|arm| arm.0).collect());
+    fn want(&mut self, kernels: &[KernelId]) {
+        self.wanted.push(kernels.iter().map(|kernel| kernel.0).collect());
     }
-    fn compatible(&self, _: ArmId, _: ArmId) -> bool {
+    fn compatible(&self, _: KernelId, _: KernelId) -> bool {
         true
     }
 }
@@ -39,11 +39,11 @@ fn options(policy: Policy) -> Options {
     Options { policy, device: DEVICE, ..Options::default() }
 }
 
-/// A plan of a chain of dispatches (arm, workgroups, flops).
+/// A plan of a chain of dispatches (kernel, workgroups, flops).
 fn chain(dispatches: &[(u32, u32, u64)]) -> Arc<PlanDesc> {
-    let dispatches = dispatches.iter().enumerate().map(|(index, &(arm, workgroups, flops))| DispatchDesc {
-        gather: None,
-        arm: ArmId(arm),
+    let dispatches = dispatches.iter().enumerate().map(|(index, &(kernel, workgroups, flops))| DispatchDesc {
+        coalesce: None,
+        kernel: KernelId(kernel),
         workgroups,
         flops,
         bytes: 0,
@@ -56,31 +56,31 @@ fn submit(scheduler: &mut Scheduler, plan: &Arc<PlanDesc>, deadline: Option<Nano
     scheduler.submit(RequestDesc { plan: plan.clone(), deadline, ..RequestDesc::default() }, 0)
 }
 
-/// A submission as its waves' lanes: request and dispatch.
+/// A submission as its bundles' lanes: request and dispatch.
 fn lanes(submission: &Submission) -> Vec<Vec<(u64, u32)>> {
     submission
-        .waves
+        .bundles
         .iter()
-        .map(|wave| wave.lanes.iter().map(|lane| (lane.request.0, lane.dispatch)).collect())
+        .map(|bundle| bundle.lanes.iter().map(|lane| (lane.request.0, lane.dispatch)).collect())
         .collect()
 }
 
 #[test]
-fn small_dispatches_of_one_arm_leave_as_one_wave() {
+fn small_dispatches_of_one_kernel_leave_as_one_bundle() {
     let mut scheduler = Scheduler::new(options(Policy::Bundled));
     let plan = chain(&[(3, 1, 100_000)]);
     for _ in 0..64 {
         submit(&mut scheduler, &plan, None);
     }
     let submission = scheduler.issue(0, &mut Shop::default()).unwrap();
-    assert_eq!(submission.waves.len(), 1);
-    assert_eq!(submission.waves[0].lanes.len(), 64);
-    assert!(submission.waves[0].predicted * 10 < submission.waves[0].separate);
+    assert_eq!(submission.bundles.len(), 1);
+    assert_eq!(submission.bundles[0].lanes.len(), 64);
+    assert!(submission.bundles[0].predicted * 10 < submission.bundles[0].separate);
     assert_eq!(scheduler.issue(0, &mut Shop::default()), None);
 }
 
 #[test]
-fn a_chain_is_one_submission_of_many_waves() {
+fn a_chain_is_one_submission_of_many_bundles() {
     let plan = chain(&[(0, 1, 1_000), (1, 1, 1_000), (2, 1, 1_000)]);
     for policy in [Policy::TimeOnly, Policy::OnePass, Policy::Bundled] {
         let mut scheduler = Scheduler::new(options(policy));
@@ -93,8 +93,8 @@ fn a_chain_is_one_submission_of_many_waves() {
 #[test]
 fn policies_group_two_chains_each_in_its_way() {
     let plan = chain(&[(0, 1, 1_000), (1, 1, 1_000)]);
-    type Waves<'a> = &'a [&'a [(u64, u32)]];
-    let cases: [(Policy, Waves<'_>); 4] = [
+    type Bundles<'a> = &'a [&'a [(u64, u32)]];
+    let cases: [(Policy, Bundles<'_>); 4] = [
         (Policy::SubmitEach, &[&[(0, 0)]]),
         (Policy::TimeOnly, &[&[(0, 0)], &[(0, 1)]]),
         (Policy::OnePass, &[&[(0, 0)], &[(1, 0)], &[(0, 1)], &[(1, 1)]]),
@@ -145,9 +145,9 @@ fn a_long_dispatch_leaves_in_pieces_of_a_slice() {
     let mut submissions = 0;
     while let Some(submission) = scheduler.issue(0, &mut Shop::default()) {
         submissions += 1;
-        assert!(submission.waves.iter().map(|wave| wave.predicted).sum::<u64>() <= 2_000_000);
-        let times: Vec<_> = submission.waves.iter().map(|wave| wave.predicted).collect();
-        for lane in submission.waves.iter().flat_map(|wave| &wave.lanes) {
+        assert!(submission.bundles.iter().map(|bundle| bundle.predicted).sum::<u64>() <= 2_000_000);
+        let times: Vec<_> = submission.bundles.iter().map(|bundle| bundle.predicted).collect();
+        for lane in submission.bundles.iter().flat_map(|bundle| &bundle.lanes) {
             assert_eq!((lane.request, lane.first), (request, next));
             next += lane.count;
         }
@@ -158,10 +158,10 @@ fn a_long_dispatch_leaves_in_pieces_of_a_slice() {
 }
 
 #[test]
-fn riders_of_the_same_arm_come_first() {
+fn riders_of_the_same_kernel_come_first() {
     let mut scheduler = Scheduler::new(Options { max_lanes: 3, ..options(Policy::Bundled) });
-    for arm in [0, 1, 0, 0] {
-        submit(&mut scheduler, &chain(&[(arm, 1, 100_000)]), None);
+    for kernel in [0, 1, 0, 0] {
+        submit(&mut scheduler, &chain(&[(kernel, 1, 100_000)]), None);
     }
     let submission = scheduler.issue(0, &mut Shop::any()).unwrap();
     assert_eq!(lanes(&submission), vec![vec![(0, 0), (2, 0), (3, 0)], vec![(1, 0)]]);
@@ -171,29 +171,29 @@ fn riders_of_the_same_arm_come_first() {
 fn sets_without_a_pipeline_are_wanted_whole_and_then_used() {
     let mut scheduler = Scheduler::new(Options { want_after: 0, ..options(Policy::Bundled) });
     let mut shop = Shop::default();
-    let plans: Vec<_> = [4, 2, 9].map(|arm| chain(&[(arm, 1, 100_000)])).into();
+    let plans: Vec<_> = [4, 2, 9].map(|kernel| chain(&[(kernel, 1, 100_000)])).into();
     plans.iter().for_each(|plan| _ = submit(&mut scheduler, plan, None));
     let submission = scheduler.issue(0, &mut shop).unwrap();
-    assert_eq!(submission.waves.len(), 3, "{submission:?}");
+    assert_eq!(submission.bundles.len(), 3, "{submission:?}");
     assert_eq!(shop.wanted, [[2, 4, 9]]);
     shop.sets = std::mem::take(&mut shop.wanted);
     plans.iter().for_each(|plan| _ = submit(&mut scheduler, plan, None));
     let submission = scheduler.issue(0, &mut shop).unwrap();
-    assert_eq!(submission.waves.len(), 1, "{submission:?}");
+    assert_eq!(submission.bundles.len(), 1, "{submission:?}");
     assert!(shop.wanted.is_empty());
 }
 
 #[test]
 fn what_has_no_pipeline_waits_without_blocking_others() {
-    struct Only(u32, Vec<ArmId>);
+    struct Only(u32, Vec<KernelId>);
     impl Pipelines for Only {
-        fn ready(&mut self, arms: &[ArmId]) -> bool {
-            arms == [ArmId(self.0)]
+        fn ready(&mut self, kernels: &[KernelId]) -> bool {
+            kernels == [KernelId(self.0)]
         }
-        fn want(&mut self, arms: &[ArmId]) {
-            self.1.extend(arms);
+        fn want(&mut self, kernels: &[KernelId]) {
+            self.1.extend(kernels);
         }
-        fn compatible(&self, _: ArmId, _: ArmId) -> bool {
+        fn compatible(&self, _: KernelId, _: KernelId) -> bool {
             true
         }
     }
@@ -202,7 +202,7 @@ fn what_has_no_pipeline_waits_without_blocking_others() {
     submit(&mut scheduler, &chain(&[(1, 1, 1_000)]), None);
     let mut only = Only(1, Vec::new());
     assert_eq!(lanes(&scheduler.issue(0, &mut only).unwrap()), [[(1, 0)]]);
-    assert!(only.1.contains(&ArmId(0)));
+    assert!(only.1.contains(&KernelId(0)));
     assert_eq!(scheduler.issue(0, &mut only), None);
     assert!(scheduler.has_ready());
 }
@@ -248,16 +248,16 @@ fn empty_and_malformed_plans_end_at_once() {
 
 #[test]
 fn extreme_numbers_neither_panic_nor_hang() {
-    let device = DeviceModel { parallelism: 0, flops: 0.0, bytes: f64::NAN, wave: 0, lane: 0, submission: u64::MAX };
-    let options = Options { device, slice: 0, in_flight: 0, max_lanes: 0, max_waves: 0, ..Options::default() };
+    let device = DeviceModel { parallelism: 0, flops: 0.0, bytes: f64::NAN, bundle: 0, lane: 0, submission: u64::MAX };
+    let options = Options { device, slice: 0, in_flight: 0, max_lanes: 0, max_bundles: 0, ..Options::default() };
     let mut scheduler = Scheduler::new(options);
     let dispatch = |workgroups, flops, bytes| DispatchDesc {
-        arm: ArmId(u32::MAX),
+        kernel: KernelId(u32::MAX),
         workgroups,
         flops,
         bytes,
         deps: vec![],
-        gather: None,
+        coalesce: None,
     };
     let dispatches = vec![dispatch(3, u64::MAX, u64::MAX), dispatch(u32::MAX, 0, 0), dispatch(1, 0, u64::MAX)];
     let plan = Arc::new(PlanDesc { model: ModelId(0), dispatches });
@@ -287,7 +287,7 @@ fn train(scheduler: &mut Scheduler, plan: &Arc<PlanDesc>) -> (Nanos, Nanos) {
 
 /// Retires a submission that took as long as predicted; returns when.
 fn retire(scheduler: &mut Scheduler, submission: &Submission, now: Nanos) -> Nanos {
-    let times: Vec<_> = submission.waves.iter().map(|wave| wave.predicted).collect();
+    let times: Vec<_> = submission.bundles.iter().map(|bundle| bundle.predicted).collect();
     let now = now + times.iter().sum::<u64>();
     assert_eq!(scheduler.retire(submission.id, Some(&times), now), Retired::Done);
     now
@@ -392,12 +392,12 @@ fn riders_do_not_cost_a_leader_its_deadline() {
             scheduler.submit(RequestDesc { plan: rider.clone(), ..RequestDesc::default() }, now);
         }
         let submission = scheduler.issue(now, &mut Shop::any()).unwrap();
-        assert_eq!(submission.waves[0].lanes.len(), lanes, "{submission:?}");
+        assert_eq!(submission.bundles[0].lanes.len(), lanes, "{submission:?}");
     }
 }
 
 #[test]
-fn a_lone_dispatch_waits_for_others_of_its_arm() {
+fn a_lone_dispatch_waits_for_others_of_its_kernel() {
     let behind = chain(&[(1, 1, 1_000_000), (0, 1, 1_000_000)]);
     let ahead = chain(&[(0, 1, 1_000_000)]);
     for (hold_back, expected) in [
@@ -421,7 +421,7 @@ fn who_misses_by_prediction_makes_way_and_goes_on() {
         (Admission::DropLate, 95, 1, Outcome::Dropped),
         (Admission::DropLate, 70, 1, Outcome::Dropped),
     ] {
-        let mut scheduler = Scheduler::new(Options { max_lanes: 1, max_waves: 1, ..options(Policy::Bundled) });
+        let mut scheduler = Scheduler::new(Options { max_lanes: 1, max_bundles: 1, ..options(Policy::Bundled) });
         let (mut now, duration) = train(&mut scheduler, &plan);
         let within = |part: u64| Some(now + duration * part / 100);
         let tight = RequestDesc { plan: plan.clone(), deadline: within(part), admission, ..RequestDesc::default() };
@@ -430,7 +430,7 @@ fn who_misses_by_prediction_makes_way_and_goes_on() {
         let easy = scheduler.submit(easy, now);
         let mut order = Vec::new();
         while let Some(submission) = scheduler.issue(now, &mut Shop::any()) {
-            order.push(submission.waves[0].lanes[0].request);
+            order.push(submission.bundles[0].lanes[0].request);
             now = retire(&mut scheduler, &submission, now);
         }
         assert_eq!(order[0], [tight, easy][leads], "{admission:?}, {part} %");
@@ -444,18 +444,18 @@ fn predictions_say_how_far_they_are_off() {
     let mut scheduler = Scheduler::new(options(Policy::Bundled));
     train(&mut scheduler, &chain(&[(0, 160, 900_000_000)]));
     let exact = scheduler.prediction_error();
-    assert!(exact.p95 <= 0.051 && exact.waves == 40, "{exact:?}");
+    assert!(exact.p95 <= 0.051 && exact.bundles == 40, "{exact:?}");
 }
 
 #[test]
-fn the_first_in_flight_is_done_when_its_waves_are() {
-    let mut scheduler = Scheduler::new(Options { max_waves: 1, ..options(Policy::Bundled) });
+fn the_first_in_flight_is_done_when_its_bundles_are() {
+    let mut scheduler = Scheduler::new(Options { max_bundles: 1, ..options(Policy::Bundled) });
     assert_eq!(scheduler.next_retirement(), None);
     let plan = chain(&[(0, 16, 16_000_000), (1, 16, 32_000_000)]);
     submit(&mut scheduler, &plan, None);
     let first = scheduler.issue(1_000, &mut Shop::any()).unwrap();
     let second = scheduler.issue(2_000, &mut Shop::any()).unwrap();
-    let [one, two] = [&first, &second].map(|submission| submission.waves[0].predicted);
+    let [one, two] = [&first, &second].map(|submission| submission.bundles[0].predicted);
     assert_eq!(scheduler.next_retirement(), Some(1_000 + one));
     let _ = scheduler.retire(first.id, None, 50_000);
     // Its predecessor held it up.
@@ -472,5 +472,5 @@ fn what_was_not_measured_teaches_nothing() {
     let learned = scheduler.learned();
     let submission = scheduler.issue(0, &mut Shop::any()).unwrap();
     assert_eq!(scheduler.retire(submission.id, Some(&[]), 900_000_000), Retired::Done);
-    assert_eq!((scheduler.learned(), scheduler.prediction_error().waves), (learned, 0));
+    assert_eq!((scheduler.learned(), scheduler.prediction_error().bundles), (learned, 0));
 }

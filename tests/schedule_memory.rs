@@ -19,11 +19,11 @@ struct Heap {
 }
 
 impl Pipelines for Heap {
-    fn ready(&mut self, _: &[ArmId]) -> bool {
+    fn ready(&mut self, _: &[KernelId]) -> bool {
         true
     }
-    fn want(&mut self, _: &[ArmId]) {}
-    fn compatible(&self, _: ArmId, _: ArmId) -> bool {
+    fn want(&mut self, _: &[KernelId]) {}
+    fn compatible(&self, _: KernelId, _: KernelId) -> bool {
         true
     }
     fn begin(&mut self, request: RequestId, spare: u64) -> bool {
@@ -76,7 +76,7 @@ impl World {
 
     fn issue(&mut self) {
         while let Some(submission) = self.scheduler.issue(self.now, &mut self.heap) {
-            for lane in submission.waves.iter().flat_map(|wave| &wave.lanes) {
+            for lane in submission.bundles.iter().flat_map(|bundle| &bundle.lanes) {
                 assert!(self.heap.begun.contains(&lane.request), "{lane:?} has no memory");
             }
             self.flying.push(submission);
@@ -86,7 +86,7 @@ impl World {
 
     fn retire(&mut self) {
         let submission = self.flying.remove(0);
-        let times: Vec<_> = submission.waves.iter().map(|wave| wave.predicted).collect();
+        let times: Vec<_> = submission.bundles.iter().map(|bundle| bundle.predicted).collect();
         self.now += times.iter().sum::<Nanos>();
         assert_eq!(self.scheduler.retire(submission.id, Some(&times), self.now), Retired::Done);
         self.collect();
@@ -119,12 +119,12 @@ impl World {
 /// A chain of dispatches that fill the device.
 fn plan(model: u64, dispatches: u32) -> Arc<PlanDesc> {
     let dispatch = |index: u32| DispatchDesc {
-        arm: ArmId(model as u32 * 100 + index),
+        kernel: KernelId(model as u32 * 100 + index),
         workgroups: 64,
         flops: 400_000_000,
         bytes: 1_000,
         deps: index.checked_sub(1).into_iter().collect(),
-        gather: None,
+        coalesce: None,
     };
     Arc::new(PlanDesc { model: ModelId(model), dispatches: (0..dispatches).map(dispatch).collect() })
 }

@@ -6,17 +6,17 @@ use std::sync::Arc;
 use fascine::schedule::*;
 
 const DEVICE: DeviceModel =
-    DeviceModel { parallelism: 16, flops: 1e12, bytes: 1e11, wave: 5_000, lane: 100, submission: 0 };
+    DeviceModel { parallelism: 16, flops: 1e12, bytes: 1e11, bundle: 5_000, lane: 100, submission: 0 };
 
 /// The sets that are there, and no others; a set serves its subsets.
 struct Shop(Vec<Vec<u32>>);
 
 impl Pipelines for Shop {
-    fn ready(&mut self, arms: &[ArmId]) -> bool {
-        self.0.iter().any(|set| arms.iter().all(|arm| set.contains(&arm.0)))
+    fn ready(&mut self, kernels: &[KernelId]) -> bool {
+        self.0.iter().any(|set| kernels.iter().all(|kernel| set.contains(&kernel.0)))
     }
-    fn want(&mut self, _: &[ArmId]) {}
-    fn compatible(&self, _: ArmId, _: ArmId) -> bool {
+    fn want(&mut self, _: &[KernelId]) {}
+    fn compatible(&self, _: KernelId, _: KernelId) -> bool {
         true
     }
 }
@@ -25,8 +25,15 @@ fn shop(sets: &[&[u32]]) -> Shop {
     Shop(sets.iter().map(|set| set.to_vec()).collect())
 }
 
-fn dispatch(arm: u32, deps: &[u32]) -> DispatchDesc {
-    DispatchDesc { arm: ArmId(arm), workgroups: 1, flops: 1_000_000, bytes: 0, deps: deps.to_vec(), gather: None }
+fn dispatch(kernel: u32, deps: &[u32]) -> DispatchDesc {
+    DispatchDesc {
+        kernel: KernelId(kernel),
+        workgroups: 1,
+        flops: 1_000_000,
+        bytes: 0,
+        deps: deps.to_vec(),
+        coalesce: None,
+    }
 }
 
 fn scheduler(hold_back: HoldBack) -> Scheduler {
@@ -38,10 +45,10 @@ fn submit(scheduler: &mut Scheduler, dispatches: Vec<DispatchDesc>, deadline: Op
     scheduler.submit(RequestDesc { plan, deadline, class, ..RequestDesc::default() }, 0);
 }
 
-/// The arms of the next submission's waves.
-fn arms(scheduler: &mut Scheduler, shop: &mut Shop) -> Vec<Vec<u32>> {
-    let waves = scheduler.issue(0, shop).map_or(Vec::new(), |submission| submission.waves);
-    waves.iter().map(|wave| wave.arms().iter().map(|arm| arm.0).collect()).collect()
+/// The kernels of the next submission's bundles.
+fn kernels(scheduler: &mut Scheduler, shop: &mut Shop) -> Vec<Vec<u32>> {
+    let bundles = scheduler.issue(0, shop).map_or(Vec::new(), |submission| submission.bundles);
+    bundles.iter().map(|bundle| bundle.kernels().iter().map(|kernel| kernel.0).collect()).collect()
 }
 
 #[test]
@@ -56,50 +63,50 @@ fn the_exact_set_serves_else_a_superset_else_smaller_bundles() {
     ];
     for (sets, expected) in cases {
         let mut scheduler = scheduler(HoldBack::No);
-        for arm in 0..3 {
-            submit(&mut scheduler, vec![dispatch(arm, &[])], Some(50_000_000 + u64::from(arm)), Class::Normal);
+        for kernel in 0..3 {
+            submit(&mut scheduler, vec![dispatch(kernel, &[])], Some(50_000_000 + u64::from(kernel)), Class::Normal);
         }
-        assert_eq!(arms(&mut scheduler, &mut shop(sets)), expected, "{sets:?}");
+        assert_eq!(kernels(&mut scheduler, &mut shop(sets)), expected, "{sets:?}");
     }
 }
 
 #[test]
-fn an_arm_without_a_pipeline_blocks_no_other_of_its_tier() {
+fn a_kernel_without_a_pipeline_blocks_no_other_of_its_tier() {
     let mut scheduler = scheduler(HoldBack::No);
-    for arm in 0..20 {
-        submit(&mut scheduler, vec![dispatch(arm, &[])], Some(50_000_000 + u64::from(arm)), Class::Normal);
+    for kernel in 0..20 {
+        submit(&mut scheduler, vec![dispatch(kernel, &[])], Some(50_000_000 + u64::from(kernel)), Class::Normal);
     }
-    assert_eq!(arms(&mut scheduler, &mut shop(&[&[17], &[19]])), [[17], [19]]);
+    assert_eq!(kernels(&mut scheduler, &mut shop(&[&[17], &[19]])), [[17], [19]]);
     assert_eq!(scheduler.in_flight(), 1);
-    assert_eq!(arms(&mut scheduler, &mut shop(&[&[3]])), [[3]]);
+    assert_eq!(kernels(&mut scheduler, &mut shop(&[&[3]])), [[3]]);
 }
 
 #[test]
-fn an_arm_without_a_pipeline_blocks_no_other_tier() {
+fn a_kernel_without_a_pipeline_blocks_no_other_tier() {
     for blocked in 0..4 {
         let mut scheduler = scheduler(HoldBack::No);
         submit(&mut scheduler, vec![dispatch(0, &[])], Some(50_000_000), Class::Normal);
-        for (arm, class) in [(1, Class::Interactive), (2, Class::Normal), (3, Class::Background)] {
-            submit(&mut scheduler, vec![dispatch(arm, &[])], None, class);
+        for (kernel, class) in [(1, Class::Interactive), (2, Class::Normal), (3, Class::Background)] {
+            submit(&mut scheduler, vec![dispatch(kernel, &[])], None, class);
         }
-        let others: Vec<u32> = (0..4).filter(|&arm| arm != blocked).collect();
+        let others: Vec<u32> = (0..4).filter(|&kernel| kernel != blocked).collect();
         let sets: Vec<&[u32]> = others.iter().map(std::slice::from_ref).collect();
         // What someone waits for ends its submission.
         let mut shop = shop(&sets);
-        let both = [arms(&mut scheduler, &mut shop), arms(&mut scheduler, &mut shop)].concat();
+        let both = [kernels(&mut scheduler, &mut shop), kernels(&mut scheduler, &mut shop)].concat();
         assert_eq!(both, sets, "without {blocked}");
     }
 }
 
 #[test]
-fn an_arm_without_a_pipeline_blocks_no_other_branch_of_its_request() {
+fn a_kernel_without_a_pipeline_blocks_no_other_branch_of_its_request() {
     let mut scheduler = scheduler(HoldBack::No);
     let branches = vec![dispatch(0, &[]), dispatch(1, &[]), dispatch(2, &[1]), dispatch(3, &[0, 2])];
     submit(&mut scheduler, branches, Some(50_000_000), Class::Normal);
     let mut without = shop(&[&[1], &[2], &[3]]);
-    assert_eq!(arms(&mut scheduler, &mut without), [[1], [2]]);
+    assert_eq!(kernels(&mut scheduler, &mut without), [[1], [2]]);
     without.0.push(vec![0]);
-    assert_eq!(arms(&mut scheduler, &mut without), [[0], [3]]);
+    assert_eq!(kernels(&mut scheduler, &mut without), [[0], [3]]);
 }
 
 #[test]
@@ -107,7 +114,7 @@ fn nobody_waits_for_company_that_has_no_pipeline() {
     let mut scheduler = scheduler(HoldBack::Yes);
     submit(&mut scheduler, vec![dispatch(0, &[])], Some(50_000_000), Class::Normal);
     submit(&mut scheduler, vec![dispatch(1, &[]), dispatch(0, &[0])], Some(90_000_000), Class::Normal);
-    assert_eq!(arms(&mut scheduler, &mut shop(&[&[0]])), [[0]]);
+    assert_eq!(kernels(&mut scheduler, &mut shop(&[&[0]])), [[0]]);
 }
 
 #[test]
@@ -120,7 +127,7 @@ fn a_tier_that_is_owed_its_part_but_has_no_pipeline_blocks_nobody() {
     for _ in 0..200 {
         submit(&mut scheduler, vec![long.clone()], Some(10_000_000_000), Class::Normal);
         let submission = scheduler.issue(now, &mut shop).unwrap();
-        let times: Vec<_> = submission.waves.iter().map(|wave| wave.predicted).collect();
+        let times: Vec<_> = submission.bundles.iter().map(|bundle| bundle.predicted).collect();
         now += times.iter().sum::<Nanos>();
         assert_eq!(scheduler.retire(submission.id, Some(&times), now), Retired::Done);
     }

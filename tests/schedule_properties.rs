@@ -10,11 +10,11 @@ use fascine::schedule::*;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
-const ARMS: u32 = 7;
-/// The gathered arm of arm `a` is `GATHERED + a`.
-const GATHERED: u32 = 100;
+const KERNELS: u32 = 7;
+/// The coalesced kernel of kernel `a` is `COALESCED + a`.
+const COALESCED: u32 = 100;
 const DEVICE: DeviceModel =
-    DeviceModel { parallelism: 8, flops: 1e12, bytes: 1e11, wave: 1_000, lane: 50, submission: 2_000 };
+    DeviceModel { parallelism: 8, flops: 1e12, bytes: 1e11, bundle: 1_000, lane: 50, submission: 2_000 };
 
 /// xorshift64*
 struct Dice(u64);
@@ -34,8 +34,8 @@ const MEMORY: u64 = 10;
 
 /// Pipelines that become ready some time after they are wanted, and memory that is refused now and then though it is there.
 struct Shop {
-    sets: Vec<Vec<ArmId>>,
-    wanted: Vec<Vec<ArmId>>,
+    sets: Vec<Vec<KernelId>>,
+    wanted: Vec<Vec<KernelId>>,
     /// Bytes that requests that have not begun want, and that others have.
     wants: BTreeMap<RequestId, u64>,
     taken: BTreeMap<RequestId, u64>,
@@ -45,22 +45,22 @@ struct Shop {
 }
 
 impl Pipelines for Shop {
-    fn ready(&mut self, arms: &[ArmId]) -> bool {
-        self.sets.iter().any(|set| arms.iter().all(|arm| set.contains(arm)))
+    fn ready(&mut self, kernels: &[KernelId]) -> bool {
+        self.sets.iter().any(|set| kernels.iter().all(|kernel| set.contains(kernel)))
     }
 
-    fn want(&mut self, arms: &[ArmId]) {
-        assert!(arms.is_sorted() && !arms.is_empty());
-        for (i, &a) in arms.iter().enumerate() {
-            assert!(arms[i + 1..].iter().all(|&b| self.compatible(a, b)), "wanted an impossible set");
+    fn want(&mut self, kernels: &[KernelId]) {
+        assert!(kernels.is_sorted() && !kernels.is_empty());
+        for (i, &a) in kernels.iter().enumerate() {
+            assert!(kernels[i + 1..].iter().all(|&b| self.compatible(a, b)), "wanted an impossible set");
         }
-        if !self.wanted.iter().any(|set| set == arms) {
-            self.wanted.push(arms.to_vec());
+        if !self.wanted.iter().any(|set| set == kernels) {
+            self.wanted.push(kernels.to_vec());
         }
     }
 
-    fn compatible(&self, a: ArmId, b: ArmId) -> bool {
-        (a.0 % GATHERED < 5) == (b.0 % GATHERED < 5)
+    fn compatible(&self, a: KernelId, b: KernelId) -> bool {
+        (a.0 % COALESCED < 5) == (b.0 % COALESCED < 5)
     }
 
     fn begin(&mut self, request: RequestId, spare: u64) -> bool {
@@ -83,7 +83,7 @@ struct Seen {
     plan: Arc<PlanDesc>,
     /// Per dispatch and workgroup: how often it was issued.
     issued: Vec<Vec<u8>>,
-    /// Per dispatch: the wave of its last workgroup.
+    /// Per dispatch: the bundle of its last workgroup.
     done: Vec<Option<u64>>,
     deadline: Option<Nanos>,
     admission: Admission,
@@ -102,7 +102,7 @@ struct Scenario {
     events: usize,
 }
 
-/// Waves in which a gathered dispatch may be at a loss: several of a submission rest on one prediction.
+/// Bundles in which a coalesced dispatch may be at a loss: several of a submission rest on one prediction.
 const TRIES: u32 = 16;
 
 struct World {
@@ -112,11 +112,11 @@ struct World {
     shop: Shop,
     requests: BTreeMap<RequestId, Seen>,
     flying: Vec<Submission>,
-    /// Whether every wave is measured. If not, predictions may be anything, and with them what counts as indivisible.
+    /// Whether every bundle is measured. If not, predictions may be anything, and with them what counts as indivisible.
     timed: bool,
-    waves: u64,
-    /// Waves at a loss by gathered dispatch: arm, operations, bytes, workgroups.
-    tries: BTreeMap<(ArmId, u64, u64, u32), u32>,
+    bundles: u64,
+    /// Bundles at a loss by coalesced dispatch: kernel, operations, bytes, workgroups.
+    tries: BTreeMap<(KernelId, u64, u64, u32), u32>,
     log: Vec<String>,
     now: Nanos,
 }
@@ -140,7 +140,7 @@ impl World {
             tries: BTreeMap::new(),
             flying: Vec::new(),
             timed,
-            waves: 0,
+            bundles: 0,
             log: Vec::new(),
             now: 0,
         }
@@ -171,13 +171,13 @@ impl World {
         let bound = if self.options.policy == Policy::SubmitEach { 1 } else { self.options.in_flight };
         assert!(before < bound, "{before} in flight already");
         self.check_size(&submission);
-        for wave in &submission.waves {
-            self.waves += 1;
-            assert!(!wave.lanes.is_empty() && wave.lanes.len() <= self.options.max_lanes);
-            assert!(self.shop.ready(&wave.arms()), "issued without a pipeline");
-            wave.runs().for_each(|run| self.check_run(run));
-            wave.lanes.iter().for_each(|lane| self.check_ready(lane));
-            wave.lanes.iter().for_each(|lane| self.note(lane));
+        for bundle in &submission.bundles {
+            self.bundles += 1;
+            assert!(!bundle.lanes.is_empty() && bundle.lanes.len() <= self.options.max_lanes);
+            assert!(self.shop.ready(&bundle.kernels()), "issued without a pipeline");
+            bundle.runs().for_each(|run| self.check_run(run));
+            bundle.lanes.iter().for_each(|lane| self.check_ready(lane));
+            bundle.lanes.iter().for_each(|lane| self.note(lane));
         }
         self.log.push(format!("{submission:?}"));
         self.flying.push(submission);
@@ -198,48 +198,48 @@ impl World {
             for (index, dispatch) in seen.plan.dispatches.iter().enumerate() {
                 let ready = dispatch.deps.iter().all(|&dep| seen.done[dep as usize].is_some());
                 let left = seen.done[index].is_none();
-                let could = ready && left && self.shop.ready(&[dispatch.arm]);
+                let could = ready && left && self.shop.ready(&[dispatch.kernel]);
                 assert!(!could, "{id:?} could issue dispatch {index}");
             }
         }
     }
 
     fn check_size(&mut self, submission: &Submission) {
-        let lanes: usize = submission.waves.iter().map(|wave| wave.lanes.len()).sum();
-        let predicted: u64 = submission.waves.iter().map(|wave| wave.predicted).sum();
-        let rounding = submission.waves.len() as u64;
-        let first = submission.waves[0].lanes[0];
+        let lanes: usize = submission.bundles.iter().map(|bundle| bundle.lanes.len()).sum();
+        let predicted: u64 = submission.bundles.iter().map(|bundle| bundle.predicted).sum();
+        let rounding = submission.bundles.len() as u64;
+        let first = submission.bundles[0].lanes[0];
         match self.options.policy {
             Policy::SubmitEach => assert_eq!(lanes, 1),
             Policy::TimeOnly => {
-                assert_eq!(lanes, submission.waves.len());
-                assert!(submission.waves.iter().all(|wave| wave.lanes[0].request == first.request));
+                assert_eq!(lanes, submission.bundles.len());
+                assert!(submission.bundles.iter().all(|bundle| bundle.lanes[0].request == first.request));
             }
             Policy::OnePass => {
-                assert_eq!(lanes, submission.waves.len());
+                assert_eq!(lanes, submission.bundles.len());
                 assert!(lanes == 1 || predicted <= self.options.slice + rounding, "{predicted}");
             }
             Policy::Bundled => {
-                let indivisible = !self.timed || submission.waves.len() == 1 && first.count <= DEVICE.parallelism;
+                let indivisible = !self.timed || submission.bundles.len() == 1 && first.count <= DEVICE.parallelism;
                 assert!(indivisible || predicted <= self.options.slice + rounding, "{predicted}: {submission:?}");
             }
         }
-        for wave in &submission.waves {
-            if wave.predicted <= wave.separate {
+        for bundle in &submission.bundles {
+            if bundle.predicted <= bundle.separate {
                 continue;
             }
-            // Gathered dispatches are tried a few times, whatever is predicted after the first.
+            // Coalesced dispatches are tried a few times, whatever is predicted after the first.
             let dispatch = |lane: &Lane| &self.requests[&lane.request].plan.dispatches[lane.dispatch as usize];
-            let gathered = wave.lanes.iter().filter(|lane| lane.gathered > 1).map(|lane| {
+            let coalesced = bundle.lanes.iter().filter(|lane| lane.coalesced > 1).map(|lane| {
                 let DispatchDesc { flops, bytes, workgroups, .. } = *dispatch(lane);
-                (lane.arm, flops, bytes, workgroups)
+                (lane.kernel, flops, bytes, workgroups)
             });
-            let tried: BTreeSet<_> = gathered.collect();
-            assert!(!tried.is_empty(), "merged at a loss: {wave:?}");
+            let tried: BTreeSet<_> = coalesced.collect();
+            assert!(!tried.is_empty(), "merged at a loss: {bundle:?}");
             for key in tried {
                 let times = self.tries.entry(key).or_default();
                 *times += 1;
-                assert!(*times <= TRIES, "tried too often: {wave:?}");
+                assert!(*times <= TRIES, "tried too often: {bundle:?}");
             }
         }
     }
@@ -248,18 +248,18 @@ impl World {
     fn check_run(&self, run: &[Lane]) {
         let plan = &self.requests[&run[0].request].plan;
         let dispatch = &plan.dispatches[run[0].dispatch as usize];
-        assert_eq!(run[0].gathered as usize, run.len(), "{run:?}");
+        assert_eq!(run[0].coalesced as usize, run.len(), "{run:?}");
         if run.len() == 1 {
-            return assert_eq!(dispatch.arm, run[0].arm);
+            return assert_eq!(dispatch.kernel, run[0].kernel);
         }
-        let gather = dispatch.gather.unwrap();
+        let coalesce = dispatch.coalesce.unwrap();
         assert!(
-            self.options.coalesce == Coalesce::Yes && (gather.least..=gather.width).contains(&run[0].gathered),
+            self.options.coalesce == Coalesce::Yes && (coalesce.least..=coalesce.width).contains(&run[0].coalesced),
             "{run:?}"
         );
         for (at, lane) in run.iter().enumerate() {
-            let same = (lane.dispatch, lane.arm, lane.first, lane.count);
-            assert_eq!(same, (run[0].dispatch, gather.arm, run[0].first, run[0].count));
+            let same = (lane.dispatch, lane.kernel, lane.first, lane.count);
+            assert_eq!(same, (run[0].dispatch, coalesce.kernel, run[0].first, run[0].count));
             assert!(Arc::ptr_eq(&self.requests[&lane.request].plan, plan), "{run:?}");
             assert!(run[..at].iter().all(|other| other.request != lane.request), "{run:?}");
         }
@@ -272,7 +272,7 @@ impl World {
         let dispatch = &seen.plan.dispatches[lane.dispatch as usize];
         for &dep in &dispatch.deps {
             let done = seen.done[dep as usize];
-            assert!(done.is_some_and(|wave| wave < self.waves), "{lane:?} before its dependency {dep}");
+            assert!(done.is_some_and(|bundle| bundle < self.bundles), "{lane:?} before its dependency {dep}");
         }
     }
 
@@ -286,16 +286,16 @@ impl World {
             assert_eq!(*group, 1, "issued twice: {lane:?}");
         }
         if groups.iter().all(|&group| group == 1) {
-            seen.done[lane.dispatch as usize] = Some(self.waves);
+            seen.done[lane.dispatch as usize] = Some(self.bundles);
         }
     }
 
     fn retire(&mut self, at: usize, dice: &mut Dice) {
         let submission = self.flying.remove(at);
         let noise = |predicted: Nanos, dice: &mut Dice| predicted * (70 + dice.below(70)) / 100;
-        let times: Vec<_> = submission.waves.iter().map(|wave| noise(wave.predicted, dice)).collect();
+        let times: Vec<_> = submission.bundles.iter().map(|bundle| noise(bundle.predicted, dice)).collect();
         self.now += times.iter().sum::<u64>() + dice.below(3_000);
-        for lane in submission.waves.iter().flat_map(|wave| &wave.lanes) {
+        for lane in submission.bundles.iter().flat_map(|bundle| &bundle.lanes) {
             self.requests.get_mut(&lane.request).unwrap().held -= 1;
         }
         let times = (self.timed || dice.below(3) > 0).then_some(&times[..]);
@@ -385,7 +385,7 @@ fn run(scenario: &Scenario) -> World {
             _ => world.now += dice.below(500_000),
         }
     }
-    world.shop.sets.extend((0..ARMS).map(|arm| vec![ArmId(arm)]));
+    world.shop.sets.extend((0..KERNELS).map(|kernel| vec![KernelId(kernel)]));
     while world.scheduler.outstanding() > 0 {
         let issued = world.issue();
         if !world.flying.is_empty() {
@@ -402,22 +402,22 @@ fn run(scenario: &Scenario) -> World {
 
 fn plan() -> impl Strategy<Value = Arc<PlanDesc>> {
     let deps = prop::collection::vec(any::<prop::sample::Index>(), 0..3);
-    let gather = prop::option::of((2u32..4, 0u32..6, 0u64..1 << 30));
-    let dispatch = (0..ARMS, 0u32..11, 0u64..34, 0u64..30, deps, gather);
+    let coalesce = prop::option::of((2u32..4, 0u32..6, 0u64..1 << 30));
+    let dispatch = (0..KERNELS, 0u32..11, 0u64..34, 0u64..30, deps, coalesce);
     (0u32..4, prop::collection::vec(dispatch, 0..12)).prop_map(|(model, dispatches)| {
         let dispatches =
-            dispatches.into_iter().enumerate().map(|(index, (arm, groups, flops, bytes, deps, gather))| {
+            dispatches.into_iter().enumerate().map(|(index, (kernel, groups, flops, bytes, deps, coalesce))| {
                 let mut deps: Vec<u32> = match index {
                     0 => Vec::new(),
                     _ => deps.iter().map(|dep| dep.index(index) as u32).collect(),
                 };
                 deps.sort_unstable();
-                let gather = gather.map(|(least, more, shared)| {
-                    let (arm, width) = (ArmId(GATHERED + arm), least + more);
-                    GatherDesc { arm, least, width, shared }
+                let coalesce = coalesce.map(|(least, more, shared)| {
+                    let (kernel, width) = (KernelId(COALESCED + kernel), least + more);
+                    CoalesceDesc { kernel, least, width, shared }
                 });
-                let (arm, workgroups) = (ArmId(arm), 1 << groups);
-                DispatchDesc { arm, workgroups, flops: 1 << flops, bytes: 1 << bytes, deps, gather }
+                let (kernel, workgroups) = (KernelId(kernel), 1 << groups);
+                DispatchDesc { kernel, workgroups, flops: 1 << flops, bytes: 1 << bytes, deps, coalesce }
             });
         Arc::new(PlanDesc { model: ModelId(u64::from(model)), dispatches: dispatches.collect() })
     })
@@ -438,7 +438,7 @@ fn options() -> impl Strategy<Value = Options> {
     ];
     let order = (order, prop_oneof![2 => Just(Coalesce::Yes), 1 => Just(Coalesce::No)]);
     (policy, order, 100_000u64..3_000_000, 1usize..4, 1usize..40, 1usize..20, 1usize..6).prop_map(
-        |(policy, ((order, hold_back), coalesce), slice, in_flight, max_lanes, max_waves, max_arms)| Options {
+        |(policy, ((order, hold_back), coalesce), slice, in_flight, max_lanes, max_bundles, max_kernels)| Options {
             policy,
             order,
             hold_back,
@@ -446,8 +446,8 @@ fn options() -> impl Strategy<Value = Options> {
             slice,
             in_flight,
             max_lanes,
-            max_waves,
-            max_arms,
+            max_bundles,
+            max_kernels,
             device: DEVICE,
             ..Options::default()
         },
@@ -495,7 +495,7 @@ proptest! {
         let mut other = log;
         match &mut other.events[at] {
             Event::Submit { request, .. } => request.0 += 1,
-            Event::Issue { submission: Some(submission), .. } => submission.waves[0].predicted += 1,
+            Event::Issue { submission: Some(submission), .. } => submission.bundles[0].predicted += 1,
             Event::Issue { asked, .. } => asked.push(log::Asked::Want(Vec::new())),
             Event::Ended { ended } => ended[0].at += 1,
             Event::Retire { retired, .. } => *retired = match *retired {

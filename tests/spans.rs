@@ -105,10 +105,10 @@ fn a_request_is_seen_from_load_to_its_end() {
         ("parse", &["path"]),
         ("optimise", &["name", "nodes"]),
         ("plan", &["model", "name", "shapes"]),
-        ("compile", &["arms", "name"]),
+        ("compile", &["kernels", "name"]),
         ("link", &[]),
-        ("issue", &["submission", "waves", "lanes"]),
-        ("submit", &["submission", "waves"]),
+        ("issue", &["submission", "bundles", "lanes"]),
+        ("submit", &["submission", "bundles"]),
         ("retire", &["submission"]),
     ] {
         let spans = collector.named(name);
@@ -128,7 +128,7 @@ fn a_request_is_seen_from_load_to_its_end() {
         std::thread::sleep(Duration::from_millis(1));
     };
     assert_eq!(request.fields["outcome"], "Completed");
-    assert_eq!(request.fields["waves"], done.timing().bundles.to_string());
+    assert_eq!(request.fields["bundles"], done.timing().bundles.to_string());
     assert_eq!(request.fields["lanes"], done.timing().lanes.to_string());
     assert!(request.fields.contains_key("model") && request.fields.contains_key("total_us"), "{request:?}");
 }

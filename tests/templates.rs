@@ -11,7 +11,7 @@ use fascine::onnx::{self, LoadOptions};
 use fascine::ops::Operators;
 use fascine::optimise;
 use fascine::plan::bind::{Symbols, resolve_shapes};
-use fascine::plan::{Operand, Place, Plan, plan, template};
+use fascine::plan::{Location, Operand, Plan, plan, template};
 
 fn model(name: &str) -> Graph {
     let path = format!("{}/tests/zoo/{name}.onnx", env!("CARGO_MANIFEST_DIR"));
@@ -34,9 +34,9 @@ fn shapes(graph: &Graph, sizes: &[(&str, usize)]) -> Vec<Vec<usize>> {
 
 /// What two plans of the same shapes have in common whatever their layouts are.
 fn kernels(plan: &Plan) -> Vec<String> {
-    let operand = |operand: &Operand| match operand.place {
-        Place::Activation { .. } => format!("activation of {}", operand.bytes),
-        Place::Weight(id) => format!("weight {} of {}", id.0, operand.bytes),
+    let operand = |operand: &Operand| match operand.location {
+        Location::Activation { .. } => format!("activation of {}", operand.bytes),
+        Location::Weight(id) => format!("weight {} of {}", id.0, operand.bytes),
     };
     (plan.dispatches.iter())
         .map(|dispatch| {
@@ -60,9 +60,9 @@ fn check_hazards(plan: &Plan) {
     let regions = |d: usize| {
         let dispatch = &plan.dispatches[d];
         let bindings = dispatch.variant.kernel().bindings.clone();
-        dispatch.operands.clone().into_iter().zip(bindings).filter_map(|(operand, binding)| match operand.place {
-            Place::Activation { region, offset } => Some((region, offset, offset + operand.bytes, binding.access)),
-            Place::Weight(_) => None,
+        dispatch.operands.clone().into_iter().zip(bindings).filter_map(|(operand, binding)| match operand.location {
+            Location::Activation { region, offset } => Some((region, offset, offset + operand.bytes, binding.access)),
+            Location::Weight(_) => None,
         })
     };
     for (later, before) in before.iter().enumerate() {

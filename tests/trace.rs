@@ -152,10 +152,10 @@ fn one_request_is_seen_from_queue_to_read_back() {
     let stage = |name| pieces.iter().filter(move |event| event["cat"] == name);
     let ends = |event: &Value| event["ts"].as_f64().unwrap() + event["dur"].as_f64().unwrap();
     let (queued, read) = (stage("queued").next().unwrap(), stage("read back").next().unwrap());
-    for wave in stage("on GPU") {
-        assert!(ends(queued) <= wave["ts"].as_f64().unwrap() + 1e-3, "{wave}");
-        assert!(ends(wave) <= read["ts"].as_f64().unwrap() + 1e-3, "{wave}");
-        assert!(!wave["args"]["lanes"].as_array().unwrap().is_empty());
+    for bundle in stage("on GPU") {
+        assert!(ends(queued) <= bundle["ts"].as_f64().unwrap() + 1e-3, "{bundle}");
+        assert!(ends(bundle) <= read["ts"].as_f64().unwrap() + 1e-3, "{bundle}");
+        assert!(!bundle["args"]["lanes"].as_array().unwrap().is_empty());
     }
     assert_eq!(queued["args"]["outcome"], "Completed");
     let counters: Vec<&str> = checked.counters.iter().map(String::as_str).collect();
@@ -170,7 +170,7 @@ fn one_request_is_seen_from_queue_to_read_back() {
 }
 
 #[test]
-fn models_that_share_waves_are_processes_of_their_own() {
+fn models_that_share_bundles_are_processes_of_their_own() {
     let copies = format!("{VAD}:2");
     let checked = check(&trace(&["mix", &copies, "--requests", "3", "--arm", "bundled"]));
     assert_eq!(checked.processes.len(), 3, "two models and the device");
@@ -183,7 +183,7 @@ fn models_that_share_waves_are_processes_of_their_own() {
         let number = |key: &str| args[key].as_f64().unwrap();
         // One that runs several requests as one lane is tried a few times whatever is expected of it.
         let pays = number("separate_us") > number("predicted_us");
-        assert!(pays || number("gathered") > 0.0, "a bundle is expected to pay: {args}");
+        assert!(pays || number("coalesced") > 0.0, "a bundle is expected to pay: {args}");
     }
 }
 

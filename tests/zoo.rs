@@ -156,7 +156,7 @@ fn all_models_at_once_match_their_references_and_themselves_alone() {
         assert!(bits(&outputs) == bits(&alone[at]), "{}, {}: bits differ from alone", suite.name, case.name);
     }
     let stats = runtime().stats().unwrap();
-    assert!(stats.lanes > stats.waves, "nothing was bundled: {stats:?}");
+    assert!(stats.lanes > stats.bundles, "nothing was bundled: {stats:?}");
 }
 
 /// The project's kernels run without clamps; with every index clamped they give the same bits, so none reaches outside.

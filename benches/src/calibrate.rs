@@ -1,6 +1,6 @@
 //! `fascine-bench calibrate`: what the adapter's dispatches cost, for the simulator.
 
-mod gathered;
+mod coalesced;
 mod probes;
 
 use std::path::{Path, PathBuf};
@@ -118,7 +118,7 @@ impl<'a> Requests<'a> {
     }
 }
 
-/// Runs a model alone, a wave a dispatch, and notes how long each took.
+/// Runs a model alone, a bundle a dispatch, and notes how long each took.
 fn measure(trace: &Trace, model: &Model, subject: &Subject<'_>, args: &Args) -> Result<ModelTable> {
     let &Subject { path, load: _, shapes, runs } = subject;
     let dispatches = model.dispatches(shapes)?;
@@ -128,18 +128,18 @@ fn measure(trace: &Trace, model: &Model, subject: &Subject<'_>, args: &Args) -> 
         trace.take();
         requests.submit()?.wait()?;
         // One request at a time goes in its plan's order.
-        let waves = trace.take();
-        if waves.len() != dispatches.len() {
-            return Err(Error::new(ErrorKind::Internal, "a request alone has not one wave a dispatch"));
+        let bundles = trace.take();
+        if bundles.len() != dispatches.len() {
+            return Err(Error::new(ErrorKind::Internal, "a request alone has not one bundle a dispatch"));
         }
-        for (times, wave) in times.iter_mut().zip(waves).filter(|_| run >= WARM_UP) {
-            times.extend(wave.gpu);
+        for (times, bundle) in times.iter_mut().zip(bundles).filter(|_| run >= WARM_UP) {
+            times.extend(bundle.gpu);
         }
     }
     let nanos: Vec<Nanos> = times.into_iter().map_while(median).collect();
     let stem = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-    let gathered = gathered::measure(subject, &dispatches, &args.device)?;
-    let mut table = ModelTable::new(stem, &dispatches, &nanos, &gathered);
+    let coalesced = coalesced::measure(subject, &dispatches, &args.device)?;
+    let mut table = ModelTable::new(stem, &dispatches, &nanos, &coalesced);
     let summary = model.plan(shapes)?;
     (table.weight_bytes, table.heap_bytes) = (summary.weight_bytes, summary.heap_bytes);
     Ok(table)
@@ -152,7 +152,7 @@ fn text(calibration: &Calibration, path: &Path) -> String {
         ("workgroups at a time", calibration.parallelism.to_string()),
         ("fused multiply-adds", format!("{:.1} GFLOP/s", calibration.flops / 1e9)),
         ("copies", format!("{:.1} GB/s", calibration.bytes / 1e9)),
-        ("a wave", micros(calibration.wave_ns)),
+        ("a bundle", micros(calibration.bundle_ns)),
         ("a lane", format!("{:.2} us", calibration.lane_ns as f64 / 1e3)),
         ("a submission", micros(calibration.submission_ns)),
     ]);

@@ -67,7 +67,7 @@ fn s3_measures_urgent_streams_beside_best_effort() {
     args.extend(["--trace", trace.to_str().unwrap()]);
     let report = json(&args);
     assert_eq!(report["scenario"], "s3");
-    assert!(report["adapter"].is_string() && report["limits"]["max_slots"].as_u64().unwrap() > 0);
+    assert!(report["adapter"].is_string() && report["limits"]["max_segments"].as_u64().unwrap() > 0);
     assert_eq!(report["urgent"]["streams"], 2);
     assert!(report["urgent"]["alone"]["p50_ms"].as_f64().unwrap() > 0.0);
     assert_eq!(report["best_effort"].as_array().unwrap().len(), 2);

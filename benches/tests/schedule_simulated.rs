@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use fascine::schedule::{
-    Admission, ArmId, Coalesce, DeviceModel, DispatchDesc, GatherDesc, HoldBack, ModelId, Nanos, Options, Order,
+    Admission, Coalesce, CoalesceDesc, DeviceModel, DispatchDesc, HoldBack, KernelId, ModelId, Nanos, Options, Order,
     PlanDesc, Policy,
 };
 use fascine_bench::simulator::{
@@ -12,7 +12,7 @@ use fascine_bench::simulator::{
 
 const SECOND: Nanos = 1_000_000_000;
 const DEVICE: DeviceModel =
-    DeviceModel { parallelism: 128, flops: 8e12, bytes: 400e9, wave: 6_000, lane: 100, submission: 15_000 };
+    DeviceModel { parallelism: 128, flops: 8e12, bytes: 400e9, bundle: 6_000, lane: 100, submission: 15_000 };
 
 /// A chain of dispatches of so many microseconds each, over ten kernels, that fill about a quarter of the device.
 fn network(model: u32, dispatches: u32, micros: f64) -> Arc<PlanDesc> {
@@ -20,8 +20,8 @@ fn network(model: u32, dispatches: u32, micros: f64) -> Arc<PlanDesc> {
         let workgroups = 8 * (1 + (index * 5 + model) % 8);
         let filled = micros * 1e-6 * f64::from(workgroups) / 128.0;
         DispatchDesc {
-            gather: None,
-            arm: ArmId((index * 3 + model) % 10),
+            coalesce: None,
+            kernel: KernelId((index * 3 + model) % 10),
             workgroups,
             flops: (filled * DEVICE.flops) as u64,
             bytes: (filled * 0.4 * DEVICE.bytes) as u64,
@@ -305,10 +305,10 @@ fn others_recover_from_a_straggler() {
 #[test]
 fn what_requests_of_a_plan_share_is_read_once() {
     const DEVICE: DeviceModel =
-        DeviceModel { parallelism: 16, flops: 1e12, bytes: 1e11, wave: 5_000, lane: 100, submission: 0 };
-    let gather = Some(GatherDesc { arm: ArmId(30), least: 2, width: 4, shared: 1_000_000 });
+        DeviceModel { parallelism: 16, flops: 1e12, bytes: 1e11, bundle: 5_000, lane: 100, submission: 0 };
+    let coalesce = Some(CoalesceDesc { kernel: KernelId(30), least: 2, width: 4, shared: 1_000_000 });
     let (flops, bytes) = (1_000_000, 1_050_000);
-    let dispatch = DispatchDesc { arm: ArmId(3), workgroups: 16, flops, bytes, deps: vec![], gather };
+    let dispatch = DispatchDesc { kernel: KernelId(3), workgroups: 16, flops, bytes, deps: vec![], coalesce };
     let plan = Arc::new(PlanDesc { model: ModelId(0), dispatches: vec![dispatch] });
     let completed = |coalesce| {
         let closed = Arrivals::Closed { outstanding: 12 };

@@ -8,7 +8,7 @@ use fascine_bench::simulator::{Arrivals, Front, Scenario, Straggle, Stream, Virt
 
 const SECOND: Nanos = 1_000_000_000;
 const DEVICE: DeviceModel =
-    DeviceModel { parallelism: 128, flops: 8e12, bytes: 400e9, wave: 6_000, lane: 100, submission: 15_000 };
+    DeviceModel { parallelism: 128, flops: 8e12, bytes: 400e9, bundle: 6_000, lane: 100, submission: 15_000 };
 
 /// A chain of dispatches of so many microseconds each, over ten kernels, that fill about a quarter of the device.
 fn network(model: u32, dispatches: u32, micros: f64) -> Arc<PlanDesc> {
@@ -16,12 +16,12 @@ fn network(model: u32, dispatches: u32, micros: f64) -> Arc<PlanDesc> {
         let workgroups = 8 * (1 + (index * 5 + model) % 8);
         let filled = micros * 1e-6 * f64::from(workgroups) / 128.0;
         DispatchDesc {
-            arm: ArmId((index * 3 + model) % 10),
+            kernel: KernelId((index * 3 + model) % 10),
             workgroups,
             flops: (filled * DEVICE.flops) as u64,
             bytes: (filled * 0.4 * DEVICE.bytes) as u64,
             deps: index.checked_sub(1).into_iter().collect(),
-            gather: None,
+            coalesce: None,
         }
     });
     Arc::new(PlanDesc { model: ModelId(u64::from(model)), dispatches: dispatches.collect() })
@@ -81,19 +81,19 @@ fn victims_are_back_in_deadline_within_a_second() {
 struct All;
 
 impl Pipelines for All {
-    fn ready(&mut self, _: &[ArmId]) -> bool {
+    fn ready(&mut self, _: &[KernelId]) -> bool {
         true
     }
-    fn want(&mut self, _: &[ArmId]) {}
-    fn compatible(&self, _: ArmId, _: ArmId) -> bool {
+    fn want(&mut self, _: &[KernelId]) {}
+    fn compatible(&self, _: KernelId, _: KernelId) -> bool {
         true
     }
 }
 
-/// The time of a dispatch of [`World`], without its wave.
+/// The time of a dispatch of [`World`], without its bundle.
 const BODY: Nanos = 40_000;
 
-/// Models whose requests are three small dispatches each on arms that all share, on a device that can be told who is slow.
+/// Models whose requests are three small dispatches each on kernels that all share, on a device that can be told who is slow.
 struct World {
     scheduler: Scheduler,
     plans: Vec<Arc<PlanDesc>>,
@@ -108,14 +108,14 @@ struct World {
 impl World {
     fn new(models: u32, timestamps: bool) -> Self {
         let device =
-            DeviceModel { parallelism: 16, flops: 16e9, bytes: 1e11, wave: 5_000, lane: 100, submission: 2_000 };
+            DeviceModel { parallelism: 16, flops: 16e9, bytes: 1e11, bundle: 5_000, lane: 100, submission: 2_000 };
         let dispatch = |index: u32| DispatchDesc {
-            arm: ArmId(index),
+            kernel: KernelId(index),
             workgroups: 1,
             flops: BODY,
             bytes: 0,
             deps: index.checked_sub(1).into_iter().collect(),
-            gather: None,
+            coalesce: None,
         };
         let plan =
             |model| Arc::new(PlanDesc { model: ModelId(u64::from(model)), dispatches: (0..3).map(dispatch).collect() });
@@ -135,27 +135,28 @@ impl World {
         self.scheduler.submit(RequestDesc { plan, deadline, admission, ..RequestDesc::default() }, self.now)
     }
 
-    /// A request of each model, to its end; the waves by their models.
+    /// A request of each model, to its end; the bundles by their models.
     fn round(&mut self) -> Vec<Vec<u32>> {
-        let mut waves = Vec::new();
+        let mut bundles = Vec::new();
         for model in 0..self.plans.len() as u32 {
             self.submit(model, None, Admission::RunLate);
         }
         while let Some(submission) = self.scheduler.issue(self.now, &mut All) {
             let mut times = Vec::new();
-            for wave in &submission.waves {
-                let mut models: Vec<u32> = wave.lanes.iter().map(|lane| self.models[lane.request.0 as usize]).collect();
+            for bundle in &submission.bundles {
+                let mut models: Vec<u32> =
+                    bundle.lanes.iter().map(|lane| self.models[lane.request.0 as usize]).collect();
                 models.sort_unstable();
                 models.dedup();
                 let slowest = models.iter().map(|&model| self.slow[model as usize]).max().unwrap();
-                times.push(5_000 + 100 * wave.lanes.len() as Nanos + BODY * slowest);
-                waves.push(models);
+                times.push(5_000 + 100 * bundle.lanes.len() as Nanos + BODY * slowest);
+                bundles.push(models);
             }
             self.now += times.iter().sum::<Nanos>() + 2_000;
             let times = self.timestamps.then_some(&times[..]);
             assert_eq!(self.scheduler.retire(submission.id, times, self.now), Retired::Done);
         }
-        waves
+        bundles
     }
 
     fn rounds(&mut self, count: usize) -> Vec<Vec<u32>> {
@@ -170,11 +171,11 @@ fn a_straggler_goes_alone_until_it_behaves() {
         let together = vec![vec![0, 1, 2, 3, 4, 5]; 3];
         assert_eq!(world.rounds(40), together);
         world.slow[2] = 8;
-        let waves = world.rounds(12);
+        let bundles = world.rounds(12);
         let stats = world.scheduler.stats();
         assert_eq!((stats.stragglers, stats.straggled), (1, 1), "timestamps: {timestamps}");
-        for wave in &waves {
-            assert!(*wave == [2] || *wave == [0, 1, 3, 4, 5], "timestamps: {timestamps}, {waves:?}");
+        for bundle in &bundles {
+            assert!(*bundle == [2] || *bundle == [0, 1, 3, 4, 5], "timestamps: {timestamps}, {bundles:?}");
         }
         world.slow[2] = 1;
         assert_eq!(world.rounds(20), together, "timestamps: {timestamps}");
@@ -207,7 +208,7 @@ impl World {
     /// The models of the next submission, if there is one.
     fn issue(&mut self) -> Option<(Submission, Vec<u32>)> {
         let submission = self.scheduler.issue(self.now, &mut All)?;
-        let lanes = submission.waves.iter().flat_map(|wave| &wave.lanes);
+        let lanes = submission.bundles.iter().flat_map(|bundle| &bundle.lanes);
         let mut models: Vec<u32> = lanes.map(|lane| self.models[lane.request.0 as usize]).collect();
         models.sort_unstable();
         models.dedup();
@@ -217,10 +218,10 @@ impl World {
     /// Ends a submission, which takes as long as its models are slow.
     fn retire(&mut self, submission: &Submission) {
         let mut times = Vec::new();
-        for wave in &submission.waves {
-            let models = wave.lanes.iter().map(|lane| self.models[lane.request.0 as usize] as usize);
+        for bundle in &submission.bundles {
+            let models = bundle.lanes.iter().map(|lane| self.models[lane.request.0 as usize] as usize);
             let slowest = models.map(|model| self.slow[model]).max().unwrap();
-            times.push(5_000 + 100 * wave.lanes.len() as Nanos + BODY * slowest);
+            times.push(5_000 + 100 * bundle.lanes.len() as Nanos + BODY * slowest);
         }
         self.now += times.iter().sum::<Nanos>() + 2_000;
         let times = self.timestamps.then_some(&times[..]);
@@ -264,7 +265,7 @@ fn a_straggler_goes_behind_others_in_submissions_of_its_own_one_at_a_time() {
 fn requests_that_wait_when_their_model_is_found_to_straggle_go_behind_too() {
     let mut world = World::new(6, true);
     world.rounds(40);
-    // Waves are as wide as can be here, but take as long as one lane.
+    // Bundles are as wide as can be here, but take as long as one lane.
     world.slow[2] = 100;
     for _ in 0..2_000 {
         world.submit(2, Some(world.now + 900_000_000), Admission::RunLate);
@@ -327,7 +328,7 @@ fn a_hiccup_makes_no_straggler() {
         world.slow[model] = 50;
         world.submit(model as u32, None, Admission::RunLate);
         let submission = world.scheduler.issue(world.now, &mut All).unwrap();
-        let times: Vec<_> = submission.waves.iter().map(|_| 2_000_000).collect();
+        let times: Vec<_> = submission.bundles.iter().map(|_| 2_000_000).collect();
         world.slow[model] = 1;
         world.now += 2_000_000;
         world.scheduler.retire(submission.id, Some(&times[..1]), world.now);
@@ -351,10 +352,16 @@ fn a_slower_device_makes_no_stragglers() {
 
 #[test]
 fn a_long_dispatch_of_a_straggler_leaves_in_shorter_pieces() {
-    let device = DeviceModel { parallelism: 16, flops: 16e9, bytes: 1e11, wave: 5_000, lane: 100, submission: 2_000 };
+    let device = DeviceModel { parallelism: 16, flops: 16e9, bytes: 1e11, bundle: 5_000, lane: 100, submission: 2_000 };
     let mut scheduler = Scheduler::new(Options { device, ..Options::default() });
-    let dispatch =
-        DispatchDesc { arm: ArmId(0), workgroups: 160, flops: 160 * 100_000, bytes: 0, deps: Vec::new(), gather: None };
+    let dispatch = DispatchDesc {
+        kernel: KernelId(0),
+        workgroups: 160,
+        flops: 160 * 100_000,
+        bytes: 0,
+        deps: Vec::new(),
+        coalesce: None,
+    };
     let plan = |model| Arc::new(PlanDesc { model: ModelId(model), dispatches: vec![dispatch.clone()] });
     let (slow, sound) = (plan(0), plan(1));
     let mut now = 0;
@@ -362,7 +369,7 @@ fn a_long_dispatch_of_a_straggler_leaves_in_shorter_pieces() {
         scheduler.submit(RequestDesc { plan: plan.clone(), ..RequestDesc::default() }, now);
         let mut longest = 0;
         while let Some(submission) = scheduler.issue(now, &mut All) {
-            let lanes = submission.waves.iter().map(|wave| wave.lanes[0].count);
+            let lanes = submission.bundles.iter().map(|bundle| bundle.lanes[0].count);
             let times: Vec<_> = lanes.map(|count| 5_100 + u64::from(count) * 6_250 * factor).collect();
             longest = longest.max(times.iter().sum());
             now += times.iter().sum::<Nanos>();

@@ -79,7 +79,7 @@ fn calibration(folder: &std::path::Path) -> String {
         format!("[[model]]\nname = '{name}'\nweight_bytes = 2048\nheap_bytes = 1024\ndispatches = [{dispatches}]\n")
     };
     let text = format!(
-        "adapter = 'none'\nparallelism = 8\nflops = 1e9\nbytes = 1e9\nwave_ns = 6000\nlane_ns = 100\nsubmission_ns = 15000\n{}{}",
+        "adapter = 'none'\nparallelism = 8\nflops = 1e9\nbytes = 1e9\nbundle_ns = 6000\nlane_ns = 100\nsubmission_ns = 15000\n{}{}",
         model("long", 3_000_000),
         model("short", 600_000)
     );
@@ -159,28 +159,29 @@ fn streams_replay_models_of_a_calibration_file() {
 }
 
 #[test]
-fn what_a_calibration_says_of_gathering_is_simulated() {
+fn what_a_calibration_says_of_coalescing_is_simulated() {
     let folder = tempfile::tempdir().unwrap();
     let (device, path) = (folder.path().join("device.toml"), folder.path().join("s.toml"));
     let text =
         "duration_s = 2.0\n[device]\ncalibration = 'device.toml'\nnoise = 0.0\n[[stream]]\nname = 's'\nmodel = 'm'
         arrivals = { process = 'closed', outstanding = 8 }\n";
     std::fs::write(&path, text).unwrap();
-    let go = |gather: &str| {
+    let go = |coalesce: &str| {
         let row = "kernel = 'k', workgroups = 8, flops = 1000, bytes = 100000, weights = 99000, nanos = 106100";
-        let rows = [0; 2].map(|_| format!("{{ {row}{gather} }}")).join(", ");
+        let rows = [0; 2].map(|_| format!("{{ {row}{coalesce} }}")).join(", ");
         let text = format!(
-            "adapter = 'none'\nparallelism = 8\nflops = 1e9\nbytes = 1e9\nwave_ns = 6000\nlane_ns = 100\nsubmission_ns = 15000
+            "adapter = 'none'\nparallelism = 8\nflops = 1e9\nbytes = 1e9\nbundle_ns = 6000\nlane_ns = 100\nsubmission_ns = 15000
             [[model]]\nname = 'm'\ndispatches = [{rows}]\n"
         );
         std::fs::write(&device, text).unwrap();
         let report = report(&[path.to_str().unwrap()]);
-        (report["lanes_gathered"].as_u64().unwrap(), report["throughput_per_s"].as_f64().unwrap())
+        (report["lanes_coalesced"].as_u64().unwrap(), report["throughput_per_s"].as_f64().unwrap())
     };
-    let gather = |nanos: &str| format!(", gather = {{ kernel = 'g', least = 2, width = 8, shared = 99000{nanos} }}");
+    let coalesce =
+        |nanos: &str| format!(", coalesce = {{ kernel = 'g', least = 2, width = 8, shared = 99000{nanos} }}");
     let (none, apart) = go("");
-    let (estimated, together) = go(&gather(""));
-    let (measured, slower) = go(&gather(", nanos = 200000"));
+    let (estimated, together) = go(&coalesce(""));
+    let (measured, slower) = go(&coalesce(", nanos = 200000"));
     assert_eq!(none, 0);
     assert!(estimated > 1_000 && measured > 1_000, "{estimated} {measured}");
     // Weights, nearly all of what moves, are read once for eight; unless its kernel takes twice as long.

@@ -111,9 +111,9 @@ fn calibrate(file: &Path, clients: &[Client]) {
     for model in calibration["models"].as_array().or(calibration["model"].as_array()).unwrap() {
         for row in model["dispatches"].as_array().unwrap() {
             assert!(row["weights"].as_u64() <= row["bytes"].as_u64(), "{row}");
-            if let Some(gather) = row["gather"].as_object() {
-                assert!(gather["least"].as_u64() <= gather["width"].as_u64(), "{row}");
-                measured += usize::from(gather["nanos"].is_u64());
+            if let Some(coalesce) = row["coalesce"].as_object() {
+                assert!(coalesce["least"].as_u64() <= coalesce["width"].as_u64(), "{row}");
+                measured += usize::from(coalesce["nanos"].is_u64());
             }
         }
     }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::device::{Caps, DeviceClass, Timestamps};
+use super::device::{Caps, Timestamps, Vendor};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Which adapter to take.
@@ -119,7 +119,7 @@ fn missing(caps: &Caps) -> Vec<String> {
     lacks(!caps.pipeline_cache, "pipeline cache: compiled pipelines are kept by the driver only");
     lacks(!caps.subgroups, "subgroups");
     lacks(!caps.f16, "f16 in shaders");
-    lacks(caps.max_slots < 16, "storage buffers: few heap segments and weight slabs fit one bundle");
+    lacks(caps.max_segments < 16, "storage buffers: a bundle binds few segments");
     missing
 }
 
@@ -194,16 +194,16 @@ fn pick(reports: &[AdapterReport], select: &Select) -> Result<usize> {
 }
 
 /// The class that decides kernel variants.
-pub(super) fn class(info: &wgpu::AdapterInfo) -> DeviceClass {
+pub(super) fn class(info: &wgpu::AdapterInfo) -> Vendor {
     // PCI vendor numbers.
     match (info.device_type, info.vendor) {
-        (wgpu::DeviceType::Cpu, _) => DeviceClass::Cpu,
-        (_, 0x10de) => DeviceClass::Nvidia,
-        (_, 0x1002 | 0x1022) => DeviceClass::Amd,
-        (_, 0x8086) => DeviceClass::Intel,
-        (_, 0x106b) => DeviceClass::Apple,
-        _ if info.backend == wgpu::Backend::Metal => DeviceClass::Apple,
-        _ => DeviceClass::Other,
+        (wgpu::DeviceType::Cpu, _) => Vendor::Cpu,
+        (_, 0x10de) => Vendor::Nvidia,
+        (_, 0x1002 | 0x1022) => Vendor::Amd,
+        (_, 0x8086) => Vendor::Intel,
+        (_, 0x106b) => Vendor::Apple,
+        _ if info.backend == wgpu::Backend::Metal => Vendor::Apple,
+        _ => Vendor::Other,
     }
 }
 

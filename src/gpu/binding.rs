@@ -1,19 +1,19 @@
-//! Bind groups: the lane table at binding 0 and each slot at its own bindings, cached by those and table buffer.
+//! Bind groups: the lane table at binding 0 and each segment at its own bindings, cached by those and table buffer.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::memory::Memory;
 use super::tables::{TABLES, TableBuffers};
-use crate::link::{Bound, Slot, SlotKind};
+use crate::link::{SegmentBinding, SegmentId, SegmentKind};
 
-/// Slot sets beyond these start the cache afresh; few sets are ever in use.
+/// Sets of segments beyond these start the cache afresh; few sets are ever in use.
 const MAX_SETS: usize = 512;
-/// Bytes of what is bound where a linked shader names a slot that holds nothing any more.
+/// Bytes of what is bound where a linked shader names a segment that holds nothing any more.
 const STAND_IN_BYTES: u64 = 256;
 
 /// The layout of a pipeline with those bindings beside the table.
-pub(super) fn layout(device: &wgpu::Device, bindings: &[Bound]) -> wgpu::BindGroupLayout {
+pub(super) fn layout(device: &wgpu::Device, bindings: &[SegmentBinding]) -> wgpu::BindGroupLayout {
     let entry = |binding, read_only, has_dynamic_offset| wgpu::BindGroupLayoutEntry {
         binding,
         visibility: wgpu::ShaderStages::COMPUTE,
@@ -25,16 +25,16 @@ pub(super) fn layout(device: &wgpu::Device, bindings: &[Bound]) -> wgpu::BindGro
         count: None,
     };
     let table = entry(0, true, true);
-    let bindings = bindings.iter().map(|bound| entry(bound.binding, bound.slot.kind == SlotKind::Slab, false));
+    let bindings = bindings.iter().map(|bound| entry(bound.binding, bound.segment.kind == SegmentKind::Weights, false));
     let entries: Vec<_> = std::iter::once(table).chain(bindings).collect();
     device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some("fascine"), entries: &entries })
 }
 
 /// A pipeline's bindings and the table buffer.
-type Key = (Arc<[Bound]>, usize);
+type Key = (Arc<[SegmentBinding]>, usize);
 
-/// Which segments slots stand for, and the group for that.
-type Group = (Vec<(Slot, Slot)>, wgpu::BindGroup);
+/// Which segments those of the kernels are bound to, and the group for that.
+type Group = (Vec<(SegmentId, SegmentId)>, wgpu::BindGroup);
 
 /// The cache.
 #[derive(Debug)]
@@ -74,12 +74,12 @@ impl BindGroups {
         }
     }
 
-    /// The group for `bindings` with the table buffer `table`; `segments` says what slots stand for.
+    /// The group for `bindings` with the table buffer `table`; `bound` says which segments of the memory those of the kernels are bound to.
     pub(super) fn get(
         &mut self,
         layout: &wgpu::BindGroupLayout,
-        bindings: &Arc<[Bound]>,
-        segments: &[(Slot, Slot)],
+        bindings: &Arc<[SegmentBinding]>,
+        bound: &[(SegmentId, SegmentId)],
         memory: &Memory,
         tables: &TableBuffers,
         table: usize,
@@ -89,21 +89,21 @@ impl BindGroups {
         }
         let Self { device, stand_ins, groups, count, .. } = self;
         let known = groups.entry((bindings.clone(), table)).or_default();
-        let at = known.iter().position(|(of, _)| of == segments).unwrap_or_else(|| {
+        let at = known.iter().position(|(of, _)| of == bound).unwrap_or_else(|| {
             *count += 1;
             let span = std::num::NonZero::new(tables.span());
             let table = wgpu::BufferBinding { buffer: tables.buffer(table), offset: 0, size: span };
             let table = wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::Buffer(table) };
-            let bindings = bindings.iter().map(|&Bound { binding, slot }| {
+            let bindings = bindings.iter().map(|&SegmentBinding { binding, segment }| {
                 // One for each kind: a buffer cannot be bound for reading and for writing in one dispatch.
-                let stand_in = &stand_ins[usize::from(slot.kind == SlotKind::Slab)];
-                let own = segments.iter().find(|(linked, _)| *linked == slot).map_or(slot, |&(_, segment)| segment);
+                let stand_in = &stand_ins[usize::from(segment.kind == SegmentKind::Weights)];
+                let own = bound.iter().find(|(linked, _)| *linked == segment).map_or(segment, |&(_, own)| own);
                 let buffer = memory.buffer(own).unwrap_or(stand_in);
                 wgpu::BindGroupEntry { binding, resource: buffer.as_entire_binding() }
             });
             let entries: Vec<_> = std::iter::once(table).chain(bindings).collect();
             let descriptor = wgpu::BindGroupDescriptor { label: Some("fascine"), layout, entries: &entries };
-            known.push((segments.to_vec(), device.create_bind_group(&descriptor)));
+            known.push((bound.to_vec(), device.create_bind_group(&descriptor)));
             known.len() - 1
         });
         &known[at].1

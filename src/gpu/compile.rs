@@ -1,4 +1,4 @@
-//! The background compiler: threads that link arms, create pipelines and warm them up.
+//! The background compiler: threads that link kernels, create pipelines and warm them up.
 //!
 //! # Warm-up
 //!
@@ -20,13 +20,13 @@ use std::time::{Duration, Instant};
 
 use super::binding;
 use super::cache::DiskCache;
-use super::device::{DeviceClass, Gpu, request};
+use super::device::{Gpu, Vendor, request};
 use super::fault::scoped;
 use super::trusted;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exit::{self, AtExit};
-use crate::link::{Arm, Bound, Clamp, Linked, SlotKind, Target, emit, link, table};
-use crate::schedule::ArmId;
+use crate::link::{Clamp, Language, Linked, LinkedKernel, SegmentBinding, SegmentKind, emit, link, table};
+use crate::schedule::KernelId;
 
 /// Called from a compile thread when a result is there.
 pub(super) type Notify = Arc<dyn Fn() + Send + Sync>;
@@ -36,13 +36,13 @@ const MAX_WAITING: usize = 32;
 /// naga walks expressions recursively.
 const STACK_BYTES: usize = 16 << 20;
 
-/// A set of arms to compile.
+/// A set of kernels to compile.
 #[derive(Clone, Debug)]
 pub(super) struct Job {
     /// The set, sorted.
-    pub(super) key: Arc<[ArmId]>,
-    /// The arms in the linker's order.
-    pub(super) arms: Vec<Arm>,
+    pub(super) key: Arc<[KernelId]>,
+    /// The kernels in the linker's order.
+    pub(super) kernels: Vec<LinkedKernel>,
 }
 
 /// A pipeline that can be dispatched.
@@ -50,17 +50,17 @@ pub(super) struct Job {
 pub(super) struct Compiled {
     pub(super) pipeline: wgpu::ComputePipeline,
     pub(super) layout: wgpu::BindGroupLayout,
-    pub(super) bindings: Arc<[Bound]>,
-    /// Bytes of immediates: the first of the wave's table.
+    pub(super) bindings: Arc<[SegmentBinding]>,
+    /// Bytes of immediates: the first of the bundle's table.
     pub(super) immediate_bytes: u32,
-    /// By position among the linked arms, how many of an arm's workgroups one of the pipeline's runs.
+    /// By position among the linked kernels, how many of a kernel's workgroups one of the pipeline's runs.
     pub(super) per_workgroup: Arc<[u32]>,
 }
 
 /// What became of a job.
 #[derive(Debug)]
 pub(super) struct Outcome {
-    pub(super) key: Arc<[ArmId]>,
+    pub(super) key: Arc<[KernelId]>,
     pub(super) result: Result<Compiled>,
     pub(super) took: Duration,
 }
@@ -141,7 +141,7 @@ impl Compiler {
     }
 
     /// Queues a set that is not queued yet. Gives back a merged set that had to make room.
-    pub(super) fn push(&self, job: Job) -> Option<Arc<[ArmId]>> {
+    pub(super) fn push(&self, job: Job) -> Option<Arc<[KernelId]>> {
         let mut waiting = self.shared.lock();
         waiting.turn += 1;
         let turn = waiting.turn;
@@ -161,7 +161,7 @@ impl Compiler {
     }
 
     /// Says that a queued set was wanted once more.
-    pub(super) fn want_again(&self, key: &[ArmId]) {
+    pub(super) fn want_again(&self, key: &[KernelId]) {
         let mut waiting = self.shared.lock();
         waiting.turn += 1;
         let turn = waiting.turn;
@@ -172,7 +172,7 @@ impl Compiler {
     }
 
     /// Forgets the merged sets that wait.
-    pub(super) fn forget_merged(&self) -> Vec<Arc<[ArmId]>> {
+    pub(super) fn forget_merged(&self) -> Vec<Arc<[KernelId]>> {
         self.shared.lock().merged.drain(..).map(|(job, ..)| job.key).collect()
     }
 
@@ -204,7 +204,7 @@ fn next(shared: &Shared) -> Option<Job> {
         if waiting.closing {
             return None;
         }
-        // Without its single arms a request cannot run at all; merged sets only make it faster.
+        // Without its single kernels a request cannot run at all; merged sets only make it faster.
         let job = waiting.singles.pop_front().or_else(|| {
             let rank = |(_, (_, wants, turn)): &(usize, &(Job, u64, u64))| (*wants, *turn);
             let best = waiting.merged.iter().enumerate().max_by_key(rank).map(|(index, _)| index)?;
@@ -222,12 +222,12 @@ fn run(shared: &Shared, tools: &Tools, send: &mpsc::Sender<Outcome>) {
     let mut warmer = None;
     while let Some(job) = next(shared) {
         let start = Instant::now();
-        let _span = tracing::debug_span!("compile", arms = job.arms.len(), name = label(&job.arms)).entered();
+        let _span = tracing::debug_span!("compile", kernels = job.kernels.len(), name = label(&job.kernels)).entered();
         // A driver or front end that panics on one set of kernels must not take the others down.
         let result = catch_unwind(AssertUnwindSafe(|| compile(tools, &job, &mut warmer))).unwrap_or_else(|panic| {
             let text = panic.downcast_ref::<String>().map(String::as_str);
             let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
-            Err(Error::internal(format!("compiling {} panicked: {text}", label(&job.arms))))
+            Err(Error::internal(format!("compiling {} panicked: {text}", label(&job.kernels))))
         });
         exit::go_first();
         let took = start.elapsed();
@@ -248,11 +248,11 @@ fn run(shared: &Shared, tools: &Tools, send: &mpsc::Sender<Outcome>) {
     }
 }
 
-fn label(arms: &[Arm]) -> String {
+fn label(kernels: &[LinkedKernel]) -> String {
     const SHOWN: usize = 6;
-    let mut names: Vec<&str> = arms.iter().take(SHOWN).map(|arm| arm.variant.kernel().name.as_str()).collect();
-    let more = format!("{} more", arms.len().saturating_sub(SHOWN));
-    if arms.len() > SHOWN {
+    let mut names: Vec<&str> = kernels.iter().take(SHOWN).map(|kernel| kernel.variant.kernel().name.as_str()).collect();
+    let more = format!("{} more", kernels.len().saturating_sub(SHOWN));
+    if kernels.len() > SHOWN {
         names.push(&more);
     }
     names.join("+")
@@ -261,17 +261,17 @@ fn label(arms: &[Arm]) -> String {
 fn compile(tools: &Tools, job: &Job, warmer: &mut Option<Warmer>) -> Result<Compiled> {
     let linked = tracing::debug_span!("link").in_scope(|| {
         let caps = tools.gpu.caps();
-        link(&job.arms, tools.clamp, caps.head(), caps.scalars())
+        link(&job.kernels, tools.clamp, caps.head(), caps.scalars())
     })?;
-    let name = label(&job.arms);
+    let name = label(&job.kernels);
     if tracing::enabled!(target: "fascine::linked", tracing::Level::TRACE)
-        && let Ok(text) = emit(&linked, Target::Wgsl)
+        && let Ok(text) = emit(&linked, Language::Wgsl)
     {
         tracing::trace!(target: "fascine::linked", name, wgsl = &*String::from_utf8_lossy(&text));
     }
     let caps = tools.gpu.caps();
     let limits = [
-        ("storage buffers", linked.slots.len(), caps.max_slots),
+        ("storage buffers", linked.segments.len(), caps.max_segments),
         ("bytes of workgroup memory", linked.workgroup_bytes as usize, caps.workgroup_bytes as usize),
         ("invocations of a workgroup", linked.workgroup_size as usize, caps.workgroup_invocations as usize),
     ];
@@ -282,7 +282,7 @@ fn compile(tools: &Tools, job: &Job, warmer: &mut Option<Warmer>) -> Result<Comp
     if let Some((what, ..)) = features.into_iter().find(|(_, needs, has)| *needs && !has) {
         return Err(Error::limit(format!("{name} needs {what} in shaders, which the device lacks")));
     }
-    if caps.class == DeviceClass::Cpu {
+    if caps.class == Vendor::Cpu {
         let warm = match warmer {
             Some(warmer) => Ok(warmer),
             None => Warmer::new(&tools.gpu).map(|new| warmer.insert(new)),
@@ -398,7 +398,7 @@ impl Warmer {
             let table = wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::Buffer(table) };
             let bindings = bindings.iter().map(|bound| wgpu::BindGroupEntry {
                 binding: bound.binding,
-                resource: self.stand_ins[usize::from(bound.slot.kind == SlotKind::Slab)].as_entire_binding(),
+                resource: self.stand_ins[usize::from(bound.segment.kind == SegmentKind::Weights)].as_entire_binding(),
             });
             let entries: Vec<_> = std::iter::once(table).chain(bindings).collect();
             let descriptor = wgpu::BindGroupDescriptor { label: None, layout: &layout, entries: &entries };

@@ -10,7 +10,7 @@ use crate::link::{Head, Scalars, table};
 /// Whose hardware it is: decides kernel variants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum DeviceClass {
+pub enum Vendor {
     /// A software renderer.
     Cpu,
     /// NVIDIA.
@@ -33,8 +33,8 @@ pub enum Timestamps {
     None,
     /// At the ends of a submission.
     Pass,
-    /// Between waves.
-    Wave,
+    /// Between bundles.
+    Bundle,
 }
 
 /// What a device can do, as far as the runtime cares.
@@ -49,14 +49,14 @@ pub struct Caps {
     /// The kind of hardware.
     pub device_type: DeviceType,
     /// Whose hardware it is.
-    pub class: DeviceClass,
-    /// Largest heap segment or weight slab in bytes, and so the largest tensor.
+    pub class: Vendor,
+    /// Largest segment in bytes, and so the largest tensor.
     pub max_segment_bytes: u64,
-    /// Heap segments and slabs that one pipeline can bind.
-    pub max_slots: usize,
-    /// Heap segments and slabs that there can be at a time.
-    pub total_slots: usize,
-    /// Alignment of a wave's lane table in bytes.
+    /// Segments, of tensors and of weights, that one pipeline can bind.
+    pub max_segments: usize,
+    /// Segments that there can be at a time.
+    pub total_segments: usize,
+    /// Alignment of a bundle's lane table in bytes.
     pub table_alignment: u32,
     /// Workgroup memory of one workgroup in bytes.
     pub workgroup_bytes: u32,
@@ -74,18 +74,18 @@ pub struct Caps {
     pub f16: bool,
     /// Whether a dispatch can have the head of its lane table as immediates.
     pub immediates: bool,
-    /// Whether slots are bound twice, the second time as words.
+    /// Whether segments are bound twice, the second time as words.
     pub words: bool,
     /// Workgroups of 64 that keep it busy: host threads on a CPU adapter; of a GPU what a runtime has measured, or a guess until then.
     pub parallelism: u32,
 }
 
-/// Bindings 1 to 47 are slots at most; binding numbers and slot indices stay small on every back end.
-const MAX_SLOTS: u32 = 47;
-/// Where slots are bound twice, at least so many are left.
+/// Bindings 1 to 47 are segments at most; binding numbers and segment indices stay small on every back end.
+const MAX_SEGMENTS: u32 = 47;
+/// Where segments are bound twice, at least so many are left.
 const LEAST_TWICE: u32 = 16;
-/// `link::Slot::index` is a `u8`.
-const TOTAL_SLOTS: u32 = 256;
+/// `link::SegmentId::index` is a `u8`.
+const TOTAL_SEGMENTS: u32 = 256;
 /// Guessed, where nothing is measured: a mid-range GPU has 32 compute units with room for several workgroups of 64 each.
 const GPU_PARALLELISM: u32 = 256;
 
@@ -96,7 +96,7 @@ impl Caps {
         let segment = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size).min(u64::from(u32::MAX));
         let timestamps = match features {
             f if f.contains(wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES) => {
-                Timestamps::Wave
+                Timestamps::Bundle
             }
             f if f.contains(wgpu::Features::TIMESTAMP_QUERY) => Timestamps::Pass,
             _ => Timestamps::None,
@@ -104,8 +104,8 @@ impl Caps {
         let buffers = limits.max_storage_buffers_per_shader_stage.saturating_sub(1);
         // Browsers forbid to bind twice what is written; how Metal's compiler takes it is not known.
         let native = matches!(info.backend, wgpu::Backend::Vulkan | wgpu::Backend::Dx12);
-        let words = native && buffers / 2 >= LEAST_TWICE && limits.max_bindings_per_bind_group > 2 * TOTAL_SLOTS;
-        let slots = if words { buffers / 2 } else { buffers };
+        let words = native && buffers / 2 >= LEAST_TWICE && limits.max_bindings_per_bind_group > 2 * TOTAL_SEGMENTS;
+        let segments = if words { buffers / 2 } else { buffers };
         Caps {
             name: info.name.clone(),
             driver: driver.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" "),
@@ -113,8 +113,8 @@ impl Caps {
             device_type: info.device_type.into(),
             class,
             max_segment_bytes: segment / 256 * 256,
-            max_slots: slots.min(MAX_SLOTS) as usize,
-            total_slots: limits.max_bindings_per_bind_group.saturating_sub(1).min(TOTAL_SLOTS) as usize,
+            max_segments: segments.min(MAX_SEGMENTS) as usize,
+            total_segments: limits.max_bindings_per_bind_group.saturating_sub(1).min(TOTAL_SEGMENTS) as usize,
             table_alignment: limits.min_storage_buffer_offset_alignment.max(16),
             workgroup_bytes: limits.max_compute_workgroup_storage_size,
             workgroup_invocations: limits.max_compute_invocations_per_workgroup,
@@ -126,7 +126,7 @@ impl Caps {
             immediates: features.contains(wgpu::Features::IMMEDIATES) && limits.max_immediate_size >= table::HEAD_BYTES,
             words,
             parallelism: match class {
-                DeviceClass::Cpu => std::thread::available_parallelism().map_or(1, |n| n.get() as u32),
+                Vendor::Cpu => std::thread::available_parallelism().map_or(1, |n| n.get() as u32),
                 _ => GPU_PARALLELISM,
             },
         }

@@ -15,13 +15,13 @@ use super::fault::scoped;
 use super::memory::{Allocation, HeapLayout, Memory, MemoryStats};
 use super::pipelines::PipelineStore;
 use super::staging::{Direction, StagingPool, pieces, words_up};
-use super::tables::{TableBuffers, TableWriter, WaveTable};
+use super::tables::{BundleTable, TableBuffers, TableWriter};
 use super::timing::{Timer, Timers, Times};
 use super::waiter::Waiter;
 use super::work::{Download, Finished, Work};
 use crate::error::{Error, ErrorKind, Result};
-use crate::link::{Arm, Clamp, Slot, SlotKind};
-use crate::schedule::{ArmId, SubmissionId};
+use crate::link::{Clamp, LinkedKernel, SegmentId, SegmentKind};
+use crate::schedule::{KernelId, SubmissionId};
 
 mod submit;
 
@@ -71,7 +71,7 @@ impl fmt::Debug for ExecutorOptions {
 
 /// A submission that the device has not finished.
 #[derive(Debug)]
-struct InFlight {
+struct Sent {
     id: SubmissionId,
     serial: u64,
     index: wgpu::SubmissionIndex,
@@ -113,13 +113,13 @@ pub struct Executor {
     pub(super) uploads: StagingPool,
     read_backs: StagingPool,
     timers: Timers,
-    in_flight: VecDeque<InFlight>,
+    in_flight: VecDeque<Sent>,
     serial: u64,
     send: mpsc::Sender<(u64, bool)>,
     done: mpsc::Receiver<(u64, bool)>,
-    arms: Vec<ArmId>,
+    kernels: Vec<KernelId>,
     /// Memory that is used again.
-    wave_tables: Vec<WaveTable>,
+    bundle_tables: Vec<BundleTable>,
     spare_downloads: Vec<Vec<Download>>,
     spare_results: Vec<Vec<(u64, Vec<u8>)>>,
     ticks: Vec<u64>,
@@ -168,8 +168,8 @@ impl Executor {
             serial: 0,
             send,
             done,
-            arms: Vec::new(),
-            wave_tables: Vec::new(),
+            kernels: Vec::new(),
+            bundle_tables: Vec::new(),
             spare_downloads: Vec::new(),
             spare_results: Vec::new(),
             ticks: Vec::new(),
@@ -203,19 +203,22 @@ impl Executor {
     /// # Errors
     /// `Limit` if no segment can be that large, `Memory` if there is no room now; see [`Executor::fits_ever`].
     pub fn allocate(&mut self, bytes: u64) -> Result<Allocation> {
-        let allocation = self.memory.allocate(SlotKind::Heap, bytes);
+        let allocation = self.memory.allocate(SegmentKind::Heap, bytes);
         self.relieve();
         self.groups.sync(&self.memory);
         allocation
     }
 
-    /// The slots that a request's allocations lie in, as far as requests are told apart by them: in a [`HeapLayout::Apart`] heap,
+    /// The segments that a request's allocations lie in, as far as requests are told apart by them: in a [`HeapLayout::Apart`] heap,
     /// where each has a segment of its own, these are 0, 1 and so on for every request.
-    pub fn slots_of<'a>(&self, allocations: impl IntoIterator<Item = &'a Allocation>) -> impl Iterator<Item = Slot> {
+    pub fn segments_of<'a>(
+        &self,
+        allocations: impl IntoIterator<Item = &'a Allocation>,
+    ) -> impl Iterator<Item = SegmentId> {
         let layout = self.memory.layout();
         allocations.into_iter().enumerate().map(move |(index, allocation)| match layout {
-            HeapLayout::Shared => allocation.slot(),
-            HeapLayout::Apart => Slot { index: index as u8, kind: SlotKind::Heap },
+            HeapLayout::Shared => allocation.segment(),
+            HeapLayout::Apart => SegmentId { index: index as u8, kind: SegmentKind::Heap },
         })
     }
 
@@ -246,7 +249,7 @@ impl Executor {
     }
 
     /// As [`Pipelines::compatible`](crate::schedule::Pipelines::compatible).
-    pub fn arms_compatible(&self, a: ArmId, b: ArmId) -> bool {
+    pub fn kernels_compatible(&self, a: KernelId, b: KernelId) -> bool {
         crate::schedule::Pipelines::compatible(&self.store, a, b)
     }
 
@@ -265,7 +268,7 @@ impl Executor {
         }
     }
 
-    /// Releases every segment, slab and staging buffer that holds nothing.
+    /// Releases every segment and staging buffer that holds nothing.
     pub fn trim(&mut self) {
         self.memory.trim();
         self.uploads.trim();
@@ -273,9 +276,9 @@ impl Executor {
         self.groups.sync(&self.memory);
     }
 
-    /// A number for `arm`: the same arm has the same number.
-    pub fn intern(&mut self, arm: Arm) -> ArmId {
-        self.store.intern(arm)
+    /// A number for `kernel`: an equal one has the same number.
+    pub fn intern(&mut self, kernel: LinkedKernel) -> KernelId {
+        self.store.intern(kernel)
     }
 
     /// Which pipelines there are, for the scheduler.
@@ -370,16 +373,16 @@ impl Executor {
 
     /// Gives back the memory of a submission that was looked at, so that later ones need not allocate.
     pub fn recycle(&mut self, finished: Finished) {
-        let Finished { wave_nanos, mut downloads, .. } = finished;
-        self.timers.recycle(wave_nanos);
+        let Finished { bundle_nanos, mut downloads, .. } = finished;
+        self.timers.recycle(bundle_nanos);
         downloads.clear();
         self.spare_results.push(downloads);
     }
 
-    fn read(&mut self, entry: InFlight) -> Result<Finished> {
-        let InFlight { id, read_back, timer, mut downloads, .. } = entry;
+    fn read(&mut self, entry: Sent) -> Result<Finished> {
+        let Sent { id, read_back, timer, mut downloads, .. } = entry;
         let results = self.spare_results.pop().unwrap_or_default();
-        let mut finished = Finished { id, wave_nanos: None, span: None, downloads: results };
+        let mut finished = Finished { id, bundle_nanos: None, span: None, downloads: results };
         let total = read_bytes(timer.as_ref(), &downloads);
         if total > 0 {
             let mut at = timer.as_ref().map_or(0, Timer::bytes);
@@ -389,8 +392,8 @@ impl Executor {
                 self.ticks.clear();
                 self.ticks.extend(view.chunks_exact(8).map(bytemuck::pod_read_unaligned::<u64>));
                 driver(|| drop(view));
-                let Times { waves, span } = self.timers.finish(timer, &self.ticks);
-                (finished.wave_nanos, finished.span) = (waves, span);
+                let Times { bundles, span } = self.timers.finish(timer, &self.ticks);
+                (finished.bundle_nanos, finished.span) = (bundles, span);
             }
             for download in &downloads {
                 let mut all = Vec::with_capacity(download.bytes as usize);

@@ -42,10 +42,10 @@ pub(super) struct Fault(Arc<Mutex<Option<Error>>>);
 impl Fault {
     /// Records a failure; the first one stays.
     pub(super) fn set(&self, error: Error) {
-        let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if slot.is_none() {
+        let mut first = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if first.is_none() {
             tracing::error!(%error, "the device failed");
-            *slot = Some(error);
+            *first = Some(error);
         }
     }
 

@@ -4,13 +4,13 @@
 //!
 //! - [`adapter`]: which adapters there are, and which one to take;
 //! - [`device`]: an open device with its [`Caps`];
-//! - `alloc`, `segment`, [`memory`]: the heap and the weight slabs, every byte accounted for;
-//! - `slabs`: weights on their way into slabs;
+//! - `alloc`, `segment`, [`memory`]: the heap and the weight segments, every byte accounted for;
+//! - `weights`: weights on their way into weight segments;
 //! - `staging`: upload and read-back buffers, used again and again;
 //! - `tables`: lane tables as the linked shaders read them;
 //! - [`pipelines`], `compile`, `cache`: merged pipelines, linked and compiled on background threads and kept on disk;
 //! - [`executor`]: one submission, from uploads to read-back;
-//! - `timing`: timestamps of waves;
+//! - `timing`: timestamps of bundles;
 //! - [`probe`]: what the device can do, measured;
 //! - `waiter`: a thread that waits for the device where nobody else has to;
 //! - `driver`: which allocations are wgpu's;
@@ -34,7 +34,6 @@ pub mod memory;
 pub mod pipelines;
 pub mod probe;
 mod segment;
-mod slabs;
 mod staging;
 mod tables;
 #[cfg(test)]
@@ -44,13 +43,14 @@ mod tests;
 mod timing;
 mod trusted;
 mod waiter;
+mod weights;
 pub mod work;
 
 pub use adapter::{AdapterOptions, AdapterReport, Select, adapters};
-pub use device::{Caps, DeviceClass, Gpu, Timestamps};
+pub use device::{Caps, Gpu, Timestamps, Vendor};
 pub use driver::in_driver;
 pub use executor::{Executor, ExecutorOptions, Promise};
-pub use memory::{Allocation, HeapLayout, MemoryStats, WeightPlace, WeightsId, linked_slots};
+pub use memory::{Allocation, HeapLayout, MemoryStats, WeightRange, WeightsId, linked_segments};
 pub use pipelines::{PipelineStats, PipelineStore};
-pub use slabs::WeightLoad;
-pub use work::{Clear, Download, Finished, LaneWork, Upload, WaveWork, Work};
+pub use weights::WeightLoad;
+pub use work::{Clear, Download, EncodedBundle, Finished, Upload, Work};

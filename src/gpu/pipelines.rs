@@ -1,4 +1,4 @@
-//! Which pipelines there are: keyed by arm set, found by superset, bounded.
+//! Which pipelines there are: keyed by kernel set, found by superset, bounded.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -7,12 +7,11 @@ use serde::Serialize;
 
 use super::compile::{Compiled, Compiler, Job, Tools};
 use super::device::Caps;
-use super::tables::LinkedArm;
-use super::work::LaneWork;
 use crate::error::{Error, Result};
 use crate::kernel::Trust;
-use crate::link::Arm;
-use crate::schedule::{ArmId, Pipelines};
+use crate::link::LinkedKernel;
+use crate::link::table::{Case, EncodedLane};
+use crate::schedule::{KernelId, Pipelines};
 
 /// Live pipelines beyond these lose the one used longest ago. Guessed: some hundred kilobytes each.
 const MAX_MERGED: usize = 256;
@@ -23,11 +22,11 @@ const MAX_FAILED: usize = 4096;
 /// Counts since the start, and what is there now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct PipelineStats {
-    /// Arms known.
-    pub arms: usize,
-    /// Pipelines of one arm that are ready.
+    /// Kernels known.
+    pub kernels: usize,
+    /// Pipelines of one kernel that are ready.
     pub singles: usize,
-    /// Pipelines of several arms that are ready.
+    /// Pipelines of several kernels that are ready.
     pub merged: usize,
     /// Sets that wait for a compile thread.
     pub waiting: usize,
@@ -43,24 +42,24 @@ pub struct PipelineStats {
     pub compile_nanos: u64,
     /// Times that `Pipelines::ready` said no.
     pub blocked: u64,
-    /// Waves that ran on a superset of their arms.
+    /// Bundles that ran on a superset of their kernels.
     pub on_superset: u64,
 }
 
-/// A pipeline with where its arms are.
+/// A pipeline with where its kernels are.
 #[derive(Debug)]
 pub(super) struct Ready {
     pub(super) compiled: Compiled,
-    /// Each arm with its position among the linked arms, sorted by arm.
-    positions: Vec<(ArmId, u32)>,
+    /// Each kernel with its position among the cases, sorted by kernel.
+    positions: Vec<(KernelId, u32)>,
     used: u64,
 }
 
 impl Ready {
-    pub(super) fn linked(&self, arm: ArmId) -> Option<LinkedArm> {
-        let index = self.positions.binary_search_by_key(&arm, |&(id, _)| id).ok()?;
+    pub(super) fn case(&self, kernel: KernelId) -> Option<Case> {
+        let index = self.positions.binary_search_by_key(&kernel, |&(id, _)| id).ok()?;
         let position = self.positions[index].1;
-        Some(LinkedArm { position, per_workgroup: *self.compiled.per_workgroup.get(position as usize)? })
+        Some(Case { position, per_workgroup: *self.compiled.per_workgroup.get(position as usize)? })
     }
 }
 
@@ -75,15 +74,15 @@ enum State {
 #[derive(Debug)]
 pub struct PipelineStore {
     compiler: Compiler,
-    max_slots: usize,
-    arms: Vec<Arm>,
-    ids: HashMap<Arm, ArmId>,
-    sets: HashMap<Arc<[ArmId]>, State>,
-    /// The ready sets that contain each arm.
-    containing: Vec<Vec<Arc<[ArmId]>>>,
+    max_segments: usize,
+    kernels: Vec<LinkedKernel>,
+    ids: HashMap<LinkedKernel, KernelId>,
+    sets: HashMap<Arc<[KernelId]>, State>,
+    /// The ready sets that contain each kernel.
+    containing: Vec<Vec<Arc<[KernelId]>>>,
     /// Sets looked for, with the smallest ready superset.
-    found: HashMap<Arc<[ArmId]>, Option<Arc<[ArmId]>>>,
-    failures: Vec<(ArmId, Error)>,
+    found: HashMap<Arc<[KernelId]>, Option<Arc<[KernelId]>>>,
+    failures: Vec<(KernelId, Error)>,
     /// Goes up with every look, for "used longest ago".
     turn: u64,
     stats: PipelineStats,
@@ -95,8 +94,8 @@ impl PipelineStore {
     pub(super) fn new(tools: &Tools, caps: &Caps, threads: usize) -> Result<Self> {
         Ok(PipelineStore {
             compiler: Compiler::start(tools, threads)?,
-            max_slots: caps.max_slots,
-            arms: Vec::new(),
+            max_segments: caps.max_segments,
+            kernels: Vec::new(),
             ids: HashMap::new(),
             sets: HashMap::new(),
             containing: Vec::new(),
@@ -108,13 +107,15 @@ impl PipelineStore {
         })
     }
 
-    /// Asks for a pipeline of each of these arms alone, where there is none: the largest kernels first, so that no thread is
+    /// Asks for a pipeline of each of these kernels alone, where there is none: the largest kernels first, so that no thread is
     /// left with a long compile when the others are through.
-    pub fn want_each(&mut self, arms: &[ArmId]) {
-        let mut missing: Vec<ArmId> = arms.iter().copied().filter(|&arm| !self.ready(&[arm])).collect();
-        missing.sort_by_key(|&arm| std::cmp::Reverse(self.arm(arm).map_or(0, |arm| arm.variant.kernel().size)));
-        for arm in missing {
-            self.want(&[arm]);
+    pub fn want_each(&mut self, kernels: &[KernelId]) {
+        let mut missing: Vec<KernelId> = kernels.iter().copied().filter(|&kernel| !self.ready(&[kernel])).collect();
+        missing.sort_by_key(|&kernel| {
+            std::cmp::Reverse(self.kernel(kernel).map_or(0, |linked| linked.variant.kernel().size))
+        });
+        for kernel in missing {
+            self.want(&[kernel]);
         }
     }
 
@@ -128,47 +129,47 @@ impl PipelineStore {
         }
     }
 
-    /// A number for `arm`: the same arm has the same number.
-    pub(super) fn intern(&mut self, arm: Arm) -> ArmId {
-        if let Some(&id) = self.ids.get(&arm) {
+    /// A number for `kernel`: an equal one has the same number.
+    pub(super) fn intern(&mut self, kernel: LinkedKernel) -> KernelId {
+        if let Some(&id) = self.ids.get(&kernel) {
             return id;
         }
-        let id = ArmId(u32::try_from(self.arms.len()).expect("fewer than 2^32 arms fit memory"));
-        self.arms.push(arm.clone());
+        let id = KernelId(u32::try_from(self.kernels.len()).expect("fewer than 2^32 kernels fit memory"));
+        self.kernels.push(kernel.clone());
         self.containing.push(Vec::new());
-        self.ids.insert(arm, id);
+        self.ids.insert(kernel, id);
         id
     }
 
-    /// The arm of that number.
-    pub fn arm(&self, id: ArmId) -> Option<&Arm> {
-        self.arms.get(id.0 as usize)
+    /// The kernel of that number.
+    pub fn kernel(&self, id: KernelId) -> Option<&LinkedKernel> {
+        self.kernels.get(id.0 as usize)
     }
 
-    /// Whether the lane has what its arm's kernel reads from the table.
+    /// Whether the lane has what its kernel reads from the table.
     ///
     /// # Errors
-    /// `Internal` for an unknown arm, `Input` for missing or surplus operands or parameters.
-    pub(super) fn check(&self, lane: &LaneWork) -> Result<()> {
-        let arm = self.arm(lane.arm).ok_or_else(|| Error::internal(format!("{:?} is not known", lane.arm)))?;
-        arm.check_record(lane.operands.len(), lane.params.len())
+    /// `Internal` for an unknown kernel, `Input` for missing or surplus operands or parameters.
+    pub(super) fn check(&self, kernel: KernelId, lane: &EncodedLane) -> Result<()> {
+        let kernel = self.kernel(kernel).ok_or_else(|| Error::internal(format!("{kernel:?} is not known")))?;
+        kernel.check_record(lane.operands.len(), lane.params.len())
     }
 
     /// Counts.
     pub fn stats(&self) -> PipelineStats {
         let (waiting, compiling) = self.compiler.load();
-        PipelineStats { arms: self.arms.len(), waiting, compiling, ..self.stats }
+        PipelineStats { kernels: self.kernels.len(), waiting, compiling, ..self.stats }
     }
 
-    /// Arms that turned out not to compile even alone, since the last call: no dispatch of theirs can ever run.
-    pub fn take_failures(&mut self) -> Vec<(ArmId, Error)> {
+    /// Kernels that turned out not to compile even alone, since the last call: no dispatch of theirs can ever run.
+    pub fn take_failures(&mut self) -> Vec<(KernelId, Error)> {
         self.collect();
         std::mem::take(&mut self.failures)
     }
 
-    /// Why an arm does not compile alone.
-    pub fn failure(&self, arm: ArmId) -> Option<&Error> {
-        match self.sets.get([arm].as_slice()) {
+    /// Why a kernel does not compile alone.
+    pub fn failure(&self, kernel: KernelId) -> Option<&Error> {
+        match self.sets.get([kernel].as_slice()) {
             Some(State::Failed(error)) => Some(error),
             _ => None,
         }
@@ -189,10 +190,10 @@ impl PipelineStore {
                 }
                 Err(error) => {
                     self.stats.failed += 1;
-                    if let [arm] = *outcome.key {
-                        self.failures.push((arm, error.clone()));
+                    if let [kernel] = *outcome.key {
+                        self.failures.push((kernel, error.clone()));
                     } else {
-                        tracing::debug!(arms = ?outcome.key, %error, "merged set does not compile");
+                        tracing::debug!(kernels = ?outcome.key, %error, "merged set does not compile");
                     }
                     State::Failed(error)
                 }
@@ -208,7 +209,8 @@ impl PipelineStore {
         while self.stats.merged > MAX_MERGED && self.evict(|len| len > 1) {}
         while self.stats.singles > MAX_SINGLES && self.evict(|len| len == 1) {}
         if self.stats.failed > MAX_FAILED as u64 {
-            let merged_failure = |key: &Arc<[ArmId]>, state: &State| key.len() > 1 && matches!(state, State::Failed(_));
+            let merged_failure =
+                |key: &Arc<[KernelId]>, state: &State| key.len() > 1 && matches!(state, State::Failed(_));
             if self.sets.iter().filter(|(key, state)| merged_failure(key, state)).count() > MAX_FAILED {
                 self.sets.retain(|key, state| !merged_failure(key, state));
             }
@@ -223,8 +225,8 @@ impl PipelineStore {
         });
         let Some(key) = candidates.min().map(|(_, key)| key.clone()) else { return false };
         self.sets.remove(&key);
-        for arm in key.iter() {
-            self.containing[arm.0 as usize].retain(|set| *set != key);
+        for kernel in key.iter() {
+            self.containing[kernel.0 as usize].retain(|set| *set != key);
         }
         self.found.clear();
         *self.count(key.len()) -= 1;
@@ -232,84 +234,87 @@ impl PipelineStore {
         true
     }
 
-    fn count(&mut self, arms: usize) -> &mut usize {
-        if arms == 1 { &mut self.stats.singles } else { &mut self.stats.merged }
+    fn count(&mut self, kernels: usize) -> &mut usize {
+        if kernels == 1 { &mut self.stats.singles } else { &mut self.stats.merged }
     }
 
-    fn list(&mut self, key: &Arc<[ArmId]>) {
+    fn list(&mut self, key: &Arc<[KernelId]>) {
         self.found.clear();
-        for arm in key.iter() {
-            self.containing[arm.0 as usize].push(key.clone());
+        for kernel in key.iter() {
+            self.containing[kernel.0 as usize].push(key.clone());
         }
     }
 
-    fn sorted(&self, key: &[ArmId]) -> Vec<ArmId> {
+    fn sorted(&self, key: &[KernelId]) -> Vec<KernelId> {
         let mut ids = key.to_vec();
-        ids.sort_by(|a, b| self.arms[a.0 as usize].cmp(&self.arms[b.0 as usize]));
+        ids.sort_by(|a, b| self.kernels[a.0 as usize].cmp(&self.kernels[b.0 as usize]));
         ids
     }
 
-    fn positions(&self, key: &[ArmId]) -> Vec<(ArmId, u32)> {
+    fn positions(&self, key: &[KernelId]) -> Vec<(KernelId, u32)> {
         let mut positions: Vec<_> = self.sorted(key).into_iter().zip(0..).collect();
         positions.sort_unstable();
         positions
     }
 
-    /// The smallest ready set that contains `arms`.
-    fn find(&mut self, arms: &[ArmId]) -> Option<Arc<[ArmId]>> {
-        if let Some((key, State::Ready(_))) = self.sets.get_key_value(arms) {
+    /// The smallest ready set that contains `kernels`.
+    fn find(&mut self, kernels: &[KernelId]) -> Option<Arc<[KernelId]>> {
+        if let Some((key, State::Ready(_))) = self.sets.get_key_value(kernels) {
             return Some(key.clone());
         }
-        if let Some(found) = self.found.get(arms) {
+        if let Some(found) = self.found.get(kernels) {
             return found.clone();
         }
-        let lists = arms.iter().map(|arm| self.containing.get(arm.0 as usize));
+        let lists = kernels.iter().map(|kernel| self.containing.get(kernel.0 as usize));
         let shortest = lists.min_by_key(|list| list.map_or(0, Vec::len)).flatten();
-        let superset = |set: &&Arc<[ArmId]>| arms.iter().all(|arm| set.binary_search(arm).is_ok());
-        let user = |id: &ArmId| self.arms[id.0 as usize].variant.kernel().trust == Trust::User;
+        let superset = |set: &&Arc<[KernelId]>| kernels.iter().all(|kernel| set.binary_search(kernel).is_ok());
+        let user = |id: &KernelId| self.kernels[id.0 as usize].variant.kernel().trust == Trust::User;
         // A user's kernel brings run-time checks into the whole pipeline.
-        let rank = |set: &&Arc<[ArmId]>| (set.iter().any(user), set.len(), (*set).clone());
+        let rank = |set: &&Arc<[KernelId]>| (set.iter().any(user), set.len(), (*set).clone());
         let best = shortest.into_iter().flatten().filter(superset).min_by_key(rank).cloned();
         if self.found.len() > MAX_FAILED {
             self.found.clear();
         }
-        self.found.insert(arms.into(), best.clone());
+        self.found.insert(kernels.into(), best.clone());
         best
     }
 
-    /// The pipeline that a wave of exactly these arms (sorted, no duplicates) runs on.
+    /// The pipeline that a bundle of exactly these kernels (sorted, no duplicates) runs on.
     ///
     /// # Errors
     /// `Internal` if none is ready.
-    pub(super) fn pipeline(&mut self, arms: &[ArmId]) -> Result<&Ready> {
-        let key = self.find(arms).ok_or_else(|| Error::internal(format!("no pipeline is ready for arms {arms:?}")))?;
-        self.stats.on_superset += u64::from(key.len() > arms.len());
+    pub(super) fn pipeline(&mut self, kernels: &[KernelId]) -> Result<&Ready> {
+        let key = self
+            .find(kernels)
+            .ok_or_else(|| Error::internal(format!("no pipeline is ready for kernels {kernels:?}")))?;
+        self.stats.on_superset += u64::from(key.len() > kernels.len());
         match self.sets.get_mut(&key) {
             Some(State::Ready(ready)) => {
                 ready.used = self.turn;
                 Ok(ready)
             }
-            _ => Err(Error::internal(format!("the pipeline for arms {arms:?} is gone"))),
+            _ => Err(Error::internal(format!("the pipeline for kernels {kernels:?} is gone"))),
         }
     }
 
-    fn admissible(&self, arms: &[ArmId]) -> bool {
-        let known = arms.iter().all(|arm| (arm.0 as usize) < self.arms.len());
-        let ordered = arms.is_sorted_by(|a, b| a < b) && !arms.is_empty();
+    fn admissible(&self, kernels: &[KernelId]) -> bool {
+        let known = kernels.iter().all(|kernel| (kernel.0 as usize) < self.kernels.len());
+        let ordered = kernels.is_sorted_by(|a, b| a < b) && !kernels.is_empty();
         if !known || !ordered {
             return false;
         }
-        let slots: HashSet<_> = arms.iter().flat_map(|arm| &self.arms[arm.0 as usize].slots).collect();
-        // A single arm is tried in any case, so that its failure is reported.
-        arms.len() == 1
-            || slots.len() <= self.max_slots && arms.windows(2).all(|pair| self.compatible(pair[0], pair[1]))
+        let segments: HashSet<_> =
+            kernels.iter().flat_map(|kernel| &self.kernels[kernel.0 as usize].segments).collect();
+        // A single kernel is tried in any case, so that its failure is reported.
+        kernels.len() == 1
+            || segments.len() <= self.max_segments && kernels.windows(2).all(|pair| self.compatible(pair[0], pair[1]))
     }
 }
 
 impl Pipelines for PipelineStore {
-    fn ready(&mut self, arms: &[ArmId]) -> bool {
+    fn ready(&mut self, kernels: &[KernelId]) -> bool {
         self.collect();
-        let found = self.find(arms);
+        let found = self.find(kernels);
         match found.as_ref().and_then(|key| self.sets.get_mut(key)) {
             Some(State::Ready(ready)) => {
                 ready.used = self.turn;
@@ -322,18 +327,19 @@ impl Pipelines for PipelineStore {
         }
     }
 
-    fn want(&mut self, arms: &[ArmId]) {
-        if arms.len() > 1 && !self.merging {
+    fn want(&mut self, kernels: &[KernelId]) {
+        if kernels.len() > 1 && !self.merging {
             return;
         }
-        match self.sets.get(arms) {
-            Some(State::Queued) => self.compiler.want_again(arms),
+        match self.sets.get(kernels) {
+            Some(State::Queued) => self.compiler.want_again(kernels),
             Some(_) => {}
-            None if self.admissible(arms) => {
-                let key: Arc<[ArmId]> = arms.into();
-                let linked_order = self.sorted(arms).into_iter().map(|id| self.arms[id.0 as usize].clone()).collect();
+            None if self.admissible(kernels) => {
+                let key: Arc<[KernelId]> = kernels.into();
+                let linked_order =
+                    self.sorted(kernels).into_iter().map(|id| self.kernels[id.0 as usize].clone()).collect();
                 self.sets.insert(key.clone(), State::Queued);
-                if let Some(dropped) = self.compiler.push(Job { key, arms: linked_order }) {
+                if let Some(dropped) = self.compiler.push(Job { key, kernels: linked_order }) {
                     self.sets.remove(&dropped);
                 }
             }
@@ -341,10 +347,10 @@ impl Pipelines for PipelineStore {
         }
     }
 
-    fn compatible(&self, a: ArmId, b: ArmId) -> bool {
-        let (Some(a), Some(b)) = (self.arm(a), self.arm(b)) else { return false };
-        let size = |arm: &Arm| arm.variant.kernel().workgroup_size.iter().product::<u32>();
-        let union: HashSet<_> = a.slots.iter().chain(&b.slots).collect();
-        size(a) == size(b) && union.len() <= self.max_slots
+    fn compatible(&self, a: KernelId, b: KernelId) -> bool {
+        let (Some(a), Some(b)) = (self.kernel(a), self.kernel(b)) else { return false };
+        let size = |kernel: &LinkedKernel| kernel.variant.kernel().workgroup_size.iter().product::<u32>();
+        let union: HashSet<_> = a.segments.iter().chain(&b.segments).collect();
+        size(a) == size(b) && union.len() <= self.max_segments
     }
 }

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::device::{DeviceClass, Gpu, Timestamps};
+use super::device::{Gpu, Timestamps, Vendor};
 use super::fault::scoped;
 use crate::error::{Error, Result};
 use crate::schedule::DeviceModel;
@@ -31,24 +31,24 @@ pub struct Probed {
     /// Bytes per second of the whole device, over a buffer of [`Effort::bytes`].
     pub bytes: Option<f64>,
     /// Nanoseconds of a dispatch after another that do nothing.
-    pub wave: Option<u64>,
+    pub bundle: Option<u64>,
 }
 
 impl Probed {
     /// The model of the device, and the figures that had to be left to the guess.
-    pub fn model(&self, class: DeviceClass, guessed_parallelism: u32) -> (DeviceModel, Vec<&'static str>) {
+    pub fn model(&self, class: Vendor, guessed_parallelism: u32) -> (DeviceModel, Vec<&'static str>) {
         let guess = guess(class, self.parallelism.unwrap_or(guessed_parallelism));
-        let Probed { parallelism, flops, bytes, wave } = *self;
+        let Probed { parallelism, flops, bytes, bundle } = *self;
         let missing = [
             ("parallelism", parallelism.is_none()),
             ("flops", flops.is_none()),
             ("bytes", bytes.is_none()),
-            ("wave", wave.is_none()),
+            ("bundle", bundle.is_none()),
         ];
         let model = DeviceModel {
             flops: flops.unwrap_or(guess.flops),
             bytes: bytes.unwrap_or(guess.bytes),
-            wave: wave.unwrap_or(guess.wave),
+            bundle: bundle.unwrap_or(guess.bundle),
             ..guess
         };
         (model, missing.into_iter().filter_map(|(name, missing)| missing.then_some(name)).collect())
@@ -56,9 +56,9 @@ impl Probed {
 }
 
 /// The model of a device of which nothing has been measured.
-pub fn guess(class: DeviceClass, parallelism: u32) -> DeviceModel {
+pub fn guess(class: Vendor, parallelism: u32) -> DeviceModel {
     match class {
-        DeviceClass::Cpu => DeviceModel::cpu(parallelism),
+        Vendor::Cpu => DeviceModel::cpu(parallelism),
         _ => DeviceModel::gpu(parallelism),
     }
 }
@@ -81,7 +81,7 @@ impl Effort {
     pub fn of(gpu: &Gpu, memory_cap: Option<u64>) -> Self {
         let caps = gpu.caps();
         let effort = match (caps.class, caps.timestamps) {
-            (DeviceClass::Cpu, _) => Effort { long: CPU_LONG, runs: 3, bytes: CPU_BYTES, limit: CPU_LIMIT },
+            (Vendor::Cpu, _) => Effort { long: CPU_LONG, runs: 3, bytes: CPU_BYTES, limit: CPU_LIMIT },
             (_, Timestamps::None) => Effort { long: BLIND_LONG, runs: 3, bytes: GPU_BYTES, limit: GPU_LIMIT },
             _ => Effort { long: GPU_LONG, runs: 3, bytes: GPU_BYTES, limit: GPU_LIMIT },
         };
@@ -119,7 +119,7 @@ const DISPATCHES: u32 = 33;
 /// What no device does: figures beyond these are wrong times.
 const PLAUSIBLE_FLOPS: std::ops::RangeInclusive<f64> = 1e8..=1e16;
 const PLAUSIBLE_BYTES: std::ops::RangeInclusive<f64> = 1e7..=1e15;
-const PLAUSIBLE_WAVE: std::ops::RangeInclusive<f64> = 50.0..=1e7;
+const PLAUSIBLE_BUNDLE: std::ops::RangeInclusive<f64> = 50.0..=1e7;
 
 fn shader() -> String {
     let chain = "a = fma(a, k, k);".repeat(CHAIN as usize);
@@ -277,14 +277,14 @@ impl<'a> Bench<'a> {
         let steps = self.chains(short, until)?;
         let (parallelism, flops) = (steps.parallelism(), steps.flops());
         let times = self.differ(&self.chain, [(1, 0, 1), (1, 0, DISPATCHES)], until)?;
-        let wave = times.and_then(|[one, all]| each(one, all, DISPATCHES - 1));
-        let wave = wave.and_then(|wave| plausible(wave, PLAUSIBLE_WAVE)).map(|wave| wave as u64);
+        let bundle = times.and_then(|[one, all]| each(one, all, DISPATCHES - 1));
+        let bundle = bundle.and_then(|bundle| plausible(bundle, PLAUSIBLE_BUNDLE)).map(|bundle| bundle as u64);
         let workgroups = parallelism.unwrap_or(1).saturating_mul(4).clamp(16, MOST_WORKGROUPS);
         let times = self.differ(&self.stream, [(workgroups, 0, 1), (workgroups, 0, 3)], until)?;
         // Read and written.
         let bytes = times.and_then(|[one, three]| each(one, three, 2)).map(|one| 2e9 * self.effort.bytes as f64 / one);
         let bytes = bytes.and_then(|bytes| plausible(bytes, PLAUSIBLE_BYTES));
-        Ok(Probed { parallelism, flops, bytes, wave })
+        Ok(Probed { parallelism, flops, bytes, bundle })
     }
 
     /// Steps of the short loop, by loops that grow until they are long enough to be told from nothing.
@@ -474,13 +474,13 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_guessed_and_named() {
-        let found = Probed { parallelism: Some(4_000), flops: Some(6e13), bytes: Some(4e12), wave: Some(2_500) };
-        let (model, missing) = found.model(DeviceClass::Nvidia, 256);
-        assert_eq!((model.parallelism, model.flops, model.bytes, model.wave), (4_000, 6e13, 4e12, 2_500));
+        let found = Probed { parallelism: Some(4_000), flops: Some(6e13), bytes: Some(4e12), bundle: Some(2_500) };
+        let (model, missing) = found.model(Vendor::Nvidia, 256);
+        assert_eq!((model.parallelism, model.flops, model.bytes, model.bundle), (4_000, 6e13, 4e12, 2_500));
         assert!(missing.is_empty());
-        let (model, missing) = Probed { flops: None, ..found }.model(DeviceClass::Other, 256);
+        let (model, missing) = Probed { flops: None, ..found }.model(Vendor::Other, 256);
         assert_eq!((model.flops, missing), (DeviceModel::gpu(4_000).flops, vec!["flops"]));
-        let (model, missing) = Probed::default().model(DeviceClass::Cpu, 96);
+        let (model, missing) = Probed::default().model(Vendor::Cpu, 96);
         assert_eq!((model, missing.len()), (DeviceModel::cpu(96), 4));
     }
 
@@ -494,7 +494,7 @@ mod tests {
             let start = Instant::now();
             let probed = probe(&gpu, Effort::of(&gpu, None)).unwrap();
             eprintln!("{probed:?} in {:?}, timestamps: {:?}", start.elapsed(), gpu.caps().timestamps);
-            if gpu.caps().class == DeviceClass::Cpu {
+            if gpu.caps().class == Vendor::Cpu {
                 // Others may have the processors meanwhile.
                 assert!(probed.parallelism.unwrap_or(1) <= 2 * gpu.caps().parallelism, "{probed:?}");
             }

@@ -1,4 +1,4 @@
-//! One buffer of the heap or of the slabs, and its moves into larger and smaller ones.
+//! One buffer of the heap or of the weight segments, and its moves into larger and smaller ones.
 //!
 //! A move is a copy on the device in queue order: submissions before it still see the old buffer, which wgpu keeps until they are
 //! done, and later ones the new. No host memory takes part and nobody waits.

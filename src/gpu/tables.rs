@@ -1,39 +1,29 @@
 //! Lane tables: one submission's, one after the other, and the device buffers that hold them.
 
 use super::fault::scoped;
-use super::work::{LaneWork, WaveWork};
+use super::work::EncodedBundle;
 use crate::error::{Error, Result};
-use crate::link::table::{LaneEntry, LaneOperand, LaneTable};
+use crate::link::table::{Case, EncodedLane, LaneTable};
+use crate::schedule::KernelId;
 
 /// Workgroups along one side of a dispatch that every device takes.
 const SIDE: u32 = 65_535;
 
-/// The dispatch of one wave.
+/// The dispatch of one bundle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct WaveTable {
+pub(super) struct BundleTable {
     /// Bytes from the table buffer's start.
     pub(super) offset: u32,
     /// Workgroups: the linear index is folded over x and y.
     pub(super) grid: [u32; 3],
 }
 
-/// An arm within a pipeline.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct LinkedArm {
-    /// Its place among the linked arms.
-    pub(super) position: u32,
-    /// How many of its workgroups one of the pipeline's runs.
-    pub(super) per_workgroup: u32,
-}
-
 /// Writes the tables of one submission into words that are used again.
 #[derive(Debug, Default)]
 pub(super) struct TableWriter {
     words: Vec<u32>,
-    /// Of all lanes of one wave.
-    operands: Vec<LaneOperand>,
-    /// Per lane, its arm and where its operands start.
-    lanes: Vec<(LinkedArm, usize)>,
+    /// By lane of one bundle.
+    cases: Vec<Case>,
 }
 
 impl TableWriter {
@@ -45,32 +35,24 @@ impl TableWriter {
         &self.words
     }
 
-    /// Appends a wave at a multiple of `alignment` bytes. `linked` says of a lane what its arm is in the pipeline.
+    /// Appends a bundle at a multiple of `alignment` bytes. `linked` says what a kernel's case is in the pipeline.
     ///
     /// # Errors
-    /// `Internal` for lanes that break the rules of [`LaneWork`], `Limit` for more workgroups than one dispatch takes.
+    /// `Internal` for lanes that break the rules of [`EncodedLane`], `Limit` for more workgroups than one dispatch takes.
     pub(super) fn push(
         &mut self,
-        wave: &WaveWork,
+        bundle: &EncodedBundle,
         alignment: u32,
-        linked: impl Fn(&LaneWork) -> Result<LinkedArm>,
-    ) -> Result<WaveTable> {
-        let Self { words, operands, lanes } = self;
-        operands.clear();
-        lanes.clear();
+        linked: impl Fn(KernelId) -> Result<Case>,
+    ) -> Result<BundleTable> {
+        let Self { words, cases } = self;
+        cases.clear();
         let mut total = 0u32;
-        for lane in &wave.lanes {
-            check(lane)?;
-            let arm = linked(lane)?;
-            total = total.checked_add(lane.count.div_ceil(arm.per_workgroup)).ok_or_else(too_many)?;
-            lanes.push((arm, operands.len()));
-            for &(base, bytes) in &lane.operands {
-                operands.push(
-                    operand(base, bytes).ok_or_else(|| {
-                        Error::internal(format!("operand of {:?} at {base} of {bytes} bytes", lane.arm))
-                    })?,
-                );
-            }
+        for (kernel, lane) in &bundle.lanes {
+            check(*kernel, lane)?;
+            let case = linked(*kernel)?;
+            total = total.checked_add(lane.workgroups(case)).ok_or_else(too_many)?;
+            cases.push(case);
         }
         let grid = LaneTable::fold(total, SIDE);
         if grid[1] > SIDE {
@@ -80,41 +62,30 @@ impl TableWriter {
         let offset =
             u32::try_from(start * 4).map_err(|_| Error::limit("the lane tables of one submission exceed 4 GiB"))?;
         words.resize(start, 0);
-        let entries = wave.lanes.iter().zip(lanes.iter()).map(|(lane, &(arm, start))| {
-            let LaneWork { grid, first, count, params, .. } = lane;
-            let operands = &operands[start..start + lane.operands.len()];
-            let LinkedArm { position, per_workgroup } = arm;
-            LaneEntry { arm: position, per_workgroup, offset: *first, count: *count, grid: *grid, operands, params }
-        });
-        LaneTable::encode(entries, words);
-        Ok(WaveTable { offset, grid })
+        LaneTable::encode(cases.iter().copied().zip(bundle.lanes.iter().map(|(_, lane)| lane)), words);
+        Ok(BundleTable { offset, grid })
     }
 }
 
 fn too_many() -> Error {
-    Error::limit("a wave has more workgroups than one dispatch takes")
+    Error::limit("a bundle has more workgroups than one dispatch takes")
 }
 
-fn check(lane: &LaneWork) -> Result<()> {
-    let grid = lane.grid.iter().try_fold(1u32, |product, &side| product.checked_mul(side));
-    let end = lane.first.checked_add(lane.count);
-    if lane.count == 0 || !matches!((grid, end), (Some(grid), Some(end)) if end <= grid) {
-        let LaneWork { arm, grid, first, count, .. } = lane;
-        return Err(Error::internal(format!("workgroups {first}+{count} of {arm:?} do not lie in grid {grid:?}")));
+fn check(kernel: KernelId, lane: &EncodedLane) -> Result<()> {
+    let EncodedLane { grid, first, count, .. } = *lane;
+    let all = grid.iter().try_fold(1u32, |product, &side| product.checked_mul(side));
+    let end = first.checked_add(count);
+    if count == 0 || !matches!((all, end), (Some(all), Some(end)) if end <= all) {
+        return Err(Error::internal(format!("workgroups {first}+{count} of {kernel:?} do not lie in grid {grid:?}")));
     }
     Ok(())
 }
 
-fn operand(base: u64, bytes: u64) -> Option<LaneOperand> {
-    let base = base.is_multiple_of(16).then(|| u32::try_from(base / 16).ok())??;
-    Some(LaneOperand { base, bytes: u32::try_from(bytes).ok()? })
-}
-
 /// Two, so that a submission's tables can be copied while the one before still reads its own.
 pub(super) const TABLES: usize = 2;
-/// Room for a few hundred lanes; what one wave can see of the table buffer.
+/// Room for a few hundred lanes; what one bundle can see of the table buffer.
 const MIN_SPAN: u64 = 64 << 10;
-/// Room for the waves of a usual submission.
+/// Room for the bundles of a usual submission.
 const MIN_BYTES: u64 = 512 << 10;
 
 /// The device buffers that hold lane tables, in turn.
@@ -122,7 +93,7 @@ const MIN_BYTES: u64 = 512 << 10;
 pub(super) struct TableBuffers {
     device: wgpu::Device,
     buffers: Vec<wgpu::Buffer>,
-    /// Bytes that one wave's binding sees.
+    /// Bytes that one bundle's binding sees.
     span: u64,
     turn: usize,
     limit: u64,
@@ -139,7 +110,7 @@ impl TableBuffers {
         self.buffers.iter().map(wgpu::Buffer::size).sum()
     }
 
-    /// Bytes that one wave's binding sees.
+    /// Bytes that one bundle's binding sees.
     pub(super) fn span(&self) -> u64 {
         self.span
     }
@@ -148,7 +119,7 @@ impl TableBuffers {
         &self.buffers[index]
     }
 
-    /// The next table buffer, for `bytes` of tables of which no wave takes more than `longest`. Says whether the buffers are new,
+    /// The next table buffer, for `bytes` of tables of which no bundle takes more than `longest`. Says whether the buffers are new,
     /// so that bind groups of the old ones are of no more use.
     ///
     /// # Errors
@@ -179,15 +150,20 @@ impl TableBuffers {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
-    use crate::schedule::ArmId;
+    use crate::link::table::LaneOperand;
 
-    const ARM: LinkedArm = LinkedArm { position: 0, per_workgroup: 1 };
+    const CASE: Case = Case { position: 0, per_workgroup: 1 };
 
-    fn lane(grid: [u32; 3], first: u32, count: u32, operands: &[(u64, u64)], params: &[u32]) -> LaneWork {
-        LaneWork { arm: ArmId(7), grid, first, count, operands: operands.to_vec(), params: Arc::from(params) }
+    fn lane(
+        grid: [u32; 3],
+        first: u32,
+        count: u32,
+        operands: &[(u64, u64)],
+        params: &[u32],
+    ) -> (KernelId, EncodedLane) {
+        let operands = operands.iter().map(|&(base, bytes)| LaneOperand::new(base, bytes).unwrap()).collect();
+        (KernelId(7), EncodedLane { grid, first, count, operands, params: params.into() })
     }
 
     #[test]
@@ -197,10 +173,10 @@ mod tests {
             lane([2, 3, 1], 0, 6, &[(0, 64), (256, 32)], &[11, 12, 13]),
             lane([9, 1, 1], 4, 5, &[(4096, 16)], &[21, 22, 23, 24, 25]),
         ];
-        let wave = WaveWork { lanes, ..Default::default() };
-        writer.push(&wave, 32, |_| Ok(ARM)).unwrap();
+        let bundle = EncodedBundle { lanes, ..Default::default() };
+        writer.push(&bundle, 32, |_| Ok(CASE)).unwrap();
         let first_length = writer.words().len();
-        let table = writer.push(&wave, 256, |_| Ok(LinkedArm { position: 1, ..ARM })).unwrap();
+        let table = writer.push(&bundle, 256, |_| Ok(Case { position: 1, ..CASE })).unwrap();
         assert_eq!(table.grid, [11, 1, 1]);
         assert!(table.offset.is_multiple_of(256) && table.offset as usize >= first_length * 4);
 
@@ -223,19 +199,17 @@ mod tests {
             lane([4, 1, 1], 3, 2, &[], &[]),
             lane([4, 1, 1], u32::MAX, 2, &[], &[]),
             lane([65_536, 65_536, 1], 0, 1, &[], &[]),
-            lane([4, 1, 1], 0, 4, &[(8, 16)], &[]),
-            lane([4, 1, 1], 0, 4, &[(0, 1 << 32)], &[]),
-            lane([4, 1, 1], 0, 4, &[(1 << 36, 16)], &[]),
         ];
         for lane in cases {
             let text = format!("{lane:?}");
             let result =
-                TableWriter::default().push(&WaveWork { lanes: vec![lane], ..Default::default() }, 256, |_| Ok(ARM));
+                TableWriter::default()
+                    .push(&EncodedBundle { lanes: vec![lane], ..Default::default() }, 256, |_| Ok(CASE));
             assert_eq!(result.unwrap_err().kind(), crate::error::ErrorKind::Internal, "{text}");
         }
         let big = lane([65_535, 65_535, 1], 0, 65_535 * 65_535, &[], &[]);
-        let two = WaveWork { lanes: vec![big.clone(), big], ..Default::default() };
-        let error = TableWriter::default().push(&two, 256, |_| Ok(ARM)).unwrap_err();
+        let two = EncodedBundle { lanes: vec![big.clone(), big], ..Default::default() };
+        let error = TableWriter::default().push(&two, 256, |_| Ok(CASE)).unwrap_err();
         assert_eq!(error.kind(), crate::error::ErrorKind::Limit);
     }
 }

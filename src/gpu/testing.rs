@@ -1,4 +1,4 @@
-//! Test support: an arm `affine { factor }` computes `to[i] = from[i] * factor + add` on u32 words, with operands `from` and `to`
+//! Test support: a kernel `affine { factor }` computes `to[i] = from[i] * factor + add` on u32 words, with operands `from` and `to`
 //! and one parameter `add`.
 
 use std::sync::Arc;
@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::kernel::{Kernel, Trust, Variant};
-use crate::link::{Arm, Slot, SlotKind};
-use crate::schedule::{ArmId, Pipelines, SubmissionId};
+use crate::link::table::{EncodedLane, LaneOperand};
+use crate::link::{LinkedKernel, SegmentId, SegmentKind};
+use crate::schedule::{KernelId, Pipelines, SubmissionId};
 
 const AFFINE: &str = "
 override factor: u32 = 1u;
@@ -26,19 +27,22 @@ fn kernel(name: &str, text: &str) -> Arc<Kernel> {
     Arc::new(Kernel::parse(name, text, Trust::Project).unwrap())
 }
 
-/// The arm that multiplies by `factor` between these slots.
-pub(super) fn affine(factor: u32, from: Slot, to: Slot) -> Arm {
+/// The kernel that multiplies by `factor` between these segments.
+pub(super) fn affine(factor: u32, from: SegmentId, to: SegmentId) -> LinkedKernel {
     let variant = Variant::new(kernel("affine", AFFINE), [("factor", f64::from(factor))]);
-    Arm { variant, slots: vec![from, to] }
+    LinkedKernel { variant, segments: vec![from, to] }
 }
 
-/// An arm that cannot be linked: its override is no u32.
-pub(super) fn broken(slot: Slot) -> Arm {
-    Arm { variant: Variant::new(kernel("affine", AFFINE), [("factor", -1.0)]), slots: vec![slot, slot] }
+/// A kernel that cannot be linked: its override is no u32.
+pub(super) fn broken(segment: SegmentId) -> LinkedKernel {
+    LinkedKernel {
+        variant: Variant::new(kernel("affine", AFFINE), [("factor", -1.0)]),
+        segments: vec![segment, segment],
+    }
 }
 
-pub(super) fn heap(index: u8) -> Slot {
-    Slot { index, kind: SlotKind::Heap }
+pub(super) fn heap(index: u8) -> SegmentId {
+    SegmentId { index, kind: SegmentKind::Heap }
 }
 
 pub(super) fn gpu() -> Gpu {
@@ -49,15 +53,15 @@ pub(super) fn executor(gpu: Gpu, options: ExecutorOptions) -> Executor {
     Executor::new(gpu, options).unwrap()
 }
 
-/// Waits until these arms can issue together.
-pub(super) fn prepare(executor: &mut Executor, arms: &[ArmId]) {
+/// Waits until these kernels can issue together.
+pub(super) fn prepare(executor: &mut Executor, kernels: &[KernelId]) {
     let start = Instant::now();
-    while !executor.pipelines().ready(arms) {
-        executor.pipelines().want(arms);
-        if let [arm] = arms {
-            assert!(executor.pipelines().failure(*arm).is_none(), "{:?}", executor.pipelines().failure(*arm));
+    while !executor.pipelines().ready(kernels) {
+        executor.pipelines().want(kernels);
+        if let [kernel] = kernels {
+            assert!(executor.pipelines().failure(*kernel).is_none(), "{:?}", executor.pipelines().failure(*kernel));
         }
-        assert!(start.elapsed() < Duration::from_secs(20), "pipeline {arms:?} does not get ready");
+        assert!(start.elapsed() < Duration::from_secs(20), "pipeline {kernels:?} does not get ready");
         std::thread::sleep(Duration::from_millis(2));
     }
 }
@@ -76,7 +80,7 @@ pub(super) fn drain(executor: &mut Executor) -> Vec<Finished> {
 
 pub(super) fn work(id: u64) -> Work {
     let id = SubmissionId(id);
-    Work { id, clears: Vec::new(), uploads: Vec::new(), waves: Vec::new(), downloads: Vec::new() }
+    Work { id, clears: Vec::new(), uploads: Vec::new(), bundles: Vec::new(), downloads: Vec::new() }
 }
 
 pub(super) fn bytes(words: &[u32]) -> Arc<[u8]> {
@@ -88,30 +92,23 @@ pub(super) fn words(bytes: &[u8]) -> Vec<u32> {
 }
 
 pub(super) fn upload(to: &Allocation, words: &[u32]) -> Upload {
-    Upload { slot: to.slot(), offset: to.base(), bytes: bytes(words) }
+    Upload { segment: to.segment(), offset: to.base(), bytes: bytes(words) }
 }
 
 pub(super) fn download(from: &Allocation, bytes: u64, tag: u64) -> Download {
-    Download { slot: from.slot(), offset: from.base(), bytes, tag }
+    Download { segment: from.segment(), offset: from.base(), bytes, tag }
 }
 
 /// A lane over all of `words` words.
-pub(super) fn lane(arm: ArmId, from: u64, to: u64, words: u32, add: u32) -> LaneWork {
-    let groups = words.div_ceil(64);
-    let length = u64::from(words) * 4;
-    LaneWork {
-        arm,
-        grid: [groups, 1, 1],
-        first: 0,
-        count: groups,
-        operands: vec![(from, length), (to, length)],
-        params: Arc::from([add]),
-    }
+pub(super) fn lane(kernel: KernelId, from: u64, to: u64, words: u32, add: u32) -> (KernelId, EncodedLane) {
+    let count = words.div_ceil(64);
+    let operands = [from, to].map(|base| LaneOperand::new(base, u64::from(words) * 4).unwrap()).to_vec();
+    (kernel, EncodedLane { grid: [count, 1, 1], first: 0, count, operands, params: [add].into() })
 }
 
-/// Interns `arm` and waits for its pipeline.
-pub(super) fn single(executor: &mut Executor, arm: Arm) -> ArmId {
-    let id = executor.intern(arm);
+/// Interns `kernel` and waits for its pipeline.
+pub(super) fn single(executor: &mut Executor, kernel: LinkedKernel) -> KernelId {
+    let id = executor.intern(kernel);
     prepare(executor, &[id]);
     id
 }

@@ -8,32 +8,32 @@ use proptest::prelude::*;
 use super::testing::*;
 use super::*;
 use crate::error::ErrorKind;
-use crate::link::{Slot, SlotKind};
+use crate::link::{SegmentId, SegmentKind};
 use crate::schedule::Pipelines;
 
 #[test]
-fn waves_run_in_order_and_lanes_keep_to_their_ranges() {
+fn bundles_run_in_order_and_lanes_keep_to_their_ranges() {
     let mut executor = executor(gpu(), ExecutorOptions::default());
     let a = executor.allocate(4000).unwrap();
     let b = executor.allocate(4000).unwrap();
     let c = executor.allocate(4000).unwrap();
-    let twice = executor.intern(affine(2, a.slot(), a.slot()));
-    let thrice = executor.intern(affine(3, a.slot(), a.slot()));
+    let twice = executor.intern(affine(2, a.segment(), a.segment()));
+    let thrice = executor.intern(affine(3, a.segment(), a.segment()));
     let both = if twice < thrice { [twice, thrice] } else { [thrice, twice] };
     prepare(&mut executor, &both);
 
     let input: Vec<u32> = (0..1000).collect();
-    // The second lane of the first wave is split; the last wave reads what the first one wrote.
+    // The second lane of the first bundle is split; the last bundle reads what the first one wrote.
     let mut head = lane(thrice, a.base(), c.base(), 1000, 5);
-    head.count = 7;
+    head.1.count = 7;
     let mut tail = head.clone();
-    (tail.first, tail.count) = (7, 9);
-    let waves = vec![
-        WaveWork { lanes: vec![lane(twice, a.base(), b.base(), 1000, 1), tail, head], ..Default::default() },
-        WaveWork { lanes: vec![lane(thrice, b.base(), a.base(), 1000, 0)], ..Default::default() },
+    (tail.1.first, tail.1.count) = (7, 9);
+    let bundles = vec![
+        EncodedBundle { lanes: vec![lane(twice, a.base(), b.base(), 1000, 1), tail, head], ..Default::default() },
+        EncodedBundle { lanes: vec![lane(thrice, b.base(), a.base(), 1000, 0)], ..Default::default() },
     ];
     let downloads = vec![download(&a, 4000, 10), download(&b, 4000, 11), download(&c, 4000, 12)];
-    executor.submit(Work { uploads: vec![upload(&a, &input)], waves, downloads, ..work(7) }).unwrap();
+    executor.submit(Work { uploads: vec![upload(&a, &input)], bundles, downloads, ..work(7) }).unwrap();
 
     let finished = drain(&mut executor).pop().unwrap();
     assert_eq!(finished.id.0, 7);
@@ -42,7 +42,7 @@ fn waves_run_in_order_and_lanes_keep_to_their_ranges() {
     for ((tag, bytes), expected) in finished.downloads.iter().zip(expected) {
         assert_eq!(words(bytes), input.iter().map(|&x| expected(x)).collect::<Vec<_>>(), "download {tag}");
     }
-    assert!(executor.pipelines().stats().on_superset > 0, "the last wave has no pipeline of its own");
+    assert!(executor.pipelines().stats().on_superset > 0, "the last bundle has no pipeline of its own");
     for allocation in [a, b, c] {
         executor.free(allocation);
     }
@@ -55,11 +55,12 @@ fn more_workgroups_than_one_side_takes() {
     let words_in = 70_000 * 64;
     let a = executor.allocate(words_in * 4).unwrap();
     let b = executor.allocate(words_in * 4).unwrap();
-    let arm = executor.intern(affine(1, a.slot(), b.slot()));
-    prepare(&mut executor, &[arm]);
-    let waves = vec![WaveWork { lanes: vec![lane(arm, a.base(), b.base(), words_in as u32, 9)], ..Default::default() }];
-    let clears = vec![Clear { slot: a.slot(), offset: a.base(), bytes: words_in * 4 }];
-    executor.submit(Work { clears, waves, downloads: vec![download(&b, words_in * 4, 0)], ..work(0) }).unwrap();
+    let kernel = executor.intern(affine(1, a.segment(), b.segment()));
+    prepare(&mut executor, &[kernel]);
+    let bundles =
+        vec![EncodedBundle { lanes: vec![lane(kernel, a.base(), b.base(), words_in as u32, 9)], ..Default::default() }];
+    let clears = vec![Clear { segment: a.segment(), offset: a.base(), bytes: words_in * 4 }];
+    executor.submit(Work { clears, bundles, downloads: vec![download(&b, words_in * 4, 0)], ..work(0) }).unwrap();
     let finished = drain(&mut executor).pop().unwrap();
     let got = words(&finished.downloads[0].1);
     assert_eq!(got.len() as u64, words_in);
@@ -67,22 +68,22 @@ fn more_workgroups_than_one_side_takes() {
 }
 
 #[test]
-fn small_segments_make_many_slots_and_empty_ones_go() {
+fn small_segments_make_many_segments_and_empty_ones_go() {
     let mut executor = executor(gpu(), ExecutorOptions { segment_bytes: Some(1024), ..Default::default() });
     let allocations: Vec<_> = (0..3).map(|_| executor.allocate(1000).unwrap()).collect();
-    let slots: Vec<u8> = allocations.iter().map(|a| a.slot().index).collect();
-    assert_eq!(slots, [0, 1, 2]);
+    let segments: Vec<u8> = allocations.iter().map(|a| a.segment().index).collect();
+    assert_eq!(segments, [0, 1, 2]);
     assert_eq!(executor.memory().heap_reserved, 3 * 1024);
     let first = executor.intern(affine(2, heap(0), heap(1)));
     let second = executor.intern(affine(2, heap(1), heap(2)));
     prepare(&mut executor, &[first]);
     prepare(&mut executor, &[second]);
-    let waves = vec![
-        WaveWork { lanes: vec![lane(first, 0, 0, 250, 1)], ..Default::default() },
-        WaveWork { lanes: vec![lane(second, 0, 0, 250, 1)], ..Default::default() },
+    let bundles = vec![
+        EncodedBundle { lanes: vec![lane(first, 0, 0, 250, 1)], ..Default::default() },
+        EncodedBundle { lanes: vec![lane(second, 0, 0, 250, 1)], ..Default::default() },
     ];
     let uploads = vec![upload(&allocations[0], &[5; 250])];
-    executor.submit(Work { uploads, waves, downloads: vec![download(&allocations[2], 1000, 0)], ..work(0) }).unwrap();
+    executor.submit(Work { uploads, bundles, downloads: vec![download(&allocations[2], 1000, 0)], ..work(0) }).unwrap();
     // Freed while in flight: the device still finishes with it.
     for allocation in allocations {
         executor.free(allocation);
@@ -104,9 +105,9 @@ fn small_segments_make_many_slots_and_empty_ones_go() {
 enum Step {
     /// Takes heap memory and writes both ends of it.
     Allocate(u64),
-    /// Takes a slab's memory and writes all of it.
+    /// Takes a weight segment's memory and writes all of it.
     Load(usize),
-    /// Frees what was taken, heap or slab.
+    /// Frees what was taken, heap or weight segment.
     Free(prop::sample::Index),
     /// Reads back both ends of everything.
     Read,
@@ -128,15 +129,15 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 /// What is taken, and the word that is written at each end.
 enum Held {
     Heap(Allocation, u32),
-    Slab(WeightsId, WeightPlace, u32),
+    Weights(WeightsId, WeightRange, u32),
 }
 
 impl Held {
-    /// Slot, and the bytes of the first and of the last word.
-    fn ends(&self) -> (Slot, [u64; 2], u32) {
+    /// SegmentId, and the bytes of the first and of the last word.
+    fn ends(&self) -> (SegmentId, [u64; 2], u32) {
         match self {
-            Held::Heap(range, word) => (range.slot(), [range.base(), range.base() + range.bytes() - 4], *word),
-            Held::Slab(_, place, word) => (place.slot, [place.base, place.base + place.bytes - 4], *word),
+            Held::Heap(range, word) => (range.segment(), [range.base(), range.base() + range.bytes() - 4], *word),
+            Held::Weights(_, range, word) => (range.segment, [range.base, range.base + range.bytes - 4], *word),
         }
     }
 }
@@ -147,8 +148,8 @@ fn follow(executor: &mut Executor, steps: Vec<Step>) {
     let mut next = 0;
     let read = |executor: &mut Executor, held: &[Held]| {
         let ends = held.iter().flat_map(|held| {
-            let (slot, offsets, word) = held.ends();
-            offsets.map(|offset| Download { slot, offset, bytes: 4, tag: word.into() })
+            let (segment, offsets, word) = held.ends();
+            offsets.map(|offset| Download { segment, offset, bytes: 4, tag: word.into() })
         });
         executor.submit(Work { downloads: ends.collect(), ..work(0) }).unwrap();
     };
@@ -163,7 +164,7 @@ fn follow(executor: &mut Executor, steps: Vec<Step>) {
             Step::Allocate(bytes) => match executor.allocate(bytes) {
                 Ok(range) => {
                     let uploads = [range.base(), range.base() + range.bytes() - 4].map(|offset| Upload {
-                        slot: range.slot(),
+                        segment: range.segment(),
                         offset,
                         bytes: bytes_of(next),
                     });
@@ -173,12 +174,12 @@ fn follow(executor: &mut Executor, steps: Vec<Step>) {
                 Err(error) => assert!(matches!(error.kind(), ErrorKind::Memory | ErrorKind::Limit), "{error}"),
             },
             Step::Load(words) => match executor.upload_weights(&[bytes(&vec![next; words])]) {
-                Ok((id, places)) => held.push(Held::Slab(id, places[0], next)),
+                Ok((id, ranges)) => held.push(Held::Weights(id, ranges[0], next)),
                 Err(error) => assert!(matches!(error.kind(), ErrorKind::Memory | ErrorKind::Limit), "{error}"),
             },
             Step::Free(at) if !held.is_empty() => match held.swap_remove(at.index(held.len())) {
                 Held::Heap(range, _) => executor.free(range),
-                Held::Slab(id, ..) => executor.free_weights(id),
+                Held::Weights(id, ..) => executor.free_weights(id),
             },
             Step::Free(_) => {}
             // Some of it is looked at when further moves have been made.
@@ -188,13 +189,13 @@ fn follow(executor: &mut Executor, steps: Vec<Step>) {
         let stats = executor.memory();
         let used = |kind| {
             let sizes = held.iter().map(move |held| match held {
-                Held::Heap(range, _) if kind == SlotKind::Heap => range.bytes(),
-                Held::Slab(_, place, _) if kind == SlotKind::Slab => place.bytes.next_multiple_of(256),
+                Held::Heap(range, _) if kind == SegmentKind::Heap => range.bytes(),
+                Held::Weights(_, range, _) if kind == SegmentKind::Weights => range.bytes.next_multiple_of(256),
                 _ => 0,
             });
             sizes.sum::<u64>()
         };
-        assert_eq!((stats.heap_used, stats.weights_used), (used(SlotKind::Heap), used(SlotKind::Slab)));
+        assert_eq!((stats.heap_used, stats.weights_used), (used(SegmentKind::Heap), used(SegmentKind::Weights)));
         assert!(stats.cap.is_none_or(|cap| stats.heap_reserved + stats.weights_reserved <= cap), "{stats:?}");
     }
     read(executor, &held);
@@ -202,7 +203,7 @@ fn follow(executor: &mut Executor, steps: Vec<Step>) {
     for held in held {
         match held {
             Held::Heap(range, _) => executor.free(range),
-            Held::Slab(id, ..) => executor.free_weights(id),
+            Held::Weights(id, ..) => executor.free_weights(id),
         }
     }
     executor.trim();
@@ -228,13 +229,13 @@ proptest! {
 }
 
 #[test]
-fn a_slab_grows_keeps_its_slot_and_shrinks() {
+fn a_weight_segment_grows_keeps_its_index_and_shrinks() {
     let mut executor = executor(gpu(), ExecutorOptions::default());
     let load = |executor: &mut Executor, word: u32| executor.upload_weights(&[bytes(&vec![word; 1 << 20])]).unwrap();
     let loads: Vec<_> = (0..12).map(|word| load(&mut executor, word)).collect();
     let grown = executor.memory();
-    assert_eq!((grown.slabs, grown.refused_moves), (1, 0), "{grown:?}");
-    assert!(loads.iter().all(|(_, places)| places[0].slot == loads[0].1[0].slot));
+    assert_eq!((grown.weight_segments, grown.refused_moves), (1, 0), "{grown:?}");
+    assert!(loads.iter().all(|(_, ranges)| ranges[0].segment == loads[0].1[0].segment));
     // Doubling: what is copied in all is less than twice what there is.
     assert!(grown.moves <= 4 && grown.moved_bytes < 2 * grown.weights_used, "{grown:?}");
     assert!(grown.weights_reserved <= 2 * grown.weights_used, "{grown:?}");
@@ -243,47 +244,51 @@ fn a_slab_grows_keeps_its_slot_and_shrinks() {
     }
     let shrunk = executor.memory();
     assert!(shrunk.weights_reserved <= grown.weights_reserved / 4, "{shrunk:?}");
-    let place = loads[0].1[0];
-    let downloads = vec![Download { slot: place.slot, offset: place.base, bytes: place.bytes, tag: 0 }];
+    let range = loads[0].1[0];
+    let downloads = vec![Download { segment: range.segment, offset: range.base, bytes: range.bytes, tag: 0 }];
     executor.submit(Work { downloads, ..work(0) }).unwrap();
     assert!(drain(&mut executor).pop().unwrap().downloads[0].1.iter().all(|&byte| byte == 0));
     assert_eq!(executor.memory().outgrown, 0, "the device is through with the old buffers");
 }
 
 #[test]
-fn slots_are_numbered_as_they_come() {
-    let slab = |index| Slot { index, kind: SlotKind::Slab };
-    let cases: [(&[Slot], &[Slot]); 3] = [
-        (&[heap(0), slab(32)], &[heap(0), slab(32)]),
-        (&[slab(40), heap(7), slab(40), slab(35)], &[slab(32), heap(0), slab(32), slab(33)]),
+fn segments_are_numbered_as_they_come() {
+    let weights = |index| SegmentId { index, kind: SegmentKind::Weights };
+    let cases: [(&[SegmentId], &[SegmentId]); 3] = [
+        (&[heap(0), weights(32)], &[heap(0), weights(32)]),
+        (&[weights(40), heap(7), weights(40), weights(35)], &[weights(32), heap(0), weights(32), weights(33)]),
         (&[heap(5), heap(2), heap(5)], &[heap(0), heap(1), heap(0)]),
     ];
-    for (slots, linked) in cases {
-        assert_eq!(linked_slots(slots), linked, "{slots:?}");
+    for (segments, linked) in cases {
+        assert_eq!(linked_segments(segments), linked, "{segments:?}");
     }
 }
 
 #[test]
-fn weights_lie_in_one_slab_if_they_fit_else_in_several() {
+fn weights_lie_in_one_segment_if_they_fit_else_in_several() {
     let mut executor = executor(gpu(), ExecutorOptions { segment_bytes: Some(64 << 10), ..Default::default() });
     let blob = |word: u32, words: usize| bytes(&vec![word; words]);
-    let (small, places) = executor.upload_weights(&[blob(1, 10), blob(2, 100), blob(3, 1)]).unwrap();
-    assert!(places.iter().all(|place| place.slot == places[0].slot && place.slot.kind == SlotKind::Slab));
-    assert_eq!(places.iter().map(|place| place.bytes).collect::<Vec<_>>(), [40, 400, 4]);
+    let (small, ranges) = executor.upload_weights(&[blob(1, 10), blob(2, 100), blob(3, 1)]).unwrap();
+    assert!(
+        ranges.iter().all(|range| range.segment == ranges[0].segment && range.segment.kind == SegmentKind::Weights)
+    );
+    assert_eq!(ranges.iter().map(|range| range.bytes).collect::<Vec<_>>(), [40, 400, 4]);
 
     let (large, more) = executor.upload_weights(&[blob(4, 12_000), blob(5, 12_000), blob(6, 3)]).unwrap();
-    assert_ne!(more[0].slot, more[1].slot);
-    assert_eq!(more[1].slot, more[2].slot, "as few pieces as their order allows");
+    assert_ne!(more[0].segment, more[1].segment);
+    assert_eq!(more[1].segment, more[2].segment, "as few pieces as their order allows");
 
     let out = executor.allocate(400).unwrap();
-    for (place, expected) in [(places[1], 2), (more[0], 4), (more[2], 6)] {
-        let words_in = (place.bytes.min(400) / 4) as u32;
-        let arm = executor.intern(affine(1, place.slot, out.slot()));
-        prepare(&mut executor, &[arm]);
-        let waves =
-            vec![WaveWork { lanes: vec![lane(arm, place.base, out.base(), words_in, 0)], ..Default::default() }];
+    for (range, expected) in [(ranges[1], 2), (more[0], 4), (more[2], 6)] {
+        let words_in = (range.bytes.min(400) / 4) as u32;
+        let kernel = executor.intern(affine(1, range.segment, out.segment()));
+        prepare(&mut executor, &[kernel]);
+        let bundles = vec![EncodedBundle {
+            lanes: vec![lane(kernel, range.base, out.base(), words_in, 0)],
+            ..Default::default()
+        }];
         let downloads = vec![download(&out, u64::from(words_in) * 4, 0)];
-        executor.submit(Work { waves, downloads, ..work(0) }).unwrap();
+        executor.submit(Work { bundles, downloads, ..work(0) }).unwrap();
         let finished = drain(&mut executor).pop().unwrap();
         assert_eq!(words(&finished.downloads[0].1), vec![expected; words_in as usize]);
     }
@@ -294,7 +299,7 @@ fn weights_lie_in_one_slab_if_they_fit_else_in_several() {
     executor.free_weights(large);
     executor.free_weights(small);
     let after = executor.memory();
-    assert_eq!((after.weights_used, after.weights_reserved, after.slabs), (0, 0, 0));
+    assert_eq!((after.weights_used, after.weights_reserved, after.weight_segments), (0, 0, 0));
 }
 
 #[test]
@@ -302,11 +307,11 @@ fn large_weights_go_up_in_pieces() {
     let mut executor = executor(gpu(), ExecutorOptions::default());
     let blob: Arc<[u8]> = (0..18u32 << 20).map(|i| (i % 251) as u8).collect();
     let odd: Arc<[u8]> = Arc::from([7u8, 8, 9].as_slice());
-    let (_, places) = executor.upload_weights(&[odd, blob.clone()]).unwrap();
-    // A slab cannot be downloaded through the public types' intent, but it is memory like any other.
-    let downloads = places
+    let (_, ranges) = executor.upload_weights(&[odd, blob.clone()]).unwrap();
+    // A weight segment cannot be downloaded through the public types' intent, but it is memory like any other.
+    let downloads = ranges
         .iter()
-        .map(|place| Download { slot: place.slot, offset: place.base, bytes: place.bytes, tag: 0 })
+        .map(|range| Download { segment: range.segment, offset: range.base, bytes: range.bytes, tag: 0 })
         .collect();
     executor.submit(Work { downloads, ..work(0) }).unwrap();
     let finished = drain(&mut executor).pop().unwrap();
@@ -320,7 +325,7 @@ fn the_cap_bounds_everything_and_waiting_is_told_from_hopeless() {
     let mut executor = executor(gpu(), ExecutorOptions { memory_cap: cap, ..Default::default() });
     let (id, _) = executor.upload_weights(&[Arc::from(vec![0u8; 256 << 10])]).unwrap();
     let weights = executor.memory().weights_reserved;
-    assert!(weights < 1 << 20, "a slab leaves room under the cap: {weights}");
+    assert!(weights < 1 << 20, "a weight segment leaves room under the cap: {weights}");
     executor.free_weights(id);
 
     let a = executor.allocate(400 << 10).unwrap();
@@ -339,19 +344,19 @@ fn the_cap_bounds_everything_and_waiting_is_told_from_hopeless() {
 fn pipelines_are_wanted_found_by_superset_and_fail_alone() {
     let mut executor = executor(gpu(), ExecutorOptions { compile_threads: 1, ..Default::default() });
     let memory = executor.allocate(1024).unwrap();
-    let slot = memory.slot();
-    let arms: Vec<_> = (0..3).map(|factor| executor.intern(affine(factor, slot, slot))).collect();
-    assert_eq!(executor.intern(affine(1, slot, slot)), arms[1], "an arm has one number");
-    assert!(!executor.pipelines().ready(&arms[..2]));
-    prepare(&mut executor, &arms);
-    for subset in [&arms[..1], &arms[1..], &[arms[0], arms[2]]] {
+    let segment = memory.segment();
+    let kernels: Vec<_> = (0..3).map(|factor| executor.intern(affine(factor, segment, segment))).collect();
+    assert_eq!(executor.intern(affine(1, segment, segment)), kernels[1], "a linked kernel has one number");
+    assert!(!executor.pipelines().ready(&kernels[..2]));
+    prepare(&mut executor, &kernels);
+    for subset in [&kernels[..1], &kernels[1..], &[kernels[0], kernels[2]]] {
         assert!(executor.pipelines().ready(subset), "{subset:?}");
     }
-    let other = executor.intern(affine(3, slot, slot));
-    assert!(!executor.pipelines().ready(&[arms[0], other]));
+    let other = executor.intern(affine(3, segment, segment));
+    assert!(!executor.pipelines().ready(&[kernels[0], other]));
 
-    let bad = executor.intern(broken(slot));
-    for set in [vec![bad], vec![arms[0], bad]] {
+    let bad = executor.intern(broken(segment));
+    for set in [vec![bad], vec![kernels[0], bad]] {
         executor.pipelines().want(&set);
         executor.pipelines().want(&set);
     }
@@ -361,12 +366,13 @@ fn pipelines_are_wanted_found_by_superset_and_fail_alone() {
         std::thread::sleep(Duration::from_millis(2));
     }
     let failures = executor.pipelines().take_failures();
-    assert_eq!(failures.len(), 1, "only an arm alone makes requests fail");
+    assert_eq!(failures.len(), 1, "only a kernel alone makes requests fail");
     assert_eq!((failures[0].0, failures[0].1.kind()), (bad, ErrorKind::Kernel));
     assert!(executor.pipelines().failure(bad).is_some() && executor.pipelines().failure(other).is_none());
 
-    let waves = vec![WaveWork { lanes: vec![lane(other, memory.base(), memory.base(), 64, 0)], ..Default::default() }];
-    let error = executor.submit(Work { waves, ..work(0) }).unwrap_err();
+    let bundles =
+        vec![EncodedBundle { lanes: vec![lane(other, memory.base(), memory.base(), 64, 0)], ..Default::default() }];
+    let error = executor.submit(Work { bundles, ..work(0) }).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Internal);
     assert_eq!(executor.in_flight(), 0);
     executor.free(memory);
@@ -378,7 +384,7 @@ fn sets_that_bind_too_much_are_never_tried() {
         shared(wgpu::Features::empty(), 4),
         ExecutorOptions { segment_bytes: Some(256), ..Default::default() },
     );
-    assert_eq!(executor.caps().max_slots, 3);
+    assert_eq!(executor.caps().max_segments, 3);
     let a = executor.intern(affine(1, heap(0), heap(1)));
     let b = executor.intern(affine(1, heap(2), heap(3)));
     let c = executor.intern(affine(1, heap(1), heap(2)));
@@ -399,11 +405,12 @@ fn shared(features: wgpu::Features, storage_buffers: u32) -> Gpu {
 
 fn run_once(executor: &mut Executor, factor: u32) -> Finished {
     let memory = executor.allocate(256).unwrap();
-    let arm = single(executor, affine(factor, memory.slot(), memory.slot()));
+    let kernel = single(executor, affine(factor, memory.segment(), memory.segment()));
     let at = memory.base();
-    let waves = (0..2).map(|_| WaveWork { lanes: vec![lane(arm, at, at, 64, 1)], ..Default::default() }).collect();
+    let bundles =
+        (0..2).map(|_| EncodedBundle { lanes: vec![lane(kernel, at, at, 64, 1)], ..Default::default() }).collect();
     let uploads = vec![upload(&memory, &[10; 64])];
-    executor.submit(Work { uploads, waves, downloads: vec![download(&memory, 256, 0)], ..work(1) }).unwrap();
+    executor.submit(Work { uploads, bundles, downloads: vec![download(&memory, 256, 0)], ..work(1) }).unwrap();
     executor.free(memory);
     let finished = drain(executor).pop().unwrap();
     assert_eq!(words(&finished.downloads[0].1), [(10 * factor + 1) * factor + 1; 64]);
@@ -414,15 +421,15 @@ fn run_once(executor: &mut Executor, factor: u32) -> Finished {
 fn a_device_with_default_limits_and_no_features_works() {
     let mut executor = executor(shared(wgpu::Features::empty(), 8), ExecutorOptions::default());
     let caps = executor.caps();
-    assert_eq!((caps.max_slots, caps.timestamps, caps.pipeline_cache), (7, Timestamps::None, false));
-    assert!(!caps.words, "7 buffers are too few for slots that are bound twice");
+    assert_eq!((caps.max_segments, caps.timestamps, caps.pipeline_cache), (7, Timestamps::None, false));
+    assert!(!caps.words, "7 buffers are too few for segments that are bound twice");
     assert_eq!(caps.max_segment_bytes, 128 << 20);
     let finished = run_once(&mut executor, 3);
-    assert_eq!((finished.wave_nanos, finished.span), (None, None));
+    assert_eq!((finished.bundle_nanos, finished.span), (None, None));
 }
 
 #[test]
-fn timestamps_come_per_wave_or_per_submission() {
+fn timestamps_come_per_bundle_or_per_submission() {
     let all = adapter::choose(&AdapterOptions::default()).unwrap().features();
     let grades = [
         wgpu::Features::TIMESTAMP_QUERY,
@@ -438,13 +445,13 @@ fn timestamps_come_per_wave_or_per_submission() {
         let total = finished.gpu_nanos().unwrap();
         assert!(total > 0 && total <= most, "{total} of {most} ns");
         match executor.caps().timestamps {
-            Timestamps::Wave => {
-                let waves = finished.wave_nanos.unwrap();
-                assert_eq!(waves.len(), 2);
-                let sum: u64 = waves.iter().sum();
-                assert!(sum.abs_diff(total) <= 4, "{waves:?} against {total}");
+            Timestamps::Bundle => {
+                let bundles = finished.bundle_nanos.unwrap();
+                assert_eq!(bundles.len(), 2);
+                let sum: u64 = bundles.iter().sum();
+                assert!(sum.abs_diff(total) <= 4, "{bundles:?} against {total}");
             }
-            grade => assert!(grade == Timestamps::Pass && finished.wave_nanos.is_none()),
+            grade => assert!(grade == Timestamps::Pass && finished.bundle_nanos.is_none()),
         }
     }
 }
@@ -468,13 +475,13 @@ fn neither_poll_nor_wait_blocks_on_a_shared_device() {
     let mut executor = executor(shared(wgpu::Features::empty(), 8), ExecutorOptions::default());
     let words_in = 8 << 20;
     let memory = executor.allocate(words_in * 4).unwrap();
-    let arm = single(&mut executor, affine(3, memory.slot(), memory.slot()));
+    let kernel = single(&mut executor, affine(3, memory.segment(), memory.segment()));
     let at = memory.base();
-    let waves = (0..20)
-        .map(|_| WaveWork { lanes: vec![lane(arm, at, at, words_in as u32, 1)], ..Default::default() })
+    let bundles = (0..20)
+        .map(|_| EncodedBundle { lanes: vec![lane(kernel, at, at, words_in as u32, 1)], ..Default::default() })
         .collect();
     let start = Instant::now();
-    executor.submit(Work { waves, ..work(1) }).unwrap();
+    executor.submit(Work { bundles, ..work(1) }).unwrap();
     let mut polls = 0;
     while executor.poll().unwrap().is_empty() {
         executor.wait(Duration::from_secs(100)).unwrap();
@@ -561,8 +568,8 @@ fn a_lost_device_gives_errors_not_panics() {
 fn broken_work_is_refused_and_harms_nothing() {
     let mut executor = executor(gpu(), ExecutorOptions::default());
     let memory = executor.allocate(256).unwrap();
-    let far = Download { slot: memory.slot(), offset: 1 << 40, bytes: 4, tag: 0 };
-    let nothing = Download { slot: heap(9), offset: 0, bytes: 4, tag: 0 };
+    let far = Download { segment: memory.segment(), offset: 1 << 40, bytes: 4, tag: 0 };
+    let nothing = Download { segment: heap(9), offset: 0, bytes: 4, tag: 0 };
     for downloads in [vec![far], vec![nothing]] {
         assert!(executor.submit(Work { downloads, ..work(0) }).is_err());
     }

@@ -1,12 +1,12 @@
-//! Timestamps: between waves where the device can, else around all of them.
+//! Timestamps: between bundles where the device can, else around all of them.
 
 use super::device::Timestamps;
 use super::fault::scoped;
 use crate::error::Result;
 
-/// Waves whose ends are told apart in one submission; longer submissions are timed as a whole.
-const MAX_WAVES: usize = 255;
-const QUERIES: u32 = MAX_WAVES as u32 + 1;
+/// Bundles whose ends are told apart in one submission; longer submissions are timed as a whole.
+const MAX_BUNDLES: usize = 255;
+const QUERIES: u32 = MAX_BUNDLES as u32 + 1;
 /// Query sets in use at once beyond these are not timed: more submissions in flight than anyone wants.
 const MAX_SETS: usize = 8;
 
@@ -21,8 +21,8 @@ pub(super) struct TimerSet {
 #[derive(Debug)]
 pub(super) struct Timer {
     set: TimerSet,
-    waves: usize,
-    /// Whether each wave has its own end.
+    bundles: usize,
+    /// Whether each bundle has its own end.
     each: bool,
 }
 
@@ -44,9 +44,9 @@ pub(super) struct Timers {
 /// What the ticks of one submission mean.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Times {
-    /// Each wave's nanoseconds, if they were told apart.
-    pub(super) waves: Option<Vec<u64>>,
-    /// When the first wave began and the last ended, in nanoseconds on the device's clock.
+    /// Each bundle's nanoseconds, if they were told apart.
+    pub(super) bundles: Option<Vec<u64>>,
+    /// When the first bundle began and the last ended, in nanoseconds on the device's clock.
     pub(super) span: Option<[u64; 2]>,
 }
 
@@ -56,12 +56,12 @@ impl Timers {
         Timers { device, grade, period, origin: None, free: Vec::new(), spare: Vec::new(), created: 0 }
     }
 
-    /// A timer for a submission of `waves`, if the device can tell its time.
+    /// A timer for a submission of `bundles`, if the device can tell its time.
     ///
     /// # Errors
     /// `Memory` or `Device` if a query set cannot be made.
-    pub(super) fn take(&mut self, waves: usize) -> Result<Option<Timer>> {
-        if self.grade == Timestamps::None || waves == 0 {
+    pub(super) fn take(&mut self, bundles: usize) -> Result<Option<Timer>> {
+        if self.grade == Timestamps::None || bundles == 0 {
             return Ok(None);
         }
         let set = match self.free.pop() {
@@ -69,7 +69,7 @@ impl Timers {
             None if self.created == MAX_SETS => return Ok(None),
             None => self.create()?,
         };
-        Ok(Some(Timer { set, waves, each: self.grade == Timestamps::Wave && waves <= MAX_WAVES }))
+        Ok(Some(Timer { set, bundles, each: self.grade == Timestamps::Bundle && bundles <= MAX_BUNDLES }))
     }
 
     fn create(&mut self) -> Result<TimerSet> {
@@ -98,25 +98,25 @@ impl Timers {
     }
 
     /// Takes back the memory of times that were looked at.
-    pub(super) fn recycle(&mut self, waves: Option<Vec<u64>>) {
-        if let Some(mut waves) = waves {
-            waves.clear();
-            self.spare.push(waves);
+    pub(super) fn recycle(&mut self, bundles: Option<Vec<u64>>) {
+        if let Some(mut bundles) = bundles {
+            bundles.clear();
+            self.spare.push(bundles);
         }
     }
 
     fn read(&mut self, each: bool, ticks: &[u64]) -> Times {
         let period = self.period;
         let nanos = |from: u64, to: u64| (to.saturating_sub(from) as f64 * period) as u64;
-        let waves = each.then(|| {
-            let mut waves = self.spare.pop().unwrap_or_default();
-            waves.extend(ticks.windows(2).map(|pair| nanos(pair[0], pair[1])));
-            waves
+        let bundles = each.then(|| {
+            let mut bundles = self.spare.pop().unwrap_or_default();
+            bundles.extend(ticks.windows(2).map(|pair| nanos(pair[0], pair[1])));
+            bundles
         });
-        let (Some(&first), Some(&last)) = (ticks.first(), ticks.last()) else { return Times { waves, span: None } };
+        let (Some(&first), Some(&last)) = (ticks.first(), ticks.last()) else { return Times { bundles, span: None } };
         let origin = *self.origin.get_or_insert(first);
         let start = nanos(origin, first);
-        Times { waves, span: Some([start, start + nanos(first, last)]) }
+        Times { bundles, span: Some([start, start + nanos(first, last)]) }
     }
 }
 
@@ -127,7 +127,7 @@ impl Timer {
     }
 
     fn count(&self) -> u32 {
-        if self.each { self.waves as u32 + 1 } else { 2 }
+        if self.each { self.bundles as u32 + 1 } else { 2 }
     }
 
     /// What the pass writes by itself.
@@ -139,7 +139,7 @@ impl Timer {
         })
     }
 
-    /// Marks the start of wave `index`, or after the last wave, the end.
+    /// Marks the start of bundle `index`, or after the last bundle, the end.
     pub(super) fn mark(&self, pass: &mut wgpu::ComputePass<'_>, index: usize) {
         if self.each {
             pass.write_timestamp(&self.set.queries, index as u32);

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use crate::link::Linked;
 
-/// Creates the shader module of a bundle. With a user's kernel among its arms every run-time check stays on; a bundle of the
+/// Creates a merged shader module. With a user's kernel among its kernels every run-time check stays on; one of the
 /// project's own kernels goes without.
 pub(super) fn create_module(device: &wgpu::Device, label: &str, linked: &Linked) -> wgpu::ShaderModule {
     let descriptor = wgpu::ShaderModuleDescriptor {

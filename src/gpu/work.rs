@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::link::Slot;
-use crate::schedule::{ArmId, SubmissionId};
+use crate::link::SegmentId;
+use crate::link::table::EncodedLane;
+use crate::schedule::{KernelId, SubmissionId};
 
 /// One submission.
 #[derive(Clone, Debug)]
@@ -15,7 +16,7 @@ pub struct Work {
     /// Done next.
     pub uploads: Vec<Upload>,
     /// In order; each sees the memory that earlier ones wrote.
-    pub waves: Vec<WaveWork>,
+    pub bundles: Vec<EncodedBundle>,
     /// Done last.
     pub downloads: Vec<Download>,
 }
@@ -24,7 +25,7 @@ pub struct Work {
 #[derive(Clone, Copy, Debug)]
 pub struct Clear {
     /// The segment.
-    pub slot: Slot,
+    pub segment: SegmentId,
     /// Bytes from the segment's start, a multiple of 4.
     pub offset: u64,
     /// How many; rounded up to whole words.
@@ -35,7 +36,7 @@ pub struct Clear {
 #[derive(Clone, Debug)]
 pub struct Upload {
     /// The segment.
-    pub slot: Slot,
+    pub segment: SegmentId,
     /// Bytes from the segment's start, a multiple of 4.
     pub offset: u64,
     /// What to write; filled up with zeros to whole words.
@@ -46,7 +47,7 @@ pub struct Upload {
 #[derive(Clone, Copy, Debug)]
 pub struct Download {
     /// The segment.
-    pub slot: Slot,
+    pub segment: SegmentId,
     /// Bytes from the segment's start, a multiple of 4.
     pub offset: u64,
     /// How many.
@@ -57,30 +58,13 @@ pub struct Download {
 
 /// One dispatch of the device.
 #[derive(Clone, Debug, Default)]
-pub struct WaveWork {
-    /// At least one. Their arms must be [ready](crate::schedule::Pipelines::ready) together.
-    pub lanes: Vec<LaneWork>,
-    /// Which segment or slab each slot of the arms stands for, where it is not the one of that number: see [`linked_slots`].
+pub struct EncodedBundle {
+    /// At least one, each with what runs. Their kernels must be [ready](crate::schedule::Pipelines::ready) together.
+    pub lanes: Vec<(KernelId, EncodedLane)>,
+    /// Which segment of the memory each of the kernels' is bound to, where it is not the one of that number: see [`linked_segments`].
     ///
-    /// [`linked_slots`]: super::linked_slots
-    pub segments: Vec<(Slot, Slot)>,
-}
-
-/// Part of a wave: a run of workgroups of one kernel on one request's tensors.
-#[derive(Clone, Debug)]
-pub struct LaneWork {
-    /// What runs.
-    pub arm: ArmId,
-    /// Workgroups of the whole dispatch in x, y, z.
-    pub grid: [u32; 3],
-    /// First workgroup of the run, in the grid's row-major order (x fastest).
-    pub first: u32,
-    /// Number of workgroups; not zero.
-    pub count: u32,
-    /// Base within its slot (a multiple of 16) and length of each operand, in bytes, in the order of the arm's slots.
-    pub operands: Vec<(u64, u64)>,
-    /// The parameter struct, word by word.
-    pub params: Arc<[u32]>,
+    /// [`linked_segments`]: super::linked_segments
+    pub bound: Vec<(SegmentId, SegmentId)>,
 }
 
 /// A submission that the device has finished.
@@ -88,9 +72,9 @@ pub struct LaneWork {
 pub struct Finished {
     /// Which.
     pub id: SubmissionId,
-    /// How long each wave took, where the device can tell.
-    pub wave_nanos: Option<Vec<u64>>,
-    /// When the first wave began and the last ended, where the device can tell: nanoseconds on its own clock, which has
+    /// How long each bundle took, where the device can tell.
+    pub bundle_nanos: Option<Vec<u64>>,
+    /// When the first bundle began and the last ended, where the device can tell: nanoseconds on its own clock, which has
     /// nothing to do with the host's.
     pub span: Option<[u64; 2]>,
     /// The tag and bytes of each download, in order.
@@ -98,7 +82,7 @@ pub struct Finished {
 }
 
 impl Finished {
-    /// How long the waves took together, in nanoseconds, where the device can tell.
+    /// How long the bundles took together, in nanoseconds, where the device can tell.
     pub fn gpu_nanos(&self) -> Option<u64> {
         self.span.map(|[start, end]| end.saturating_sub(start))
     }

@@ -1,7 +1,7 @@
 //! The library of functions: the files under `shaders/functions/`, of which a kernel gets those that it calls.
 //!
 //! A file holds functions only, each starting at the beginning of a line. They are pure: no bindings, no overrides, so that
-//! the linker keeps one copy for all kernels of a bundle.
+//! the linker keeps one copy for all kernels of a module.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;

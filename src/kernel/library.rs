@@ -15,11 +15,11 @@ macro_rules! kernels {
 
 kernels! {
     "attention",
-    "attention_lanes",
+    "attention_subgroup",
     "bernoulli",
     "cast",
     "conv_depthwise",
-    "conv_lanes",
+    "conv_subgroup",
     "conv_tile",
     "copy",
     "copy_strided",
@@ -35,7 +35,7 @@ kernels! {
     "linear_attention",
     "lstm_input",
     "lstm_step",
-    "matmul_lanes",
+    "matmul_subgroup",
     "matmul_tile",
     "multinomial",
     "narrow",

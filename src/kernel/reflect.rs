@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 const STACK: usize = 64 << 20;
 /// Deepest nesting of structs and arrays in a binding.
 const MAX_TYPE_DEPTH: u32 = 15;
-/// Bytes of the parameter struct: every lane record is as long as the longest arm's.
+/// Bytes of the parameter struct: every lane record is as long as the longest kernel's.
 const MAX_PARAMS: u32 = 1024;
 
 /// What kernels may use, if the device has it.

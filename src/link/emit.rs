@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 
 /// A shading language.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Target {
+pub enum Language {
     /// WebGPU's.
     Wgsl,
     /// Vulkan's, in binary form.
@@ -25,26 +25,26 @@ const LARGEST: &str = "340282350000000000000000000000000000000f";
 ///
 /// # Errors
 /// `Kernel` if that language cannot express the module.
-pub fn emit(linked: &Linked, target: Target) -> Result<Vec<u8>> {
+pub fn emit(linked: &Linked, language: Language) -> Result<Vec<u8>> {
     let Linked { module, info, .. } = linked;
-    let fail = |error: &dyn std::fmt::Display| Error::kernel(format!("{target:?}: {error}"));
-    Ok(match target {
-        Target::Wgsl => {
+    let fail = |error: &dyn std::fmt::Display| Error::kernel(format!("{language:?}: {error}"));
+    Ok(match language {
+        Language::Wgsl => {
             let flags = wgsl::WriterFlags::empty();
             let text = wgsl::write_string(module, info, flags).map_err(|e| fail(&e))?;
             text.replace(LARGEST, "0x1.fffffep+127f").into_bytes()
         }
-        Target::SpirV => {
+        Language::SpirV => {
             let options = spv::Options { lang_version: (1, 3), ..Default::default() };
             let words = spv::write_vec(module, info, &options, None).map_err(|e| fail(&e))?;
             words.iter().flat_map(|word| word.to_le_bytes()).collect()
         }
-        Target::Msl => {
+        Language::Msl => {
             let options = msl::Options { lang_version: (3, 0), ..Default::default() };
             let pipeline = msl::PipelineOptions::default();
             msl::write_string(module, info, &options, &pipeline).map_err(|e| fail(&e))?.0.into_bytes()
         }
-        Target::Hlsl => {
+        Language::Hlsl => {
             let options = hlsl::Options {
                 shader_model: hlsl::ShaderModel::V6_2,
                 immediates_target: Some(hlsl::BindTarget::default()),
@@ -70,11 +70,11 @@ mod tests {
 
     fn wgsl(kernels: &[(&str, &str, Trust)]) -> String {
         let linked = link_texts(kernels.iter().copied(), Clamp::Users).unwrap();
-        String::from_utf8(emit(&linked, Target::Wgsl).unwrap()).unwrap()
+        String::from_utf8(emit(&linked, Language::Wgsl).unwrap()).unwrap()
     }
 
     #[test]
-    fn one_arm_needs_no_switch() {
+    fn one_kernel_needs_no_switch() {
         let project = Trust::Project;
         assert!(!wgsl(&[("copy", COPY, project)]).contains("switch"));
         assert!(wgsl(&[("copy", COPY, project), ("other", COPY, project)]).contains("switch"));
@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn spirv_is_words_with_its_magic_number() {
         let linked = link_texts([("copy", COPY, Trust::Project)], Clamp::Users).unwrap();
-        let bytes = emit(&linked, Target::SpirV).unwrap();
+        let bytes = emit(&linked, Language::SpirV).unwrap();
         assert_eq!(bytes[..4], 0x0723_0203u32.to_le_bytes());
         assert_eq!(bytes.len() % 4, 0);
     }

@@ -1,11 +1,11 @@
-//! The merged entry point: which lane is this workgroup's, and which arm is the lane's.
+//! The merged entry point: which lane is this workgroup's, and which kernel is the lane's.
 //!
-//! The first lane's record is read from where it lies in every table, without waiting for anything. Only in a wave of several
+//! The first lane's record is read from where it lies in every table, without waiting for anything. Only in a bundle of several
 //! lanes the workgroup's own lane is then found, and its record read in place of the first. Compilers see loads that do not depend on
 //! each other, whatever the number of lanes turns out to be.
 //!
 //! Everything here depends on the workgroup's id and what is read-only alone, so it is the same for all invocations of a
-//! workgroup, and barriers inside the arms stay in uniform control flow.
+//! workgroup, and barriers inside the kernels stay in uniform control flow.
 
 use std::collections::BTreeSet;
 
@@ -22,8 +22,8 @@ use super::table;
 
 type Expr = Handle<Expression>;
 
-/// Adds the entry point that runs the arms, each with how many of its workgroups one of the module's runs.
-pub(super) fn add_entry_point(merged: &mut Merged, arms: &[(&Relocated, u32)], workgroup_size: u32, head: Head) {
+/// Adds the entry point that runs the kernels, each with how many of its workgroups one of the module's runs.
+pub(super) fn add_entry_point(merged: &mut Merged, kernels: &[(&Relocated, u32)], workgroup_size: u32, head: Head) {
     let u32_type = merged.u32_type();
     let vec3 = merged.insert_type(TypeInner::Vector { size: VectorSize::Tri, scalar: naga::Scalar::U32 });
     let mut builder = Builder::default();
@@ -36,14 +36,14 @@ pub(super) fn add_entry_point(merged: &mut Merged, arms: &[(&Relocated, u32)], w
     let workgroup = argument(&mut builder, "workgroup", BuiltIn::WorkGroupId, vec3);
     let workgroups = argument(&mut builder, "workgroups", BuiltIn::NumWorkGroups, vec3);
     let local = argument(&mut builder, "local", BuiltIn::LocalInvocationIndex, u32_type);
-    let mut subgroup: Vec<Subgroup> = arms.iter().flat_map(|(arm, _)| arm.subgroup.iter().copied()).collect();
+    let mut subgroup: Vec<Subgroup> = kernels.iter().flat_map(|(kernel, _)| kernel.subgroup.iter().copied()).collect();
     subgroup.sort();
     subgroup.dedup();
     let subgroup: Vec<(Subgroup, Expr)> =
         subgroup.into_iter().map(|s| (s, argument(&mut builder, s.name(), s.builtin(), u32_type))).collect();
 
     let linear = linear_workgroup(&mut builder, workgroup, workgroups);
-    let read = read_by(arms);
+    let read = read_by(kernels);
     let first = First::new(merged, head, &read);
     let header = first.vec4(&mut builder, merged, 0);
     let total = builder.component(header, table::HEADER_GROUPS);
@@ -55,7 +55,7 @@ pub(super) fn add_entry_point(merged: &mut Merged, arms: &[(&Relocated, u32)], w
     let own = record.vec4(&mut builder, merged, 0);
     let shift = builder.component(own, table::RECORD_SHIFT);
 
-    let call = |builder: &mut Builder, &(arm, per_workgroup): &(&Relocated, u32)| {
+    let call = |builder: &mut Builder, &(kernel, per_workgroup): &(&Relocated, u32)| {
         let first = builder.mul_const(linear, per_workgroup);
         let mut group = builder.binary(BinaryOperator::Add, first, shift);
         let mut local = local;
@@ -66,30 +66,31 @@ pub(super) fn add_entry_point(merged: &mut Merged, arms: &[(&Relocated, u32)], w
             local = builder.rem_const(local, size);
         }
         builder.name(group, "group");
-        let passed = arm.subgroup.iter().filter_map(|s| subgroup.iter().find(|(known, _)| known == s).map(|(_, e)| *e));
+        let passed =
+            kernel.subgroup.iter().filter_map(|s| subgroup.iter().find(|(known, _)| known == s).map(|(_, e)| *e));
         let mut arguments: Vec<Expr> = [group, local].into_iter().chain(passed).collect();
-        arguments.extend(arm.taken.iter().map(|taken| match *taken {
+        arguments.extend(kernel.taken.iter().map(|taken| match *taken {
             Taken::Lane => record.lane,
             Taken::Record(index) => record.vec4(builder, merged, index),
         }));
-        let call = Statement::Call { function: arm.function, arguments, result: None };
+        let call = Statement::Call { function: kernel.function, arguments, result: None };
         if per_workgroup == 1 {
             return builder.statement(call);
         }
         // The lane's last workgroup may have room for more than the lane has.
-        let grid = record.vec4(builder, merged, arm.grid / 4);
+        let grid = record.vec4(builder, merged, kernel.grid / 4);
         let end = builder.component(grid, table::GRID_END);
         let condition = builder.binary(BinaryOperator::Less, group, end);
         let accept = block(builder, |builder| builder.statement(call));
         builder.statement(Statement::If { condition, accept, reject: naga::Block::new() });
     };
-    if let [arm] = arms {
-        call(&mut builder, arm);
+    if let [kernel] = kernels {
+        call(&mut builder, kernel);
     } else {
-        let selector = builder.component(own, table::RECORD_ARM);
-        let mut cases = Vec::with_capacity(arms.len() + 1);
-        for (i, arm) in arms.iter().enumerate() {
-            let body = block(&mut builder, |builder| call(builder, arm));
+        let selector = builder.component(own, table::RECORD_CASE);
+        let mut cases = Vec::with_capacity(kernels.len() + 1);
+        for (i, kernel) in kernels.iter().enumerate() {
+            let body = block(&mut builder, |builder| call(builder, kernel));
             cases.push(SwitchCase { value: SwitchValue::U32(i as u32), body, fall_through: false });
         }
         cases.push(SwitchCase { value: SwitchValue::Default, body: naga::Block::new(), fall_through: false });
@@ -108,18 +109,18 @@ pub(super) fn add_entry_point(merged: &mut Merged, arms: &[(&Relocated, u32)], w
     });
 }
 
-/// What of a record is read ahead of the choice of an arm: by offset in `vec4<u32>`s. All that a module's only arm reads, and of
-/// several arms what lies in any table, though the lane's record may be shorter.
-fn read_by(arms: &[(&Relocated, u32)]) -> BTreeSet<u32> {
+/// What of a record is read ahead of the choice of a kernel: by offset in `vec4<u32>`s. All that a module's only kernel reads, and of
+/// several kernels what lies in any table, though the lane's record may be shorter.
+fn read_by(kernels: &[(&Relocated, u32)]) -> BTreeSet<u32> {
     let mut read = BTreeSet::from([0]);
-    for (arm, per_workgroup) in arms {
-        read.extend((*per_workgroup > 1).then_some(arm.grid / 4));
-        read.extend(arm.taken.iter().filter_map(|taken| match taken {
+    for (kernel, per_workgroup) in kernels {
+        read.extend((*per_workgroup > 1).then_some(kernel.grid / 4));
+        read.extend(kernel.taken.iter().filter_map(|taken| match taken {
             Taken::Lane => None,
             Taken::Record(index) => Some(*index),
         }));
     }
-    read.retain(|index| arms.len() == 1 || *index < table::AHEAD);
+    read.retain(|index| kernels.len() == 1 || *index < table::AHEAD);
     read
 }
 
@@ -229,7 +230,7 @@ fn variable(builder: &mut Builder, name: &str, ty: Handle<Type>, init: Option<Ex
     builder.push(Expression::LocalVariable(variable))
 }
 
-/// The dispatch folds the wave's workgroups over x and y.
+/// The dispatch folds the bundle's workgroups over x and y.
 fn linear_workgroup(builder: &mut Builder, workgroup: Expr, workgroups: Expr) -> Expr {
     let x = builder.component(workgroup, 0);
     let y = builder.component(workgroup, 1);

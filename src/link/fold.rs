@@ -424,14 +424,17 @@ mod tests {
     use std::sync::Arc;
 
     use crate::kernel::{Kernel, Trust, Variant};
-    use crate::link::{Arm, Clamp, Head, Scalars, emit, link};
+    use crate::link::{Clamp, Head, LinkedKernel, Scalars, emit, link};
 
     fn linked(text: &str, overrides: &[(&str, f64)]) -> String {
         let kernel = Arc::new(Kernel::parse("k", text, Trust::Project).unwrap());
-        let arm = Arm::with_default_slots(Variant::new(kernel, overrides.iter().copied()));
+        let kernel = LinkedKernel::with_default_segments(Variant::new(kernel, overrides.iter().copied()));
         String::from_utf8(
-            emit(&link(&[arm], Clamp::Users, Head::Table, Scalars::Components).unwrap(), crate::link::Target::Wgsl)
-                .unwrap(),
+            emit(
+                &link(&[kernel], Clamp::Users, Head::Table, Scalars::Components).unwrap(),
+                crate::link::Language::Wgsl,
+            )
+            .unwrap(),
         )
         .unwrap()
     }

@@ -1,6 +1,6 @@
 //! The linker: kernels -> one naga module with one entry point that runs many lanes.
 //!
-//! `specialise` (overrides) -> `relocate` (bindings to heap segments and weight slabs, parameters to the lane table) ->
+//! `specialise` (overrides) -> `relocate` (bindings to heap and weight segments, parameters to the lane table) ->
 //! `splice` (many kernels into one module) -> `entry` (lane search and kernel switch).
 
 use std::sync::Arc;
@@ -19,35 +19,35 @@ mod specialise;
 mod splice;
 pub mod table;
 
-pub use emit::{Target, emit};
+pub use emit::{Language, emit};
 
-/// What a memory slot holds, which decides how it is bound.
+/// What a segment holds, which decides how it is bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum SlotKind {
-    /// A heap segment, bound read-write.
+pub enum SegmentKind {
+    /// Tensors of requests, bound read-write.
     Heap,
-    /// A slab of weights, bound read-only.
-    Slab,
+    /// Weights, bound read-only.
+    Weights,
 }
 
 /// A piece of GPU memory as shaders see it: an `array<vec4<u32>>` at `@group(0) @binding(1 + index)`.
 /// (Binding 0 is the lane table.) With [`Scalars::Words`] it is bound a second time as an `array<u32>`. Indices are unique over heap
-/// segments and slabs together.
+/// segments of both kinds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Slot {
-    /// Position among all segments and slabs of the runtime.
+pub struct SegmentId {
+    /// Position among all segments of the runtime.
     pub index: u8,
     /// How it is bound.
-    pub kind: SlotKind,
+    pub kind: SegmentKind,
 }
 
-/// A kernel variant with the slot of each of its storage bindings: one arm of the merged shader's switch.
+/// A kernel variant with the segment of each of its storage bindings: one case of the merged shader's switch.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Arm {
+pub struct LinkedKernel {
     /// The kernel and its overrides.
     pub variant: Variant,
-    /// The slot of each storage binding, in the order of `Kernel::bindings`.
-    pub slots: Vec<Slot>,
+    /// The segment of each storage binding, in the order of `Kernel::bindings`.
+    pub segments: Vec<SegmentId>,
 }
 
 /// Whose indices are clamped to the lane's tensor.
@@ -66,28 +66,28 @@ pub enum Head {
     /// In the table.
     #[default]
     Table,
-    /// In immediates, of which the device must have [`table::HEAD_BYTES`]: a wave of one lane is found without a load of memory.
+    /// In immediates, of which the device must have [`table::HEAD_BYTES`]: a bundle of one lane is found without a load of memory.
     Immediates,
 }
 
-/// How a module sees the scalars of a slot.
+/// How a module sees the scalars of a segment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Scalars {
     /// As components of its `vec4<u32>`s, so that no memory is bound twice: browsers forbid that where it is written.
     #[default]
     Components,
-    /// As elements of an `array<u32>`, a second binding of the same buffer. No arm sees a heap segment both ways: shader compilers take
+    /// As elements of an `array<u32>`, a second binding of the same buffer. No linked kernel sees a heap segment both ways: shader compilers take
     /// it that two bindings do not overlap.
     Words,
 }
 
-/// A slot as a module binds it.
+/// A segment as a module binds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Bound {
+pub struct SegmentBinding {
     /// Its number in `@group(0)`.
     pub binding: u32,
     /// What lies there.
-    pub slot: Slot,
+    pub segment: SegmentId,
 }
 
 /// A merged module and what its host needs to know.
@@ -97,20 +97,20 @@ pub struct Linked {
     pub module: naga::Module,
     /// The validator's findings.
     pub info: naga::valid::ModuleInfo,
-    /// The slots that the module binds, sorted.
-    pub slots: Vec<Slot>,
-    /// Its bindings but the lane table, sorted by number: a slot's `vec4<u32>`s are `@binding(1 + index)`, its words
+    /// The segments that the module binds, sorted.
+    pub segments: Vec<SegmentId>,
+    /// Its bindings but the lane table, sorted by number: a segment's `vec4<u32>`s are `@binding(1 + index)`, its words
     /// `@binding(257 + index)`.
-    pub bindings: Vec<Bound>,
-    /// Invocations of a workgroup, flat in x: as many as the largest arm's.
+    pub bindings: Vec<SegmentBinding>,
+    /// Invocations of a workgroup, flat in x: as many as the largest kernel's.
     pub workgroup_size: u32,
-    /// By arm, how many of its workgroups one of the module's runs, for [`table::LaneEntry::per_workgroup`].
+    /// By linked kernel, how many of its workgroups one of the module's runs, for [`table::Case::per_workgroup`].
     pub per_workgroup: Vec<u32>,
-    /// Bytes of immediates, to be set to the first bytes of the wave's table; 0 with [`Head::Table`].
+    /// Bytes of immediates, to be set to the first bytes of the bundle's table; 0 with [`Head::Table`].
     pub immediate_bytes: u32,
     /// Bytes of workgroup memory.
     pub workgroup_bytes: u32,
-    /// Whether a user's kernel is among the arms, so that the driver's checks stay on.
+    /// Whether a user's kernel is among them, so that the driver's checks stay on.
     ///
     /// A user's kernel also counts on workgroup memory being zero at the start, and another tenant's values must not be left
     /// in it, so such a module's workgroup memory is to be initialised.
@@ -119,55 +119,59 @@ pub struct Linked {
     pub needs: Needs,
 }
 
-/// Links `arms` (sorted, without duplicates; a lane names its arm by position) into one module.
+/// Links `kernels` (sorted, without duplicates: their positions are the cases) into one module.
 ///
-/// The same arms give a byte-identical module.
+/// The same kernels give a byte-identical module.
 ///
 /// # Errors
 /// `Kernel`, naming the kernel and binding that cannot be relocated and why; `Limit` where workgroups differ in size and a smaller
 /// kernel cannot run several in a larger one.
-pub fn link(arms: &[Arm], clamp: Clamp, head: Head, scalars: Scalars) -> Result<Linked> {
-    let Some(workgroup_size) = arms.iter().map(sizes::invocations).max() else {
-        return Err(Error::internal("a bundle without arms"));
+pub fn link(kernels: &[LinkedKernel], clamp: Clamp, head: Head, scalars: Scalars) -> Result<Linked> {
+    let Some(workgroup_size) = kernels.iter().map(sizes::invocations).max() else {
+        return Err(Error::internal("a module without kernels"));
     };
     let mut merged = splice::Merged::new();
-    let mut relocated = Vec::with_capacity(arms.len());
-    let mut per_workgroup = Vec::with_capacity(arms.len());
-    for (position, arm) in arms.iter().enumerate() {
-        let kernel = arm.variant.kernel();
-        let prefix = format!("{}_{position}", kernel.name);
-        let special = specialise::specialise(&arm.variant)?;
-        per_workgroup.push(sizes::per_workgroup(arm, &special, workgroup_size)?);
+    let mut relocated = Vec::with_capacity(kernels.len());
+    let mut per_workgroup = Vec::with_capacity(kernels.len());
+    for (position, linked) in kernels.iter().enumerate() {
+        let prefix = format!("{}_{position}", linked.variant.kernel().name);
+        let special = specialise::specialise(&linked.variant)?;
+        per_workgroup.push(sizes::per_workgroup(linked, &special, workgroup_size)?);
         let map = merged.splice(&special, &prefix)?;
-        relocated.push(relocate::relocate(&mut merged, arm, &special, map, clamp, scalars, &prefix)?);
+        relocated.push(relocate::relocate(&mut merged, linked, &special, map, clamp, scalars, &prefix)?);
     }
-    let arms_of: Vec<_> = relocated.iter().zip(&per_workgroup).map(|(arm, &per)| (arm, per)).collect();
-    entry::add_entry_point(&mut merged, &arms_of, workgroup_size, head);
-    finish(merged, arms, workgroup_size, per_workgroup)
+    let cases: Vec<_> = relocated.iter().zip(&per_workgroup).map(|(kernel, &per)| (kernel, per)).collect();
+    entry::add_entry_point(&mut merged, &cases, workgroup_size, head);
+    finish(merged, kernels, workgroup_size, per_workgroup)
 }
 
-fn finish(merged: splice::Merged, arms: &[Arm], workgroup_size: u32, per_workgroup: Vec<u32>) -> Result<Linked> {
-    let slots = merged.slots();
+fn finish(
+    merged: splice::Merged,
+    kernels: &[LinkedKernel],
+    workgroup_size: u32,
+    per_workgroup: Vec<u32>,
+) -> Result<Linked> {
+    let segments = merged.segments();
     let mut module = merged.module;
     let info = validate(&module)?;
     drop(info);
     compact(&mut module, KeepUnused::No);
     let info = validate(&module)?;
-    let bindings = splice::bindings(&module, &slots);
+    let bindings = splice::bindings(&module, &segments);
     let workgroup = module.global_variables.iter().filter(|(_, v)| v.space == naga::AddressSpace::WorkGroup);
     let bytes = workgroup.map(|(_, v)| module.types[v.ty].inner.try_size(module.to_ctx()).unwrap_or(u32::MAX));
     let workgroup_bytes = bytes.fold(0, u32::saturating_add);
     let immediate_bytes = naga::valid::ImmediateSlots::size_for_module(&module);
     let mut needs = Needs::default();
-    for Needs { f16, subgroups } in arms.iter().map(|arm| arm.variant.kernel().needs) {
+    for Needs { f16, subgroups } in kernels.iter().map(|kernel| kernel.variant.kernel().needs) {
         needs.f16 |= f16;
         needs.subgroups |= subgroups;
     }
-    let has_user_kernel = arms.iter().any(|arm| arm.variant.kernel().trust == Trust::User);
+    let has_user_kernel = kernels.iter().any(|kernel| kernel.variant.kernel().trust == Trust::User);
     Ok(Linked {
         module,
         info,
-        slots,
+        segments,
         bindings,
         workgroup_size,
         per_workgroup,
@@ -186,38 +190,38 @@ fn validate(module: &naga::Module) -> Result<naga::valid::ModuleInfo> {
     })
 }
 
-/// Links kernel texts as they would be in a bundle: read-only bindings in a slab of weights, the others on the heap.
+/// Links kernel texts as they would be: read-only bindings in a weight segment, the others on the heap.
 ///
 /// # Errors
 /// As [`Kernel::parse`] and [`link`].
-pub fn link_texts<'a>(kernels: impl IntoIterator<Item = (&'a str, &'a str, Trust)>, clamp: Clamp) -> Result<Linked> {
-    let mut arms = Vec::new();
-    for (name, text, trust) in kernels {
+pub fn link_texts<'a>(texts: impl IntoIterator<Item = (&'a str, &'a str, Trust)>, clamp: Clamp) -> Result<Linked> {
+    let mut kernels = Vec::new();
+    for (name, text, trust) in texts {
         let kernel = Arc::new(Kernel::parse(name, text, trust)?);
-        arms.push(Arm::with_default_slots(Variant::new(kernel, [])));
+        kernels.push(LinkedKernel::with_default_segments(Variant::new(kernel, [])));
     }
-    arms.sort();
-    arms.dedup();
-    link(&arms, clamp, Head::Table, Scalars::Components)
+    kernels.sort();
+    kernels.dedup();
+    link(&kernels, clamp, Head::Table, Scalars::Components)
 }
 
-impl Arm {
-    /// The variant with its read-only bindings in slab 1 and the others in heap segment 0.
-    pub fn with_default_slots(variant: Variant) -> Self {
-        let slot = |access| match access {
-            Access::Read => Slot { index: 1, kind: SlotKind::Slab },
-            Access::ReadWrite => Slot { index: 0, kind: SlotKind::Heap },
+impl LinkedKernel {
+    /// The variant with its read-only bindings in weight segment 1 and the others in heap segment 0.
+    pub fn with_default_segments(variant: Variant) -> Self {
+        let segment = |access| match access {
+            Access::Read => SegmentId { index: 1, kind: SegmentKind::Weights },
+            Access::ReadWrite => SegmentId { index: 0, kind: SegmentKind::Heap },
         };
-        let slots = variant.kernel().bindings.iter().map(|binding| slot(binding.access)).collect();
-        Arm { variant, slots }
+        let segments = variant.kernel().bindings.iter().map(|binding| segment(binding.access)).collect();
+        LinkedKernel { variant, segments }
     }
 
-    /// Whether `lane` is one of this arm: as many operands as the kernel has bindings, all words of its parameters, and
+    /// Whether `lane` is one of this kernel: as many operands as the kernel has bindings, all words of its parameters, and
     /// workgroups within the grid. A table with any other lane would have the kernel read its neighbour's record.
     ///
     /// # Errors
     /// `Input`, naming the kernel and what does not match.
-    pub fn check(&self, lane: &table::LaneEntry<'_>) -> Result<()> {
+    pub fn check(&self, lane: &table::EncodedLane) -> Result<()> {
         self.check_record(lane.operands.len(), lane.params.len())?;
         let [x, y, z] = lane.grid;
         let kernel = self.variant.kernel();
@@ -226,12 +230,12 @@ impl Arm {
             return Err(Error::input(format!("kernel {name} is linear: it has no grid of {:?}", lane.grid)));
         }
         let grid = x.checked_mul(y).and_then(|xy| xy.checked_mul(z));
-        let end = lane.offset.checked_add(lane.count);
+        let end = lane.first.checked_add(lane.count);
         match (grid, end) {
             (Some(grid), Some(end)) if end <= grid => Ok(()),
             _ => Err(Error::input(format!(
                 "kernel {}: workgroups {} + {} of a grid of {:?}",
-                kernel.name, lane.offset, lane.count, lane.grid
+                kernel.name, lane.first, lane.count, lane.grid
             ))),
         }
     }
@@ -239,7 +243,7 @@ impl Arm {
     /// Whether a lane with that many operands and words of parameters fills the kernel's record.
     ///
     /// # Errors
-    /// As [`Arm::check`].
+    /// As [`LinkedKernel::check`].
     pub fn check_record(&self, operands: usize, params: usize) -> Result<()> {
         let kernel = self.variant.kernel();
         let refuse = |what: String| Err(Error::input(format!("kernel {}: {what}", kernel.name)));
@@ -257,34 +261,31 @@ impl Arm {
 
 #[cfg(test)]
 mod tests {
-    use super::table::{LaneEntry, LaneOperand};
+    use super::table::{EncodedLane, LaneOperand};
     use super::*;
 
     #[test]
     fn only_complete_lanes_within_the_grid_pass() {
         let kernel = crate::kernel::library::get("copy");
-        let arm = Arm::with_default_slots(Variant::new(kernel, []));
-        let operands = [LaneOperand::default(); 3];
-        let lane = |operands, params, offset, count, grid| LaneEntry {
-            arm: 0,
-            per_workgroup: 1,
-            offset,
-            count,
+        let kernel = LinkedKernel::with_default_segments(Variant::new(kernel, []));
+        let lane = |operands: usize, params: &[u32], first, count, grid| EncodedLane {
             grid,
-            operands,
-            params,
+            first,
+            count,
+            operands: vec![LaneOperand::default(); operands],
+            params: params.into(),
         };
-        assert!(arm.check(&lane(&operands[..2], &[1], 3, 5, [8, 1, 1])).is_ok());
-        assert!(arm.check(&lane(&operands[..2], &[1], 3, 5, [4, 2, 1])).is_err());
-        assert!(arm.check(&lane(&operands, &[1], 0, 1, [1, 1, 1])).is_err());
-        assert!(arm.check(&lane(&operands[..2], &[], 0, 1, [1, 1, 1])).is_err());
-        assert!(arm.check(&lane(&operands[..2], &[1], 3, 6, [8, 1, 1])).is_err());
-        assert!(arm.check(&lane(&operands[..2], &[1], 0, 1, [65_536, 65_536, 1])).is_err());
-        assert!(arm.check(&lane(&operands[..2], &[1], u32::MAX, 1, [u32::MAX, 1, 1])).is_err());
+        assert!(kernel.check(&lane(2, &[1], 3, 5, [8, 1, 1])).is_ok());
+        assert!(kernel.check(&lane(2, &[1], 3, 5, [4, 2, 1])).is_err());
+        assert!(kernel.check(&lane(3, &[1], 0, 1, [1, 1, 1])).is_err());
+        assert!(kernel.check(&lane(2, &[], 0, 1, [1, 1, 1])).is_err());
+        assert!(kernel.check(&lane(2, &[1], 3, 6, [8, 1, 1])).is_err());
+        assert!(kernel.check(&lane(2, &[1], 0, 1, [65_536, 65_536, 1])).is_err());
+        assert!(kernel.check(&lane(2, &[1], u32::MAX, 1, [u32::MAX, 1, 1])).is_err());
     }
 
     #[test]
-    fn no_arms_are_no_bundle() {
+    fn no_kernels_are_no_module() {
         assert!(link(&[], Clamp::Users, Head::Table, Scalars::Components).is_err());
     }
 }

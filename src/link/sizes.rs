@@ -1,32 +1,32 @@
-//! Workgroups of several sizes in one bundle.
+//! Workgroups of several sizes in one module.
 //!
-//! The bundle's workgroups are as large as the largest arm's. An arm of smaller ones runs several of its own in each, beside
+//! The module's workgroups are as large as the largest kernel's. A kernel of smaller ones runs several of its own in each, beside
 //! each other, if nothing tells its invocations that they share a workgroup with more: no barrier, no workgroup memory, no
 //! subgroup.
 
 use naga::{AddressSpace, Block, Module, Statement};
 
-use super::Arm;
+use super::LinkedKernel;
 use super::specialise::Specialised;
 use crate::error::{Error, ErrorKind, Result};
 
-/// Invocations of a workgroup of the arm.
-pub(super) fn invocations(arm: &Arm) -> u32 {
-    arm.variant.kernel().workgroup_size.iter().product()
+/// Invocations of a workgroup of the kernel.
+pub(super) fn invocations(kernel: &LinkedKernel) -> u32 {
+    kernel.variant.kernel().workgroup_size.iter().product()
 }
 
-/// How many workgroups of the arm one of `size` invocations runs.
+/// How many workgroups of the kernel one of `size` invocations runs.
 ///
 /// # Errors
 /// `Limit`, naming the kernel and what binds it to its own size.
-pub(super) fn per_workgroup(arm: &Arm, special: &Specialised, size: u32) -> Result<u32> {
-    let own = invocations(arm);
+pub(super) fn per_workgroup(kernel: &LinkedKernel, special: &Specialised, size: u32) -> Result<u32> {
+    let own = invocations(kernel);
     if own == size {
         return Ok(1);
     }
     let bound = if !size.is_multiple_of(own) {
         Some("no whole number of them is as large")
-    } else if arm.variant.kernel().needs.subgroups {
+    } else if kernel.variant.kernel().needs.subgroups {
         Some("it uses subgroups")
     } else if special.module.global_variables.iter().any(|(_, v)| v.space == AddressSpace::WorkGroup) {
         Some("it uses workgroup memory")
@@ -38,7 +38,7 @@ pub(super) fn per_workgroup(arm: &Arm, special: &Specialised, size: u32) -> Resu
     match bound {
         None => Ok(size / own),
         Some(why) => {
-            let name = &arm.variant.kernel().name;
+            let name = &kernel.variant.kernel().name;
             let what = format!("kernel {name}: workgroups of {own} invocations among those of {size}: {why}");
             Err(Error::new(ErrorKind::Limit, what))
         }
@@ -85,26 +85,26 @@ mod tests {
     use std::sync::Arc;
 
     use crate::kernel::{Kernel, Trust, Variant};
-    use crate::link::{Arm, Clamp, Head, Scalars, link};
+    use crate::link::{Clamp, Head, LinkedKernel, Scalars, link};
 
-    fn arm(name: &str, size: u32, declared: &str, body: &str) -> Arm {
+    fn kernel(name: &str, size: u32, declared: &str, body: &str) -> LinkedKernel {
         let text = format!(
             "@group(0) @binding(0) var<storage, read_write> out: array<u32>;
             {declared}
             @compute @workgroup_size({size}) fn main(@builtin(global_invocation_id) id: vec3<u32>) {{ {body} }}"
         );
         let kernel = Kernel::parse(name, &text, Trust::Project).unwrap();
-        Arm::with_default_slots(Variant::new(Arc::new(kernel), []))
+        LinkedKernel::with_default_segments(Variant::new(Arc::new(kernel), []))
     }
 
     #[test]
     fn the_larger_workgroup_runs_several_of_the_smaller() {
         let sizes = [("a", 64), ("b", 256), ("c", 32), ("d", 256)];
-        let arms = sizes.map(|(name, size)| arm(name, size, "", "out[id.x] = id.x;"));
-        let linked = link(&arms, Clamp::Users, Head::Table, Scalars::Components).unwrap();
+        let kernels = sizes.map(|(name, size)| kernel(name, size, "", "out[id.x] = id.x;"));
+        let linked = link(&kernels, Clamp::Users, Head::Table, Scalars::Components).unwrap();
         assert_eq!(linked.workgroup_size, 256);
         assert_eq!(linked.per_workgroup, [4, 1, 8, 1]);
-        assert_eq!(link(&arms[..1], Clamp::Users, Head::Table, Scalars::Components).unwrap().per_workgroup, [1]);
+        assert_eq!(link(&kernels[..1], Clamp::Users, Head::Table, Scalars::Components).unwrap().per_workgroup, [1]);
     }
 
     #[test]
@@ -117,8 +117,8 @@ mod tests {
             ("", "out[id.x] = 1u;", 96, "no whole number"),
         ];
         for (declared, body, size, why) in cases {
-            let arms = [arm("large", 256, "", "out[id.x] = 1u;"), arm("small", size, declared, body)];
-            let error = link(&arms, Clamp::Users, Head::Table, Scalars::Components).unwrap_err();
+            let kernels = [kernel("large", 256, "", "out[id.x] = 1u;"), kernel("small", size, declared, body)];
+            let error = link(&kernels, Clamp::Users, Head::Table, Scalars::Components).unwrap_err();
             assert!(error.message().contains("kernel small") && error.message().contains(why), "{error}");
         }
     }

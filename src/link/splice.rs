@@ -12,7 +12,7 @@ use naga::{
 
 use super::relocate::remap_expression;
 use super::specialise::Specialised;
-use super::{Bound, Slot, SlotKind};
+use super::{SegmentBinding, SegmentId, SegmentKind};
 use crate::error::{Error, Result};
 
 /// New handles by old ones, for one arena of one kernel.
@@ -37,7 +37,7 @@ impl<T> HandleMap<T> {
     }
 }
 
-/// The binding at which the words of slot 0 are; before them is room for the `vec4<u32>`s of every slot.
+/// The binding at which the words of segment 0 are; before them is room for the `vec4<u32>`s of every segment.
 pub(super) const WORDS: u32 = 1 + u8::MAX as u32 + 1;
 
 /// The module under construction.
@@ -47,8 +47,8 @@ pub(super) struct Merged {
     pub(super) table: Handle<GlobalVariable>,
     pub(super) vec4_type: Handle<Type>,
     memory: Handle<Type>,
-    slots: BTreeMap<u8, (Slot, Handle<GlobalVariable>)>,
-    /// By slot, its variable as words.
+    segments: BTreeMap<u8, (SegmentId, Handle<GlobalVariable>)>,
+    /// By segment, its variable as words.
     words: BTreeMap<u8, Handle<GlobalVariable>>,
     workgroup: Vec<(Handle<Type>, Handle<GlobalVariable>)>,
     /// Functions that kernels share, by what they are: every handle in it is of the merged module.
@@ -69,45 +69,45 @@ impl Merged {
             table,
             vec4_type: vec4,
             memory,
-            slots: BTreeMap::new(),
+            segments: BTreeMap::new(),
             words: BTreeMap::new(),
             workgroup: Vec::new(),
             functions: BTreeMap::new(),
         }
     }
 
-    /// The variable through which the module sees the slot.
-    pub(super) fn slot(&mut self, slot: Slot) -> Result<Handle<GlobalVariable>> {
-        if let Some((known, variable)) = self.slots.get(&slot.index) {
-            if *known != slot {
-                return Err(Error::internal(format!("slot {} is both heap and slab", slot.index)));
+    /// The variable through which the module sees the segment.
+    pub(super) fn segment(&mut self, segment: SegmentId) -> Result<Handle<GlobalVariable>> {
+        if let Some((known, variable)) = self.segments.get(&segment.index) {
+            if *known != segment {
+                return Err(Error::internal(format!("segment {} is both of the heap and of weights", segment.index)));
             }
             return Ok(*variable);
         }
-        let (name, access) = match slot.kind {
-            SlotKind::Heap => ("heap", StorageAccess::LOAD | StorageAccess::STORE),
-            SlotKind::Slab => ("slab", StorageAccess::LOAD),
+        let (name, access) = match segment.kind {
+            SegmentKind::Heap => ("heap", StorageAccess::LOAD | StorageAccess::STORE),
+            SegmentKind::Weights => ("weights", StorageAccess::LOAD),
         };
-        let variable = buffer(&format!("{name}_{}", slot.index), 1 + u32::from(slot.index), access, self.memory);
+        let variable = buffer(&format!("{name}_{}", segment.index), 1 + u32::from(segment.index), access, self.memory);
         let variable = self.module.global_variables.append(variable, Span::UNDEFINED);
-        self.slots.insert(slot.index, (slot, variable));
+        self.segments.insert(segment.index, (segment, variable));
         Ok(variable)
     }
 
-    /// The variable through which the module sees the slot as an `array<u32>`.
-    pub(super) fn words(&mut self, slot: Slot) -> Handle<GlobalVariable> {
-        if let Some(known) = self.words.get(&slot.index) {
+    /// The variable through which the module sees the segment as an `array<u32>`.
+    pub(super) fn words(&mut self, segment: SegmentId) -> Handle<GlobalVariable> {
+        if let Some(known) = self.words.get(&segment.index) {
             return *known;
         }
         let word = self.u32_type();
         let words = self.insert_type(TypeInner::Array { base: word, size: ArraySize::Dynamic, stride: 4 });
-        let (name, access) = match slot.kind {
-            SlotKind::Heap => ("heap_words", StorageAccess::LOAD | StorageAccess::STORE),
-            SlotKind::Slab => ("slab_words", StorageAccess::LOAD),
+        let (name, access) = match segment.kind {
+            SegmentKind::Heap => ("heap_words", StorageAccess::LOAD | StorageAccess::STORE),
+            SegmentKind::Weights => ("weights_words", StorageAccess::LOAD),
         };
-        let variable = buffer(&format!("{name}_{}", slot.index), WORDS + u32::from(slot.index), access, words);
+        let variable = buffer(&format!("{name}_{}", segment.index), WORDS + u32::from(segment.index), access, words);
         let variable = self.module.global_variables.append(variable, Span::UNDEFINED);
-        self.words.insert(slot.index, variable);
+        self.words.insert(segment.index, variable);
         variable
     }
 
@@ -126,11 +126,11 @@ impl Merged {
         handle
     }
 
-    /// The slots asked for so far, sorted.
-    pub(super) fn slots(&self) -> Vec<Slot> {
-        let mut slots: Vec<Slot> = self.slots.values().map(|(slot, _)| *slot).collect();
-        slots.sort();
-        slots
+    /// The segments asked for so far, sorted.
+    pub(super) fn segments(&self) -> Vec<SegmentId> {
+        let mut segments: Vec<SegmentId> = self.segments.values().map(|(segment, _)| *segment).collect();
+        segments.sort();
+        segments
     }
 
     pub(super) fn insert_type(&mut self, inner: TypeInner) -> Handle<Type> {
@@ -279,14 +279,15 @@ impl Merged {
     }
 }
 
-/// The bindings of a merged module but its lane table, sorted; `slots` are all that it has.
-pub(super) fn bindings(module: &Module, slots: &[Slot]) -> Vec<Bound> {
+/// The bindings of a merged module but its lane table, sorted; `segments` are all that it has.
+pub(super) fn bindings(module: &Module, segments: &[SegmentId]) -> Vec<SegmentBinding> {
     let bound = |variable: &GlobalVariable| {
         let binding = variable.binding?.binding;
-        let of = |slot: &&Slot| [1, WORDS].map(|first| first + u32::from(slot.index)).contains(&binding);
-        slots.iter().find(of).map(|&slot| Bound { binding, slot })
+        let of = |segment: &&SegmentId| [1, WORDS].map(|first| first + u32::from(segment.index)).contains(&binding);
+        segments.iter().find(of).map(|&segment| SegmentBinding { binding, segment })
     };
-    let mut bindings: Vec<Bound> = module.global_variables.iter().filter_map(|(_, variable)| bound(variable)).collect();
+    let mut bindings: Vec<SegmentBinding> =
+        module.global_variables.iter().filter_map(|(_, variable)| bound(variable)).collect();
     bindings.sort_by_key(|bound| bound.binding);
     bindings
 }
@@ -380,14 +381,14 @@ mod tests {
     }
 
     #[test]
-    fn a_slot_is_bound_once_and_is_either_heap_or_slab() {
+    fn a_segment_is_bound_once_and_is_either_for_tensors_or_for_weights() {
         let mut merged = Merged::new();
-        let heap = Slot { index: 3, kind: SlotKind::Heap };
-        assert_eq!(merged.slot(heap).unwrap(), merged.slot(heap).unwrap());
-        let variable = merged.slot(heap).unwrap();
+        let heap = SegmentId { index: 3, kind: SegmentKind::Heap };
+        assert_eq!(merged.segment(heap).unwrap(), merged.segment(heap).unwrap());
+        let variable = merged.segment(heap).unwrap();
         let binding = merged.module.global_variables[variable].binding;
         assert_eq!(binding, Some(ResourceBinding { group: 0, binding: 4 }));
-        assert!(merged.slot(Slot { index: 3, kind: SlotKind::Slab }).is_err());
+        assert!(merged.segment(SegmentId { index: 3, kind: SegmentKind::Weights }).is_err());
     }
 
     #[test]

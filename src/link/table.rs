@@ -1,18 +1,18 @@
 //! The lane table: what the host writes and the merged shader reads, in 32-bit words.
 //!
-//! The table of one wave is a run of words, bound at binding 0 (`array<vec4<u32>>`, read-only, dynamic offset). Positions in it
+//! The table of one bundle is a run of words, bound at binding 0 (`array<vec4<u32>>`, read-only, dynamic offset). Positions in it
 //! are in units of `vec4<u32>`:
 //!
 //! ```text
 //! word 0              number of lanes
 //! word 1              number of workgroups of all lanes together
 //! word 2              position of the list
-//! word 3              from one record to the next (the longest arm's); 0 where the list names records
-//! words 4..           per lane a record: the first one's place is the same in every table, so that a wave of one lane finds
+//! word 3              from one record to the next (the longest kernel's); 0 where the list names records
+//! words 4..           per lane a record: the first one's position is the same in every table, so that a bundle of one lane finds
 //!                     it without reading anything before
 //! then                the list, padded to a multiple of 4:
 //!                       per workgroup the position of its lane's record, for several lanes of at most DIRECT workgroups;
-//!                       else per lane its first workgroup in the wave (ascending; lane 0 has 0)
+//!                       else per lane its first workgroup in the bundle (ascending; lane 0 has 0)
 //! ```
 //! The table's head, which is the header and the first [`HEAD_RECORD`] `vec4<u32>`s from the first record on, also goes to the
 //! shader as immediates where the device has them ([`super::Head`]).
@@ -20,20 +20,22 @@
 //! A record is
 //!
 //! ```text
-//! word 0              arm (position among the linked arms)
-//! word 1              what to add to a workgroup's index in the wave, times the arm's workgroups in one of the wave's, to have
+//! word 0              case (position among the linked kernels)
+//! word 1              what to add to a workgroup's index in the bundle, times the kernel's workgroups in one of the bundle's, to have
 //!                     its index in the dispatch's grid (wrapping)
-//! words 2..           per storage binding: base (in 16-byte units within its slot), length in bytes
+//! words 2..           per storage binding: base (in 16-byte units within its segment), length in bytes
 //! then                padded to a multiple of 4: the parameter struct's words
 //! then                padded to a multiple of 4: grid x, y, z (which linear kernels do not read), and the index in
 //!                     the grid that follows the lane's last workgroup
 //! ```
 
+use std::sync::Arc;
+
 /// Words before the records.
 pub const HEADER_WORDS: u32 = 4;
 /// Position of the first record.
 pub const FIRST_RECORD: u32 = HEADER_WORDS / 4;
-/// Leading `vec4<u32>`s of a record that may be read before the lane's arm is known, whether its own record has so many or not.
+/// Leading `vec4<u32>`s of a record that may be read before the lane's kernel is known, whether its own record has so many or not.
 pub const AHEAD: u32 = 7;
 /// Leading `vec4<u32>`s of a record in the table's head.
 pub const HEAD_RECORD: u32 = 3;
@@ -47,9 +49,9 @@ pub const HEADER_GROUPS: u32 = 1;
 pub const HEADER_LIST: u32 = 2;
 /// Header word: from one record to the next, or 0 where the list names records.
 pub const HEADER_STRIDE: u32 = 3;
-/// Record word: position among the linked arms.
-pub const RECORD_ARM: u32 = 0;
-/// Record word: from a workgroup's index in the wave to that in the dispatch's grid.
+/// Record word: position among the linked kernels.
+pub const RECORD_CASE: u32 = 0;
+/// Record word: from a workgroup's index in the bundle to that in the dispatch's grid.
 pub const RECORD_SHIFT: u32 = 1;
 /// Record words before the operands.
 pub const RECORD_HEAD_WORDS: u32 = 2;
@@ -59,7 +61,7 @@ pub const OPERAND_WORDS: u32 = 2;
 const GRID_WORDS: u32 = 4;
 /// Word, counted from the grid, of the index that follows the lane's last workgroup.
 pub const GRID_END: u32 = 3;
-/// Most workgroups of a wave of several lanes whose list names a record for each. Guessed: 16 KiB are written in the time of a few
+/// Most workgroups of a bundle of several lanes whose list names a record for each. Guessed: 16 KiB are written in the time of a few
 /// workgroups; more workgroups are better searched than listed.
 pub const DIRECT: u32 = 4096;
 
@@ -86,53 +88,66 @@ pub const fn record_words(operands: u32, params: u32) -> u32 {
 /// A tensor as a lane sees it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LaneOperand {
-    /// Where it starts in its slot, in units of 16 bytes.
+    /// Where it starts in its segment, in units of 16 bytes.
     pub base: u32,
     /// Its length in bytes.
     pub bytes: u32,
 }
 
-/// What the table says of one lane.
-#[derive(Clone, Copy, Debug)]
-pub struct LaneEntry<'a> {
-    /// Position of its arm among the linked arms.
-    pub arm: u32,
-    /// How many of its workgroups one of the wave runs: `Linked::per_workgroup` of its arm.
-    pub per_workgroup: u32,
-    /// Index, within the dispatch's grid, of its first workgroup.
-    pub offset: u32,
-    /// Number of its workgroups.
-    pub count: u32,
-    /// The dispatch's grid.
+/// A lane as it is encoded: what the table says of it beside its [`Case`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EncodedLane {
+    /// The dispatch's grid: workgroups in x, y, z.
     pub grid: [u32; 3],
+    /// Index of its first workgroup, in the grid's row-major order (x fastest).
+    pub first: u32,
+    /// Number of its workgroups; not zero.
+    pub count: u32,
     /// One per storage binding of the kernel, in its order.
-    pub operands: &'a [LaneOperand],
+    pub operands: Vec<LaneOperand>,
     /// The parameter struct, word by word.
-    pub params: &'a [u32],
+    pub params: Arc<[u32]>,
+}
+
+/// A linked kernel's case of the switch in a merged module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Case {
+    /// Its position among the linked kernels.
+    pub position: u32,
+    /// How many of its workgroups one of the module's runs: its `Linked::per_workgroup`.
+    pub per_workgroup: u32,
 }
 
 /// Writes lane tables.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LaneTable;
 
-impl LaneEntry<'_> {
-    /// Workgroups of the wave that it takes.
-    pub const fn workgroups(&self) -> u32 {
-        self.count.div_ceil(self.per_workgroup)
+impl LaneOperand {
+    /// A tensor of `bytes` bytes that starts at byte `base` of its segment; `None` if that is no multiple of 16, or either is too large.
+    pub fn new(base: u64, bytes: u64) -> Option<Self> {
+        let base = base.is_multiple_of(16).then(|| u32::try_from(base / 16).ok())??;
+        Some(LaneOperand { base, bytes: u32::try_from(bytes).ok()? })
+    }
+}
+
+impl EncodedLane {
+    /// Workgroups of the bundle that it takes, as that case.
+    pub const fn workgroups(&self, case: Case) -> u32 {
+        self.count.div_ceil(case.per_workgroup)
     }
 }
 
 impl LaneTable {
-    /// Appends the table of a wave to `words` (whose length should then be a multiple of 4) and gives the number of
+    /// Appends the table of a bundle to `words` (whose length should then be a multiple of 4) and gives the number of
     /// workgroups to dispatch, which must fit 32 bits. The lanes are gone through several times, so that nothing is allocated but `words`.
     pub fn encode<'a, I>(lanes: I, words: &mut Vec<u32>) -> u32
     where
-        I: Iterator<Item = LaneEntry<'a>> + Clone,
+        I: Iterator<Item = (Case, &'a EncodedLane)> + Clone,
     {
         let (mut count, mut groups, mut stride) = (0u32, 0u32, 0u32);
-        for lane in lanes.clone() {
+        for (case, lane) in lanes.clone() {
             count += 1;
-            groups = groups.saturating_add(lane.workgroups());
+            groups = groups.saturating_add(lane.workgroups(case));
             stride = stride.max(record_words(lane.operands.len() as u32, lane.params.len() as u32));
         }
         let direct = count > 1 && groups <= DIRECT;
@@ -154,26 +169,26 @@ impl LaneTable {
         header[HEADER_STRIDE as usize] = if direct { 0 } else { stride / 4 };
         let (records, list) = all.split_at_mut((count * stride) as usize);
         let mut first = 0u32;
-        for (i, (lane, record)) in lanes.zip(records.chunks_exact_mut(stride as usize)).enumerate() {
+        for (i, ((case, lane), record)) in lanes.zip(records.chunks_exact_mut(stride as usize)).enumerate() {
             if direct {
                 let position = (HEADER_WORDS + i as u32 * stride) / 4;
-                list[first as usize..][..lane.workgroups() as usize].fill(position);
+                list[first as usize..][..lane.workgroups(case) as usize].fill(position);
             } else if let Some(entry) = list.get_mut(i) {
                 *entry = first;
             }
-            record[RECORD_ARM as usize] = lane.arm;
-            record[RECORD_SHIFT as usize] = lane.offset.wrapping_sub(first.wrapping_mul(lane.per_workgroup));
-            first = first.saturating_add(lane.workgroups());
+            record[RECORD_CASE as usize] = case.position;
+            record[RECORD_SHIFT as usize] = lane.first.wrapping_sub(first.wrapping_mul(case.per_workgroup));
+            first = first.saturating_add(lane.workgroups(case));
             for (k, operand) in lane.operands.iter().enumerate() {
                 let at = operand_word(k as u32) as usize;
                 record[at] = operand.base;
                 record[at + 1] = operand.bytes;
             }
             let (operands, params) = (lane.operands.len() as u32, lane.params.len() as u32);
-            record[params_word(operands) as usize..][..lane.params.len()].copy_from_slice(lane.params);
+            record[params_word(operands) as usize..][..lane.params.len()].copy_from_slice(&lane.params);
             let grid = &mut record[grid_word(operands, params) as usize..][..GRID_WORDS as usize];
             grid[..3].copy_from_slice(&lane.grid);
-            grid[GRID_END as usize] = lane.offset.wrapping_add(lane.count);
+            grid[GRID_END as usize] = lane.first.wrapping_add(lane.count);
         }
         groups
     }
@@ -190,6 +205,16 @@ impl LaneTable {
 mod tests {
     use super::*;
 
+    const CASE: Case = Case { position: 0, per_workgroup: 1 };
+
+    #[test]
+    fn operands_lie_on_boundaries_and_fit_the_table() {
+        assert_eq!(LaneOperand::new(256, 100), Some(LaneOperand { base: 16, bytes: 100 }));
+        for (base, bytes) in [(8, 16), (0, 1 << 32), (1 << 36, 16)] {
+            assert_eq!(LaneOperand::new(base, bytes), None, "{base}, {bytes}");
+        }
+    }
+
     #[test]
     fn the_table_has_the_documented_layout() {
         let a = [
@@ -198,27 +223,17 @@ mod tests {
             LaneOperand { base: 1, bytes: 4 },
         ];
         let lanes = [
-            LaneEntry {
-                arm: 1,
-                per_workgroup: 1,
-                offset: 5,
-                count: 3,
-                grid: [4, 2, 1],
-                operands: &a[..1],
-                params: &[],
-            },
-            LaneEntry {
-                arm: 0,
-                per_workgroup: 2,
-                offset: 0,
-                count: 4,
-                grid: [4, 1, 1],
-                operands: &a,
-                params: &[11, 12],
-            },
+            (
+                Case { position: 1, per_workgroup: 1 },
+                EncodedLane { grid: [4, 2, 1], first: 5, count: 3, operands: a[..1].to_vec(), params: Arc::default() },
+            ),
+            (
+                Case { position: 0, per_workgroup: 2 },
+                EncodedLane { grid: [4, 1, 1], first: 0, count: 4, operands: a.to_vec(), params: [11, 12].into() },
+            ),
         ];
         let mut words = vec![99; 4];
-        assert_eq!(LaneTable::encode(lanes.iter().copied(), &mut words), 5);
+        assert_eq!(LaneTable::encode(lanes.iter().map(|(case, lane)| (*case, lane)), &mut words), 5);
         let minus_six = 6u32.wrapping_neg();
         #[rustfmt::skip]
         assert_eq!(words, [
@@ -233,20 +248,12 @@ mod tests {
 
     #[test]
     fn one_lane_has_no_list_and_many_workgroups_are_searched() {
-        let lane = |count| LaneEntry {
-            arm: 0,
-            per_workgroup: 1,
-            offset: 2,
-            count,
-            grid: [DIRECT, 1, 1],
-            operands: &[],
-            params: &[],
-        };
-        let cases: [(&[LaneEntry<'_>], [u32; 4], &[u32]); 2] =
+        let lane = |count| EncodedLane { grid: [DIRECT, 1, 1], first: 2, count, ..EncodedLane::default() };
+        let cases: [(&[EncodedLane], [u32; 4], &[u32]); 2] =
             [(&[lane(3)], [1, 3, 3, 2], &[0; 4]), (&[lane(3), lane(DIRECT - 2)], [2, DIRECT + 1, 5, 2], &[0, 3, 0, 0])];
         for (lanes, header, list) in cases {
             let mut words = Vec::new();
-            LaneTable::encode(lanes.iter().copied(), &mut words);
+            LaneTable::encode(lanes.iter().map(|lane| (CASE, lane)), &mut words);
             assert_eq!(words[..4], header);
             assert_eq!(words[4 + 8 * lanes.len()..][..4], *list);
         }
@@ -255,17 +262,9 @@ mod tests {
     #[test]
     fn what_is_read_ahead_lies_within_the_table() {
         for count in 1..6 {
-            let lane = LaneEntry {
-                arm: 0,
-                per_workgroup: 1,
-                offset: 0,
-                count: 1,
-                grid: [1, 1, 1],
-                operands: &[],
-                params: &[],
-            };
+            let lane = EncodedLane { grid: [1, 1, 1], count: 1, ..EncodedLane::default() };
             let mut words = Vec::new();
-            LaneTable::encode(std::iter::repeat_n(lane, count), &mut words);
+            LaneTable::encode(std::iter::repeat_n((CASE, &lane), count), &mut words);
             let last = HEADER_WORDS as usize + (count - 1) * record_words(0, 0) as usize;
             assert!(words.len() >= last + 4 * AHEAD as usize && words.len() * 4 >= HEAD_BYTES as usize);
         }

@@ -51,27 +51,40 @@ pub(crate) struct Part {
     pub(crate) index: u32,
 }
 
-/// A dispatch whose operands have no addresses yet.
+/// A dispatch as an operator emitted it. Its operands are buffers, and later, in a template, addresses.
 #[derive(Debug)]
-pub(crate) struct Pending {
+pub(crate) struct Emitted<Operand = BufferOperand> {
     pub(crate) label: Arc<str>,
     pub(crate) variant: Variant,
     /// Workgroups.
     pub(crate) groups: Size,
-    pub(crate) operands: Vec<BufferId>,
-    /// By operand: the bytes that the kernel touches, from and to, where that is not all of them.
-    pub(crate) extents: Vec<Option<(Size, Size)>>,
-    /// The part of the last operand that it writes.
-    pub(crate) part: Option<Part>,
+    pub(crate) operands: Vec<Operand>,
     pub(crate) params: Vec<Size>,
     pub(crate) cost: Work,
-    /// Whether all of its own operands lie in one region is not known yet.
-    pub(crate) gather: Option<PendingGather>,
+    /// Good only where all operands of the request's own lie in one region.
+    pub(crate) coalesce: Option<EmittedCoalescing>,
+}
+
+/// An operand that has no address yet.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BufferOperand {
+    pub(crate) buffer: BufferId,
+    /// The bytes that the kernel touches, from and to, where that is not all of them.
+    pub(crate) extent: Option<(Size, Size)>,
+    /// The part that it writes.
+    pub(crate) part: Option<Part>,
+}
+
+impl<Operand> Emitted<Operand> {
+    pub(crate) fn with_operands<Other>(self, operands: Vec<Other>) -> Emitted<Other> {
+        let Emitted { label, variant, groups, operands: _, params, cost, coalesce } = self;
+        Emitted { label, variant, groups, operands, params, cost, coalesce }
+    }
 }
 
 /// How a dispatch may run for several requests, before the plan knows where its operands lie.
 #[derive(Clone, Debug)]
-pub(crate) struct PendingGather {
+pub(crate) struct EmittedCoalescing {
     pub(crate) variant: Variant,
     pub(crate) least: u32,
     pub(crate) width: u32,
@@ -112,7 +125,7 @@ pub(crate) struct Builder {
     /// By value id: the key of a value that is a constant of the model, the same for every plan.
     pub(crate) keys: Vec<Option<u64>>,
     pub(crate) buffers: Vec<Buffer>,
-    pub(crate) dispatches: Vec<Pending>,
+    pub(crate) dispatches: Vec<Emitted>,
     /// Buffers of the graph's inputs.
     pub(crate) fed: Vec<BufferId>,
     /// Buffers of values that follow from the sizes of symbols.
@@ -142,18 +155,15 @@ impl Builder {
     }
 
     /// What a dispatch touches of activations, from the start of the buffers whose memory it is.
-    pub(crate) fn touches(&self, pending: &Pending) -> Vec<(BufferId, Touch)> {
-        let mut touches = Vec::with_capacity(pending.operands.len());
-        let bindings = &pending.variant.kernel().bindings;
-        let last = bindings.len().wrapping_sub(1);
-        for (k, ((&buffer, extent), binding)) in pending.operands.iter().zip(&pending.extents).zip(bindings).enumerate()
-        {
+    pub(crate) fn touches(&self, emitted: &Emitted) -> Vec<(BufferId, Touch)> {
+        let mut touches = Vec::with_capacity(emitted.operands.len());
+        let bindings = &emitted.variant.kernel().bindings;
+        for (&BufferOperand { buffer, extent, part }, binding) in emitted.operands.iter().zip(bindings) {
             let (root, offset) = self.root(buffer);
             if !matches!(self.buffer(root).home, Home::Activation) {
                 continue;
             }
             let (start, end) = extent.unwrap_or((Size::ZERO, self.buffer(buffer).bytes));
-            let part = pending.part.filter(|_| k == last);
             touches.push((root, Touch { start: offset + start, end: offset + end, access: binding.access, part }));
         }
         touches

@@ -9,7 +9,7 @@ use crate::kernel::{Variant, library};
 use crate::size::{Size, estimates, same_shape, sizes};
 use crate::tensor::{DType, Tensor};
 
-use super::builder::{Builder, Home, Part, Pending, PendingGather};
+use super::builder::{BufferOperand, Builder, Emitted, EmittedCoalescing, Home, Part};
 use super::grid::{item_groups, linear_grid};
 use super::params::{params, words};
 use super::storage::{Storage, heap_bytes, widened};
@@ -29,7 +29,7 @@ pub struct Target {
     pub parallelism: u32,
     /// The largest tensor that can be bound.
     pub max_binding_bytes: u64,
-    /// Lanes of every subgroup; 0 where it varies, or subgroup operations are missing.
+    /// Invocations of every subgroup; 0 where it varies, or subgroup operations are missing.
     pub subgroup_size: u32,
 }
 
@@ -76,12 +76,12 @@ impl Work {
     }
 }
 
-/// How a dispatch may be run for several requests at once: by its kernel with the override `GATHER`.
+/// How a dispatch may be run for several requests at once: by its kernel with the override `COALESCE`.
 #[derive(Debug)]
-pub struct GatherBy<'a> {
+pub struct CoalesceBy<'a> {
     /// The fewest requests for which it takes less time than apart; at least two.
     pub least: u32,
-    /// The most requests, not more than the kernel's parameter `gather` has words.
+    /// The most requests, not more than the kernel's parameter `coalesced` has words.
     pub width: u32,
     /// Override values other than the dispatch's own.
     pub constants: &'a [(&'a str, f64)],
@@ -419,8 +419,8 @@ impl<'a> Lowering<'a> {
             cost: Work::of_words(Size::ZERO, len * 2),
         })?;
         if let Some(copy) = self.builder.dispatches.last_mut() {
-            copy.extents = vec![Some(source.extent()), Some(target.extent())];
-            copy.part = part;
+            copy.operands[0].extent = Some(source.extent());
+            copy.operands[1] = BufferOperand { extent: Some(target.extent()), part, ..copy.operands[1] };
         }
         Ok(())
     }
@@ -462,16 +462,14 @@ impl<'a> Lowering<'a> {
         if let Some((unknown, _)) = constants.iter().find(|(c, _)| !kernel.overrides.iter().any(|o| o == c)) {
             return Err(Error::internal(format!("kernel {name} has no override named {unknown}")));
         }
-        self.builder.dispatches.push(Pending {
+        self.builder.dispatches.push(Emitted {
             label: self.builder.label.clone(),
             variant: Variant::new(kernel, constants.iter().copied()),
             groups,
-            operands: operands.to_vec(),
-            extents: vec![None; operands.len()],
-            part: None,
+            operands: operands.iter().map(|&buffer| BufferOperand { buffer, extent: None, part: None }).collect(),
             params,
             cost,
-            gather: None,
+            coalesce: None,
         });
         Ok(())
     }
@@ -480,19 +478,19 @@ impl<'a> Lowering<'a> {
     ///
     /// # Errors
     /// As [`Lowering::emit`]; `Internal` if the kernel is not made for it.
-    pub fn emit_gathered(&mut self, dispatch: Emit<'_>, by: GatherBy<'_>) -> Result<()> {
+    pub fn emit_coalesced(&mut self, dispatch: Emit<'_>, by: CoalesceBy<'_>) -> Result<()> {
         let before = self.builder.dispatches.len();
         let constants: Vec<(&str, f64)> = dispatch.constants.to_vec();
         self.emit(dispatch)?;
-        let Some(pending) = self.builder.dispatches.get(before) else { return Ok(()) };
-        let kernel = pending.variant.kernel().clone();
-        let field = kernel.params.iter().flat_map(|params| &params.fields).find(|field| field.name == "gather");
+        let Some(emitted) = self.builder.dispatches.get(before) else { return Ok(()) };
+        let kernel = emitted.variant.kernel().clone();
+        let field = kernel.params.iter().flat_map(|params| &params.fields).find(|field| field.name == "coalesced");
         let word = match field {
             Some(field) if (2..=by.width).contains(&by.least) && field.size / 4 >= by.width => field.offset / 4,
-            _ => return Err(Error::internal(format!("kernel {} cannot gather {} requests", kernel.name, by.width))),
+            _ => return Err(Error::internal(format!("kernel {} cannot coalesce {} requests", kernel.name, by.width))),
         };
         let mut shared = Size::ZERO;
-        for (position, &buffer) in pending.operands.iter().enumerate() {
+        for (position, &BufferOperand { buffer, .. }) in emitted.operands.iter().enumerate() {
             let bytes = self.builder.buffer(buffer).bytes;
             let (root, _) = self.builder.root(buffer);
             match (by.own.contains(&position), self.builder.buffer(root).home) {
@@ -502,11 +500,11 @@ impl<'a> Lowering<'a> {
             }
         }
         let kept = constants.iter().filter(|(name, _)| !by.constants.iter().any(|(other, _)| other == name));
-        let constants = kept.chain(by.constants).copied().chain([("GATHER", 1.0)]);
-        let shared = shared.min(pending.cost.bytes);
+        let constants = kept.chain(by.constants).copied().chain([("COALESCE", 1.0)]);
+        let shared = shared.min(emitted.cost.bytes);
         let variant = Variant::new(kernel, constants);
-        let gather = PendingGather { variant, least: by.least, width: by.width, word, shared };
-        self.builder.dispatches[before].gather = Some(gather);
+        let coalesce = EmittedCoalescing { variant, least: by.least, width: by.width, word, shared };
+        self.builder.dispatches[before].coalesce = Some(coalesce);
         Ok(())
     }
 }

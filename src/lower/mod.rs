@@ -15,7 +15,7 @@ mod view;
 mod weights;
 
 pub use fact::{Fact, Known};
-pub use lowering::{BufferId, DeviceClass, Emit, GatherBy, Lowering, Target, Work};
+pub use lowering::{BufferId, CoalesceBy, DeviceClass, Emit, Lowering, Target, Work};
 pub(crate) use params::{bits, params, word, words};
 pub use view::{View, collapse, row_major};
 pub use weights::ModelWeights;
@@ -35,7 +35,7 @@ pub struct Cost {
 
 /// How a dispatch runs for several requests of its plan at once, so that what they share is read once.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Gather {
+pub struct Coalescing {
     /// The variant that does. It gives each request the bits that the single dispatch's variant gives, workgroup by workgroup, and
     /// has the same bindings and parameters.
     pub variant: Variant,

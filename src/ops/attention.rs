@@ -165,9 +165,9 @@ impl Problem {
         let [[q_row, q_depth], [k_key, k_depth], [v_key, v_column], [mask_row, mask_key]] =
             [0, 1, 2, 3].map(|i| last(&self.views[i]));
         let [q_offset, k_offset, v_offset, mask_offset] = [0, 1, 2, 3].map(|i| self.views[i].offset);
-        let lanes = cx.target().class == DeviceClass::Cpu && cx.target().subgroup_size == 8 && self.in_fours();
-        // The kernel with lanes counts in vectors of four, but for the mask.
-        let unit = if lanes { 4 } else { 1 };
+        let subgroups = cx.target().class == DeviceClass::Cpu && cx.target().subgroup_size == 8 && self.in_fours();
+        // The kernel for subgroups counts in vectors of four, but for the mask.
+        let unit = if subgroups { 4 } else { 1 };
         let mut distances = [[Size::ZERO; 4]; 5];
         for (i, strides) in self.strides.iter().enumerate() {
             let unit = if i == 3 { 1 } else { unit };
@@ -184,7 +184,7 @@ impl Problem {
             ("mask_batch", &mask_batch),
             ("output_batch", &output_batch),
         ];
-        let (row_tile, column_tile) = if lanes { (8, 32) } else { (4, 64) };
+        let (row_tile, column_tile) = if subgroups { (8, 32) } else { (4, 64) };
         let tiles = batches * rows.div_ceil(row_tile) * columns.div_ceil(column_tile);
         let numbers = [
             ("scale", scale),
@@ -206,8 +206,8 @@ impl Problem {
             ("mask_key", mask_key),
             ("output_row", self.output_row / unit),
         ];
-        let (kernel, groups, params) = if lanes {
-            ("attention_lanes", tiles.div_ceil(8), params("attention_lanes", &numbers, &lists)?)
+        let (kernel, groups, params) = if subgroups {
+            ("attention_subgroup", tiles.div_ceil(8), params("attention_subgroup", &numbers, &lists)?)
         } else {
             let inner = [("q_depth", q_depth), ("k_depth", k_depth), ("v_column", v_column)];
             ("attention", tiles, params("attention", &[&numbers[..], &inner].concat(), &lists)?)

@@ -16,7 +16,7 @@ use super::{Entry, Operator, check_inputs, operator};
 pub(super) const TABLE: &[Entry] =
     &[("", "Conv", |node| operator(Conv::parse(node, 3))), ("fascine", "Conv", |node| operator(Conv::parse(node, 4)))];
 
-/// Output channels of a subgroup in `conv_lanes`.
+/// Output channels of a subgroup in `conv_subgroup`.
 const TILE: usize = 32;
 
 /// Inputs x, w, bias?, and for the fused operator residual?.
@@ -85,11 +85,11 @@ impl Operator for Conv {
         let output = cx.rounded(output).buffer;
         let epilogue = self.epilogue.rounding(cx.output_fact(0).dtype);
         let run = Run { input, bias, residual, output, epilogue: &epilogue, geometry };
-        let lanes = cx.target().class == DeviceClass::Cpu && cx.target().subgroup_size == 8;
+        let subgroups = cx.target().class == DeviceClass::Cpu && cx.target().subgroup_size == 8;
         if run.geometry.group_in == 1 && run.geometry.groups > 1 {
             run.depthwise(cx)
-        } else if lanes && cx.constant(1).is_some() {
-            run.lanes(cx)
+        } else if subgroups && cx.constant(1).is_some() {
+            run.subgroup(cx)
         } else {
             run.tile(cx)
         }
@@ -211,7 +211,7 @@ impl Run<'_> {
             kernel: &kernel.name,
             constants: variant.as_slice(),
             groups,
-            // The residual's place is on the heap in any case: an arm has the slots of its operands.
+            // The residual lies on the heap in any case: a linked kernel has the segments of its operands.
             operands: &[self.input, weight, self.bias, self.residual.unwrap_or(self.input), self.output],
             params,
             cost: self.geometry.cost(self.residual.is_some()),
@@ -228,9 +228,9 @@ impl Run<'_> {
         self.emit(cx, "conv_depthwise", weight, window, item_groups(items), &sizes)
     }
 
-    fn lanes(&self, cx: &mut Lowering<'_>) -> Result<()> {
+    fn subgroup(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let g = &self.geometry;
-        let weight = cx.packed(1, "conv_lanes", |weight| pack(weight, g))?;
+        let weight = cx.packed(1, "conv_subgroup", |weight| pack(weight, g))?;
         let pointwise = g.rows.is_pointwise() && g.columns.is_pointwise();
         let single = g.is_single();
         let fast = match single {
@@ -254,7 +254,7 @@ impl Run<'_> {
             ("fast", Size::from(u8::from(fast))),
         ];
         let grid = tiles.div_ceil(8);
-        self.emit(cx, "conv_lanes", weight, Some(("WINDOW", f64::from(u8::from(!single)))), grid, &sizes)
+        self.emit(cx, "conv_subgroup", weight, Some(("WINDOW", f64::from(u8::from(!single)))), grid, &sizes)
     }
 
     fn tile(&self, cx: &mut Lowering<'_>) -> Result<()> {
@@ -267,7 +267,7 @@ impl Run<'_> {
     }
 }
 
-/// Weights as `conv_lanes` reads them: [group][tile of 32][channel][ky][kx][32], filled up with the last channel.
+/// Weights as `conv_subgroup` reads them: [group][tile of 32][channel][ky][kx][32], filled up with the last channel.
 fn pack(weight: &Tensor, geometry: &Geometry) -> Result<Vec<u8>> {
     let (depth, group_out, groups) = (geometry.depth().pin(), geometry.group_out.pin(), geometry.groups.pin());
     let from = weight.as_slice::<f32>()?;

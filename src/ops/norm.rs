@@ -7,7 +7,7 @@ use crate::size::Size;
 use crate::tensor::DType;
 
 use super::broadcast::{axis_index, broadcasts_to};
-use super::reduce::{lanes, row_groups};
+use super::reduce::{row_groups, row_invocations};
 use super::{Entry, Operator, check_arity, given, one_float, operator};
 
 pub(super) static OPERATORS: &[Entry] = &[
@@ -64,12 +64,12 @@ impl Operator for Softmax {
         let len = if whole { shape[axis..].iter().product() } else { shape.get(axis).copied().unwrap_or(Size::ONE) };
         let rows: Size =
             shape.iter().enumerate().filter(|&(k, _)| k < axis || !whole && k > axis).map(|(_, n)| *n).product();
-        let lanes = lanes(cx.target(), rows, len);
+        let invocations = row_invocations(cx.target(), rows, len);
         let sizes = [("rows", rows), ("len", len), ("inner", inner)];
         cx.emit(Emit {
             kernel: "softmax",
-            constants: &[("LOG", f64::from(u8::from(self.log))), ("LANES", f64::from(lanes))],
-            groups: row_groups(rows, lanes),
+            constants: &[("LOG", f64::from(u8::from(self.log))), ("INVOCATIONS", f64::from(invocations))],
+            groups: row_groups(rows, invocations),
             operands: &[source.buffer, output.buffer],
             params: params("softmax", &sizes, &[])?,
             cost: Work::of_words(output.len() * 12, output.len() * 2),
@@ -150,15 +150,15 @@ impl Operator for LayerNorm {
         } else {
             (cx.words(DType::F32, &[Size::ONE])?.buffer, cx.words(DType::F32, &[Size::ONE])?.buffer)
         };
-        let lanes = lanes(cx.target(), rows, len);
+        let invocations = row_invocations(cx.target(), rows, len);
         cx.emit(Emit {
             kernel: "layer_norm",
             constants: &[
                 ("BIAS", f64::from(u8::from(has_bias))),
                 ("STATISTICS", f64::from(u8::from(statistics))),
-                ("LANES", f64::from(lanes)),
+                ("INVOCATIONS", f64::from(invocations)),
             ],
-            groups: row_groups(rows, lanes),
+            groups: row_groups(rows, invocations),
             operands: &[source.buffer, scale.buffer, bias.buffer, output.buffer, means, deviations],
             params: params("layer_norm", &[("rows", rows), ("len", len), ("epsilon", bits(self.epsilon))], &[])?,
             cost: Work::of_words(output.len() * 8, (output.len() + len) * 2),

@@ -26,15 +26,15 @@ pub(super) static OPERATORS: &[Entry] = &[
     ("", "ArgMin", |node| operator(Arg::parse(node, 11))),
 ];
 
-/// The kernels' `LANES`: how many invocations share a row.
-pub(super) fn lanes(target: &Target, rows: Size, len: Size) -> u32 {
+/// The kernels' `INVOCATIONS`: how many invocations share a row.
+pub(super) fn row_invocations(target: &Target, rows: Size, len: Size) -> u32 {
     let shared = target.class == DeviceClass::Gpu && len >= 64 && rows < 1 << 16;
     if shared { 64 } else { 1 }
 }
 
 /// The grid for `rows` with that many invocations each.
-pub(super) fn row_groups(rows: Size, lanes: u32) -> Size {
-    if lanes > 1 { rows } else { item_groups(rows) }
+pub(super) fn row_groups(rows: Size, invocations: u32) -> Size {
+    if invocations > 1 { rows } else { item_groups(rows) }
 }
 
 #[derive(Debug)]
@@ -221,15 +221,15 @@ fn reduce(cx: &mut Lowering<'_>, op: u32, axes: &[usize], select: Select) -> Res
         ("stride", &words::<8>(&stride[0], 0)?),
     ];
     let sizes = [("rows", rows), ("len", len), ("offset", view.offset)];
-    let lanes = lanes(cx.target(), rows, len);
-    let groups = row_groups(rows, lanes);
+    let invocations = row_invocations(cx.target(), rows, len);
+    let groups = row_groups(rows, invocations);
     let cost = Work::of_words(view.len(), view.len() + rows);
     // Sums, products and norms of i64 may leave the range; the largest, the smallest and positions do not.
     if view.dtype == DType::I64 && matches!(op, 0 | 1 | 4..8) {
         let report = cx.check(ErrorKind::Overflow, OVERFLOW);
         return cx.emit(Emit {
             kernel: "reduce_integer",
-            constants: &[("OP", f64::from(op)), ("LANES", f64::from(lanes))],
+            constants: &[("OP", f64::from(op)), ("INVOCATIONS", f64::from(invocations))],
             groups,
             operands: &[view.buffer, output.buffer, report],
             params: params("reduce_integer", &sizes, &lists)?,
@@ -241,7 +241,7 @@ fn reduce(cx: &mut Lowering<'_>, op: u32, axes: &[usize], select: Select) -> Res
         kernel: "reduce",
         constants: &[
             ("OP", f64::from(op)),
-            ("LANES", f64::from(lanes)),
+            ("INVOCATIONS", f64::from(invocations)),
             ("INT", f64::from(u8::from(!view.dtype.is_float()))),
             ("UNSIGNED", f64::from(u8::from(view.dtype == DType::U32))),
         ],

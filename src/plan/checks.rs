@@ -43,7 +43,7 @@ impl Checks {
 mod tests {
     use super::*;
     use crate::error::ErrorKind;
-    use crate::plan::Place;
+    use crate::plan::Location;
 
     #[test]
     fn every_node_that_reports_is_named() {
@@ -53,7 +53,7 @@ mod tests {
             kind: ErrorKind::Overflow,
             what: "it overflowed",
         };
-        let report = Operand { place: Place::Activation { region: 0, offset: 0 }, bytes: 48 };
+        let report = Operand { location: Location::Activation { region: 0, offset: 0 }, bytes: 48 };
         let checks = Checks { report, list: ["a", "b", "c"].map(check).to_vec() };
         let mut bytes = [0; 48];
         checks.judge(&bytes).unwrap();

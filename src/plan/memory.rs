@@ -59,7 +59,7 @@ impl Use {
 #[derive(Debug)]
 pub(super) struct Layout {
     /// By buffer: region and byte.
-    pub(super) places: Vec<Option<(u16, Size)>>,
+    pub(super) locations: Vec<Option<(u16, Size)>>,
     /// By region: its bytes.
     pub(super) regions: Vec<Size>,
     /// By dispatch: earlier ones that touch the same memory, not reduced.
@@ -80,8 +80,8 @@ struct Placed {
 /// `Limit` if a tensor exceeds the target's binding limit; `Memory` if there are too many regions.
 pub(super) fn lay_out(uses: &[Option<Use>], dispatches: usize, target: &Target) -> Result<Layout> {
     let mut edges = vec![Vec::new(); dispatches];
-    for slot in uses.iter().flatten() {
-        add_hazards(&slot.touches, &mut edges);
+    for used in uses.iter().flatten() {
+        add_hazards(&used.touches, &mut edges);
     }
     let in_order = |a: &Use, b: &Use| match (a.dispatches.last(), b.dispatches.first()) {
         (Some(last), Some(first)) => last < first,
@@ -142,20 +142,20 @@ fn place(
 ) -> Result<Vec<Vec<Placed>>> {
     let limit = target.max_binding_bytes;
     let mut order: Vec<(usize, &Use)> = uses.iter().enumerate().filter_map(|(i, u)| Some((i, u.as_ref()?))).collect();
-    order.sort_by_key(|&(index, slot)| (Reverse(slot.estimate()), index));
+    order.sort_by_key(|&(index, used)| (Reverse(used.estimate()), index));
     let mut regions: Vec<Vec<(Placed, &Use)>> = Vec::new();
-    for (index, slot) in order {
-        let bytes = slot.estimate();
+    for (index, used) in order {
+        let bytes = used.estimate();
         if bytes > limit {
             return Err(Error::limit(format!("a tensor of {bytes} bytes exceeds the binding limit of {limit}")));
         }
         let found = regions.iter().enumerate().find_map(|(region, placed)| {
-            if slot.apart || placed.iter().any(|(_, other)| other.apart) {
+            if used.apart || placed.iter().any(|(_, other)| other.apart) {
                 return None;
             }
             let mut blocked: Vec<(u64, u64)> = placed
                 .iter()
-                .filter(|(_, other)| !apart(other, slot, may_follow))
+                .filter(|(_, other)| !apart(other, used, may_follow))
                 .map(|(placed, _)| (placed.start, placed.end))
                 .collect();
             blocked.sort_unstable();
@@ -172,7 +172,7 @@ fn place(
         if region == regions.len() {
             regions.push(Vec::new());
         }
-        regions[region].push((Placed { index, start, end: start + bytes }, slot));
+        regions[region].push((Placed { index, start, end: start + bytes }, used));
     }
     Ok(regions.into_iter().map(|placed| placed.into_iter().map(|(placed, _)| placed).collect()).collect())
 }
@@ -184,7 +184,7 @@ fn resolve(
     conflict: impl Fn(usize, usize) -> bool,
     edges: Vec<Vec<u32>>,
 ) -> Result<Layout> {
-    let mut places = vec![None; uses.len()];
+    let mut locations = vec![None; uses.len()];
     let mut ends = Vec::with_capacity(regions.len());
     for (region, placed) in regions.iter().enumerate() {
         let region = u16::try_from(region).map_err(|_| Error::memory("the plan needs more than 65536 regions"))?;
@@ -205,14 +205,14 @@ fn resolve(
                     below.add(at as u32, other as u32);
                 }
             }
-            let bytes = uses[p.index].as_ref().map_or(Size::ZERO, |slot| slot.bytes);
-            places[p.index] = Some((region, start));
+            let bytes = uses[p.index].as_ref().map_or(Size::ZERO, |used| used.bytes);
+            locations[p.index] = Some((region, start));
             end = end.max(start + bytes);
             tops.push((start + bytes).next_multiple_of(ALIGN));
         }
         ends.push(end);
     }
-    Ok(Layout { places, regions: ends, edges })
+    Ok(Layout { locations, regions: ends, edges })
 }
 
 #[cfg(test)]
@@ -229,20 +229,20 @@ mod tests {
         Target { class: DeviceClass::Cpu, parallelism: 2, max_binding_bytes: limit, subgroup_size: 8 }
     }
 
-    fn slot(bytes: u64, touches: &[(u32, bool)]) -> Option<Use> {
-        let mut slot = Use::new(Size::from(bytes));
+    fn used(bytes: u64, touches: &[(u32, bool)]) -> Option<Use> {
+        let mut used = Use::new(Size::from(bytes));
         for &(dispatch, writes) in touches {
             let access = if writes { Access::ReadWrite } else { Access::Read };
-            slot.touch(dispatch, Touch { start: Size::ZERO, end: Size::from(bytes), access, part: None });
+            used.touch(dispatch, Touch { start: Size::ZERO, end: Size::from(bytes), access, part: None });
         }
-        Some(slot)
+        Some(used)
     }
 
     /// A chain: dispatch d reads buffer d and writes buffer d + 1.
     fn chain(n: u32, bytes: u64) -> Vec<Option<Use>> {
         let mut uses: Vec<Option<Use>> = (0..=n)
             .map(|b| {
-                slot(
+                used(
                     bytes,
                     &[(b.wrapping_sub(1), true), (b, false)].into_iter().filter(|t| t.0 < n).collect::<Vec<_>>(),
                 )
@@ -259,24 +259,25 @@ mod tests {
         assert_eq!(numbers(&layout.regions), [1024]);
         let mut with_gap = chain(2, 512);
         with_gap.push(None);
-        assert!(lay_out(&with_gap, 2, &target(1 << 20)).unwrap().places[3].is_none());
+        assert!(lay_out(&with_gap, 2, &target(1 << 20)).unwrap().locations[3].is_none());
     }
 
     #[test]
     fn branches_do_not_share_what_would_order_them() {
         // 0 writes a; 1: a -> b, 2: b -> c; 3: a -> d, 4: d -> e; 5: c, e -> f. b is dead when 3 runs, but unordered.
         let uses = [
-            slot(256, &[(0, true), (1, false), (3, false)]),
-            slot(256, &[(1, true), (2, false)]),
-            slot(256, &[(2, true), (5, false)]),
-            slot(256, &[(3, true), (4, false)]),
-            slot(256, &[(4, true), (5, false)]),
-            slot(256, &[(5, true)]),
+            used(256, &[(0, true), (1, false), (3, false)]),
+            used(256, &[(1, true), (2, false)]),
+            used(256, &[(2, true), (5, false)]),
+            used(256, &[(3, true), (4, false)]),
+            used(256, &[(4, true), (5, false)]),
+            used(256, &[(5, true)]),
         ];
-        let places = lay_out(&uses, 6, &target(1 << 20)).unwrap().places;
-        let places: Vec<_> = places.iter().map(|place| place.map(|(region, at)| (region, at.estimate()))).collect();
-        assert_ne!(places[1], places[3]);
-        assert_ne!(places[1], places[4]);
+        let locations = lay_out(&uses, 6, &target(1 << 20)).unwrap().locations;
+        let locations: Vec<_> =
+            locations.iter().map(|location| location.map(|(region, at)| (region, at.estimate()))).collect();
+        assert_ne!(locations[1], locations[3]);
+        assert_ne!(locations[1], locations[4]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::kernel::Variant;
 use crate::lower::storage::Storage;
-use crate::lower::{Cost, Gather, WeightId};
+use crate::lower::{Coalescing, Cost, WeightId};
 use crate::tensor::{DType, Tensor};
 
 pub mod bind;
@@ -23,7 +23,7 @@ pub use template::Template;
 
 /// Where a tensor lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Place {
+pub enum Location {
     /// In a region of the request's own memory. Offsets are multiples of 16 bytes.
     Activation {
         /// Index into [`Plan::regions`].
@@ -39,7 +39,7 @@ pub enum Place {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Operand {
     /// Where it starts.
-    pub place: Place,
+    pub location: Location,
     /// Its length in bytes on the heap, a multiple of 16.
     pub bytes: u64,
 }
@@ -62,7 +62,7 @@ pub struct Dispatch {
     /// What it costs.
     pub cost: Cost,
     /// How it runs for several requests at once, if it can.
-    pub gather: Option<Gather>,
+    pub coalesce: Option<Coalescing>,
 }
 
 impl Dispatch {
@@ -73,7 +73,7 @@ impl Dispatch {
 
     /// The bytes of weights among those that it moves; at most [`Cost::bytes`].
     pub fn weight_bytes(&self) -> u64 {
-        let weights = self.operands.iter().filter(|operand| matches!(operand.place, Place::Weight(_)));
+        let weights = self.operands.iter().filter(|operand| matches!(operand.location, Location::Weight(_)));
         weights.map(|operand| operand.bytes).fold(0, u64::saturating_add).min(self.cost.bytes)
     }
 }

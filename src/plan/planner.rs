@@ -15,7 +15,9 @@ use crate::tensor::{DType, Tensor};
 use super::bind::{Given, Number, Symbols};
 use super::memory::{Layout, Use};
 use super::stage::{Blocked, Stage};
-use super::template::{self, Template, TracedInput, TracedOperand, TracedOutput, TracedPlace, TracedSource};
+use super::template::{
+    Template, TracedDispatch, TracedInput, TracedLocation, TracedOperand, TracedOutput, TracedSource,
+};
 use super::{Keep, Plan, deps, memory};
 
 /// The most elements of a value that the host reads back to go on. Guessed: lists of dimensions, axes and ends are far shorter.
@@ -331,8 +333,8 @@ fn finish(stage: &Stage<'_>, mut builder: Builder) -> Result<Template> {
     let mut uses = find_uses(&builder);
     let bound = builder.bound.iter().map(|bound| bound.buffer);
     for buffer in input_views.iter().flatten().map(|view| view.buffer).chain(bound) {
-        if let Some(slot) = &mut uses[buffer.0 as usize] {
-            slot.from_start = true;
+        if let Some(used) = &mut uses[buffer.0 as usize] {
+            used.from_start = true;
         }
     }
     let resident = |index: usize| stage.is_resident(index);
@@ -345,44 +347,37 @@ fn finish(stage: &Stage<'_>, mut builder: Builder) -> Result<Template> {
     for (buffer, _) in kept.map(|buffer| builder.root(buffer)) {
         let Buffer { home, bytes, .. } = builder.buffer(buffer);
         if matches!(home, Home::Activation) {
-            // An empty or unwritten buffer has a place too; an input that is only passed on must be uploaded to it.
-            let slot = uses[buffer.0 as usize].get_or_insert_with(|| Use::new(bytes));
-            slot.to_end = true;
-            slot.from_start |= builder.fed.contains(&buffer) || builder.report == Some(buffer);
+            // An empty or unwritten buffer has a location too; an input that is only passed on must be uploaded to it.
+            let used = uses[buffer.0 as usize].get_or_insert_with(|| Use::new(bytes));
+            used.to_end = true;
+            used.from_start |= builder.fed.contains(&buffer) || builder.report == Some(buffer);
         }
     }
-    let Layout { places, regions, edges } = memory::lay_out(&uses, builder.dispatches.len(), &builder.target)?;
+    let emitted = std::mem::take(&mut builder.dispatches);
+    let Layout { locations, regions, edges } = memory::lay_out(&uses, emitted.len(), &builder.target)?;
     let operand = |buffer: BufferId| -> Option<TracedOperand> {
         let (root, offset) = builder.root(buffer);
-        let place = match builder.buffer(root).home {
-            Home::Weight(id) => TracedPlace::Weight(id),
+        let location = match builder.buffer(root).home {
+            Home::Weight(id) => TracedLocation::Weight(id),
             Home::Activation | Home::Window { .. } => {
-                let (region, start) = places[root.0 as usize]?;
-                TracedPlace::Activation { region, offset: start + offset }
+                let (region, start) = locations[root.0 as usize]?;
+                TracedLocation::Activation { region, offset: start + offset }
             }
         };
-        Some(TracedOperand { place, bytes: builder.buffer(buffer).bytes })
+        Some(TracedOperand { location, bytes: builder.buffer(buffer).bytes })
     };
-    let mut dispatches = Vec::with_capacity(builder.dispatches.len());
-    for (pending, deps) in builder.dispatches.iter().zip(deps::reduce(edges)) {
-        let operands: Option<Vec<TracedOperand>> = pending.operands.iter().map(|&buffer| operand(buffer)).collect();
-        let operands = operands.ok_or_else(|| Error::internal("a used buffer has no place"))?;
+    let mut dispatches = Vec::with_capacity(emitted.len());
+    for (emitted, deps) in emitted.into_iter().zip(deps::reduce(edges)) {
+        let operands: Option<Vec<TracedOperand>> = emitted.operands.iter().map(|own| operand(own.buffer)).collect();
+        let operands = operands.ok_or_else(|| Error::internal("a used buffer has no location"))?;
         let limit = builder.target.max_binding_bytes;
         let bytes = |operand: &TracedOperand| u64::try_from(operand.bytes.estimate()).unwrap_or(u64::MAX);
         if let Some(big) = operands.iter().map(bytes).find(|&bytes| bytes > limit) {
             let error = Error::limit(format!("a tensor of {big} bytes exceeds the binding limit of {limit}"));
-            return Err(error.at_node(&*pending.label, pending.variant.kernel().name.clone()));
+            return Err(error.at_node(&*emitted.label, emitted.variant.kernel().name.clone()));
         }
-        dispatches.push(template::Traced {
-            label: pending.label.clone(),
-            variant: pending.variant.clone(),
-            groups: pending.groups,
-            params: pending.params.clone(),
-            deps: deps.into(),
-            cost: pending.cost,
-            gather: pending.gather.clone().zip(only_region(&operands)),
-            operands,
-        });
+        let region = only_region(&operands);
+        dispatches.push(TracedDispatch { emitted: emitted.with_operands(operands), deps: deps.into(), region });
     }
     let inputs = (graph.inputs.iter().zip(&input_views).enumerate())
         .map(|(index, (&id, view))| {
@@ -401,7 +396,7 @@ fn finish(stage: &Stage<'_>, mut builder: Builder) -> Result<Template> {
             (_, Some(index), _) if !resident(index) => TracedSource::Input(index),
             (_, _, Some(known)) => TracedSource::Known(known.clone()),
             (Some(view), _, None) => {
-                let whole = operand(view.buffer).ok_or_else(|| Error::internal("an output has no place"))?;
+                let whole = operand(view.buffer).ok_or_else(|| Error::internal("an output has no location"))?;
                 TracedSource::Device(window(whole, view)?)
             }
             (None, _, None) => return Err(Error::internal("an output has no source")),
@@ -412,7 +407,7 @@ fn finish(stage: &Stage<'_>, mut builder: Builder) -> Result<Template> {
         let storage = view.as_ref().map_or_else(|| Storage::of(dtype), |view| view.storage);
         traced_outputs.push(TracedOutput { name, dtype, storage, shape, source, keep });
     }
-    let placed = |buffer: BufferId| operand(buffer).ok_or_else(|| Error::internal("a buffer has no place"));
+    let placed = |buffer: BufferId| operand(buffer).ok_or_else(|| Error::internal("a buffer has no location"));
     let report = builder.report.map(|buffer| Ok((placed(buffer)?, builder.checks.clone())));
     let bound = (builder.bound.iter())
         .filter(|bound| uses[bound.buffer.0 as usize].is_some())
@@ -432,9 +427,9 @@ fn finish(stage: &Stage<'_>, mut builder: Builder) -> Result<Template> {
 
 /// The region that holds all that is the request's own, if there is one.
 fn only_region(operands: &[TracedOperand]) -> Option<u16> {
-    let mut regions = operands.iter().filter_map(|operand| match operand.place {
-        TracedPlace::Activation { region, .. } => Some(region),
-        TracedPlace::Weight(_) => None,
+    let mut regions = operands.iter().filter_map(|operand| match operand.location {
+        TracedLocation::Activation { region, .. } => Some(region),
+        TracedLocation::Weight(_) => None,
     });
     let region = regions.next()?;
     regions.all(|other| other == region).then_some(region)
@@ -464,10 +459,10 @@ fn copied(view: &View, label: &str, builder: &mut Builder) -> Result<View> {
 /// How dispatches use each activation, by buffer.
 fn find_uses(builder: &Builder) -> Vec<Option<Use>> {
     let mut uses: Vec<Option<Use>> = vec![None; builder.buffers.len()];
-    for (dispatch, pending) in builder.dispatches.iter().enumerate() {
-        for (root, touch) in builder.touches(pending) {
-            let slot = uses[root.0 as usize].get_or_insert_with(|| Use::new(builder.buffer(root).bytes));
-            slot.touch(dispatch as u32, touch);
+    for (dispatch, emitted) in builder.dispatches.iter().enumerate() {
+        for (root, touch) in builder.touches(emitted) {
+            let used = uses[root.0 as usize].get_or_insert_with(|| Use::new(builder.buffer(root).bytes));
+            used.touch(dispatch as u32, touch);
         }
     }
     uses
@@ -475,11 +470,11 @@ fn find_uses(builder: &Builder) -> Vec<Option<Use>> {
 
 fn window(whole: TracedOperand, view: &View) -> Result<TracedOperand> {
     let skip = view.storage.bytes(view.offset);
-    let place = match whole.place {
-        TracedPlace::Activation { region, offset } => TracedPlace::Activation { region, offset: offset + skip },
-        TracedPlace::Weight(_) => return Err(Error::internal("an output lies among the weights")),
+    let location = match whole.location {
+        TracedLocation::Activation { region, offset } => TracedLocation::Activation { region, offset: offset + skip },
+        TracedLocation::Weight(_) => return Err(Error::internal("an output lies among the weights")),
     };
-    Ok(TracedOperand { place, bytes: view.storage.heap_bytes(&view.shape)?.min(whole.bytes.saturating_sub(skip)) })
+    Ok(TracedOperand { location, bytes: view.storage.heap_bytes(&view.shape)?.min(whole.bytes.saturating_sub(skip)) })
 }
 
 fn fact_of(builder: &Builder, id: u32) -> &Fact {
@@ -503,7 +498,7 @@ mod tests {
     use super::*;
     use crate::graph::{Attr, Dim, Value, ValueId};
     use crate::lower::DeviceClass;
-    use crate::plan::{Operand, Place};
+    use crate::plan::{Location, Operand};
 
     const TARGET: Target =
         Target { class: DeviceClass::Cpu, parallelism: 2, max_binding_bytes: 1 << 20, subgroup_size: 8 };
@@ -584,9 +579,9 @@ mod tests {
         assert_eq!(kernels(&plan), ["elementwise"; 4]);
         let written: Vec<Operand> = plan.dispatches[..3].iter().map(|dispatch| dispatch.operands[1]).collect();
         let whole = plan.dispatches[3].operands[0];
-        let start = |operand: Operand| match operand.place {
-            Place::Activation { offset, .. } => offset,
-            Place::Weight(_) => panic!("an activation is wanted"),
+        let start = |operand: Operand| match operand.location {
+            Location::Activation { offset, .. } => offset,
+            Location::Weight(_) => panic!("an activation is wanted"),
         };
         let offsets: Vec<u64> = written.iter().map(|&part| start(part) - start(whole)).collect();
         assert_eq!((offsets, whole.bytes), (vec![0, 48, 96], 144));

@@ -2,16 +2,15 @@
 
 use std::sync::Arc;
 
-use crate::kernel::Variant;
-use crate::lower::builder::{Content, PendingGather};
+use crate::lower::builder::{Content, Emitted};
 use crate::lower::grid::linear_grid;
 use crate::lower::storage::{GRANULE, Storage};
-use crate::lower::{Check, Cost, Gather, Known, WeightId, Work};
+use crate::lower::{Check, Coalescing, Cost, Known, WeightId};
 use crate::size::{Program, Size, Values};
 use crate::tensor::{DType, Tensor, TensorData};
 
 use super::bind::{Key, Symbols};
-use super::{Checks, Dispatch, Keep, Operand, Place, Plan, PlanInput, PlanOutput, Source};
+use super::{Checks, Dispatch, Keep, Location, Operand, Plan, PlanInput, PlanOutput, Source};
 
 /// A plan whose grids, parameters, addresses and bytes are expressions over the sizes of the model's symbols: traced once at
 /// some sizes, and good for all others at which every choice comes out the same.
@@ -19,7 +18,7 @@ use super::{Checks, Dispatch, Keep, Operand, Place, Plan, PlanInput, PlanOutput,
 pub struct Template {
     pub(super) program: Program,
     pub(super) key: Key,
-    pub(super) dispatches: Vec<Traced>,
+    pub(super) dispatches: Vec<TracedDispatch>,
     pub(super) regions: Vec<Size>,
     pub(super) inputs: Vec<TracedInput>,
     pub(super) outputs: Vec<TracedOutput>,
@@ -29,27 +28,23 @@ pub struct Template {
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(super) enum TracedPlace {
+pub(super) enum TracedLocation {
     Activation { region: u16, offset: Size },
     Weight(WeightId),
 }
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TracedOperand {
-    pub(super) place: TracedPlace,
+    pub(super) location: TracedLocation,
     pub(super) bytes: Size,
 }
 
 #[derive(Debug)]
-pub(super) struct Traced {
-    pub(super) label: Arc<str>,
-    pub(super) variant: Variant,
-    pub(super) groups: Size,
-    pub(super) operands: Vec<TracedOperand>,
-    pub(super) params: Vec<Size>,
+pub(super) struct TracedDispatch {
+    pub(super) emitted: Emitted<TracedOperand>,
     pub(super) deps: Arc<[u32]>,
-    pub(super) cost: Work,
-    pub(super) gather: Option<(PendingGather, u16)>,
+    /// That of all operands of the request's own, if it is one.
+    pub(super) region: Option<u16>,
 }
 
 #[derive(Debug)]
@@ -165,15 +160,15 @@ struct Binder<'a> {
 }
 
 impl Binder<'_> {
-    fn operand(&self, TracedOperand { place, bytes }: TracedOperand) -> Option<Operand> {
+    fn operand(&self, TracedOperand { location, bytes }: TracedOperand) -> Option<Operand> {
         let bytes = self.values.count(bytes);
-        let place = match place {
-            TracedPlace::Activation { region, offset } => {
-                Place::Activation { region, offset: self.values.count(offset) }
+        let location = match location {
+            TracedLocation::Activation { region, offset } => {
+                Location::Activation { region, offset: self.values.count(offset) }
             }
-            TracedPlace::Weight(id) => Place::Weight(id),
+            TracedLocation::Weight(id) => Location::Weight(id),
         };
-        (bytes <= self.limit).then_some(Operand { place, bytes })
+        (bytes <= self.limit).then_some(Operand { location, bytes })
     }
 
     fn shape(&self, shape: &[Size]) -> Option<Vec<usize>> {
@@ -192,26 +187,26 @@ impl Binder<'_> {
         Tensor::from_data(tensor.shape(), data).ok()
     }
 
-    fn dispatch(&self, traced: &Traced) -> Option<Dispatch> {
+    fn dispatch(&self, TracedDispatch { emitted, deps, region }: &TracedDispatch) -> Option<Dispatch> {
         let values = self.values;
-        let cost = Cost { flops: values.count(traced.cost.flops), bytes: values.count(traced.cost.bytes) };
-        let gather = traced.gather.as_ref().map(|(gather, region)| Gather {
-            variant: gather.variant.clone(),
-            least: gather.least,
-            width: gather.width,
-            word: gather.word,
-            region: *region,
-            shared: values.count(gather.shared).min(cost.bytes),
+        let cost = Cost { flops: values.count(emitted.cost.flops), bytes: values.count(emitted.cost.bytes) };
+        let coalesce = emitted.coalesce.as_ref().zip(*region).map(|(coalesce, region)| Coalescing {
+            variant: coalesce.variant.clone(),
+            least: coalesce.least,
+            width: coalesce.width,
+            word: coalesce.word,
+            region,
+            shared: values.count(coalesce.shared).min(cost.bytes),
         });
         Some(Dispatch {
-            label: traced.label.clone(),
-            variant: traced.variant.clone(),
-            grid: linear_grid(values.count(traced.groups)).ok()?,
-            operands: traced.operands.iter().map(|&operand| self.operand(operand)).collect::<Option<_>>()?,
-            params: traced.params.iter().map(|&word| u32::try_from(values.of(word)).ok()).collect::<Option<_>>()?,
-            deps: traced.deps.clone(),
+            label: emitted.label.clone(),
+            variant: emitted.variant.clone(),
+            grid: linear_grid(values.count(emitted.groups)).ok()?,
+            operands: emitted.operands.iter().map(|&operand| self.operand(operand)).collect::<Option<_>>()?,
+            params: emitted.params.iter().map(|&word| u32::try_from(values.of(word)).ok()).collect::<Option<_>>()?,
+            deps: deps.clone(),
             cost,
-            gather,
+            coalesce,
         })
     }
 }

@@ -12,17 +12,17 @@ use crate::tensor::Tensor;
 pub struct Timing {
     /// From `submit` to the issue of its first dispatch.
     pub queued: Duration,
-    /// On the device, in waves that it had lanes in; `None` where the device has no timestamps.
+    /// On the device, in bundles that it had lanes in; `None` where the device has no timestamps.
     pub gpu: Option<Duration>,
     /// From `submit` to the results in host memory.
     pub total: Duration,
-    /// Waves that it had lanes in.
+    /// Bundles (dispatches of the device) that it had lanes in.
     pub bundles: u32,
     /// How many of those carried lanes of other requests too.
     pub shared_bundles: u32,
-    /// Its own lanes.
+    /// Its own lanes: its dispatches, some of them in several ranges of workgroups.
     pub lanes: u32,
-    /// Lanes of other requests in its waves.
+    /// Lanes of other requests in its bundles.
     pub lanes_shared: u32,
     /// Whether it was done by its deadline; `None` if it had none.
     pub in_time: Option<bool>,

@@ -1,6 +1,6 @@
 //! What the scheduler learned of durations, kept from run to run: a text file per adapter in the cache folder.
 //!
-//! Arms have no numbers that outlive a run, so they are known by kernel, overrides and kinds of slots. The ratios are
+//! Linked kernels have no numbers that outlive a run, so they are known by name, overrides and kinds of segments. The ratios are
 //! relative to the device model's estimates, so that a file for other rates is of no use and is ignored.
 
 use std::collections::BTreeMap;
@@ -10,14 +10,14 @@ use std::path::{Path, PathBuf};
 
 use super::AdapterName;
 use super::kept::{self, bad, hash};
-use crate::link::{Arm, SlotKind};
-use crate::schedule::{ArmId, DeviceModel, Learned};
+use crate::link::{LinkedKernel, SegmentKind};
+use crate::schedule::{DeviceModel, KernelId, Learned};
 
 const TITLE: &str = "fascine costs 1";
-/// Arms that are kept; those with the names that sort last are left out. Guessed.
-const MAX_ARMS: usize = 16_384;
+/// Kernels that are kept; those with the names that sort last are left out. Guessed.
+const MAX_KERNELS: usize = 16_384;
 
-/// By arm's name (empty for fixed costs) and size class: ratio and weight.
+/// By kernel's name (empty for fixed costs) and size class: ratio and weight.
 type Ratios = BTreeMap<(String, u32), (f64, f64)>;
 
 /// The file and what it held.
@@ -25,7 +25,7 @@ pub(super) struct CostFile {
     path: PathBuf,
     head: String,
     ratios: Ratios,
-    /// Arms below this number have been taught.
+    /// Kernels below this number have been taught.
     taught: u32,
 }
 
@@ -48,15 +48,15 @@ impl CostFile {
 
     /// What is known of fixed costs.
     pub(super) fn fixed(&self) -> Vec<Learned> {
-        self.known("").map(|(class, ratio, weight)| Learned { arm: None, class, ratio, weight }).collect()
+        self.known("").map(|(class, ratio, weight)| Learned { kernel: None, class, ratio, weight }).collect()
     }
 
-    /// What is known of arms that are new since the last call.
-    pub(super) fn recall<'a>(&mut self, arm: impl Fn(ArmId) -> Option<&'a Arm>) -> Vec<Learned> {
+    /// What is known of kernels that are new since the last call.
+    pub(super) fn recall<'a>(&mut self, kernel: impl Fn(KernelId) -> Option<&'a LinkedKernel>) -> Vec<Learned> {
         let mut learned = Vec::new();
-        while let Some(known) = arm(ArmId(self.taught)) {
-            let id = Some(ArmId(self.taught));
-            let of = |(class, ratio, weight)| Learned { arm: id, class, ratio, weight };
+        while let Some(known) = kernel(KernelId(self.taught)) {
+            let id = Some(KernelId(self.taught));
+            let of = |(class, ratio, weight)| Learned { kernel: id, class, ratio, weight };
             learned.extend(self.known(&name(known)).map(of));
             self.taught += 1;
         }
@@ -64,17 +64,17 @@ impl CostFile {
     }
 
     /// Writes what was learned beside what was known. A failure costs only accuracy on the next run.
-    pub(super) fn save<'a>(&mut self, learned: &[Learned], arm: impl Fn(ArmId) -> Option<&'a Arm>) {
+    pub(super) fn save<'a>(&mut self, learned: &[Learned], kernel: impl Fn(KernelId) -> Option<&'a LinkedKernel>) {
         let mut latest = Ratios::new();
-        for &Learned { arm: id, class, ratio, weight } in learned {
+        for &Learned { kernel: id, class, ratio, weight } in learned {
             let name = match id {
                 None => String::new(),
-                Some(id) => match arm(id) {
-                    Some(arm) => name(arm),
+                Some(id) => match kernel(id) {
+                    Some(kernel) => name(kernel),
                     None => continue,
                 },
             };
-            // Of arms that differ in the slots' numbers only, the one that ran most speaks for all.
+            // Of kernels that differ in the segments' numbers only, the one that ran most speaks for all.
             let entry = latest.entry((name, class)).or_insert((ratio, weight));
             if weight > entry.1 {
                 *entry = (ratio, weight);
@@ -93,18 +93,18 @@ impl CostFile {
 }
 
 /// Without blanks.
-fn name(arm: &Arm) -> String {
-    let kernel = arm.variant.kernel();
+fn name(linked: &LinkedKernel) -> String {
+    let kernel = linked.variant.kernel();
     let mut name = kernel.name.replace(char::is_whitespace, "_");
     // Kernels of the same name may differ between versions.
     let _ = write!(name, "#{:016x}", hash(kernel.text.as_bytes()));
-    for (constant, value) in arm.variant.constants() {
+    for (constant, value) in linked.variant.constants() {
         let _ = write!(name, ",{constant}={value}");
     }
     name.push('/');
-    name.extend(arm.slots.iter().map(|slot| match slot.kind {
-        SlotKind::Heap => 'h',
-        SlotKind::Slab => 's',
+    name.extend(linked.segments.iter().map(|segment| match segment.kind {
+        SegmentKind::Heap => 'h',
+        SegmentKind::Weights => 'w',
     }));
     name
 }
@@ -124,7 +124,7 @@ fn read(path: &Path, head: &str) -> io::Result<Ratios> {
 
 fn write(path: &Path, head: &str, ratios: &Ratios) -> io::Result<()> {
     let mut text = head.to_owned();
-    for ((name, class), (ratio, weight)) in ratios.iter().take(MAX_ARMS) {
+    for ((name, class), (ratio, weight)) in ratios.iter().take(MAX_KERNELS) {
         text.push_str(&format!("{class} {ratio} {weight} {name}\n"));
     }
     kept::write(path, &text)
@@ -137,14 +137,17 @@ mod tests {
 
     use super::*;
     use crate::kernel::{Kernel, Variant};
-    use crate::link::Slot;
+    use crate::link::SegmentId;
 
-    fn arm(index: u8, tile: f64) -> Arm {
+    fn kernel(index: u8, tile: f64) -> LinkedKernel {
         let text = "override TILE: u32 = 1u;
             @group(0) @binding(0) var<storage, read_write> y: array<u32>;
             @compute @workgroup_size(64) fn main() { y[0] = TILE; }";
         let kernel = Arc::new(Kernel::user(text).unwrap());
-        Arm { variant: Variant::new(kernel, [("TILE", tile)]), slots: vec![Slot { index, kind: SlotKind::Heap }] }
+        LinkedKernel {
+            variant: Variant::new(kernel, [("TILE", tile)]),
+            segments: vec![SegmentId { index, kind: SegmentKind::Heap }],
+        }
     }
 
     #[test]
@@ -153,15 +156,15 @@ mod tests {
         let adapter = AdapterName { name: "a \"b\"\nc".into(), driver: "d".into() };
         let device = DeviceModel::for_parallelism(8);
         let open = |device: &DeviceModel| CostFile::open(folder.path(), &adapter, device);
-        let arms = [arm(0, 2.0), arm(1, 2.0), arm(0, 4.0)];
-        let of = |id: Option<u32>, ratio, weight| Learned { arm: id.map(ArmId), class: 7, ratio, weight };
+        let kernels = [kernel(0, 2.0), kernel(1, 2.0), kernel(0, 4.0)];
+        let of = |id: Option<u32>, ratio, weight| Learned { kernel: id.map(KernelId), class: 7, ratio, weight };
         let learned = [of(Some(0), 1.5, 1.0), of(Some(1), 2.5, 3.0), of(Some(2), 0.5, 0.0), of(None, 3.0, 1.0)];
-        open(&device).save(&learned, |id| arms.get(id.0 as usize));
+        open(&device).save(&learned, |id| kernels.get(id.0 as usize));
 
         let mut again = open(&device);
         assert_eq!(again.fixed(), [of(None, 3.0, 1.0)]);
-        // Numbers differ from run to run; slots' numbers make no difference, overrides do.
-        let others = [arm(5, 4.0), arm(3, 2.0)];
+        // Numbers differ from run to run; segments' numbers make no difference, overrides do.
+        let others = [kernel(5, 4.0), kernel(3, 2.0)];
         assert_eq!(again.recall(|id| others.get(id.0 as usize)), [of(Some(1), 2.5, 3.0)]);
         assert_eq!(again.recall(|id| others.get(id.0 as usize)), []);
 

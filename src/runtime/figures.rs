@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::kept;
 use crate::gpu::probe::{self, Effort};
-use crate::gpu::{Caps, DeviceClass, Gpu};
+use crate::gpu::{Caps, Gpu, Vendor};
 use crate::schedule::DeviceModel;
 
 /// Of another number when the probe measures otherwise.
@@ -63,7 +63,7 @@ impl Figures {
         let caps = gpu.caps();
         match (self, given) {
             (Figures::Given(model), _) | (Figures::Auto, Some(model)) => Device { model, source: Source::Given },
-            (Figures::Auto, None) if caps.class == DeviceClass::Cpu => guessed(caps),
+            (Figures::Auto, None) if caps.class == Vendor::Cpu => guessed(caps),
             _ => {
                 let file = folder.map(|folder| File::new(folder, caps));
                 let kept = file.as_ref().and_then(File::read);
@@ -122,8 +122,8 @@ impl File {
 
     /// A failure costs only time on the next run.
     fn write(&self, model: &DeviceModel) {
-        let DeviceModel { parallelism, flops, bytes, wave, lane, submission } = model;
-        let text = format!("{}{parallelism} {flops} {bytes} {wave} {lane} {submission}\n", self.head);
+        let DeviceModel { parallelism, flops, bytes, bundle, lane, submission } = model;
+        let text = format!("{}{parallelism} {flops} {bytes} {bundle} {lane} {submission}\n", self.head);
         if let Err(error) = kept::write(&self.path, &text) {
             tracing::warn!(path = %self.path.display(), %error, "the device's figures not saved");
         }
@@ -132,7 +132,7 @@ impl File {
 
 fn parse(text: &str) -> io::Result<DeviceModel> {
     let words: Vec<&str> = text.split_whitespace().collect();
-    let [parallelism, flops, bytes, wave, lane, submission] = words[..] else {
+    let [parallelism, flops, bytes, bundle, lane, submission] = words[..] else {
         return Err(kept::bad("the line of figures is cut short"));
     };
     let model = || {
@@ -140,7 +140,7 @@ fn parse(text: &str) -> io::Result<DeviceModel> {
             parallelism: parallelism.parse().ok().filter(|&n| n > 0)?,
             flops: flops.parse().ok().filter(|&rate: &f64| rate.is_finite() && rate > 0.0)?,
             bytes: bytes.parse().ok().filter(|&rate: &f64| rate.is_finite() && rate > 0.0)?,
-            wave: wave.parse().ok()?,
+            bundle: bundle.parse().ok()?,
             lane: lane.parse().ok()?,
             submission: submission.parse().ok()?,
         })
@@ -167,7 +167,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = File::new(folder.path(), gpu.caps());
         assert_eq!(file.read(), None);
-        let model = DeviceModel { flops: 1.0 / 3.0 * 1e14, wave: 2_345, ..DeviceModel::gpu(4_224) };
+        let model = DeviceModel { flops: 1.0 / 3.0 * 1e14, bundle: 2_345, ..DeviceModel::gpu(4_224) };
         file.write(&model);
         assert_eq!(file.read(), Some(model));
         let find = || Figures::Measured.find(&gpu, None, Some(folder.path()), None);
@@ -188,8 +188,7 @@ mod tests {
 
     #[test]
     fn a_cpu_of_many_threads_is_no_gpu() {
-        let caps =
-            Caps { device_type: DeviceType::Cpu, class: DeviceClass::Cpu, parallelism: 96, ..gpu().caps().clone() };
+        let caps = Caps { device_type: DeviceType::Cpu, class: Vendor::Cpu, parallelism: 96, ..gpu().caps().clone() };
         let device = guessed(&caps);
         assert_eq!(device.model, DeviceModel::cpu(96));
         let schedule = Options::default().scheduler(&caps, device.model);
@@ -211,7 +210,7 @@ mod tests {
         assert_eq!(find(Figures::Given(one), None), given(one));
         assert_eq!(find(Figures::Given(one), Some(other)), given(one));
         assert_eq!(find(Figures::Auto, Some(other)), given(other));
-        if gpu.caps().class == DeviceClass::Cpu {
+        if gpu.caps().class == Vendor::Cpu {
             let rule = DeviceModel::cpu(gpu.caps().parallelism);
             assert_eq!(find(Figures::Auto, None), Device { model: rule, source: Source::Guessed });
         }

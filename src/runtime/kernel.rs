@@ -12,10 +12,10 @@ use super::stages::uploads;
 use super::{Shared, ids};
 use crate::error::{Error, Result};
 use crate::kernel::{Access, Binding, Kernel, Variant};
-use crate::link::{self, Arm, Clamp, Head, Scalars, Slot, SlotKind};
+use crate::link::{self, Clamp, Head, LinkedKernel, Scalars, SegmentId, SegmentKind};
 use crate::lower::Cost;
 use crate::lower::storage::Storage;
-use crate::plan::{Dispatch, Keep, Operand, Place, Plan, PlanInput, PlanOutput, Source};
+use crate::plan::{Dispatch, Keep, Location, Operand, Plan, PlanInput, PlanOutput, Source};
 use crate::schedule::{Admission, Class, ModelId};
 use crate::tensor::{DType, Tensor};
 
@@ -64,9 +64,9 @@ impl UserKernel {
         let _span = tracing::debug_span!("load_kernel").entered();
         let kernel = Arc::new(Kernel::user(text)?);
         // Whatever the linker would refuse later, it refuses here.
-        let slots = vec![Slot { index: 0, kind: SlotKind::Heap }; kernel.bindings.len()];
+        let segments = vec![SegmentId { index: 0, kind: SegmentKind::Heap }; kernel.bindings.len()];
         link::link(
-            &[Arm { variant: Variant::new(kernel.clone(), []), slots }],
+            &[LinkedKernel { variant: Variant::new(kernel.clone(), []), segments }],
             Clamp::Users,
             Head::Table,
             Scalars::Components,
@@ -228,8 +228,13 @@ impl KernelRequest {
         }
         let variant = Variant::new(kernel.clone(), constants.iter().map(|(name, value)| (name.as_str(), *value)));
         if !constants.is_empty() {
-            let slots = vec![Slot { index: 0, kind: SlotKind::Heap }; kernel.bindings.len()];
-            link::link(&[Arm { variant: variant.clone(), slots }], Clamp::Users, Head::Table, Scalars::Components)?;
+            let segments = vec![SegmentId { index: 0, kind: SegmentKind::Heap }; kernel.bindings.len()];
+            link::link(
+                &[LinkedKernel { variant: variant.clone(), segments }],
+                Clamp::Users,
+                Head::Table,
+                Scalars::Components,
+            )?;
         }
         let inputs = kernel
             .bindings
@@ -297,7 +302,7 @@ fn plan(variant: Variant, tensors: &[Tensor], grid: [u32; 3], cap: u64) -> Resul
         }
         let storage = Storage::Word;
         let bytes = tensor.len() as u64 * u64::from(storage.bits() / 8);
-        let operand = Operand { place: Place::Activation { region: 0, offset }, bytes };
+        let operand = Operand { location: Location::Activation { region: 0, offset }, bytes };
         operands.push(operand);
         // An empty tensor still has an address.
         offset += bytes.max(16).next_multiple_of(256);
@@ -328,7 +333,7 @@ fn plan(variant: Variant, tensors: &[Tensor], grid: [u32; 3], cap: u64) -> Resul
     if !grid.contains(&0) {
         let bytes = tensors.iter().map(|tensor| tensor.bytes().len() as u64).sum();
         plan.dispatches.push(Dispatch {
-            gather: None,
+            coalesce: None,
             label: kernel.name.as_str().into(),
             variant,
             grid,

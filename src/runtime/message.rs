@@ -26,7 +26,7 @@ use crate::tensor::Tensor;
 pub(super) enum Message {
     /// The device or a compiler is done with something.
     Bell,
-    /// A request, ready to be placed and scheduled.
+    /// A request, ready to be scheduled.
     Submit(Box<Prepared>),
     /// The next part of a request, or why there is none.
     Continue(Box<Prepared>, Option<Error>),
@@ -67,7 +67,7 @@ impl SharedPlan {
     }
 }
 
-/// Bytes to place in the request's memory before its first dispatch.
+/// Bytes to put into the request's memory before its first dispatch.
 pub(super) struct InputBytes {
     pub(super) region: u16,
     pub(super) offset: u64,
@@ -95,7 +95,7 @@ pub(super) struct Prepared {
     pub(super) submitted: Nanos,
     /// From the request's coming to its end, whatever threads it passes.
     pub(super) span: Span,
-    /// Before `reply`: who waits for the answer may count on the place.
+    /// Before `reply`: who waits for the answer may count on the seat.
     pub(super) seat: Seat,
     pub(super) reply: oneshot::Sender<Result<Answer>>,
 }
@@ -108,7 +108,7 @@ pub(super) struct Course {
     pub(super) stack: Vec<Frame>,
     /// When the first part began, and where the time of those that are done went.
     pub(super) begun: Option<(Nanos, Timing)>,
-    /// Its place among the requests of a session.
+    /// Its turn among the requests of a session.
     pub(super) turn: Option<Turn>,
 }
 
@@ -121,7 +121,7 @@ pub(super) struct Call {
 }
 
 impl Call {
-    /// Takes a place for a request of that model or user's kernel, before anything else is done for it.
+    /// Takes a seat for a request of that model or user's kernel, before anything else is done for it.
     ///
     /// # Errors
     /// `QueueFull` if there is none.
@@ -140,7 +140,7 @@ fn span(CallId(request): CallId, ModelId(model): ModelId, name: &str) -> Span {
         model,
         name,
         outcome = Empty,
-        waves = Empty,
+        bundles = Empty,
         lanes = Empty,
         total_us = Empty
     )

@@ -40,12 +40,14 @@ pub use session::Session;
 
 pub use crate::gpu::adapter::DeviceType;
 pub use crate::gpu::{
-    AdapterOptions, AdapterReport, Caps, DeviceClass, MemoryStats, PipelineStats, Select, Timestamps, adapters,
+    AdapterOptions, AdapterReport, Caps, MemoryStats, PipelineStats, Select, Timestamps, Vendor, adapters,
 };
 pub use crate::graph::Dim;
+#[cfg(feature = "unstable")]
+pub use crate::schedule::Policy;
 pub use crate::schedule::{
     Admission, Class, Coalesce, DeviceModel, HoldBack, Kept as SchedulerKept, Nanos, Options as ScheduleOptions, Order,
-    Outcome, Parts, Policy, PredictionError,
+    Outcome, Parts, PredictionError,
 };
 
 use serde::Serialize;
@@ -101,8 +103,8 @@ impl Runtime {
     /// Opens an adapter and starts a runtime on it.
     ///
     /// # Errors
-    /// `NoAdapter` if none matches; `Device` if it cannot be opened; `Limit` if it lacks what fascine needs; `Input` for
-    /// bundles in a `HeapLayout::Apart` heap, or if no request may be queued.
+    /// `NoAdapter` if none matches; `Device` if it cannot be opened; `Limit` if it lacks what fascine needs; `Input` if no
+    /// request may be queued, or (with `unstable`) for bundles in a `HeapLayout::Apart` heap.
     pub fn new(options: Options) -> Result<Self> {
         let gpu = Gpu::open(&options.adapter)?;
         Self::start(gpu, options)
@@ -256,7 +258,7 @@ impl Runtime {
     /// Groups dispatches by other rules from now on. What was learned of their durations is forgotten.
     ///
     /// # Errors
-    /// `Input` while requests are in flight, or for bundles in a `HeapLayout::Apart` heap; `Closed` if the engine has stopped.
+    /// `Input` while requests are in flight, or (with `unstable`) for bundles in a `HeapLayout::Apart` heap; `Closed` if the engine has stopped.
     pub fn set_schedule(&self, options: schedule::Options) -> Result<()> {
         check_heap(self.shared.heap, &options)?;
         let (reply, answer) = futures::channel::oneshot::channel();
@@ -304,16 +306,16 @@ pub struct Stats {
     pub submissions: u64,
     /// Those of them that waited for others to end, as there was no room for their uploads and results beside these.
     pub short_of_staging: u64,
-    /// Waves (combined dispatches).
-    pub waves: u64,
-    /// Lanes; over waves this is the mean number of lanes.
+    /// Bundles: dispatches of the device, each of one or more lanes.
+    pub bundles: u64,
+    /// Lanes: ranges of workgroups of requests' dispatches. Over `bundles` it is how many a bundle has on average.
     pub lanes: u64,
     /// Lanes issued that ran as one with others of the same plan.
-    pub gathered: u64,
-    /// Waves that took more than one dispatch, as their lanes lie in different segments or slabs of a kind.
-    pub parted_waves: u64,
-    /// Waves that carried lanes of more than one request.
-    pub shared_waves: u64,
+    pub coalesced: u64,
+    /// Bundles that took more than one dispatch, as their lanes lie in different segments of a kind.
+    pub parted_bundles: u64,
+    /// Bundles that carried lanes of more than one request.
+    pub shared_bundles: u64,
     /// Nanoseconds on the host spent issuing and submitting.
     pub host_nanos: u64,
     /// Nanoseconds on the device, where it has timestamps.
@@ -330,7 +332,7 @@ pub struct Stats {
     pub loading: usize,
     /// The longest that the engine worked without looking up, in nanoseconds.
     pub longest_step_nanos: u64,
-    /// How far the predicted durations of waves were off, of late.
+    /// How far the predicted durations of bundles were off, of late.
     pub prediction: schedule::PredictionError,
     /// GPU memory now.
     pub memory: MemoryStats,
@@ -366,8 +368,8 @@ pub struct Now {
     pub models: usize,
     /// Submissions on the device.
     pub submissions: usize,
-    /// Waves on the device.
-    pub waves: usize,
+    /// Bundles on the device.
+    pub bundles: usize,
     /// Lanes on the device.
     pub lanes: usize,
 }
@@ -425,7 +427,7 @@ impl AtExit for Shared {
     }
 }
 
-/// A wave binds the buffers of one request only, if each has its own.
+/// A bundle binds the buffers of one request only, if each has its own.
 fn check_heap(heap: HeapLayout, schedule: &schedule::Options) -> Result<()> {
     let bundles = schedule.policy == schedule::Policy::Bundled && schedule.max_lanes > 1;
     if heap == HeapLayout::Apart && bundles {

@@ -15,7 +15,7 @@ use crate::graph::{Dim, Graph};
 use crate::lower::ModelWeights;
 use crate::ops::Operators;
 use crate::plan::stage::Stage;
-use crate::plan::{self, Place, Plan};
+use crate::plan::{self, Location, Plan};
 use crate::schedule::ModelId;
 use crate::tensor::{DType, Tensor};
 
@@ -91,8 +91,8 @@ pub struct OutputInfo {
 pub struct PlanSummary {
     /// Kernel runs of one request.
     pub dispatches: usize,
-    /// Waves that a request alone needs: the longest chain of dependent dispatches.
-    pub waves: usize,
+    /// Bundles that a request alone needs: the longest chain of dependent dispatches.
+    pub bundles: usize,
     /// Different kernel variants.
     pub variants: usize,
     /// Bytes of weights on the device, for this plan.
@@ -311,9 +311,9 @@ fn summary(plan: &Plan, weights: &ModelWeights) -> PlanSummary {
         .dispatches
         .iter()
         .flat_map(|dispatch| &dispatch.operands)
-        .filter_map(|operand| match operand.place {
-            Place::Weight(id) => Some(id),
-            Place::Activation { .. } => None,
+        .filter_map(|operand| match operand.location {
+            Location::Weight(id) => Some(id),
+            Location::Activation { .. } => None,
         })
         .collect();
     used.sort();
@@ -323,7 +323,7 @@ fn summary(plan: &Plan, weights: &ModelWeights) -> PlanSummary {
     variants.dedup();
     PlanSummary {
         dispatches: plan.dispatches.len(),
-        waves: depth.into_iter().max().unwrap_or(0),
+        bundles: depth.into_iter().max().unwrap_or(0),
         variants: variants.len(),
         weight_bytes: used.into_iter().map(|id| weights.len_of(id)).sum(),
         heap_bytes: plan.regions.iter().sum(),

@@ -68,16 +68,17 @@ pub struct Options {
     pub plan_cache: usize,
     /// The most requests of all models and users' kernels that are submitted and have not ended; `submit` refuses more with
     /// `QueueFull`, so that one who submits faster than the device works does not exhaust the host. At least 1. A refused request
-    /// takes nothing, and one that is cancelled keeps its place until the engine has heard of it: with [`Drive::Manual`] somebody
+    /// takes nothing, and one that is cancelled keeps its seat until the engine has heard of it: with [`Drive::Manual`] somebody
     /// has to poll or wait before there is room again. The default, 4096, is guessed: longer queues than that are of no use to
     /// anybody who waits for an answer, and requests of a few kilobytes then keep some megabytes of the host. Those of megabytes
     /// want fewer.
     pub max_queued: usize,
     /// Threads that compile pipelines; 0 is one more than the host has cores, up to five.
     pub compile_threads: usize,
-    /// How dispatches leave, with everything else as the device wants it.
+    /// How dispatches leave, with everything else as the device wants it; anything but the default is for benchmarks.
+    #[cfg(feature = "unstable")]
     pub policy: Policy,
-    /// How dispatches are grouped, in full, instead of `policy`; `None` takes the default for the device.
+    /// How dispatches are grouped, in full; `None` takes the default for the device.
     pub schedule: Option<schedule::Options>,
     /// Where the first estimates of what the device can do are from; anything but the default goes before those in `schedule`.
     pub device: Figures,
@@ -110,6 +111,7 @@ impl Default for Options {
             plan_cache: 16,
             max_queued: 4096,
             compile_threads: 0,
+            #[cfg(feature = "unstable")]
             policy: Policy::default(),
             schedule: None,
             device: Figures::default(),
@@ -130,6 +132,7 @@ impl Default for Options {
 /// What only `unstable` lets one choose.
 #[derive(Default)]
 pub(super) struct Internals {
+    pub(super) policy: Policy,
     pub(super) heap: HeapLayout,
     pub(super) clamp: Clamp,
     pub(super) class: Option<DeviceClass>,
@@ -139,8 +142,8 @@ pub(super) struct Internals {
 impl Options {
     #[cfg(feature = "unstable")]
     pub(super) fn internals(&self) -> Internals {
-        let Options { heap, clamp, class, schedule_log, .. } = self;
-        Internals { heap: *heap, clamp: *clamp, class: *class, schedule_log: schedule_log.clone() }
+        let Options { policy, heap, clamp, class, schedule_log, .. } = self;
+        Internals { policy: *policy, heap: *heap, clamp: *clamp, class: *class, schedule_log: schedule_log.clone() }
     }
 
     #[cfg(not(feature = "unstable"))]
@@ -169,7 +172,7 @@ impl Options {
             DeviceType::Cpu => schedule::Options::cpu(device),
             _ => schedule::Options::gpu(device),
         };
-        schedule::Options { policy: self.policy, ..default }
+        schedule::Options { policy: self.internals().policy, ..default }
     }
 
     pub(super) fn executor(&self) -> ExecutorOptions {

@@ -11,7 +11,7 @@ pub(super) struct Queue {
     most: usize,
 }
 
-/// A request's place among those that there may be. It is free again when this is dropped, so that a request has to own it wherever
+/// One of the requests that there may be. It is free again when this is dropped, so that a request has to own it wherever
 /// it is.
 #[must_use]
 pub(super) struct Seat(Arc<AtomicUsize>);
@@ -26,7 +26,7 @@ impl Queue {
         Ok(Queue { taken: Arc::default(), most })
     }
 
-    /// A place for a request of the model (or user's kernel) of that name.
+    /// A seat for a request of the model (or user's kernel) of that name.
     ///
     /// # Errors
     /// `QueueFull` if there is none.
@@ -38,7 +38,7 @@ impl Queue {
                 let most = self.most;
                 Err(Error::new(
                     ErrorKind::QueueFull,
-                    format!("no place for a request of '{name}': {most} are under way, as many as max_queued allows"),
+                    format!("no seat for a request of '{name}': {most} are under way, as many as max_queued allows"),
                 ))
             }
         }

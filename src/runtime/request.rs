@@ -123,7 +123,8 @@ impl Request {
     /// Waits for the results on this thread, without an executor.
     ///
     /// # Errors
-    /// Whatever ended the request: `Dropped`, `Rejected`, `Superseded`, `Device`, `Memory`, `Closed`.
+    /// Whatever ended the request: `Dropped`, `Rejected` or `Superseded` by what it asked for; `Overflow` or `Input` for a value that the
+    /// device met, such as an index out of range; `Shape` or `Unsupported` for a later stage; `Memory`, `Device` or `Closed`.
     pub fn wait(mut self) -> Result<Completion> {
         let answer = self.answer.take().ok_or_else(closed)?;
         self.shared.driver.wait(answer)?.ok_or_else(closed)??.complete()

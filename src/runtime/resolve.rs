@@ -1,4 +1,4 @@
-//! Binding a plan to memory: plan operands to slots and byte addresses, kernel variants to arms.
+//! Binding a plan to memory: plan operands to segments and byte addresses, kernel variants to linked kernels.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -6,16 +6,16 @@ use std::sync::Arc;
 use super::hold::Region;
 use super::message::SharedPlan;
 use crate::error::{Error, Result};
-use crate::gpu::{Executor, WeightLoad, WeightPlace, WeightsId, linked_slots};
-use crate::link::{Arm, Slot};
+use crate::gpu::{Executor, WeightLoad, WeightRange, WeightsId, linked_segments};
+use crate::link::{LinkedKernel, SegmentId};
 use crate::lower::{ModelWeights, WeightId};
-use crate::plan::{Operand, Place};
-use crate::schedule::{ArmId, DispatchDesc, GatherDesc, PlanDesc};
+use crate::plan::{Location, Operand};
+use crate::schedule::{CoalesceDesc, DispatchDesc, KernelId, PlanDesc};
 
 /// A model's weights on the device.
 #[derive(Default)]
 pub(super) struct Residency {
-    places: BTreeMap<WeightId, WeightPlace>,
+    ranges: BTreeMap<WeightId, WeightRange>,
     groups: Vec<WeightsId>,
     /// On their way, first come first served.
     loads: VecDeque<Load>,
@@ -48,8 +48,8 @@ impl Residency {
             .dispatches
             .iter()
             .flat_map(|dispatch| &dispatch.operands)
-            .filter_map(|operand| match operand.place {
-                Place::Weight(id) if !self.places.contains_key(&id) => Some(id),
+            .filter_map(|operand| match operand.location {
+                Location::Weight(id) if !self.ranges.contains_key(&id) => Some(id),
                 _ => None,
             })
             .collect();
@@ -86,7 +86,7 @@ impl Residency {
         {
             ids.iter().for_each(|&id| weights.release(id));
             self.groups.push(pieces.id());
-            self.places.extend(ids.into_iter().zip(pieces.places().iter().copied()));
+            self.ranges.extend(ids.into_iter().zip(pieces.ranges().iter().copied()));
         }
         Ok(sent)
     }
@@ -111,105 +111,105 @@ enum Address {
     Absolute { base: u64, bytes: u64 },
 }
 
-/// Where a slot of an arm lies.
+/// What a segment of a linked kernel is bound to.
 #[derive(Clone, Copy)]
-enum Segment {
+enum Bound {
     /// Where that region of the request does.
     Region(u16),
-    Slab(Slot),
+    Weights(SegmentId),
 }
 
-/// A plan bound to slots; shared by the requests whose regions lie in the same slots.
+/// A plan bound to segments; shared by the requests whose regions lie in the same segments.
 pub(super) struct Resolved {
     pub(super) desc: Arc<PlanDesc>,
     /// Where the regions lie.
-    slots: Vec<Slot>,
+    segments: Vec<SegmentId>,
     operands: Vec<Vec<Address>>,
-    /// By dispatch: what the slots of its arm stand for, each once.
-    segments: Vec<Vec<(Slot, Segment)>>,
+    /// By dispatch: what the segments of its linked kernel are bound to, each once.
+    bound: Vec<Vec<(SegmentId, Bound)>>,
     pub(super) params: Vec<Arc<[u32]>>,
     pub(super) workgroups: u64,
-    /// The arms that it cannot do without, sorted, each once.
-    pub(super) arms: Vec<ArmId>,
+    /// The linked kernels that it cannot do without, sorted, each once.
+    pub(super) kernels: Vec<KernelId>,
 }
 
 impl Resolved {
-    /// Whether it is for regions that lie in these slots: what runs as one lane with others has to lie as they do.
-    pub(super) fn serves(&self, slots: impl Iterator<Item = Slot>) -> bool {
-        self.slots.iter().copied().eq(slots)
+    /// Whether it is for regions that lie in these segments: what runs as one lane with others has to lie as they do.
+    pub(super) fn serves(&self, segments: impl Iterator<Item = SegmentId>) -> bool {
+        self.segments.iter().copied().eq(segments)
     }
 
     pub(super) fn new(
         plan: &SharedPlan,
         residency: &Residency,
-        regions: &[Slot],
+        regions: &[SegmentId],
         executor: &mut Executor,
     ) -> Result<Self> {
         let mut dispatches = Vec::with_capacity(plan.plan.dispatches.len());
         let mut operands = Vec::with_capacity(plan.plan.dispatches.len());
-        let mut segments = Vec::with_capacity(plan.plan.dispatches.len());
+        let mut bound = Vec::with_capacity(plan.plan.dispatches.len());
         for dispatch in &plan.plan.dispatches {
-            let mut slots = Vec::with_capacity(dispatch.operands.len());
+            let mut segments = Vec::with_capacity(dispatch.operands.len());
             let mut addresses = Vec::with_capacity(dispatch.operands.len());
             for operand in &dispatch.operands {
-                let (slot, address) = address(operand, residency, regions)?;
-                slots.push(slot);
+                let (segment, address) = address(operand, residency, regions)?;
+                segments.push(segment);
                 addresses.push(address);
             }
-            let linked = linked_slots(&slots);
-            let segment = |(&slot, address): (&Slot, &Address)| match *address {
-                Address::Region { region, .. } => Segment::Region(region),
-                Address::Absolute { .. } => Segment::Slab(slot),
+            let linked = linked_segments(&segments);
+            let to = |(&segment, address): (&SegmentId, &Address)| match *address {
+                Address::Region { region, .. } => Bound::Region(region),
+                Address::Absolute { .. } => Bound::Weights(segment),
             };
-            let mut stand_for: Vec<(Slot, Segment)> =
-                linked.iter().copied().zip(slots.iter().zip(&addresses).map(segment)).collect();
-            stand_for.sort_by_key(|&(slot, _)| slot);
-            stand_for.dedup_by_key(|&mut (slot, _)| slot);
-            segments.push(stand_for);
-            let slots = linked;
+            let mut bindings: Vec<(SegmentId, Bound)> =
+                linked.iter().copied().zip(segments.iter().zip(&addresses).map(to)).collect();
+            bindings.sort_by_key(|&(segment, _)| segment);
+            bindings.dedup_by_key(|&mut (segment, _)| segment);
+            bound.push(bindings);
+            let segments = linked;
             operands.push(addresses);
-            let gather = dispatch.gather.as_ref().map(|gather| GatherDesc {
-                arm: executor.intern(Arm { variant: gather.variant.clone(), slots: slots.clone() }),
-                least: gather.least,
-                width: gather.width,
-                shared: gather.shared,
+            let coalesce = dispatch.coalesce.as_ref().map(|coalesce| CoalesceDesc {
+                kernel: executor.intern(LinkedKernel { variant: coalesce.variant.clone(), segments: segments.clone() }),
+                least: coalesce.least,
+                width: coalesce.width,
+                shared: coalesce.shared,
             });
             dispatches.push(DispatchDesc {
-                arm: executor.intern(Arm { variant: dispatch.variant.clone(), slots }),
+                kernel: executor.intern(LinkedKernel { variant: dispatch.variant.clone(), segments }),
                 workgroups: dispatch.workgroups(),
                 flops: dispatch.cost.flops,
                 bytes: dispatch.cost.bytes,
                 deps: dispatch.deps.to_vec(),
-                gather,
+                coalesce,
             });
         }
-        let mut arms: Vec<ArmId> = dispatches.iter().map(|dispatch| dispatch.arm).collect();
-        arms.sort_unstable();
-        arms.dedup();
+        let mut kernels: Vec<KernelId> = dispatches.iter().map(|dispatch| dispatch.kernel).collect();
+        kernels.sort_unstable();
+        kernels.dedup();
         Ok(Resolved {
-            slots: regions.to_vec(),
-            arms,
+            segments: regions.to_vec(),
+            kernels,
             workgroups: dispatches.iter().map(|dispatch| u64::from(dispatch.workgroups)).sum(),
             params: plan.plan.dispatches.iter().map(|dispatch| dispatch.params.as_slice().into()).collect(),
             desc: Arc::new(PlanDesc { model: plan.model, dispatches }),
             operands,
-            segments,
+            bound,
         })
     }
 
-    /// Which segment or slab each slot of a dispatch's arm stands for.
-    pub(super) fn segments<'a>(
+    /// Which segment of the memory each of a dispatch's linked kernel is bound to.
+    pub(super) fn bound<'a>(
         &'a self,
         dispatch: usize,
         regions: &'a [Region],
-    ) -> impl Iterator<Item = (Slot, Slot)> + Clone + 'a {
-        self.segments[dispatch].iter().map(|&(slot, segment)| match segment {
-            Segment::Region(region) => (slot, regions[usize::from(region)].slot()),
-            Segment::Slab(slab) => (slot, slab),
+    ) -> impl Iterator<Item = (SegmentId, SegmentId)> + Clone + 'a {
+        self.bound[dispatch].iter().map(|&(segment, to)| match to {
+            Bound::Region(region) => (segment, regions[usize::from(region)].segment()),
+            Bound::Weights(weights) => (segment, weights),
         })
     }
 
-    /// The operands of a dispatch as bytes from the start of their slots: base and length.
+    /// The operands of a dispatch as bytes from the start of their segments: base and length.
     pub(super) fn operands<'a>(
         &'a self,
         dispatch: usize,
@@ -222,21 +222,21 @@ impl Resolved {
     }
 }
 
-fn address(operand: &Operand, residency: &Residency, regions: &[Slot]) -> Result<(Slot, Address)> {
+fn address(operand: &Operand, residency: &Residency, regions: &[SegmentId]) -> Result<(SegmentId, Address)> {
     let bytes = operand.bytes;
-    match operand.place {
-        Place::Activation { region, offset } => {
-            let slot = *regions
+    match operand.location {
+        Location::Activation { region, offset } => {
+            let segment = *regions
                 .get(usize::from(region))
                 .ok_or_else(|| Error::internal(format!("the plan has no region {region}")))?;
-            Ok((slot, Address::Region { region, offset, bytes }))
+            Ok((segment, Address::Region { region, offset, bytes }))
         }
-        Place::Weight(id) => {
-            let place = residency
-                .places
+        Location::Weight(id) => {
+            let range = residency
+                .ranges
                 .get(&id)
                 .ok_or_else(|| Error::internal(format!("weight {} is not on the device", id.0)))?;
-            Ok((place.slot, Address::Absolute { base: place.base, bytes }))
+            Ok((range.segment, Address::Absolute { base: range.base, bytes }))
         }
     }
 }

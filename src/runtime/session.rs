@@ -53,7 +53,7 @@ pub(super) struct Ledger {
     broken: Option<Error>,
 }
 
-/// A request's place in its session.
+/// A request's turn in its session.
 pub(super) struct Turn {
     pub(super) session: SessionId,
     pub(super) links: Arc<[Link]>,

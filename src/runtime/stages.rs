@@ -12,7 +12,7 @@ use super::model::Inner;
 use crate::error::{Error, Result};
 use crate::plan::bind::Symbols;
 use crate::plan::stage::{After, Blocked, Feed, Origin, Part, Stage};
-use crate::plan::{self, Operand, Place, Plan, PlanInput, PlanOutput, Source, Template, Traced};
+use crate::plan::{self, Location, Operand, Plan, PlanInput, PlanOutput, Source, Template, Traced};
 use crate::tensor::{DType, Tensor};
 
 /// Templates that a stage keeps. Guessed: a template serves all sizes that decide alike, such as those that are multiples of
@@ -94,7 +94,7 @@ pub(super) enum Frame {
     Second { split: Arc<Split>, first: Vec<Produced> },
 }
 
-/// A part that can be placed.
+/// A part that can be scheduled.
 pub(super) struct Ready {
     pub(super) plan: Arc<SharedPlan>,
     /// What the host has of the inputs, for outputs that pass one through.
@@ -105,7 +105,7 @@ pub(super) struct Ready {
 }
 
 /// What comes after a part.
-pub(super) enum Step {
+pub(super) enum Next {
     Run(Ready),
     Done(Vec<Produced>),
 }
@@ -307,19 +307,19 @@ pub(super) trait GoOn: Send + Sync {
     ///
     /// # Errors
     /// Those of planning.
-    fn go_on(&self, stack: &mut Vec<Frame>, produced: Vec<Produced>) -> Result<Step>;
+    fn go_on(&self, stack: &mut Vec<Frame>, produced: Vec<Produced>) -> Result<Next>;
 }
 
 impl GoOn for Inner {
-    fn go_on(&self, stack: &mut Vec<Frame>, produced: Vec<Produced>) -> Result<Step> {
+    fn go_on(&self, stack: &mut Vec<Frame>, produced: Vec<Produced>) -> Result<Next> {
         go_on(self, stack, produced)
     }
 }
 
-fn go_on(model: &Inner, stack: &mut Vec<Frame>, mut produced: Vec<Produced>) -> Result<Step> {
+fn go_on(model: &Inner, stack: &mut Vec<Frame>, mut produced: Vec<Produced>) -> Result<Next> {
     loop {
         match stack.pop() {
-            None => return Ok(Step::Done(produced)),
+            None => return Ok(Next::Done(produced)),
             Some(Frame::Second { split, first }) => {
                 let part = |part: &Part| match *part {
                     Part::First(index) => first[index].clone(),
@@ -341,7 +341,7 @@ fn go_on(model: &Inner, stack: &mut Vec<Frame>, mut produced: Vec<Produced>) -> 
                     }
                 }
                 stack.push(Frame::Second { split, first: produced });
-                return prepare(model, second, inputs, stack).map(Step::Run);
+                return prepare(model, second, inputs, stack).map(Next::Run);
             }
         }
     }
@@ -376,7 +376,7 @@ pub(super) fn uploads(plan: &Plan, inputs: &[Option<Tensor>]) -> Result<Vec<Inpu
         }
     }
     for (operand, bytes) in &plan.constants {
-        let Place::Activation { region, offset } = operand.place else {
+        let Location::Activation { region, offset } = operand.location else {
             return Err(Error::internal("what follows from the shapes is planned into the weights"));
         };
         uploads.push(InputBytes { region, offset, bytes: bytes.clone() });
@@ -388,7 +388,7 @@ pub(super) fn uploads(plan: &Plan, inputs: &[Option<Tensor>]) -> Result<Vec<Inpu
 pub(super) fn upload(plan: &Plan, index: usize, tensor: &Tensor) -> Result<Option<InputBytes>> {
     let Some(input) = plan.inputs.get(index) else { return Ok(None) };
     let Some(operand) = input.operand else { return Ok(None) };
-    let Place::Activation { region, offset } = operand.place else {
+    let Location::Activation { region, offset } = operand.location else {
         return Err(Error::internal(format!("input '{}' is planned into the weights", input.name)));
     };
     let bytes = input
@@ -412,8 +412,8 @@ pub(super) fn kept_region(output: &PlanOutput) -> Option<usize> {
 }
 
 fn region_of(operand: Operand) -> Option<usize> {
-    match operand.place {
-        Place::Activation { region, .. } => Some(usize::from(region)),
-        Place::Weight(_) => None,
+    match operand.location {
+        Location::Activation { region, .. } => Some(usize::from(region)),
+        Location::Weight(_) => None,
     }
 }

@@ -96,26 +96,33 @@ fn growth_under_load_keeps_every_bit() {
     for drive in [Drive::Manual, Drive::Thread] {
         let stats = under_load(drive, ExecutorOptions::default(), &alone);
         let memory = stats.memory;
-        assert_eq!((memory.slabs, memory.heap_segments, memory.refused_moves), (1, 1, 0), "{drive:?}: {memory:?}");
+        assert_eq!(
+            (memory.weight_segments, memory.heap_segments, memory.refused_moves),
+            (1, 1, 0),
+            "{drive:?}: {memory:?}"
+        );
         assert!(memory.moves > 0 && memory.moved_bytes > 0, "{drive:?}: {memory:?}");
-        assert_eq!((stats.outcomes.failed, stats.parted_waves), (0, 0));
+        assert_eq!((stats.outcomes.failed, stats.parted_bundles), (0, 0));
 
-        // The slab holds at most 4 MiB, so that there are as many as pairs of models.
+        // The weight segment holds at most 4 MiB, so that there are as many as pairs of models.
         let small = ExecutorOptions { segment_bytes: Some(9 << 19), ..Default::default() };
         let parted = under_load(drive, small, &alone);
-        assert_eq!(parted.memory.slabs, MODELS / 2, "{drive:?}: {:?}", parted.memory);
-        assert_eq!(parted.pipelines.arms, stats.pipelines.arms, "kernels are the same in whatever slab");
+        assert_eq!(parted.memory.weight_segments, MODELS / 2, "{drive:?}: {:?}", parted.memory);
+        assert_eq!(
+            parted.pipelines.kernels, stats.pipelines.kernels,
+            "kernels are the same in whatever weight segment"
+        );
     }
 }
 
 #[test]
 fn what_the_cap_does_not_let_grow_goes_on_in_another_segment() {
     let alone = alone();
-    // Room for a slab of 16 MiB and the heap, but not for another slab beside them that holds all models.
+    // Room for a weight segment of 16 MiB and the heap, but not for another weight segment beside them that holds all models.
     let cap = 40 << 20;
     let stats = under_load(Drive::Manual, ExecutorOptions { memory_cap: Some(cap), ..Default::default() }, &alone);
     let memory = stats.memory;
-    assert!(memory.refused_moves > 0 && memory.slabs > 1, "{memory:?}");
+    assert!(memory.refused_moves > 0 && memory.weight_segments > 1, "{memory:?}");
     assert!(memory.heap_reserved + memory.weights_reserved <= cap, "{memory:?}");
     assert_eq!(stats.outcomes.failed, 0);
 }
@@ -132,12 +139,12 @@ fn copies_of_a_model_need_no_more_pipelines_than_one() {
             requests.into_iter().for_each(|request| drop(bits(request)));
         }
         let stats = runtime.stats().unwrap();
-        (stats.pipelines.arms, stats.pipelines.compiled, stats.memory.slabs)
+        (stats.pipelines.kernels, stats.pipelines.compiled, stats.memory.weight_segments)
     };
-    let (arms, compiled, slabs) = count(1, None);
-    assert!(arms > 0 && compiled > 0 && slabs == 1);
-    assert_eq!(count(2 * MODELS, None), (arms, compiled, 1), "all in one slab");
-    assert_eq!(count(2 * MODELS, Some(9 << 19)), (arms, compiled, MODELS), "beyond what the device binds");
+    let (kernels, compiled, weight_segments) = count(1, None);
+    assert!(kernels > 0 && compiled > 0 && weight_segments == 1);
+    assert_eq!(count(2 * MODELS, None), (kernels, compiled, 1), "all in one weight segment");
+    assert_eq!(count(2 * MODELS, Some(9 << 19)), (kernels, compiled, MODELS), "beyond what the device binds");
 }
 
 const SCALE: &str = "
@@ -173,7 +180,7 @@ fn ten_thousand_requests_leave_the_tables_as_they_were() {
             rows.into_iter().for_each(|request| assert!(bits(request) == expected));
         }
         let stats = runtime.stats().unwrap();
-        (stats.kept, stats.pipelines.arms, stats.memory.heap_reserved, stats.memory.weights_reserved)
+        (stats.kept, stats.pipelines.kernels, stats.memory.heap_reserved, stats.memory.weights_reserved)
     };
     let before = round(2_000);
     assert_eq!(round(8_000), before);
@@ -199,7 +206,7 @@ fn models_and_kernels_that_are_gone_leave_nothing() {
             runtime.poll().unwrap();
         }
         let stats = runtime.stats().unwrap();
-        (stats.kept, stats.pipelines.arms, stats.memory.heap_used, stats.memory.weights_used)
+        (stats.kept, stats.pipelines.kernels, stats.memory.heap_used, stats.memory.weights_used)
     };
     let before = round(30);
     assert_eq!((before.0.plans, before.0.scheduler.plans, before.2, before.3), (0, 0, 0, 0), "{before:?}");

@@ -3,8 +3,8 @@
 
 use super::core::Core;
 use super::parts::Tier;
-use super::queue::{ArmIndex, Place, Rank};
-use super::request::Request;
+use super::queue::{KernelIndex, Position, Rank};
+use super::request::QueuedRequest;
 use super::{Admission, Nanos, Outcome};
 
 /// The part of a predicted time that is sure to be needed. Guessed; were it 1, a model whose time is predicted a little too
@@ -59,16 +59,17 @@ enum Verdict {
 
 impl Core {
     /// Whether a new request is to be refused, if it could start behind the more urgent ones from `start` on.
-    /// `replaced` is the slot of a request that it takes the place of.
-    pub(super) fn refuses(&self, request: &Request, start: Nanos, replaced: Option<u32>) -> bool {
+    /// `replaced` is the index of a request that it takes the place of.
+    pub(super) fn refuses(&self, request: &QueuedRequest, start: Nanos, replaced: Option<u32>) -> bool {
         let Some(deadline) = request.desc.deadline else { return false };
         if request.desc.admission != Admission::RejectPredictedMiss || !request.predictable {
             return false;
         }
-        let ahead = |(slot, other): (u32, &Request)| {
+        let ahead = |(index, other): (u32, &QueuedRequest)| {
             let urgent = other.tier == Tier::DEADLINE && other.desc.deadline.is_some_and(|other| other <= deadline);
             let urgent = urgent || request.tier == Tier::STRAGGLER && other.tier == Tier::STRAGGLER;
-            (other.ending.is_none() && urgent && replaced != Some(slot)).then_some(other.work * other.scale(&self.cost))
+            (other.ending.is_none() && urgent && replaced != Some(index))
+                .then_some(other.work * other.scale(&self.cost))
         };
         let ahead: f64 = self.queue.requests().filter_map(ahead).sum();
         start.saturating_add((ahead + request.total) as Nanos) > deadline
@@ -76,43 +77,43 @@ impl Core {
 
     /// Whether a ready dispatch goes elsewhere, as its request straggles, or will not keep its deadline by what is predicted now:
     /// the request is dropped, or the entry is among those to be moved.
-    pub(super) fn demotes(&mut self, place: Place, arm: ArmIndex) -> bool {
-        let (from, rank) = place;
-        match self.verdict(place) {
+    pub(super) fn demotes(&mut self, position: Position, kernel: KernelIndex) -> bool {
+        let (from, rank) = position;
+        match self.verdict(position) {
             Verdict::Stays => false,
             Verdict::Dropped => {
-                self.queue.stop(rank.slot, Outcome::Dropped);
-                self.dropped.push(rank.slot);
+                self.queue.stop(rank.index, Outcome::Dropped);
+                self.dropped.push(rank.index);
                 true
             }
             Verdict::Goes(tier) => {
-                self.queue.transfer(rank.slot, from, tier);
+                self.queue.transfer(rank.index, from, tier);
                 let moved = Rank { urgency: if tier.has_deadlines() { rank.urgency } else { 0 }, ..rank };
-                self.demoted.push((tier, arm, moved));
-                let step = self.queue.get(rank.slot).map(|request| request.plan.steps[rank.dispatch as usize]);
-                if let Some(group) = step.and_then(|step| step.group) {
-                    self.coalescer.transfer(group, place, (tier, moved));
+                self.demoted.push((tier, kernel, moved));
+                let info = self.queue.get(rank.index).map(|request| request.plan.dispatches[rank.dispatch as usize]);
+                if let Some(group) = info.and_then(|info| info.group) {
+                    self.coalescer.transfer(group, position, (tier, moved));
                 }
                 true
             }
         }
     }
 
-    fn verdict(&mut self, (tier, rank): Place) -> Verdict {
+    fn verdict(&mut self, (tier, rank): Position) -> Verdict {
         let start = self.start;
-        let Some(request) = self.queue.get(rank.slot).filter(|_| self.queue.knows_deadlines()) else {
+        let Some(request) = self.queue.get(rank.index).filter(|_| self.queue.knows_deadlines()) else {
             return Verdict::Stays;
         };
         let straggles = self.stragglers.straggles(request.plan.model);
         let drops = request.desc.admission == Admission::DropLate;
         let in_time = self.keeps(request, (tier, rank), request.scale(&self.cost));
-        // One of which something goes with the present wave is judged the next time.
-        if in_time && (!straggles || tier == Tier::STRAGGLER) || self.wave.holds(rank.slot) {
+        // One of which something goes with the present bundle is judged the next time.
+        if in_time && (!straggles || tier == Tier::STRAGGLER) || self.bundle.holds(rank.index) {
             return Verdict::Stays;
         }
         let mut late = false;
         let mut in_time = in_time;
-        if !in_time && let Some(request) = self.queue.get_mut(rank.slot) {
+        if !in_time && let Some(request) = self.queue.get_mut(rank.index) {
             // What was predicted when it came may be out of date.
             request.predict(&self.cost);
             late = !request.can_keep(rank.dispatch, start, SURE);
@@ -120,7 +121,7 @@ impl Core {
                 self.margin.note(false);
             }
         }
-        let Some(request) = self.queue.get(rank.slot) else { return Verdict::Stays };
+        let Some(request) = self.queue.get(rank.index) else { return Verdict::Stays };
         in_time |= self.keeps(request, (tier, rank), 1.0);
         let to = match in_time {
             _ if late && drops => return Verdict::Dropped,
@@ -133,7 +134,7 @@ impl Core {
     }
 
     /// Whether a request keeps its deadline well enough for its tier, if it takes `scale` times as long as predicted.
-    fn keeps(&self, request: &Request, (tier, rank): Place, scale: f64) -> bool {
+    fn keeps(&self, request: &QueuedRequest, (tier, rank): Position, scale: f64) -> bool {
         if !tier.has_deadlines() && request.desc.admission != Admission::DropLate {
             return true;
         }
@@ -143,7 +144,7 @@ impl Core {
     }
 
     /// Whether a request that has not begun has the time for it.
-    fn may_begin(&self, request: &Request, scale: f64) -> bool {
+    fn may_begin(&self, request: &QueuedRequest, scale: f64) -> bool {
         let Some(deadline) = request.desc.deadline.filter(|_| request.predictable && request.untouched()) else {
             return true;
         };
@@ -153,10 +154,10 @@ impl Core {
         alone || self.start.saturating_add(needed as Nanos) <= deadline
     }
 
-    /// Moves what was demoted, once all heaps are in their places.
+    /// Moves what was demoted, once all heaps are back.
     pub(super) fn move_demoted(&mut self) {
-        for (tier, arm, rank) in self.demoted.drain(..) {
-            self.queue.push(tier, arm, rank);
+        for (tier, kernel, rank) in self.demoted.drain(..) {
+            self.queue.push(tier, kernel, rank);
         }
     }
 }

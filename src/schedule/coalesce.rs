@@ -1,10 +1,10 @@
 //! Requests of one plan whose next dispatch is the same may run it as one lane: what they share is read once.
 
+use super::bundle::Pick;
 use super::core::Core;
-use super::cost::{GatherCost, WaveLoad};
-use super::queue::{ArmIndex, Place, Queue};
-use super::wave::Pick;
-use super::{GatherDesc, Pipelines};
+use super::cost::{BundleLoad, CoalescedCost};
+use super::queue::{KernelIndex, Position, Queue};
+use super::{CoalesceDesc, Pipelines};
 
 /// A dispatch of a plan that can be coalesced.
 pub(super) type GroupIndex = u32;
@@ -12,19 +12,19 @@ pub(super) type GroupIndex = u32;
 /// The requests that stand before one dispatch of a plan.
 #[derive(Debug)]
 struct Group {
-    arm: ArmIndex,
+    kernel: KernelIndex,
     least: usize,
     width: usize,
-    cost: GatherCost,
+    cost: CoalescedCost,
     /// The first to go last. Some may have gone on, or ended.
-    waiting: Vec<Place>,
+    waiting: Vec<Position>,
 }
 
 /// What came of coalescing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub(super) enum Coalesced {
-    /// Several requests are one lane of the wave.
+    /// Several requests are one lane of the bundle.
     Yes,
     /// There is no company, or it does not pay, or there is no pipeline.
     No,
@@ -37,7 +37,7 @@ pub(super) struct Coalescer {
     groups: Vec<Group>,
     free: Vec<GroupIndex>,
     /// The group's first, while it is seen whether they go.
-    chosen: Vec<Place>,
+    chosen: Vec<Position>,
 }
 
 impl Coalescer {
@@ -46,8 +46,8 @@ impl Coalescer {
     }
 
     /// A group for a dispatch of a new plan.
-    pub(super) fn add(&mut self, arm: ArmIndex, desc: &GatherDesc, cost: GatherCost) -> GroupIndex {
-        let group = Group { arm, least: desc.least as usize, width: desc.width as usize, cost, waiting: Vec::new() };
+    pub(super) fn add(&mut self, kernel: KernelIndex, desc: &CoalesceDesc, cost: CoalescedCost) -> GroupIndex {
+        let group = Group { kernel, least: desc.least as usize, width: desc.width as usize, cost, waiting: Vec::new() };
         match self.free.pop() {
             Some(index) => {
                 self.groups[index as usize] = group;
@@ -67,7 +67,7 @@ impl Coalescer {
     }
 
     /// Notes that a request stands before a dispatch.
-    pub(super) fn join(&mut self, group: GroupIndex, place: Place, queue: &Queue) {
+    pub(super) fn join(&mut self, group: GroupIndex, position: Position, queue: &Queue) {
         if !self.enabled {
             return;
         }
@@ -75,13 +75,13 @@ impl Coalescer {
         if waiting.len() == waiting.capacity() {
             waiting.retain(|(_, rank)| queue.live(*rank).is_some());
         }
-        insert(waiting, place);
+        insert(waiting, position);
     }
 
     /// Notes that a request of a group queues elsewhere.
-    pub(super) fn transfer(&mut self, group: GroupIndex, from: Place, to: Place) {
+    pub(super) fn transfer(&mut self, group: GroupIndex, from: Position, to: Position) {
         let waiting = &mut self.groups[group as usize].waiting;
-        if let Some(at) = waiting.iter().position(|place| *place == from) {
+        if let Some(at) = waiting.iter().position(|position| *position == from) {
             waiting.remove(at);
             insert(waiting, to);
         }
@@ -91,15 +91,15 @@ impl Coalescer {
     fn choose(&mut self, group: GroupIndex, issued: u32, queue: &Queue) -> bool {
         let Group { waiting, width, .. } = &mut self.groups[group as usize];
         while self.chosen.len() < *width {
-            let Some(place) = waiting.pop() else { break };
-            match queue.open(place.1).map(|request| request.issued(place.1.dispatch)) {
+            let Some(position) = waiting.pop() else { break };
+            match queue.open(position.1).map(|request| request.issued(position.1.dispatch)) {
                 None => {}
                 Some(other) if other == issued => {
-                    self.chosen.push(place);
+                    self.chosen.push(position);
                     return true;
                 }
                 Some(_) => {
-                    waiting.push(place);
+                    waiting.push(position);
                     break;
                 }
             }
@@ -110,52 +110,52 @@ impl Coalescer {
     /// Puts those who do not go back, and forgets those who do.
     fn settle(&mut self, group: GroupIndex, members: usize) {
         let waiting = &mut self.groups[group as usize].waiting;
-        self.chosen.drain(members..).for_each(|place| insert(waiting, place));
+        self.chosen.drain(members..).for_each(|position| insert(waiting, position));
         self.chosen.clear();
     }
 }
 
 /// Keeps the first to go last.
-fn insert(waiting: &mut Vec<Place>, place: Place) {
-    let at = waiting.partition_point(|other| *other > place);
-    waiting.insert(at, place);
+fn insert(waiting: &mut Vec<Position>, position: Position) {
+    let at = waiting.partition_point(|other| *other > position);
+    waiting.insert(at, position);
 }
 
 impl Core {
-    /// Adds what is left of a ready dispatch to the wave as one lane with others who stand before the same, if there are any
+    /// Adds what is left of a ready dispatch to the bundle as one lane with others who stand before the same, if there are any
     /// and this takes less time than lanes of their own.
     pub(super) fn coalesce(
         &mut self,
-        first: Place,
-        wave: &mut WaveLoad,
+        first: Position,
+        bundle: &mut BundleLoad,
         longest: f64,
         pipelines: &mut dyn Pipelines,
     ) -> Coalesced {
         let dispatch = first.1.dispatch as usize;
-        let group = self.queue.live(first.1).and_then(|request| request.plan.steps[dispatch].group);
+        let group = self.queue.live(first.1).and_then(|request| request.plan.dispatches[dispatch].group);
         let Some(group) = group.filter(|_| self.coalescer.enabled) else { return Coalesced::No };
         if !self.begins(first, pipelines) {
             return Coalesced::No;
         }
         self.find_company(group, first, pipelines);
-        let members = self.worthwhile(group, wave, longest, pipelines);
+        let members = self.worthwhile(group, bundle, longest, pipelines);
         if members > 0 {
-            self.pick_group(group, members, wave);
+            self.pick_group(group, members, bundle);
         }
         self.coalescer.settle(group, members);
         if members > 0 { Coalesced::Yes } else { Coalesced::No }
     }
 
     /// Chooses `first` and those of its group that could go with it, in order.
-    fn find_company(&mut self, group: GroupIndex, first: Place, pipelines: &mut dyn Pipelines) {
+    fn find_company(&mut self, group: GroupIndex, first: Position, pipelines: &mut dyn Pipelines) {
         let waiting = &mut self.coalescer.groups[group as usize].waiting;
-        if let Ok(at) = waiting.binary_search_by(|place| first.cmp(place)) {
+        if let Ok(at) = waiting.binary_search_by(|position| first.cmp(position)) {
             waiting.remove(at);
         }
         self.coalescer.chosen.push(first);
         let Some(request) = self.queue.open(first.1) else { return };
         let issued = request.issued(first.1.dispatch);
-        let room = self.rules.lanes - self.wave.picks.len();
+        let room = self.rules.lanes - self.bundle.picks.len();
         while self.coalescer.chosen.len() < room && self.coalescer.choose(group, issued, &self.queue) {
             let last = self.coalescer.chosen[self.coalescer.chosen.len() - 1];
             if !self.begins(last, pipelines) {
@@ -167,53 +167,59 @@ impl Core {
     }
 
     /// How many of those chosen go as one lane; 0 if that does not pay or there is no pipeline.
-    fn worthwhile(&mut self, group: GroupIndex, wave: &WaveLoad, longest: f64, pipelines: &mut dyn Pipelines) -> usize {
-        let Group { arm, cost, least, .. } = self.coalescer.groups[group as usize];
+    fn worthwhile(
+        &mut self,
+        group: GroupIndex,
+        bundle: &BundleLoad,
+        longest: f64,
+        pipelines: &mut dyn Pipelines,
+    ) -> usize {
+        let Group { kernel, cost, least, .. } = self.coalescer.groups[group as usize];
         let mut members = self.coalescer.chosen.len();
-        if members < least || self.merging.lacks(arm) {
+        if members < least || self.merging.lacks(kernel) {
             return 0;
         }
         let rank = self.coalescer.chosen[0].1;
         let Some(request) = self.queue.live(rank) else { return 0 };
-        let step = request.plan.steps[rank.dispatch as usize];
-        let count = step.workgroups - request.issued(rank.dispatch);
-        let single = self.cost.load(&step.cost, count);
+        let info = request.plan.dispatches[rank.dispatch as usize];
+        let count = info.workgroups - request.issued(rank.dispatch);
+        let single = self.cost.load(&info.cost, count);
         let alone = self.cost.alone(single);
-        let before = if self.wave.picks.is_empty() { 0.0 } else { self.cost.wave(wave) };
+        let before = if self.bundle.picks.is_empty() { 0.0 } else { self.cost.bundle(bundle) };
         let gain = loop {
             if members < least {
                 return 0;
             }
-            let together = self.cost.gathered(&cost, members as u32);
+            let together = self.cost.coalesced(&cost, members as u32);
             let load = self.cost.load(&together, count);
-            let time = |load| self.cost.wave(&self.cost.joined_by(wave, load, members as u32, single));
+            let time = |load| self.cost.bundle(&self.cost.joined_by(bundle, load, members as u32, single));
             let (together, hoped) = (time(load), time(self.cost.hoped(&cost, load)));
-            let apart = (0..members).fold(*wave, |wave, _| self.cost.joined(&wave, single));
+            let apart = (0..members).fold(*bundle, |bundle, _| self.cost.joined(&bundle, single));
             let all = members as f64 * alone;
             let (gain, least_gain) = (before + all - hoped, self.rules.min_gain * all);
-            if hoped < self.cost.wave(&apart) && gain >= least_gain && together <= longest {
+            if hoped < self.cost.bundle(&apart) && gain >= least_gain && together <= longest {
                 break gain;
             }
             members -= 1;
         };
-        let ready = self.merging.has(arm, pipelines) && self.allows(arm, gain, pipelines);
+        let ready = self.merging.has(kernel, pipelines) && self.allows(kernel, gain, pipelines);
         if ready { members } else { 0 }
     }
 
-    fn pick_group(&mut self, group: GroupIndex, members: usize, wave: &mut WaveLoad) {
-        let Group { arm: runs, cost, .. } = self.coalescer.groups[group as usize];
+    fn pick_group(&mut self, group: GroupIndex, members: usize, bundle: &mut BundleLoad) {
+        let Group { kernel: runs, cost, .. } = self.coalescer.groups[group as usize];
         for index in 0..members {
             let (tier, rank) = self.coalescer.chosen[index];
-            let Some(request) = self.queue.get(rank.slot) else { continue };
-            let step = request.plan.steps[rank.dispatch as usize];
-            let count = step.workgroups - request.issued(rank.dispatch);
-            let gathered = if index == 0 { members as u32 } else { 0 };
-            self.pick(Pick { tier, rank, arm: step.arm, runs, count, gathered });
+            let Some(request) = self.queue.get(rank.index) else { continue };
+            let info = request.plan.dispatches[rank.dispatch as usize];
+            let count = info.workgroups - request.issued(rank.dispatch);
+            let coalesced = if index == 0 { members as u32 } else { 0 };
+            self.pick(Pick { tier, rank, kernel: info.kernel, runs, count, coalesced });
             if index == 0 {
-                let together = self.cost.gathered(&cost, gathered);
+                let together = self.cost.coalesced(&cost, coalesced);
                 let load = self.cost.load(&together, count);
-                *wave = self.cost.joined_by(wave, load, gathered, self.cost.load(&step.cost, count));
-                self.wave.shares.push(self.cost.share(&together, load));
+                *bundle = self.cost.joined_by(bundle, load, coalesced, self.cost.load(&info.cost, count));
+                self.bundle.shares.push(self.cost.share(&together, load));
             }
         }
     }

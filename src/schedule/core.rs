@@ -1,6 +1,7 @@
 //! What the scheduler's rules work on: each part of its state has an owner, whose methods alone change it.
 
 use super::admission::Margin;
+use super::bundle::Forming;
 use super::coalesce::Coalescer;
 use super::cost::{CostModel, ModelIndex};
 use super::memory::Memory;
@@ -8,9 +9,8 @@ use super::merging::Merging;
 use super::options::{Coalesce, Rules};
 use super::parts::{Fairness, Tier};
 use super::quantum::Quantum;
-use super::queue::{ArmIndex, Queue, Rank};
+use super::queue::{KernelIndex, Queue, Rank};
 use super::straggler::Stragglers;
-use super::wave::Forming;
 use super::{Class, Nanos, Options, Outcome, Pipelines};
 
 #[derive(Debug)]
@@ -34,14 +34,14 @@ pub(super) struct Core {
     pub(super) stragglers: Stragglers,
     /// Which pipelines there are, and are asked for.
     pub(super) merging: Merging,
-    /// The wave that is being formed.
-    pub(super) wave: Forming,
+    /// The bundle that is being formed.
+    pub(super) bundle: Forming,
     /// When it starts, by prediction.
     pub(super) start: Nanos,
-    /// Slots of requests that were dropped.
+    /// Indices of requests that were dropped.
     pub(super) dropped: Vec<u32>,
-    /// Ready dispatches to be moved into another tier, once all heaps are in their places.
-    pub(super) demoted: Vec<(Tier, ArmIndex, Rank)>,
+    /// Ready dispatches to be moved into another tier, once all heaps are back.
+    pub(super) demoted: Vec<(Tier, KernelIndex, Rank)>,
 }
 
 impl Core {
@@ -56,8 +56,8 @@ impl Core {
             margin: Margin::default(),
             memory: Memory::default(),
             stragglers: Stragglers::default(),
-            merging: Merging::new(options.max_arms, options.want_after),
-            wave: Forming::default(),
+            merging: Merging::new(options.max_kernels, options.want_after),
+            bundle: Forming::default(),
             start: 0,
             dropped: Vec::new(),
             demoted: Vec::new(),
@@ -65,7 +65,7 @@ impl Core {
         }
     }
 
-    /// Begins a submission whose first wave starts at `start`, by prediction.
+    /// Begins a submission whose first bundle starts at `start`, by prediction.
     pub(super) fn begin(&mut self, now: Nanos, start: Nanos, pipelines: &mut dyn Pipelines) {
         self.start = start;
         self.quantum.turn(now);
@@ -83,24 +83,24 @@ impl Core {
         }
     }
 
-    /// Whether a model needs submissions of its own: others' results would wait for a straggler's waves, and without timestamps
+    /// Whether a model needs submissions of its own: others' results would wait for a straggler's bundles, and without timestamps
     /// nothing else tells whose fault it is that one took long.
     pub(super) fn submits_alone(&self, model: ModelIndex) -> bool {
         let stragglers = &self.stragglers;
         self.queue.knows_deadlines() && stragglers.straggles(model) || stragglers.untimed() && stragglers.apart(model)
     }
 
-    /// How much longer the submission may become, for the requests that end with the wave formed last to be in time: they
+    /// How much longer the submission may become, for the requests that end with the bundle formed last to be in time: they
     /// have ended once all of it has. Those that are late already do not count, and what someone waits for ends at once.
     pub(super) fn until_due(&self) -> f64 {
-        let due = |&slot: &u32| {
-            let request = self.queue.get(slot)?;
+        let due = |&index: &u32| {
+            let request = self.queue.get(index)?;
             let ending = request.ending == Some(Outcome::Completed) && self.queue.knows_deadlines();
             match request.desc.class {
                 Class::Interactive if ending => Some(0),
                 _ => request.desc.deadline.filter(|_| ending)?.checked_sub(self.start),
             }
         };
-        self.wave.holders.iter().filter_map(due).min().map_or(f64::INFINITY, |due| due as f64)
+        self.bundle.holders.iter().filter_map(due).min().map_or(f64::INFINITY, |due| due as f64)
     }
 }

@@ -1,20 +1,20 @@
 //! How long things take: a static estimate, corrected by what was measured.
 //!
 //! A dispatch is a compute area and a memory area (the time the whole device would take for its operations, and for its
-//! bytes) in equal workgroups. A wave takes its fixed cost plus the largest of: the sum of compute areas, the sum of memory
-//! areas, and the longest single workgroup. Each arm, by size class, has a ratio of measured to estimated time, as has the
+//! bytes) in equal workgroups. A bundle takes its fixed cost plus the largest of: the sum of compute areas, the sum of memory
+//! areas, and the longest single workgroup. Each kernel, by size class, has a ratio of measured to estimated time, as has the
 //! fixed cost (`learn`). Each model has a factor on top, which is 1 unless it straggles (`straggler`).
 
 use std::collections::HashMap;
 
-use super::{ArmId, DeviceModel, DispatchDesc, GatherDesc, ModelId, Nanos};
+use super::{CoalesceDesc, DeviceModel, DispatchDesc, KernelId, ModelId, Nanos};
 
 mod learn;
 
 pub use learn::Learned;
 use learn::{MEASURED, Ratio};
 
-/// An arm and size class.
+/// A kernel and size class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct CostKey(u32);
 
@@ -36,10 +36,10 @@ impl ModelIndex {
     }
 }
 
-/// Waves of a gathered dispatch after which its own times decide whether it is worth it. Guessed.
+/// Bundles of a coalesced dispatch after which its own times decide whether it is worth it. Guessed.
 const TRIES: f64 = 4.0;
 
-/// The fixed cost of waves and lanes.
+/// The fixed cost of bundles and lanes.
 const FIXED: CostKey = CostKey(0);
 
 /// Whole-device nanoseconds.
@@ -88,41 +88,41 @@ impl DispatchCost {
 
 /// What a dispatch costs by the static estimate when several requests run it as one lane.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct GatherCost {
+pub(super) struct CoalescedCost {
     key: CostKey,
     /// Of one request: where nothing was measured yet, its ratio counts.
     single: DispatchCost,
     shared: f64,
 }
 
-impl GatherCost {
+impl CoalescedCost {
     /// The same as a dispatch of a model.
     pub(super) fn of(self, model: ModelIndex) -> Self {
-        GatherCost { single: self.single.of(model), ..self }
+        CoalescedCost { single: self.single.of(model), ..self }
     }
 
     /// One that takes `factor` times as long.
     pub(super) fn scaled(self, factor: f64) -> Self {
-        GatherCost { single: self.single.scaled(factor), shared: self.shared * factor, ..self }
+        CoalescedCost { single: self.single.scaled(factor), shared: self.shared * factor, ..self }
     }
 }
 
-/// The load of a wave as it fills.
+/// The load of a bundle as it fills.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct WaveLoad {
+pub(super) struct BundleLoad {
     load: Load,
     lanes: u32,
     separate: f64,
 }
 
-/// A lane's share in a wave's prediction.
+/// A lane's share in a bundle's prediction.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Share {
     key: CostKey,
     pub(super) model: ModelIndex,
     /// Predicted time of the lane's work alone.
     pub(super) body: f64,
-    /// What the lane adds to its wave if every ratio and factor is 1.
+    /// What the lane adds to its bundle if every ratio and factor is 1.
     unit: f64,
 }
 
@@ -130,13 +130,13 @@ pub(super) struct Share {
 pub(super) struct CostModel {
     device: DeviceModel,
     ratios: Vec<Ratio>,
-    keys: HashMap<(ArmId, u32), CostKey>,
+    keys: HashMap<(KernelId, u32), CostKey>,
     models: HashMap<ModelId, ModelIndex>,
     /// Numbers of models that are gone.
     free_models: Vec<ModelIndex>,
-    /// By model: how many times as long its dispatches take as others' of the same arms. The first is of no model.
+    /// By model: how many times as long its dispatches take as others' of the same kernels. The first is of no model.
     factors: Vec<f64>,
-    /// Of the wave that is learned from: nanoseconds of each ratio in it.
+    /// Of the bundle that is learned from: nanoseconds of each ratio in it.
     parts: Vec<(CostKey, f64)>,
 }
 
@@ -197,9 +197,9 @@ impl CostModel {
         self.factors[model.index()] = factor;
     }
 
-    fn key(&mut self, arm: ArmId, class: u32) -> CostKey {
+    fn key(&mut self, kernel: KernelId, class: u32) -> CostKey {
         let ratios = &mut self.ratios;
-        *self.keys.entry((arm, class)).or_insert_with(|| {
+        *self.keys.entry((kernel, class)).or_insert_with(|| {
             ratios.push(Ratio::default());
             CostKey(ratios.len() as u32 - 1)
         })
@@ -211,21 +211,21 @@ impl CostModel {
         let memory = desc.bytes as f64 * 1e9 / self.device.bytes;
         let class = (desc.flops.max(desc.bytes) / u64::from(desc.workgroups.max(1))).max(1).ilog2() / 2
             + 32 * (desc.workgroups.max(1).ilog2() / 2);
-        let key = self.key(desc.arm, class);
+        let key = self.key(desc.kernel, class);
         DispatchCost { key, model: ModelIndex::default(), compute, memory, workgroups: desc.workgroups.max(1) }
     }
 
     /// The static estimate of a dispatch run for several requests.
-    pub(super) fn gather(&mut self, desc: &DispatchDesc, gather: &GatherDesc) -> GatherCost {
+    pub(super) fn coalesce(&mut self, desc: &DispatchDesc, coalesce: &CoalesceDesc) -> CoalescedCost {
         let single = self.dispatch(desc);
-        let key = self.dispatch(&DispatchDesc { arm: gather.arm, deps: Vec::new(), ..*desc }).key;
-        let shared = gather.shared.min(desc.bytes) as f64 * 1e9 / self.device.bytes;
-        GatherCost { key, single, shared }
+        let key = self.dispatch(&DispatchDesc { kernel: coalesce.kernel, deps: Vec::new(), ..*desc }).key;
+        let shared = coalesce.shared.min(desc.bytes) as f64 * 1e9 / self.device.bytes;
+        CoalescedCost { key, single, shared }
     }
 
     /// The dispatch as it runs for so many requests: the arithmetic of all, and what they share moved once.
-    pub(super) fn gathered(&mut self, cost: &GatherCost, requests: u32) -> DispatchCost {
-        let GatherCost { key, single, shared } = *cost;
+    pub(super) fn coalesced(&mut self, cost: &CoalescedCost, requests: u32) -> DispatchCost {
+        let CoalescedCost { key, single, shared } = *cost;
         if self.ratios[key.0 as usize].seen == 0.0 {
             let value = self.ratio(single.key);
             self.ratios[key.0 as usize] = Ratio { value, seen: 0.0 };
@@ -235,9 +235,9 @@ impl CostModel {
         DispatchCost { key, compute: requests * single.compute, memory, ..single }
     }
 
-    /// The load of a gathered dispatch as it may be. Until it was measured a few times it is taken to do no worse than the single
+    /// The load of a coalesced dispatch as it may be. Until it was measured a few times it is taken to do no worse than the single
     /// one: had it stalled the first time, it would never be tried again.
-    pub(super) fn hoped(&self, cost: &GatherCost, load: Load) -> Load {
+    pub(super) fn hoped(&self, cost: &CoalescedCost, load: Load) -> Load {
         let (own, single) = (self.ratios[cost.key.0 as usize], self.ratio(cost.single.key));
         if own.seen < TRIES && own.value > single { load.scaled(single / own.value) } else { load }
     }
@@ -255,8 +255,8 @@ impl CostModel {
         self.ratios[cost.key.0 as usize].seen >= MEASURED
     }
 
-    /// How many of `left` workgroups, in whole rounds of the device, a wave of their own may hold within `budget`.
-    /// At least one round, and at least as much as takes no longer than the wave's fixed cost.
+    /// How many of `left` workgroups, in whole rounds of the device, a bundle of their own may hold within `budget`.
+    /// At least one round, and at least as much as takes no longer than the bundle's fixed cost.
     pub(super) fn fit(&self, cost: &DispatchCost, left: u32, budget: f64) -> u32 {
         let round = self.device.parallelism;
         let ratio = self.ratio(cost.key) * self.factor(cost.model);
@@ -269,36 +269,40 @@ impl CostModel {
         ((count as u32) / round * round).max(round).min(left)
     }
 
-    /// Predicted duration of `load` as a wave of one lane.
+    /// Predicted duration of `load` as a bundle of one lane.
     pub(super) fn alone(&self, load: Load) -> f64 {
         self.fixed(1) + load.body()
     }
 
-    /// Whether `count` workgroups fill the device by themselves for longer than a wave's fixed cost: they then gain nothing
+    /// Whether `count` workgroups fill the device by themselves for longer than a bundle's fixed cost: they then gain nothing
     /// from kernels beside them, and lose by the registers and branches of a merged pipeline.
     pub(super) fn is_heavy(&self, cost: &DispatchCost, count: u32) -> bool {
         count >= self.device.parallelism && self.load(cost, count).body() > self.fixed(1)
     }
 
-    /// Predicted duration of a wave.
-    pub(super) fn wave(&self, wave: &WaveLoad) -> f64 {
-        self.fixed(wave.lanes) + wave.load.body()
+    /// Predicted duration of a bundle.
+    pub(super) fn bundle(&self, bundle: &BundleLoad) -> f64 {
+        self.fixed(bundle.lanes) + bundle.load.body()
     }
 
-    /// Predicted duration of a wave without its fixed cost.
-    pub(super) fn body(&self, wave: &WaveLoad) -> f64 {
-        wave.load.body()
+    /// Predicted duration of a bundle without its fixed cost.
+    pub(super) fn body(&self, bundle: &BundleLoad) -> f64 {
+        bundle.load.body()
     }
 
-    /// The wave with one more lane.
-    pub(super) fn joined(&self, wave: &WaveLoad, load: Load) -> WaveLoad {
-        WaveLoad { load: wave.load.plus(load), lanes: wave.lanes + 1, separate: wave.separate + self.alone(load) }
+    /// The bundle with one more lane.
+    pub(super) fn joined(&self, bundle: &BundleLoad, load: Load) -> BundleLoad {
+        BundleLoad {
+            load: bundle.load.plus(load),
+            lanes: bundle.lanes + 1,
+            separate: bundle.separate + self.alone(load),
+        }
     }
 
-    /// The wave with one more lane that does the work of so many, each of which would have been `single`.
-    pub(super) fn joined_by(&self, wave: &WaveLoad, load: Load, requests: u32, single: Load) -> WaveLoad {
-        let separate = wave.separate + f64::from(requests) * self.alone(single);
-        WaveLoad { load: wave.load.plus(load), lanes: wave.lanes + 1, separate }
+    /// The bundle with one more lane that does the work of so many, each of which would have been `single`.
+    pub(super) fn joined_by(&self, bundle: &BundleLoad, load: Load, requests: u32, single: Load) -> BundleLoad {
+        let separate = bundle.separate + f64::from(requests) * self.alone(single);
+        BundleLoad { load: bundle.load.plus(load), lanes: bundle.lanes + 1, separate }
     }
 
     pub(super) fn share(&self, cost: &DispatchCost, load: Load) -> Share {
@@ -311,14 +315,14 @@ impl CostModel {
         self.ratios[share.key.0 as usize].seen >= MEASURED
     }
 
-    /// Lays on the lanes of a wave what they add to it: those that fill what others leave free add less than their own time.
-    pub(super) fn close(&self, wave: &WaveLoad, shares: &mut [Share]) {
+    /// Lays on the lanes of a bundle what they add to it: those that fill what others leave free add less than their own time.
+    pub(super) fn close(&self, bundle: &BundleLoad, shares: &mut [Share]) {
         let bodies = shares.iter().map(|share| share.body).sum::<f64>();
-        let overlap = if bodies > 0.0 { (wave.load.body() / bodies).min(1.0) } else { 0.0 };
+        let overlap = if bodies > 0.0 { (bundle.load.body() / bodies).min(1.0) } else { 0.0 };
         shares.iter_mut().for_each(|share| share.unit *= overlap);
     }
 
-    /// The duration of a wave by what is known now.
+    /// The duration of a bundle by what is known now.
     pub(super) fn predict(&self, shares: &[Share]) -> f64 {
         let part = |share: &Share| share.unit * self.scale(share.key, share.model);
         self.fixed(shares.len() as u32) + shares.iter().map(part).sum::<f64>()
@@ -338,10 +342,10 @@ impl CostModel {
         self.ratios[key.0 as usize].value
     }
 
-    /// The fixed cost of a wave.
+    /// The fixed cost of a bundle.
     pub(super) fn fixed(&self, lanes: u32) -> f64 {
         let device = &self.device;
-        self.ratio(FIXED) * (device.wave as f64 + device.lane as f64 * f64::from(lanes))
+        self.ratio(FIXED) * (device.bundle as f64 + device.lane as f64 * f64::from(lanes))
     }
 }
 
@@ -356,7 +360,7 @@ impl DispatchCost {
     }
 }
 
-impl WaveLoad {
+impl BundleLoad {
     pub(super) fn separate(&self) -> Nanos {
         nanos(self.separate)
     }
@@ -372,10 +376,10 @@ pub(super) mod tests {
     use super::*;
 
     pub(super) const DEVICE: DeviceModel =
-        DeviceModel { parallelism: 4, flops: 1e9, bytes: 1e9, wave: 100, lane: 10, submission: 0 };
+        DeviceModel { parallelism: 4, flops: 1e9, bytes: 1e9, bundle: 100, lane: 10, submission: 0 };
 
     pub(super) fn desc(workgroups: u32, flops: u64, bytes: u64) -> DispatchDesc {
-        DispatchDesc { arm: ArmId(1), workgroups, flops, bytes, deps: Vec::new(), gather: None }
+        DispatchDesc { kernel: KernelId(1), workgroups, flops, bytes, deps: Vec::new(), coalesce: None }
     }
 
     #[test]
@@ -392,12 +396,12 @@ pub(super) mod tests {
         let mut model = CostModel::new(DEVICE);
         let cost = model.dispatch(&desc(1, 1_000, 0));
         let load = model.load(&cost, 1);
-        let mut wave = WaveLoad::default();
+        let mut bundle = BundleLoad::default();
         for _ in 0..4 {
-            wave = model.joined(&wave, load);
+            bundle = model.joined(&bundle, load);
         }
-        assert_eq!(model.wave(&wave), 140.0 + 4_000.0);
-        assert_eq!(wave.separate(), 4 * 4_110);
+        assert_eq!(model.bundle(&bundle), 140.0 + 4_000.0);
+        assert_eq!(bundle.separate(), 4 * 4_110);
     }
 
     #[test]
@@ -405,30 +409,30 @@ pub(super) mod tests {
         let mut model = CostModel::new(DEVICE);
         let compute = model.dispatch(&desc(64, 64_000, 0));
         let memory = model.dispatch(&desc(64, 0, 64_000));
-        let wave = model.joined(&WaveLoad::default(), model.load(&compute, 64));
-        let wave = model.joined(&wave, model.load(&memory, 64));
-        assert_eq!(model.wave(&wave), 120.0 + 64_000.0);
+        let bundle = model.joined(&BundleLoad::default(), model.load(&compute, 64));
+        let bundle = model.joined(&bundle, model.load(&memory, 64));
+        assert_eq!(model.bundle(&bundle), 120.0 + 64_000.0);
     }
 
     #[test]
     fn what_requests_share_is_moved_once() {
         let mut model = CostModel::new(DEVICE);
-        let gather = GatherDesc { arm: ArmId(2), least: 2, width: 8, shared: 9_000 };
-        let desc = DispatchDesc { gather: Some(gather), ..desc(64, 2_000, 10_000) };
+        let coalesce = CoalesceDesc { kernel: KernelId(2), least: 2, width: 8, shared: 9_000 };
+        let desc = DispatchDesc { coalesce: Some(coalesce), ..desc(64, 2_000, 10_000) };
         let single = model.dispatch(&desc);
         model.ratios[single.key.0 as usize].value = 2.0;
-        let cost = model.gather(&desc, &gather);
+        let cost = model.coalesce(&desc, &coalesce);
         // At first by the single dispatch's ratio, then by its own.
         for (requests, expected) in [(2, 2.0 * 11_000.0), (8, 2.0 * 17_000.0)] {
-            let together = model.gathered(&cost, requests);
+            let together = model.coalesced(&cost, requests);
             assert_eq!(model.alone(model.load(&together, 64)), 110.0 + expected, "{requests} requests");
         }
         for _ in 0..60 {
-            let together = model.gathered(&cost, 4);
+            let together = model.coalesced(&cost, 4);
             let load = model.load(&together, 64);
             model.learn(&[model.share(&together, load)], 40_000.0);
         }
-        let together = model.gathered(&cost, 4);
+        let together = model.coalesced(&cost, 4);
         let learned = model.alone(model.load(&together, 64));
         assert!((learned / 40_000.0 - 1.0).abs() < 0.02, "{learned}");
         let alone = model.alone(model.load(&single, 64));
@@ -436,14 +440,14 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_gathered_dispatch_that_stalled_once_is_tried_again() {
+    fn a_coalesced_dispatch_that_stalled_once_is_tried_again() {
         let mut model = CostModel::new(DEVICE);
-        let gather = GatherDesc { arm: ArmId(2), least: 2, width: 8, shared: 9_000 };
-        let desc = DispatchDesc { gather: Some(gather), ..desc(64, 2_000, 10_000) };
-        let cost = model.gather(&desc, &gather);
+        let coalesce = CoalesceDesc { kernel: KernelId(2), least: 2, width: 8, shared: 9_000 };
+        let desc = DispatchDesc { coalesce: Some(coalesce), ..desc(64, 2_000, 10_000) };
+        let cost = model.coalesce(&desc, &coalesce);
         let mut times = Vec::new();
         for _ in 0..6 {
-            let together = model.gathered(&cost, 2);
+            let together = model.coalesced(&cost, 2);
             let load = model.load(&together, 64);
             times.push((model.alone(load), model.alone(model.hoped(&cost, load))));
             model.learn(&[model.share(&together, load)], 500_000.0);

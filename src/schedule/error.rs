@@ -6,27 +6,27 @@ const WIDTH: f64 = 0.05;
 /// When so many have been counted, all counts are halved, so that old errors fade.
 const FADE: u32 = 4_096;
 
-/// Relative errors of the predicted durations of waves, of late: |measured - predicted| / measured.
+/// Relative errors of the predicted durations of bundles, of late: |measured - predicted| / measured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
 pub struct PredictionError {
     /// Half are no greater, to a twentieth.
     pub median: f64,
     /// Ninety-five in a hundred are no greater, to a twentieth; 4 stands for anything from there.
     pub p95: f64,
-    /// Waves measured.
-    pub waves: u64,
+    /// Bundles measured.
+    pub bundles: u64,
 }
 
 #[derive(Debug)]
 pub(super) struct Errors {
     bins: [u32; BINS],
     total: u32,
-    waves: u64,
+    bundles: u64,
 }
 
 impl Default for Errors {
     fn default() -> Self {
-        Errors { bins: [0; BINS], total: 0, waves: 0 }
+        Errors { bins: [0; BINS], total: 0, bundles: 0 }
     }
 }
 
@@ -35,7 +35,7 @@ impl Errors {
         let error = (measured - predicted).abs() / measured.max(1.0);
         self.bins[((error / WIDTH) as usize).min(BINS - 1)] += 1;
         self.total += 1;
-        self.waves += 1;
+        self.bundles += 1;
         if self.total >= FADE {
             self.bins.iter_mut().for_each(|bin| *bin /= 2);
             self.total = self.bins.iter().sum();
@@ -43,7 +43,7 @@ impl Errors {
     }
 
     pub(super) fn summary(&self) -> PredictionError {
-        PredictionError { median: self.quantile(0.5), p95: self.quantile(0.95), waves: self.waves }
+        PredictionError { median: self.quantile(0.5), p95: self.quantile(0.95), bundles: self.bundles }
     }
 
     fn quantile(&self, part: f64) -> f64 {

@@ -1,7 +1,7 @@
 //! The formula of costs, with nothing learned: what a device is simulated by.
 
-use super::cost::{CostModel, DispatchCost, GatherCost, WaveLoad};
-use super::{DeviceModel, DispatchDesc, GatherDesc};
+use super::cost::{BundleLoad, CoalescedCost, CostModel, DispatchCost};
+use super::{CoalesceDesc, DeviceModel, DispatchDesc};
 
 /// Durations on a device of given rates.
 #[derive(Debug)]
@@ -13,11 +13,11 @@ pub struct Estimate(DispatchCost);
 
 /// What a dispatch costs as one lane for several requests.
 #[derive(Clone, Copy, Debug)]
-pub struct GatherEstimate(GatherCost);
+pub struct CoalescedEstimate(CoalescedCost);
 
-/// What the lanes of a wave cost together.
+/// What the lanes of a bundle cost together.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct WaveEstimate(WaveLoad);
+pub struct BundleEstimate(BundleLoad);
 
 impl Formula {
     /// For a device of these rates.
@@ -31,38 +31,38 @@ impl Formula {
     }
 
     /// The cost of a dispatch for several requests.
-    pub fn gather(&mut self, desc: &DispatchDesc, gather: &GatherDesc) -> GatherEstimate {
-        GatherEstimate(self.0.gather(desc, gather))
+    pub fn coalesce(&mut self, desc: &DispatchDesc, coalesce: &CoalesceDesc) -> CoalescedEstimate {
+        CoalescedEstimate(self.0.coalesce(desc, coalesce))
     }
 
     /// The cost for so many requests.
-    pub fn gathered(&mut self, gather: &GatherEstimate, requests: u32) -> Estimate {
-        Estimate(self.0.gathered(&gather.0, requests))
+    pub fn coalesced(&mut self, coalesce: &CoalescedEstimate, requests: u32) -> Estimate {
+        Estimate(self.0.coalesced(&coalesce.0, requests))
     }
 
-    /// Nanoseconds of a dispatch as a wave of its own.
+    /// Nanoseconds of a dispatch as a bundle of its own.
     pub fn alone(&self, dispatch: &Estimate) -> f64 {
         self.0.alone(self.0.load(&dispatch.0, dispatch.0.workgroups()))
     }
 
-    /// Nanoseconds of a wave that does nothing.
+    /// Nanoseconds of a bundle that does nothing.
     pub fn fixed(&self) -> f64 {
         self.0.alone(Default::default())
     }
 
-    /// Adds `count` workgroups of a dispatch to a wave.
-    pub fn join(&self, wave: &mut WaveEstimate, dispatch: &Estimate, count: u32) {
-        wave.0 = self.0.joined(&wave.0, self.0.load(&dispatch.0, count));
+    /// Adds `count` workgroups of a dispatch to a bundle.
+    pub fn join(&self, bundle: &mut BundleEstimate, dispatch: &Estimate, count: u32) {
+        bundle.0 = self.0.joined(&bundle.0, self.0.load(&dispatch.0, count));
     }
 
-    /// Nanoseconds of a wave.
-    pub fn wave(&self, wave: &WaveEstimate) -> f64 {
-        self.0.wave(&wave.0)
+    /// Nanoseconds of a bundle.
+    pub fn bundle(&self, bundle: &BundleEstimate) -> f64 {
+        self.0.bundle(&bundle.0)
     }
 
-    /// Nanoseconds of a wave without its fixed costs.
-    pub fn body(&self, wave: &WaveEstimate) -> f64 {
-        self.0.body(&wave.0)
+    /// Nanoseconds of a bundle without its fixed costs.
+    pub fn body(&self, bundle: &BundleEstimate) -> f64 {
+        self.0.body(&bundle.0)
     }
 }
 
@@ -73,9 +73,9 @@ impl Estimate {
     }
 }
 
-impl GatherEstimate {
+impl CoalescedEstimate {
     /// So many times as much.
     pub fn scaled(self, factor: f64) -> Self {
-        GatherEstimate(self.0.scaled(factor))
+        CoalescedEstimate(self.0.scaled(factor))
     }
 }

@@ -2,12 +2,12 @@
 //! steps (after arXiv 1901.10008).
 
 use super::core::Core;
-use super::cost::WaveLoad;
+use super::cost::BundleLoad;
 use super::lead::Leader;
 use super::options::HoldBack;
 use super::parts::Tier;
 use super::queue::Rank;
-use super::request::Request;
+use super::request::QueuedRequest;
 use super::{Class, Pipelines};
 
 /// Heads of each tier that are looked at for one that brings company. Guessed.
@@ -20,7 +20,7 @@ const PATIENCE: f64 = 2.0;
 const HELD: f64 = 0.05;
 
 impl Core {
-    /// For a leader that would leave alone: the dispatch to go before it, so that it leaves with others of its arm.
+    /// For a leader that would leave alone: the dispatch to go before it, so that it leaves with others of its kernel.
     pub(super) fn company(&mut self, leader: Leader, pipelines: &mut dyn Pipelines) -> Option<Leader> {
         if self.rules.hold_back == HoldBack::No {
             return None;
@@ -32,50 +32,51 @@ impl Core {
         }
         for tier in Tier::all() {
             for at in 0..LOOK {
-                let Some(&(rank, arm)) = self.queue.heads(tier).get(at) else { break };
-                let wait = (arm != leader.arm && self.has_begun(rank)).then(|| self.approach(rank, leader)).flatten();
+                let Some(&(rank, kernel)) = self.queue.heads(tier).get(at) else { break };
+                let wait =
+                    (kernel != leader.kernel && self.has_begun(rank)).then(|| self.approach(rank, leader)).flatten();
                 let Some((_, next)) = wait.filter(|(wait, _)| *wait <= spare) else { continue };
-                if self.merging.has(arm, pipelines) {
-                    self.queue.get_mut(leader.rank.slot)?.held += next;
-                    return Some(Leader { tier, rank, arm });
+                if self.merging.has(kernel, pipelines) {
+                    self.queue.get_mut(leader.rank.index)?.held += next;
+                    return Some(Leader { tier, rank, kernel });
                 }
             }
         }
         None
     }
 
-    /// How long a request is from a dispatch of the leader's arm, if company is worth the wait, and the time of its
+    /// How long a request is from a dispatch of the leader's kernel, if company is worth the wait, and the time of its
     /// next step.
     fn approach(&self, rank: Rank, leader: Leader) -> Option<(f64, f64)> {
         let (other, held) = (self.queue.live(rank)?, self.queue.live(leader.rank)?);
         if other.id == held.id || self.stragglers.apart(other.plan.model) {
             return None;
         }
-        let mut ahead = (rank.dispatch + 1..other.plan.steps.len() as u32).take(AHEAD as usize);
-        let next = ahead.find(|&next| other.plan.steps[next as usize].arm == leader.arm)?;
+        let mut ahead = (rank.dispatch + 1..other.plan.dispatches.len() as u32).take(AHEAD as usize);
+        let next = ahead.find(|&next| other.plan.dispatches[next as usize].kernel == leader.kernel)?;
         let wait = other.path(rank.dispatch) - other.path(next);
         // Those in step stay together to the end.
         let in_step = std::ptr::eq(&*other.plan, &*held.plan) && next == leader.rank.dispatch;
         let steps = if in_step { held.left() } else { 1 };
         let worth = self.pair_gain(held, leader.rank.dispatch, other, next) * f64::from(steps);
-        let step = &other.plan.steps[rank.dispatch as usize];
-        let alone = self.cost.alone(self.cost.load(&step.cost, step.workgroups - other.issued(rank.dispatch)));
+        let info = &other.plan.dispatches[rank.dispatch as usize];
+        let alone = self.cost.alone(self.cost.load(&info.cost, info.workgroups - other.issued(rank.dispatch)));
         (wait > 0.0 && wait <= PATIENCE * worth).then_some((wait, alone))
     }
 
-    /// What two dispatches save in one wave.
-    fn pair_gain(&self, a: &Request, of_a: u32, b: &Request, of_b: u32) -> f64 {
-        let load = |request: &Request, dispatch: u32| {
-            let step = &request.plan.steps[dispatch as usize];
-            self.cost.load(&step.cost, step.workgroups - request.issued(dispatch))
+    /// What two dispatches save in one bundle.
+    fn pair_gain(&self, a: &QueuedRequest, of_a: u32, b: &QueuedRequest, of_b: u32) -> f64 {
+        let load = |request: &QueuedRequest, dispatch: u32| {
+            let info = &request.plan.dispatches[dispatch as usize];
+            self.cost.load(&info.cost, info.workgroups - request.issued(dispatch))
         };
         let (a, b) = (load(a, of_a), load(b, of_b));
-        let wave = self.cost.joined(&self.cost.joined(&WaveLoad::default(), a), b);
-        self.cost.alone(a) + self.cost.alone(b) - self.cost.wave(&wave)
+        let bundle = self.cost.joined(&self.cost.joined(&BundleLoad::default(), a), b);
+        self.cost.alone(a) + self.cost.alone(b) - self.cost.bundle(&bundle)
     }
 
     /// The time that a request has to spare if it goes on now.
-    fn to_spare(&self, leader: Leader, request: &Request) -> f64 {
+    fn to_spare(&self, leader: Leader, request: &QueuedRequest) -> f64 {
         let path = request.path(leader.rank.dispatch) * request.scale(&self.cost);
         match request.desc.deadline.filter(|_| leader.tier == Tier::DEADLINE) {
             Some(deadline) => deadline.saturating_sub(self.start) as f64 - path,

@@ -1,15 +1,15 @@
-//! Chooses a wave's leader, how much of it goes, and how far riders may stretch the wave.
+//! Chooses a bundle's leader, how much of it goes, and how far riders may stretch the bundle.
 
 use super::core::Core;
 use super::cost::ModelIndex;
 use super::options::{Scope, Split};
 use super::parts::Tier;
-use super::queue::{ArmIndex, Rank};
+use super::queue::{KernelIndex, Rank};
 use super::{Class, Pipelines};
 
-/// The least part of a slice that a piece of a long dispatch fills behind other waves. Guessed.
+/// The least part of a slice that a piece of a long dispatch fills behind other bundles. Guessed.
 const PIECE: f64 = 0.25;
-/// How much riders may stretch any wave, short of costing its leader the deadline. Guessed.
+/// How much riders may stretch any bundle, short of costing its leader the deadline. Guessed.
 const TIGHT: f64 = 1.02;
 /// The part of the time to spare that riders may use up. Set by simulation: more delays the urgent, less wastes the device.
 const SPARE: f64 = 0.15;
@@ -18,17 +18,17 @@ const SPARE: f64 = 0.15;
 pub(super) struct Leader {
     pub(super) tier: Tier,
     pub(super) rank: Rank,
-    pub(super) arm: ArmIndex,
+    pub(super) kernel: KernelIndex,
 }
 
 /// What is left of a submission.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Room {
-    /// Predicted nanoseconds of its waves so far.
+    /// Predicted nanoseconds of its bundles so far.
     pub(super) used: f64,
     /// Predicted nanoseconds until it has to end for the deadlines of what ends with it.
     pub(super) due: f64,
-    /// Whether the submission has no wave yet.
+    /// Whether the submission has no bundle yet.
     pub(super) empty: bool,
     /// The only request that may go.
     pub(super) only: Option<u64>,
@@ -38,7 +38,7 @@ pub(super) struct Room {
     pub(super) stragglers: bool,
 }
 
-/// Predicted nanoseconds that a wave may take.
+/// Predicted nanoseconds that a bundle may take.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Budget {
     slice: f64,
@@ -47,7 +47,7 @@ pub(super) struct Budget {
 }
 
 impl Core {
-    /// What is left for a wave that `leader` leads.
+    /// What is left for a bundle that `leader` leads.
     pub(super) fn budget(&self, leader: Leader, room: Room) -> Budget {
         let request = self.queue.live(leader.rank);
         // What someone waits for need not make way for others of its model.
@@ -58,7 +58,7 @@ impl Core {
         Budget { slice, left: (slice - room.used).min(room.due), empty: room.empty }
     }
 
-    /// The first ready dispatch whose arm has a pipeline.
+    /// The first ready dispatch whose kernel has a pipeline.
     pub(super) fn leader(&mut self, pipelines: &mut dyn Pipelines, room: Room) -> Option<Leader> {
         loop {
             let mut moved = false;
@@ -79,21 +79,21 @@ impl Core {
                 if self.readmit(tier, head.map(|(rank, _)| rank), pipelines, moved) {
                     continue;
                 }
-                let Some((rank, arm)) = head else { break };
+                let Some((rank, kernel)) = head else { break };
                 if self.queue.live(rank).is_none() {
-                    self.queue.drop_head(tier, arm);
-                } else if self.demotes((tier, rank), arm) {
-                    self.queue.drop_head(tier, arm);
+                    self.queue.drop_head(tier, kernel);
+                } else if self.demotes((tier, rank), kernel) {
+                    self.queue.drop_head(tier, kernel);
                     self.move_demoted();
                     *moved = true;
                 } else if room.only.is_some_and(|only| only != rank.request) {
                     return None;
-                } else if self.merging.has(arm, pipelines) && !self.begins((tier, rank), pipelines) {
-                    self.queue.drop_head(tier, arm);
-                    self.await_memory((tier, rank), arm);
-                } else if self.merging.has(arm, pipelines) {
+                } else if self.merging.has(kernel, pipelines) && !self.begins((tier, rank), pipelines) {
+                    self.queue.drop_head(tier, kernel);
+                    self.await_memory((tier, rank), kernel);
+                } else if self.merging.has(kernel, pipelines) {
                     self.move_demoted();
-                    return Some(Leader { tier, rank, arm });
+                    return Some(Leader { tier, rank, kernel });
                 } else if self.rules.scope == Scope::OneRequest {
                     return None;
                 } else {
@@ -116,9 +116,9 @@ impl Core {
     /// How many workgroups of the leader go; `None` if the submission is to end before it.
     pub(super) fn leading(&self, rank: Rank, Budget { slice, left: budget, empty }: Budget) -> Option<u32> {
         let request = self.queue.live(rank)?;
-        let step = &request.plan.steps[rank.dispatch as usize];
-        let left = step.workgroups - request.issued(rank.dispatch);
-        let whole = self.cost.alone(self.cost.load(&step.cost, left));
+        let info = &request.plan.dispatches[rank.dispatch as usize];
+        let left = info.workgroups - request.issued(rank.dispatch);
+        let whole = self.cost.alone(self.cost.load(&info.cost, left));
         if whole <= budget {
             return Some(left);
         }
@@ -128,12 +128,12 @@ impl Core {
         if !empty && (whole <= slice || budget < slice * PIECE) {
             return None;
         }
-        let count = self.cost.fit(&step.cost, left, budget);
-        let fits = empty || self.cost.alone(self.cost.load(&step.cost, count)) <= budget;
+        let count = self.cost.fit(&info.cost, left, budget);
+        let fits = empty || self.cost.alone(self.cost.load(&info.cost, count)) <= budget;
         fits.then_some(count)
     }
 
-    /// The longest that a wave may take whose leader alone takes `alone`, so that riders do not cost the leader its
+    /// The longest that a bundle may take whose leader alone takes `alone`, so that riders do not cost the leader its
     /// deadline. What the leader leaves free of the device is theirs in any case.
     pub(super) fn longest(&self, leader: Leader, alone: f64, Budget { left: budget, .. }: Budget) -> f64 {
         let tight = alone * TIGHT;

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Admission, ArmId, Cancelled, Class, Ended, Learned, ModelId, Nanos, Options, Pipelines, PlanDesc, RequestDesc,
+    Admission, Cancelled, Class, Ended, KernelId, Learned, ModelId, Nanos, Options, Pipelines, PlanDesc, RequestDesc,
     RequestId, Retired, Scheduler, Submission, SubmissionId,
 };
 
@@ -112,11 +112,11 @@ pub enum Event {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Asked {
     /// [`Pipelines::ready`], and the answer.
-    Ready(Vec<ArmId>, bool),
+    Ready(Vec<KernelId>, bool),
     /// [`Pipelines::want`].
-    Want(Vec<ArmId>),
+    Want(Vec<KernelId>),
     /// [`Pipelines::compatible`], and the answer.
-    Compatible(ArmId, ArmId, bool),
+    Compatible(KernelId, KernelId, bool),
     /// [`Pipelines::begin`] with the bytes to spare, and the answer.
     Begin(RequestId, u64, bool),
 }
@@ -284,18 +284,18 @@ struct Witness<'a> {
 }
 
 impl Pipelines for Witness<'_> {
-    fn ready(&mut self, arms: &[ArmId]) -> bool {
-        let answer = self.pipelines.ready(arms);
-        self.asked.get_mut().push(Asked::Ready(arms.to_vec(), answer));
+    fn ready(&mut self, kernels: &[KernelId]) -> bool {
+        let answer = self.pipelines.ready(kernels);
+        self.asked.get_mut().push(Asked::Ready(kernels.to_vec(), answer));
         answer
     }
 
-    fn want(&mut self, arms: &[ArmId]) {
-        self.pipelines.want(arms);
-        self.asked.get_mut().push(Asked::Want(arms.to_vec()));
+    fn want(&mut self, kernels: &[KernelId]) {
+        self.pipelines.want(kernels);
+        self.asked.get_mut().push(Asked::Want(kernels.to_vec()));
     }
 
-    fn compatible(&self, a: ArmId, b: ArmId) -> bool {
+    fn compatible(&self, a: KernelId, b: KernelId) -> bool {
         let answer = self.pipelines.compatible(a, b);
         self.asked.borrow_mut().push(Asked::Compatible(a, b, answer));
         answer

@@ -6,7 +6,7 @@
 
 use super::core::Core;
 use super::parts::Tier;
-use super::queue::{ArmIndex, Place, Rank};
+use super::queue::{KernelIndex, Position, Rank};
 use super::{Nanos, Pipelines, RequestId};
 
 /// How long it is remembered what requests with deadlines take: one to two of these. Guessed, as for slices.
@@ -17,9 +17,9 @@ pub(super) struct Memory {
     /// Requests that have taken memory and not ended.
     begun: usize,
     /// Ready dispatches of requests that wait for memory, the first to go last. Some may have ended.
-    waiting: Vec<(Place, ArmIndex)>,
+    waiting: Vec<(Position, KernelIndex)>,
     /// The first for whom there was no room in the present call of `issue`: nobody behind it begins.
-    blocked: Option<Place>,
+    blocked: Option<Position>,
     /// The most that a request with a deadline takes, of those that came in the present period and in that before.
     largest: [u64; 2],
     period: Nanos,
@@ -53,34 +53,34 @@ impl Memory {
         if tier == Tier::DEADLINE || self.begun == 0 { 0 } else { self.largest[0].max(self.largest[1]) }
     }
 
-    fn may_ask(&self, place: Place) -> bool {
-        self.blocked.is_none_or(|blocked| place < blocked)
+    fn may_ask(&self, position: Position) -> bool {
+        self.blocked.is_none_or(|blocked| position < blocked)
     }
 }
 
 impl Core {
     /// Whether the request of a ready dispatch has begun, or there is memory for it to begin now.
-    pub(super) fn begins(&mut self, place: Place, pipelines: &mut dyn Pipelines) -> bool {
-        let (tier, Rank { slot, request: id, .. }) = place;
-        let Some(request) = self.queue.get_mut(slot) else { return false };
+    pub(super) fn begins(&mut self, position: Position, pipelines: &mut dyn Pipelines) -> bool {
+        let (tier, Rank { index, request: id, .. }) = position;
+        let Some(request) = self.queue.get_mut(index) else { return false };
         if request.begun {
             return true;
         }
-        if !self.memory.may_ask(place) {
+        if !self.memory.may_ask(position) {
             return false;
         }
         request.begun = pipelines.begin(RequestId(id), self.memory.spare(tier));
         if !request.begun {
-            self.memory.blocked = Some(place);
+            self.memory.blocked = Some(position);
             return false;
         }
         self.memory.begun += 1;
         // Its other dispatches need not wait any more.
         let demoted = &mut self.demoted;
-        self.memory.waiting.retain(|&((tier, rank), arm)| {
+        self.memory.waiting.retain(|&((tier, rank), kernel)| {
             let own = rank.request == id;
             if own {
-                demoted.push((tier, arm, rank));
+                demoted.push((tier, kernel, rank));
             }
             !own
         });
@@ -89,14 +89,14 @@ impl Core {
 
     /// Whether a ready dispatch is of a request that has begun.
     pub(super) fn has_begun(&self, rank: Rank) -> bool {
-        self.queue.get(rank.slot).is_some_and(|request| request.begun)
+        self.queue.get(rank.index).is_some_and(|request| request.begun)
     }
 
     /// Has a dispatch that is in no queue any more wait until there is memory for its request.
-    pub(super) fn await_memory(&mut self, place: Place, arm: ArmIndex) {
+    pub(super) fn await_memory(&mut self, position: Position, kernel: KernelIndex) {
         let waiting = &mut self.memory.waiting;
-        let at = waiting.partition_point(|&(other, _)| other > place);
-        waiting.insert(at, (place, arm));
+        let at = waiting.partition_point(|&(other, _)| other > position);
+        waiting.insert(at, (position, kernel));
     }
 
     /// Lets the first dispatch of a tier that waits for memory, and stands before `head`, into the ready queues if its request
@@ -114,18 +114,18 @@ impl Core {
         // Those of the tier stand together, the first of them last.
         let end = self.memory.waiting.partition_point(|&((other, _), _)| other >= tier);
         let Some(at) = end.checked_sub(1) else { return false };
-        let (place, arm) = self.memory.waiting[at];
-        let (of, rank) = place;
+        let (position, kernel) = self.memory.waiting[at];
+        let (of, rank) = position;
         if of != tier || head.is_some_and(|head| head < rank) {
             return false;
         }
         if self.queue.live(rank).is_none() {
             self.memory.waiting.remove(at);
-        } else if self.demotes((tier, rank), arm) {
+        } else if self.demotes((tier, rank), kernel) {
             self.memory.waiting.remove(at);
             self.move_demoted();
             *moved = true;
-        } else if self.begins(place, pipelines) {
+        } else if self.begins(position, pipelines) {
             self.move_demoted();
         } else {
             return false;

@@ -3,16 +3,17 @@
 //! A pure state machine. It has no clock (every call is told the time), no GPU (the caller runs what it issues and reports
 //! back), no thread, and no randomness: the same calls give the same decisions.
 //!
-//! A request's dispatches are a scoreboard: one is ready when those that it depends on have been issued in earlier waves,
-//! because the device runs waves in order of issue. Ready dispatches wait in a queue for each arm, ordered by urgency.
-//! [`Scheduler::issue`] forms one wave after the other until the slice is full: the most urgent dispatch leads, and others
-//! join where the cost model predicts that this takes less time than going apart and there is a pipeline for all arms.
+//! A request's dispatches are a scoreboard: one is ready when those that it depends on have been issued in earlier bundles,
+//! because the device runs bundles in order of issue. Ready dispatches wait in a queue for each kernel, ordered by urgency.
+//! [`Scheduler::issue`] forms one bundle after the other until the slice is full: the most urgent dispatch leads, and others
+//! join where the cost model predicts that this takes less time than going apart and there is a pipeline for all kernels.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 mod admission;
+mod bundle;
 mod coalesce;
 mod core;
 mod cost;
@@ -32,11 +33,10 @@ mod replay;
 mod request;
 mod scheduler;
 mod straggler;
-mod wave;
 
 pub use cost::Learned;
 pub use error::PredictionError;
-pub use formula::{Estimate, Formula, GatherEstimate, WaveEstimate};
+pub use formula::{BundleEstimate, CoalescedEstimate, Estimate, Formula};
 pub use options::{Coalesce, DeviceModel, HoldBack, Options, Order, Parts, Policy};
 pub use replay::{Difference, Replayed, replay};
 pub use scheduler::{Cancelled, Kept, Retired, Scheduler, Stats};
@@ -44,9 +44,9 @@ pub use scheduler::{Cancelled, Kept, Retired, Scheduler, Stats};
 /// Nanoseconds on the caller's clock.
 pub type Nanos = u64;
 
-/// An arm of merged shaders (a kernel variant with memory slots), interned by the caller.
+/// A linked kernel (a variant with the segments of its bindings), interned by the caller. The scheduler says kernel for short.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct ArmId(pub u32);
+pub struct KernelId(pub u32);
 
 /// A model. A number is never used for another one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -74,9 +74,9 @@ pub enum Class {
 
 /// How requests of one plan run a dispatch as one lane: weights are then read once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct GatherDesc {
+pub struct CoalesceDesc {
     /// What runs: as many workgroups as for one request, each doing the work of all.
-    pub arm: ArmId,
+    pub kernel: KernelId,
     /// The fewest requests, at least two.
     pub least: u32,
     /// The most requests.
@@ -89,7 +89,7 @@ pub struct GatherDesc {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DispatchDesc {
     /// What runs.
-    pub arm: ArmId,
+    pub kernel: KernelId,
     /// Workgroups of its grid; never zero.
     pub workgroups: u32,
     /// Floating-point operations.
@@ -99,10 +99,10 @@ pub struct DispatchDesc {
     /// Indices of earlier dispatches of the same request.
     pub deps: Vec<u32>,
     /// How it runs for several requests of the plan at once, if it can.
-    pub gather: Option<GatherDesc>,
+    pub coalesce: Option<CoalesceDesc>,
 }
 
-/// What the scheduler knows of a request's plan. Shared by all requests of the plan with the same memory slots.
+/// What the scheduler knows of a request's plan. Shared by all requests of the plan with the same segments.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanDesc {
     /// The model that it belongs to, for fairness and statistics.
@@ -140,7 +140,7 @@ pub struct RequestDesc {
     pub memory: u64,
 }
 
-/// A run of workgroups of one dispatch of one request.
+/// A range of workgroups of one dispatch of one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lane {
     /// Whose.
@@ -148,48 +148,48 @@ pub struct Lane {
     /// Index into the plan's dispatches.
     pub dispatch: u32,
     /// What runs.
-    pub arm: ArmId,
+    pub kernel: KernelId,
     /// First workgroup of the dispatch's grid.
     pub first: u32,
     /// Number of workgroups.
     pub count: u32,
     /// How many lanes run as one, this one first: 1 for a lane of its own, 0 for those that follow the first.
-    pub gathered: u32,
+    pub coalesced: u32,
 }
 
-/// A bundle in issue order: lanes that run at the same time in one dispatch.
+/// Lanes that the device runs at the same time, as one dispatch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Wave {
+pub struct Bundle {
     /// At least one.
     pub lanes: Vec<Lane>,
     /// Predicted duration.
     pub predicted: Nanos,
-    /// Predicted duration had each lane been a wave of its own.
+    /// Predicted duration had each lane been a bundle of its own.
     pub separate: Nanos,
 }
 
-impl Wave {
+impl Bundle {
     /// Its lanes in runs of those that run as one.
     pub fn runs(&self) -> impl Iterator<Item = &[Lane]> {
-        self.lanes.chunk_by(|_, next| next.gathered == 0)
+        self.lanes.chunk_by(|_, next| next.coalesced == 0)
     }
 
-    /// Its arms, sorted, without duplicates.
-    pub fn arms(&self) -> Vec<ArmId> {
-        let mut arms: Vec<_> = self.lanes.iter().map(|lane| lane.arm).collect();
-        arms.sort_unstable();
-        arms.dedup();
-        arms
+    /// Its kernels, sorted, without duplicates.
+    pub fn kernels(&self) -> Vec<KernelId> {
+        let mut kernels: Vec<_> = self.lanes.iter().map(|lane| lane.kernel).collect();
+        kernels.sort_unstable();
+        kernels.dedup();
+        kernels
     }
 }
 
-/// Waves that go to the device together.
+/// Bundles that go to the device together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Submission {
     /// Its name, for [`Scheduler::retire`].
     pub id: SubmissionId,
     /// In order; each sees the memory that earlier ones wrote.
-    pub waves: Vec<Wave>,
+    pub bundles: Vec<Bundle>,
 }
 
 /// How a request ended.
@@ -223,14 +223,14 @@ pub struct Ended {
     pub at: Nanos,
 }
 
-/// Which pipelines and what memory there is. The scheduler issues a wave only when [`Pipelines::ready`] says yes for its arms.
+/// Which pipelines and what memory there is. The scheduler issues a bundle only when [`Pipelines::ready`] says yes for its kernels.
 pub trait Pipelines {
-    /// Whether a bundle whose arms are `arms` (sorted, no duplicates) could issue now, on its own pipeline or a superset's.
-    fn ready(&mut self, arms: &[ArmId]) -> bool;
+    /// Whether a bundle of `kernels` (sorted, no duplicates) could issue now, on its own pipeline or a superset's.
+    fn ready(&mut self, kernels: &[KernelId]) -> bool;
     /// Says that this set would have been used, had it been ready.
-    fn want(&mut self, arms: &[ArmId]);
-    /// Whether the two arms may share a pipeline at all (same workgroup size, and so on). Symmetric.
-    fn compatible(&self, a: ArmId, b: ArmId) -> bool;
+    fn want(&mut self, kernels: &[KernelId]);
+    /// Whether the two kernels may share a pipeline at all (same workgroup size, and so on). Symmetric.
+    fn compatible(&self, a: KernelId, b: KernelId) -> bool;
     /// Takes the memory of a request that is about to issue for the first time, all or nothing. `false` if there is no room for it
     /// now, or less than `spare` further bytes would be left: it waits then, and is asked about again in a later call of
     /// [`Scheduler::issue`].

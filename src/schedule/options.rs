@@ -9,11 +9,11 @@ use super::Nanos;
 pub enum Policy {
     /// Every dispatch is a submission of its own, one in flight.
     SubmitEach,
-    /// One request at a time, first come first served; all of its dispatches in one submission, a wave each.
+    /// One request at a time, first come first served; all of its dispatches in one submission, a bundle each.
     TimeOnly,
-    /// All ready dispatches of all requests in turn, a wave each, many waves a submission.
+    /// All ready dispatches of all requests in turn, a bundle each, many bundles a submission.
     OnePass,
-    /// Waves of many lanes.
+    /// Bundles of many lanes.
     #[default]
     Bundled,
 }
@@ -34,7 +34,7 @@ pub enum HoldBack {
     /// Whatever is ready goes.
     #[default]
     No,
-    /// A dispatch that would leave alone lets others go first that lead to dispatches of its arm within a few steps, if company
+    /// A dispatch that would leave alone lets others go first that lead to dispatches of its kernel within a few steps, if company
     /// saves as much as it waits, and if its slack allows.
     Yes,
 }
@@ -52,7 +52,7 @@ pub enum Coalesce {
 /// The parts of the device's time that work without a deadline gets at least, while there is some, by class.
 ///
 /// Work that is late under [`Admission::RunLate`](super::Admission::RunLate) counts with its class. The oldest request of a
-/// class with part `p` leads a wave at the latest after `2 * slice / p` of device time. Models that straggle are out of their
+/// class with part `p` leads a bundle at the latest after `2 * slice / p` of device time. Models that straggle are out of their
 /// classes, and have a part of 0.05 together.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Parts {
@@ -79,11 +79,11 @@ pub struct DeviceModel {
     pub flops: f64,
     /// Bytes per second of the whole device.
     pub bytes: f64,
-    /// Fixed cost of a wave.
-    pub wave: Nanos,
-    /// Fixed cost of a lane within a wave.
+    /// Fixed cost of a bundle, in nanoseconds.
+    pub bundle: Nanos,
+    /// Fixed cost of a lane within a bundle, in nanoseconds.
     pub lane: Nanos,
-    /// Fixed cost of a submission, seen where durations come from completion times alone.
+    /// Fixed cost of a submission, in nanoseconds, seen where durations come from completion times alone.
     pub submission: Nanos,
 }
 
@@ -100,7 +100,7 @@ impl DeviceModel {
         let parallelism = parallelism.max(1);
         let units = f64::from(parallelism);
         let (flops, bytes) = (6e9 * units, 4e9 * units);
-        DeviceModel { parallelism, flops, bytes, wave: 60_000, lane: 1_000, submission: 70_000 }
+        DeviceModel { parallelism, flops, bytes, bundle: 60_000, lane: 1_000, submission: 70_000 }
     }
 
     /// A guess for a GPU that runs so many workgroups at the same time; what is measured corrects it.
@@ -108,7 +108,7 @@ impl DeviceModel {
         let parallelism = parallelism.max(1);
         let units = f64::from(parallelism);
         let (flops, bytes) = (20e9 * units, 1e9 * units);
-        DeviceModel { parallelism, flops, bytes, wave: 6_000, lane: 100, submission: 20_000 }
+        DeviceModel { parallelism, flops, bytes, bundle: 6_000, lane: 100, submission: 20_000 }
     }
 
     /// A guess for a device of which no more is known: fewer than 64 workgroups at a time are a CPU's.
@@ -117,11 +117,15 @@ impl DeviceModel {
     }
 }
 
-/// Options of the scheduler. Counts of zero are taken as one.
+/// Options of the scheduler: those of a constructor, with fields set anew. Counts of zero are taken as one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Options {
-    /// How dispatches leave.
+    /// How dispatches leave; anything but the default is for benchmarks.
+    #[cfg(feature = "unstable")]
     pub policy: Policy,
+    /// How dispatches leave.
+    #[cfg(not(feature = "unstable"))]
+    pub(crate) policy: Policy,
     /// Which goes first.
     pub order: Order,
     /// Whether a dispatch may wait for company.
@@ -130,20 +134,20 @@ pub struct Options {
     pub coalesce: Coalesce,
     /// What is left for work without a deadline.
     pub parts: Parts,
-    /// Predicted duration that a submission may not exceed, but for one that cannot be divided further.
+    /// Predicted nanoseconds that a submission may not exceed, but for one that cannot be divided further.
     pub slice: Nanos,
-    /// Submissions in flight at the same time.
+    /// Most submissions in flight at the same time.
     pub in_flight: usize,
-    /// Lanes of a wave.
+    /// Most lanes of a bundle.
     pub max_lanes: usize,
-    /// Waves of a submission.
-    pub max_waves: usize,
-    /// Arms of a set of pipelines to ask for.
-    pub max_arms: usize,
-    /// Part of its own time that a dispatch, or several that run as one, has to save to join a wave. What fills the device by itself
+    /// Most bundles of a submission.
+    pub max_bundles: usize,
+    /// Most linked kernels of a pipeline to ask for.
+    pub max_kernels: usize,
+    /// Part of its own time, from 0 to 1, that a dispatch, or several that run as one, has to save to join a bundle. What fills the device by itself
     /// would only end later, and its leader too. Guessed.
     pub min_gain: f64,
-    /// Predicted time that must have been lost for want of a set of pipelines before it is asked for. Guessed.
+    /// Predicted nanoseconds that must have been lost for want of a pipeline before it is asked for. Guessed.
     pub want_after: Nanos,
     /// First estimate of the device.
     pub device: DeviceModel,
@@ -184,8 +188,8 @@ impl Default for Options {
             slice: 2_000_000,
             in_flight: 2,
             max_lanes: 256,
-            max_waves: 64,
-            max_arms: 16,
+            max_bundles: 64,
+            max_kernels: 16,
             min_gain: 0.05,
             want_after: 200_000,
             device: DeviceModel::for_parallelism(256),
@@ -226,7 +230,7 @@ pub(super) struct Rules {
     pub(super) slice: Nanos,
     pub(super) in_flight: usize,
     pub(super) lanes: usize,
-    pub(super) waves: usize,
+    pub(super) bundles: usize,
     pub(super) min_gain: f64,
 }
 
@@ -240,17 +244,17 @@ impl Rules {
             slice: options.slice,
             in_flight: 1,
             lanes: 1,
-            waves: 1,
+            bundles: 1,
             min_gain: options.min_gain,
         };
         let in_flight = options.in_flight.max(1);
-        let waves = options.max_waves.max(1);
+        let bundles = options.max_bundles.max(1);
         match options.policy {
             Policy::SubmitEach => each,
             Policy::TimeOnly => {
-                Rules { scope: Scope::OneRequest, slice: Nanos::MAX, waves: usize::MAX, in_flight, ..each }
+                Rules { scope: Scope::OneRequest, slice: Nanos::MAX, bundles: usize::MAX, in_flight, ..each }
             }
-            Policy::OnePass => Rules { ranking: Ranking::Readiness, waves, in_flight, ..each },
+            Policy::OnePass => Rules { ranking: Ranking::Readiness, bundles, in_flight, ..each },
             Policy::Bundled => Rules {
                 ranking: match options.order {
                     Order::Arrival => Ranking::Arrival,
@@ -258,7 +262,7 @@ impl Rules {
                 },
                 split: Split::Yes,
                 hold_back: options.hold_back,
-                waves,
+                bundles,
                 in_flight,
                 lanes: options.max_lanes.max(1),
                 ..each

@@ -64,7 +64,7 @@ impl Fairness {
         Fairness { parts, owed: [0.0; TIERS], bound: slice as f64 }
     }
 
-    /// Enters a wave that took `time`, of which each tier had `used`, while the tiers in `waiting` had work ready.
+    /// Enters a bundle that took `time`, of which each tier had `used`, while the tiers in `waiting` had work ready.
     pub(super) fn enter(&mut self, time: f64, used: [f64; TIERS], waiting: [bool; TIERS]) {
         let all: f64 = used.iter().sum();
         for tier in 1..TIERS {

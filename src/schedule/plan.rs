@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use super::coalesce::{Coalescer, GroupIndex};
 use super::cost::{CostModel, DispatchCost, ModelIndex};
-use super::queue::ArmIndex;
-use super::{ArmId, PlanDesc};
+use super::queue::KernelIndex;
+use super::{KernelId, PlanDesc};
 
 /// Plans without requests that are kept for the next one. Guessed.
 const IDLE_PLANS: usize = 64;
 
-/// A dispatch of a plan.
+/// What the scheduler keeps of a dispatch.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Step {
-    pub(super) arm: ArmIndex,
+pub(super) struct DispatchInfo {
+    pub(super) kernel: KernelIndex,
     pub(super) workgroups: u32,
     pub(super) cost: DispatchCost,
     /// Those who stand before it, if they can run it together.
@@ -29,49 +29,54 @@ pub(super) struct PlanInfo {
     /// Held, so that no other plan takes its address.
     desc: Arc<PlanDesc>,
     pub(super) model: ModelIndex,
-    pub(super) steps: Vec<Step>,
+    pub(super) dispatches: Vec<DispatchInfo>,
     successors: Vec<u32>,
 }
 
-/// Arms in the order in which they were first seen.
+/// Kernels in the order in which they were first seen.
 #[derive(Debug, Default)]
-pub(super) struct Arms {
-    ids: Vec<ArmId>,
-    indices: HashMap<ArmId, ArmIndex>,
-    /// By arm: whether it was first seen as one that only runs for several requests.
-    gathers: Vec<bool>,
+pub(super) struct Kernels {
+    ids: Vec<KernelId>,
+    indices: HashMap<KernelId, KernelIndex>,
+    /// By kernel: whether it was first seen as one that only runs for several requests.
+    coalesces: Vec<bool>,
 }
 
-impl Arms {
-    pub(super) fn id(&self, arm: ArmIndex) -> ArmId {
-        self.ids[arm as usize]
+impl Kernels {
+    pub(super) fn id(&self, kernel: KernelIndex) -> KernelId {
+        self.ids[kernel as usize]
     }
 
     pub(super) fn len(&self) -> usize {
         self.ids.len()
     }
 
-    /// Whether an arm is of use only where requests run together.
-    pub(super) fn gathers(&self, arm: ArmIndex) -> bool {
-        self.gathers[arm as usize]
+    /// Whether a kernel is of use only where requests run together.
+    pub(super) fn coalesces(&self, kernel: KernelIndex) -> bool {
+        self.coalesces[kernel as usize]
     }
 
-    pub(super) fn index(&mut self, id: ArmId, gathers: bool) -> ArmIndex {
+    pub(super) fn index(&mut self, id: KernelId, coalesces: bool) -> KernelIndex {
         *self.indices.entry(id).or_insert_with(|| {
             self.ids.push(id);
-            self.gathers.push(gathers);
-            self.ids.len() as ArmIndex - 1
+            self.coalesces.push(coalesces);
+            self.ids.len() as KernelIndex - 1
         })
     }
 }
 
 impl PlanInfo {
     /// `None` if the plan is malformed.
-    fn new(desc: &Arc<PlanDesc>, arms: &mut Arms, cost: &mut CostModel, coalescer: &mut Coalescer) -> Option<Self> {
+    fn new(
+        desc: &Arc<PlanDesc>,
+        kernels: &mut Kernels,
+        cost: &mut CostModel,
+        coalescer: &mut Coalescer,
+    ) -> Option<Self> {
         let dispatches = &desc.dispatches;
         let well_formed = dispatches.iter().enumerate().all(|(index, dispatch)| {
             dispatch.workgroups > 0
-                && dispatch.gather.is_none_or(|gather| (2..=gather.width).contains(&gather.least))
+                && dispatch.coalesce.is_none_or(|coalesce| (2..=coalesce.width).contains(&coalesce.least))
                 && dispatch.deps.iter().all(|&dep| (dep as usize) < index)
         });
         if !well_formed || u32::try_from(dispatches.iter().map(|d| d.deps.len() + 1).sum::<usize>()).is_err() {
@@ -96,30 +101,30 @@ impl PlanInfo {
             }
         }
         let model = cost.model(desc.model);
-        let steps = dispatches.iter().enumerate().map(|(index, dispatch)| Step {
-            arm: arms.index(dispatch.arm, false),
+        let infos = dispatches.iter().enumerate().map(|(index, dispatch)| DispatchInfo {
+            kernel: kernels.index(dispatch.kernel, false),
             workgroups: dispatch.workgroups,
             cost: cost.dispatch(dispatch).of(model),
-            group: dispatch.gather.map(|gather| {
-                let together = cost.gather(dispatch, &gather).of(model);
-                coalescer.add(arms.index(gather.arm, true), &gather, together)
+            group: dispatch.coalesce.map(|coalesce| {
+                let together = cost.coalesce(dispatch, &coalesce).of(model);
+                coalescer.add(kernels.index(coalesce.kernel, true), &coalesce, together)
             }),
             waits: dispatch.deps.len() as u32,
             successors: (starts[index], ends[index]),
         });
-        Some(PlanInfo { desc: desc.clone(), model, steps: steps.collect(), successors })
+        Some(PlanInfo { desc: desc.clone(), model, dispatches: infos.collect(), successors })
     }
 }
 
 impl PlanInfo {
     /// Gives up its groups, as it is forgotten.
     fn leave(&self, coalescer: &mut Coalescer) {
-        self.steps.iter().filter_map(|step| step.group).for_each(|group| coalescer.remove(group));
+        self.dispatches.iter().filter_map(|info| info.group).for_each(|group| coalescer.remove(group));
     }
 
     /// The dispatches that depend on one; as often as they name it.
     pub(super) fn successors(&self, dispatch: u32) -> &[u32] {
-        let (start, end) = self.steps[dispatch as usize].successors;
+        let (start, end) = self.dispatches[dispatch as usize].successors;
         &self.successors[start as usize..end as usize]
     }
 }
@@ -136,7 +141,7 @@ impl Plans {
     pub(super) fn get(
         &mut self,
         desc: &Arc<PlanDesc>,
-        arms: &mut Arms,
+        kernels: &mut Kernels,
         cost: &mut CostModel,
         coalescer: &mut Coalescer,
     ) -> Option<Arc<PlanInfo>> {
@@ -147,7 +152,7 @@ impl Plans {
             debug_assert!(Arc::ptr_eq(&info.desc, desc), "a kept plan's address is its own");
             return Some(info.clone());
         }
-        let info = Arc::new(PlanInfo::new(desc, arms, cost, coalescer)?);
+        let info = Arc::new(PlanInfo::new(desc, kernels, cost, coalescer)?);
         self.by_address.insert(address, (info.clone(), self.uses));
         if self.by_address.len() > IDLE_PLANS {
             self.forget_idle(coalescer);
@@ -203,12 +208,12 @@ pub(super) mod tests {
         let dispatches = deps
             .iter()
             .map(|deps| DispatchDesc {
-                arm: ArmId(7),
+                kernel: KernelId(7),
                 workgroups: 4,
                 flops: 1,
                 bytes: 1,
                 deps: deps.to_vec(),
-                gather: None,
+                coalesce: None,
             })
             .collect();
         Arc::new(PlanDesc { model: ModelId(0), dispatches })
@@ -216,7 +221,7 @@ pub(super) mod tests {
 
     pub(in super::super) fn info(desc: &Arc<PlanDesc>) -> Option<(Arc<PlanInfo>, CostModel)> {
         let mut cost = CostModel::new(DeviceModel::for_parallelism(256));
-        let info = Plans::default().get(desc, &mut Arms::default(), &mut cost, &mut Coalescer::new(true))?;
+        let info = Plans::default().get(desc, &mut Kernels::default(), &mut cost, &mut Coalescer::new(true))?;
         Some((info, cost))
     }
 
@@ -233,10 +238,10 @@ pub(super) mod tests {
     #[test]
     fn idle_plans_are_forgotten() {
         let mut plans = Plans::default();
-        let (mut arms, mut cost) = (Arms::default(), CostModel::new(DeviceModel::for_parallelism(256)));
+        let (mut kernels, mut cost) = (Kernels::default(), CostModel::new(DeviceModel::for_parallelism(256)));
         let mut coalescer = Coalescer::new(true);
         for _ in 0..10 * IDLE_PLANS {
-            plans.get(&plan(&[&[]]), &mut arms, &mut cost, &mut coalescer).unwrap();
+            plans.get(&plan(&[&[]]), &mut kernels, &mut cost, &mut coalescer).unwrap();
         }
         assert!(plans.by_address.len() <= 2 * IDLE_PLANS);
     }

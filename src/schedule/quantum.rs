@@ -51,7 +51,7 @@ impl Wanted {
 
 impl Quantum {
     pub(super) fn new(longest: Nanos, in_flight: usize, device: &DeviceModel) -> Self {
-        let shortest = device.wave.saturating_add(device.submission).saturating_mul(FIXED_COSTS).min(longest);
+        let shortest = device.bundle.saturating_add(device.submission).saturating_mul(FIXED_COSTS).min(longest);
         Quantum { longest, shortest, in_flight: in_flight.max(1) as Nanos, wanted: [Wanted::NOTHING; 2], period: 0 }
     }
 
@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     fn quantum() -> Quantum {
-        Quantum::new(2_000, 2, &DeviceModel { wave: 10, submission: 15, ..DeviceModel::for_parallelism(1) })
+        Quantum::new(2_000, 2, &DeviceModel { bundle: 10, submission: 15, ..DeviceModel::for_parallelism(1) })
     }
 
     fn at(quantum: &mut Quantum, now: Nanos) -> Nanos {

@@ -1,4 +1,4 @@
-//! Requests that have not ended, and their ready dispatches: by tier a heap for each arm, and the heads of all heaps in order.
+//! Requests that have not ended, and their ready dispatches: by tier a heap for each kernel, and the heads of all heaps in order.
 //!
 //! Entries of a request that issues nothing further stay behind, and are dropped when they surface.
 
@@ -8,10 +8,10 @@ use std::collections::{BinaryHeap, HashMap};
 use super::coalesce::Coalescer;
 use super::options::Ranking;
 use super::parts::{TIERS, Tier};
-use super::request::{Board, Progress, Request};
+use super::request::{Board, Progress, QueuedRequest};
 use super::{Class, Nanos, Outcome, RequestId};
 
-/// A dispatch's place among the ready ones; the least goes first.
+/// A dispatch's rank among the ready ones; the least goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Rank {
     pub(super) urgency: u64,
@@ -19,16 +19,16 @@ pub(super) struct Rank {
     pub(super) request: u64,
     pub(super) dispatch: u32,
     /// Where the request is kept.
-    pub(super) slot: u32,
+    pub(super) index: u32,
 }
 
 /// Where a ready dispatch queues.
-pub(super) type Place = (Tier, Rank);
+pub(super) type Position = (Tier, Rank);
 
-/// An arm, numbered densely by the scheduler.
-pub(super) type ArmIndex = u32;
+/// A kernel, numbered densely by the scheduler.
+pub(super) type KernelIndex = u32;
 
-/// The ready dispatches of one arm.
+/// The ready dispatches of one kernel.
 pub(super) type Heap = BinaryHeap<Reverse<Rank>>;
 
 /// The ready dispatches of a tier.
@@ -36,7 +36,7 @@ pub(super) type Heap = BinaryHeap<Reverse<Rank>>;
 struct Ready {
     heaps: Vec<Heap>,
     /// The first of each heap that has one and is not taken, sorted.
-    heads: Vec<(Rank, ArmIndex)>,
+    heads: Vec<(Rank, KernelIndex)>,
     /// Of requests that go on.
     waiting: usize,
 }
@@ -44,11 +44,11 @@ struct Ready {
 #[derive(Debug)]
 pub(super) struct Queue {
     ranking: Ranking,
-    requests: Vec<Option<Request>>,
+    requests: Vec<Option<QueuedRequest>>,
     free: Vec<u32>,
     /// Scoreboards' memory, to be used again.
     boards: Vec<Board>,
-    slots: HashMap<RequestId, u32>,
+    indices: HashMap<RequestId, u32>,
     /// The latest request of each key.
     keys: HashMap<u64, RequestId>,
     ready: [Ready; TIERS],
@@ -63,7 +63,7 @@ impl Queue {
             requests: Vec::new(),
             free: Vec::new(),
             boards: Vec::new(),
-            slots: HashMap::new(),
+            indices: HashMap::new(),
             keys: HashMap::new(),
             ready: std::array::from_fn(|_| Ready::default()),
             became_ready: 0,
@@ -77,32 +77,32 @@ impl Queue {
     }
 
     /// Takes back the memory of a request that was not let in.
-    pub(super) fn turn_away(&mut self, request: Request) {
+    pub(super) fn turn_away(&mut self, request: QueuedRequest) {
         self.boards.push(request.into_board());
     }
 
     /// Takes a request in, with the dispatches that wait for no other.
-    pub(super) fn insert(&mut self, request: Request, coalescer: &mut Coalescer) {
-        let (id, dispatches) = (RequestId(request.id), request.plan.steps.len() as u32);
+    pub(super) fn insert(&mut self, request: QueuedRequest, coalescer: &mut Coalescer) {
+        let (id, dispatches) = (RequestId(request.id), request.plan.dispatches.len() as u32);
         if let Some(key) = request.desc.key {
             self.keys.insert(key, id);
         }
-        let slot = self.free.pop().unwrap_or_else(|| {
+        let index = self.free.pop().unwrap_or_else(|| {
             self.requests.push(None);
             self.requests.len() as u32 - 1
         });
-        self.requests[slot as usize] = Some(request);
-        self.slots.insert(id, slot);
+        self.requests[index as usize] = Some(request);
+        self.indices.insert(id, index);
         for dispatch in 0..dispatches {
-            if self.get(slot).is_some_and(|request| request.is_source(dispatch)) {
-                self.make_ready(slot, dispatch, coalescer);
+            if self.get(index).is_some_and(|request| request.is_source(dispatch)) {
+                self.make_ready(index, dispatch, coalescer);
             }
         }
     }
 
     /// Removes a request that has ended.
-    pub(super) fn remove(&mut self, slot: u32) {
-        let Some(request) = self.requests[slot as usize].take() else { return };
+    pub(super) fn remove(&mut self, index: u32) {
+        let Some(request) = self.requests[index as usize].take() else { return };
         let id = RequestId(request.id);
         if let Some(key) = request.desc.key
             && self.keys.get(&key) == Some(&id)
@@ -110,53 +110,53 @@ impl Queue {
             self.keys.remove(&key);
         }
         self.boards.push(request.into_board());
-        self.free.push(slot);
-        self.slots.remove(&id);
+        self.free.push(index);
+        self.indices.remove(&id);
     }
 
-    pub(super) fn slot(&self, id: RequestId) -> Option<u32> {
-        self.slots.get(&id).copied()
+    pub(super) fn index(&self, id: RequestId) -> Option<u32> {
+        self.indices.get(&id).copied()
     }
 
-    /// The slot of the request that one with this key takes the place of.
+    /// The index of the request that one with this key takes the place of.
     pub(super) fn replaced_by(&self, key: Option<u64>) -> Option<u32> {
-        let slot = self.slot(*self.keys.get(&key?)?)?;
-        self.get(slot).is_some_and(Request::untouched).then_some(slot)
+        let index = self.index(*self.keys.get(&key?)?)?;
+        self.get(index).is_some_and(QueuedRequest::untouched).then_some(index)
     }
 
-    pub(super) fn get(&self, slot: u32) -> Option<&Request> {
-        self.requests.get(slot as usize)?.as_ref()
+    pub(super) fn get(&self, index: u32) -> Option<&QueuedRequest> {
+        self.requests.get(index as usize)?.as_ref()
     }
 
-    pub(super) fn get_mut(&mut self, slot: u32) -> Option<&mut Request> {
-        self.requests.get_mut(slot as usize)?.as_mut()
+    pub(super) fn get_mut(&mut self, index: u32) -> Option<&mut QueuedRequest> {
+        self.requests.get_mut(index as usize)?.as_mut()
     }
 
-    /// All requests with their slots.
-    pub(super) fn requests(&self) -> impl Iterator<Item = (u32, &Request)> {
-        let slots = self.requests.iter().enumerate();
-        slots.filter_map(|(slot, request)| Some((slot as u32, request.as_ref()?)))
+    /// All requests with their indices.
+    pub(super) fn requests(&self) -> impl Iterator<Item = (u32, &QueuedRequest)> {
+        let indices = self.requests.iter().enumerate();
+        indices.filter_map(|(index, request)| Some((index as u32, request.as_ref()?)))
     }
 
     /// Requests that have not ended.
     pub(super) fn len(&self) -> usize {
-        self.slots.len()
+        self.indices.len()
     }
 
     /// Places for requests.
-    pub(super) fn places(&self) -> usize {
+    pub(super) fn entries(&self) -> usize {
         self.requests.len()
     }
 
     /// The request of a rank, unless it issues nothing any more or nothing is left of the dispatch.
-    pub(super) fn live(&self, rank: Rank) -> Option<&Request> {
-        let request = self.get(rank.slot)?;
+    pub(super) fn live(&self, rank: Rank) -> Option<&QueuedRequest> {
+        let request = self.get(rank.index)?;
         let goes_on = request.id == rank.request && request.ending.is_none();
         (goes_on && request.has_left(rank.dispatch)).then_some(request)
     }
 
-    /// As [`Queue::live`], unless the dispatch is in the wave that is being formed.
-    pub(super) fn open(&self, rank: Rank) -> Option<&Request> {
+    /// As [`Queue::live`], unless the dispatch is in the bundle that is being formed.
+    pub(super) fn open(&self, rank: Rank) -> Option<&QueuedRequest> {
         self.live(rank).filter(|request| !request.is_picked(rank.dispatch))
     }
 
@@ -171,34 +171,34 @@ impl Queue {
     }
 
     /// The heads of a tier's heaps, in order.
-    pub(super) fn heads(&self, tier: Tier) -> &[(Rank, ArmIndex)] {
+    pub(super) fn heads(&self, tier: Tier) -> &[(Rank, KernelIndex)] {
         &self.ready[tier.index()].heads
     }
 
-    /// Takes an arm's heap out. Nothing is pushed to it until it is put back.
-    pub(super) fn take(&mut self, tier: Tier, arm: ArmIndex) -> Heap {
-        self.ready[tier.index()].take(arm)
+    /// Takes a kernel's heap out. Nothing is pushed to it until it is put back.
+    pub(super) fn take(&mut self, tier: Tier, kernel: KernelIndex) -> Heap {
+        self.ready[tier.index()].take(kernel)
     }
 
-    pub(super) fn put_back(&mut self, tier: Tier, arm: ArmIndex, heap: Heap) {
-        self.ready[tier.index()].put_back(arm, heap);
+    pub(super) fn put_back(&mut self, tier: Tier, kernel: KernelIndex, heap: Heap) {
+        self.ready[tier.index()].put_back(kernel, heap);
     }
 
-    pub(super) fn push(&mut self, tier: Tier, arm: ArmIndex, rank: Rank) {
-        self.ready[tier.index()].push(arm, rank);
+    pub(super) fn push(&mut self, tier: Tier, kernel: KernelIndex, rank: Rank) {
+        self.ready[tier.index()].push(kernel, rank);
     }
 
-    /// Drops an arm's first entry.
-    pub(super) fn drop_head(&mut self, tier: Tier, arm: ArmIndex) {
+    /// Drops a kernel's first entry.
+    pub(super) fn drop_head(&mut self, tier: Tier, kernel: KernelIndex) {
         let ready = &mut self.ready[tier.index()];
-        let mut heap = ready.take(arm);
+        let mut heap = ready.take(kernel);
         heap.pop();
-        ready.put_back(arm, heap);
+        ready.put_back(kernel, heap);
     }
 
     /// Issues nothing further of a request that goes on.
-    pub(super) fn stop(&mut self, slot: u32, outcome: Outcome) {
-        let Some(request) = self.requests[slot as usize].as_mut() else { return };
+    pub(super) fn stop(&mut self, index: u32, outcome: Outcome) {
+        let Some(request) = self.requests[index as usize].as_mut() else { return };
         if request.stop(outcome) {
             for (ready, count) in self.ready.iter_mut().zip(request.ready) {
                 ready.waiting -= count as usize;
@@ -207,8 +207,8 @@ impl Queue {
     }
 
     /// Notes that a ready dispatch queues elsewhere, as its request does from now on. The caller moves its entry.
-    pub(super) fn transfer(&mut self, slot: u32, from: Tier, to: Tier) {
-        let Some(request) = self.requests[slot as usize].as_mut() else { return };
+    pub(super) fn transfer(&mut self, index: u32, from: Tier, to: Tier) {
+        let Some(request) = self.requests[index as usize].as_mut() else { return };
         request.tier = to;
         request.ready[from.index()] -= 1;
         request.ready[to.index()] += 1;
@@ -217,25 +217,25 @@ impl Queue {
     }
 
     /// Notes that workgroups of a ready dispatch are issued, and makes ready what waited for all of them.
-    pub(super) fn issue(&mut self, (tier, rank): Place, arm: ArmIndex, count: u32, coalescer: &mut Coalescer) {
-        let Some(request) = self.requests[rank.slot as usize].as_mut() else { return };
+    pub(super) fn issue(&mut self, (tier, rank): Position, kernel: KernelIndex, count: u32, coalescer: &mut Coalescer) {
+        let Some(request) = self.requests[rank.index as usize].as_mut() else { return };
         match request.issue(rank.dispatch, count) {
-            Progress::Partial => self.ready[tier.index()].push(arm, rank),
+            Progress::Partial => self.ready[tier.index()].push(kernel, rank),
             Progress::Whole => {
                 request.ready[tier.index()] -= 1;
                 self.ready[tier.index()].waiting -= 1;
                 let mut released = std::mem::take(&mut self.released);
                 request.release(rank.dispatch, &mut released);
                 for dispatch in released.drain(..) {
-                    self.make_ready(rank.slot, dispatch, coalescer);
+                    self.make_ready(rank.index, dispatch, coalescer);
                 }
                 self.released = released;
             }
         }
     }
 
-    fn make_ready(&mut self, slot: u32, dispatch: u32, coalescer: &mut Coalescer) {
-        let Some(request) = self.requests[slot as usize].as_mut() else { return };
+    fn make_ready(&mut self, index: u32, dispatch: u32, coalescer: &mut Coalescer) {
+        let Some(request) = self.requests[index as usize].as_mut() else { return };
         let tier = request.tier;
         request.ready[tier.index()] += 1;
         self.became_ready += 1;
@@ -245,12 +245,12 @@ impl Queue {
             Ranking::Arrival => (0, Class::Normal),
             Ranking::Readiness => (self.became_ready, Class::Normal),
         };
-        let rank = Rank { urgency, class, request: request.id, dispatch, slot };
-        let step = request.plan.steps[dispatch as usize];
+        let rank = Rank { urgency, class, request: request.id, dispatch, index };
+        let info = request.plan.dispatches[dispatch as usize];
         let ready = &mut self.ready[tier.index()];
         ready.waiting += 1;
-        ready.push(step.arm, rank);
-        if let Some(group) = step.group {
+        ready.push(info.kernel, rank);
+        if let Some(group) = info.group {
             coalescer.join(group, (tier, rank), self);
         }
     }
@@ -261,53 +261,53 @@ impl Queue {
     }
 
     /// The deadline of a request of a tier that goes by deadlines.
-    pub(super) fn deadline(&self, tier: Tier, request: &Request) -> Option<Nanos> {
+    pub(super) fn deadline(&self, tier: Tier, request: &QueuedRequest) -> Option<Nanos> {
         request.desc.deadline.filter(|_| tier.has_deadlines() && self.knows_deadlines())
     }
 }
 
 impl Ready {
-    fn push(&mut self, arm: ArmIndex, rank: Rank) {
-        let index = arm as usize;
+    fn push(&mut self, kernel: KernelIndex, rank: Rank) {
+        let index = kernel as usize;
         if self.heaps.len() <= index {
             self.heaps.resize_with(index + 1, Heap::new);
         }
         match self.heaps[index].peek() {
             Some(&Reverse(first)) if first < rank => {}
             Some(&Reverse(first)) => {
-                self.remove_head(first, arm);
-                self.insert_head(rank, arm);
+                self.remove_head(first, kernel);
+                self.insert_head(rank, kernel);
             }
-            None => self.insert_head(rank, arm),
+            None => self.insert_head(rank, kernel),
         }
         self.heaps[index].push(Reverse(rank));
     }
 
-    fn take(&mut self, arm: ArmIndex) -> Heap {
-        let Some(heap) = self.heaps.get_mut(arm as usize) else { return Heap::new() };
+    fn take(&mut self, kernel: KernelIndex) -> Heap {
+        let Some(heap) = self.heaps.get_mut(kernel as usize) else { return Heap::new() };
         let heap = std::mem::take(heap);
         if let Some(&Reverse(first)) = heap.peek() {
-            self.remove_head(first, arm);
+            self.remove_head(first, kernel);
         }
         heap
     }
 
-    fn put_back(&mut self, arm: ArmIndex, heap: Heap) {
+    fn put_back(&mut self, kernel: KernelIndex, heap: Heap) {
         if let Some(&Reverse(first)) = heap.peek() {
-            self.insert_head(first, arm);
+            self.insert_head(first, kernel);
         }
-        if let Some(place) = self.heaps.get_mut(arm as usize) {
-            *place = heap;
+        if let Some(own) = self.heaps.get_mut(kernel as usize) {
+            *own = heap;
         }
     }
 
-    fn insert_head(&mut self, rank: Rank, arm: ArmIndex) {
-        let at = self.heads.partition_point(|&head| head < (rank, arm));
-        self.heads.insert(at, (rank, arm));
+    fn insert_head(&mut self, rank: Rank, kernel: KernelIndex) {
+        let at = self.heads.partition_point(|&head| head < (rank, kernel));
+        self.heads.insert(at, (rank, kernel));
     }
 
-    fn remove_head(&mut self, rank: Rank, arm: ArmIndex) {
-        if let Ok(at) = self.heads.binary_search(&(rank, arm)) {
+    fn remove_head(&mut self, rank: Rank, kernel: KernelIndex) {
+        if let Ok(at) = self.heads.binary_search(&(rank, kernel)) {
             self.heads.remove(at);
         }
     }
@@ -318,18 +318,18 @@ mod tests {
     use super::*;
 
     fn rank(urgency: u64) -> Rank {
-        Rank { urgency, class: Class::Normal, request: urgency, dispatch: 0, slot: 0 }
+        Rank { urgency, class: Class::Normal, request: urgency, dispatch: 0, index: 0 }
     }
 
     fn order(ready: &Ready) -> Vec<(u64, u32)> {
-        ready.heads.iter().map(|(rank, arm)| (rank.urgency, *arm)).collect()
+        ready.heads.iter().map(|(rank, kernel)| (rank.urgency, *kernel)).collect()
     }
 
     #[test]
     fn heads_follow_their_heaps() {
         let mut ready = Ready::default();
-        for (arm, urgency) in [(0, 5), (1, 3), (0, 9), (2, 7), (0, 1)] {
-            ready.push(arm, rank(urgency));
+        for (kernel, urgency) in [(0, 5), (1, 3), (0, 9), (2, 7), (0, 1)] {
+            ready.push(kernel, rank(urgency));
         }
         assert_eq!(order(&ready), [(1, 0), (3, 1), (7, 2)]);
         let mut heap = ready.take(0);

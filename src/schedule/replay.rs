@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 
 use super::log::{Asked, Event, Log};
-use super::{ArmId, Pipelines, RequestDesc, RequestId, Scheduler};
+use super::{KernelId, Pipelines, RequestDesc, RequestId, Scheduler};
 
 /// What a replay went through.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -144,17 +144,17 @@ impl Script<'_> {
 }
 
 impl Pipelines for Script<'_> {
-    fn ready(&mut self, arms: &[ArmId]) -> bool {
-        let is = |next: &Asked| matches!(next, Asked::Ready(recorded, _) if recorded == arms);
-        matches!(self.next(is, || format!("Ready({arms:?})")), Some(Asked::Ready(_, true)))
+    fn ready(&mut self, kernels: &[KernelId]) -> bool {
+        let is = |next: &Asked| matches!(next, Asked::Ready(recorded, _) if recorded == kernels);
+        matches!(self.next(is, || format!("Ready({kernels:?})")), Some(Asked::Ready(_, true)))
     }
 
-    fn want(&mut self, arms: &[ArmId]) {
-        let is = |next: &Asked| matches!(next, Asked::Want(recorded) if recorded == arms);
-        self.next(is, || format!("Want({arms:?})"));
+    fn want(&mut self, kernels: &[KernelId]) {
+        let is = |next: &Asked| matches!(next, Asked::Want(recorded) if recorded == kernels);
+        self.next(is, || format!("Want({kernels:?})"));
     }
 
-    fn compatible(&self, a: ArmId, b: ArmId) -> bool {
+    fn compatible(&self, a: KernelId, b: KernelId) -> bool {
         let is = |next: &Asked| matches!(*next, Asked::Compatible(x, y, _) if (x, y) == (a, b));
         matches!(self.next(is, || format!("Compatible({a:?}, {b:?})")), Some(Asked::Compatible(_, _, true)))
     }

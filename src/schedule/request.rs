@@ -18,7 +18,7 @@ struct Cell {
     alone: f64,
     /// Predicted time of the longest path from its start to the request's end.
     path: f64,
-    /// Whether it is in the wave that is being formed.
+    /// Whether it is in the bundle that is being formed.
     picked: bool,
 }
 
@@ -37,7 +37,7 @@ pub(super) enum Progress {
 }
 
 #[derive(Debug)]
-pub(super) struct Request {
+pub(super) struct QueuedRequest {
     pub(super) id: u64,
     pub(super) desc: RequestDesc,
     pub(super) plan: Arc<PlanInfo>,
@@ -55,7 +55,7 @@ pub(super) struct Request {
     pub(super) predictable: bool,
     /// Predicted time of the request on a device of its own.
     pub(super) total: f64,
-    /// Predicted time of the dispatches that are left, had each a wave of its own.
+    /// Predicted time of the dispatches that are left, had each a bundle of its own.
     pub(super) work: f64,
     /// How long it was held back for company, by prediction.
     pub(super) held: f64,
@@ -71,7 +71,7 @@ pub(super) struct Request {
     cells: Vec<Cell>,
 }
 
-impl Request {
+impl QueuedRequest {
     /// A request with its scoreboard in the memory of an old one's.
     pub(super) fn new(
         id: u64,
@@ -84,11 +84,11 @@ impl Request {
     ) -> Self {
         cells.clear();
         let cell = |waits| Cell { waits, issued: 0, alone: 0.0, path: 0.0, picked: false };
-        cells.extend(plan.steps.iter().map(|step| cell(step.waits)));
+        cells.extend(plan.dispatches.iter().map(|info| cell(info.waits)));
         let unissued = cells.len() as u32;
         let ending = (unissued == 0).then_some(Outcome::Completed);
         let begun = desc.memory == 0;
-        let mut request = Request {
+        let mut request = QueuedRequest {
             id,
             desc,
             plan,
@@ -117,15 +117,15 @@ impl Request {
     pub(super) fn predict(&mut self, cost: &CostModel) {
         let (mut work, mut measured) = (0.0, 0.0);
         for dispatch in (0..self.cells.len()).rev() {
-            let step = &self.plan.steps[dispatch];
-            let alone = cost.alone(cost.load(&step.cost, step.workgroups));
+            let info = &self.plan.dispatches[dispatch];
+            let alone = cost.alone(cost.load(&info.cost, info.workgroups));
             let after = self.plan.successors(dispatch as u32).iter().map(|&next| self.cells[next as usize].path);
             let path = alone + after.fold(0.0, f64::max);
             let cell = &mut self.cells[dispatch];
             (cell.alone, cell.path) = (alone, path);
-            if cell.issued < step.workgroups {
+            if cell.issued < info.workgroups {
                 work += alone;
-                measured += if cost.is_measured(&step.cost) { alone } else { 0.0 };
+                measured += if cost.is_measured(&info.cost) { alone } else { 0.0 };
             }
         }
         self.work = work;
@@ -147,7 +147,7 @@ impl Request {
     /// Predicted time of the longest path from what is left of `dispatch` to the request's end.
     pub(super) fn path(&self, dispatch: u32) -> f64 {
         let cell = &self.cells[dispatch as usize];
-        let issued = f64::from(cell.issued) / f64::from(self.plan.steps[dispatch as usize].workgroups);
+        let issued = f64::from(cell.issued) / f64::from(self.plan.dispatches[dispatch as usize].workgroups);
         cell.path - cell.alone * issued
     }
 
@@ -175,7 +175,7 @@ impl Request {
 
     /// Whether workgroups of a dispatch are left.
     pub(super) fn has_left(&self, dispatch: u32) -> bool {
-        self.cells[dispatch as usize].issued < self.plan.steps[dispatch as usize].workgroups
+        self.cells[dispatch as usize].issued < self.plan.dispatches[dispatch as usize].workgroups
     }
 
     /// Whether it began as one that could keep its deadline; from now on nothing is expected of it.
@@ -188,18 +188,18 @@ impl Request {
         self.promised
     }
 
-    /// Notes that a dispatch is in the wave that is being formed, out of a tier.
+    /// Notes that a dispatch is in the bundle that is being formed, out of a tier.
     pub(super) fn pick(&mut self, dispatch: u32, tier: Tier) {
         self.promised |= self.untouched() && tier == Tier::DEADLINE && self.desc.deadline.is_some();
         self.cells[dispatch as usize].picked = true;
     }
 
-    /// Undoes [`Request::pick`].
+    /// Undoes [`QueuedRequest::pick`].
     pub(super) fn unpick(&mut self, dispatch: u32) {
         self.cells[dispatch as usize].picked = false;
     }
 
-    /// Whether a dispatch is in the wave that is being formed.
+    /// Whether a dispatch is in the bundle that is being formed.
     pub(super) fn is_picked(&self, dispatch: u32) -> bool {
         self.cells[dispatch as usize].picked
     }
@@ -214,7 +214,7 @@ impl Request {
         let cell = &mut self.cells[dispatch as usize];
         cell.picked = false;
         cell.issued += count;
-        if cell.issued < self.plan.steps[dispatch as usize].workgroups {
+        if cell.issued < self.plan.dispatches[dispatch as usize].workgroups {
             return Progress::Partial;
         }
         self.work -= cell.alone;
@@ -266,9 +266,9 @@ mod tests {
     use super::*;
     use crate::schedule::plan::tests::{info, plan};
 
-    fn request(deps: &[&[u32]]) -> Request {
+    fn request(deps: &[&[u32]]) -> QueuedRequest {
         let (info, cost) = info(&plan(deps)).unwrap();
-        Request::new(0, RequestDesc::default(), info, Tier::DEADLINE, &cost, Board::default(), 0)
+        QueuedRequest::new(0, RequestDesc::default(), info, Tier::DEADLINE, &cost, Board::default(), 0)
     }
 
     #[test]

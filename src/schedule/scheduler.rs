@@ -2,16 +2,16 @@
 
 use serde::Serialize;
 
+use super::bundle::Formed;
 use super::core::Core;
 use super::cost::{Learned, Share, nanos};
 use super::error::{Errors, PredictionError};
 use super::lead::Room;
 use super::options::{Options, Scope};
 use super::plan::Plans;
-use super::request::Request;
+use super::request::QueuedRequest;
 use super::straggler::Verdict;
-use super::wave::Formed;
-use super::{Ended, ModelId, Nanos, Outcome, Pipelines, RequestDesc, RequestId, Submission, SubmissionId, Wave};
+use super::{Bundle, Ended, ModelId, Nanos, Outcome, Pipelines, RequestDesc, RequestId, Submission, SubmissionId};
 
 /// What came of [`Scheduler::cancel`] and [`Scheduler::fail`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -38,12 +38,12 @@ pub enum Retired {
 pub struct Stats {
     /// Submissions issued.
     pub submissions: u64,
-    /// Waves issued.
-    pub waves: u64,
+    /// Bundles issued.
+    pub bundles: u64,
     /// Lanes issued.
     pub lanes: u64,
     /// Lanes issued that ran as one with others.
-    pub gathered: u64,
+    pub coalesced: u64,
     /// Requests that completed in time or had no deadline.
     pub completed: u64,
     /// Requests that completed late.
@@ -67,26 +67,26 @@ pub struct Stats {
 /// Entries of a scheduler's tables. In a steady state none of them grows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Kept {
-    /// Models, with places of those that are gone.
+    /// Models, with entries of those that are gone.
     pub models: usize,
     /// Plans.
     pub plans: usize,
-    /// Arms.
-    pub arms: usize,
+    /// Kernels.
+    pub kernels: usize,
     /// Learned ratios of measured to estimated time.
     pub ratios: usize,
-    /// Requests, with places of those that have ended.
+    /// Requests, with entries of those that have ended.
     pub requests: usize,
 }
 
 #[derive(Debug)]
-struct InFlight {
+struct Outstanding {
     id: SubmissionId,
     issued: Nanos,
     record: Record,
 }
 
-impl InFlight {
+impl Outstanding {
     /// Whether it is of a model that straggles: these have submissions of their own.
     fn is_straggler(&self, core: &Core) -> bool {
         self.record.shares.first().is_some_and(|share| core.stragglers.straggles(share.model))
@@ -96,10 +96,10 @@ impl InFlight {
 /// What retiring a submission needs to know. Its memory is used again.
 #[derive(Debug, Default)]
 struct Record {
-    /// Per wave: the end of its run of `shares`, and its predicted duration.
-    waves: Vec<(usize, f64)>,
+    /// Per bundle: the end of its run of `shares`, and its predicted duration.
+    bundles: Vec<(usize, f64)>,
     shares: Vec<Share>,
-    /// Slots of the requests that it holds lanes of, each once.
+    /// Indices of the requests that it holds lanes of, each once.
     requests: Vec<u32>,
 }
 
@@ -108,12 +108,12 @@ struct Record {
 pub struct Scheduler {
     core: Core,
     plans: Plans,
-    in_flight: Vec<InFlight>,
+    in_flight: Vec<Outstanding>,
     /// Models that are gone, but for what is on the device of them.
     leaving: Vec<ModelId>,
     records: Vec<Record>,
     /// Submissions' memory, to be used again.
-    spare: Vec<Vec<Wave>>,
+    spare: Vec<Vec<Bundle>>,
     ended: Vec<Ended>,
     next_request: u64,
     next_submission: u64,
@@ -152,7 +152,7 @@ impl Scheduler {
         let id = RequestId(self.next_request);
         self.next_request += 1;
         let Core { merging, cost, coalescer, .. } = &mut self.core;
-        let Some(plan) = self.plans.get(&desc.plan, &mut merging.arms, cost, coalescer) else {
+        let Some(plan) = self.plans.get(&desc.plan, &mut merging.kernels, cost, coalescer) else {
             self.end(id, Outcome::Failed, now);
             return id;
         };
@@ -161,16 +161,16 @@ impl Scheduler {
         let tier = core.tier(desc.deadline, desc.class, straggles);
         let replaced = core.queue.replaced_by(desc.key);
         let board = core.queue.board();
-        let request = Request::new(id.0, desc, plan, tier, &core.cost, board, now);
+        let request = QueuedRequest::new(id.0, desc, plan, tier, &core.cost, board, now);
         let refused = core.refuses(&request, now.max(self.horizon), replaced).then_some(Outcome::Rejected);
         if let Some(outcome) = refused.or_else(|| request.ended(now)) {
             core.queue.turn_away(request);
             self.end(id, outcome, now);
             return id;
         }
-        if let Some(slot) = replaced {
-            self.core.queue.stop(slot, Outcome::Superseded);
-            self.end_if_over(slot, now);
+        if let Some(index) = replaced {
+            self.core.queue.stop(index, Outcome::Superseded);
+            self.end_if_over(index, now);
         }
         let core = &mut self.core;
         if core.queue.knows_deadlines() && request.predictable {
@@ -194,62 +194,62 @@ impl Scheduler {
         self.core.begin(now, now.max(self.horizon), pipelines);
         let id = SubmissionId(self.next_submission);
         let mut record = self.records.pop().unwrap_or_default();
-        let mut waves = self.spare.pop().unwrap_or_default();
+        let mut bundles = self.spare.pop().unwrap_or_default();
         let stragglers = !self.in_flight.iter().any(|flight| flight.is_straggler(&self.core));
         let mut room = Room { used: 0.0, due: f64::INFINITY, empty: true, only: None, model: None, stragglers };
-        while waves.len() < self.core.rules.waves {
-            let Formed::Wave(wave, predicted) = self.core.form(pipelines, room) else { break };
+        while bundles.len() < self.core.rules.bundles {
+            let Formed::Bundle(bundle, predicted) = self.core.form(pipelines, room) else { break };
             self.hold(id, &mut record);
-            record.shares.extend_from_slice(&self.core.wave.shares);
-            record.waves.push((record.shares.len(), predicted));
-            self.stats.lanes += wave.lanes.len() as u64;
-            self.stats.gathered += wave.lanes.iter().filter(|lane| lane.gathered != 1).count() as u64;
+            record.shares.extend_from_slice(&self.core.bundle.shares);
+            record.bundles.push((record.shares.len(), predicted));
+            self.stats.lanes += bundle.lanes.len() as u64;
+            self.stats.coalesced += bundle.lanes.iter().filter(|lane| lane.coalesced != 1).count() as u64;
             if self.core.rules.scope == Scope::OneRequest {
-                room.only = Some(wave.lanes[0].request.0);
+                room.only = Some(bundle.lanes[0].request.0);
             }
-            let model = self.core.wave.shares[0].model;
+            let model = self.core.bundle.shares[0].model;
             if self.core.submits_alone(model) {
                 room.model = Some(model);
             }
             room.used += predicted;
             room.due = (room.due - predicted).min(self.core.until_due());
             room.empty = false;
-            waves.push(wave);
+            bundles.push(bundle);
         }
         self.core.merging.ask(pipelines);
-        while let Some(slot) = self.core.dropped.pop() {
-            self.end_if_over(slot, now);
+        while let Some(index) = self.core.dropped.pop() {
+            self.end_if_over(index, now);
         }
-        if waves.is_empty() {
+        if bundles.is_empty() {
             self.records.push(record);
-            self.spare.push(waves);
+            self.spare.push(bundles);
             return None;
         }
         self.horizon = self.core.start;
         self.next_submission += 1;
         self.stats.submissions += 1;
-        self.stats.waves += waves.len() as u64;
-        self.in_flight.push(InFlight { id, issued: now, record });
-        Some(Submission { id, waves })
+        self.stats.bundles += bundles.len() as u64;
+        self.in_flight.push(Outstanding { id, issued: now, record });
+        Some(Submission { id, bundles })
     }
 
-    /// Notes that a submission is done, with the measured duration of each wave where there is one. Nothing is learned of
-    /// waves beyond the durations given.
+    /// Notes that a submission is done, with the measured duration of each bundle where there is one. Nothing is learned of
+    /// bundles beyond the durations given.
     pub fn retire(&mut self, id: SubmissionId, times: Option<&[Nanos]>, now: Nanos) -> Retired {
         let Some(at) = self.in_flight.iter().position(|flight| flight.id == id) else { return Retired::Unknown };
-        let InFlight { issued, mut record, .. } = self.in_flight.remove(at);
+        let Outstanding { issued, mut record, .. } = self.in_flight.remove(at);
         self.learn(&record, times, now.saturating_sub(issued.max(self.last_retired)));
         self.last_retired = self.last_retired.max(now);
         let left =
-            self.in_flight.iter().flat_map(|flight| &flight.record.waves).map(|&(_, predicted)| nanos(predicted));
+            self.in_flight.iter().flat_map(|flight| &flight.record.bundles).map(|&(_, predicted)| nanos(predicted));
         self.horizon = left.fold(now, Nanos::saturating_add);
-        for &slot in &record.requests {
-            if let Some(request) = self.core.queue.get_mut(slot) {
+        for &index in &record.requests {
+            if let Some(request) = self.core.queue.get_mut(index) {
                 request.in_flight -= 1;
             }
-            self.end_if_over(slot, now);
+            self.end_if_over(index, now);
         }
-        record.waves.clear();
+        record.bundles.clear();
         record.shares.clear();
         record.requests.clear();
         self.records.push(record);
@@ -282,7 +282,7 @@ impl Scheduler {
     pub fn kept(&self) -> Kept {
         let (models, ratios) = self.core.cost.sizes();
         let Core { merging, queue, .. } = &self.core;
-        Kept { models, plans: self.plans.len(), arms: merging.arms.len(), ratios, requests: queue.places() }
+        Kept { models, plans: self.plans.len(), kernels: merging.kernels.len(), ratios, requests: queue.entries() }
     }
 
     /// Issues nothing further of a request. If all of it has been issued already, it completes none the less.
@@ -327,9 +327,9 @@ impl Scheduler {
 
     /// When the first submission in flight will be done, by prediction; `None` if nothing is in flight. It may have passed.
     pub fn next_retirement(&self) -> Option<Nanos> {
-        let InFlight { issued, record, .. } = self.in_flight.first()?;
-        let waves = record.waves.iter().map(|(_, predicted)| predicted).sum::<f64>();
-        let predicted = (waves + self.core.cost.submission()) as Nanos;
+        let Outstanding { issued, record, .. } = self.in_flight.first()?;
+        let bundles = record.bundles.iter().map(|(_, predicted)| predicted).sum::<f64>();
+        let predicted = (bundles + self.core.cost.submission()) as Nanos;
         Some((*issued).max(self.last_retired).saturating_add(predicted))
     }
 
@@ -343,7 +343,7 @@ impl Scheduler {
         self.core.cost.teach(learned);
     }
 
-    /// How far the predicted durations of waves were off.
+    /// How far the predicted durations of bundles were off.
     pub fn prediction_error(&self) -> PredictionError {
         self.errors.summary()
     }
@@ -356,34 +356,34 @@ impl Scheduler {
 
     /// Gives back the memory of a submission, so that later ones need not allocate.
     pub fn recycle(&mut self, submission: Submission) {
-        let mut waves = submission.waves;
-        waves.drain(..).for_each(|wave| self.core.wave.recycle(wave));
-        self.spare.push(waves);
+        let mut bundles = submission.bundles;
+        bundles.drain(..).for_each(|bundle| self.core.bundle.recycle(bundle));
+        self.spare.push(bundles);
     }
 
-    /// Notes that submission `id` holds the requests of the wave formed last.
+    /// Notes that submission `id` holds the requests of the bundle formed last.
     fn hold(&mut self, id: SubmissionId, record: &mut Record) {
-        let Core { wave, queue, .. } = &mut self.core;
-        for slot in &wave.holders {
-            let Some(request) = queue.get_mut(*slot) else { continue };
+        let Core { bundle, queue, .. } = &mut self.core;
+        for index in &bundle.holders {
+            let Some(request) = queue.get_mut(*index) else { continue };
             if request.last != Some(id) {
                 request.last = Some(id);
                 request.in_flight += 1;
-                record.requests.push(*slot);
+                record.requests.push(*index);
             }
         }
     }
 
     fn learn(&mut self, record: &Record, times: Option<&[Nanos]>, interval: Nanos) {
         let Core { cost, stragglers, .. } = &mut self.core;
-        let Record { waves, shares, .. } = record;
-        let predicted = waves.iter().map(|(_, predicted)| predicted).sum::<f64>() + cost.submission();
+        let Record { bundles, shares, .. } = record;
+        let predicted = bundles.iter().map(|(_, predicted)| predicted).sum::<f64>() + cost.submission();
         let error = interval as f64 / predicted.max(1.0);
         let measured = |index: usize, predicted: f64| match times {
             Some(times) => times.get(index).map(|&time| time as f64),
             None => Some(predicted * error),
         };
-        for (index, &(_, predicted)) in waves.iter().enumerate() {
+        for (index, &(_, predicted)) in bundles.iter().enumerate() {
             if let Some(measured) = measured(index, predicted) {
                 self.errors.add(predicted, measured);
             }
@@ -391,16 +391,16 @@ impl Scheduler {
         if times != Some(&[]) {
             stragglers.note_timed(times.is_some());
         }
-        let count = waves.len() as u32;
+        let count = bundles.len() as u32;
         let whole = times.is_none().then(|| stragglers.judge(shares, count, (predicted, interval as f64), cost));
         let mut start = 0;
-        for (index, &(end, before)) in waves.iter().enumerate() {
+        for (index, &(end, before)) in bundles.iter().enumerate() {
             if let Some(measured) = measured(index, before) {
-                // What earlier waves of this submission taught counts for this one.
+                // What earlier bundles of this submission taught counts for this one.
                 let shares = &shares[start..end];
                 let predicted = cost.predict(shares);
                 match whole.unwrap_or_else(|| stragglers.judge(shares, 1, (predicted, measured), cost)) {
-                    Verdict::Arms => cost.learn(shares, measured),
+                    Verdict::Kernels => cost.learn(shares, measured),
                     Verdict::Model => {}
                 }
             }
@@ -409,14 +409,14 @@ impl Scheduler {
     }
 
     fn abandon(&mut self, id: RequestId, outcome: Outcome, now: Nanos) -> Cancelled {
-        let Some(slot) = self.core.queue.slot(id) else { return Cancelled::Unknown };
-        self.core.queue.stop(slot, outcome);
-        self.end_if_over(slot, now);
-        if self.core.queue.slot(id).is_some() { Cancelled::Draining } else { Cancelled::Ended }
+        let Some(index) = self.core.queue.index(id) else { return Cancelled::Unknown };
+        self.core.queue.stop(index, outcome);
+        self.end_if_over(index, now);
+        if self.core.queue.index(id).is_some() { Cancelled::Draining } else { Cancelled::Ended }
     }
 
-    fn end_if_over(&mut self, slot: u32, now: Nanos) {
-        let Some(request) = self.core.queue.get(slot) else { return };
+    fn end_if_over(&mut self, index: u32, now: Nanos) {
+        let Some(request) = self.core.queue.get(index) else { return };
         let (id, held) = (RequestId(request.id), request.begun && request.desc.memory > 0);
         if let Some(outcome) = request.ended(now) {
             if request.promised() && matches!(outcome, Outcome::Completed | Outcome::CompletedLate) {
@@ -425,7 +425,7 @@ impl Scheduler {
             if held {
                 self.core.memory.ended();
             }
-            self.core.queue.remove(slot);
+            self.core.queue.remove(index);
             self.end(id, outcome, now);
         }
     }

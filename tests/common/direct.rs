@@ -8,7 +8,7 @@ use fascine::error::Result;
 use fascine::kernel::{Access, Variant};
 use fascine::lower::{DeviceClass, Target};
 use fascine::lower::{ModelWeights, WeightId};
-use fascine::plan::{Dispatch, Operand, Place, Plan, Source};
+use fascine::plan::{Dispatch, Location, Operand, Plan, Source};
 use fascine::tensor::Tensor;
 
 /// The device of this test process and its pipelines.
@@ -50,24 +50,26 @@ impl Direct {
     /// Runs a plan on `inputs` (in graph order) and returns its outputs (in graph order).
     pub fn run(&self, plan: &Plan, weights: &ModelWeights, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
         let regions: Vec<wgpu::Buffer> = plan.regions.iter().map(|&bytes| self.buffer(bytes)).collect();
-        let mut slabs = BTreeMap::new();
+        let mut weight_segments = BTreeMap::new();
         for (input, tensor) in plan.inputs.iter().zip(inputs) {
             assert_eq!((input.dtype, input.shape.as_slice()), (tensor.dtype(), tensor.shape()), "{}", input.name);
-            if let Some(Operand { place: Place::Activation { region, offset }, .. }) = input.operand {
+            if let Some(Operand { location: Location::Activation { region, offset }, .. }) = input.operand {
                 let mut bytes = input.storage.encode(tensor)?;
                 bytes.resize(bytes.len().next_multiple_of(4), 0);
                 self.queue.write_buffer(&regions[usize::from(region)], offset, &bytes);
             }
         }
         for (operand, bytes) in &plan.constants {
-            let Place::Activation { region, offset } = operand.place else { panic!("a constant among the weights") };
+            let Location::Activation { region, offset } = operand.location else {
+                panic!("a constant among the weights")
+            };
             self.queue.write_buffer(&regions[usize::from(region)], offset, bytes);
         }
         for dispatch in &plan.dispatches {
-            self.dispatch(dispatch, &regions, weights, &mut slabs);
+            self.dispatch(dispatch, &regions, weights, &mut weight_segments);
         }
         if let Some(checks) = &plan.checks {
-            let Place::Activation { region, offset } = checks.report.place else {
+            let Location::Activation { region, offset } = checks.report.location else {
                 panic!("a report among the weights")
             };
             checks.judge(&self.read(&regions[usize::from(region)], offset, checks.report.bytes))?;
@@ -76,7 +78,7 @@ impl Direct {
             .map(|output| match &output.source {
                 Source::Constant(value) => Ok(value.clone()),
                 Source::Input(index) => Ok(inputs[*index].clone()),
-                Source::Device(Operand { place: Place::Activation { region, offset }, bytes }) => {
+                Source::Device(Operand { location: Location::Activation { region, offset }, bytes }) => {
                     let bytes = self.read(&regions[usize::from(*region)], *offset, *bytes);
                     output.storage.decode(&bytes, output.dtype, &output.shape)
                 }
@@ -90,18 +92,18 @@ impl Direct {
         dispatch: &Dispatch,
         regions: &[wgpu::Buffer],
         weights: &ModelWeights,
-        slabs: &mut BTreeMap<WeightId, wgpu::Buffer>,
+        weight_buffers: &mut BTreeMap<WeightId, wgpu::Buffer>,
     ) {
         let kernel = dispatch.variant.kernel();
         let mut encoder = self.device.create_command_encoder(&Default::default());
         let buffers: Vec<wgpu::Buffer> = (dispatch.operands.iter())
-            .map(|operand| match operand.place {
-                Place::Activation { region, offset } => {
+            .map(|operand| match operand.location {
+                Location::Activation { region, offset } => {
                     let buffer = self.buffer(operand.bytes);
                     encoder.copy_buffer_to_buffer(&regions[usize::from(region)], offset, &buffer, 0, operand.bytes);
                     buffer
                 }
-                Place::Weight(id) => (slabs.entry(id))
+                Location::Weight(id) => (weight_buffers.entry(id))
                     .or_insert_with(|| {
                         let buffer = self.buffer(operand.bytes);
                         self.queue.write_buffer(&buffer, 0, &weights.bytes(id).expect("weights are kept in tests"));
@@ -142,7 +144,7 @@ impl Direct {
             pass.dispatch_workgroups(dispatch.grid[0], dispatch.grid[1], dispatch.grid[2]);
         }
         for ((operand, binding), buffer) in dispatch.operands.iter().zip(&kernel.bindings).zip(&buffers) {
-            if let (Access::ReadWrite, Place::Activation { region, offset }) = (binding.access, operand.place) {
+            if let (Access::ReadWrite, Location::Activation { region, offset }) = (binding.access, operand.location) {
                 encoder.copy_buffer_to_buffer(buffer, 0, &regions[usize::from(region)], offset, operand.bytes);
             }
         }

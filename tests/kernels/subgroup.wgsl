@@ -5,11 +5,11 @@ struct Params { len: u32 }
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(subgroup_size) size: u32,
-        @builtin(subgroup_invocation_id) lane: u32) {
-    let lanes = subgroupAdd(1u);
+        @builtin(subgroup_invocation_id) invocation: u32) {
+    let members = subgroupAdd(1u);
     let first = subgroupBroadcastFirst(id.x);
-    let ballot = subgroupBallot(lane == 0u);
+    let ballot = subgroupBallot(invocation == 0u);
     if id.x < params.len {
-        out[id.x] = select(0u, 1u, lanes == size) + select(0u, 2u, first + lane == id.x) + (ballot.x & 1u) * 4u;
+        out[id.x] = select(0u, 1u, members == size) + select(0u, 2u, first + invocation == id.x) + (ballot.x & 1u) * 4u;
     }
 }

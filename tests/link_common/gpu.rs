@@ -2,8 +2,8 @@
 
 use std::sync::OnceLock;
 
-use fascine::link::table::{LaneEntry, LaneTable};
-use fascine::link::{Bound, Head, Linked};
+use fascine::link::table::{Case, EncodedLane, LaneTable};
+use fascine::link::{Head, Linked, SegmentBinding};
 
 pub struct Gpu {
     pub device: wgpu::Device,
@@ -93,58 +93,58 @@ pub fn pipeline(module: naga::Module, zero_workgroup_memory: bool) -> wgpu::Comp
 }
 
 /// A linked module, ready to run.
-pub struct Bundle {
+pub struct Merged {
     pub pipeline: wgpu::ComputePipeline,
-    bindings: Vec<Bound>,
+    bindings: Vec<SegmentBinding>,
     immediate_bytes: usize,
     /// `Linked::per_workgroup`.
     pub per_workgroup: Vec<u32>,
 }
 
-impl Bundle {
+impl Merged {
     pub fn new(linked: Linked) -> Self {
         let bindings = linked.bindings;
         let per_workgroup = linked.per_workgroup;
         let immediate_bytes = linked.immediate_bytes as usize;
-        Bundle { pipeline: pipeline(linked.module, linked.has_user_kernel), bindings, immediate_bytes, per_workgroup }
+        Merged { pipeline: pipeline(linked.module, linked.has_user_kernel), bindings, immediate_bytes, per_workgroup }
     }
 }
 
-/// A wave: lanes that run at once in one dispatch of a bundle, on the memory given slot by slot.
-pub struct Wave<'a> {
-    pub bundle: &'a Bundle,
-    pub lanes: Vec<LaneEntry<'a>>,
+/// A bundle: lanes that run at once in one dispatch of a merged module, on the memory given segment by segment.
+pub struct Bundle<'a> {
+    pub merged: &'a Merged,
+    pub lanes: Vec<(Case, EncodedLane)>,
     pub memory: &'a [wgpu::Buffer],
     /// The greatest number of workgroups in x.
     pub width: u32,
 }
 
-/// Runs the waves one after another in one submission.
-pub fn run(waves: &[Wave<'_>]) {
+/// Runs the bundles one after another in one submission.
+pub fn run(bundles: &[Bundle<'_>]) {
     let gpu = gpu();
     let mut encoder = gpu.device.create_command_encoder(&Default::default());
     let mut pass = encoder.begin_compute_pass(&Default::default());
-    for wave in waves {
+    for bundle in bundles {
         let mut words = Vec::new();
-        let groups = LaneTable::encode(wave.lanes.iter().copied(), &mut words);
+        let groups = LaneTable::encode(bundle.lanes.iter().map(|(case, lane)| (*case, lane)), &mut words);
         let table = buffer(bytemuck::cast_slice(&words));
-        let slots = wave.bundle.bindings.iter().map(|bound| wgpu::BindGroupEntry {
+        let segments = bundle.merged.bindings.iter().map(|bound| wgpu::BindGroupEntry {
             binding: bound.binding,
-            resource: wave.memory[bound.slot.index as usize].as_entire_binding(),
+            resource: bundle.memory[bound.segment.index as usize].as_entire_binding(),
         });
         let entries: Vec<wgpu::BindGroupEntry<'_>> =
             std::iter::once(wgpu::BindGroupEntry { binding: 0, resource: table.as_entire_binding() })
-                .chain(slots)
+                .chain(segments)
                 .collect();
-        let layout = wave.bundle.pipeline.get_bind_group_layout(0);
+        let layout = bundle.merged.pipeline.get_bind_group_layout(0);
         let descriptor = wgpu::BindGroupDescriptor { label: None, layout: &layout, entries: &entries };
         let group = gpu.device.create_bind_group(&descriptor);
-        pass.set_pipeline(&wave.bundle.pipeline);
+        pass.set_pipeline(&bundle.merged.pipeline);
         pass.set_bind_group(0, &group, &[]);
-        if wave.bundle.immediate_bytes > 0 {
-            pass.set_immediates(0, &bytemuck::cast_slice(&words)[..wave.bundle.immediate_bytes]);
+        if bundle.merged.immediate_bytes > 0 {
+            pass.set_immediates(0, &bytemuck::cast_slice(&words)[..bundle.merged.immediate_bytes]);
         }
-        let [x, y, z] = LaneTable::fold(groups, wave.width);
+        let [x, y, z] = LaneTable::fold(groups, bundle.width);
         pass.dispatch_workgroups(x, y, z);
     }
     drop(pass);

@@ -1,7 +1,7 @@
 //! Small kernels that show what the device can do.
 
 use fascine::error::{Error, ErrorKind, Result};
-use fascine::runtime::trace::{Trace, WaveRecord};
+use fascine::runtime::trace::{BundleRecord, Trace};
 use fascine::runtime::{KernelRequest, Runtime, UserKernel};
 use fascine::schedule::{Nanos, Policy};
 use fascine::tensor::{DType, Tensor};
@@ -12,7 +12,7 @@ use crate::simulate::calibration::Calibration;
 
 /// Steps of the progress bar.
 pub(super) const STEPS: u64 = 4;
-/// Lanes of the wave that shows what a lane costs, and waves of the submission that shows what a wave costs.
+/// Lanes of the bundle that shows what a lane costs, and bundles of the submission that shows what a bundle costs.
 const MANY: usize = 64;
 /// Workgroups for each that runs at the same time, so that the device is full.
 const ROUNDS: u32 = 8;
@@ -68,25 +68,25 @@ pub(super) fn device(runtime: &Runtime, trace: &Trace, runs: usize, progress: &P
 
     progress.set_message("fixed costs");
     under(runtime, Policy::OnePass)?;
-    let wave = probe.medians(MANY, small, |waves| waves.iter().filter_map(duration).collect())?;
+    let bundle = probe.medians(MANY, small, |bundles| bundles.iter().filter_map(duration).collect())?;
     under(runtime, Policy::SubmitEach)?;
-    let overhead = |waves: &[WaveRecord]| {
-        let rest = |wave: &WaveRecord| (wave.retired - wave.issued).saturating_sub(wave.gpu.unwrap_or(0));
-        waves.iter().map(rest).collect()
+    let overhead = |bundles: &[BundleRecord]| {
+        let rest = |bundle: &BundleRecord| (bundle.retired - bundle.issued).saturating_sub(bundle.gpu.unwrap_or(0));
+        bundles.iter().map(rest).collect()
     };
     let overhead = probe.medians(1, small, overhead)?;
     progress.inc(1);
     under(runtime, Policy::Bundled)?;
-    let lane = probe.medians(MANY, small, |waves| {
-        let per_lane = |record: &WaveRecord| {
+    let lane = probe.medians(MANY, small, |bundles| {
+        let per_lane = |record: &BundleRecord| {
             let others = record.lanes.len().checked_sub(1).filter(|&others| others > 0)? as u64;
-            let cost = duration(record)?.saturating_sub(wave);
+            let cost = duration(record)?.saturating_sub(bundle);
             Some(cost / others)
         };
-        waves.iter().filter_map(per_lane).collect()
+        bundles.iter().filter_map(per_lane).collect()
     });
-    // Where nothing shares a wave, a lane costs nothing that could be told from the wave.
-    let lane = lane.unwrap_or(0).min(wave);
+    // Where nothing shares a bundle, a lane costs nothing that could be told from the bundle.
+    let lane = lane.unwrap_or(0).min(bundle);
     progress.inc(1);
 
     progress.set_message("multiply-adds");
@@ -94,25 +94,25 @@ pub(super) fn device(runtime: &Runtime, trace: &Trace, runs: usize, progress: &P
     let workgroups = model.parallelism.saturating_mul(ROUNDS).min(65_535);
     let len = workgroups as usize * 64;
     let full = || Ok(kernel.request().output("y", DType::F32, [len])?.workgroups([workgroups, 1, 1]));
-    let time = probe.medians(1, full, |waves| waves.iter().filter_map(duration).collect())?;
+    let time = probe.medians(1, full, |bundles| bundles.iter().filter_map(duration).collect())?;
     let flops = len as f64 * f64::from(ITERATIONS) * FLOPS as f64;
-    let flops = flops * 1e9 / time.saturating_sub(wave).max(1) as f64;
+    let flops = flops * 1e9 / time.saturating_sub(bundle).max(1) as f64;
     progress.inc(1);
 
     progress.set_message("copies");
     let kernel = runtime.load_kernel(COPY)?;
     let data = Tensor::zeros(DType::F32, [COPIED])?;
-    let time = probe.medians(1, || copy(&kernel, &data), |waves| waves.iter().filter_map(duration).collect())?;
-    let bytes = (COPIED * 8) as f64 * 1e9 / time.saturating_sub(wave).max(1) as f64;
+    let time = probe.medians(1, || copy(&kernel, &data), |bundles| bundles.iter().filter_map(duration).collect())?;
+    let bytes = (COPIED * 8) as f64 * 1e9 / time.saturating_sub(bundle).max(1) as f64;
     progress.inc(1);
     Ok(Calibration {
         adapter: runtime.adapter(),
         parallelism: model.parallelism,
         flops,
         bytes,
-        wave_ns: wave.saturating_sub(lane),
+        bundle_ns: bundle.saturating_sub(lane),
         lane_ns: lane,
-        // What an issue and a retirement are apart beyond the waves is in part the device's, in part the way there and
+        // What an issue and a retirement are apart beyond the bundles is in part the device's, in part the way there and
         // back, and cannot be told apart from here: a half, and a quarter each way.
         submission_ns: overhead / 2,
         notice_ns: Some(overhead / 4),
@@ -127,8 +127,8 @@ fn copy(kernel: &UserKernel, data: &Tensor) -> Result<KernelRequest> {
 }
 
 /// On the device, or from issue to retirement where it has no timestamps.
-fn duration(wave: &WaveRecord) -> Option<Nanos> {
-    wave.gpu.or_else(|| wave.retired.checked_sub(wave.issued))
+fn duration(bundle: &BundleRecord) -> Option<Nanos> {
+    bundle.gpu.or_else(|| bundle.retired.checked_sub(bundle.issued))
 }
 
 struct Probe<'a> {
@@ -137,12 +137,12 @@ struct Probe<'a> {
 }
 
 impl Probe<'_> {
-    /// Runs `count` requests at once, again and again, and returns the median of what `of` finds in the waves.
+    /// Runs `count` requests at once, again and again, and returns the median of what `of` finds in the bundles.
     fn medians(
         &self,
         count: usize,
         request: impl Fn() -> Result<KernelRequest>,
-        of: impl Fn(&[WaveRecord]) -> Vec<Nanos>,
+        of: impl Fn(&[BundleRecord]) -> Vec<Nanos>,
     ) -> Result<Nanos> {
         let mut found = Vec::new();
         for run in 0..super::WARM_UP + self.runs {

@@ -58,19 +58,26 @@ impl Kind {
     fn figures(self) -> (Rated, DeviceModel) {
         match self {
             Kind::Desktop => (
-                Rated { resident: 192.0, flops: 8e12, bytes: 400e9, wave: 7_000, lane: 150 },
-                DeviceModel { parallelism: 128, flops: 8e12, bytes: 400e9, wave: 6_000, lane: 100, submission: 15_000 },
+                Rated { resident: 192.0, flops: 8e12, bytes: 400e9, bundle: 7_000, lane: 150 },
+                DeviceModel {
+                    parallelism: 128,
+                    flops: 8e12,
+                    bytes: 400e9,
+                    bundle: 6_000,
+                    lane: 100,
+                    submission: 15_000,
+                },
             ),
             Kind::Large => (
-                Rated { resident: 4_096.0, flops: 50e12, bytes: 3e12, wave: 5_000, lane: 80 },
+                Rated { resident: 4_096.0, flops: 50e12, bytes: 3e12, bundle: 5_000, lane: 80 },
                 DeviceModel::for_parallelism(256),
             ),
             Kind::LargeKnown => (
-                Rated { resident: 4_096.0, flops: 50e12, bytes: 3e12, wave: 5_000, lane: 80 },
+                Rated { resident: 4_096.0, flops: 50e12, bytes: 3e12, bundle: 5_000, lane: 80 },
                 DeviceModel::for_parallelism(4_096),
             ),
             Kind::Cpu => (
-                Rated { resident: 4.0, flops: 20e9, bytes: 8e9, wave: 50_000, lane: 1_500 },
+                Rated { resident: 4.0, flops: 20e9, bytes: 8e9, bundle: 50_000, lane: 1_500 },
                 DeviceModel::for_parallelism(2),
             ),
         }
@@ -219,7 +226,7 @@ impl Bench {
                 } else {
                     let mut plan = (*small.plan).clone();
                     plan.model = fascine::schedule::ModelId(1_000 + u64::from(tenant));
-                    plan.dispatches.iter_mut().for_each(|dispatch| dispatch.gather = None);
+                    plan.dispatches.iter_mut().for_each(|dispatch| dispatch.coalesce = None);
                     Arc::new(plan)
                 };
                 Stream {
@@ -342,15 +349,15 @@ impl Bench {
 
 pub(crate) fn run(args: &Args, json: bool) -> Result<Answer> {
     let (rated, told) = args.machine.figures();
-    let mut place = Virtual::open(&args.zoo, None)?;
-    place.device.model = told;
-    place.device.law = Law::Machine(rated);
-    let mut base = place.scenario(0);
+    let mut machine = Virtual::open(&args.zoo, None)?;
+    machine.device.model = told;
+    machine.device.law = Law::Machine(rated);
+    let mut base = machine.scenario(0);
     base.device.law = Law::Machine(rated);
     base.front = Front::Direct;
     let mut tenants = Vec::new();
-    for model in 0..place.models.len() {
-        tenants.push(place.models[model].stream(model as u32, &mut place.arms)?);
+    for model in 0..machine.models.len() {
+        tenants.push(machine.models[model].stream(model as u32, &mut machine.kernels)?);
     }
     let seeds = args.seeds as usize;
     let mut bench = Bench { base, tenants, requests: args.requests, known: Vec::new() };

@@ -35,7 +35,7 @@ pub(crate) struct Rig {
 
 /// The device and the limits that apply, as they stand beside every table.
 #[derive(Serialize)]
-pub(crate) struct Place {
+pub(crate) struct Setup {
     pub(crate) adapter: String,
     pub(crate) limits: Caps,
     pub(crate) slice_ms: f64,
@@ -117,9 +117,9 @@ impl Rig {
         }
     }
 
-    pub(crate) fn place(&self) -> Place {
+    pub(crate) fn setup(&self) -> Setup {
         let schedule = self.runtime.schedule();
-        Place {
+        Setup {
             adapter: self.runtime.adapter(),
             limits: self.runtime.caps().clone(),
             slice_ms: millis(schedule.slice),
@@ -235,15 +235,15 @@ pub(crate) fn millis(nanos: Nanos) -> f64 {
     (nanos as f64 / 1e3).round() / 1e3
 }
 
-impl Place {
+impl Setup {
     pub(crate) fn text(&self) -> String {
-        let Place { adapter, limits, slice_ms, in_flight, longest_wait_ms } = self;
+        let Setup { adapter, limits, slice_ms, in_flight, longest_wait_ms } = self;
         let timestamps = format!("{:?}", limits.timestamps).to_lowercase();
         format!(
             "{adapter}\nlimits: buffers of {}, {} of them bound, {} workgroups at a time, timestamps: {timestamps}; slice {} ms, \
              {in_flight} in flight, longest wait {} ms\n",
             table::bytes(limits.max_segment_bytes),
-            limits.max_slots,
+            limits.max_segments,
             limits.parallelism,
             table::millis(*slice_ms),
             table::millis(*longest_wait_ms),

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::Common;
 use super::arm::Arm;
-use super::rig::{Place, Rig, median};
+use super::rig::{Rig, Setup, median};
 use super::tenants::{Tensors, Wanted};
 use crate::Answer;
 use crate::inputs;
@@ -54,7 +54,7 @@ pub(crate) struct Args {
 struct Report {
     scenario: &'static str,
     #[serde(flatten)]
-    place: Place,
+    setup: Setup,
     rounds: u32,
     rows: Vec<Row>,
     /// Of bundled over each other arm, all rows together.
@@ -73,12 +73,12 @@ struct Row {
 #[derive(Serialize)]
 struct ArmReport {
     arm: &'static str,
-    /// Medians of the rounds: from the first submission to the last result, and what waves took on the device.
+    /// Medians of the rounds: from the first submission to the last result, and what bundles took on the device.
     wall_ms: f64,
     device_ms: Option<f64>,
     gflops_wall: f64,
     gflops_device: Option<f64>,
-    lanes_per_wave: f64,
+    lanes_per_bundle: f64,
 }
 
 #[derive(Serialize)]
@@ -113,7 +113,7 @@ pub(crate) fn run(args: &Args, json: bool) -> Result<Answer> {
     let steps = arms.len() * (SHAPES.len() * counts.len() + copies.len());
     let progress = bar(steps as u64, "loading");
     let mut rows = Vec::new();
-    let mut place = None;
+    let mut setup = None;
     if let Some(&most) = counts.iter().max() {
         for (index, (name, shape)) in SHAPES.iter().enumerate() {
             progress.set_message(format!("{name}: loading"));
@@ -125,7 +125,7 @@ pub(crate) fn run(args: &Args, json: bool) -> Result<Answer> {
                 let queue = Queue { what: (*name).to_owned(), jobs: &jobs[..count], flops };
                 rows.push(measure(&rig, &arms, &queue, rounds, &args.common, &progress)?);
             }
-            place.get_or_insert_with(|| rig.place());
+            setup.get_or_insert_with(|| rig.setup());
         }
     }
     if let Some(&most) = copies.iter().max() {
@@ -141,13 +141,13 @@ pub(crate) fn run(args: &Args, json: bool) -> Result<Answer> {
             let queue = Queue { what: args.model.clone(), jobs: &jobs[..count], flops: flops * count as u64 };
             rows.push(measure(&rig, &arms, &queue, rounds, &args.common, &progress)?);
         }
-        place.get_or_insert_with(|| rig.place());
+        setup.get_or_insert_with(|| rig.setup());
     }
     progress.finish_and_clear();
-    let place =
-        place.ok_or_else(|| Error::new(ErrorKind::Input, "--queued 0 and --copies 0 leave nothing to measure"))?;
+    let setup =
+        setup.ok_or_else(|| Error::new(ErrorKind::Input, "--queued 0 and --copies 0 leave nothing to measure"))?;
     let geometric_means = means(&rows);
-    let report = Report { scenario: "s1", place, rounds, rows, geometric_means, outputs_equal: true };
+    let report = Report { scenario: "s1", setup, rounds, rows, geometric_means, outputs_equal: true };
     Ok(if json { Answer::json(&report) } else { Answer::text(text(&report)) })
 }
 
@@ -262,7 +262,7 @@ fn measure(
             device_ms,
             gflops_wall: rate(wall_ms),
             gflops_device: device_ms.map(rate),
-            lanes_per_wave: (after.lanes - before.lanes) as f64 / (after.waves - before.waves).max(1) as f64,
+            lanes_per_bundle: (after.lanes - before.lanes) as f64 / (after.bundles - before.bundles).max(1) as f64,
         });
         progress.inc(1);
     }
@@ -316,7 +316,7 @@ fn geometric(values: impl ExactSizeIterator<Item = f64>) -> f64 {
 fn text(report: &Report) -> String {
     use Align::{Left, Right};
     let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.2}"));
-    let mut text = report.place.text();
+    let mut text = report.setup.text();
     text += &format!("medians of {} rounds, all requests of a round at once, warm\n\n", report.rounds);
     let arms: Vec<&str> = report.rows.first().iter().flat_map(|row| &row.arms).map(|arm| arm.arm).collect();
     type Rate = fn(&ArmReport) -> Option<f64>;
@@ -339,7 +339,7 @@ fn text(report: &Report) -> String {
     text
 }
 
-/// A table of rates: every arm's, and bundled over each of the others; at last the lanes of bundled waves.
+/// A table of rates: every arm's, and bundled over each of the others; at last the lanes of O1's bundles.
 fn rates(report: &Report, arms: &[&str], rate: fn(&ArmReport) -> Option<f64>) -> String {
     use Align::{Left, Right};
     let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.2}"));
@@ -349,7 +349,7 @@ fn rates(report: &Report, arms: &[&str], rate: fn(&ArmReport) -> Option<f64>) ->
     titles.extend(arms.iter().map(|arm| (*arm).to_owned()));
     let short = |arm: &str| arm.split(' ').next().unwrap_or(arm).to_owned();
     titles.extend(others.iter().map(|&arm| format!("O1 / {}", short(arms[arm]))));
-    titles.extend(ours.map(|_| "O1 lanes/wave".to_owned()));
+    titles.extend(ours.map(|_| "O1 lanes/bundle".to_owned()));
     let mut header: Vec<(&str, Align)> = titles.iter().map(|title| (title.as_str(), Right)).collect();
     header[0].1 = Left;
     let row = |row: &Row| {
@@ -358,7 +358,7 @@ fn rates(report: &Report, arms: &[&str], rate: fn(&ArmReport) -> Option<f64>) ->
         if let Some(ours) = ours.and_then(|ours| row.arms.get(ours)) {
             let ratio = |&arm: &usize| Some(rate(ours)? / rate(row.arms.get(arm)?)?);
             cells.extend(others.iter().map(|arm| number(ratio(arm))));
-            cells.push(number(Some(ours.lanes_per_wave)));
+            cells.push(number(Some(ours.lanes_per_bundle)));
         }
         cells
     };
@@ -384,7 +384,7 @@ mod tests {
             device_ms,
             gflops_wall: 1.0,
             gflops_device: None,
-            lanes_per_wave: 1.0,
+            lanes_per_bundle: 1.0,
         };
         let row = |what: &str, b1: f64| Row {
             what: what.into(),

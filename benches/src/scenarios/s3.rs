@@ -12,7 +12,7 @@ use super::Common;
 use super::arm::Arm;
 use super::batch::Batching;
 use super::load::{self, Rules, Served, Source, Stream};
-use super::rig::{BatchReport, PASS, Place, Rig, StreamReport, median, millis, quantile, rules};
+use super::rig::{BatchReport, PASS, Rig, Setup, StreamReport, median, millis, quantile, rules};
 use super::tenants::Wanted;
 use crate::progress::bar;
 use crate::table::{self, Align};
@@ -72,7 +72,7 @@ enum Process {
 struct Report {
     scenario: &'static str,
     #[serde(flatten)]
-    place: Place,
+    setup: Setup,
     seed: u64,
     runs: u32,
     seconds: f64,
@@ -322,7 +322,7 @@ impl<'a> Scenario<'a> {
         let urgent = usize::from(args.urgent);
         Report {
             scenario: "s3",
-            place: rig.place(),
+            setup: rig.setup(),
             seed: args.common.seed,
             runs: self.runs,
             seconds: self.until as f64 / 1e9,
@@ -353,8 +353,8 @@ fn ratio(a: f64, b: f64) -> f64 {
 
 fn text(report: &Report) -> String {
     use Align::{Left, Right};
-    let Report { place, urgent, best_effort, outstanding, runs, seconds, seed, .. } = report;
-    let mut text = format!("S3, urgent beside best effort, on {}", place.text());
+    let Report { setup, urgent, best_effort, outstanding, runs, seconds, seed, .. } = report;
+    let mut text = format!("S3, urgent beside best effort, on {}", setup.text());
     let UrgentReport { model, streams, rate_per_s, deadline_ms, alone, arrivals } = urgent;
     let arrivals = format!("{arrivals:?}").to_lowercase();
     text += &format!(

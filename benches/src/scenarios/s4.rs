@@ -12,7 +12,7 @@ use super::Common;
 use super::arm::Arm;
 use super::batch::Batching;
 use super::load::{self, Rules, Served, Source, Stream};
-use super::rig::{BatchReport, PASS, Place, Rig, StreamReport, millis, quantile, rules};
+use super::rig::{BatchReport, PASS, Rig, Setup, StreamReport, millis, quantile, rules};
 use super::tenants::Wanted;
 use super::{s4_report, s4_simulated};
 use crate::progress::bar;
@@ -83,7 +83,7 @@ impl From<Admission> for schedule::Admission {
 pub(super) struct Report {
     pub(super) scenario: &'static str,
     #[serde(flatten)]
-    pub(super) place: Place,
+    pub(super) setup: Setup,
     pub(super) seed: u64,
     pub(super) runs: u32,
     pub(super) seconds: f64,
@@ -315,7 +315,7 @@ impl<'a> Scenario<'a> {
     fn report(&self, arms: Vec<ArmReport>) -> Report {
         Report {
             scenario: "s4",
-            place: self.rig.place(),
+            setup: self.rig.setup(),
             seed: self.args.common.seed,
             runs: self.runs,
             seconds: self.until as f64 / 1e9,

@@ -5,8 +5,8 @@ use super::s4::{ArmReport, Report};
 use crate::table::{self, Align};
 
 pub(super) fn text(report: &Report) -> String {
-    let Report { place, streams, capacity_per_s, cv, zipf, runs, seconds, seed, .. } = report;
-    let mut text = format!("S4, streams with deadlines at rising load, on {}streams:", place.text());
+    let Report { setup, streams, capacity_per_s, cv, zipf, runs, seconds, seed, .. } = report;
+    let mut text = format!("S4, streams with deadlines at rising load, on {}streams:", setup.text());
     for stream in streams {
         text += &format!(" {} ({} ms alone)", stream.model, table::millis(stream.alone_ms));
     }

@@ -79,7 +79,7 @@ struct Arm {
     hold_back: HoldBack,
     admission: Admission,
     /// Kernels of a merged pipeline, where it is not the default.
-    max_arms: Option<usize>,
+    max_kernels: Option<usize>,
 }
 
 const fn baseline(name: &'static str, policy: Policy, front: Front) -> Arm {
@@ -90,7 +90,7 @@ const fn baseline(name: &'static str, policy: Policy, front: Front) -> Arm {
         order: Order::Arrival,
         hold_back: HoldBack::No,
         admission: Admission::RunLate,
-        max_arms: None,
+        max_kernels: None,
     }
 }
 
@@ -113,9 +113,9 @@ const ARMS: [Arm; 12] = [
     BUNDLED,
     DEADLINES,
     Arm { name: "O3 + hold-back", hold_back: HoldBack::Yes, ..DEADLINES },
-    Arm { name: "O2, 64 kernels", max_arms: Some(64), ..DEADLINES },
+    Arm { name: "O2, 64 kernels", max_kernels: Some(64), ..DEADLINES },
     Arm { name: "O2, rejecting", admission: Admission::RejectPredictedMiss, ..DEADLINES },
-    Arm { name: "O2, both", max_arms: Some(64), admission: Admission::RejectPredictedMiss, ..DEADLINES },
+    Arm { name: "O2, both", max_kernels: Some(64), admission: Admission::RejectPredictedMiss, ..DEADLINES },
 ];
 const NAMES: [&str; 10] = [
     "B1 time-only",
@@ -199,24 +199,24 @@ struct Sweep {
 
 pub(crate) fn run(args: &Simulated, common: &Common, json: bool) -> Result<Answer> {
     let progress = bar(0, "planning");
-    let mut place = Virtual::open(&common.zoo, args.calibration.as_deref())?;
+    let mut machine = Virtual::open(&common.zoo, args.calibration.as_deref())?;
     let seed = common.seed;
-    let count = TENANTS.max(place.models.len());
+    let count = TENANTS.max(machine.models.len());
     let mut tenants = Vec::with_capacity(count);
     let mut alone = Vec::with_capacity(count);
     for at in 0..count {
-        let model = at % place.models.len();
-        alone.push(place.alone(model, seed)?);
-        tenants.push(place.models[model].stream(at as u32, &mut place.arms)?);
+        let model = at % machine.models.len();
+        alone.push(machine.alone(model, seed)?);
+        tenants.push(machine.models[model].stream(at as u32, &mut machine.kernels)?);
     }
-    let base = place.scenario(seed);
+    let base = machine.scenario(seed);
     let mut sweep = Sweep { base, tenants, alone, requests: args.requests, load_1: [1.0; 2] };
     let capacities = sweep.measure_load_1();
     let cells = if common.short { &CELLS[..2] } else { &CELLS[..] };
     let times = if common.short { &[HEADLINE][..] } else { &TIMES[..] };
     progress.set_length((cells.len() * times.len() * ARMS.len() + loads().len() * ARMS.len()) as u64);
     progress.set_message("simulating");
-    let models = place.models.iter().zip(&sweep.alone).map(|(model, &alone)| ModelReport {
+    let models = machine.models.iter().zip(&sweep.alone).map(|(model, &alone)| ModelReport {
         model: model.name.clone(),
         dispatches: model.dispatches.len(),
         gflop: model.dispatches.iter().map(|row| row.flops).sum::<u64>() as f64 / 1e9,
@@ -224,7 +224,7 @@ pub(crate) fn run(args: &Simulated, common: &Common, json: bool) -> Result<Answe
     });
     let report = Report {
         simulated: true,
-        device: place.label.clone(),
+        device: machine.label.clone(),
         seed,
         requests: args.requests,
         models: models.collect(),
@@ -248,8 +248,8 @@ impl Sweep {
 
     fn scenario(&self, arm: &Arm) -> Scenario {
         let Arm { policy, order, hold_back, .. } = *arm;
-        let max_arms = arm.max_arms.unwrap_or(self.base.options.max_arms);
-        let options = Options { policy, order, hold_back, max_arms, ..self.base.options.clone() };
+        let max_kernels = arm.max_kernels.unwrap_or(self.base.options.max_kernels);
+        let options = Options { policy, order, hold_back, max_kernels, ..self.base.options.clone() };
         Scenario { options, front: arm.front, warm_up: WARM_UP, ..self.base.clone() }
     }
 

@@ -118,12 +118,12 @@ pub(crate) fn run(args: &Args, json: bool) -> Result<Answer> {
     }
     let each = 2 + 2 * RUNS as usize;
     let progress = bar(((each + 1) * args.tenants.len()) as u64, "planning");
-    let mut place = Virtual::open(&args.zoo, args.calibration.as_deref())?;
-    let model = place.models.iter().position(|model| model.name == args.model).ok_or_else(|| {
-        let known: Vec<&str> = place.models.iter().map(|model| model.name.as_str()).collect();
+    let mut machine = Virtual::open(&args.zoo, args.calibration.as_deref())?;
+    let model = machine.models.iter().position(|model| model.name == args.model).ok_or_else(|| {
+        let known: Vec<&str> = machine.models.iter().map(|model| model.name.as_str()).collect();
         Error::new(ErrorKind::Input, format!("there is no model '{}'; there are {}", args.model, known.join(", ")))
     })?;
-    let sweeps = (0..RUNS).map(|run| Sweep::new(&mut place, model, args, args.seed.wrapping_add(run)));
+    let sweeps = (0..RUNS).map(|run| Sweep::new(&mut machine, model, args, args.seed.wrapping_add(run)));
     let sweeps = sweeps.collect::<Result<Vec<_>>>()?;
     let sweep = &sweeps[0];
     progress.set_message("simulating");
@@ -139,7 +139,7 @@ pub(crate) fn run(args: &Args, json: bool) -> Result<Answer> {
     });
     // The host's cost is measured when nothing else runs.
     progress.set_message("measuring the scheduler");
-    let table = &place.models[model];
+    let table = &machine.models[model];
     let rows = args.tenants.iter().zip(simulated.chunks(each)).map(|(&tenants, reports)| {
         let host = host::micros_per_lane(&sweep.tenant, tenants, &sweep.base.options);
         progress.inc(1);
@@ -148,7 +148,7 @@ pub(crate) fn run(args: &Args, json: bool) -> Result<Answer> {
     let report = Report {
         simulated: true,
         tenants: rows.collect(),
-        device: place.label.clone(),
+        device: machine.label.clone(),
         model: args.model.clone(),
         alone_ms: sweep.alone as f64 / 1e6,
         load: args.load,
@@ -161,11 +161,11 @@ pub(crate) fn run(args: &Args, json: bool) -> Result<Answer> {
 }
 
 /// Requests a second with which the scheduler works off a backlog of one tenant a request.
-fn backlog(place: &Virtual, tenant: &Stream, seed: u64) -> f64 {
+fn backlog(machine: &Virtual, tenant: &Stream, seed: u64) -> f64 {
     const REQUESTS: usize = 1_000;
     let times = std::iter::once(0).chain(std::iter::repeat_n(WARM_UP, REQUESTS)).collect();
     let stream = Stream { arrivals: Arrivals::Trace(times), ..tenant.clone() };
-    let scenario = Scenario { warm_up: WARM_UP, duration: Nanos::MAX, streams: vec![stream], ..place.scenario(seed) };
+    let scenario = Scenario { warm_up: WARM_UP, duration: Nanos::MAX, streams: vec![stream], ..machine.scenario(seed) };
     simulate(&scenario).throughput()
 }
 
@@ -183,14 +183,14 @@ struct Sweep {
 
 impl Sweep {
     /// With hidden factors and arrivals of a seed, and deadlines and rate that fit them.
-    fn new(place: &mut Virtual, model: usize, args: &Args, seed: u64) -> Result<Self> {
-        let alone = place.alone(model, seed)?;
-        let tenant = place.models[model].stream(0, &mut place.arms)?;
+    fn new(machine: &mut Virtual, model: usize, args: &Args, seed: u64) -> Result<Self> {
+        let alone = machine.alone(model, seed)?;
+        let tenant = machine.models[model].stream(0, &mut machine.kernels)?;
         Ok(Sweep {
-            base: place.scenario(seed),
+            base: machine.scenario(seed),
             alone,
             deadline: (alone as f64 * TIMES) as Nanos,
-            rate: args.load * backlog(place, &tenant, seed),
+            rate: args.load * backlog(machine, &tenant, seed),
             tenant,
             requests: args.requests,
         })

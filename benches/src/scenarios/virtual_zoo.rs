@@ -14,7 +14,7 @@ use fascine::plan::plan;
 use fascine::schedule::{Nanos, Options};
 use fascine_bench::simulator::{Scenario, VirtualDevice};
 
-use crate::simulate::calibration::{Arms, Calibration, ModelTable};
+use crate::simulate::calibration::{Calibration, Kernels, ModelTable};
 use crate::simulate::device::DeviceFile;
 use crate::simulate::scenario;
 
@@ -46,7 +46,7 @@ pub(crate) struct Virtual {
     pub(crate) label: String,
     pub(crate) device: VirtualDevice,
     pub(crate) models: Vec<ModelTable>,
-    pub(crate) arms: Arms,
+    pub(crate) kernels: Kernels,
 }
 
 impl Virtual {
@@ -66,15 +66,15 @@ impl Virtual {
         };
         let model = device.model;
         let label = format!(
-            "{label}: {} workgroups at a time, {:.3} TFLOP/s, {:.0} GB/s, {:.1} us a wave, {:.2} us a lane, {:.1} us a submission",
+            "{label}: {} workgroups at a time, {:.3} TFLOP/s, {:.0} GB/s, {:.1} us a bundle, {:.2} us a lane, {:.1} us a submission",
             model.parallelism,
             model.flops / 1e12,
             model.bytes / 1e9,
-            model.wave as f64 / 1e3,
+            model.bundle as f64 / 1e3,
             model.lane as f64 / 1e3,
             model.submission as f64 / 1e3,
         );
-        Ok(Virtual { label, device, models, arms: Arms::default() })
+        Ok(Virtual { label, device, models, kernels: Kernels::default() })
     }
 
     /// A scenario without streams, in which pipelines are there soon.
@@ -94,7 +94,7 @@ impl Virtual {
 
     /// The median latency of a model that has the device for itself.
     pub(crate) fn alone(&mut self, model: usize, seed: u64) -> Result<Nanos> {
-        let stream = self.models[model].stream(0, &mut self.arms)?;
+        let stream = self.models[model].stream(0, &mut self.kernels)?;
         Ok(scenario::alone(&self.scenario(seed), stream).max(1))
     }
 }

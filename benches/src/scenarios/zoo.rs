@@ -11,7 +11,7 @@ use indicatif::ProgressBar;
 use serde::Serialize;
 
 use super::Common;
-use super::rig::{Place, Rig, median};
+use super::rig::{Rig, Setup, median};
 use crate::progress::bar;
 use crate::table::{self, Align};
 use crate::{Answer, millis, policy};
@@ -36,7 +36,7 @@ pub(crate) struct Args {
 struct Report {
     scenario: &'static str,
     #[serde(flatten)]
-    place: Place,
+    setup: Setup,
     runs: u32,
     models: Vec<ModelReport>,
     /// Under which all cases at once gave the bits that they give alone.
@@ -89,7 +89,7 @@ pub(crate) fn run(args: &Args, json: bool) -> Result<Answer> {
     progress.finish_and_clear();
     let arms = POLICIES.iter().map(|&policy| policy::name(policy)).collect();
     let pipelines = rig.runtime.stats()?.pipelines.compiled;
-    let report = Report { scenario: "zoo", place: rig.place(), runs, models, arms, pipelines };
+    let report = Report { scenario: "zoo", setup: rig.setup(), runs, models, arms, pipelines };
     Ok(if json { Answer::json(&report) } else { Answer::text(text(&report)) })
 }
 
@@ -218,7 +218,7 @@ fn text(report: &Report) -> String {
         ]
     };
     let rows: Vec<Vec<String>> = report.models.iter().map(row).collect();
-    let mut text = report.place.text();
+    let mut text = report.setup.text();
     text += &format!("every case is within its tolerance; medians of {} runs alone, batch 1\n\n", report.runs);
     text += &table::render(&header, &rows);
     text += &format!(

@@ -19,7 +19,7 @@ pub(crate) struct DeviceFile {
     pub(crate) parallelism: u32,
     pub(crate) flops: f64,
     pub(crate) bytes: f64,
-    pub(crate) wave_ns: u64,
+    pub(crate) bundle_ns: u64,
     pub(crate) lane_ns: u64,
     pub(crate) submission_ns: u64,
     /// Of a dispatch without a barrier before it.
@@ -40,7 +40,7 @@ impl Default for DeviceFile {
             parallelism: 128,
             flops: 8e12,
             bytes: 400e9,
-            wave_ns: 6_000,
+            bundle_ns: 6_000,
             lane_ns: 100,
             submission_ns: 15_000,
             dispatch_ns: None,
@@ -64,8 +64,8 @@ impl DeviceFile {
         if let Some(known) = calibration {
             device.parallelism = known.parallelism;
             (device.flops, device.bytes) = (known.flops, known.bytes);
-            (device.wave_ns, device.lane_ns, device.submission_ns) =
-                (known.wave_ns, known.lane_ns, known.submission_ns);
+            (device.bundle_ns, device.lane_ns, device.submission_ns) =
+                (known.bundle_ns, known.lane_ns, known.submission_ns);
             device.notice_ns = device.notice_ns.or(known.notice_ns);
         }
         let DeviceFile { parallelism, flops, bytes, skew, noise, compile_ms, .. } = device;
@@ -77,8 +77,8 @@ impl DeviceFile {
         {
             return Err(wrong("the device's rates are above 0, its skew and noise from 0 to 3"));
         }
-        let (wave, lane, submission) = (device.wave_ns, device.lane_ns, device.submission_ns);
-        let model = DeviceModel { parallelism, flops, bytes, wave, lane, submission };
+        let (bundle, lane, submission) = (device.bundle_ns, device.lane_ns, device.submission_ns);
+        let model = DeviceModel { parallelism, flops, bytes, bundle, lane, submission };
         let default = VirtualDevice::new(model);
         Ok(VirtualDevice {
             skew,

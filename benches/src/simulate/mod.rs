@@ -41,9 +41,9 @@ struct Summary {
     throughput_per_s: f64,
     latency_ms: [f64; 3],
     busy: f64,
-    lanes_per_wave: f64,
+    lanes_per_bundle: f64,
     /// Lanes that ran as one with others of the same plan.
-    lanes_gathered: u64,
+    lanes_coalesced: u64,
     pipelines_compiled: u64,
     /// Milliseconds that the device idled for want of pipelines, and requests that came before their kernels were there.
     blocked_ms: f64,
@@ -107,7 +107,7 @@ fn summary(setup: &Setup, report: &Report, capacity_99: Option<f64>) -> Summary 
     };
     let streams: Vec<Row> = setup.names.iter().zip(&report.streams).zip(&setup.alone).map(row).collect();
     let slowdowns: Vec<f64> = streams.iter().filter(|row| row.slowdown[1] > 0.0).map(|row| row.slowdown[1]).collect();
-    let [_, waves, lanes] = report.issued;
+    let [_, bundles, lanes] = report.issued;
     Summary {
         simulated: true,
         requests: report.total.arrived,
@@ -116,8 +116,8 @@ fn summary(setup: &Setup, report: &Report, capacity_99: Option<f64>) -> Summary 
         throughput_per_s: report.throughput(),
         latency_ms: latencies(&report.total),
         busy: report.busy,
-        lanes_per_wave: lanes as f64 / waves.max(1) as f64,
-        lanes_gathered: report.gathered,
+        lanes_per_bundle: lanes as f64 / bundles.max(1) as f64,
+        lanes_coalesced: report.coalesced,
         pipelines_compiled: report.compiled,
         blocked_ms: report.blocked as f64 / 1e6,
         cold_requests: report.cold,
@@ -158,8 +158,8 @@ fn text(summary: &Summary) -> String {
         ("throughput", format!("{:.1}/s", summary.throughput_per_s)),
         ("p50, p99, p99.9", format!("{p50}, {p99}, {p999} ms")),
         ("device busy", percent(summary.busy)),
-        ("lanes per wave", format!("{:.2}", summary.lanes_per_wave)),
-        ("lanes gathered", summary.lanes_gathered.to_string()),
+        ("lanes per bundle", format!("{:.2}", summary.lanes_per_bundle)),
+        ("lanes coalesced", summary.lanes_coalesced.to_string()),
         ("pipelines compiled", summary.pipelines_compiled.to_string()),
         ("requests before their pipelines", summary.cold_requests.to_string()),
         ("device idle for want of pipelines", format!("{} ms", table::millis(summary.blocked_ms))),

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use fascine::error::Result;
 use fascine::schedule::{
-    Admission, ArmId, Class, DeviceModel, DispatchDesc, HoldBack, ModelId, Nanos, Options, Order, PlanDesc, Policy,
+    Admission, Class, DeviceModel, DispatchDesc, HoldBack, KernelId, ModelId, Nanos, Options, Order, PlanDesc, Policy,
 };
 use fascine_bench::simulator::{Arrivals, Front, Loss, Scenario, Straggle, Stream, simulate};
 use serde::Deserialize;
 
-use super::calibration::{Arms, Calibration};
+use super::calibration::{Calibration, Kernels};
 use super::device::DeviceFile;
 use super::{parse, seconds, text_of, wrong};
 
@@ -261,9 +261,9 @@ impl Setup {
                 streams: Vec::new(),
             },
         };
-        let mut arms = Arms::default();
+        let mut kernels = Kernels::default();
         for stream in &file.streams {
-            let mut build = |model| stream.build(model, &device.model, calibration.as_ref(), &mut arms);
+            let mut build = |model| stream.build(model, &device.model, calibration.as_ref(), &mut kernels);
             let alone = setup.alone(build(0)?);
             let times = [stream.from_s, stream.stagger_s, stream.until_s.unwrap_or(0.0)];
             if times.iter().any(|time| !(0.0..=1e6).contains(time)) {
@@ -333,7 +333,7 @@ impl StreamFile {
         model: u32,
         device: &DeviceModel,
         calibration: Option<&Calibration>,
-        arms: &mut Arms,
+        kernels: &mut Kernels,
     ) -> Result<Stream> {
         let Some(name) = &self.model else {
             return Ok(Stream::new(self.plan(model, device)?, Arrivals::Closed { outstanding: 0 }, None));
@@ -341,7 +341,7 @@ impl StreamFile {
         let known = calibration.and_then(|known| known.models.iter().find(|known| known.name == *name));
         let known = known
             .ok_or_else(|| wrong(&format!("stream '{}': the calibration file has no model '{name}'", self.name)))?;
-        known.stream(model, arms)
+        known.stream(model, kernels)
     }
 
     fn plan(&self, model: u32, device: &DeviceModel) -> Result<Arc<PlanDesc>> {
@@ -359,8 +359,8 @@ impl StreamFile {
         let filled = (f64::from(self.workgroups) / f64::from(device.parallelism)).min(1.0);
         let time = self.micros * 1e-6 * filled;
         let dispatches = (0..self.dispatches).map(|index| DispatchDesc {
-            gather: None,
-            arm: ArmId(index * 3 % 10),
+            coalesce: None,
+            kernel: KernelId(index * 3 % 10),
             workgroups: self.workgroups,
             flops: (time * device.flops) as u64,
             bytes: (time * self.memory * device.bytes) as u64,

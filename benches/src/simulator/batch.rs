@@ -73,7 +73,7 @@ pub(super) fn batched(stream: &Stream, size: u32) -> Arc<PlanDesc> {
             workgroups: dispatch.workgroups.saturating_mul(size),
             flops: dispatch.flops.saturating_mul(size.into()),
             bytes: (dispatch.bytes - weights).saturating_mul(size.into()).saturating_add(weights),
-            gather: None,
+            coalesce: None,
             ..dispatch.clone()
         }
     };
@@ -85,11 +85,17 @@ pub(super) fn batched(stream: &Stream, size: u32) -> Arc<PlanDesc> {
 mod tests {
     use super::*;
     use crate::simulator::Arrivals;
-    use fascine::schedule::{ArmId, ModelId};
+    use fascine::schedule::{KernelId, ModelId};
 
     fn stream(deadline: Nanos) -> Stream {
-        let dispatch =
-            DispatchDesc { arm: ArmId(0), workgroups: 3, flops: 10, bytes: 100, deps: Vec::new(), gather: None };
+        let dispatch = DispatchDesc {
+            kernel: KernelId(0),
+            workgroups: 3,
+            flops: 10,
+            bytes: 100,
+            deps: Vec::new(),
+            coalesce: None,
+        };
         let plan = Arc::new(PlanDesc { model: ModelId(0), dispatches: vec![dispatch] });
         Stream { weights: Some([80].into()), ..Stream::new(plan, Arrivals::Poisson { rate: 1.0 }, Some(deadline)) }
     }

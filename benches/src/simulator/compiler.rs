@@ -2,47 +2,47 @@
 
 use std::collections::VecDeque;
 
-use fascine::schedule::{ArmId, Nanos, Pipelines};
+use fascine::schedule::{KernelId, Nanos, Pipelines};
 
-/// A set of arms, a bit each.
+/// A set of kernels, a bit each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Arms(Vec<u64>);
+struct Kernels(Vec<u64>);
 
-impl Arms {
-    fn of(arms: &[ArmId]) -> Self {
+impl Kernels {
+    fn of(kernels: &[KernelId]) -> Self {
         let mut bits = Vec::new();
-        for &ArmId(arm) in arms {
-            let word = arm as usize / 64;
+        for &KernelId(kernel) in kernels {
+            let word = kernel as usize / 64;
             if bits.len() <= word {
                 bits.resize(word + 1, 0);
             }
-            bits[word] |= 1 << (arm % 64);
+            bits[word] |= 1 << (kernel % 64);
         }
-        Arms(bits)
+        Kernels(bits)
     }
 
-    fn has(&self, ArmId(arm): ArmId) -> bool {
-        self.0.get(arm as usize / 64).is_some_and(|bits| bits >> (arm % 64) & 1 == 1)
+    fn has(&self, KernelId(kernel): KernelId) -> bool {
+        self.0.get(kernel as usize / 64).is_some_and(|bits| bits >> (kernel % 64) & 1 == 1)
     }
 
-    fn is_subset(&self, of: &Arms) -> bool {
+    fn is_subset(&self, of: &Kernels) -> bool {
         self.0.iter().enumerate().all(|(word, bits)| bits & !of.0.get(word).copied().unwrap_or(0) == 0)
     }
 }
 
-/// Pipelines that are compiled one after the other, those of single arms first.
+/// Pipelines that are compiled one after the other, those of single kernels first.
 #[derive(Debug)]
 pub(super) struct Compiler {
-    ready: Vec<Arms>,
-    waiting: VecDeque<Vec<ArmId>>,
+    ready: Vec<Kernels>,
+    waiting: VecDeque<Vec<KernelId>>,
     /// What is being compiled, and when it is done.
-    current: Option<(Vec<ArmId>, Nanos)>,
+    current: Option<(Vec<KernelId>, Nanos)>,
     each: Nanos,
     now: Nanos,
     pub(super) compiled: u64,
     /// When the last was compiled.
     pub(super) compiled_at: Nanos,
-    /// How often a set of several arms was asked for, and how often it was there.
+    /// How often a set of several kernels was asked for, and how often it was there.
     pub(super) lookups: [u64; 2],
     /// The same since the last was compiled.
     pub(super) settled: [u64; 2],
@@ -71,7 +71,7 @@ impl Compiler {
     pub(super) fn advance(&mut self, now: Nanos) {
         self.now = now;
         if let Some((set, _)) = self.current.take_if(|(_, at)| *at <= now) {
-            let set = Arms::of(&set);
+            let set = Kernels::of(&set);
             self.ready.retain(|older| !older.is_subset(&set));
             self.ready.push(set);
             self.compiled += 1;
@@ -82,8 +82,8 @@ impl Compiler {
     }
 
     /// Whether each of these has a pipeline.
-    pub(super) fn knows(&self, arms: &[ArmId]) -> bool {
-        arms.iter().all(|&arm| self.ready.iter().any(|set| set.has(arm)))
+    pub(super) fn knows(&self, kernels: &[KernelId]) -> bool {
+        kernels.iter().all(|&kernel| self.ready.iter().any(|set| set.has(kernel)))
     }
 
     /// Loses all that there is and is under way.
@@ -101,15 +101,15 @@ impl Compiler {
         }
     }
 
-    fn is_ready(&self, arms: &[ArmId]) -> bool {
-        self.ready.iter().any(|set| arms.iter().all(|&arm| set.has(arm)))
+    fn is_ready(&self, kernels: &[KernelId]) -> bool {
+        self.ready.iter().any(|set| kernels.iter().all(|&kernel| set.has(kernel)))
     }
 }
 
 impl Pipelines for Compiler {
-    fn ready(&mut self, arms: &[ArmId]) -> bool {
-        let ready = self.is_ready(arms);
-        if arms.len() > 1 {
+    fn ready(&mut self, kernels: &[KernelId]) -> bool {
+        let ready = self.is_ready(kernels);
+        if kernels.len() > 1 {
             for lookups in [&mut self.lookups, &mut self.settled] {
                 lookups[0] += 1;
                 lookups[1] += u64::from(ready);
@@ -118,15 +118,15 @@ impl Pipelines for Compiler {
         ready
     }
 
-    fn want(&mut self, arms: &[ArmId]) {
-        let current = self.current.as_ref().is_some_and(|(set, _)| set == arms);
-        if !current && !self.is_ready(arms) && !self.waiting.iter().any(|set| set == arms) {
-            self.waiting.push_back(arms.to_vec());
+    fn want(&mut self, kernels: &[KernelId]) {
+        let current = self.current.as_ref().is_some_and(|(set, _)| set == kernels);
+        if !current && !self.is_ready(kernels) && !self.waiting.iter().any(|set| set == kernels) {
+            self.waiting.push_back(kernels.to_vec());
             self.begin();
         }
     }
 
-    fn compatible(&self, _: ArmId, _: ArmId) -> bool {
+    fn compatible(&self, _: KernelId, _: KernelId) -> bool {
         true
     }
 }
@@ -138,17 +138,19 @@ mod tests {
     #[test]
     fn a_superset_serves_and_a_loss_leaves_nothing() {
         let mut compiler = Compiler::new(10);
-        let arms = |ids: &[u32]| ids.iter().copied().map(ArmId).collect::<Vec<_>>();
-        compiler.want(&arms(&[1, 70]));
-        compiler.want(&arms(&[3]));
-        assert!(!compiler.ready(&arms(&[1])));
+        let kernels = |ids: &[u32]| ids.iter().copied().map(KernelId).collect::<Vec<_>>();
+        compiler.want(&kernels(&[1, 70]));
+        compiler.want(&kernels(&[3]));
+        assert!(!compiler.ready(&kernels(&[1])));
         compiler.advance(20);
-        assert!(compiler.ready(&arms(&[70])) && compiler.ready(&arms(&[1, 70])) && !compiler.knows(&arms(&[1, 3])));
+        assert!(
+            compiler.ready(&kernels(&[70])) && compiler.ready(&kernels(&[1, 70])) && !compiler.knows(&kernels(&[1, 3]))
+        );
         compiler.advance(30);
-        assert!(compiler.knows(&arms(&[1, 3])) && !compiler.ready(&arms(&[1, 3])));
+        assert!(compiler.knows(&kernels(&[1, 3])) && !compiler.ready(&kernels(&[1, 3])));
         assert_eq!((compiler.compiled, compiler.lookups), (2, [2, 1]));
         assert_eq!((compiler.compiled_at, compiler.settled), (30, [1, 0]));
         compiler.forget();
-        assert!(!compiler.ready(&arms(&[3])));
+        assert!(!compiler.ready(&kernels(&[3])));
     }
 }

@@ -1,4 +1,4 @@
-//! The virtual device: how long waves take.
+//! The virtual device: how long bundles take.
 
 use std::collections::BTreeMap;
 
@@ -6,17 +6,17 @@ use super::dice::Dice;
 use super::machine::{Effort, Machine};
 use super::{Law, VirtualDevice};
 use fascine::schedule::{
-    ArmId, DispatchDesc, Estimate, Formula, GatherEstimate, Lane, Nanos, PlanDesc, Wave, WaveEstimate,
+    Bundle, BundleEstimate, CoalescedEstimate, DispatchDesc, Estimate, Formula, KernelId, Lane, Nanos, PlanDesc,
 };
 
 /// What a dispatch truly costs, alone and as one lane for several requests.
-pub(super) type TrueCost = (Estimate, Option<GatherEstimate>);
+pub(super) type TrueCost = (Estimate, Option<CoalescedEstimate>);
 
 #[derive(Debug)]
 pub(super) struct Device {
     spec: VirtualDevice,
     cost: Formula,
-    factors: BTreeMap<ArmId, f64>,
+    factors: BTreeMap<KernelId, f64>,
     dice: Dice,
     machine: Option<Machine>,
     efforts: Vec<Effort>,
@@ -46,80 +46,80 @@ impl Device {
             }
             None => {
                 let (skew, dice) = (self.spec.skew, &mut self.dice);
-                *self.factors.entry(dispatch.arm).or_insert_with(|| dice.log_normal(skew))
+                *self.factors.entry(dispatch.kernel).or_insert_with(|| dice.log_normal(skew))
             }
         };
         plan.dispatches.iter().enumerate().map(factor).collect()
     }
 
     /// The true costs of a plan's dispatches. As one lane for as many requests as it takes, a dispatch takes the time in
-    /// `gathered` where there is one, and for fewer as much less as by estimate.
+    /// `coalesced` where there is one, and for fewer as much less as by estimate.
     pub(super) fn costs(
         &mut self,
         plan: &PlanDesc,
         factors: &[f64],
-        gathered: Option<&[Option<Nanos>]>,
+        coalesced: Option<&[Option<Nanos>]>,
     ) -> Vec<TrueCost> {
         let cost = |(index, (dispatch, &factor)): (usize, (&DispatchDesc, &f64))| {
-            let gather = dispatch.gather.map(|gather| {
-                let cost = self.cost.gather(dispatch, &gather);
-                let measured = gathered.and_then(|gathered| gathered.get(index).copied().flatten());
-                let all = self.cost.gathered(&cost, gather.width);
+            let coalesce = dispatch.coalesce.map(|coalesce| {
+                let cost = self.cost.coalesce(dispatch, &coalesce);
+                let measured = coalesced.and_then(|coalesced| coalesced.get(index).copied().flatten());
+                let all = self.cost.coalesced(&cost, coalesce.width);
                 let factor = measured.map_or(factor, |nanos| self.stretch(&all, nanos));
                 cost.scaled(factor)
             });
-            (self.cost.dispatch(dispatch).scaled(factor), gather)
+            (self.cost.dispatch(dispatch).scaled(factor), coalesce)
         };
         plan.dispatches.iter().zip(factors).enumerate().map(cost).collect()
     }
 
-    /// How many times as long as estimated a dispatch takes that takes so long as a wave of its own.
+    /// How many times as long as estimated a dispatch takes that takes so long as a bundle of its own.
     fn stretch(&self, cost: &Estimate, measured: Nanos) -> f64 {
         let (alone, fixed) = (self.cost.alone(cost), self.cost.fixed());
         ((measured as f64 - fixed) / (alone - fixed).max(1.0)).max(0.0)
     }
 
-    /// The duration of a wave.
+    /// The duration of a bundle.
     pub(super) fn duration<'a>(
         &mut self,
-        wave: &Wave,
+        bundle: &Bundle,
         at: Nanos,
         lookup: impl Fn(&Lane) -> Truth<'a>,
         desc: impl Fn(&Lane) -> &'a DispatchDesc,
     ) -> Nanos {
         if let Some(machine) = &mut self.machine {
             self.efforts.clear();
-            for run in wave.runs() {
+            for run in bundle.runs() {
                 let factor = run.iter().map(|lane| lookup(lane).1).fold(0.0, f64::max);
                 let lane = &run[0];
-                self.efforts.push(Machine::effort(desc(lane), lane.arm, run.len() as u32, lane.count, factor));
+                self.efforts.push(Machine::effort(desc(lane), lane.kernel, run.len() as u32, lane.count, factor));
             }
             return machine.duration(&self.efforts, at, self.spec.noise);
         }
-        let mut load = WaveEstimate::default();
-        self.join(&mut load, wave, lookup);
-        (self.cost.wave(&load) * self.dice.log_normal(self.spec.noise)) as Nanos
+        let mut load = BundleEstimate::default();
+        self.join(&mut load, bundle, lookup);
+        (self.cost.bundle(&load) * self.dice.log_normal(self.spec.noise)) as Nanos
     }
 
-    /// The duration of waves without barriers between them: one wave's fixed cost, and the largest of what their
+    /// The duration of bundles without barriers between them: one bundle's fixed cost, and the largest of what their
     /// dispatches cost to issue one after the other and what they take at the same time.
-    pub(super) fn overlapped<'a>(&mut self, waves: &[Wave], lookup: impl Fn(&Lane) -> Truth<'a>) -> Nanos {
-        let mut load = WaveEstimate::default();
-        waves.iter().for_each(|wave| self.join(&mut load, wave, &lookup));
+    pub(super) fn overlapped<'a>(&mut self, bundles: &[Bundle], lookup: impl Fn(&Lane) -> Truth<'a>) -> Nanos {
+        let mut load = BundleEstimate::default();
+        bundles.iter().for_each(|bundle| self.join(&mut load, bundle, &lookup));
         let body = self.cost.body(&load);
-        let issue = (self.spec.dispatch * waves.len() as u64) as f64;
-        let fixed = self.spec.model.wave as f64;
+        let issue = (self.spec.dispatch * bundles.len() as u64) as f64;
+        let fixed = self.spec.model.bundle as f64;
         ((fixed + body.max(issue)) * self.dice.log_normal(self.spec.noise)) as Nanos
     }
 
-    fn join<'a>(&mut self, load: &mut WaveEstimate, wave: &Wave, lookup: impl Fn(&Lane) -> Truth<'a>) {
-        for run in wave.runs() {
-            let (&(alone, gather), _) = lookup(&run[0]);
+    fn join<'a>(&mut self, load: &mut BundleEstimate, bundle: &Bundle, lookup: impl Fn(&Lane) -> Truth<'a>) {
+        for run in bundle.runs() {
+            let (&(alone, coalesce), _) = lookup(&run[0]);
             // Members may come from streams of which only some straggle; the slowest holds up all.
             let factor = run.iter().map(|lane| lookup(lane).1).fold(0.0, f64::max);
-            // Nothing is learned here, so that gathered lanes keep the factor of single ones.
-            let cost = match gather.filter(|_| run.len() > 1) {
-                Some(gather) => self.cost.gathered(&gather, run.len() as u32),
+            // Nothing is learned here, so that coalesced lanes keep the factor of single ones.
+            let cost = match coalesce.filter(|_| run.len() > 1) {
+                Some(coalesce) => self.cost.coalesced(&coalesce, run.len() as u32),
                 None => alone,
             };
             self.cost.join(load, &cost.scaled(factor), run[0].count);

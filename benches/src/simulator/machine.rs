@@ -3,18 +3,18 @@
 //! What differs, and why: throughput rises smoothly with the workgroups that are resident (latencies hide each other) instead of in
 //! rounds; operations and bytes overlap in part only; kernels in one pipeline take each other's registers (the most demanding one
 //! decides how many workgroups are resident) and cache; the clock changes every now and then; somebody else, a compositor, takes a
-//! part of the device at sixty hertz; a wave stalls now and then. None of these figures was measured on a GPU.
+//! part of the device at sixty hertz; a bundle stalls now and then. None of these figures was measured on a GPU.
 
 use std::collections::BTreeMap;
 
 use super::dice::Dice;
-use fascine::schedule::{ArmId, DispatchDesc, Nanos};
+use fascine::schedule::{DispatchDesc, KernelId, Nanos};
 
 /// How hard operations and bytes overlap: 1 is not at all, infinity perfectly.
 const OVERLAP: i32 = 3;
 /// How many times as fast a workgroup is that has the device for itself.
 const ALONE: f64 = 2.5;
-/// What each further kernel of a wave costs all of it by its branches and registers, and the most of it.
+/// What each further kernel of a bundle costs all of it by its branches and registers, and the most of it.
 const COMPANY: (f64, f64) = (0.02, 0.25);
 /// Parts of the resident workgroups that are left beside a kernel of many registers.
 const RESIDENT: [f64; 4] = [1.0, 1.0, 0.75, 0.5];
@@ -25,7 +25,7 @@ const CLOCKS: [f64; 4] = [1.0, 1.1, 0.85, 0.7];
 const CLOCK_LASTS: f64 = 700e6;
 /// The compositor: its period, how long it takes of it, and how many times as long others take meanwhile.
 const COMPOSITOR: (Nanos, Nanos, f64) = (16_666_667, 1_000_000, 1.6);
-/// How often a wave stalls, and for how long.
+/// How often a bundle stalls, and for how long.
 const STALL: (f64, f64) = (1e-4, 2e6);
 /// Spread of the hidden factors of a kernel's operations and bytes.
 const SKEW: f64 = 0.35;
@@ -39,8 +39,8 @@ pub struct Rated {
     pub flops: f64,
     /// Bytes a second.
     pub bytes: f64,
-    /// Fixed cost of a wave, and of a lane.
-    pub wave: Nanos,
+    /// Fixed cost of a bundle, and of a lane.
+    pub bundle: Nanos,
     /// Fixed cost of a lane.
     pub lane: Nanos,
 }
@@ -57,7 +57,7 @@ struct Kernel {
 /// A lane as the device has it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Effort {
-    pub(super) arm: ArmId,
+    pub(super) kernel: KernelId,
     pub(super) flops: f64,
     pub(super) bytes: f64,
     pub(super) workgroups: f64,
@@ -68,11 +68,11 @@ pub(super) struct Effort {
 #[derive(Debug)]
 pub(super) struct Machine {
     rated: Rated,
-    kernels: BTreeMap<ArmId, Kernel>,
+    kernels: BTreeMap<KernelId, Kernel>,
     dice: Dice,
     clock: f64,
     clock_until: Nanos,
-    arms: Vec<ArmId>,
+    present: Vec<KernelId>,
 }
 
 impl Machine {
@@ -83,44 +83,44 @@ impl Machine {
             dice: Dice::new(seed ^ 0x6d61_6368),
             clock: 1.0,
             clock_until: 0,
-            arms: Vec::new(),
+            present: Vec::new(),
         }
     }
 
     /// The effort of `count` workgroups of a dispatch for so many requests at once.
-    pub(super) fn effort(dispatch: &DispatchDesc, arm: ArmId, requests: u32, count: u32, factor: f64) -> Effort {
+    pub(super) fn effort(dispatch: &DispatchDesc, kernel: KernelId, requests: u32, count: u32, factor: f64) -> Effort {
         let part = f64::from(count) / f64::from(dispatch.workgroups.max(1));
         let requests = f64::from(requests);
-        let shared = dispatch.gather.map_or(0, |gather| gather.shared.min(dispatch.bytes)) as f64;
+        let shared = dispatch.coalesce.map_or(0, |coalesce| coalesce.shared.min(dispatch.bytes)) as f64;
         let bytes = shared + requests * (dispatch.bytes as f64 - shared);
         let flops = requests * dispatch.flops as f64;
-        Effort { arm, flops: flops * part, bytes: bytes * part, workgroups: f64::from(count), factor }
+        Effort { kernel, flops: flops * part, bytes: bytes * part, workgroups: f64::from(count), factor }
     }
 
-    /// How long a wave of these lanes takes that starts at `at`.
+    /// How long a bundle of these lanes takes that starts at `at`.
     pub(super) fn duration(&mut self, lanes: &[Effort], at: Nanos, noise: f64) -> Nanos {
         let clock = self.clock(at);
-        self.arms.clear();
+        self.present.clear();
         for lane in lanes {
-            if !self.arms.contains(&lane.arm) {
-                self.arms.push(lane.arm);
+            if !self.present.contains(&lane.kernel) {
+                self.present.push(lane.kernel);
             }
         }
         let (kernels, dice) = (&mut self.kernels, &mut self.dice);
-        for &arm in &self.arms {
-            kernels.entry(arm).or_insert_with(|| Kernel {
+        for &kernel in &self.present {
+            kernels.entry(kernel).or_insert_with(|| Kernel {
                 compute: dice.log_normal(SKEW),
                 memory: dice.log_normal(SKEW),
                 resident: RESIDENT[(dice.unit() * RESIDENT.len() as f64) as usize % RESIDENT.len()],
                 cache: CACHE.0 * dice.unit(),
             });
         }
-        let others = self.arms.len().saturating_sub(1) as f64;
-        let least = self.arms.iter().map(|arm| kernels[arm].resident).fold(1.0, f64::min);
+        let others = self.present.len().saturating_sub(1) as f64;
+        let least = self.present.iter().map(|kernel| kernels[kernel].resident).fold(1.0, f64::min);
         let resident = (self.rated.resident * least).max(1.0);
         let (mut compute, mut memory, mut workgroups, mut longest) = (0.0, 0.0, 0.0, 0.0f64);
         for lane in lanes {
-            let kernel = kernels[&lane.arm];
+            let kernel = kernels[&lane.kernel];
             let operations = lane.flops * 1e9 / self.rated.flops * kernel.compute * lane.factor / clock;
             let more = 1.0 + (kernel.cache * others).min(CACHE.1);
             let moved = lane.bytes * 1e9 / self.rated.bytes * kernel.memory * lane.factor * more;
@@ -139,7 +139,7 @@ impl Machine {
         let (period, takes, slower) = COMPOSITOR;
         let beside = if at % period < takes { slower } else { 1.0 };
         let stall = if self.dice.unit() < STALL.0 { STALL.1 } else { 0.0 };
-        let fixed = self.rated.wave as f64 + self.rated.lane as f64 * lanes.len() as f64;
+        let fixed = self.rated.bundle as f64 + self.rated.lane as f64 * lanes.len() as f64;
         ((fixed + body * company * beside) * self.dice.log_normal(noise) + stall) as Nanos
     }
 

@@ -1,8 +1,8 @@
 //! The scheduler against a virtual device: seeded, deterministic, without a GPU.
 //!
 //! The very [`Scheduler`](fascine::schedule::Scheduler) of the runtime is driven by an event queue of arrivals, ends of submissions and
-//! ends of compilations. The device runs submissions in order. A wave takes what the cost formula says for the device's true
-//! rates, times a hidden factor for each kernel and noise for each wave; the scheduler knows neither factor nor noise and
+//! ends of compilations. The device runs submissions in order. A bundle takes what the cost formula says for the device's true
+//! rates, times a hidden factor for each kernel and noise for each bundle; the scheduler knows neither factor nor noise and
 //! has to learn them.
 
 mod arrivals;
@@ -31,21 +31,21 @@ pub struct VirtualDevice {
     pub model: DeviceModel,
     /// Spread of the hidden factor of each kernel: the standard deviation of its logarithm.
     pub skew: f64,
-    /// Spread of the duration of each wave, likewise.
+    /// Spread of the duration of each bundle, likewise.
     pub noise: f64,
     /// Time to compile a pipeline, per kernel in it; compilations are done one after the other.
     pub compile: Nanos,
-    /// Whether waves are timed on the device; otherwise only ends of submissions are known.
+    /// Whether bundles are timed on the device; otherwise only ends of submissions are known.
     pub timestamps: bool,
     /// From the end of a submission on the device until the host knows, and from the host to an idle device.
     pub notice: Nanos,
     /// Cost of a dispatch that follows another without a barrier; only [`Front::SpaceOnly`] has such.
     pub dispatch: Nanos,
-    /// What waves take.
+    /// What bundles take.
     pub law: Law,
 }
 
-/// What decides how long waves take.
+/// What decides how long bundles take.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Law {
     /// The scheduler's own formula at true rates.
@@ -57,7 +57,7 @@ pub enum Law {
 
 /// From the end of a submission until the host knows. Guessed.
 const NOTICE: Nanos = 20_000;
-/// The part of a wave's fixed cost that a dispatch without a barrier costs. Guessed.
+/// The part of a bundle's fixed cost that a dispatch without a barrier costs. Guessed.
 const DISPATCH: Nanos = 4;
 
 impl VirtualDevice {
@@ -70,7 +70,7 @@ impl VirtualDevice {
             compile: 300_000_000,
             timestamps: true,
             notice: NOTICE,
-            dispatch: model.wave / DISPATCH,
+            dispatch: model.bundle / DISPATCH,
             law: Law::Formula,
         }
     }
@@ -137,10 +137,10 @@ pub struct Stream {
     pub from: Nanos,
     /// When it goes: no requests after.
     pub until: Nanos,
-    /// By dispatch, its true duration as a wave of its own, in place of the estimate and hidden factors.
+    /// By dispatch, its true duration as a bundle of its own, in place of the estimate and hidden factors.
     pub measured: Option<Arc<[Nanos]>>,
-    /// By dispatch, its true duration as a wave of its own for as many requests as its `gather` takes at most, where it is known.
-    pub gathered: Option<Arc<[Option<Nanos>]>>,
+    /// By dispatch, its true duration as a bundle of its own for as many requests as its `coalesce` takes at most, where it is known.
+    pub coalesced: Option<Arc<[Option<Nanos>]>>,
     /// By dispatch, the bytes of weights among those that it moves: a batch moves them once.
     pub weights: Option<Arc<[u64]>>,
 }
@@ -159,7 +159,7 @@ impl Stream {
             from: 0,
             until: Nanos::MAX,
             measured: None,
-            gathered: None,
+            coalesced: None,
             weights: None,
         }
     }

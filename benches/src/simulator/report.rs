@@ -67,17 +67,17 @@ pub struct Report {
     pub span: Nanos,
     /// Part of all time during which the device was busy.
     pub busy: f64,
-    /// Submissions, waves and lanes issued in all.
+    /// Submissions, bundles and lanes issued in all.
     pub issued: [u64; 3],
     /// Lanes issued that ran as one with others of the same plan.
-    pub gathered: u64,
+    pub coalesced: u64,
     /// Pipelines compiled.
     pub compiled: u64,
     /// When the last of them was compiled.
     pub compiled_at: Nanos,
     /// How often the scheduler asked for a pipeline of several kernels, and how often there was one. It asks again with each
-    /// candidate for each wave while there is none, and not at all where the wave's pipeline has the kernel already: this is no
-    /// part of waves.
+    /// candidate for each bundle while there is none, and not at all where the bundle's pipeline has the kernel already: this is no
+    /// part of bundles.
     pub lookups: [u64; 2],
     /// The same since the last was compiled.
     pub settled: [u64; 2],

@@ -10,7 +10,7 @@ use super::dice::Dice;
 use super::jobs::{Job, Jobs};
 use super::report::{Report, StreamReport};
 use super::{Arrivals, Front, Scenario, Stream};
-use fascine::schedule::{ArmId, Lane, Nanos, Outcome, RequestDesc, Scheduler, Submission, SubmissionId, Wave};
+use fascine::schedule::{Bundle, KernelId, Lane, Nanos, Outcome, RequestDesc, Scheduler, Submission, SubmissionId};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Event {
@@ -44,7 +44,7 @@ struct World<'a> {
     /// Plans of batches by stream and size, and where their costs are.
     batches: BTreeMap<(usize, u32), (std::sync::Arc<fascine::schedule::PlanDesc>, usize)>,
     /// By stream, its kernels, and whether all are known to have pipelines.
-    arms: Vec<(Vec<ArmId>, bool)>,
+    kernels: Vec<(Vec<KernelId>, bool)>,
     arrived: Vec<usize>,
     jobs: Jobs,
     flights: VecDeque<Flight>,
@@ -101,13 +101,13 @@ impl<'a> World<'a> {
         let factors: Vec<_> =
             streams.iter().map(|stream| device.factors(&stream.plan, stream.measured.as_deref())).collect();
         let costs =
-            |(stream, factors): (&Stream, &Vec<f64>)| device.costs(&stream.plan, factors, stream.gathered.as_deref());
+            |(stream, factors): (&Stream, &Vec<f64>)| device.costs(&stream.plan, factors, stream.coalesced.as_deref());
         let costs = streams.iter().zip(&factors).map(costs).collect();
-        let arms = |stream: &Stream| {
-            let mut arms: Vec<_> = stream.plan.dispatches.iter().map(|dispatch| dispatch.arm).collect();
-            arms.sort_unstable();
-            arms.dedup();
-            (arms, false)
+        let kernels = |stream: &Stream| {
+            let mut kernels: Vec<_> = stream.plan.dispatches.iter().map(|dispatch| dispatch.kernel).collect();
+            kernels.sort_unstable();
+            kernels.dedup();
+            (kernels, false)
         };
         World {
             scheduler: Scheduler::new(scenario.options.clone()),
@@ -120,7 +120,7 @@ impl<'a> World<'a> {
             factors,
             costs,
             batches: BTreeMap::new(),
-            arms: streams.iter().map(arms).collect(),
+            kernels: streams.iter().map(kernels).collect(),
             arrived: vec![0; streams.len()],
             jobs: Jobs::default(),
             flights: VecDeque::new(),
@@ -152,8 +152,8 @@ impl<'a> World<'a> {
 
     fn arrive(&mut self, stream: usize, now: Nanos) {
         self.arrived[stream] += 1;
-        let (arms, warm) = &mut self.arms[stream];
-        *warm = *warm || self.compiler.knows(arms);
+        let (kernels, warm) = &mut self.kernels[stream];
+        *warm = *warm || self.compiler.knows(kernels);
         self.report.cold += u64::from(!*warm && now >= self.scenario.warm_up);
         if let Some(batcher) = &mut self.batcher {
             let due = batcher.push(stream, now);
@@ -216,12 +216,12 @@ impl<'a> World<'a> {
         while let Some(submission) = self.scheduler.issue(now, &mut self.compiler) {
             let notice = self.scenario.device.notice;
             let start = self.free_at.max(now + notice);
-            for lane in submission.waves.iter().flat_map(|wave| &wave.lanes) {
+            for lane in submission.bundles.iter().flat_map(|bundle| &bundle.lanes) {
                 if let Some(job) = self.jobs.get_mut(lane.request) {
                     job.started = true;
                 }
             }
-            let times = self.times(&submission.waves, start);
+            let times = self.times(&submission.bundles, start);
             let time = times.iter().sum::<Nanos>() + self.scenario.device.model.submission;
             self.busy += time;
             self.free_at = start + time;
@@ -231,9 +231,9 @@ impl<'a> World<'a> {
         self.collect(now);
     }
 
-    /// How long each wave of a submission takes that starts at `start`.
-    fn times(&mut self, waves: &[Wave], start: Nanos) -> Vec<Nanos> {
-        let mut times = Vec::with_capacity(waves.len());
+    /// How long each bundle of a submission takes that starts at `start`.
+    fn times(&mut self, bundles: &[Bundle], start: Nanos) -> Vec<Nanos> {
+        let mut times = Vec::with_capacity(bundles.len());
         let (jobs, costs, streams) = (&self.jobs, &self.costs, &self.scenario.streams);
         let truth = |lane: &Lane, at: Nanos| -> Truth<'_> {
             let job = jobs.get(lane.request).expect("an issued request has not ended");
@@ -242,30 +242,30 @@ impl<'a> World<'a> {
         };
         let mut at = start;
         if self.scenario.front != Front::SpaceOnly {
-            for wave in waves {
+            for bundle in bundles {
                 let desc = |lane: &Lane| {
                     let job = jobs.get(lane.request).expect("an issued request has not ended");
                     &streams[job.stream].plan.dispatches[lane.dispatch as usize]
                 };
-                let time = self.device.duration(wave, at, |lane| truth(lane, at), desc);
+                let time = self.device.duration(bundle, at, |lane| truth(lane, at), desc);
                 at += time;
                 times.push(time);
             }
             return times;
         }
-        let waits = |wave: &Wave, earlier: &[Wave]| {
+        let waits = |bundle: &Bundle, earlier: &[Bundle]| {
             let waits = |lane: &Lane| {
                 let job = jobs.get(lane.request).expect("an issued request has not ended");
                 let deps = &streams[job.stream].plan.dispatches[lane.dispatch as usize].deps;
-                let mut lanes = earlier.iter().flat_map(|wave| &wave.lanes);
+                let mut lanes = earlier.iter().flat_map(|bundle| &bundle.lanes);
                 lanes.any(|other| other.request == lane.request && deps.contains(&other.dispatch))
             };
-            wave.lanes.iter().any(waits)
+            bundle.lanes.iter().any(waits)
         };
         let mut first = 0;
-        for end in 1..=waves.len() {
-            if end == waves.len() || waits(&waves[end], &waves[first..end]) {
-                let time = self.device.overlapped(&waves[first..end], |lane| truth(lane, at));
+        for end in 1..=bundles.len() {
+            if end == bundles.len() || waits(&bundles[end], &bundles[first..end]) {
+                let time = self.device.overlapped(&bundles[first..end], |lane| truth(lane, at));
                 at += time;
                 times.extend(std::iter::repeat_n(time / (end - first) as u64, end - first));
                 first = end;
@@ -298,7 +298,7 @@ impl<'a> World<'a> {
             self.scheduler.recycle(submission);
         }
         self.compiler.forget();
-        self.arms.iter_mut().for_each(|(_, warm)| *warm = false);
+        self.kernels.iter_mut().for_each(|(_, warm)| *warm = false);
         self.busy -= self.free_at.saturating_sub(now).min(self.busy);
         self.down_until = self.down_until.max(now.saturating_add(self.scenario.losses[loss].lasts));
         self.free_at = self.down_until;
@@ -350,8 +350,8 @@ impl<'a> World<'a> {
         let mut report = Report {
             span: now.saturating_sub(self.scenario.warm_up),
             busy: self.busy as f64 / now.max(1) as f64,
-            issued: [stats.submissions, stats.waves, stats.lanes],
-            gathered: stats.gathered,
+            issued: [stats.submissions, stats.bundles, stats.lanes],
+            coalesced: stats.coalesced,
             compiled: self.compiler.compiled,
             compiled_at: self.compiler.compiled_at,
             lookups: self.compiler.lookups,

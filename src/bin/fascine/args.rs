@@ -183,9 +183,9 @@ pub(crate) enum ArmChoice {
     SubmitEach,
     /// One request at a time
     TimeOnly,
-    /// All requests in one pass, a wave for each dispatch
+    /// All requests in one pass, a bundle for each dispatch
     OnePass,
-    /// Independent dispatches share waves
+    /// Independent dispatches share bundles
     Bundled,
     /// Each of these
     All,

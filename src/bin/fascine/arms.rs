@@ -48,11 +48,11 @@ pub(crate) struct ArmReport {
     pub(crate) throughput_per_s: f64,
     pub(crate) latency_ms: Latency,
     pub(crate) submissions: u64,
-    pub(crate) waves: u64,
+    pub(crate) bundles: u64,
     pub(crate) dispatches: usize,
     pub(crate) mean_lanes: f64,
     pub(crate) gpu_ms: Option<f64>,
-    pub(crate) host_us_per_wave: f64,
+    pub(crate) host_us_per_bundle: f64,
 }
 
 #[derive(Serialize)]
@@ -215,8 +215,8 @@ fn report(
 ) -> ArmReport {
     let mut latencies: Vec<f64> = timings.iter().map(|timing| millis(timing.total)).collect();
     latencies.sort_by(f64::total_cmp);
-    let waves = after.waves - before.waves;
-    let per_wave = |n: u64| n as f64 / waves.max(1) as f64;
+    let bundles = after.bundles - before.bundles;
+    let per_bundle = |n: u64| n as f64 / bundles.max(1) as f64;
     let timed = timings.iter().any(|timing| timing.gpu.is_some());
     ArmReport {
         arm: name(policy),
@@ -229,11 +229,11 @@ fn report(
             max: percentile(&latencies, 100),
         },
         submissions: after.submissions - before.submissions,
-        waves,
+        bundles,
         dispatches,
-        mean_lanes: round(per_wave(after.lanes - before.lanes), 1e3),
+        mean_lanes: round(per_bundle(after.lanes - before.lanes), 1e3),
         gpu_ms: timed.then(|| millis(Duration::from_nanos(after.gpu_nanos - before.gpu_nanos))),
-        host_us_per_wave: round(per_wave(after.host_nanos - before.host_nanos) / 1e3, 1e3),
+        host_us_per_bundle: round(per_bundle(after.host_nanos - before.host_nanos) / 1e3, 1e3),
     }
 }
 
@@ -277,11 +277,11 @@ pub(crate) fn table(arms: &[Measured]) -> String {
         ("p99 ms", Right),
         ("max ms", Right),
         ("submissions", Right),
-        ("waves", Right),
+        ("bundles", Right),
         ("dispatches", Right),
-        ("lanes/wave", Right),
+        ("lanes/bundle", Right),
         ("GPU ms", Right),
-        ("host us/wave", Right),
+        ("host us/bundle", Right),
     ];
     let deadlines = arms.iter().flat_map(|arm| &arm.timings).any(|timing| timing.in_time.is_some());
     if deadlines {
@@ -297,11 +297,11 @@ pub(crate) fn table(arms: &[Measured]) -> String {
             table::millis(latency_ms.p99),
             table::millis(latency_ms.max),
             arm.report.submissions.to_string(),
-            arm.report.waves.to_string(),
+            arm.report.bundles.to_string(),
             arm.report.dispatches.to_string(),
             format!("{:.2}", arm.report.mean_lanes),
             arm.report.gpu_ms.map_or_else(|| "-".to_owned(), table::millis),
-            format!("{:.1}", arm.report.host_us_per_wave),
+            format!("{:.1}", arm.report.host_us_per_bundle),
         ];
         if deadlines {
             row.push(in_time(arm.timings.iter()));

@@ -34,7 +34,7 @@ struct Report {
     branches: Vec<Branch>,
     open_dims: Vec<String>,
     dispatches: Option<usize>,
-    waves: Option<usize>,
+    bundles: Option<usize>,
     variants: Option<usize>,
     /// The variants, those of most dispatches first.
     kernels: Option<Vec<Kernel>>,
@@ -155,7 +155,7 @@ pub(crate) fn run(args: &CheckArgs, json: bool) -> Result<Answer> {
         branches,
         open_dims,
         dispatches: summary.map(|s| s.dispatches),
-        waves: summary.map(|s| s.waves),
+        bundles: summary.map(|s| s.bundles),
         variants: summary.map(|s| s.variants),
         kernels,
         weight_bytes: summary.map(|s| s.weight_bytes),
@@ -277,10 +277,10 @@ fn text(report: &Report, with_kernels: bool) -> String {
     let branches = report.branches.iter().map(|b| format!("{} ({})", b.node, b.branch));
     text += &list(branches.collect(), "branches chosen at load");
     text.push('\n');
-    if let Report { dispatches: Some(dispatches), waves: Some(waves), variants: Some(variants), .. } = report {
+    if let Report { dispatches: Some(dispatches), bundles: Some(bundles), variants: Some(variants), .. } = report {
         text += &table::pairs(&[
             ("dispatches after fusion", dispatches.to_string()),
-            ("waves of a request alone", waves.to_string()),
+            ("bundles of a request alone", bundles.to_string()),
             ("kernel variants", variants.to_string()),
             ("weights on the device", table::bytes(report.weight_bytes.unwrap_or(0))),
             ("heap of a request, peak", table::bytes(report.peak_heap_bytes.unwrap_or(0))),
@@ -302,7 +302,7 @@ fn text(report: &Report, with_kernels: bool) -> String {
         }
     } else if !report.open_dims.is_empty() {
         let hints: Vec<String> = report.open_dims.iter().map(|name| format!("--dim {name}=N")).collect();
-        text += &format!("for dispatches, waves and memory give {}\n", hints.join(" "));
+        text += &format!("for dispatches, bundles and memory give {}\n", hints.join(" "));
     }
     text
 }

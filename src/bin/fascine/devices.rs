@@ -73,7 +73,7 @@ fn text(adapters: &[Adapter]) -> String {
                 caps.backend.clone(),
                 caps.driver.clone(),
                 table::bytes(caps.max_segment_bytes),
-                caps.max_slots.to_string(),
+                caps.max_segments.to_string(),
                 table::bytes(caps.workgroup_bytes.into()),
                 if caps.subgroups {
                     format!("{}..{}", caps.subgroup_size[0], caps.subgroup_size[1])

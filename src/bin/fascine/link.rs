@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use fascine::error::{Error, ErrorKind, Result};
 use fascine::kernel::{Access, Kernel, Trust, Variant, library};
-use fascine::link::{self, Arm, Clamp, Head, Linked, Scalars, Slot, SlotKind, Target};
+use fascine::link::{self, Clamp, Head, Language, Linked, LinkedKernel, Scalars, SegmentId, SegmentKind};
 use serde::Serialize;
 
 use crate::Answer;
@@ -31,7 +31,7 @@ struct Report {
 
 #[derive(Serialize)]
 struct KernelReport {
-    arm: usize,
+    case: usize,
     kernel: String,
     bindings: Vec<BindingReport>,
     params: Vec<String>,
@@ -55,40 +55,41 @@ struct Sizes {
 }
 
 pub(crate) fn run(args: &LinkArgs, json: bool) -> Result<Answer> {
-    let mut arms = args.kernels.iter().map(|path| arm(path, args.project)).collect::<Result<Vec<Arm>>>()?;
-    arms.sort();
-    arms.dedup();
+    let mut kernels =
+        args.kernels.iter().map(|path| kernel(path, args.project)).collect::<Result<Vec<LinkedKernel>>>()?;
+    kernels.sort();
+    kernels.dedup();
     let start = Instant::now();
     let head = if args.immediates { Head::Immediates } else { Head::Table };
     let scalars = if args.words { Scalars::Words } else { Scalars::Components };
-    let linked = link::link(&arms, Clamp::Users, head, scalars)?;
+    let linked = link::link(&kernels, Clamp::Users, head, scalars)?;
     let took = start.elapsed();
     if let (Some(emit), false) = (args.emit, json) {
         if emit == Emit::Spirv && std::io::stdout().is_terminal() {
             return Err(Error::new(ErrorKind::Input, "SPIR-V is binary: send it to a file or a pipe"));
         }
-        return Ok(Answer { stdout: link::emit(&linked, target(emit))?, error: None });
+        return Ok(Answer { stdout: link::emit(&linked, language(emit))?, error: None });
     }
-    let size = |target| link::emit(&linked, target).ok().map(|bytes| bytes.len());
+    let size = |language| link::emit(&linked, language).ok().map(|bytes| bytes.len());
     let report = Report {
-        kernels: arms.iter().enumerate().map(|(at, arm)| kernel_report(at, arm.variant.kernel())).collect(),
+        kernels: kernels.iter().enumerate().map(|(at, kernel)| kernel_report(at, kernel.variant.kernel())).collect(),
         workgroup_size: linked.workgroup_size,
         workgroup_bytes: linked.workgroup_bytes,
         functions: linked.module.functions.len(),
         link_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
         bytes: Sizes {
-            wgsl: size(Target::Wgsl),
-            spirv: size(Target::SpirV),
-            msl: size(Target::Msl),
-            hlsl: size(Target::Hlsl),
+            wgsl: size(Language::Wgsl),
+            spirv: size(Language::SpirV),
+            msl: size(Language::Msl),
+            hlsl: size(Language::Hlsl),
         },
         text: args.emit.map(|emit| emitted(&linked, emit)).transpose()?,
     };
     Ok(if json { Answer::json(&report) } else { Answer::text(text(&report)) })
 }
 
-/// The kernel of a file as an arm, with all its tensors in the first heap segment: a user's, or as one of the project's would be.
-fn arm(path: &Path, project: bool) -> Result<Arm> {
+/// The kernel of a file, linked with all its tensors in the first heap segment: a user's, or as one of the project's would be.
+fn kernel(path: &Path, project: bool) -> Result<LinkedKernel> {
     let text =
         std::fs::read_to_string(path).map_err(|error| Error::new(ErrorKind::Io, error.to_string()).in_file(path))?;
     let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
@@ -97,21 +98,21 @@ fn arm(path: &Path, project: bool) -> Result<Arm> {
         false => Kernel::parse(&name, &text, Trust::User),
     };
     let kernel = Arc::new(kernel.map_err(|error| error.in_file(path))?);
-    let slots = vec![Slot { index: 0, kind: SlotKind::Heap }; kernel.bindings.len()];
-    Ok(Arm { variant: Variant::new(kernel, []), slots })
+    let segments = vec![SegmentId { index: 0, kind: SegmentKind::Heap }; kernel.bindings.len()];
+    Ok(LinkedKernel { variant: Variant::new(kernel, []), segments })
 }
 
-fn target(emit: Emit) -> Target {
+fn language(emit: Emit) -> Language {
     match emit {
-        Emit::Wgsl => Target::Wgsl,
-        Emit::Spirv => Target::SpirV,
-        Emit::Msl => Target::Msl,
-        Emit::Hlsl => Target::Hlsl,
+        Emit::Wgsl => Language::Wgsl,
+        Emit::Spirv => Language::SpirV,
+        Emit::Msl => Language::Msl,
+        Emit::Hlsl => Language::Hlsl,
     }
 }
 
 fn emitted(linked: &Linked, emit: Emit) -> Result<String> {
-    let bytes = link::emit(linked, target(emit))?;
+    let bytes = link::emit(linked, language(emit))?;
     Ok(match String::from_utf8(bytes) {
         Ok(text) if emit != Emit::Spirv => text,
         Ok(text) => hexadecimal(text.as_bytes()),
@@ -123,13 +124,13 @@ fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn kernel_report(arm: usize, kernel: &Kernel) -> KernelReport {
+fn kernel_report(case: usize, kernel: &Kernel) -> KernelReport {
     let access = |access| match access {
         Access::Read => "read",
         Access::ReadWrite => "read_write",
     };
     KernelReport {
-        arm,
+        case,
         kernel: kernel.name.clone(),
         bindings: kernel
             .bindings
@@ -146,7 +147,7 @@ fn kernel_report(arm: usize, kernel: &Kernel) -> KernelReport {
 fn text(report: &Report) -> String {
     use Align::{Left, Right};
     let header = [
-        ("arm", Right),
+        ("case", Right),
         ("kernel", Left),
         ("workgroup", Left),
         ("workgroup memory", Right),
@@ -164,7 +165,7 @@ fn text(report: &Report) -> String {
                 .map(|binding| format!("{}{}", binding.name, if binding.access == "read" { "" } else { " (written)" }))
                 .collect();
             vec![
-                kernel.arm.to_string(),
+                kernel.case.to_string(),
                 kernel.kernel.clone(),
                 kernel.workgroup_size.map(|size| size.to_string()).join("x"),
                 table::bytes(kernel.workgroup_bytes.into()),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use fascine::error::{Error, ErrorKind, Result};
-use fascine::runtime::trace::{LaneRecord, Records, WaveRecord};
+use fascine::runtime::trace::{BundleRecord, LaneRecord, Records};
 use serde::Serialize;
 
 use crate::arms::{ArmReport, Measured, Workload};
@@ -28,7 +28,7 @@ struct Arm<'a> {
     #[serde(flatten)]
     report: &'a ArmReport,
     jobs: Vec<JobRow>,
-    columns: Vec<Wave>,
+    columns: Vec<Bundle>,
 }
 
 #[derive(Serialize)]
@@ -47,7 +47,7 @@ struct JobRow {
 
 /// `[job, label, kernel, first workgroup, workgroups]` per lane.
 #[derive(Serialize)]
-struct Wave {
+struct Bundle {
     submission: u64,
     issued_ms: f64,
     retired_ms: f64,
@@ -104,12 +104,12 @@ fn arm<'a>(workload: &Workload, measured: &'a Measured, texts: &mut Texts<'a>) -
             bundles: timing.bundles,
         }
     });
-    Arm { report, jobs: jobs.collect(), columns: waves(&records.waves, &ids, start, texts) }
+    Arm { report, jobs: jobs.collect(), columns: bundles(&records.bundles, &ids, start, texts) }
 }
 
 /// The requests. They get ascending numbers as they are submitted, so that their order is that of the jobs.
 fn ids(records: &Records) -> Vec<u64> {
-    let lanes = records.waves.iter().flat_map(|wave| &wave.lanes).map(|lane| lane.request);
+    let lanes = records.bundles.iter().flat_map(|bundle| &bundle.lanes).map(|lane| lane.request);
     let mut ids: Vec<u64> = records.requests.iter().map(|request| request.request).chain(lanes).collect();
     ids.sort_unstable();
     ids.dedup();
@@ -117,7 +117,7 @@ fn ids(records: &Records) -> Vec<u64> {
 }
 
 fn start(records: &Records) -> u64 {
-    let issued = records.waves.iter().map(|wave| wave.issued);
+    let issued = records.bundles.iter().map(|bundle| bundle.issued);
     records.requests.iter().map(|request| request.submitted).chain(issued).min().unwrap_or(0)
 }
 
@@ -125,24 +125,24 @@ fn since(start: u64, at: u64) -> f64 {
     round_ms(at.saturating_sub(start))
 }
 
-fn waves<'a>(records: &'a [WaveRecord], ids: &[u64], start: u64, texts: &mut Texts<'a>) -> Vec<Wave> {
-    let mut waves: Vec<&WaveRecord> = records.iter().collect();
-    waves.sort_by_key(|wave| wave.submission);
+fn bundles<'a>(records: &'a [BundleRecord], ids: &[u64], start: u64, texts: &mut Texts<'a>) -> Vec<Bundle> {
+    let mut bundles: Vec<&BundleRecord> = records.iter().collect();
+    bundles.sort_by_key(|bundle| bundle.submission);
     let mut lane = |lane: &'a LaneRecord| {
         let job = ids.binary_search(&lane.request).unwrap_or(0);
         (job, texts.number(&lane.label), texts.number(&lane.kernel), lane.first, lane.count)
     };
-    waves
+    bundles
         .into_iter()
-        .map(|wave| Wave {
-            submission: wave.submission,
-            issued_ms: since(start, wave.issued),
-            retired_ms: since(start, wave.retired),
-            ended_ms: since(start, wave.on_device.map_or(wave.retired, |on| on.ended)),
-            gpu_ms: wave.gpu.map(round_ms),
-            predicted_ms: round_ms(wave.predicted),
-            separate_ms: round_ms(wave.separate),
-            lanes: wave.lanes.iter().map(&mut lane).collect(),
+        .map(|bundle| Bundle {
+            submission: bundle.submission,
+            issued_ms: since(start, bundle.issued),
+            retired_ms: since(start, bundle.retired),
+            ended_ms: since(start, bundle.on_device.map_or(bundle.retired, |on| on.ended)),
+            gpu_ms: bundle.gpu.map(round_ms),
+            predicted_ms: round_ms(bundle.predicted),
+            separate_ms: round_ms(bundle.separate),
+            lanes: bundle.lanes.iter().map(&mut lane).collect(),
         })
         .collect()
 }
@@ -183,7 +183,7 @@ mod tests {
     fn lanes_name_jobs_in_order_of_submission() {
         let lane = |request, label: &str| LaneRecord {
             dispatch: 0,
-            gathered: 1,
+            coalesced: 1,
             request,
             model: 1,
             name: "m".into(),
@@ -192,7 +192,7 @@ mod tests {
             first: 0,
             count: 4,
         };
-        let wave = |submission, lanes| WaveRecord {
+        let bundle = |submission, lanes| BundleRecord {
             submission,
             issued: 1_000_000 * submission,
             retired: 9_000_000,
@@ -203,11 +203,11 @@ mod tests {
             lanes,
         };
         let mut records = Records::default();
-        records.waves = vec![wave(3, vec![lane(21, "b")]), wave(2, vec![lane(21, "a"), lane(17, "</script>")])];
+        records.bundles = vec![bundle(3, vec![lane(21, "b")]), bundle(2, vec![lane(21, "a"), lane(17, "</script>")])];
         let mut texts = Texts::default();
-        let waves = waves(&records.waves, &ids(&records), start(&records), &mut texts);
-        assert_eq!(waves[0].lanes, [(1, 0, 1, 0, 4), (0, 2, 1, 0, 4)]);
-        assert_eq!((waves[1].submission, waves[1].issued_ms, waves[1].retired_ms), (3, 1.0, 7.0));
+        let bundles = bundles(&records.bundles, &ids(&records), start(&records), &mut texts);
+        assert_eq!(bundles[0].lanes, [(1, 0, 1, 0, 4), (0, 2, 1, 0, 4)]);
+        assert_eq!((bundles[1].submission, bundles[1].issued_ms, bundles[1].retired_ms), (3, 1.0, 7.0));
         assert_eq!(texts.list, ["a", "gemm", "</script>", "b"]);
     }
 }

@@ -30,7 +30,7 @@ struct Report {
     median_ms: f64,
     dispatches: usize,
     /// Of the last run.
-    waves: u32,
+    bundles: u32,
     /// Different kernel variants of the plan.
     variants: usize,
     weight_bytes: u64,
@@ -114,7 +114,7 @@ pub(crate) fn run(args: &RunArgs, json: bool) -> Result<Answer> {
         first_ms: millis(first.whole),
         median_ms: median(&steady.iter().map(|times| times.whole).collect::<Vec<_>>()),
         dispatches: summary.dispatches,
-        waves: completion.timing().bundles,
+        bundles: completion.timing().bundles,
         variants: summary.variants,
         weight_bytes: summary.weight_bytes,
         heap_bytes: summary.heap_bytes,
@@ -212,7 +212,7 @@ fn text(report: &Report, completion: &Completion) -> String {
         ("first run, with compiling", format!("{} ms", table::millis(report.first_ms))),
         ("median of the others", format!("{} ms", table::millis(report.median_ms))),
         ("dispatches", report.dispatches.to_string()),
-        ("waves", report.waves.to_string()),
+        ("bundles", report.bundles.to_string()),
         ("kernel variants", report.variants.to_string()),
         ("pipelines compiled", report.pipelines.compiled.to_string()),
     ];

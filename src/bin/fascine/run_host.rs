@@ -138,7 +138,7 @@ pub(crate) fn pairs(host: &Host) -> Vec<(&'static str, String)> {
     let ms = |ms: f64| format!("{} ms", crate::table::millis(ms));
     let mut pairs = vec![
         ("loading, first plan", format!("{}, {}", ms(host.load_ms), ms(host.plan_ms))),
-        ("submit, to the first wave", format!("{}, {}", ms(host.submit_ms), ms(host.queued_ms))),
+        ("submit, to the first bundle", format!("{}, {}", ms(host.submit_ms), ms(host.queued_ms))),
     ];
     if let Some(new) = &host.new_shape {
         pairs.push(("the same with a new shape", format!("{}, {}", ms(new.submit_ms), ms(new.queued_ms))));

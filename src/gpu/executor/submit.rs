@@ -1,15 +1,14 @@
 //! From [`Work`] to a command buffer: lane tables, staging, passes, and who is told when it is done.
 
-use super::{Executor, InFlight, Promise, read_bytes};
+use super::{Executor, Promise, Sent, read_bytes};
 use crate::error::{Error, Result};
-use crate::gpu::LaneWork;
 use crate::gpu::driver::driver;
 use crate::gpu::fault::scoped;
 use crate::gpu::staging::{Filler, pieces, words_up};
-use crate::gpu::tables::WaveTable;
+use crate::gpu::tables::BundleTable;
 use crate::gpu::timing::Timer;
-use crate::gpu::work::{Upload, WaveWork, Work};
-use crate::schedule::ArmId;
+use crate::gpu::work::{EncodedBundle, Upload, Work};
+use crate::schedule::KernelId;
 
 impl Executor {
     /// Sends work to the device. Never waits.
@@ -23,7 +22,7 @@ impl Executor {
     /// Sends work to the device. Never waits.
     ///
     /// # Errors
-    /// `Internal` if a wave has no ready pipeline or breaks the rules of its fields, `Memory` if there is no room for staging,
+    /// `Internal` if a bundle has no ready pipeline or breaks the rules of its fields, `Memory` if there is no room for staging,
     /// `Limit` if its lane tables exceed what the device binds, `Device` if the device failed. Nothing of the work has run
     /// then, and nothing of it is kept.
     pub fn submit_ref(&mut self, work: &Work) -> Result<()> {
@@ -33,23 +32,23 @@ impl Executor {
     }
 
     fn send(&mut self, work: &Work) -> Result<(wgpu::SubmissionIndex, Vec<wgpu::Buffer>, Option<Timer>)> {
-        let _span = tracing::trace_span!("submit", submission = work.id.0, waves = work.waves.len()).entered();
+        let _span = tracing::trace_span!("submit", submission = work.id.0, bundles = work.bundles.len()).entered();
         self.gpu.fault.check()?;
-        let mut waves = std::mem::take(&mut self.wave_tables);
-        waves.clear();
-        let sent = self.write_tables(&work.waves, &mut waves).and_then(|()| self.send_waves(work, &waves));
-        self.wave_tables = waves;
+        let mut bundles = std::mem::take(&mut self.bundle_tables);
+        bundles.clear();
+        let sent = self.write_tables(&work.bundles, &mut bundles).and_then(|()| self.send_bundles(work, &bundles));
+        self.bundle_tables = bundles;
         sent
     }
 
-    fn send_waves(
+    fn send_bundles(
         &mut self,
         work: &Work,
-        waves: &[WaveTable],
+        bundles: &[BundleTable],
     ) -> Result<(wgpu::SubmissionIndex, Vec<wgpu::Buffer>, Option<Timer>)> {
         let table_bytes = (self.writer.words().len() * 4) as u64;
-        let timer = self.timers.take(work.waves.len())?;
-        match self.encode(work, waves, table_bytes, timer.as_ref(), read_bytes(timer.as_ref(), &work.downloads)) {
+        let timer = self.timers.take(work.bundles.len())?;
+        match self.encode(work, bundles, table_bytes, timer.as_ref(), read_bytes(timer.as_ref(), &work.downloads)) {
             Ok((index, read_back)) => Ok((index, read_back, timer)),
             Err(error) => {
                 if let Some(timer) = timer {
@@ -94,19 +93,19 @@ impl Executor {
         downloads.extend_from_slice(&work.downloads);
         let id = work.id;
         let left = read_back.len().max(1);
-        self.in_flight.push_back(InFlight { id, serial, index, read_back, timer, downloads, left });
+        self.in_flight.push_back(Sent { id, serial, index, read_back, timer, downloads, left });
     }
 
-    fn write_tables(&mut self, waves: &[WaveWork], tables: &mut Vec<WaveTable>) -> Result<()> {
+    fn write_tables(&mut self, bundles: &[EncodedBundle], tables: &mut Vec<BundleTable>) -> Result<()> {
         let alignment = self.gpu.caps().table_alignment;
         self.writer.clear();
-        for wave in waves {
-            wave.lanes.iter().try_for_each(|lane| self.store.check(lane))?;
-            wave_arms(wave, &mut self.arms);
-            let ready = self.store.pipeline(&self.arms)?;
-            let unknown = |arm| Error::internal(format!("{arm:?} is not in the pipeline of its wave"));
-            let linked = |lane: &LaneWork| ready.linked(lane.arm).ok_or_else(|| unknown(lane.arm));
-            tables.push(self.writer.push(wave, alignment, linked)?);
+        for bundle in bundles {
+            bundle.lanes.iter().try_for_each(|(kernel, lane)| self.store.check(*kernel, lane))?;
+            kernels_of(bundle, &mut self.kernels);
+            let ready = self.store.pipeline(&self.kernels)?;
+            let unknown = |kernel| Error::internal(format!("{kernel:?} is not in the pipeline of its bundle"));
+            let case = |kernel| ready.case(kernel).ok_or_else(|| unknown(kernel));
+            tables.push(self.writer.push(bundle, alignment, case)?);
         }
         Ok(())
     }
@@ -114,23 +113,23 @@ impl Executor {
     fn encode(
         &mut self,
         work: &Work,
-        waves: &[WaveTable],
+        bundles: &[BundleTable],
         table_bytes: u64,
         timer: Option<&Timer>,
         read_bytes: u64,
     ) -> Result<(wgpu::SubmissionIndex, Vec<wgpu::Buffer>)> {
-        for (what, slot) in work.uploads.iter().map(|u| ("upload to", u.slot)).chain(
+        for (what, segment) in work.uploads.iter().map(|u| ("upload to", u.segment)).chain(
             work.downloads
                 .iter()
-                .map(|d| ("download from", d.slot))
-                .chain(work.clears.iter().map(|c| ("clear of", c.slot))),
+                .map(|d| ("download from", d.segment))
+                .chain(work.clears.iter().map(|c| ("clear of", c.segment))),
         ) {
-            if self.memory.buffer(slot).is_none() {
-                return Err(Error::internal(format!("{what} memory slot {slot:?}, which holds nothing")));
+            if self.memory.buffer(segment).is_none() {
+                return Err(Error::internal(format!("{what} segment {segment:?}, which holds nothing")));
             }
         }
-        let longest = waves.iter().zip(waves.iter().skip(1)).map(|(a, b)| b.offset - a.offset).max().unwrap_or(0);
-        let last = waves.last().map_or(0, |wave| table_bytes - u64::from(wave.offset));
+        let longest = bundles.iter().zip(bundles.iter().skip(1)).map(|(a, b)| b.offset - a.offset).max().unwrap_or(0);
+        let last = bundles.last().map_or(0, |bundle| table_bytes - u64::from(bundle.offset));
         let (table, fresh) = self.tables.next(table_bytes, last.max(longest.into()))?;
         if fresh {
             self.groups.clear();
@@ -149,11 +148,11 @@ impl Executor {
             }
         };
 
-        let Self { gpu, memory, groups, tables, writer, store, arms, .. } = self;
+        let Self { gpu, memory, groups, tables, writer, store, kernels, .. } = self;
         let sent = scoped(&gpu.device, "a submission", || {
             let mut encoder = driver(|| gpu.device.create_command_encoder(&Default::default()));
             for clear in &work.clears {
-                if let Some(buffer) = memory.buffer(clear.slot) {
+                if let Some(buffer) = memory.buffer(clear.segment) {
                     driver(|| encoder.clear_buffer(buffer, clear.offset, Some(words_up(clear.bytes))));
                 }
             }
@@ -171,30 +170,30 @@ impl Executor {
                 copy(Some(tables.buffer(table)), 0, table_bytes);
             }
             for upload in &work.uploads {
-                copy(memory.buffer(upload.slot), upload.offset, words_up(upload.bytes.len() as u64));
+                copy(memory.buffer(upload.segment), upload.offset, words_up(upload.bytes.len() as u64));
             }
-            if !waves.is_empty() {
+            if !bundles.is_empty() {
                 let timestamp_writes = timer.and_then(Timer::pass_writes);
                 let descriptor = wgpu::ComputePassDescriptor { label: None, timestamp_writes };
                 let mut pass = driver(|| encoder.begin_compute_pass(&descriptor));
-                for (index, (wave, place)) in work.waves.iter().zip(waves).enumerate() {
-                    wave_arms(wave, arms);
-                    let compiled = &store.pipeline(arms)?.compiled;
+                for (index, (bundle, at)) in work.bundles.iter().zip(bundles).enumerate() {
+                    kernels_of(bundle, kernels);
+                    let compiled = &store.pipeline(kernels)?.compiled;
                     driver(|| pass.set_pipeline(&compiled.pipeline));
-                    let group = groups.get(&compiled.layout, &compiled.bindings, &wave.segments, memory, tables, table);
-                    driver(|| pass.set_bind_group(0, group, &[place.offset]));
+                    let group = groups.get(&compiled.layout, &compiled.bindings, &bundle.bound, memory, tables, table);
+                    driver(|| pass.set_bind_group(0, group, &[at.offset]));
                     if compiled.immediate_bytes > 0 {
-                        let table: &[u8] = &bytemuck::cast_slice(writer.words())[place.offset as usize..];
+                        let table: &[u8] = &bytemuck::cast_slice(writer.words())[at.offset as usize..];
                         driver(|| pass.set_immediates(0, &table[..compiled.immediate_bytes as usize]));
                     }
                     if let Some(timer) = timer {
                         driver(|| timer.mark(&mut pass, index));
                     }
-                    let [x, y, z] = place.grid;
+                    let [x, y, z] = at.grid;
                     driver(|| pass.dispatch_workgroups(x, y, z));
                 }
                 if let Some(timer) = timer {
-                    driver(|| timer.mark(&mut pass, waves.len()));
+                    driver(|| timer.mark(&mut pass, bundles.len()));
                 }
                 driver(|| drop(pass));
             }
@@ -205,7 +204,7 @@ impl Executor {
             for download in &work.downloads {
                 let (mut from, bytes) = (download.offset, words_up(download.bytes));
                 for (at, offset, length) in pieces(&read_back, to, bytes) {
-                    if let Some(source) = memory.buffer(download.slot) {
+                    if let Some(source) = memory.buffer(download.segment) {
                         driver(|| encoder.copy_buffer_to_buffer(source, from, &read_back[at], offset, length));
                     }
                     from += length;
@@ -241,10 +240,10 @@ impl Executor {
     }
 }
 
-/// The arms of a wave, sorted, without duplicates.
-fn wave_arms(wave: &WaveWork, arms: &mut Vec<ArmId>) {
-    arms.clear();
-    arms.extend(wave.lanes.iter().map(|lane| lane.arm));
-    arms.sort_unstable();
-    arms.dedup();
+/// The kernels of a bundle, sorted, without duplicates.
+fn kernels_of(bundle: &EncodedBundle, kernels: &mut Vec<KernelId>) {
+    kernels.clear();
+    kernels.extend(bundle.lanes.iter().map(|(kernel, _)| *kernel));
+    kernels.sort_unstable();
+    kernels.dedup();
 }

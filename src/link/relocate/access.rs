@@ -21,7 +21,7 @@ type Expr = Handle<Expression>;
 pub(super) struct Operand {
     /// Where it starts, in units of 16 bytes.
     base: Expr,
-    /// Where it starts, in words, if its scalars are accessed through the slot's words.
+    /// Where it starts, in words, if its scalars are accessed through the segment's words.
     base_words: Option<Expr>,
     /// Elements of its run-time array; the whole binding's where that is the array.
     len: Option<Expr>,
@@ -291,7 +291,7 @@ impl Relocator<'_, '_> {
         Ok(std::array::from_fn(|plus| self.component_pointer(place, index, component, plus as u32)))
     }
 
-    /// Index in the slot's words of the one at `at` bytes past the place.
+    /// Index in the segment's words of the one at `at` bytes past the place.
     fn word_index(&mut self, place: &Place, base: Expr, at: u32) -> Expr {
         let constant = place.offset.constant.saturating_add(at);
         let mut index = base;

@@ -180,7 +180,7 @@ impl Builder {
         expression
     }
 
-    /// A pointer to the `index`-th element of a slot or of the table.
+    /// A pointer to the `index`-th element of a segment or of the table.
     pub(in crate::link) fn element_pointer(
         &mut self,
         memory: Handle<GlobalVariable>,

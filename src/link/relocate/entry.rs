@@ -45,7 +45,7 @@ struct Ids {
     subgroup: Vec<(Subgroup, Expr)>,
 }
 
-/// The function of an arm.
+/// The function of a kernel.
 pub(super) fn relocate_entry(merged: &mut Merged, context: &Context<'_>, name: String) -> Result<Relocated> {
     let entry = &context.special.module.entry_points[0];
     let info = context.special.info.get_entry_point(0);

@@ -1,4 +1,4 @@
-//! Relocation: a kernel's bindings become offsets into heap segments and slabs, its parameters words of the lane table, its
+//! Relocation: a kernel's bindings become offsets into heap and weight segments, its parameters words of the lane table, its
 //! workgroup ids those of the lane.
 //!
 //! Contract. The kernel's entry point becomes a function of the workgroup's index in the dispatch's grid, the index of the
@@ -24,10 +24,10 @@ use naga::{Function, GlobalVariable, Handle};
 
 use super::specialise::{Role, Specialised};
 use super::splice::{Merged, ModuleMap};
-use super::{Arm, Slot};
+use super::{LinkedKernel, SegmentId};
 use crate::error::{Error, Result};
 use crate::kernel::{Access, Kernel, Trust, functions};
-use crate::link::{Clamp, Scalars, SlotKind, table};
+use crate::link::{Clamp, Scalars, SegmentKind, table};
 
 pub(super) use builder::Builder;
 pub(super) use entry::Subgroup;
@@ -42,7 +42,7 @@ pub(super) enum Taken {
     Record(u32),
 }
 
-/// The function of an arm.
+/// The function of a kernel.
 pub(super) struct Relocated {
     pub(super) function: Handle<Function>,
     /// The subgroup builtins that it takes after group and local index, in this order.
@@ -53,7 +53,7 @@ pub(super) struct Relocated {
     pub(super) grid: u32,
 }
 
-/// What relocating one arm needs to know.
+/// What relocating one kernel needs to know.
 struct Context<'a> {
     kernel: &'a Kernel,
     special: &'a Specialised,
@@ -99,20 +99,20 @@ impl Context<'_> {
     }
 }
 
-/// Adds the functions of `arm` to the merged module; their names start with `prefix`.
+/// Adds the functions of `linked` to the merged module; their names start with `prefix`.
 pub(super) fn relocate(
     merged: &mut Merged,
-    arm: &Arm,
+    linked: &LinkedKernel,
     special: &Specialised,
     map: ModuleMap,
     clamp: Clamp,
     scalars: Scalars,
     prefix: &str,
 ) -> Result<Relocated> {
-    let kernel = &**arm.variant.kernel();
-    if arm.slots.len() != kernel.bindings.len() {
-        let (slots, bindings) = (arm.slots.len(), kernel.bindings.len());
-        return Err(Error::internal(format!("kernel {}: {slots} slots for {bindings} bindings", kernel.name)));
+    let kernel = &**linked.variant.kernel();
+    if linked.segments.len() != kernel.bindings.len() {
+        let (segments, bindings) = (linked.segments.len(), kernel.bindings.len());
+        return Err(Error::internal(format!("kernel {}: {segments} segments for {bindings} bindings", kernel.name)));
     }
     let mut context = Context {
         kernel,
@@ -123,15 +123,16 @@ pub(super) fn relocate(
         clamp: clamp == Clamp::All || kernel.trust == Trust::User,
         taken: Vec::new(),
     };
-    for (binding, &slot) in kernel.bindings.iter().zip(&arm.slots) {
-        let Slot { index: _, kind } = slot;
-        if binding.access == Access::ReadWrite && kind == SlotKind::Slab {
+    for (binding, &segment) in kernel.bindings.iter().zip(&linked.segments) {
+        let SegmentId { index: _, kind } = segment;
+        if binding.access == Access::ReadWrite && kind == SegmentKind::Weights {
             let name = &binding.name;
-            return Err(context.refuse(format_args!("binding {name}: is written, but its slot is a read-only slab")));
+            return Err(context
+                .refuse(format_args!("binding {name}: is written, but lies in a weight segment, which is read-only")));
         }
-        context.memory.push(merged.slot(slot)?);
-        let words = scalars == Scalars::Words && as_words(arm, special, slot);
-        context.words.push(words.then(|| merged.words(slot)));
+        context.memory.push(merged.segment(segment)?);
+        let words = scalars == Scalars::Words && as_words(linked, special, segment);
+        context.words.push(words.then(|| merged.words(segment)));
     }
     for (handle, old) in special.module.functions.iter() {
         let (mut function, taken) = function::relocate_helper(merged, &context, handle, old)?;
@@ -146,13 +147,13 @@ pub(super) fn relocate(
     entry::relocate_entry(merged, &context, prefix.to_owned())
 }
 
-/// Whether an arm may see a slot as words. Its bindings there may be one tensor, of which a compiler must not believe that another
-/// variable leaves it alone: so either all that it accesses of a slot that is written is words, or nothing.
-fn as_words(arm: &Arm, special: &Specialised, slot: Slot) -> bool {
+/// Whether a kernel may see a segment as words. Its bindings there may be one tensor, of which a compiler must not believe that another
+/// variable leaves it alone: so either all that it accesses of a segment that is written is words, or nothing.
+fn as_words(linked: &LinkedKernel, special: &Specialised, segment: SegmentId) -> bool {
     let Specialised { module, roles, .. } = special;
-    slot.kind == SlotKind::Slab
+    segment.kind == SegmentKind::Weights
         || roles.iter().all(|&(variable, role)| match role {
-            Role::Operand(position) if arm.slots[position as usize] == slot => {
+            Role::Operand(position) if linked.segments[position as usize] == segment => {
                 place::is_words(module.global_variables[variable].ty, &module.types)
             }
             Role::Operand(_) | Role::Params => true,

@@ -1,7 +1,7 @@
 //! Places in storage: which binding, what shape, and at what offset from the lane's base.
 //!
 //! A pointer into storage cannot exist on the heap, where everything is `vec4<u32>`. So each pointer expression of a kernel
-//! becomes a [`Place`], which generates code when it is loaded from or stored to. Offsets are kept apart by granularity, so
+//! becomes a [`Place`] (an expression that names memory, as in Rust; WGSL says reference), which generates code when it is loaded from or stored to. Offsets are kept apart by granularity, so
 //! that an access of a whole `vec4` costs one addition: the element's index is the offset.
 
 use naga::{ArraySize, BinaryOperator, Expression, Handle, Scalar, Type, TypeInner, VectorSize};

@@ -224,9 +224,10 @@ fn text(program: &Program, sources: &[Source], result: Storage, rank: usize) -> 
             }
             Read::Strided => {
                 let mut ones = Vec::new();
-                for lane in 0..4 {
-                    let _ = writeln!(body, "    let at{k}_{lane} = locate{k}(min(v * 4u + {lane}u, params.last));");
-                    ones.push(one(&format!("at{k}_{lane}")));
+                for element in 0..4 {
+                    let _ =
+                        writeln!(body, "    let at{k}_{element} = locate{k}(min(v * 4u + {element}u, params.last));");
+                    ones.push(one(&format!("at{k}_{element}")));
                 }
                 let _ = writeln!(body, "    let x{k} = vec4({});", ones.join(", "));
             }

@@ -1,15 +1,15 @@
 //! The dispatch of a product: sizes and strides, what comes after the sum, the kernel that suits the device.
 
 use crate::error::{Error, Result};
-use crate::lower::{BufferId, DeviceClass, Emit, GatherBy, Lowering, View, Work, bits, collapse, params, words};
+use crate::lower::{BufferId, CoalesceBy, DeviceClass, Emit, Lowering, View, Work, bits, collapse, params, words};
 use crate::size::{Size, is_empty};
 use crate::tensor::Tensor;
 
 use crate::kernel::Kernel;
 use crate::ops::elementwise;
 
-/// Most requests whose rows are gathered: the words of the kernels' parameter `gather`.
-const GATHERED: usize = 8;
+/// Most requests whose rows are coalesced: the words of the kernels' parameter `coalesced`.
+const COALESCED: usize = 8;
 
 /// How constant weights may be packed.
 pub(super) struct Packing {
@@ -83,8 +83,8 @@ impl<'a> Product<'a> {
     }
 
     pub(super) fn emit_sizes(&self, cx: &mut Lowering<'_>, sizes: &Sizes, epilogue: &Epilogue<'_>) -> Result<()> {
-        let lanes = cx.target().class == DeviceClass::Cpu && cx.target().subgroup_size == 8;
-        if lanes && self.try_lanes(cx, sizes, epilogue)? {
+        let subgroups = cx.target().class == DeviceClass::Cpu && cx.target().subgroup_size == 8;
+        if subgroups && self.try_subgroup(cx, sizes, epilogue)? {
             return Ok(());
         }
         self.tile(cx, sizes, epilogue)
@@ -174,8 +174,8 @@ impl<'a> Product<'a> {
         Work::of_words(outputs * sizes.depth * 2, inputs + outputs * (1 + usize::from(epilogue.residual.is_some())))
     }
 
-    /// Emits `matmul_lanes` where alignment allows.
-    fn try_lanes(&self, cx: &mut Lowering<'_>, sizes: &Sizes, epilogue: &Epilogue<'_>) -> Result<bool> {
+    /// Emits `matmul_subgroup` where alignment allows.
+    fn try_subgroup(&self, cx: &mut Lowering<'_>, sizes: &Sizes, epilogue: &Epilogue<'_>) -> Result<bool> {
         let fours = |values: &[Size]| values.iter().all(|v| v.is_multiple_of(4));
         let left = sizes.a[1] == 1 || sizes.depth == 1;
         if sizes.batch.len() > 3
@@ -191,7 +191,7 @@ impl<'a> Product<'a> {
         let (right, offset, step, row, width, width_step) = match &self.packable {
             Some(packing) if self.b.shape.len() == 2 => {
                 let (depth, columns) = (sizes.depth, sizes.columns);
-                let key = if packing.transposed { "matmul_lanes transposed" } else { "matmul_lanes" };
+                let key = if packing.transposed { "matmul_subgroup transposed" } else { "matmul_subgroup" };
                 let right = cx.packed(self.weight, key, |weight| pack(weight, packing, depth.pin(), columns.pin()))?;
                 let (none, eight) = (Size::ZERO, Size::from(8));
                 (right, none, depth * 8, eight, eight, none)
@@ -223,11 +223,11 @@ impl<'a> Product<'a> {
             ("right_width", width),
             ("right_step", width_step),
         ];
-        let kernel = epilogue.program.kernel("matmul_lanes")?;
+        let kernel = epilogue.program.kernel("matmul_subgroup")?;
         let params = self.params(&kernel, epilogue, &numbers, &lists)?;
         let groups = tiles.div_ceil(8);
-        // Gathered rows fill one tile.
-        self.emit(cx, &kernel, right, &[], groups, params, sizes, epilogue, gathered(16, sizes.rows))?;
+        // Coalesced rows fill one tile.
+        self.emit(cx, &kernel, right, &[], groups, params, sizes, epilogue, coalesced(16, sizes.rows))?;
         Ok(true)
     }
 
@@ -255,7 +255,7 @@ impl<'a> Product<'a> {
         let variant = [("LEFT_ROWS", by_rows(sizes.a)), ("RIGHT_ROWS", by_rows(sizes.b))];
         let tiles = sizes.batches() * sizes.rows.div_ceil(32) * sizes.columns.div_ceil(32);
         let right = self.right(cx)?;
-        self.emit(cx, &kernel, right, &variant, tiles, params, sizes, epilogue, gathered(32, sizes.rows))
+        self.emit(cx, &kernel, right, &variant, tiles, params, sizes, epilogue, coalesced(32, sizes.rows))
     }
 
     /// The parameters of a kernel: what both have, and its own numbers and lists.
@@ -275,7 +275,7 @@ impl<'a> Product<'a> {
         ];
         let lists = lists.iter().map(|(name, list)| (*name, list.as_slice()));
         let program: Vec<Size> = epilogue.program.words()?.into_iter().map(Size::from).collect();
-        let own = [("gather", [Size::ZERO; GATHERED].as_slice()), ("epilogue", program.as_slice())];
+        let own = [("coalesced", [Size::ZERO; COALESCED].as_slice()), ("epilogue", program.as_slice())];
         let lists: Vec<(&str, &[Size])> = lists.chain(own).collect();
         params(&kernel.name, &[&both[..], numbers].concat(), &lists)
     }
@@ -301,7 +301,7 @@ impl<'a> Product<'a> {
                 self.a.buffer,
                 right,
                 epilogue.bias,
-                // On the heap in any case: an arm has the slots of its operands.
+                // On the heap in any case: a linked kernel has the segments of its operands.
                 epilogue.residual.unwrap_or(self.a.buffer),
                 epilogue.output,
             ],
@@ -311,19 +311,22 @@ impl<'a> Product<'a> {
         if width < 2 || sizes.batches() > 1 {
             return cx.emit(emit);
         }
-        // Measured on llvmpipe: gathered single rows take longer than two requests apart, a third of the time of eight.
+        // Measured on llvmpipe: coalesced single rows take longer than two requests apart, a third of the time of eight.
         let least = if sizes.rows == 1 { width.min(3) } else { 2 };
-        cx.emit_gathered(emit, GatherBy { least: least as u32, width: width as u32, constants: &[], own: &[0, 3, 4] })
+        cx.emit_coalesced(
+            emit,
+            CoalesceBy { least: least as u32, width: width as u32, constants: &[], own: &[0, 3, 4] },
+        )
     }
 }
 
-/// Requests whose rows fill a tile of `tile` rows, at most [`GATHERED`].
-fn gathered(tile: usize, rows: Size) -> usize {
-    (2..=GATHERED).rev().find(|&width| rows * width <= tile).unwrap_or(0)
+/// Requests whose rows fill a tile of `tile` rows, at most [`COALESCED`].
+fn coalesced(tile: usize, rows: Size) -> usize {
+    (2..=COALESCED).rev().find(|&width| rows * width <= tile).unwrap_or(0)
 }
 
-/// Weights as `matmul_lanes` reads them: [tile of 32 columns][depth][32], filled up with copies of the last four columns
-/// (where columns come in fours) or of the last one: what lanes past the end store again.
+/// Weights as `matmul_subgroup` reads them: [tile of 32 columns][depth][32], filled up with copies of the last four columns
+/// (where columns come in fours) or of the last one: what invocations past the end store again.
 fn pack(weight: &Tensor, packing: &Packing, depth: usize, columns: usize) -> Result<Vec<u8>> {
     let from = weight.as_slice::<f32>()?;
     let at = |k: usize, n: usize| {

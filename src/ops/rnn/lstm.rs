@@ -2,11 +2,11 @@
 
 use crate::error::Result;
 use crate::lower::grid::item_groups;
-use crate::lower::{BufferId, Emit, GatherBy, Lowering, View, Work, bits, params, row_major};
+use crate::lower::{BufferId, CoalesceBy, Emit, Lowering, View, Work, bits, params, row_major};
 use crate::size::Size;
 use crate::tensor::DType;
 
-use super::{GATHERED, Recurrent, Sizes, input_gates, transposed};
+use super::{COALESCED, Recurrent, Sizes, input_gates, transposed};
 
 /// Lowers an LSTM without peepholes, whose sequences are all as long as the input.
 pub(super) fn lower(cx: &mut Lowering<'_>, lstm: &Recurrent, sizes: &Sizes) -> Result<()> {
@@ -59,7 +59,7 @@ fn run_steps(cx: &mut Lowering<'_>, lstm: &Recurrent, sizes: &Sizes, gates: Buff
         let zeros = [Size::ZERO; 4];
         let (direction, entry) = ([s_strides[s_direction]; 4], [s_strides[s_batch]; 4]);
         let lists: [(&str, &[Size]); 4] =
-            [("state_offset", &zeros), ("state_direction", &direction), ("state_batch", &entry), ("gather", &zeros)];
+            [("state_offset", &zeros), ("state_direction", &direction), ("state_batch", &entry), ("coalesced", &zeros)];
         let emit = Emit {
             kernel: "lstm_step",
             constants: &[],
@@ -67,7 +67,7 @@ fn run_steps(cx: &mut Lowering<'_>, lstm: &Recurrent, sizes: &Sizes, gates: Buff
             operands: &[
                 gates,
                 weights,
-                // On the heap in any case: an arm has the slots of its operands.
+                // On the heap in any case: a linked kernel has the segments of its operands.
                 initial_h.filter(|_| first).unwrap_or(gates),
                 initial_c.filter(|_| first).unwrap_or(gates),
                 state,
@@ -76,7 +76,7 @@ fn run_steps(cx: &mut Lowering<'_>, lstm: &Recurrent, sizes: &Sizes, gates: Buff
             params: params("lstm_step", &numbers, &lists)?,
             cost: Work::of_words(len * hidden * 8, (len * 2 + directions * hidden * hidden) * 4),
         };
-        cx.emit_gathered(emit, GatherBy { least: 3, width: GATHERED, constants: &[], own: &[0, 2, 3, 4, 5] })?;
+        cx.emit_coalesced(emit, CoalesceBy { least: 3, width: COALESCED, constants: &[], own: &[0, 2, 3, 4, 5] })?;
     }
     Ok((y, state))
 }

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::graph::Node;
 use crate::lower::grid::item_groups;
-use crate::lower::{BufferId, Emit, Fact, GatherBy, Lowering, View, Work, params};
+use crate::lower::{BufferId, CoalesceBy, Emit, Fact, Lowering, View, Work, params};
 use crate::size::{Size, agree, is_empty, presumed};
 use crate::tensor::DType;
 
@@ -23,7 +23,7 @@ pub(super) static OPERATORS: &[Entry] = &[
 
 /// Requests that a dispatch may compute at once: the kernels hold a value of each in a `vec4`. Measured on llvmpipe: for
 /// two of them it takes as long as two dispatches beside each other, for four two thirds of the time.
-const GATHERED: u32 = 4;
+const COALESCED: u32 = 4;
 
 /// What is computed in a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -297,9 +297,9 @@ fn input_gates(cx: &mut Lowering<'_>, sizes: &Sizes, has_bias: bool) -> Result<B
         constants: &[("BIAS", f64::from(u8::from(has_bias)))],
         groups: item_groups(len),
         operands: &[x.buffer, weights, bias, gates],
-        params: params("lstm_input", &sizes, &[("gather", &[Size::ZERO; 4])])?,
+        params: params("lstm_input", &sizes, &[("coalesced", &[Size::ZERO; 4])])?,
         cost: Work::of_words(len * inputs * 2, x.len() + len + directions * gates_size * inputs),
     };
-    cx.emit_gathered(emit, GatherBy { least: 3, width: GATHERED, constants: &[], own: &[0, 3] })?;
+    cx.emit_coalesced(emit, CoalesceBy { least: 3, width: COALESCED, constants: &[], own: &[0, 3] })?;
     Ok(gates)
 }

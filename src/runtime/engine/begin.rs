@@ -5,14 +5,14 @@
 
 use std::collections::BTreeMap;
 
-use super::place::held;
+use super::resident::held;
 use super::{Active, Engine};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::{Executor, PipelineStore, Promise};
 use crate::plan::Source;
 use crate::runtime::hold::Region;
 use crate::runtime::message::Prepared;
-use crate::schedule::{ArmId, Pipelines, RequestId};
+use crate::schedule::{KernelId, Pipelines, RequestId};
 
 /// What a request holds from its beginning to its end.
 pub(super) struct Taken {
@@ -139,16 +139,16 @@ impl<'a> Gate<'a> {
 }
 
 impl Pipelines for Gate<'_> {
-    fn ready(&mut self, arms: &[ArmId]) -> bool {
-        self.store().ready(arms)
+    fn ready(&mut self, kernels: &[KernelId]) -> bool {
+        self.store().ready(kernels)
     }
 
-    fn want(&mut self, arms: &[ArmId]) {
-        self.store().want(arms);
+    fn want(&mut self, kernels: &[KernelId]) {
+        self.store().want(kernels);
     }
 
-    fn compatible(&self, a: ArmId, b: ArmId) -> bool {
-        self.executor.arms_compatible(a, b)
+    fn compatible(&self, a: KernelId, b: KernelId) -> bool {
+        self.executor.kernels_compatible(a, b)
     }
 
     fn begin(&mut self, request: RequestId, spare: u64) -> bool {
@@ -176,7 +176,7 @@ impl Pipelines for Gate<'_> {
                 false
             }
             Ok(Taken { regions, promise }) => {
-                let fits = active.resolved.serves(self.executor.slots_of(regions.iter().map(Region::allocation)));
+                let fits = active.resolved.serves(self.executor.segments_of(regions.iter().map(Region::allocation)));
                 (active.regions, active.promise, active.begun) = (regions, promise, true);
                 if !fits {
                     self.elsewhere.push(request);
@@ -224,13 +224,13 @@ impl Engine {
         let Active { prepared, regions, promise, .. } = active;
         self.names.remove(&prepared.id);
         self.scheduler.cancel(id, self.clock.now());
-        let slots = self.executor.slots_of(regions.iter().map(Region::allocation)).collect::<Vec<_>>();
+        let segments = self.executor.segments_of(regions.iter().map(Region::allocation)).collect::<Vec<_>>();
         let taken = Taken { regions, promise };
-        match self.resolve(&prepared, &slots) {
+        match self.resolve(&prepared, &segments) {
             Ok(resolved) => self.start(prepared, resolved, Some(taken)),
             Err(error) => {
                 give_back(&mut self.executor, taken, &mut self.spare.regions);
-                self.end_unplaced(prepared, crate::schedule::Outcome::Failed, error);
+                self.end_unscheduled(prepared, crate::schedule::Outcome::Failed, error);
             }
         }
     }

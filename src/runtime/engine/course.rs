@@ -8,7 +8,7 @@ use crate::runtime::closed;
 use crate::runtime::completion::Answer;
 use crate::runtime::message::{Message, Prepared};
 use crate::runtime::session::{self, SessionId};
-use crate::runtime::stages::{self, Frame, Given, Produced, Ready, Step};
+use crate::runtime::stages::{self, Frame, Given, Next, Produced, Ready};
 use crate::schedule::Outcome;
 
 /// Planning of a next part.
@@ -64,8 +64,8 @@ impl Engine {
         };
         if !course.stack.iter().any(|frame| matches!(frame, Frame::First { .. })) {
             let whole = model.go_on(&mut course.stack, produced).and_then(|step| match step {
-                Step::Done(produced) => Ok(produced),
-                Step::Run(_) => Err(Error::internal("a request goes on after its last part")),
+                Next::Done(produced) => Ok(produced),
+                Next::Run(_) => Err(Error::internal("a request goes on after its last part")),
             });
             return Some((prepared, whole));
         }
@@ -75,16 +75,16 @@ impl Engine {
             let _entered = prepared.span.clone().entered();
             let step = match &mut prepared.course {
                 Some(course) => model.go_on(&mut course.stack, produced),
-                None => Ok(Step::Done(produced)),
+                None => Ok(Next::Done(produced)),
             };
             let error = match step {
-                Ok(Step::Run(Ready { plan, inputs, uploads, held })) => {
+                Ok(Next::Run(Ready { plan, inputs, uploads, held })) => {
                     (prepared.plan, prepared.inputs, prepared.uploads, prepared.held) = (plan, inputs, uploads, held);
                     // What has begun is not replaced.
                     prepared.key = None;
                     None
                 }
-                Ok(Step::Done(_)) => Some(Error::internal("a request ends before its last part")),
+                Ok(Next::Done(_)) => Some(Error::internal("a request ends before its last part")),
                 Err(error) => Some(error),
             };
             drop(model);
@@ -99,9 +99,9 @@ impl Engine {
         let cancelled = self.between.remove(&prepared.id).unwrap_or(false);
         let error = error.or_else(|| self.lost.clone()).or_else(|| self.abandoned.then(closed));
         if let Some(error) = error {
-            self.end_unplaced(prepared, Outcome::Failed, error);
+            self.end_unscheduled(prepared, Outcome::Failed, error);
         } else if cancelled {
-            self.end_unplaced(prepared, Outcome::Cancelled, ended(Outcome::Cancelled));
+            self.end_unscheduled(prepared, Outcome::Cancelled, ended(Outcome::Cancelled));
         } else {
             // What has begun goes before what has not: it holds memory.
             self.waiting.push_front(prepared);
@@ -153,7 +153,7 @@ impl Engine {
         }
         match outcome {
             Ok(()) => self.enter(prepared),
-            Err((outcome, error)) => self.end_unplaced(prepared, outcome, error),
+            Err((outcome, error)) => self.end_unscheduled(prepared, outcome, error),
         }
     }
 

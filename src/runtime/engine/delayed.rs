@@ -35,8 +35,8 @@ impl Engine {
 
     fn fail_submission(&mut self, id: SubmissionId, work: &Work, error: &Error) {
         self.executor.release(Promise::of(work));
-        let Some(InFlight { waves, .. }) = self.in_flight.remove(&id) else { return };
-        for lane in waves.iter().flat_map(|wave| &wave.lanes) {
+        let Some(InFlight { bundles, .. }) = self.in_flight.remove(&id) else { return };
+        for lane in bundles.iter().flat_map(|bundle| &bundle.lanes) {
             let Some(active) = self.active.get(&lane.request) else { continue };
             let error =
                 Error::new(error.kind(), format!("a request of '{}': {}", active.prepared.plan.name, error.message()));

@@ -7,12 +7,13 @@ use super::delayed::is_shortage;
 use super::spare::Spare;
 use super::{Active, Engine, InFlight, REPORT};
 use crate::error::{Error, Result};
-use crate::gpu::{Clear, Download, LaneWork, Upload, WaveWork, Work};
-use crate::link::Slot;
-use crate::plan::{Operand, Place, Source};
+use crate::gpu::{Clear, Download, EncodedBundle, Upload, Work};
+use crate::link::SegmentId;
+use crate::link::table::{EncodedLane, LaneOperand};
+use crate::plan::{Location, Operand, Source};
 use crate::runtime::Now;
 use crate::runtime::trace::LevelRecord;
-use crate::schedule::{Lane, Nanos, RequestId, Submission, SubmissionId, Wave};
+use crate::schedule::{Bundle, Lane, Nanos, RequestId, Submission, SubmissionId};
 
 impl Engine {
     pub(super) fn issue(&mut self) -> Result<bool> {
@@ -42,16 +43,17 @@ impl Engine {
     }
 
     fn send(&mut self, submission: Submission, now: Nanos) -> Result<()> {
-        let lanes = submission.waves.iter().map(|wave| wave.lanes.len()).sum::<usize>();
-        let _span = tracing::trace_span!("issue", submission = submission.id.0, waves = submission.waves.len(), lanes)
-            .entered();
-        let Submission { id, waves } = submission;
-        let (work, parts) = self.work(id, &waves, now)?;
+        let lanes = submission.bundles.iter().map(|bundle| bundle.lanes.len()).sum::<usize>();
+        let _span =
+            tracing::trace_span!("issue", submission = submission.id.0, bundles = submission.bundles.len(), lanes)
+                .entered();
+        let Submission { id, bundles } = submission;
+        let (work, parts) = self.work(id, &bundles, now)?;
         self.stats.submissions += 1;
-        self.stats.waves += waves.len() as u64;
+        self.stats.bundles += bundles.len() as u64;
         self.stats.lanes += lanes as u64;
-        let lanes = waves.iter().flat_map(|wave| &wave.lanes);
-        self.stats.gathered += lanes.filter(|lane| lane.gathered != 1).count() as u64;
+        let lanes = bundles.iter().flat_map(|bundle| &bundle.lanes);
+        self.stats.coalesced += lanes.filter(|lane| lane.coalesced != 1).count() as u64;
         match self.executor.submit_ref(&work) {
             Ok(()) => self.spare.give_back(work),
             Err(error) if is_shortage(&error) => {
@@ -61,7 +63,7 @@ impl Engine {
             }
             Err(error) => return Err(error),
         }
-        self.in_flight.insert(id, InFlight { issued: now, waves, parts, delayed: self.delayed.is_some() });
+        self.in_flight.insert(id, InFlight { issued: now, bundles, parts, delayed: self.delayed.is_some() });
         self.note_levels(now);
         self.stats.host_nanos += self.clock.now().saturating_sub(now);
         Ok(())
@@ -74,17 +76,17 @@ impl Engine {
         }
     }
 
-    /// Turns what the scheduler decided into addresses, uploads and read-backs, with the number of dispatches that each wave takes.
-    fn work(&mut self, id: SubmissionId, waves: &[Wave], now: Nanos) -> Result<(Work, Vec<usize>)> {
+    /// Turns what the scheduler decided into addresses, uploads and read-backs, with the number of dispatches that each bundle takes.
+    fn work(&mut self, id: SubmissionId, bundles: &[Bundle], now: Nanos) -> Result<(Work, Vec<usize>)> {
         let mut counts = self.spare.parts.pop().unwrap_or_default();
         counts.clear();
         let mut work = self.spare.work(id);
-        for wave in waves {
-            let start = work.waves.len();
-            for run in wave.runs() {
-                self.add_lane(run, &mut work.waves, start)?;
+        for bundle in bundles {
+            let start = work.bundles.len();
+            for run in bundle.runs() {
+                self.add_lane(run, &mut work.bundles, start)?;
             }
-            for lane in &wave.lanes {
+            for lane in &bundle.lanes {
                 let active = self
                     .active
                     .get_mut(&lane.request)
@@ -93,11 +95,11 @@ impl Engine {
                     active.first = Some(id);
                     active.started = Some(now);
                     active.promise.uploads = 0;
-                    work.clears.extend(report(active).map(|(slot, offset, bytes)| Clear { slot, offset, bytes }));
+                    work.clears.extend(report(active).map(|(segment, offset, bytes)| Clear { segment, offset, bytes }));
                     for input in &active.prepared.uploads {
                         let region = &active.regions[usize::from(input.region)];
                         work.uploads.push(Upload {
-                            slot: region.slot(),
+                            segment: region.segment(),
                             offset: region.base() + input.offset,
                             bytes: input.bytes.clone(),
                         });
@@ -109,43 +111,43 @@ impl Engine {
                     downloads(lane.request, active, &mut work.downloads);
                 }
             }
-            let parts = work.waves.len() - start;
+            let parts = work.bundles.len() - start;
             counts.push(parts);
-            self.stats.parted_waves += u64::from(parts > 1);
+            self.stats.parted_bundles += u64::from(parts > 1);
         }
         Ok((work, counts))
     }
 }
 
-/// The dispatch of a wave whose slots stand for these segments, as far as both name them. A wave is one dispatch, unless its lanes
-/// need different segments in the same slots; those of the wave are `waves` from `start` on.
+/// The dispatch of a bundle whose kernels' segments are bound to these, as far as both name them. A bundle is one dispatch, unless its lanes
+/// need different ones bound for the same segment of their kernels; those of the bundle are `bundles` from `start` on.
 fn part<'a>(
-    waves: &'a mut Vec<WaveWork>,
+    bundles: &'a mut Vec<EncodedBundle>,
     start: usize,
     spare: &mut Spare,
-    segments: impl Iterator<Item = (Slot, Slot)> + Clone,
-) -> &'a mut WaveWork {
-    let agree = |part: &WaveWork| {
-        let mut named = segments.clone();
-        named.all(|(slot, segment)| part.segments.iter().all(|&(s, other)| s != slot || other == segment))
+    bound: impl Iterator<Item = (SegmentId, SegmentId)> + Clone,
+) -> &'a mut EncodedBundle {
+    let agree = |part: &EncodedBundle| {
+        let mut named = bound.clone();
+        named.all(|(of, to)| part.bound.iter().all(|&(other, already)| other != of || already == to))
     };
-    let at = waves[start..].iter().position(agree).map_or(waves.len(), |at| start + at);
-    if at == waves.len() {
-        waves.push(spare.waves.pop().unwrap_or_default());
+    let at = bundles[start..].iter().position(agree).map_or(bundles.len(), |at| start + at);
+    if at == bundles.len() {
+        bundles.push(spare.bundles.pop().unwrap_or_default());
     }
-    let part = &mut waves[at];
-    for pair in segments {
-        if !part.segments.contains(&pair) {
-            part.segments.push(pair);
+    let part = &mut bundles[at];
+    for pair in bound {
+        if !part.bound.contains(&pair) {
+            part.bound.push(pair);
         }
     }
-    part.segments.sort_unstable();
+    part.bound.sort_unstable();
     part
 }
 
 impl Engine {
-    /// Adds the lane of a request, or of several that run as one, to a wave.
-    fn add_lane(&mut self, run: &[Lane], waves: &mut Vec<WaveWork>, start: usize) -> Result<()> {
+    /// Adds the lane of a request, or of several that run as one, to a bundle.
+    fn add_lane(&mut self, run: &[Lane], bundles: &mut Vec<EncodedBundle>, start: usize) -> Result<()> {
         let Engine { active, spare, .. } = self;
         let member = |lane: &Lane| {
             active.get(&lane.request).ok_or_else(|| Error::internal("the scheduler issued a request that has ended"))
@@ -159,10 +161,10 @@ impl Engine {
         };
         let mut own = params(first);
         let mut furthest = 0;
-        if run[0].gathered != 1 {
-            let gather =
-                planned.gather.as_ref().ok_or_else(|| Error::internal("a dispatch that cannot be gathered"))?;
-            let base = |active: &Active| active.regions[usize::from(gather.region)].base();
+        if run[0].coalesced != 1 {
+            let coalesce =
+                planned.coalesce.as_ref().ok_or_else(|| Error::internal("a dispatch that cannot be coalesced"))?;
+            let base = |active: &Active| active.regions[usize::from(coalesce.region)].base();
             let mut bases = std::mem::take(&mut spare.bases);
             bases.clear();
             for lane in run {
@@ -177,8 +179,8 @@ impl Engine {
             let words = Arc::get_mut(&mut own).ok_or_else(|| Error::internal("parameters that are shared"))?;
             for (member, base) in bases.iter().enumerate() {
                 furthest = base - bases[0];
-                let word = words.get_mut(gather.word as usize + member).filter(|_| member < gather.width as usize);
-                let word = word.ok_or_else(|| Error::internal("more requests than a dispatch can gather"))?;
+                let word = words.get_mut(coalesce.word as usize + member).filter(|_| member < coalesce.width as usize);
+                let word = word.ok_or_else(|| Error::internal("more requests than a dispatch can coalesce"))?;
                 *word = match member {
                     0 => bases.len() as u32,
                     _ => u32::try_from(furthest / 16).map_err(|_| Error::internal("requests too far apart"))?,
@@ -186,43 +188,46 @@ impl Engine {
             }
             spare.bases = bases;
         }
-        // Tensors of the requests' own are told to reach up to the furthest's end.
-        let reach = |((base, bytes), operand): ((u64, u64), &Operand)| match operand.place {
-            Place::Activation { .. } => (base, (bytes + furthest).min(u64::from(u32::MAX))),
-            Place::Weight(_) => (base, bytes),
-        };
         let mut operands = spare.operands.pop().unwrap_or_default();
-        operands.extend(first.resolved.operands(dispatch, &first.regions).zip(&planned.operands).map(reach));
-        let Lane { arm, first: from, count, .. } = run[0];
-        let grid = planned.grid;
-        let part = part(waves, start, spare, first.resolved.segments(dispatch, &first.regions));
-        part.lanes.push(LaneWork { arm, grid, first: from, count, operands, params: own });
+        for ((base, bytes), operand) in first.resolved.operands(dispatch, &first.regions).zip(&planned.operands) {
+            // Tensors of the requests' own are told to reach up to the furthest's end.
+            let bytes = match operand.location {
+                Location::Activation { .. } => (bytes + furthest).min(u64::from(u32::MAX)),
+                Location::Weight(_) => bytes,
+            };
+            let encoded = LaneOperand::new(base, bytes);
+            operands.push(encoded.ok_or_else(|| Error::internal(format!("an operand of {bytes} bytes at {base}")))?);
+        }
+        let Lane { kernel, first: from, count, .. } = run[0];
+        let lane = EncodedLane { grid: planned.grid, first: from, count, operands, params: own };
+        let part = part(bundles, start, spare, first.resolved.bound(dispatch, &first.regions));
+        part.lanes.push((kernel, lane));
         Ok(())
     }
 }
 
-/// Where the request's dispatches report what went wrong, if they can: slot, offset, bytes.
-fn report(active: &Active) -> Option<(Slot, u64, u64)> {
-    let Operand { place, bytes } = active.prepared.plan.plan.checks.as_ref()?.report;
-    let Place::Activation { region, offset } = place else { return None };
+/// Where the request's dispatches report what went wrong, if they can: segment, offset, bytes.
+fn report(active: &Active) -> Option<(SegmentId, u64, u64)> {
+    let Operand { location, bytes } = active.prepared.plan.plan.checks.as_ref()?.report;
+    let Location::Activation { region, offset } = location else { return None };
     let region = &active.regions[usize::from(region)];
-    Some((region.slot(), region.base() + offset, bytes))
+    Some((region.segment(), region.base() + offset, bytes))
 }
 
 /// The read-backs of a request whose last workgroups are being issued.
 fn downloads(request: RequestId, active: &Active, downloads: &mut Vec<Download>) {
-    if let Some((slot, offset, bytes)) = report(active) {
-        downloads.push(Download { slot, offset, bytes, tag: (request.0 << 16) | REPORT });
+    if let Some((segment, offset, bytes)) = report(active) {
+        downloads.push(Download { segment, offset, bytes, tag: (request.0 << 16) | REPORT });
     }
     for (index, output) in active.prepared.outputs().iter().enumerate() {
         let Source::Device(operand) = &output.source else { continue };
         if output.shape.contains(&0) || !output.keep.is_read() {
             continue;
         }
-        let Place::Activation { region, offset } = operand.place else { continue };
+        let Location::Activation { region, offset } = operand.location else { continue };
         let region = &active.regions[usize::from(region)];
         downloads.push(Download {
-            slot: region.slot(),
+            segment: region.segment(),
             offset: region.base() + offset,
             bytes: operand.bytes,
             tag: (request.0 << 16) | index as u64,

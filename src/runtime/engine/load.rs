@@ -38,7 +38,7 @@ impl Engine {
     }
 
     /// Takes out a request that the scheduler does not know of.
-    pub(super) fn take_unplaced(&mut self, which: impl Fn(&Prepared) -> bool) -> Option<Prepared> {
+    pub(super) fn take_unscheduled(&mut self, which: impl Fn(&Prepared) -> bool) -> Option<Prepared> {
         for queue in [&mut self.waiting, &mut self.loading] {
             if let Some(at) = queue.iter().position(&which) {
                 return queue.remove(at);

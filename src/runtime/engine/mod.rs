@@ -7,7 +7,7 @@ mod delayed;
 mod issue;
 mod load;
 mod nap;
-mod place;
+mod resident;
 mod retire;
 mod spare;
 
@@ -81,8 +81,8 @@ struct Active {
 /// A submission on the device.
 struct InFlight {
     issued: Nanos,
-    waves: Vec<schedule::Wave>,
-    /// How many dispatches each wave takes.
+    bundles: Vec<schedule::Bundle>,
+    /// How many dispatches each bundle takes.
     parts: Vec<usize>,
     /// Whether it waited for staging, so that the time since its issue tells nothing.
     delayed: bool,
@@ -210,8 +210,8 @@ impl Engine {
     /// Whether no request is under way.
     fn idle(&self) -> bool {
         let turns = self.sessions.values().any(|state| !state.queue.is_empty());
-        let unplaced = self.waiting.is_empty() && self.loading.is_empty() && self.between.is_empty();
-        self.active.is_empty() && unplaced && !turns
+        let unscheduled = self.waiting.is_empty() && self.loading.is_empty() && self.between.is_empty();
+        self.active.is_empty() && unscheduled && !turns
     }
 
     /// Sleeps until a message comes. Where none tells that the device has finished something, for a moment only while it is at
@@ -306,16 +306,16 @@ impl Engine {
     pub(super) fn now(&self) -> Now {
         let unstarted = self.active.values().filter(|active| active.started.is_none()).count();
         let turns: usize = self.sessions.values().map(|state| state.queue.len()).sum();
-        let unplaced = self.waiting.len() + self.loading.len() + turns;
-        let waves = || self.in_flight.values().flat_map(|flight| &flight.waves);
+        let unscheduled = self.waiting.len() + self.loading.len() + turns;
+        let bundles = || self.in_flight.values().flat_map(|flight| &flight.bundles);
         Now {
-            requests: self.active.len() + self.between.len() + unplaced,
-            queued: unstarted + unplaced,
+            requests: self.active.len() + self.between.len() + unscheduled,
+            queued: unstarted + unscheduled,
             waiting_for_memory: self.waiting.len() + self.refused(),
             models: self.models.len(),
             submissions: self.in_flight.len(),
-            waves: waves().count(),
-            lanes: waves().map(|wave| wave.lanes.len()).sum(),
+            bundles: bundles().count(),
+            lanes: bundles().map(|bundle| bundle.lanes.len()).sum(),
         }
     }
 
@@ -334,8 +334,8 @@ impl Engine {
     }
 
     fn cancel(&mut self, caller: CallId) {
-        if let Some(prepared) = self.take_unplaced(|prepared| prepared.id == caller) {
-            self.end_unplaced(prepared, Outcome::Cancelled, ended(Outcome::Cancelled));
+        if let Some(prepared) = self.take_unscheduled(|prepared| prepared.id == caller) {
+            self.end_unscheduled(prepared, Outcome::Cancelled, ended(Outcome::Cancelled));
         } else if let Some(&id) = self.names.get(&caller) {
             let now = self.clock.now();
             self.scheduler.cancel(id, now);
@@ -348,11 +348,11 @@ impl Engine {
     /// Ends the requests whose kernels the driver refused.
     fn fail_uncompilable(&mut self) -> bool {
         let failures = self.executor.pipelines().take_failures();
-        for (arm, error) in &failures {
+        for (kernel, error) in &failures {
             let stuck: Vec<RequestId> = self
                 .active
                 .iter()
-                .filter(|(_, active)| active.resolved.desc.dispatches.iter().any(|dispatch| dispatch.arm == *arm))
+                .filter(|(_, active)| active.resolved.desc.dispatches.iter().any(|dispatch| dispatch.kernel == *kernel))
                 .map(|(&id, _)| id)
                 .collect();
             for id in stuck {
@@ -401,11 +401,11 @@ impl Engine {
         }
     }
 
-    /// Tells the scheduler what an earlier run learned of arms that are new in this one.
+    /// Tells the scheduler what an earlier run learned of kernels that are new in this one.
     fn teach(&mut self) {
         if let Some(costs) = &mut self.costs {
             let store = self.executor.pipelines();
-            let learned = costs.recall(|id| store.arm(id));
+            let learned = costs.recall(|id| store.kernel(id));
             self.scheduler.teach(&learned);
         }
     }
@@ -414,7 +414,7 @@ impl Engine {
         if let Some(costs) = &mut self.costs {
             let learned = self.scheduler.learned();
             let store = self.executor.pipelines();
-            costs.save(&learned, |id| store.arm(id));
+            costs.save(&learned, |id| store.kernel(id));
         }
     }
 
@@ -422,7 +422,7 @@ impl Engine {
     fn abandon(&mut self) {
         self.closing = true;
         self.abandoned = true;
-        self.fail_unplaced(&closed());
+        self.fail_unscheduled(&closed());
         for id in self.active.keys().copied().collect::<Vec<_>>() {
             self.fail(id, closed());
         }
@@ -441,15 +441,15 @@ impl Engine {
             self.record(&active.prepared, active.started, now, Outcome::Failed);
             self.end(active.prepared, Err(error.clone()));
         }
-        self.fail_unplaced(&error);
+        self.fail_unscheduled(&error);
     }
 
     /// Fails the requests that the scheduler does not know of.
-    fn fail_unplaced(&mut self, error: &Error) {
+    fn fail_unscheduled(&mut self, error: &Error) {
         let turns = self.sessions.values_mut().flat_map(|state| std::mem::take(&mut state.queue)).collect::<Vec<_>>();
-        let unplaced = std::mem::take(&mut self.waiting).into_iter().chain(std::mem::take(&mut self.loading));
-        for prepared in unplaced.chain(turns) {
-            self.end_unplaced(prepared, Outcome::Failed, error.clone());
+        let unscheduled = std::mem::take(&mut self.waiting).into_iter().chain(std::mem::take(&mut self.loading));
+        for prepared in unscheduled.chain(turns) {
+            self.end_unscheduled(prepared, Outcome::Failed, error.clone());
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::runtime::content::Content;
 use crate::runtime::hold::{Hold, Region};
 use crate::runtime::message::Prepared;
 use crate::runtime::stages::{self, Produced, Resident};
-use crate::runtime::trace::{LaneRecord, RequestRecord, WaveRecord};
+use crate::runtime::trace::{BundleRecord, LaneRecord, RequestRecord};
 use crate::schedule::{self, Ended, Nanos, Outcome, RequestId, Submission, SubmissionId};
 use crate::tensor::Tensor;
 
@@ -47,16 +47,16 @@ impl Engine {
         let Some(flight) = self.in_flight.remove(&id) else { return };
         let mut times = std::mem::take(&mut self.spare.nanos);
         times.clear();
-        let timed = finished.wave_nanos.is_some();
-        if let Some(nanos) = &finished.wave_nanos {
-            of_waves(nanos, &flight.parts, &mut times);
+        let timed = finished.bundle_nanos.is_some();
+        if let Some(nanos) = &finished.bundle_nanos {
+            of_bundles(nanos, &flight.parts, &mut times);
         }
         self.executor.recycle(finished);
         let nanos = timed.then_some(times.as_slice());
         let now = self.clock.now();
-        for (index, wave) in flight.waves.iter().enumerate() {
+        for (index, bundle) in flight.bundles.iter().enumerate() {
             let gpu = nanos.and_then(|nanos| nanos.get(index).copied());
-            self.account(wave, gpu);
+            self.account(bundle, gpu);
         }
         if let Some(trace) = &self.trace {
             trace.extend(self.records(id, &flight, nanos, now), span);
@@ -65,9 +65,9 @@ impl Engine {
         let nanos = nanos.or_else(|| flight.delayed.then_some(&[][..]));
         self.scheduler.retire(id, nanos, now);
         self.spare.nanos = times;
-        let InFlight { waves, parts, .. } = flight;
+        let InFlight { bundles, parts, .. } = flight;
         self.spare.parts.push(parts);
-        self.scheduler.recycle(Submission { id, waves });
+        self.scheduler.recycle(Submission { id, bundles });
         let schedule::Stats { stragglers, straggled, .. } = self.scheduler.stats();
         if straggled > self.stats.straggled {
             tracing::warn!(stragglers, "a model takes far longer than predicted, and goes behind all others");
@@ -77,18 +77,18 @@ impl Engine {
         self.note_levels(now);
     }
 
-    /// Adds a wave to the timing of the requests that had lanes in it.
-    fn account(&mut self, wave: &schedule::Wave, gpu: Option<Nanos>) {
-        let all = wave.lanes.len() as u32;
+    /// Adds a bundle to the timing of the requests that had lanes in it.
+    fn account(&mut self, bundle: &schedule::Bundle, gpu: Option<Nanos>) {
+        let all = bundle.lanes.len() as u32;
         let mut own = std::mem::take(&mut self.spare.lanes_of);
-        own.extend(wave.lanes.iter().map(|lane| (lane.request, 1)));
+        own.extend(bundle.lanes.iter().map(|lane| (lane.request, 1)));
         own.sort_unstable();
         own.dedup_by(|next, one| {
             let same = next.0 == one.0;
             one.1 += if same { next.1 } else { 0 };
             same
         });
-        self.stats.shared_waves += u64::from(own.len() > 1);
+        self.stats.shared_bundles += u64::from(own.len() > 1);
         for (request, lanes) in own.drain(..) {
             let Some(active) = self.active.get_mut(&request) else { continue };
             let timing = &mut active.timing;
@@ -103,7 +103,13 @@ impl Engine {
         self.spare.lanes_of = own;
     }
 
-    fn records(&self, id: SubmissionId, flight: &InFlight, nanos: Option<&[Nanos]>, retired: Nanos) -> Vec<WaveRecord> {
+    fn records(
+        &self,
+        id: SubmissionId,
+        flight: &InFlight,
+        nanos: Option<&[Nanos]>,
+        retired: Nanos,
+    ) -> Vec<BundleRecord> {
         let lane_record = |lane: &schedule::Lane| {
             let active = self.active.get(&lane.request)?;
             let dispatch = &active.prepared.plan.plan.dispatches[lane.dispatch as usize];
@@ -114,22 +120,22 @@ impl Engine {
                 label: dispatch.label.clone(),
                 kernel: dispatch.variant.kernel().name.as_str().into(),
                 dispatch: lane.dispatch,
-                gathered: lane.gathered,
+                coalesced: lane.coalesced,
                 first: lane.first,
                 count: lane.count,
             })
         };
-        let wave_record = |(index, wave): (usize, &schedule::Wave)| WaveRecord {
+        let bundle_record = |(index, bundle): (usize, &schedule::Bundle)| BundleRecord {
             submission: id.0,
             issued: flight.issued,
             retired,
             gpu: nanos.and_then(|nanos| nanos.get(index).copied()),
             on_device: None,
-            predicted: wave.predicted,
-            separate: wave.separate,
-            lanes: wave.lanes.iter().filter_map(lane_record).collect(),
+            predicted: bundle.predicted,
+            separate: bundle.separate,
+            lanes: bundle.lanes.iter().filter_map(lane_record).collect(),
         };
-        flight.waves.iter().enumerate().map(wave_record).collect()
+        flight.bundles.iter().enumerate().map(bundle_record).collect()
     }
 
     /// Finishes the requests that ended. Whether there were any.
@@ -201,7 +207,7 @@ impl Engine {
             }
             Err(error) => Err(error),
         };
-        prepared.span.record("waves", timing.bundles);
+        prepared.span.record("bundles", timing.bundles);
         prepared.span.record("lanes", timing.lanes);
         self.record(&prepared, started, at, outcome);
         let result = produced.map(|mut outputs| {
@@ -247,15 +253,15 @@ impl Engine {
     }
 
     /// Ends a request that the scheduler does not know of.
-    pub(super) fn end_unplaced(&mut self, prepared: Prepared, outcome: Outcome, error: Error) {
+    pub(super) fn end_unscheduled(&mut self, prepared: Prepared, outcome: Outcome, error: Error) {
         let now = self.clock.now();
         self.record(&prepared, None, now, outcome);
         self.end(prepared, Err(error));
     }
 }
 
-/// The durations of waves from those of the dispatches that each takes.
-fn of_waves(nanos: &[Nanos], parts: &[usize], into: &mut Vec<Nanos>) {
+/// The durations of bundles from those of the dispatches that each takes.
+fn of_bundles(nanos: &[Nanos], parts: &[usize], into: &mut Vec<Nanos>) {
     let mut rest = nanos;
     for &count in parts {
         let (own, others) = rest.split_at(count.min(rest.len()));

@@ -1,27 +1,28 @@
-//! Memory that is used again, so that in steady state nothing is allocated for a submission, a wave or a lane.
+//! Memory that is used again, so that in steady state nothing is allocated for a submission, a bundle or a lane.
 
 use std::sync::Arc;
 
-use crate::gpu::{Finished, WaveWork, Work};
-use crate::link::Slot;
+use crate::gpu::{EncodedBundle, Finished, Work};
+use crate::link::SegmentId;
+use crate::link::table::LaneOperand;
 use crate::runtime::hold::Region;
 use crate::schedule::{Ended, Nanos, RequestId, SubmissionId};
 
 #[derive(Default)]
 pub(super) struct Spare {
     works: Vec<Work>,
-    pub(super) waves: Vec<WaveWork>,
-    pub(super) operands: Vec<Vec<(u64, u64)>>,
-    /// Parameters of gathered lanes.
+    pub(super) bundles: Vec<EncodedBundle>,
+    pub(super) operands: Vec<Vec<LaneOperand>>,
+    /// Parameters of coalesced lanes.
     params: Vec<Arc<[u32]>>,
-    /// How many dispatches the waves of a submission take.
+    /// How many dispatches the bundles of a submission take.
     pub(super) parts: Vec<Vec<usize>>,
     pub(super) nanos: Vec<Nanos>,
     pub(super) bases: Vec<u64>,
     pub(super) lanes_of: Vec<(RequestId, u32)>,
     pub(super) ended: Vec<Ended>,
     pub(super) finished: Vec<Finished>,
-    pub(super) slots: Vec<Slot>,
+    pub(super) segments: Vec<SegmentId>,
     /// Of requests: their regions, and what of them was read back.
     pub(super) regions: Vec<Vec<Region>>,
     pub(super) downloads: Vec<Vec<Option<Vec<u8>>>>,
@@ -34,15 +35,15 @@ impl Spare {
             id,
             clears: Vec::new(),
             uploads: Vec::new(),
-            waves: Vec::new(),
+            bundles: Vec::new(),
             downloads: Vec::new(),
         });
         Work { id, ..work }
     }
 
     pub(super) fn give_back(&mut self, mut work: Work) {
-        for mut wave in work.waves.drain(..) {
-            for mut lane in wave.lanes.drain(..) {
+        for mut bundle in work.bundles.drain(..) {
+            for (_, mut lane) in bundle.lanes.drain(..) {
                 lane.operands.clear();
                 self.operands.push(lane.operands);
                 // Those of a plan are its own.
@@ -50,8 +51,8 @@ impl Spare {
                     self.params.push(lane.params);
                 }
             }
-            wave.segments.clear();
-            self.waves.push(wave);
+            bundle.bound.clear();
+            self.bundles.push(bundle);
         }
         work.clears.clear();
         work.uploads.clear();

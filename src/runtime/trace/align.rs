@@ -1,12 +1,12 @@
 //! The device's clock against the host's.
 //!
-//! A submission that was issued at `i` and known to be done at `r`, whose waves the device saw from `s` to `e`, says of the
+//! A submission that was issued at `i` and known to be done at `r`, whose bundles the device saw from `s` to `e`, says of the
 //! difference `host - device` that it is at least `i - s` and at most `r - e`. Every other submission says the same of its
 //! own time, and as the difference drifts slowly, of all times near it. What all of them leave is an interval.
 
 use std::collections::BTreeMap;
 
-use super::{OnDevice, WaveRecord};
+use super::{BundleRecord, OnDevice};
 use crate::schedule::Nanos;
 
 /// Parts of a second by which the difference of the clocks may change in a second. Guessed: quartz clocks keep within 50
@@ -19,7 +19,7 @@ pub(super) struct Flight {
     pub(super) submission: u64,
     /// When it was issued, and when it was known to be done.
     pub(super) host: [Nanos; 2],
-    /// When its first wave began and its last ended.
+    /// When its first bundle began and its last ended.
     pub(super) device: [Nanos; 2],
 }
 
@@ -53,15 +53,16 @@ impl Bounds {
 pub(super) struct Aligner(Option<Bounds>);
 
 impl Aligner {
-    /// Says of waves, which lie by submission, when they were on the device.
-    pub(super) fn place(&mut self, waves: &mut [WaveRecord], mut flights: Vec<Flight>) {
+    /// Says of bundles, which lie by submission, when they were on the device.
+    pub(super) fn locate(&mut self, bundles: &mut [BundleRecord], mut flights: Vec<Flight>) {
         flights.sort_by_key(|flight| flight.submission);
         let bounds = self.bounds(&flights);
-        let placed: BTreeMap<u64, (Flight, Bounds)> =
+        let located: BTreeMap<u64, (Flight, Bounds)> =
             flights.into_iter().zip(bounds).map(|(flight, bounds)| (flight.submission, (flight, bounds))).collect();
-        for waves in waves.chunk_by_mut(|a, b| a.submission == b.submission) {
-            if let Some((flight, bounds)) = placed.get(&waves[0].submission).filter(|(_, bounds)| bounds.possible()) {
-                place(waves, flight, bounds);
+        for bundles in bundles.chunk_by_mut(|a, b| a.submission == b.submission) {
+            if let Some((flight, bounds)) = located.get(&bundles[0].submission).filter(|(_, bounds)| bounds.possible())
+            {
+                locate(bundles, flight, bounds);
             }
         }
     }
@@ -91,17 +92,17 @@ impl Aligner {
     }
 }
 
-fn place(waves: &mut [WaveRecord], flight: &Flight, bounds: &Bounds) {
+fn locate(bundles: &mut [BundleRecord], flight: &Flight, bounds: &Bounds) {
     let offset = (bounds.low + bounds.high) / 2.0;
     let within = ((bounds.high - bounds.low) / 2.0) as Nanos;
     let host = |device: f64| (device + offset).max(0.0) as Nanos;
     let [start, end] = flight.device.map(|at| at as f64);
-    let predicted: f64 = waves.iter().map(|wave| wave.predicted.max(1) as f64).sum();
+    let predicted: f64 = bundles.iter().map(|bundle| bundle.predicted.max(1) as f64).sum();
     let mut at = start;
-    for wave in waves {
-        let share = wave.predicted.max(1) as f64 / predicted * (end - start);
-        let next = (at + wave.gpu.map_or(share, |gpu| gpu as f64)).min(end);
-        wave.on_device = Some(OnDevice { began: host(at), ended: host(next), within });
+    for bundle in bundles {
+        let share = bundle.predicted.max(1) as f64 / predicted * (end - start);
+        let next = (at + bundle.gpu.map_or(share, |gpu| gpu as f64)).min(end);
+        bundle.on_device = Some(OnDevice { began: host(at), ended: host(next), within });
         at = next;
     }
 }
@@ -117,8 +118,8 @@ mod tests {
         Flight { submission, host, device: [device(start), device(start + gpu)] }
     }
 
-    fn waves(flights: &[Flight], gpu: Option<u64>) -> Vec<WaveRecord> {
-        let wave = |flight: &Flight| WaveRecord {
+    fn bundles(flights: &[Flight], gpu: Option<u64>) -> Vec<BundleRecord> {
+        let bundle = |flight: &Flight| BundleRecord {
             submission: flight.submission,
             issued: flight.host[0],
             retired: flight.host[1],
@@ -128,7 +129,7 @@ mod tests {
             separate: 2000,
             lanes: Vec::new(),
         };
-        flights.iter().flat_map(|flight| [wave(flight), wave(flight)]).collect()
+        flights.iter().flat_map(|flight| [bundle(flight), bundle(flight)]).collect()
     }
 
     #[test]
@@ -137,19 +138,19 @@ mod tests {
         let device = |host: u64| 7_000_000 + host + host / 25_000;
         let ways = [[90_000, 1_000_000, 500_000], [2_000, 3_000_000, 400_000], [70_000, 2_000_000, 1_000]];
         let flights: Vec<_> = (0..30).map(|n| flight(n, n * 10_000_000, ways[n as usize % 3], device)).collect();
-        let mut waves = waves(&flights, Some(1_000_000));
-        // Waves are recorded in order of retirement.
-        waves.reverse();
-        Aligner::default().place(&mut waves, flights.iter().rev().copied().collect());
-        for wave in &waves[2..] {
-            let [way, ..] = ways[wave.submission as usize % 3];
-            let OnDevice { began, ended, within } = wave.on_device.unwrap();
-            assert!(wave.issued <= began && ended <= wave.retired, "{wave:?}");
-            assert!(within < 5_000, "{wave:?}");
-            let first = waves.iter().find(|other| other.submission == wave.submission).unwrap();
-            let truth = wave.issued + way;
+        let mut bundles = bundles(&flights, Some(1_000_000));
+        // Bundles are recorded in order of retirement.
+        bundles.reverse();
+        Aligner::default().locate(&mut bundles, flights.iter().rev().copied().collect());
+        for bundle in &bundles[2..] {
+            let [way, ..] = ways[bundle.submission as usize % 3];
+            let OnDevice { began, ended, within } = bundle.on_device.unwrap();
+            assert!(bundle.issued <= began && ended <= bundle.retired, "{bundle:?}");
+            assert!(within < 5_000, "{bundle:?}");
+            let first = bundles.iter().find(|other| other.submission == bundle.submission).unwrap();
+            let truth = bundle.issued + way;
             let off = first.on_device.unwrap().began.abs_diff(truth);
-            assert!(off <= within + 1, "{off} of {wave:?}");
+            assert!(off <= within + 1, "{off} of {bundle:?}");
         }
     }
 
@@ -160,19 +161,19 @@ mod tests {
         let mut flights: Vec<_> = early.chain(late).collect();
         // More time on the device than on the host.
         flights[4].device[1] += 2_000_000;
-        let mut waves = waves(&flights, None);
-        Aligner::default().place(&mut waves, flights);
-        for pair in waves.chunks(2) {
-            let wave = &pair[0];
-            let Some(OnDevice { began, within, .. }) = wave.on_device else {
-                assert_eq!(wave.submission, 4);
+        let mut bundles = bundles(&flights, None);
+        Aligner::default().locate(&mut bundles, flights);
+        for pair in bundles.chunks(2) {
+            let bundle = &pair[0];
+            let Some(OnDevice { began, within, .. }) = bundle.on_device else {
+                assert_eq!(bundle.submission, 4);
                 continue;
             };
-            assert!(within <= 10_000 && began.abs_diff(wave.issued + 10_000) <= within, "{wave:?}");
-            // Nobody told the waves apart: each gets its predicted part.
+            assert!(within <= 10_000 && began.abs_diff(bundle.issued + 10_000) <= within, "{bundle:?}");
+            // Nobody told the bundles apart: each gets its predicted part.
             assert_eq!(pair[1].on_device.unwrap().began - began, 250_000);
         }
-        assert_eq!(waves.iter().filter(|wave| wave.on_device.is_none()).count(), 2);
+        assert_eq!(bundles.iter().filter(|bundle| bundle.on_device.is_none()).count(), 2);
     }
 
     #[test]
@@ -180,9 +181,9 @@ mod tests {
         let tight = flight(0, 0, [1_000, 500_000, 1_000], |host| host);
         let wide = flight(1, 1_000_000, [800_000, 500_000, 800_000], |host| host);
         let mut aligner = Aligner::default();
-        aligner.place(&mut waves(&[tight], None), vec![tight]);
-        let mut later = waves(&[wide], None);
-        aligner.place(&mut later, vec![wide]);
+        aligner.locate(&mut bundles(&[tight], None), vec![tight]);
+        let mut later = bundles(&[wide], None);
+        aligner.locate(&mut later, vec![wide]);
         assert!(later[0].on_device.unwrap().within < 2_000, "{later:?}");
     }
 }

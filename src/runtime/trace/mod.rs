@@ -25,29 +25,29 @@ pub struct LaneRecord {
     /// Index into the plan's dispatches.
     pub dispatch: u32,
     /// How many lanes ran as one, this one first: 1 for a lane of its own, 0 for those that follow the first.
-    pub gathered: u32,
+    pub coalesced: u32,
     /// First workgroup of the dispatch's grid.
     pub first: u32,
     /// Number of workgroups.
     pub count: u32,
 }
 
-/// A wave as it ran.
+/// A bundle as it ran.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct WaveRecord {
+pub struct BundleRecord {
     /// The submission that carried it.
     pub submission: u64,
     /// When the submission was issued, on the runtime's clock.
     pub issued: Nanos,
-    /// When the host learned that the submission was done.
+    /// When the host learned that the submission was done, on the same clock.
     pub retired: Nanos,
-    /// Nanoseconds on the device, where it tells waves apart.
+    /// Nanoseconds on the device, where it tells bundles apart.
     pub gpu: Option<Nanos>,
     /// When it was on the device, where the device has timestamps that fit the host's clock.
     pub on_device: Option<OnDevice>,
     /// Predicted nanoseconds.
     pub predicted: Nanos,
-    /// Predicted nanoseconds had each lane been a wave of its own.
+    /// Predicted nanoseconds had each lane been a bundle of its own.
     pub separate: Nanos,
     /// What ran.
     pub lanes: Vec<LaneRecord>,
@@ -55,17 +55,17 @@ pub struct WaveRecord {
 
 /// A stretch of time on the device, brought to the runtime's clock.
 ///
-/// The device has a clock of its own. Each submission bounds the difference between the two: its first wave began after the
+/// The device has a clock of its own. Each submission bounds the difference between the two: its first bundle began after the
 /// host issued it, its last ended before the host knew. The bounds of all submissions together, each loosened by the time
 /// between them times the drift that two clocks may have (100 parts in a million), leave an interval; its middle is taken.
-/// Of a device that times whole submissions only ([`WaveRecord::gpu`] is `None`), waves share the time as was predicted.
+/// Of a device that times whole submissions only ([`BundleRecord::gpu`] is `None`), bundles share the time as was predicted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct OnDevice {
-    /// When the wave began, on the runtime's clock.
+    /// When the bundle began, on the runtime's clock.
     pub began: Nanos,
     /// When it ended.
     pub ended: Nanos,
-    /// Both may be off by as much, in the same direction.
+    /// Nanoseconds by which both may be off, in the same direction.
     pub within: Nanos,
 }
 
@@ -110,7 +110,7 @@ pub struct LevelRecord {
 #[non_exhaustive]
 pub struct Records {
     /// In order of issue within a submission and of retirement between them.
-    pub waves: Vec<WaveRecord>,
+    pub bundles: Vec<BundleRecord>,
     /// In order of their ends.
     pub requests: Vec<RequestRecord>,
     /// In order of time.
@@ -124,15 +124,15 @@ pub struct Trace(Arc<Mutex<Collected>>);
 #[derive(Debug, Default)]
 struct Collected {
     records: Records,
-    /// Of each submission that the device timed, in the order in which their waves are recorded.
+    /// Of each submission that the device timed, in the order in which their bundles are recorded.
     flights: Vec<Flight>,
     aligner: Aligner,
 }
 
 impl Trace {
-    /// Takes what was recorded so far, and returns the waves.
-    pub fn take(&self) -> Vec<WaveRecord> {
-        self.take_all().waves
+    /// Takes what was recorded so far, and returns the bundles.
+    pub fn take(&self) -> Vec<BundleRecord> {
+        self.take_all().bundles
     }
 
     /// Takes what was recorded so far.
@@ -140,18 +140,18 @@ impl Trace {
         let mut collected = self.collected();
         let Collected { records, flights, aligner } = &mut *collected;
         let mut records = std::mem::take(records);
-        aligner.place(&mut records.waves, std::mem::take(flights));
+        aligner.locate(&mut records.bundles, std::mem::take(flights));
         records
     }
 
-    /// Adds the waves of a submission, with when the first began and the last ended on the device's clock.
-    pub(super) fn extend(&self, waves: Vec<WaveRecord>, span: Option<[Nanos; 2]>) {
+    /// Adds the bundles of a submission, with when the first began and the last ended on the device's clock.
+    pub(super) fn extend(&self, bundles: Vec<BundleRecord>, span: Option<[Nanos; 2]>) {
         let mut collected = self.collected();
-        if let (Some(device), Some(WaveRecord { submission, issued, retired, .. })) = (span, waves.first()) {
+        if let (Some(device), Some(BundleRecord { submission, issued, retired, .. })) = (span, bundles.first()) {
             let flight = Flight { submission: *submission, host: [*issued, *retired], device };
             collected.flights.push(flight);
         }
-        collected.records.waves.extend(waves);
+        collected.records.bundles.extend(bundles);
     }
 
     pub(super) fn add_request(&self, request: RequestRecord) {

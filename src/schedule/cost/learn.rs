@@ -1,22 +1,22 @@
 //! Ratios of measured to estimated time: exponentially weighted geometric means.
 //!
-//! What a wave is off is laid on its parts by the squares of their times, as if each were uncertain by a part of it: most on what is
-//! long. Fixed costs, which every wave tells of, are held to be settled; what lanes take longer that were thought to be free is laid
+//! What a bundle is off is laid on its parts by the squares of their times, as if each were uncertain by a part of it: most on what is
+//! long. Fixed costs, which every bundle tells of, are held to be settled; what lanes take longer that were thought to be free is laid
 //! on them.
 
 use super::{CostKey, CostModel, FIXED, Share};
-use crate::schedule::ArmId;
+use crate::schedule::KernelId;
 
 /// Weight of a new measurement. Guessed. The first few weigh more, so that what was estimated is soon forgotten.
 const WEIGHT: f64 = 0.15;
-/// How many times as long as predicted, or as short, a wave counts at most, once a ratio is known: one stall does little, and a
-/// change that stays is learned in a few waves. Guessed.
+/// How many times as long as predicted, or as short, a bundle counts at most, once a ratio is known: one stall does little, and a
+/// change that stays is learned in a few bundles. Guessed.
 const OFF: f64 = 4.0;
 /// The uncertainty of fixed costs beside that of a lane that takes as long, in variance. Guessed.
 const SETTLED: f64 = 0.05;
-/// A lane is uncertain by this part of a wave's fixed cost at least. Guessed.
+/// A lane is uncertain by this part of a bundle's fixed cost at least. Guessed.
 const SMALL: f64 = 0.25;
-/// Waves from which on a ratio counts as measured, and is known. Guessed.
+/// Bundles from which on a ratio counts as measured, and is known. Guessed.
 pub(super) const MEASURED: f64 = 1.0;
 const KNOWN: f64 = 3.0;
 /// Bounds of a ratio.
@@ -24,11 +24,11 @@ const RATIO: (f64, f64) = (1e-4, 1e4);
 /// Bounds of the ratio of fixed costs, which completion times alone cannot tell from a host that was late.
 const FIXED_RATIO: (f64, f64) = (1.0 / 32.0, 32.0);
 
-/// What was learned of an arm's dispatches of a size class, to be kept from run to run on the same adapter.
+/// What was learned of a kernel's dispatches of a size class, to be kept from run to run on the same adapter.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Learned {
-    /// The arm; `None` for the fixed costs of waves and lanes.
-    pub arm: Option<ArmId>,
+    /// The kernel; `None` for the fixed costs of bundles and lanes.
+    pub kernel: Option<KernelId>,
     /// The size class, of no meaning to the caller.
     pub class: u32,
     /// Measured over estimated time.
@@ -40,7 +40,7 @@ pub struct Learned {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ratio {
     pub(super) value: f64,
-    /// Shares of waves that it rests on.
+    /// Shares of bundles that it rests on.
     pub(super) seen: f64,
 }
 
@@ -53,30 +53,30 @@ impl Default for Ratio {
 impl CostModel {
     /// All that was learned, in a fixed order.
     pub(in crate::schedule) fn learned(&self) -> Vec<Learned> {
-        let of = |arm, class, CostKey(key): CostKey| {
+        let of = |kernel, class, CostKey(key): CostKey| {
             let Ratio { value, seen, .. } = self.ratios[key as usize];
-            Learned { arm, class, ratio: value, weight: seen }
+            Learned { kernel, class, ratio: value, weight: seen }
         };
-        let mut all: Vec<_> = self.keys.iter().map(|(&(arm, class), &key)| of(Some(arm), class, key)).collect();
+        let mut all: Vec<_> = self.keys.iter().map(|(&(kernel, class), &key)| of(Some(kernel), class, key)).collect();
         all.push(of(None, 0, FIXED));
-        all.sort_by_key(|learned| (learned.arm, learned.class));
+        all.sort_by_key(|learned| (learned.kernel, learned.class));
         all
     }
 
     /// Takes over what was learned before. What makes no sense is left out.
     pub(in crate::schedule) fn teach(&mut self, learned: &[Learned]) {
-        for &Learned { arm, class, ratio, weight } in learned {
+        for &Learned { kernel, class, ratio, weight } in learned {
             if !ratio.is_finite() || ratio <= 0.0 || !weight.is_finite() || weight < 0.0 {
                 continue;
             }
-            let key = arm.map_or(FIXED, |arm| self.key(arm, class));
+            let key = kernel.map_or(FIXED, |kernel| self.key(kernel, class));
             let (least, most) = bounds(key);
             let value = ratio.clamp(least, most);
             self.ratios[key.0 as usize] = Ratio { value, seen: weight };
         }
     }
 
-    /// Learns from a wave that took `measured`. Many waves of a submission rest on the same prediction: what counts is how far
+    /// Learns from a bundle that took `measured`. Many bundles of a submission rest on the same prediction: what counts is how far
     /// off the present one is, or the same error would be corrected again and again.
     pub(in crate::schedule) fn learn(&mut self, shares: &[Share], measured: f64) {
         let predicted = self.predict(shares);
@@ -121,7 +121,7 @@ fn bounds(key: CostKey) -> (f64, f64) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::WaveLoad;
+    use super::super::BundleLoad;
     use super::super::tests::{DEVICE, desc};
     use super::*;
 
@@ -142,28 +142,28 @@ mod tests {
     fn lanes_that_were_thought_to_be_free_are_not() {
         let mut model = CostModel::new(DEVICE);
         let tiny = model.dispatch(&desc(4, 4, 0));
-        let wave = |model: &CostModel, lanes: usize| {
+        let bundle = |model: &CostModel, lanes: usize| {
             let load = model.load(&tiny, 4);
-            let wave = (0..lanes).fold(WaveLoad::default(), |wave, _| model.joined(&wave, load));
+            let bundle = (0..lanes).fold(BundleLoad::default(), |bundle, _| model.joined(&bundle, load));
             let mut shares = vec![model.share(&tiny, load); lanes];
-            model.close(&wave, &mut shares);
-            (shares, model.wave(&wave))
+            model.close(&bundle, &mut shares);
+            (shares, model.bundle(&bundle))
         };
         // The truth: 70 ns, and 60 ns for each lane, of which the static estimate has 110 and 1.
         for round in 0..200 {
             let lanes = 1 + round % 4;
-            let (shares, _) = wave(&model, lanes);
+            let (shares, _) = bundle(&model, lanes);
             model.learn(&shares, 70.0 + 60.0 * lanes as f64);
         }
         for lanes in [1, 4] {
-            let (_, predicted) = wave(&model, lanes);
+            let (_, predicted) = bundle(&model, lanes);
             let truth = 70.0 + 60.0 * lanes as f64;
             assert!((predicted / truth - 1.0).abs() < 0.15, "{lanes}: {predicted} {truth}");
         }
     }
 
     #[test]
-    fn one_prediction_of_many_waves_is_corrected_once() {
+    fn one_prediction_of_many_bundles_is_corrected_once() {
         let mut model = CostModel::new(DEVICE);
         let cost = model.dispatch(&desc(64, 640_000, 0));
         let load = model.load(&cost, 64);
@@ -207,15 +207,16 @@ mod tests {
     }
 
     #[test]
-    fn long_waves_that_were_badly_predicted_leave_fixed_costs_alone() {
+    fn long_bundles_that_were_badly_predicted_leave_fixed_costs_alone() {
         let mut model = CostModel::new(DEVICE);
         let fixed = model.fixed(1);
         // Kernels seen for the first time take half of their estimates, all but every fourth, which takes twenty times as long.
-        for arm in 0..40 {
-            let cost = model.dispatch(&crate::schedule::DispatchDesc { arm: ArmId(arm), ..desc(64, 6_400, 0) });
+        for kernel in 0..40 {
+            let cost =
+                model.dispatch(&crate::schedule::DispatchDesc { kernel: KernelId(kernel), ..desc(64, 6_400, 0) });
             for _ in 0..3 {
                 let load = model.load(&cost, 64);
-                let factor = if arm % 4 == 3 { 20.0 } else { 0.5 };
+                let factor = if kernel % 4 == 3 { 20.0 } else { 0.5 };
                 model.learn(&[model.share(&cost, load)], fixed + 6_400.0 * factor);
             }
         }
@@ -244,7 +245,7 @@ mod tests {
             model.learn(&[model.share(&slow, load)], 5e6);
         }
         let mut other = CostModel::new(DEVICE);
-        let nonsense = Learned { arm: None, class: 0, ratio: f64::NAN, weight: 1.0 };
+        let nonsense = Learned { kernel: None, class: 0, ratio: f64::NAN, weight: 1.0 };
         other.teach(&[model.learned(), vec![nonsense]].concat());
         assert_eq!(other.learned(), model.learned());
         let again = other.dispatch(&desc(64, 640_000, 0));

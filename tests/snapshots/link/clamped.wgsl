@@ -8,7 +8,7 @@ var<storage> lanes: array<vec4<u32>>;
 @group(0) @binding(1) 
 var<storage, read_write> heap_0_: array<vec4<u32>>;
 @group(0) @binding(2) 
-var<storage> slab_1_: array<vec4<u32>>;
+var<storage> weights_1_: array<vec4<u32>>;
 
 fn matrices_0_(group: u32, local_1: u32, record_0_1: vec4<u32>, record_1_1: vec4<u32>, record_2_1: vec4<u32>) {
     let _e4 = ((group * 64u) + local_1);
@@ -132,9 +132,9 @@ fn scale_2_(group_2: u32, local_3: u32, record_1_3: vec4<u32>, record_0_3: vec4<
     if (_e4 < record_2_3.x) {
         let _e31 = min(_e4, (max((record_1_3.w >> 2u), 1u) - 1u));
         let _e32 = min(_e4, (max((record_0_3.w >> 2u), 1u) - 1u));
-        let _e40 = slab_1_[(a_base + (_e32 >> 2u))][(_e32 & 3u)];
+        let _e40 = weights_1_[(a_base + (_e32 >> 2u))][(_e32 & 3u)];
         let _e46 = min(_e4, (max((record_1_3.y >> 2u), 1u) - 1u));
-        let _e52 = slab_1_[(b_base + (_e46 >> 2u))][(_e46 & 3u)];
+        let _e52 = weights_1_[(b_base + (_e46 >> 2u))][(_e46 & 3u)];
         if (record_1_3.w >= 4u) {
             heap_0_[(out_base_2 + (_e31 >> 2u))][(_e31 & 3u)] = bitcast<u32>(fma(select(f32(), bitcast<f32>(_e40), (record_0_3.w >= 4u)), bitcast<f32>(record_2_3.y), select(f32(), bitcast<f32>(_e52), (record_1_3.y >= 4u))));
         }

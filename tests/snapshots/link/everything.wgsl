@@ -26,7 +26,7 @@ var<storage, read_write> heap_0_: array<vec4<u32>>;
 var<workgroup> shared_0_: array<f32, 64>;
 var<workgroup> shared_1_: array<f32, 64>;
 @group(0) @binding(2) 
-var<storage> slab_1_: array<vec4<u32>>;
+var<storage> weights_1_: array<vec4<u32>>;
 var<private> stride_6_steps: i32 = 1i;
 var<workgroup> shared_2_: array<array<i32, 9>, 8>;
 var<immediate> head: Head;
@@ -193,7 +193,7 @@ fn reduce_4_(group_4: u32, local_5: u32, record_0_5: vec4<u32>, record_1_5: vec4
     let a_base = record_0_5.z;
     let sums_base = record_1_5.x;
     if (_e4 < record_2_5.x) {
-        let _e37 = slab_1_[(a_base + (_e4 >> 2u))][(_e4 & 3u)];
+        let _e37 = weights_1_[(a_base + (_e4 >> 2u))][(_e4 & 3u)];
         value = bitcast<f32>(_e37);
     }
     let _e40 = value;
@@ -247,8 +247,8 @@ fn scale_5_(group_5: u32, local_6: u32, record_1_6: vec4<u32>, record_0_6: vec4<
     let a_base_1 = record_0_6.z;
     let b_base = record_1_6.x;
     if (_e4 < record_2_6.x) {
-        let _e21 = slab_1_[(a_base_1 + (_e4 >> 2u))][(_e4 & 3u)];
-        let _e30 = slab_1_[(b_base + (_e4 >> 2u))][(_e4 & 3u)];
+        let _e21 = weights_1_[(a_base_1 + (_e4 >> 2u))][(_e4 & 3u)];
+        let _e30 = weights_1_[(b_base + (_e4 >> 2u))][(_e4 & 3u)];
         heap_0_[(out_base_3 + (_e4 >> 2u))][(_e4 & 3u)] = bitcast<u32>(fma(bitcast<f32>(_e21), bitcast<f32>(record_2_6.y), bitcast<f32>(_e30)));
         return;
     } else {
@@ -288,7 +288,7 @@ fn stride_6_(group_6: u32, local_7: u32, record_3_1: vec4<u32>, record_1_7: vec4
                     let _e31 = i_1;
                     let _e32 = u32(_e31);
                     let _e33 = u32(_e28);
-                    let _e41 = slab_1_[(a_base_2 + (_e33 >> 2u))][(_e33 & 3u)];
+                    let _e41 = weights_1_[(a_base_2 + (_e33 >> 2u))][(_e33 & 3u)];
                     let _e43 = i_1;
                     let _e45 = stride_6_factor(u32(_e43));
                     heap_0_[(out_base_4 + (_e32 >> 2u))][(_e32 & 3u)] = bitcast<u32>((bitcast<i32>(_e41) * _e45));
@@ -297,7 +297,7 @@ fn stride_6_(group_6: u32, local_7: u32, record_3_1: vec4<u32>, record_1_7: vec4
                     let _e54 = i_1;
                     let _e55 = u32(_e54);
                     let _e58 = u32(((_e19 - 1i) - _e28));
-                    let _e64 = slab_1_[(a_base_2 + (_e58 >> 2u))][(_e58 & 3u)];
+                    let _e64 = weights_1_[(a_base_2 + (_e58 >> 2u))][(_e58 & 3u)];
                     let _e66 = i_1;
                     let _e68 = stride_6_factor(u32(_e66));
                     heap_0_[(out_base_4 + (_e55 >> 2u))][(_e55 & 3u)] = bitcast<u32>((bitcast<i32>(_e64) - _e68));
@@ -324,7 +324,7 @@ fn stride_6_(group_6: u32, local_7: u32, record_3_1: vec4<u32>, record_1_7: vec4
 fn transpose_7_at(row: u32, column: u32, record_0_8: vec4<u32>, record_2_8: vec4<u32>) -> i32 {
     let a_base_3 = record_0_8.z;
     let _e8 = ((row * record_2_8.y) + column);
-    let _e16 = slab_1_[(a_base_3 + (_e8 >> 2u))][(_e8 & 3u)];
+    let _e16 = weights_1_[(a_base_3 + (_e8 >> 2u))][(_e8 & 3u)];
     return bitcast<i32>(_e16);
 }
 
@@ -371,7 +371,7 @@ fn vectors_8_(group_8: u32, local_10: u32, record_0_10: vec4<u32>, record_1_10: 
     if (_e4 >= record_3_3.x) {
         return;
     }
-    let _e26 = slab_1_[(fours_base + _e4)];
+    let _e26 = weights_1_[(fours_base + _e4)];
     let _e29 = (_e4 * 2u);
     let _e31 = (twos_base + (_e29 >> 2u));
     let _e32 = (_e29 & 3u);
@@ -396,7 +396,7 @@ fn vectors_8_(group_8: u32, local_10: u32, record_0_10: vec4<u32>, record_1_10: 
     heap_0_[(out_base_6 + _e4)] = bitcast<vec4<u32>>((bitcast<vec4<f32>>(_e26).wzyx * 2f));
     let _e90 = u32((_e42.x & 3i));
     let _e91 = (_e4 & 3u);
-    let _e98 = slab_1_[((fours_base + _e4) + (_e91 >> 2u))][(_e91 & 3u)];
+    let _e98 = weights_1_[((fours_base + _e4) + (_e91 >> 2u))][(_e91 & 3u)];
     heap_0_[((out_base_6 + _e4) + (_e90 >> 2u))][(_e90 & 3u)] = bitcast<u32>((bitcast<f32>(_e98) + f32((_e71.y & 255u))));
     return;
 }

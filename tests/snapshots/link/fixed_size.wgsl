@@ -9,16 +9,16 @@ const PAIR: Pair = Pair(vec2<i32>(3i, -4i), array<u32, 2>(7u, 9u));
 @group(0) @binding(0) 
 var<storage> lanes: array<vec4<u32>>;
 @group(0) @binding(2) 
-var<storage> slab_1_: array<vec4<u32>>;
+var<storage> weights_1_: array<vec4<u32>>;
 @group(0) @binding(1) 
 var<storage, read_write> heap_0_: array<vec4<u32>>;
 
 fn cluster_0_bump(value: ptr<function, f32>, i: u32, record_0_1: vec4<u32>) {
     let globals_base = record_0_1.z;
     let _e5 = (*value);
-    let _e9 = slab_1_[globals_base].y;
+    let _e9 = weights_1_[globals_base].y;
     let _e12 = (i % 5u);
-    let _e22 = slab_1_[((globals_base + 1u) + (_e12 >> 2u))][(_e12 & 3u)];
+    let _e22 = weights_1_[((globals_base + 1u) + (_e12 >> 2u))][(_e12 & 3u)];
     (*value) = ((_e5 * bitcast<f32>(_e9)) + bitcast<f32>(_e22));
     return;
 }
@@ -39,14 +39,14 @@ fn cluster_0_(group: u32, local_1: u32, record_1_1: vec4<u32>, record_0_2: vec4<
     let _e23 = (_e4 * 2u);
     let _e24 = value_1;
     let _e25 = (_e4 & 3u);
-    let _e32 = slab_1_[(globals_base_1 + (_e25 >> 2u))][(_e25 & 3u)];
+    let _e32 = weights_1_[(globals_base_1 + (_e25 >> 2u))][(_e25 & 3u)];
     let _e35 = bitcast<vec2<u32>>(vec2<f32>(_e24, bitcast<f32>(_e32)));
     let _e37 = (out_base + (_e23 >> 2u));
     let _e38 = (_e23 & 3u);
     heap_0_[_e37][_e38] = _e35.x;
     heap_0_[_e37][(_e38 + 1u)] = _e35.y;
     if (_e4 == 0u) {
-        let _e49 = slab_1_[globals_base_1];
+        let _e49 = weights_1_[globals_base_1];
         heap_0_[total_base] = bitcast<vec4<u32>>((bitcast<vec4<f32>>(_e49) * 3f));
         return;
     } else {

@@ -3,7 +3,7 @@ enable f16;
 @group(0) @binding(0) 
 var<storage> lanes: array<vec4<u32>>;
 @group(0) @binding(2) 
-var<storage> slab_1_: array<vec4<u32>>;
+var<storage> weights_1_: array<vec4<u32>>;
 @group(0) @binding(1) 
 var<storage, read_write> heap_0_: array<vec4<u32>>;
 
@@ -18,12 +18,12 @@ fn half_0_(group: u32, local_1: u32, record_0_1: vec4<u32>, record_2_1: vec4<u32
         return;
     }
     let _e21 = (_e4 >> 1u);
-    let _e28 = slab_1_[(a_base + (_e21 >> 2u))][(_e21 & 3u)];
+    let _e28 = weights_1_[(a_base + (_e21 >> 2u))][(_e21 & 3u)];
     let _e40 = (_e4 * 2u);
     let _e41 = (_e4 * 2u);
-    let _e47 = slab_1_[(threes_base + (_e41 >> 2u))][(_e41 & 3u)];
+    let _e47 = weights_1_[(threes_base + (_e41 >> 2u))][(_e41 & 3u)];
     let _e50 = (_e41 + 1u);
-    let _e56 = slab_1_[(threes_base + (_e50 >> 2u))][(_e50 & 3u)];
+    let _e56 = weights_1_[(threes_base + (_e50 >> 2u))][(_e50 & 3u)];
     let _e62 = (_e4 * 2u);
     let _e69 = heap_0_[(fours_base + (_e62 >> 2u))][(_e62 & 3u)];
     let _e72 = (_e62 + 1u);
@@ -33,13 +33,13 @@ fn half_0_(group: u32, local_1: u32, record_0_1: vec4<u32>, record_2_1: vec4<u32
     let _e100 = (_e40 + 1u);
     heap_0_[(fours_base + (_e100 >> 2u))][(_e100 & 3u)] = pack2x16float(vec2<f32>(f32(_e82.z), f32(_e82.w)));
     let _e106 = (_e4 * 2u);
-    let _e112 = slab_1_[(pairs_base + (_e106 >> 2u))][(_e106 & 3u)];
+    let _e112 = weights_1_[(pairs_base + (_e106 >> 2u))][(_e106 & 3u)];
     let _e116 = (_e4 & 1u);
     let _e119 = (((_e4 * 2u) + (_e116 >> 1u)) + 1u);
-    let _e125 = slab_1_[(pairs_base + (_e119 >> 2u))][(_e119 & 3u)];
+    let _e125 = weights_1_[(pairs_base + (_e119 >> 2u))][(_e119 & 3u)];
     let _e132 = (_e4 ^ 1u);
     let _e133 = (_e132 >> 1u);
-    let _e139 = slab_1_[(a_base + (_e133 >> 2u))][(_e133 & 3u)];
+    let _e139 = weights_1_[(a_base + (_e133 >> 2u))][(_e133 & 3u)];
     let _e147 = (vec2<f16>(unpack2x16float(_e112)) * vec2<f16>(vec2<f16>(unpack2x16float((_e125 >> ((_e116 & 1u) * 16u)))).x, vec2<f16>(unpack2x16float((_e139 >> ((_e132 & 1u) * 16u)))).x));
     heap_0_[(twos_base + (_e4 >> 2u))][(_e4 & 3u)] = pack2x16float(vec2<f32>(f32(_e147.x), f32(_e147.y)));
     return;

@@ -10,7 +10,7 @@ const FACTORS: array<i32, 4> = array<i32, 4>(3i, -5i, 7i, 11i);
 @group(0) @binding(0) 
 var<storage> lanes: array<vec4<u32>>;
 @group(0) @binding(2) 
-var<storage> slab_1_: array<vec4<u32>>;
+var<storage> weights_1_: array<vec4<u32>>;
 @group(0) @binding(1) 
 var<storage, read_write> heap_0_: array<vec4<u32>>;
 var<private> stride_1_steps: i32 = 1i;
@@ -22,8 +22,8 @@ fn scale_0_(group: u32, local_1: u32, record_1_1: vec4<u32>, record_0_1: vec4<u3
     let a_base = record_0_1.z;
     let b_base = record_1_1.x;
     if (_e4 < record_2_1.x) {
-        let _e21 = slab_1_[(a_base + (_e4 >> 2u))][(_e4 & 3u)];
-        let _e30 = slab_1_[(b_base + (_e4 >> 2u))][(_e4 & 3u)];
+        let _e21 = weights_1_[(a_base + (_e4 >> 2u))][(_e4 & 3u)];
+        let _e30 = weights_1_[(b_base + (_e4 >> 2u))][(_e4 & 3u)];
         heap_0_[(out_base + (_e4 >> 2u))][(_e4 & 3u)] = bitcast<u32>(fma(bitcast<f32>(_e21), bitcast<f32>(record_2_1.y), bitcast<f32>(_e30)));
         return;
     } else {
@@ -63,7 +63,7 @@ fn stride_1_(group_1: u32, local_2: u32, record_3_1: vec4<u32>, record_1_2: vec4
                     let _e31 = i_1;
                     let _e32 = u32(_e31);
                     let _e33 = u32(_e28);
-                    let _e41 = slab_1_[(a_base_1 + (_e33 >> 2u))][(_e33 & 3u)];
+                    let _e41 = weights_1_[(a_base_1 + (_e33 >> 2u))][(_e33 & 3u)];
                     let _e43 = i_1;
                     let _e45 = stride_1_factor(u32(_e43));
                     heap_0_[(out_base_1 + (_e32 >> 2u))][(_e32 & 3u)] = bitcast<u32>((bitcast<i32>(_e41) * _e45));
@@ -72,7 +72,7 @@ fn stride_1_(group_1: u32, local_2: u32, record_3_1: vec4<u32>, record_1_2: vec4
                     let _e54 = i_1;
                     let _e55 = u32(_e54);
                     let _e58 = u32(((_e19 - 1i) - _e28));
-                    let _e64 = slab_1_[(a_base_1 + (_e58 >> 2u))][(_e58 & 3u)];
+                    let _e64 = weights_1_[(a_base_1 + (_e58 >> 2u))][(_e58 & 3u)];
                     let _e66 = i_1;
                     let _e68 = stride_1_factor(u32(_e66));
                     heap_0_[(out_base_1 + (_e55 >> 2u))][(_e55 & 3u)] = bitcast<u32>((bitcast<i32>(_e64) - _e68));

@@ -4,7 +4,7 @@ var<storage> lanes: array<vec4<u32>>;
 var<storage, read_write> heap_0_: array<vec4<u32>>;
 var<workgroup> shared_0_: array<array<i32, 9>, 8>;
 @group(0) @binding(2) 
-var<storage> slab_1_: array<vec4<u32>>;
+var<storage> weights_1_: array<vec4<u32>>;
 
 fn cube_0_(group: u32, local_1: u32, record_2_1: vec4<u32>, record_0_1: vec4<u32>, record_1_1: vec4<u32>) {
     let _e6 = (group / record_2_1.x);
@@ -24,7 +24,7 @@ fn cube_0_(group: u32, local_1: u32, record_2_1: vec4<u32>, record_0_1: vec4<u32
 fn transpose_1_at(row: u32, column: u32, record_0_2: vec4<u32>, record_2_2: vec4<u32>) -> i32 {
     let a_base = record_0_2.z;
     let _e8 = ((row * record_2_2.y) + column);
-    let _e16 = slab_1_[(a_base + (_e8 >> 2u))][(_e8 & 3u)];
+    let _e16 = weights_1_[(a_base + (_e8 >> 2u))][(_e8 & 3u)];
     return bitcast<i32>(_e16);
 }
 

@@ -10,7 +10,7 @@ var<storage> lanes: array<vec4<u32>>;
 @group(0) @binding(1) 
 var<storage, read_write> heap_0_: array<vec4<u32>>;
 @group(0) @binding(2) 
-var<storage> slab_1_: array<vec4<u32>>;
+var<storage> weights_1_: array<vec4<u32>>;
 var<workgroup> shared_0_: array<u32, 256>;
 var<immediate> head: Head;
 
@@ -42,8 +42,8 @@ fn scale_1_(group_1: u32, local_3: u32, record_1_2: vec4<u32>, record_0_2: vec4<
     let a_base = record_0_2.z;
     let b_base = record_1_2.x;
     if (_e4 < record_2_2.x) {
-        let _e21 = slab_1_[(a_base + (_e4 >> 2u))][(_e4 & 3u)];
-        let _e30 = slab_1_[(b_base + (_e4 >> 2u))][(_e4 & 3u)];
+        let _e21 = weights_1_[(a_base + (_e4 >> 2u))][(_e4 & 3u)];
+        let _e30 = weights_1_[(b_base + (_e4 >> 2u))][(_e4 & 3u)];
         heap_0_[(out_base_1 + (_e4 >> 2u))][(_e4 & 3u)] = bitcast<u32>(fma(bitcast<f32>(_e21), bitcast<f32>(record_2_2.y), bitcast<f32>(_e30)));
         return;
     } else {
@@ -56,7 +56,7 @@ fn wide_2_(group_2: u32, local_4: u32, record_0_3: vec4<u32>, record_1_3: vec4<u
     let out_base_2 = record_1_3.x;
     let _e16 = ((group_2 * 256u) + local_4);
     let _e21 = min(_e16, (record_2_3.x - 1u));
-    let _e29 = slab_1_[(a_base_1 + (_e21 >> 2u))][(_e21 & 3u)];
+    let _e29 = weights_1_[(a_base_1 + (_e21 >> 2u))][(_e21 & 3u)];
     shared_0_[local_4] = select(0u, _e29, (_e16 < record_2_3.x));
     workgroupBarrier();
     if (_e16 < record_2_3.x) {

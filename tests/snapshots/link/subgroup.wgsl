@@ -8,7 +8,7 @@ struct Head {
 @group(0) @binding(0) 
 var<storage> lanes: array<vec4<u32>>;
 @group(0) @binding(2) 
-var<storage> slab_1_: array<vec4<u32>>;
+var<storage> weights_1_: array<vec4<u32>>;
 @group(0) @binding(1) 
 var<storage, read_write> heap_0_: array<vec4<u32>>;
 var<immediate> head: Head;
@@ -19,8 +19,8 @@ fn scale_0_(group: u32, local_1: u32, record_1_1: vec4<u32>, record_0_1: vec4<u3
     let a_base = record_0_1.z;
     let b_base = record_1_1.x;
     if (_e4 < record_2_1.x) {
-        let _e21 = slab_1_[(a_base + (_e4 >> 2u))][(_e4 & 3u)];
-        let _e30 = slab_1_[(b_base + (_e4 >> 2u))][(_e4 & 3u)];
+        let _e21 = weights_1_[(a_base + (_e4 >> 2u))][(_e4 & 3u)];
+        let _e30 = weights_1_[(b_base + (_e4 >> 2u))][(_e4 & 3u)];
         heap_0_[(out_base + (_e4 >> 2u))][(_e4 & 3u)] = bitcast<u32>(fma(bitcast<f32>(_e21), bitcast<f32>(record_2_1.y), bitcast<f32>(_e30)));
         return;
     } else {

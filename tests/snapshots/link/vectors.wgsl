@@ -1,7 +1,7 @@
 @group(0) @binding(0) 
 var<storage> lanes: array<vec4<u32>>;
 @group(0) @binding(2) 
-var<storage> slab_1_: array<vec4<u32>>;
+var<storage> weights_1_: array<vec4<u32>>;
 @group(0) @binding(1) 
 var<storage, read_write> heap_0_: array<vec4<u32>>;
 
@@ -14,7 +14,7 @@ fn vectors_0_(group: u32, local_1: u32, record_0_1: vec4<u32>, record_1_1: vec4<
     if (_e4 >= record_3_1.x) {
         return;
     }
-    let _e26 = slab_1_[(fours_base + _e4)];
+    let _e26 = weights_1_[(fours_base + _e4)];
     let _e29 = (_e4 * 2u);
     let _e31 = (twos_base + (_e29 >> 2u));
     let _e32 = (_e29 & 3u);
@@ -39,7 +39,7 @@ fn vectors_0_(group: u32, local_1: u32, record_0_1: vec4<u32>, record_1_1: vec4<
     heap_0_[(out_base + _e4)] = bitcast<vec4<u32>>((bitcast<vec4<f32>>(_e26).wzyx * 2f));
     let _e90 = u32((_e42.x & 3i));
     let _e91 = (_e4 & 3u);
-    let _e98 = slab_1_[((fours_base + _e4) + (_e91 >> 2u))][(_e91 & 3u)];
+    let _e98 = weights_1_[((fours_base + _e4) + (_e91 >> 2u))][(_e91 & 3u)];
     heap_0_[((out_base + _e4) + (_e90 >> 2u))][(_e90 & 3u)] = bitcast<u32>((bitcast<f32>(_e98) + f32((_e71.y & 255u))));
     return;
 }

@@ -17,9 +17,9 @@ var<storage, read_write> heap_0_: array<vec4<u32>>;
 @group(0) @binding(257) 
 var<storage, read_write> heap_words_0_: array<u32>;
 @group(0) @binding(2) 
-var<storage> slab_1_: array<vec4<u32>>;
+var<storage> weights_1_: array<vec4<u32>>;
 @group(0) @binding(258) 
-var<storage> slab_words_1_: array<u32>;
+var<storage> weights_words_1_: array<u32>;
 
 fn nested_0_(group: u32, local_1: u32, record_0_1: vec4<u32>, record_1_1: vec4<u32>, record_2_1: vec4<u32>, lane_1: u32, record_4_1: vec4<u32>) {
     var changed: Inner;
@@ -115,8 +115,8 @@ fn scale_2_(group_2: u32, local_3: u32, record_1_3: vec4<u32>, record_0_3: vec4<
     let a_base = record_0_3.z;
     let b_base = record_1_3.x;
     if (_e4 < record_2_3.x) {
-        let _e20 = slab_words_1_[((a_base * 4u) + _e4)];
-        let _e26 = slab_words_1_[((b_base * 4u) + _e4)];
+        let _e20 = weights_words_1_[((a_base * 4u) + _e4)];
+        let _e26 = weights_words_1_[((b_base * 4u) + _e4)];
         heap_words_0_[((out_base_1 * 4u) + _e4)] = bitcast<u32>(fma(bitcast<f32>(_e20), bitcast<f32>(record_2_3.y), bitcast<f32>(_e26)));
         return;
     } else {
@@ -133,7 +133,7 @@ fn vectors_3_(group_3: u32, local_4: u32, record_0_4: vec4<u32>, record_1_4: vec
     if (_e4 >= record_3_1.x) {
         return;
     }
-    let _e28 = slab_1_[(fours_base + _e4)];
+    let _e28 = weights_1_[(fours_base + _e4)];
     let _e31 = (_e4 * 2u);
     let _e33 = (twos_base + (_e31 >> 2u));
     let _e34 = (_e31 & 3u);
@@ -157,7 +157,7 @@ fn vectors_3_(group_3: u32, local_4: u32, record_0_4: vec4<u32>, record_1_4: vec
     heap_0_[_e75].z = _e74.z;
     heap_0_[(out_base_2 + _e4)] = bitcast<vec4<u32>>((bitcast<vec4<f32>>(_e28).wzyx * 2f));
     let _e92 = u32((_e44.x & 3i));
-    let _e99 = slab_words_1_[(((fours_base * 4u) + (_e4 * 4u)) + (_e4 & 3u))];
+    let _e99 = weights_words_1_[(((fours_base * 4u) + (_e4 * 4u)) + (_e4 & 3u))];
     heap_0_[((out_base_2 + _e4) + (_e92 >> 2u))][(_e92 & 3u)] = bitcast<u32>((bitcast<f32>(_e99) + f32((_e73.y & 255u))));
     return;
 }

@@ -3,7 +3,7 @@ enable f16;
 @group(0) @binding(0) 
 var<storage> lanes: array<vec4<u32>>;
 @group(0) @binding(258) 
-var<storage> slab_words_1_: array<u32>;
+var<storage> weights_words_1_: array<u32>;
 @group(0) @binding(1) 
 var<storage, read_write> heap_0_: array<vec4<u32>>;
 @group(0) @binding(257) 
@@ -30,11 +30,11 @@ fn half_0_(group: u32, local_1: u32, record_0_1: vec4<u32>, record_2_1: vec4<u32
         return;
     }
     let _e53 = min(_e4, _e13);
-    let _e58 = slab_words_1_[(_e9 + (_e53 >> 1u))];
+    let _e58 = weights_words_1_[(_e9 + (_e53 >> 1u))];
     let _e73 = (min(_e4, _e23) * 2u);
     let _e75 = (min(_e4, (max((record_1_1.y >> 3u), 1u) - 1u)) * 2u);
-    let _e78 = slab_words_1_[(_e29 + _e75)];
-    let _e84 = slab_words_1_[((_e29 + _e75) + 1u)];
+    let _e78 = weights_words_1_[(_e29 + _e75)];
+    let _e84 = weights_words_1_[((_e29 + _e75) + 1u)];
     let _e93 = (min(_e4, _e23) * 2u);
     let _e97 = heap_words_0_[(_e19 + _e93)];
     let _e103 = heap_words_0_[((_e19 + _e93) + 1u)];
@@ -43,11 +43,11 @@ fn half_0_(group: u32, local_1: u32, record_0_1: vec4<u32>, record_2_1: vec4<u32
         heap_words_0_[(_e19 + _e73)] = pack2x16float(vec2<f32>(f32(_e109.x), f32(_e109.y)));
         heap_words_0_[((_e19 + _e73) + 1u)] = pack2x16float(vec2<f32>(f32(_e109.z), f32(_e109.w)));
     }
-    let _e132 = slab_words_1_[(_e43 + (min(_e4, _e46) * 2u))];
+    let _e132 = weights_words_1_[(_e43 + (min(_e4, _e46) * 2u))];
     let _e140 = min((_e4 & 1u), 1u);
-    let _e146 = slab_words_1_[(((_e43 + (min(_e4, _e46) * 2u)) + (_e140 >> 1u)) + 1u)];
+    let _e146 = weights_words_1_[(((_e43 + (min(_e4, _e46) * 2u)) + (_e140 >> 1u)) + 1u)];
     let _e156 = min((_e4 ^ 1u), _e13);
-    let _e160 = slab_words_1_[(_e9 + (_e156 >> 1u))];
+    let _e160 = weights_words_1_[(_e9 + (_e156 >> 1u))];
     let _e170 = (select(vec2<f16>(), vec2<f16>(unpack2x16float(_e132)), _e47) * vec2<f16>(select(f16(), vec2<f16>(unpack2x16float((_e146 >> ((_e140 & 1u) * 16u)))).x, _e47), select(f16(), vec2<f16>(unpack2x16float((_e160 >> ((_e156 & 1u) * 16u)))).x, _e15)));
     if (record_2_1.w >= 4u) {
         heap_words_0_[((twos_base * 4u) + min(_e4, (max((record_2_1.w >> 2u), 1u) - 1u)))] = pack2x16float(vec2<f32>(f32(_e170.x), f32(_e170.y)));

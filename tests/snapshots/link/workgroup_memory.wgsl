@@ -10,7 +10,7 @@ var<storage> lanes: array<vec4<u32>>;
 var<workgroup> shared_0_: array<atomic<u32>, 4>;
 var<workgroup> shared_1_: u32;
 @group(0) @binding(2) 
-var<storage> slab_1_: array<vec4<u32>>;
+var<storage> weights_1_: array<vec4<u32>>;
 @group(0) @binding(1) 
 var<storage, read_write> heap_0_: array<vec4<u32>>;
 var<workgroup> shared_2_: array<f32, 64>;
@@ -28,9 +28,9 @@ fn atomics_0_(group: u32, local_1: u32, record_0_1: vec4<u32>, record_1_1: vec4<
     }
     workgroupBarrier();
     if (_e4 < record_2_1.x) {
-        let _e37 = slab_1_[(a_base + (_e4 >> 2u))][(_e4 & 3u)];
+        let _e37 = weights_1_[(a_base + (_e4 >> 2u))][(_e4 & 3u)];
         let _e39 = modf(bitcast<f32>(_e37));
-        let _e45 = slab_1_[(a_base + (_e4 >> 2u))][(_e4 & 3u)];
+        let _e45 = weights_1_[(a_base + (_e4 >> 2u))][(_e4 & 3u)];
         let _e48 = (_e4 * 2u);
         let _e55 = bitcast<vec2<u32>>(vec2<f32>((_e39.fract + f32(frexp(bitcast<f32>(_e45)).exp)), _e39.whole));
         let _e57 = (parts_base + (_e48 >> 2u));
@@ -63,7 +63,7 @@ fn reduce_1_(group_1: u32, local_2: u32, record_0_2: vec4<u32>, record_1_2: vec4
     let a_base_1 = record_0_2.z;
     let sums_base = record_1_2.x;
     if (_e4 < record_2_2.x) {
-        let _e37 = slab_1_[(a_base_1 + (_e4 >> 2u))][(_e4 & 3u)];
+        let _e37 = weights_1_[(a_base_1 + (_e4 >> 2u))][(_e4 & 3u)];
         value = bitcast<f32>(_e37);
     }
     let _e40 = value;
@@ -114,7 +114,7 @@ fn reduce_1_(group_1: u32, local_2: u32, record_0_2: vec4<u32>, record_1_2: vec4
 fn transpose_2_at(row: u32, column: u32, record_0_3: vec4<u32>, record_2_3: vec4<u32>) -> i32 {
     let a_base_2 = record_0_3.z;
     let _e8 = ((row * record_2_3.y) + column);
-    let _e16 = slab_1_[(a_base_2 + (_e8 >> 2u))][(_e8 & 3u)];
+    let _e16 = weights_1_[(a_base_2 + (_e8 >> 2u))][(_e8 & 3u)];
     return bitcast<i32>(_e16);
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use fascine::schedule::{ArmId, Nanos, Options, Pipelines, RequestDesc, Scheduler};
+use fascine::schedule::{KernelId, Nanos, Options, Pipelines, RequestDesc, Scheduler};
 use fascine_bench::simulator::Stream;
 
 /// Enough for times that repeat to some percent.
@@ -11,11 +11,11 @@ const LANES: u64 = 200_000;
 struct All;
 
 impl Pipelines for All {
-    fn ready(&mut self, _: &[ArmId]) -> bool {
+    fn ready(&mut self, _: &[KernelId]) -> bool {
         true
     }
-    fn want(&mut self, _: &[ArmId]) {}
-    fn compatible(&self, _: ArmId, _: ArmId) -> bool {
+    fn want(&mut self, _: &[KernelId]) {}
+    fn compatible(&self, _: KernelId, _: KernelId) -> bool {
         true
     }
 }
@@ -35,7 +35,7 @@ pub(super) fn micros_per_lane(tenant: &Stream, tenants: u32, options: &Options) 
     while scheduler.stats().lanes < LANES {
         let Some(submission) = scheduler.issue(now, &mut All) else { break };
         times.clear();
-        times.extend(submission.waves.iter().map(|wave| wave.predicted));
+        times.extend(submission.bundles.iter().map(|bundle| bundle.predicted));
         now += times.iter().sum::<Nanos>();
         scheduler.retire(submission.id, Some(&times), now);
         scheduler.recycle(submission);

@@ -37,7 +37,7 @@ pub(crate) fn render(records: &Records) -> Value {
     let mut events = Events::default();
     let mut names: BTreeMap<u64, &str> = BTreeMap::new();
     names.extend(records.requests.iter().map(|request| (request.model, &*request.name)));
-    names.extend(records.waves.iter().flat_map(|wave| &wave.lanes).map(|lane| (lane.model, &*lane.name)));
+    names.extend(records.bundles.iter().flat_map(|bundle| &bundle.lanes).map(|lane| (lane.model, &*lane.name)));
     events.process(DEVICE, "device");
     let mut pids = BTreeMap::new();
     for (pid, (model, name)) in (DEVICE + 1..).zip(names) {
@@ -57,10 +57,10 @@ pub(crate) fn render(records: &Records) -> Value {
             events.counter(name, level.at, value);
         }
     }
-    let within = records.waves.iter().filter_map(|wave| wave.on_device).map(|on| on.within).max();
+    let within = records.bundles.iter().filter_map(|bundle| bundle.on_device).map(|on| on.within).max();
     let clock = match within {
         Some(_) => "the device's, brought to the host's",
-        None => "the host's; waves lie end to end from the issue of their submission",
+        None => "the host's; bundles lie end to end from the issue of their submission",
     };
     json!({
         "displayTimeUnit": "ms",

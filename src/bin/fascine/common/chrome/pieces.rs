@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fascine::runtime::trace::{LaneRecord, Records, WaveRecord};
+use fascine::runtime::trace::{BundleRecord, LaneRecord, Records};
 use serde_json::{Value, json};
 
 use super::micros;
@@ -20,12 +20,12 @@ pub(super) struct Piece {
 }
 
 #[derive(Default)]
-pub(super) struct Request {
+pub(super) struct RequestPieces {
     pub(super) model: u64,
     pub(super) pieces: Vec<Piece>,
 }
 
-/// A wave.
+/// A bundle on the track of the device.
 pub(super) struct Bundle {
     pub(super) piece: Piece,
     /// The requests that it has lanes of, with the position of their piece on the GPU.
@@ -34,7 +34,7 @@ pub(super) struct Bundle {
 
 #[derive(Default)]
 pub(super) struct Timeline {
-    pub(super) requests: BTreeMap<u64, Request>,
+    pub(super) requests: BTreeMap<u64, RequestPieces>,
     /// In order of issue.
     pub(super) bundles: Vec<Bundle>,
     /// When each request's last piece on the GPU ended.
@@ -45,39 +45,39 @@ pub(super) struct Timeline {
 
 impl Timeline {
     pub(super) fn of(records: &Records) -> Timeline {
-        let mut submissions: BTreeMap<u64, Vec<&WaveRecord>> = BTreeMap::new();
-        for wave in &records.waves {
-            submissions.entry(wave.submission).or_default().push(wave);
+        let mut submissions: BTreeMap<u64, Vec<&BundleRecord>> = BTreeMap::new();
+        for bundle in &records.bundles {
+            submissions.entry(bundle.submission).or_default().push(bundle);
         }
         let mut timeline = Timeline::default();
-        submissions.values().for_each(|waves| timeline.submission(waves));
+        submissions.values().for_each(|bundles| timeline.submission(bundles));
         timeline.ends(records);
         timeline
     }
 
-    fn submission(&mut self, waves: &[&WaveRecord]) {
-        let [issued, retired] = [waves[0].issued, waves[0].retired];
+    fn submission(&mut self, bundles: &[&BundleRecord]) {
+        let [issued, retired] = [bundles[0].issued, bundles[0].retired];
         let mut at = issued.max(self.free).min(retired);
-        // Where nothing is known of the device's clock, waves lie end to end, and without times share what there is.
-        let each = (retired - at) / waves.len() as u64;
-        for wave in waves {
-            let [start, end] = match wave.on_device {
+        // Where nothing is known of the device's clock, bundles lie end to end, and without times share what there is.
+        let each = (retired - at) / bundles.len() as u64;
+        for bundle in bundles {
+            let [start, end] = match bundle.on_device {
                 Some(on) => [on.began.max(self.free), on.ended],
-                None => [at, at + wave.gpu.unwrap_or(each)],
+                None => [at, at + bundle.gpu.unwrap_or(each)],
             };
             let start = start.clamp(issued, retired);
             let end = end.clamp(start, retired);
-            self.wave(wave, [start, end]);
+            self.bundle(bundle, [start, end]);
             at = end;
             self.free = end;
         }
     }
 
-    fn wave(&mut self, wave: &WaveRecord, [start, end]: [u64; 2]) {
-        let number = wave.submission;
+    fn bundle(&mut self, bundle: &BundleRecord, [start, end]: [u64; 2]) {
+        let number = bundle.submission;
         let mut riders = Vec::new();
         let mut lanes: BTreeMap<(u64, u64), Vec<&LaneRecord>> = BTreeMap::new();
-        for lane in &wave.lanes {
+        for lane in &bundle.lanes {
             lanes.entry((lane.request, lane.model)).or_default().push(lane);
         }
         for (&(id, model), own) in &lanes {
@@ -87,12 +87,12 @@ impl Timeline {
             if last.is_none_or(|args| args["submission"] != number) {
                 let args = json!({ "request": id, "submission": number });
                 let name = format!("submission {number}");
-                request.pieces.push(Piece { stage: 1, start: wave.issued, end: start, name, args });
+                request.pieces.push(Piece { stage: 1, start: bundle.issued, end: start, name, args });
             }
             let args = json!({
                 "request": id, "submission": number, "bundle": self.bundles.len(),
-                "lanes": own.iter().map(|lane| text(lane)).collect::<Vec<_>>(), "lanes of all": wave.lanes.len(),
-                "timed": wave.gpu.is_some(),
+                "lanes": own.iter().map(|lane| text(lane)).collect::<Vec<_>>(), "lanes of all": bundle.lanes.len(),
+                "timed": bundle.gpu.is_some(),
             });
             riders.push((id, request.pieces.len()));
             request.pieces.push(Piece { stage: 2, start, end, name: own[0].kernel.to_string(), args });
@@ -101,15 +101,15 @@ impl Timeline {
         let args = json!({
             "bundle": self.bundles.len(),
             "submission": number,
-            "lanes": wave.lanes.iter().map(|lane| format!("request {}: {}", lane.request, text(lane))).collect::<Vec<_>>(),
-            "gathered": wave.lanes.iter().filter(|lane| lane.gathered != 1).count(),
+            "lanes": bundle.lanes.iter().map(|lane| format!("request {}: {}", lane.request, text(lane))).collect::<Vec<_>>(),
+            "coalesced": bundle.lanes.iter().filter(|lane| lane.coalesced != 1).count(),
             "requests": lanes.keys().map(|(id, _)| id).collect::<Vec<_>>(),
-            "predicted_us": micros(wave.predicted),
-            "separate_us": micros(wave.separate),
-            "measured_us": wave.gpu.map(micros),
-            "clock_error_us": wave.on_device.map(|on| micros(on.within)),
+            "predicted_us": micros(bundle.predicted),
+            "separate_us": micros(bundle.separate),
+            "measured_us": bundle.gpu.map(micros),
+            "clock_error_us": bundle.on_device.map(|on| micros(on.within)),
         });
-        let piece = Piece { stage: 0, start, end, name: name(wave), args };
+        let piece = Piece { stage: 0, start, end, name: name(bundle), args };
         self.bundles.push(Bundle { piece, riders });
     }
 
@@ -136,14 +136,14 @@ impl Timeline {
 }
 
 fn text(lane: &LaneRecord) -> String {
-    let gathered = if lane.gathered == 1 { "" } else { " gathered" };
-    format!("{} {} [{}..{}){gathered}", lane.kernel, lane.label, lane.first, lane.first + lane.count)
+    let coalesced = if lane.coalesced == 1 { "" } else { " coalesced" };
+    format!("{} {} [{}..{}){coalesced}", lane.kernel, lane.label, lane.first, lane.first + lane.count)
 }
 
 /// `conv 3 + copy`: its kernels, each with its lanes where there are several.
-fn name(wave: &WaveRecord) -> String {
+fn name(bundle: &BundleRecord) -> String {
     let mut kernels: Vec<(&str, usize)> = Vec::new();
-    for lane in &wave.lanes {
+    for lane in &bundle.lanes {
         match kernels.iter_mut().find(|(kernel, _)| *kernel == &*lane.kernel) {
             Some((_, count)) => *count += 1,
             None => kernels.push((&lane.kernel, 1)),

@@ -1,4 +1,4 @@
-//! From a prepared request to one that the scheduler knows: weights and arms.
+//! From a prepared request to one that the scheduler knows: its weights are resident, its kernels interned.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use super::begin::{self, Taken};
 use super::{Active, Engine, closed, ended};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::HeapLayout;
-use crate::link::{Slot, SlotKind};
+use crate::link::{SegmentId, SegmentKind};
 use crate::runtime::hold::{Hold, Region};
 use crate::runtime::message::Prepared;
 use crate::runtime::resolve::{Resolved, Weights};
@@ -14,7 +14,7 @@ use crate::runtime::stages;
 use crate::schedule::{Admission, Outcome, Pipelines as _, RequestDesc};
 
 /// Ways in which a plan's regions lie that are remembered. Guessed: there is mostly one.
-const MOST_PLACES: usize = 8;
+const MOST_LAYOUTS: usize = 8;
 
 impl Engine {
     pub(super) fn submit(&mut self, prepared: Prepared) {
@@ -34,15 +34,15 @@ impl Engine {
     /// Takes a request that may run now.
     pub(super) fn enter(&mut self, prepared: Prepared) {
         if prepared.key.is_some()
-            && let Some(earlier) = self.take_unplaced(|earlier| earlier.key == prepared.key)
+            && let Some(earlier) = self.take_unscheduled(|earlier| earlier.key == prepared.key)
         {
-            self.end_unplaced(earlier, Outcome::Superseded, ended(Outcome::Superseded));
+            self.end_unscheduled(earlier, Outcome::Superseded, ended(Outcome::Superseded));
         }
         if self.is_too_late(&prepared) {
-            return self.end_unplaced(prepared, Outcome::Dropped, ended(Outcome::Dropped));
+            return self.end_unscheduled(prepared, Outcome::Dropped, ended(Outcome::Dropped));
         }
-        if let Err(unplaced) = self.place(prepared) {
-            let (prepared, error) = *unplaced;
+        if let Err(unscheduled) = self.hand_over(prepared) {
+            let (prepared, error) = *unscheduled;
             // Those that wait go first.
             self.waiting.push_back(prepared);
             tracing::debug!(%error, waiting = self.waiting.len(), "waits for the memory of its weights");
@@ -56,14 +56,14 @@ impl Engine {
         while let Some(prepared) = self.waiting.pop_front() {
             if self.is_too_late(&prepared) {
                 any = true;
-                self.end_unplaced(prepared, Outcome::Dropped, ended(Outcome::Dropped));
+                self.end_unscheduled(prepared, Outcome::Dropped, ended(Outcome::Dropped));
                 continue;
             }
-            let Err(unplaced) = self.place(prepared) else {
+            let Err(unscheduled) = self.hand_over(prepared) else {
                 any = true;
                 continue;
             };
-            let (prepared, error) = *unplaced;
+            let (prepared, error) = *unscheduled;
             // Someone else's memory will come free.
             if error.kind() == ErrorKind::Memory && self.may_fit_later(&prepared) {
                 if self.stalled.replace(prepared.id) != Some(prepared.id) {
@@ -73,7 +73,7 @@ impl Engine {
                 return any;
             }
             any = true;
-            self.end_unplaced(prepared, Outcome::Failed, error);
+            self.end_unscheduled(prepared, Outcome::Failed, error);
         }
         any
     }
@@ -90,7 +90,7 @@ impl Engine {
 
     /// Hands a request to the scheduler, which says when it takes memory; a later part takes it at once. One whose weights are on
     /// their way waits for them.
-    fn place(&mut self, prepared: Prepared) -> std::result::Result<(), Box<(Prepared, Error)>> {
+    fn hand_over(&mut self, prepared: Prepared) -> std::result::Result<(), Box<(Prepared, Error)>> {
         let residency = self.models.entry(prepared.plan.model).or_default();
         match residency.ensure(&mut self.executor, &prepared.plan) {
             Ok(Weights::Ready) => {}
@@ -101,10 +101,10 @@ impl Engine {
             Err(error) => return Err(Box::new((prepared, error))),
         }
         if let Some(error) = self.never_fits(&prepared) {
-            self.end_unplaced(prepared, Outcome::Failed, error);
+            self.end_unscheduled(prepared, Outcome::Failed, error);
             return Ok(());
         }
-        // One without dispatches ends at once; what it leaves on the device needs a place.
+        // One without dispatches ends at once; what it leaves on the device needs memory.
         let idle = prepared.plan.plan.dispatches.is_empty();
         let at_once =
             prepared.has_begun() || idle && prepared.outputs().iter().any(|o| stages::kept_region(o).is_some());
@@ -113,17 +113,17 @@ impl Engine {
                 Ok(taken) => taken,
                 Err(error) => return Err(Box::new((prepared, error))),
             };
-        let mut slots = std::mem::take(&mut self.spare.slots);
-        slots.clear();
+        let mut segments = std::mem::take(&mut self.spare.segments);
+        segments.clear();
         match &taken {
-            Some(taken) => slots.extend(self.executor.slots_of(taken.regions.iter().map(Region::allocation))),
-            None => slots.extend(presumed_slots(&prepared, self.executor.heap_layout())),
+            Some(taken) => segments.extend(self.executor.segments_of(taken.regions.iter().map(Region::allocation))),
+            None => segments.extend(presumed_segments(&prepared, self.executor.heap_layout())),
         }
-        let resolved = self.resolve(&prepared, &slots);
-        self.spare.slots = slots;
+        let resolved = self.resolve(&prepared, &segments);
+        self.spare.segments = segments;
         match resolved {
             Ok(resolved) => {
-                tracing::trace!(parent: &prepared.span, "placed");
+                tracing::trace!(parent: &prepared.span, "handed over");
                 self.stats.blocked += u64::from(!self.compiled(&resolved));
                 self.start(prepared, resolved, taken);
                 Ok(())
@@ -137,32 +137,32 @@ impl Engine {
         }
     }
 
-    /// A plan's arms for regions that lie so.
-    pub(super) fn resolve(&mut self, prepared: &Prepared, slots: &[Slot]) -> Result<Arc<Resolved>> {
+    /// A plan's linked kernels for regions that lie so.
+    pub(super) fn resolve(&mut self, prepared: &Prepared, segments: &[SegmentId]) -> Result<Arc<Resolved>> {
         let plan = &prepared.plan;
         let mut known = self.resolved.get(&plan.id).into_iter().flatten();
-        if let Some(resolved) = known.find(|resolved| resolved.serves(slots.iter().copied())) {
+        if let Some(resolved) = known.find(|resolved| resolved.serves(segments.iter().copied())) {
             return Ok(resolved.clone());
         }
         let residency = self.models.entry(plan.model).or_default();
-        let resolved = Resolved::new(plan, residency, slots, &mut self.executor)?;
+        let resolved = Resolved::new(plan, residency, segments, &mut self.executor)?;
         // Every kernel is compiled ahead of its turn, not when the request gets there.
-        self.executor.pipelines().want_each(&resolved.arms);
+        self.executor.pipelines().want_each(&resolved.kernels);
         self.teach();
         let resolved = Arc::new(resolved);
         let mut all = self.resolved.get(&plan.id).cloned().unwrap_or_default();
-        all.truncate(MOST_PLACES - 1);
+        all.truncate(MOST_LAYOUTS - 1);
         all.insert(0, resolved.clone());
         self.resolved.insert(plan.id, all);
         Ok(resolved)
     }
 
-    /// Whether every kernel of a plan is compiled, but for those of gathered lanes. Where all known ones are, nothing is
+    /// Whether every kernel of a plan is compiled, but for those of coalesced lanes. Where all known ones are, nothing is
     /// looked up.
     fn compiled(&mut self, resolved: &Resolved) -> bool {
         let pipelines = self.executor.pipelines();
         let stats = pipelines.stats();
-        stats.singles == stats.arms || resolved.arms.iter().all(|&arm| pipelines.ready(&[arm]))
+        stats.singles == stats.kernels || resolved.kernels.iter().all(|&kernel| pipelines.ready(&[kernel]))
     }
 
     /// Tells the scheduler of a request, with what it has taken already.
@@ -219,10 +219,10 @@ pub(super) fn held(prepared: &Prepared, region: usize) -> Option<Arc<Hold>> {
 }
 
 /// Where a request's regions will lie, most likely: in the first segment, but for those that are there already.
-fn presumed_slots(prepared: &Prepared, layout: HeapLayout) -> impl Iterator<Item = Slot> {
-    let heap = |index: usize| Slot { index: index as u8, kind: SlotKind::Heap };
+fn presumed_segments(prepared: &Prepared, layout: HeapLayout) -> impl Iterator<Item = SegmentId> {
+    let heap = |index: usize| SegmentId { index: index as u8, kind: SegmentKind::Heap };
     (0..prepared.plan.plan.regions.len()).map(move |region| match layout {
         HeapLayout::Apart => heap(region),
-        HeapLayout::Shared => held(prepared, region).map_or(heap(0), |hold| Region::Held(hold).allocation().slot()),
+        HeapLayout::Shared => held(prepared, region).map_or(heap(0), |hold| Region::Held(hold).allocation().segment()),
     })
 }

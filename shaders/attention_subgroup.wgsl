@@ -1,5 +1,5 @@
-// Attention on CPU adapters whose subgroups have 8 lanes. A subgroup makes 8 rows of 32 columns: for 8 keys at a time, a
-// lane first scores one key, then adds to 4 columns; queries and weights reach the other lanes by broadcast.
+// Attention on CPU adapters whose subgroups have 8 invocations. A subgroup makes 8 rows of 32 columns: for 8 keys at a time, a
+// invocation first scores one key, then adds to 4 columns; queries and weights reach the other invocations by broadcast.
 
 struct Params {
     scale: f32,
@@ -76,7 +76,7 @@ fn shrunk(acc: mat4x4<f32>, w: vec4<f32>) -> mat4x4<f32> {
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let p = params;
-    let lane = local & 7u;
+    let invocation = local & 7u;
     let linear = workgroup.x * 8u + (local >> 3u);
     if linear >= p.groups {
         return;
@@ -84,7 +84,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let row_blocks = (p.rows + 7u) / 8u;
     let column_blocks = (p.columns + 7u) / 8u;
     let row = linear % row_blocks * 8u;
-    let column = linear / row_blocks % column_blocks * 8u + lane;
+    let column = linear / row_blocks % column_blocks * 8u + invocation;
     let batch = linear / row_blocks / column_blocks;
     let index = vec4(
         batch % p.batch.x,
@@ -93,7 +93,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         batch / (p.batch.x * p.batch.y * p.batch.z),
     );
     let last = p.rows - 1u;
-    let q_base = p.q_offset + dot_four(index, p.q_batch) + min(row + lane, last) * p.q_row;
+    let q_base = p.q_offset + dot_four(index, p.q_batch) + min(row + invocation, last) * p.q_row;
     let k_base = p.k_offset + dot_four(index, p.k_batch);
     let v_base = p.v_offset + dot_four(index, p.v_batch) + min(column, p.columns - 1u);
     let mask_base = p.mask_offset + dot_four(index, p.mask_batch);
@@ -107,8 +107,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     var c0 = mat4x4<f32>();
     var c1 = mat4x4<f32>();
     for (var first = 0u; first < p.keys; first += 8u) {
-        let exists = first + lane < p.keys;
-        let key = min(first + lane, p.keys - 1u);
+        let exists = first + invocation < p.keys;
+        let key = min(first + invocation, p.keys - 1u);
         let k_at = k_base + key * p.k_key;
         var s0 = vec4(0.0);
         var s1 = vec4(0.0);
@@ -132,7 +132,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             let to = mask_far + key * p.mask_key;
             s1 += vec4(mask[to.x], mask[to.y], mask[to.z], mask[to.w]);
         }
-        // Lanes past the last key repeat it, which leaves the maximum as it is.
+        // Invocations past the last key repeat it, which leaves the maximum as it is.
         let next0 = max(top0, subgroupMax(s0));
         let next1 = max(top1, subgroupMax(s1));
         let shrink0 = exp_of(top0 - next0);

@@ -1,5 +1,5 @@
-// Convolution on CPU adapters whose subgroups have 8 lanes. A subgroup computes 32 output channels of 32 pixels: a lane
-// holds 4 pixels, and the weights of one tap, 4 channels a lane, reach the others by broadcast. Lanes past the last pixel
+// Convolution on CPU adapters whose subgroups have 8 invocations. A subgroup computes 32 output channels of 32 pixels: an invocation
+// holds 4 pixels, and the weights of one tap, 4 channels an invocation, reach the others by broadcast. Invocations past the last pixel
 // or channel repeat the last one: weights are packed as [group][tile of 32][channel][ky][kx][32], filled up with copies of
 // the last channel.
 
@@ -69,7 +69,7 @@ fn four(at: vec4<u32>) -> vec4<f32> {
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let p = params;
-    let lane = local & 7u;
+    let invocation = local & 7u;
     var tile = workgroup.x * 8u + (local >> 3u);
     if tile >= p.tiles {
         return;
@@ -99,14 +99,14 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     var x: vec4<i32>;
     if WINDOW && fast {
         let columns = (p.out_w + 3u) / 4u;
-        let item = min(block * 8u + lane, columns * p.out_h - 1u);
+        let item = min(block * 8u + invocation, columns * p.out_h - 1u);
         let row = item / columns;
         let column = min(4u * (item % columns), p.out_w - 4u);
         pixel = row * p.out_w + column + vec4(0u, 1u, 2u, 3u);
         y = vec4(i32(row));
         x = i32(column) + vec4(0, 1, 2, 3);
     } else {
-        let first = (block * 8u + lane) * 4u;
+        let first = (block * 8u + invocation) * 4u;
         pixel = min(first + vec4(0u, 1u, 2u, 3u), vec4(out_size - 1u));
         if whole {
             pixel = min(first, out_size - 4u) + vec4(0u, 1u, 2u, 3u);
@@ -119,7 +119,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 
     let bias_last = channel_group * p.channels_out + p.channels_out - 1u;
     let bias_at = min(
-        channel_group * p.channels_out + channel + lane * 4u + vec4(0u, 1u, 2u, 3u),
+        channel_group * p.channels_out + channel + invocation * 4u + vec4(0u, 1u, 2u, 3u),
         vec4(bias_last),
     );
     let start = vec4(bias[bias_at.x], bias[bias_at.y], bias[bias_at.z], bias[bias_at.w]);
@@ -133,7 +133,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     var c7 = spread(subgroupBroadcast(start, 7u));
 
     let taps = select(1u, p.kernel_h * p.kernel_w, WINDOW);
-    var weight_at = (channel_group * p.channel_tiles + channel_tile) * p.channels_in * taps * 8u + lane;
+    var weight_at = (channel_group * p.channel_tiles + channel_tile) * p.channels_in * taps * 8u + invocation;
     var plane = first_in * in_size;
     if WINDOW {
         let last = i32(p.in_w) - 1;

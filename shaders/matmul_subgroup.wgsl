@@ -1,5 +1,5 @@
-// Matrix product on CPU adapters whose subgroups have 8 lanes. A subgroup computes 16 rows of 32 columns: a lane holds 4
-// columns, and the left matrix, 4 values of a row a lane, reaches the others by broadcast. Lanes past the last row or
+// Matrix product on CPU adapters whose subgroups have 8 invocations. A subgroup computes 16 rows of 32 columns: an invocation holds 4
+// columns, and the left matrix, 4 values of a row an invocation, reaches the others by broadcast. Invocations past the last row or
 // column repeat the last one.
 
 struct Params {
@@ -28,14 +28,14 @@ struct Params {
     left_batch: vec4<u32>,
     right_batch: vec4<u32>,
     batch: vec4<u32>,
-    // With GATHER: the number of requests, then how far the tensors of each further one lie from the first's, in vec4.
-    gather: array<vec4<u32>, 2>,
+    // With COALESCE: the number of requests, then how far the tensors of each further one lie from the first's, in vec4.
+    coalesced: array<vec4<u32>, 2>,
     // What its function takes: a zero that no compiler knows, and constants.
     epilogue: array<vec4<u32>, EPILOGUE>,
 }
 
 // Whether the rows of several requests are computed, all in one tile.
-override GATHER: bool = false;
+override COALESCE: bool = false;
 
 @group(0) @binding(0) var<storage, read> left: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> right: array<vec4<f32>>;
@@ -65,12 +65,12 @@ fn four(a: f32, first: u32) -> vec4<f32> {
 }
 
 fn distance(request: u32) -> u32 {
-    return select(params.gather[request >> 2u][request & 3u], 0u, request == 0u);
+    return select(params.coalesced[request >> 2u][request & 3u], 0u, request == 0u);
 }
 
 // Where a row on the left starts; rows of one request after those of the other.
 fn row_start(row: u32) -> u32 {
-    if GATHER {
+    if COALESCE {
         return distance(row / params.rows) + row % params.rows * params.left_row;
     }
     return row * params.left_row;
@@ -79,14 +79,14 @@ fn row_start(row: u32) -> u32 {
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let p = params;
-    let lane = local & 7u;
+    let invocation = local & 7u;
     var tile = workgroup.x * 8u + (local >> 3u);
     if tile >= p.tiles {
         return;
     }
     var rows = p.rows;
-    if GATHER {
-        rows *= params.gather[0].x;
+    if COALESCE {
+        rows *= params.coalesced[0].x;
     }
     // Whether rows 8 to 15 of a tile are computed.
     let tall = rows > 8u;
@@ -103,16 +103,16 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         batch / (p.batch.x * p.batch.y),
     );
     let left_at = p.left_offset + dot(index, p.left_batch.xyz);
-    var near = left_at + row_start(min(row + lane, rows - 1u));
-    var far = left_at + row_start(min(row + 8u + lane, rows - 1u));
+    var near = left_at + row_start(min(row + invocation, rows - 1u));
+    var far = left_at + row_start(min(row + 8u + invocation, rows - 1u));
     var right_at = p.right_offset + dot(index, p.right_batch.xyz) + column_tile * p.right_tile
-        + min(lane, p.right_width - 1u - column_tile * p.right_step);
+        + min(invocation, p.right_width - 1u - column_tile * p.right_step);
     var c0 = mat4x4<f32>();
     var c1 = mat4x4<f32>();
     var c2 = mat4x4<f32>();
     var c3 = mat4x4<f32>();
-    if !GATHER && rows == 1u {
-        // Lanes hold the same values of the row, which need no broadcast; in the order of the rows of a tile, so that a row
+    if !COALESCE && rows == 1u {
+        // Invocations hold the same values of the row, which need no broadcast; in the order of the rows of a tile, so that a row
         // among others has the same bits.
         var sum = vec4(0.0);
         for (var k = 0u; k < p.depth; k++) {
@@ -158,7 +158,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     }
 
     let last = p.columns - 1u;
-    let first = column_tile * 32u + lane * 4u;
+    let first = column_tile * 32u + invocation * 4u;
     let whole = p.columns % 4u == 0u;
     var column = min(first + vec4(0u, 1u, 2u, 3u), vec4(last));
     if whole {
@@ -169,7 +169,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     for (var i = 0u; i < row_tile && row + i < rows; i++) {
         var own = row + i;
         var away = 0u;
-        if GATHER {
+        if COALESCE {
             away = distance(own / p.rows);
             own %= p.rows;
         }

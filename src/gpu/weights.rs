@@ -1,25 +1,25 @@
-//! Weights on their way into slabs.
+//! Weights on their way into their segments.
 
 use std::sync::Arc;
 
 use super::executor::{Executor, NAP};
 use super::fault::scoped;
-use super::memory::{WeightPlace, WeightsId};
+use super::memory::{WeightRange, WeightsId};
 use super::staging::{Filler, words_up};
 use crate::error::Result;
-use crate::link::Slot;
+use crate::link::SegmentId;
 
 /// Weights go up in pieces of these bytes: on llvmpipe one takes the host well under a millisecond. Guessed.
 const PIECE_BYTES: u64 = 1 << 20;
 /// Bytes of weights in flight before a load waits for the device.
 const BYTES_IN_FLIGHT: u64 = 16 << 20;
 
-/// Weights that have their places, and go up piece by piece.
+/// Weights that have their memory, and go up piece by piece.
 #[derive(Debug)]
 pub struct WeightLoad {
     id: WeightsId,
     blobs: Vec<Arc<[u8]>>,
-    places: Vec<WeightPlace>,
+    ranges: Vec<WeightRange>,
     /// What comes next: a blob, and bytes of it that are on their way.
     next: (usize, usize),
 }
@@ -31,8 +31,8 @@ impl WeightLoad {
     }
 
     /// Where the weights lie.
-    pub fn places(&self) -> &[WeightPlace] {
-        &self.places
+    pub fn ranges(&self) -> &[WeightRange] {
+        &self.ranges
     }
 
     /// Whether every piece is on its way: later submissions see the weights.
@@ -42,18 +42,18 @@ impl WeightLoad {
 }
 
 impl Executor {
-    /// Takes places for weights: in one slab if they fit, else in several.
+    /// Takes memory for weights: in one segment if they fit, else in several.
     ///
     /// # Errors
-    /// `Limit` if one weight exceeds a slab, `Memory` if there is no room, `Device` if the device failed.
+    /// `Limit` if one weight exceeds a weight segment, `Memory` if there is no room, `Device` if the device failed.
     pub fn begin_weights(&mut self, blobs: Vec<Arc<[u8]>>) -> Result<WeightLoad> {
         self.gpu.fault.check()?;
         let lengths: Vec<u64> = blobs.iter().map(|blob| blob.len() as u64).collect();
         let allocated = self.memory.allocate_weights(&lengths);
         self.relieve();
         self.groups.sync(&self.memory);
-        let (id, places) = allocated?;
-        Ok(WeightLoad { id, blobs, places, next: (0, 0) })
+        let (id, ranges) = allocated?;
+        Ok(WeightLoad { id, blobs, ranges, next: (0, 0) })
     }
 
     /// Sends the next piece of a load, unless too much is on its way already. Never waits; gives whether it sent one.
@@ -65,15 +65,15 @@ impl Executor {
         if load.done() || self.uploads.busy() > BYTES_IN_FLIGHT {
             return Ok(false);
         }
-        // (slot, offset, bytes) of the runs of one piece.
-        let mut batch: Vec<(Slot, u64, &[u8])> = Vec::new();
+        // (segment, offset, bytes) of the runs of one piece.
+        let mut batch: Vec<(SegmentId, u64, &[u8])> = Vec::new();
         let mut room = PIECE_BYTES as usize;
         let (mut index, mut start) = load.next;
         while room >= 4 && index < load.blobs.len() {
             let rest = &load.blobs[index][start..];
             let run = &rest[..rest.len().min(room)];
-            let WeightPlace { slot, base, bytes: _ } = load.places[index];
-            batch.push((slot, base + start as u64, run));
+            let WeightRange { segment, base, bytes: _ } = load.ranges[index];
+            batch.push((segment, base + start as u64, run));
             room -= (words_up(run.len() as u64) as usize).min(room);
             (index, start) = if run.len() == rest.len() { (index + 1, 0) } else { (index, start + run.len()) };
         }
@@ -82,13 +82,13 @@ impl Executor {
         Ok(true)
     }
 
-    /// Puts weights into slabs at once. Later submissions see them.
+    /// Puts weights into their segments at once. Later submissions see them.
     ///
     /// It waits for the device when too many bytes are on their way; on a shared device it only polls and sleeps.
     ///
     /// # Errors
     /// As [`Executor::begin_weights`] and [`Executor::continue_weights`].
-    pub fn upload_weights(&mut self, blobs: &[Arc<[u8]>]) -> Result<(WeightsId, Vec<WeightPlace>)> {
+    pub fn upload_weights(&mut self, blobs: &[Arc<[u8]>]) -> Result<(WeightsId, Vec<WeightRange>)> {
         let mut load = self.begin_weights(blobs.to_vec())?;
         while !load.done() {
             let sent =
@@ -98,7 +98,7 @@ impl Executor {
                 return Err(error);
             }
         }
-        Ok((load.id, load.places))
+        Ok((load.id, load.ranges))
     }
 
     /// Frees weights. Submissions that use them may still be in flight.
@@ -116,7 +116,7 @@ impl Executor {
         Ok(())
     }
 
-    fn send_batch(&mut self, batch: &[(Slot, u64, &[u8])]) -> Result<()> {
+    fn send_batch(&mut self, batch: &[(SegmentId, u64, &[u8])]) -> Result<()> {
         let total: u64 = batch.iter().map(|(_, _, bytes)| words_up(bytes.len() as u64)).sum();
         if total == 0 {
             return Ok(());
@@ -125,15 +125,15 @@ impl Executor {
         let filler = Filler::new(std::slice::from_ref(&buffer), total);
         let mut filler = filler.inspect_err(|_| self.uploads.discard(&buffer))?;
         let mut copies = Vec::with_capacity(batch.len());
-        for &(slot, offset, bytes) in batch {
-            copies.push((slot, offset, filler.put(bytes)));
+        for &(segment, offset, bytes) in batch {
+            copies.push((segment, offset, filler.put(bytes)));
         }
         filler.finish();
         let Self { gpu, memory, .. } = self;
         let sent = scoped(&gpu.device, "an upload of weights", || {
             let mut encoder = gpu.device.create_command_encoder(&Default::default());
-            for (slot, offset, (from, bytes)) in copies {
-                if let Some(target) = memory.buffer(slot) {
+            for (segment, offset, (from, bytes)) in copies {
+                if let Some(target) = memory.buffer(segment) {
                     encoder.copy_buffer_to_buffer(&buffer, from, target, offset, bytes);
                 }
             }

@@ -7,9 +7,9 @@ use fascine::schedule::log::{Log, Recorder, ScheduleLog};
 use fascine::schedule::*;
 
 const DEVICE: DeviceModel =
-    DeviceModel { parallelism: 16, flops: 1e12, bytes: 1e11, wave: 5_000, lane: 100, submission: 0 };
+    DeviceModel { parallelism: 16, flops: 1e12, bytes: 1e11, bundle: 5_000, lane: 100, submission: 0 };
 
-/// Pipelines for every set without `lacks`, or for single arms and `sets`; remembers what was wanted.
+/// Pipelines for every set without `lacks`, or for single kernels and `sets`; remembers what was wanted.
 #[derive(Default)]
 struct Shop {
     any: bool,
@@ -25,15 +25,15 @@ impl Shop {
 }
 
 impl Pipelines for Shop {
-    fn ready(&mut self, arms: &[ArmId]) -> bool {
-        let in_set = |set: &Vec<u32>| arms.iter().all(|arm| set.contains(&arm.0));
-        let lacks = arms.iter().any(|arm| Some(arm.0) == self.lacks);
-        !lacks && (self.any || arms.len() == 1 || self.sets.iter().any(in_set))
+    fn ready(&mut self, kernels: &[KernelId]) -> bool {
+        let in_set = |set: &Vec<u32>| kernels.iter().all(|kernel| set.contains(&kernel.0));
+        let lacks = kernels.iter().any(|kernel| Some(kernel.0) == self.lacks);
+        !lacks && (self.any || kernels.len() == 1 || self.sets.iter().any(in_set))
     }
-    fn want(&mut self, arms: &[ArmId]) {
-        self.wanted.push(arms.iter().map(|arm| arm.0).collect());
+    fn want(&mut self, kernels: &[KernelId]) {
+        self.wanted.push(kernels.iter().map(|kernel| kernel.0).collect());
     }
-    fn compatible(&self, _: ArmId, _: ArmId) -> bool {
+    fn compatible(&self, _: KernelId, _: KernelId) -> bool {
         true
     }
 }
@@ -46,17 +46,17 @@ fn submit(scheduler: &mut Scheduler, plan: &Arc<PlanDesc>, deadline: Option<Nano
     scheduler.submit(RequestDesc { plan: plan.clone(), deadline, ..RequestDesc::default() }, 0)
 }
 
-/// A dispatch on arm 3 that moves a megabyte of weights and some of its own; on arm 30 for up to four requests.
+/// A dispatch on kernel 3 that moves a megabyte of weights and some of its own; on kernel 30 for up to four requests.
 fn weighty(shared: u64, flops: u64, workgroups: u32) -> Arc<PlanDesc> {
-    let gather = Some(GatherDesc { arm: ArmId(30), least: 2, width: 4, shared });
-    let dispatch = DispatchDesc { arm: ArmId(3), workgroups, flops, bytes: 1_050_000, deps: vec![], gather };
+    let coalesce = Some(CoalesceDesc { kernel: KernelId(30), least: 2, width: 4, shared });
+    let dispatch = DispatchDesc { kernel: KernelId(3), workgroups, flops, bytes: 1_050_000, deps: vec![], coalesce };
     Arc::new(PlanDesc { model: ModelId(0), dispatches: vec![dispatch] })
 }
 
-/// Arm and requests of the runs of lanes of a submission's waves.
+/// LinkedKernel and requests of the runs of lanes of a submission's bundles.
 fn runs(submission: &Submission) -> Vec<Vec<(u32, Vec<u64>)>> {
-    let run = |run: &[Lane]| (run[0].arm.0, run.iter().map(|lane| lane.request.0).collect());
-    submission.waves.iter().map(|wave| wave.runs().map(run).collect()).collect()
+    let run = |run: &[Lane]| (run[0].kernel.0, run.iter().map(|lane| lane.request.0).collect());
+    submission.bundles.iter().map(|bundle| bundle.runs().map(run).collect()).collect()
 }
 
 #[test]
@@ -75,31 +75,32 @@ fn requests_of_one_plan_run_a_dispatch_as_one_lane() {
         }
         let submission = scheduler.issue(0, &mut Shop::any()).unwrap();
         assert_eq!(runs(&submission), [expected], "{requests} requests");
-        let wave = &submission.waves[0];
-        // Ten microseconds of weights, half a microsecond of its own, and the wave.
-        assert!(requests != 4 || (17_000..18_000).contains(&wave.predicted), "{wave:?}");
-        assert!(requests != 4 || (62_000..63_000).contains(&wave.separate), "{wave:?}");
-        let gathered = if requests == 5 { 4 } else { requests * u64::from(requests > 1) };
-        assert_eq!(scheduler.stats().gathered, gathered);
+        let bundle = &submission.bundles[0];
+        // Ten microseconds of weights, half a microsecond of its own, and the bundle.
+        assert!(requests != 4 || (17_000..18_000).contains(&bundle.predicted), "{bundle:?}");
+        assert!(requests != 4 || (62_000..63_000).contains(&bundle.separate), "{bundle:?}");
+        let coalesced = if requests == 5 { 4 } else { requests * u64::from(requests > 1) };
+        assert_eq!(scheduler.stats().coalesced, coalesced);
         assert_eq!(scheduler.retire(submission.id, Some(&[20_000]), 30_000), Retired::Done);
         assert_eq!((scheduler.take_ended().len() as u64, scheduler.outstanding()), (requests, 0));
     }
 }
 
 #[test]
-fn others_and_those_who_left_are_not_gathered() {
+fn others_and_those_who_left_are_not_coalesced() {
     let (plan, other) = (weighty(1_000_000, 1_000_000, 16), weighty(1_000_000, 1_000_000, 16));
     let mut scheduler = Scheduler::new(options(Policy::Bundled));
     let ids: Vec<_> = [&plan, &other, &plan, &plan, &other].map(|plan| submit(&mut scheduler, plan, None)).into();
     assert_eq!(scheduler.cancel(ids[2], 0), Cancelled::Ended);
     let submission = scheduler.issue(0, &mut Shop::any()).unwrap();
     assert_eq!(runs(&submission), [[(30, vec![0, 3]), (30, vec![1, 4])]]);
-    // Its slot is taken by a request of another plan, which must not be taken for the one that left.
+    // Its number is taken by a request of another plan, which must not be taken for the one that left.
     let mut scheduler = Scheduler::new(options(Policy::Bundled));
     submit(&mut scheduler, &plan, None);
     let left = submit(&mut scheduler, &plan, None);
     scheduler.cancel(left, 0);
-    let dispatch = DispatchDesc { arm: ArmId(9), workgroups: 1, flops: 1_000, bytes: 0, deps: vec![], gather: None };
+    let dispatch =
+        DispatchDesc { kernel: KernelId(9), workgroups: 1, flops: 1_000, bytes: 0, deps: vec![], coalesce: None };
     submit(&mut scheduler, &Arc::new(PlanDesc { model: ModelId(0), dispatches: vec![dispatch] }), Some(1_000_000_000));
     let submission = scheduler.issue(0, &mut Shop { sets: vec![vec![3, 30]], ..Shop::default() }).unwrap();
     assert_eq!(runs(&submission), [[(9, vec![2])], [(3, vec![0])]]);
@@ -117,7 +118,7 @@ fn best_effort_joins_a_request_with_a_deadline() {
 }
 
 #[test]
-fn nothing_waits_for_the_gathered_arm() {
+fn nothing_waits_for_the_coalesced_kernel() {
     let plan = weighty(1_000_000, 1_000_000, 16);
     let mut scheduler = Scheduler::new(options(Policy::Bundled));
     let mut shop = Shop { lacks: Some(30), any: true, ..Shop::default() };
@@ -133,25 +134,25 @@ fn nothing_waits_for_the_gathered_arm() {
 }
 
 #[test]
-fn what_does_not_pay_is_not_gathered() {
-    let gathered = |plan: &Arc<PlanDesc>, options: Options| {
+fn what_does_not_pay_is_not_coalesced() {
+    let coalesced = |plan: &Arc<PlanDesc>, options: Options| {
         let mut scheduler = Scheduler::new(options);
         for _ in 0..4 {
             submit(&mut scheduler, plan, None);
         }
         scheduler.issue(0, &mut Shop::any()).unwrap();
-        scheduler.stats().gathered
+        scheduler.stats().coalesced
     };
-    // One workgroup that computes: four of them run side by side, a gathered one takes four times as long.
-    assert_eq!(gathered(&weighty(0, 10_000_000, 1), options(Policy::Bundled)), 0);
+    // One workgroup that computes: four of them run side by side, a coalesced one takes four times as long.
+    assert_eq!(coalesced(&weighty(0, 10_000_000, 1), options(Policy::Bundled)), 0);
     let plan = weighty(1_000_000, 1_000_000, 16);
-    assert_eq!(gathered(&plan, Options { coalesce: Coalesce::No, ..options(Policy::Bundled) }), 0);
-    assert_eq!(gathered(&plan, Options { max_lanes: 2, ..options(Policy::Bundled) }), 4);
-    assert_eq!(gathered(&plan, options(Policy::OnePass)), 0);
+    assert_eq!(coalesced(&plan, Options { coalesce: Coalesce::No, ..options(Policy::Bundled) }), 0);
+    assert_eq!(coalesced(&plan, Options { max_lanes: 2, ..options(Policy::Bundled) }), 4);
+    assert_eq!(coalesced(&plan, options(Policy::OnePass)), 0);
     let mut few = (*plan).clone();
     for (least, expected) in [(4, 4), (5, 0)] {
-        few.dispatches[0].gather = Some(GatherDesc { arm: ArmId(30), least, width: 8, shared: 1_000_000 });
-        assert_eq!(gathered(&Arc::new(few.clone()), options(Policy::Bundled)), expected, "{least} at least");
+        few.dispatches[0].coalesce = Some(CoalesceDesc { kernel: KernelId(30), least, width: 8, shared: 1_000_000 });
+        assert_eq!(coalesced(&Arc::new(few.clone()), options(Policy::Bundled)), expected, "{least} at least");
     }
 }
 
@@ -166,23 +167,23 @@ fn a_straggler_runs_with_its_own_alone() {
     let sound = of_model(&slow, 1);
     let mut scheduler = Scheduler::new(options(Policy::Bundled));
     let mut now = 0;
-    let mut wave = |scheduler: &mut Scheduler, plan: &Arc<PlanDesc>, time: Option<Nanos>| {
+    let mut bundle = |scheduler: &mut Scheduler, plan: &Arc<PlanDesc>, time: Option<Nanos>| {
         for _ in 0..4 {
             scheduler.submit(RequestDesc { plan: plan.clone(), ..RequestDesc::default() }, now);
         }
         let submission = scheduler.issue(now, &mut Shop::any()).unwrap();
-        assert_eq!(submission.waves.len(), 1);
-        let time = time.unwrap_or(submission.waves[0].predicted);
+        assert_eq!(submission.bundles.len(), 1);
+        let time = time.unwrap_or(submission.bundles[0].predicted);
         now += time;
         assert_eq!(scheduler.retire(submission.id, Some(&[time]), now), Retired::Done);
         time
     };
-    // Both models' gathered waves are known, then those of one take ten times as long.
-    let time = (0..12).map(|_| wave(&mut scheduler, &sound, None).min(wave(&mut scheduler, &slow, None))).min();
+    // Both models' coalesced bundles are known, then those of one take ten times as long.
+    let time = (0..12).map(|_| bundle(&mut scheduler, &sound, None).min(bundle(&mut scheduler, &slow, None))).min();
     assert_eq!(scheduler.stats().stragglers, 0, "{:?}", scheduler.stats());
     for _ in 0..40 {
-        wave(&mut scheduler, &slow, time.map(|time| 10 * time));
-        wave(&mut scheduler, &sound, time);
+        bundle(&mut scheduler, &slow, time.map(|time| 10 * time));
+        bundle(&mut scheduler, &sound, time);
     }
     assert_eq!(scheduler.stats().stragglers, 1, "{:?}", scheduler.stats());
     let first = scheduler.submit(RequestDesc { plan: slow.clone(), ..RequestDesc::default() }, now).0;
@@ -196,7 +197,7 @@ fn a_straggler_runs_with_its_own_alone() {
 }
 
 #[test]
-fn a_log_of_gathered_lanes_replays() {
+fn a_log_of_coalesced_lanes_replays() {
     let record = ScheduleLog::default();
     let mut scheduler = Recorder::new(options(Policy::Bundled), Some(record.clone()));
     let plans = [weighty(1_000_000, 1_000_000, 16), weighty(900_000, 2_000_000, 8)];
@@ -207,12 +208,13 @@ fn a_log_of_gathered_lanes_replays() {
             scheduler.submit(RequestDesc { plan, ..RequestDesc::default() }, now);
         }
         while let Some(submission) = scheduler.issue(now, &mut Shop::any()) {
-            let times: Vec<_> = submission.waves.iter().map(|wave| wave.predicted * (7 + round % 5) / 8).collect();
+            let times: Vec<_> =
+                submission.bundles.iter().map(|bundle| bundle.predicted * (7 + round % 5) / 8).collect();
             scheduler.retire(submission.id, Some(&times), now + times.iter().sum::<Nanos>());
         }
         scheduler.take_ended();
     }
-    assert!(scheduler.stats().gathered > 40, "{:?}", scheduler.stats());
+    assert!(scheduler.stats().coalesced > 40, "{:?}", scheduler.stats());
     let text = serde_json::to_string(&record.log()).unwrap();
     let log: Log = serde_json::from_str(&text).unwrap();
     assert!(log == record.log());

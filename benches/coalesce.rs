@@ -1,4 +1,4 @@
-//! Eight requests of one model at once, with and without coalescing: `cargo bench --bench gather`.
+//! Eight requests of one model at once, with and without coalescing: `cargo bench --bench coalesce`.
 //!
 //! Both runtimes are warm before anything is timed, and rounds alternate between them, so that a busy machine disturbs
 //! both alike.
@@ -89,7 +89,7 @@ fn main() -> Result<()> {
     let runtimes = [runtime(Coalesce::Yes)?, runtime(Coalesce::No)?];
     println!("## {REQUESTS} requests of one model at once, coalesced and not\n");
     println!("Adapter: {}. Median of {rounds} rounds, wall time.\n", runtimes[0].adapter());
-    let mut table = Table::new(["model", "coalesced ms", "apart ms", "apart / coalesced", "gathered lanes"]);
+    let mut table = Table::new(["model", "coalesced ms", "apart ms", "apart / coalesced", "coalesced lanes"]);
     type Load = fn(&Runtime) -> Result<(Model, Vec<Vec<usize>>)>;
     for (name, load) in [("matmul 1x512x512", product as Load), ("lstm_vad 1x1600", vad)] {
         let models = [load(&runtimes[0])?, load(&runtimes[1])?];
@@ -104,7 +104,7 @@ fn main() -> Result<()> {
             }
         }
         let after = runtimes[0].stats()?;
-        let part = (after.gathered - before.gathered) as f64 / (after.lanes - before.lanes) as f64;
+        let part = (after.coalesced - before.coalesced) as f64 / (after.lanes - before.lanes) as f64;
         let [with, without] = times.map(|mut times| median(&mut times) * 1e3);
         table.row([
             name.to_owned(),

@@ -7,15 +7,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fascine::gpu::{
-    AdapterOptions, Allocation, Download, Executor, ExecutorOptions, Gpu, LaneWork, Upload, WaveWork, WeightPlace, Work,
+    AdapterOptions, Allocation, Download, EncodedBundle, Executor, ExecutorOptions, Gpu, Upload, WeightRange, Work,
 };
 use fascine::graph::{Attr, Graph, builder::GraphBuilder};
-use fascine::link::{Arm, Clamp, Slot};
+use fascine::link::table::{EncodedLane, LaneOperand};
+use fascine::link::{Clamp, LinkedKernel, SegmentId};
 use fascine::lower::{DeviceClass, Target};
 use fascine::lower::{ModelWeights, WeightId};
-use fascine::plan::{Dispatch, Operand, Place, Plan, Source, plan};
+use fascine::plan::{Dispatch, Location, Operand, Plan, Source, plan};
 use fascine::reference::{Case, Suite};
-use fascine::schedule::{self, ArmId, Coalesce, Pipelines, SubmissionId};
+use fascine::schedule::{self, Coalesce, KernelId, Pipelines, SubmissionId};
 use fascine::tensor::DType;
 use fascine::{LoadOptions, Model, Options, Runtime, Tensor};
 
@@ -67,7 +68,7 @@ fn product(dice: &mut Dice, [rows, depth, columns]: [usize; 3], extras: bool) ->
     } else {
         b.node("MatMul", [x, w], [])
     };
-    Subject { graph: b.finish([y]), inputs, shared: &["matmul_lanes", "matmul_tile"] }
+    Subject { graph: b.finish([y]), inputs, shared: &["matmul_subgroup", "matmul_tile"] }
 }
 
 fn lstm(dice: &mut Dice, [steps, batch, inputs, hidden]: [usize; 4], initial: bool) -> Subject {
@@ -106,7 +107,7 @@ fn subjects(dice: &mut Dice) -> Vec<Subject> {
 
 struct Bench {
     executor: Executor,
-    places: BTreeMap<WeightId, WeightPlace>,
+    ranges: BTreeMap<WeightId, WeightRange>,
     submissions: u64,
 }
 
@@ -120,7 +121,7 @@ impl Bench {
     fn new(clamp: Clamp) -> Self {
         let gpu = Gpu::open(&AdapterOptions::default()).unwrap();
         let executor = Executor::new(gpu, ExecutorOptions { clamp, ..Default::default() }).unwrap();
-        Bench { executor, places: BTreeMap::new(), submissions: 0 }
+        Bench { executor, ranges: BTreeMap::new(), submissions: 0 }
     }
 
     fn target(&self, class: DeviceClass) -> Target {
@@ -130,63 +131,69 @@ impl Bench {
         Target { class, parallelism: 8, max_binding_bytes: caps.max_segment_bytes, subgroup_size }
     }
 
-    fn slot(&self, operand: &Operand, member: &Member) -> Slot {
-        match operand.place {
-            Place::Activation { region, .. } => member.regions[usize::from(region)].slot(),
-            Place::Weight(id) => self.places[&id].slot,
+    fn segment(&self, operand: &Operand, member: &Member) -> SegmentId {
+        match operand.location {
+            Location::Activation { region, .. } => member.regions[usize::from(region)].segment(),
+            Location::Weight(id) => self.ranges[&id].segment,
         }
     }
 
-    fn operands(&self, dispatch: &Dispatch, member: &Member, more: u64) -> Vec<(u64, u64)> {
-        let of = |operand: &Operand| match operand.place {
-            Place::Activation { region, offset } => {
+    fn operands(&self, dispatch: &Dispatch, member: &Member, more: u64) -> Vec<LaneOperand> {
+        let of = |operand: &Operand| match operand.location {
+            Location::Activation { region, offset } => {
                 (member.regions[usize::from(region)].base() + offset, operand.bytes + more)
             }
-            Place::Weight(id) => (self.places[&id].base, operand.bytes),
+            Location::Weight(id) => (self.ranges[&id].base, operand.bytes),
         };
-        dispatch.operands.iter().map(of).collect()
+        dispatch.operands.iter().map(of).map(|(base, bytes)| LaneOperand::new(base, bytes).unwrap()).collect()
     }
 
-    fn arm(&mut self, dispatch: &Dispatch, gathered: bool, member: &Member) -> ArmId {
-        let slots = dispatch.operands.iter().map(|operand| self.slot(operand, member)).collect();
-        let variant = match &dispatch.gather {
-            Some(gather) if gathered => gather.variant.clone(),
+    fn kernel(&mut self, dispatch: &Dispatch, coalesced: bool, member: &Member) -> KernelId {
+        let segments = dispatch.operands.iter().map(|operand| self.segment(operand, member)).collect();
+        let variant = match &dispatch.coalesce {
+            Some(coalesce) if coalesced => coalesce.variant.clone(),
             _ => dispatch.variant.clone(),
         };
-        let arm = self.executor.intern(Arm { variant, slots });
+        let kernel = self.executor.intern(LinkedKernel { variant, segments });
         let start = Instant::now();
-        while !self.executor.pipelines().ready(&[arm]) {
-            self.executor.pipelines().want(&[arm]);
+        while !self.executor.pipelines().ready(&[kernel]) {
+            self.executor.pipelines().want(&[kernel]);
             let failures = self.executor.pipelines().take_failures();
             assert!(failures.is_empty() && start.elapsed() < Duration::from_secs(300), "{failures:?}");
             std::thread::sleep(Duration::from_millis(2));
         }
-        arm
+        kernel
     }
 
     /// The lanes of a dispatch for all members, in random pieces of its grid.
-    fn lanes(&mut self, dispatch: &Dispatch, members: &[Member], gathered: bool, dice: &mut Dice) -> Vec<LaneWork> {
+    fn lanes(
+        &mut self,
+        dispatch: &Dispatch,
+        members: &[Member],
+        coalesced: bool,
+        dice: &mut Dice,
+    ) -> Vec<(KernelId, EncodedLane)> {
         let mut sets: Vec<Vec<&Member>> = members.iter().map(|member| vec![member]).collect();
-        if let Some(gather) = dispatch.gather.as_ref().filter(|_| gathered) {
+        if let Some(coalesce) = dispatch.coalesce.as_ref().filter(|_| coalesced) {
             sets = Vec::new();
             let mut rest: Vec<&Member> = members.iter().collect();
             while !rest.is_empty() {
-                let most = (gather.width as usize).min(rest.len());
+                let most = (coalesce.width as usize).min(rest.len());
                 sets.push(rest.split_off(rest.len() - 1 - dice.below(most as u32) as usize));
             }
         }
         let mut lanes = Vec::new();
         for mut set in sets {
-            let together = gathered && dispatch.gather.is_some();
-            let arm = self.arm(dispatch, together, set[0]);
+            let together = coalesced && dispatch.coalesce.is_some();
+            let kernel = self.kernel(dispatch, together, set[0]);
             let (mut params, mut furthest) = (dispatch.params.clone(), 0);
-            if let Some(gather) = dispatch.gather.as_ref().filter(|_| together) {
-                let base = |member: &Member| member.regions[usize::from(gather.region)].base();
+            if let Some(coalesce) = dispatch.coalesce.as_ref().filter(|_| together) {
+                let base = |member: &Member| member.regions[usize::from(coalesce.region)].base();
                 set.sort_by_key(|member| base(member));
                 for (at, member) in set.iter().enumerate() {
                     furthest = base(member) - base(set[0]);
                     let word = if at == 0 { set.len() as u64 } else { furthest / 16 };
-                    params[gather.word as usize + at] = word as u32;
+                    params[coalesce.word as usize + at] = word as u32;
                 }
             }
             let (total, params) = (dispatch.workgroups(), Arc::from(params));
@@ -194,7 +201,8 @@ impl Bench {
             while first < total {
                 let count = 1 + dice.below(total - first);
                 let operands = self.operands(dispatch, set[0], furthest);
-                lanes.push(LaneWork { arm, grid: dispatch.grid, first, count, operands, params: Arc::clone(&params) });
+                let lane = EncodedLane { grid: dispatch.grid, first, count, operands, params: Arc::clone(&params) };
+                lanes.push((kernel, lane));
                 first += count;
             }
         }
@@ -202,40 +210,40 @@ impl Bench {
     }
 
     /// The outputs of all members, as bytes.
-    fn run(&mut self, plan: &Plan, members: &[Member], gathered: bool, dice: &mut Dice) -> Vec<Vec<u8>> {
+    fn run(&mut self, plan: &Plan, members: &[Member], coalesced: bool, dice: &mut Dice) -> Vec<Vec<u8>> {
         let mut work = Work {
             id: SubmissionId(self.submissions),
             clears: Vec::new(),
             uploads: Vec::new(),
-            waves: Vec::new(),
+            bundles: Vec::new(),
             downloads: Vec::new(),
         };
         self.submissions += 1;
-        let place = |member: &Member, place: Place| match place {
-            Place::Activation { region, offset } => {
+        let lies = |member: &Member, location: Location| match location {
+            Location::Activation { region, offset } => {
                 let region = &member.regions[usize::from(region)];
-                (region.slot(), region.base() + offset)
+                (region.segment(), region.base() + offset)
             }
-            Place::Weight(_) => panic!("inputs and outputs are the request's own"),
+            Location::Weight(_) => panic!("inputs and outputs are the request's own"),
         };
         for member in members {
             for (input, tensor) in plan.inputs.iter().zip(&member.inputs) {
-                let (slot, offset) = place(member, input.operand.unwrap().place);
-                work.uploads.push(Upload { slot, offset, bytes: Arc::from(tensor.bytes()) });
+                let (segment, offset) = lies(member, input.operand.unwrap().location);
+                work.uploads.push(Upload { segment, offset, bytes: Arc::from(tensor.bytes()) });
             }
             for output in &plan.outputs {
                 let Source::Device(operand) = output.source else { panic!("{} is computed", output.name) };
-                let (slot, offset) = place(member, operand.place);
+                let (segment, offset) = lies(member, operand.location);
                 let bytes = 4 * output.shape.iter().product::<usize>() as u64;
-                work.downloads.push(Download { slot, offset, bytes, tag: 0 });
+                work.downloads.push(Download { segment, offset, bytes, tag: 0 });
             }
         }
         for dispatch in &plan.dispatches {
-            let lanes = self.lanes(dispatch, members, gathered, dice);
-            // Single and gathered arms of a wave need a pipeline each; so do lanes of other slots.
-            let mut by_arm: BTreeMap<ArmId, Vec<LaneWork>> = BTreeMap::new();
-            lanes.into_iter().for_each(|lane| by_arm.entry(lane.arm).or_default().push(lane));
-            work.waves.extend(by_arm.into_values().map(|lanes| WaveWork { segments: Vec::new(), lanes }));
+            let lanes = self.lanes(dispatch, members, coalesced, dice);
+            // Single and coalesced kernels of a bundle need a pipeline each; so do lanes of other segments.
+            let mut by_kernel: BTreeMap<KernelId, Vec<(KernelId, EncodedLane)>> = BTreeMap::new();
+            lanes.into_iter().for_each(|lane| by_kernel.entry(lane.0).or_default().push(lane));
+            work.bundles.extend(by_kernel.into_values().map(|lanes| EncodedBundle { bound: Vec::new(), lanes }));
         }
         self.executor.submit(work).unwrap();
         loop {
@@ -251,7 +259,7 @@ fn cases() -> u32 {
     std::env::var("FASCINE_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(300)
 }
 
-/// Compares gathered lanes with single ones, for every `step`-th subject from `from` on: pipelines take most of the time.
+/// Compares coalesced lanes with single ones, for every `step`-th subject from `from` on: pipelines take most of the time.
 fn check(clamp: Clamp, class: DeviceClass, seed: u64, from: usize, step: usize) {
     let mut dice = Dice(seed);
     let subjects: Vec<_> = subjects(&mut dice).into_iter().skip(from).step_by(step).collect();
@@ -262,13 +270,13 @@ fn check(clamp: Clamp, class: DeviceClass, seed: u64, from: usize, step: usize) 
         let plan = plan(graph, inputs, &weights, &bench.target(class)).unwrap();
         let kernels: Vec<&str> = plan.dispatches.iter().map(|d| d.variant.kernel().family()).collect();
         for dispatch in plan.dispatches.iter().filter(|d| shared.contains(&d.variant.kernel().family())) {
-            let gather = dispatch.gather.as_ref().unwrap_or_else(|| panic!("not gathered among {kernels:?}"));
-            assert!(gather.shared > 0 && gather.shared <= dispatch.cost.bytes);
+            let coalesce = dispatch.coalesce.as_ref().unwrap_or_else(|| panic!("not coalesced among {kernels:?}"));
+            assert!(coalesce.shared > 0 && coalesce.shared <= dispatch.cost.bytes);
         }
         let ids = (0..weights.count()).map(WeightId);
         let blobs: Vec<_> = ids.clone().map(|id| weights.bytes(id).unwrap()).collect();
-        let (group, places) = bench.executor.upload_weights(&blobs).unwrap();
-        bench.places = ids.zip(places).collect();
+        let (group, ranges) = bench.executor.upload_weights(&blobs).unwrap();
+        bench.ranges = ids.zip(ranges).collect();
         for case in 0..each {
             let mut members = Vec::new();
             for _ in 0..1 + dice.below(9) {
@@ -288,17 +296,17 @@ fn check(clamp: Clamp, class: DeviceClass, seed: u64, from: usize, step: usize) 
 }
 
 #[test]
-fn gathered_lanes_have_the_bits_of_single_ones_on_cpu_kernels() {
+fn coalesced_lanes_have_the_bits_of_single_ones_on_cpu_kernels() {
     check(Clamp::Users, DeviceClass::Cpu, 11, 0, 1);
 }
 
 #[test]
-fn gathered_lanes_have_the_bits_of_single_ones_on_gpu_kernels() {
+fn coalesced_lanes_have_the_bits_of_single_ones_on_gpu_kernels() {
     check(Clamp::Users, DeviceClass::Gpu, 12, 0, 2);
 }
 
 #[test]
-fn gathered_lanes_stay_in_their_range() {
+fn coalesced_lanes_stay_in_their_range() {
     check(Clamp::All, DeviceClass::Cpu, 13, 0, 3);
     check(Clamp::All, DeviceClass::Gpu, 14, 1, 3);
 }
@@ -322,8 +330,8 @@ fn bytes(request: fascine::Request) -> Vec<Vec<u8>> {
     request.wait().unwrap().outputs().map(|(_, tensor)| tensor.bytes().to_vec()).collect()
 }
 
-/// Eight at once stand before the same dispatches on any driver: more of the same kernel joins a wave whatever it saves, and
-/// however long the wave gets. By default requests keep in step only where fixed costs of waves are a good part of their time,
+/// Eight at once stand before the same dispatches on any driver: more of the same kernel joins a bundle whatever it saves, and
+/// however long the bundle gets. By default requests keep in step only where fixed costs of bundles are a good part of their time,
 /// so that on a driver with slow kernels one goes after the other, and none finds company.
 fn in_step() -> schedule::Options {
     schedule::Options { min_gain: 0.0, slice: 10_000_000_000, ..schedule::Options::for_parallelism(2) }
@@ -338,8 +346,8 @@ fn eight(name: &str, schedule: schedule::Options, shorten: impl Fn(&Tensor) -> T
     let alone = bytes(submit(&model, case));
     let start = Instant::now();
     let mut rounds = 0;
-    while rounds < 3 || runtime.stats().unwrap().gathered == 0 {
-        assert!(start.elapsed() < Duration::from_secs(300), "nothing was gathered: {:?}", runtime.stats().unwrap());
+    while rounds < 3 || runtime.stats().unwrap().coalesced == 0 {
+        assert!(start.elapsed() < Duration::from_secs(300), "nothing was coalesced: {:?}", runtime.stats().unwrap());
         let requests: Vec<_> = (0..8).map(|_| submit(&model, case)).collect();
         for request in requests {
             assert!(bytes(request) == alone, "{name}: bits differ from alone");
@@ -347,7 +355,7 @@ fn eight(name: &str, schedule: schedule::Options, shorten: impl Fn(&Tensor) -> T
         rounds += 1;
     }
     let stats = runtime.stats().unwrap();
-    assert!(stats.gathered <= stats.lanes && stats.gathered > 1, "{stats:?}");
+    assert!(stats.coalesced <= stats.lanes && stats.coalesced > 1, "{stats:?}");
 }
 
 #[test]
@@ -359,12 +367,12 @@ fn eight_requests_of_lstm_vad_are_each_as_alone() {
 fn eight_requests_of_minilm_are_each_as_alone() {
     // Four tokens: more fill a tile of rows by themselves, and there is nothing to gain.
     // No merged pipelines, which take long to compile.
-    let schedule = schedule::Options { max_arms: 1, ..in_step() };
+    let schedule = schedule::Options { max_kernels: 1, ..in_step() };
     eight("minilm", schedule, |ids| Tensor::new([1, 4], ids.as_slice::<i64>().unwrap()[..4].to_vec()).unwrap());
 }
 
 #[test]
-fn nothing_is_gathered_that_is_not_to_be() {
+fn nothing_is_coalesced_that_is_not_to_be() {
     let runtime = Runtime::new(Options {
         schedule: Some(schedule::Options { coalesce: Coalesce::No, ..schedule::Options::for_parallelism(2) }),
         ..Options::default()
@@ -375,5 +383,5 @@ fn nothing_is_gathered_that_is_not_to_be() {
         let requests: Vec<_> = (0..8).map(|_| submit(&model, &suite.cases[0])).collect();
         requests.into_iter().for_each(|request| drop(bytes(request)));
     }
-    assert_eq!(runtime.stats().unwrap().gathered, 0);
+    assert_eq!(runtime.stats().unwrap().coalesced, 0);
 }
