@@ -211,5 +211,8 @@ families! {
     empty,
     layout,
     reduce,
+    resize,
+    sampling,
     storage,
+    windows,
 }

@@ -22,6 +22,7 @@ files! {
     "storage",
     "trigonometric",
     "whole",
+    "window",
     "words",
 }
 

@@ -16,17 +16,25 @@ mod attention;
 mod batch_norm;
 mod branch;
 pub mod broadcast;
+mod col2im;
 mod conv;
+mod conv_transpose;
+mod deform_conv;
 pub mod elementwise;
 mod facts;
+mod grid;
 mod integer;
 mod layout;
+mod lrn;
 mod matmul;
+mod max_unpool;
 mod nonzero;
 mod norm;
 mod parsed;
 mod pool;
 mod reduce;
+mod regions;
+mod resize;
 mod rnn;
 pub mod window;
 
@@ -126,13 +134,21 @@ const FAMILIES: &[&[Entry]] = &[
     attention::TABLE,
     batch_norm::OPERATORS,
     branch::TABLE,
+    col2im::OPERATORS,
     conv::TABLE,
+    conv_transpose::OPERATORS,
+    deform_conv::OPERATORS,
+    grid::OPERATORS,
     layout::OPERATORS,
+    lrn::OPERATORS,
     matmul::TABLE,
+    max_unpool::OPERATORS,
     nonzero::TABLE,
     norm::OPERATORS,
     pool::TABLE,
     reduce::OPERATORS,
+    regions::OPERATORS,
+    resize::OPERATORS,
     rnn::OPERATORS,
 ];
 

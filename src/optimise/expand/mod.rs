@@ -7,11 +7,13 @@ use crate::ops::{Operators, lookup};
 use crate::tensor::Tensor;
 
 mod normalise;
+mod norms;
 mod various;
 
 use normalise::{
     batch_normalization, group_normalization, instance_normalization, mean_variance_normalization, rms_normalization,
 };
+use norms::{global_lp_pool, lp_normalization};
 use various::{cast_like, non_zero, swish};
 
 /// An operator that is other operators.
@@ -25,8 +27,10 @@ type Built = Result<Vec<ValueId>, &'static str>;
 const BODIES: &[(&str, fn(&mut Body<'_>) -> Built)] = &[
     ("BatchNormalization", batch_normalization),
     ("CastLike", cast_like),
+    ("GlobalLpPool", global_lp_pool),
     ("GroupNormalization", group_normalization),
     ("InstanceNormalization", instance_normalization),
+    ("LpNormalization", lp_normalization),
     ("MeanVarianceNormalization", mean_variance_normalization),
     ("NonZero", non_zero),
     ("RMSNormalization", rms_normalization),
