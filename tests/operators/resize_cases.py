@@ -7,11 +7,10 @@ from standard import by_standard
 MODES = ["half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric"]
 
 
-def resize(name, x, scales=None, sizes=None, roi=None, opset=19, const=True, make=by_standard, **attrs):
-    hold = Const if const else lambda value: value
-    roi = None if roi is None else hold(np.float32(roi))
-    scales = None if scales is None else hold(np.float32(scales))
-    inputs = [x, roi, scales] + ([hold(np.int64(sizes))] if sizes is not None else [])
+def resize(name, x, scales=None, sizes=None, roi=None, opset=19, make=by_standard, **attrs):
+    roi = None if roi is None else Const(np.float32(roi))
+    scales = None if scales is None else Const(np.float32(scales))
+    inputs = [x, roi, scales] + ([Const(np.int64(sizes))] if sizes is not None else [])
     return make(f"resize {name}", "Resize", inputs, opset, attrs=attrs)
 
 
@@ -39,8 +38,6 @@ def nearest():
     yield resize("nearest of the batch", image(5, 2, 3, 2, 3), scales=[2, 1.5, 1, 2], mode="nearest")
     yield resize("nearest of five axes", image(6, 1, 2, 3, 2, 3), sizes=[1, 2, 4, 5, 2], mode="nearest")
     yield resize("nearest of eight axes", image(7, 1, 2, 1, 2, 2, 1, 2, 2), scales=[2, 1, 3, 2, 1, 1, 1.5, 2], mode="nearest")
-    yield resize("nearest, fed scales", x, scales=[1, 1, 2, 0.5], const=False, mode="nearest")
-    yield resize("nearest, fed sizes", x, sizes=[1, 2, 3, 10], const=False, mode="nearest")
     yield resize("nearest, same size", x, sizes=[1, 2, 4, 5], mode="nearest")
     yield resize("nearest, to nothing", x, sizes=[1, 2, 0, 5], mode="nearest") | dict(expect=[np.zeros((1, 2, 0, 5), np.float32)])
     yield case("resize of nothing", "Resize", [image(1, 0, 3), None, Const(np.float32([1, 2]))], 19, expect=[np.zeros((0, 6), np.float32)])
@@ -67,7 +64,6 @@ def between():
     yield resize("linear of all axes", image(12, 2, 3, 4), sizes=[3, 4, 6], mode="linear")
     yield resize("cubic of channels last", image(13, 1, 4, 5, 3), scales=[1, 2, 2, 1], mode="cubic")
     yield resize("linear of f16", image(14, 1, 1, 3, 3).astype(np.float16), sizes=[1, 1, 5, 6], mode="linear") | dict(rtol=2e-3, atol=2e-3)
-    yield resize("linear, fed sizes", x, sizes=[1, 2, 3, 10], const=False, mode="linear")
     yield resize("linear to one element", x, sizes=[1, 2, 1, 1], mode="linear", coordinate_transformation_mode="pytorch_half_pixel")
     yield resize("linear of one element", image(15, 1, 1, 1, 1), sizes=[1, 1, 3, 4], mode="linear", coordinate_transformation_mode="align_corners")
     yield resize("antialias to one element", x, sizes=[1, 2, 1, 1], mode="cubic", antialias=1)
@@ -87,7 +83,6 @@ def regions():
         yield resize(f"region {mode}, one element", x, sizes=[1, 1, 1, 2], roi=[0, 0, 0.2, 0.1, 1, 1, 0.6, 0.9], mode=mode, **attrs)
     yield resize("region, whole, scales", x, scales=[1, 1, 2, 2], roi=[0, 0, 0, 0, 1, 1, 1, 1], mode="linear", **attrs)
     yield resize("region of bytes", ints(17, 3, 4, low=0, dtype=np.uint8), sizes=[3, 4], roi=[0, 0.5, 1, 1.5], mode="nearest", extrapolation_value=7.0, **attrs)
-    yield resize("region fed", x, sizes=[1, 1, 4, 7], roi=roi, mode="linear", const=False, **attrs)
     broken = dict(make=case, mode="linear")
     yield resize("region, scales", x, scales=[1, 1, 2, 2], roi=roi, **broken, **attrs) | dict(error="region")
     yield resize("no region", x, sizes=[1, 1, 4, 7], **broken, **attrs) | dict(error="region")

@@ -68,7 +68,7 @@ struct Stretch {
     output: Size,
     /// What is stated; else the output's size over the input's.
     scale: Option<f64>,
-    roi: [f64; 2],
+    roi: [f32; 2],
 }
 
 impl Stretch {
@@ -203,7 +203,7 @@ impl Resize {
         let mut stretches: Vec<Stretch> = shape.iter().map(|&size| Stretch::none(size)).collect();
         for (i, &at) in on.iter().enumerate() {
             if let Some(roi) = &roi {
-                stretches[at].roi = [roi[i].into(), roi[on.len() + i].into()];
+                stretches[at].roi = [roi[i], roi[on.len() + i]];
             }
         }
         match (scales, sizes) {

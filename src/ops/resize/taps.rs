@@ -74,7 +74,7 @@ pub(super) struct Line {
     pub(super) output: usize,
     pub(super) scale: f64,
     /// First and last element of what is resized, as parts of the axis.
-    pub(super) roi: [f64; 2],
+    pub(super) roi: [f32; 2],
 }
 
 impl Line {
@@ -95,10 +95,12 @@ impl Line {
             Transform::AlignCorners => if width == 1.0 || at == 0 { 0.0 } else { x * last / (width - 1.0) },
             Transform::Asymmetric => x / self.scale,
             Transform::TfCropAndResize => {
+                // The region is in single precision, as the reference has it.
                 let [start, end] = self.roi;
+                let (first, part, width) = (f64::from(start * last as f32), f64::from(end - start), last as f32);
                 let source = match self.output {
-                    1 => (end - start) * last / 2.0 + start * last,
-                    output => x * (end - start) * last / (output as f64 - 1.0) + start * last,
+                    1 => f64::from((end - start) * width / 2.0) + first,
+                    output => x * part * last / (output as f64 - 1.0) + first,
                 };
                 return (0.0..=last).contains(&source).then_some(source);
             }
