@@ -41,7 +41,8 @@ impl Col2Im {
         let shape = &given(inputs, 0)?.shape;
         let list = |i: usize| {
             let known = given(inputs, i)?.integers();
-            known.ok_or_else(|| Error::unsupported(format!("input {i} decides the shape, but only the device knows it")))
+            known
+                .ok_or_else(|| Error::unsupported(format!("input {i} decides the shape, but only the device knows it")))
         };
         let (image, block) = (list(1)?, list(2)?);
         let count = image.len();

@@ -180,7 +180,6 @@ impl Geometry {
         let one = |axis: &Axis| axis.kernel == 1 && axis.begin.is_zero() && axis.end.is_zero();
         one(&self.rows) && one(&self.columns)
     }
-
 }
 
 /// One convolution to emit.

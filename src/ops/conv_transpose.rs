@@ -143,10 +143,9 @@ impl Operator for ConvTranspose {
     fn shapes(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         let geometry = self.geometry(inputs)?;
         let channels = geometry.channels_out;
-        if let Some(bias) = inputs.get(2).copied().flatten() {
-            if bias.shape.len() != 1 || !presumed(|| bias.shape[0] == channels) {
-                return Err(Error::shape(format!("the bias is not of shape [{channels}]")));
-            }
+        let bias = inputs.get(2).copied().flatten();
+        if bias.is_some_and(|bias| !agree(&bias.shape, &[channels])) {
+            return Err(Error::shape(format!("the bias is not of shape [{channels}]")));
         }
         let mut shape = vec![geometry.images, channels];
         shape.extend(geometry.spatial.iter().map(|axis| axis.output));

@@ -41,7 +41,8 @@ impl DeformConv {
     fn geometry(&self, inputs: &[Option<&Fact>]) -> Result<Geometry> {
         let shape = |i: usize| given(inputs, i).map(|fact| &fact.shape);
         let (input, weight, offset) = (shape(0)?, shape(1)?, shape(2)?);
-        let wrong = |what: &str| Err(Error::shape(format!("{what}: input {input:?}, weight {weight:?}, offset {offset:?}")));
+        let wrong =
+            |what: &str| Err(Error::shape(format!("{what}: input {input:?}, weight {weight:?}, offset {offset:?}")));
         let (&[images, channels_in, ref size @ ..], &[channels_out, group_in, ref kernel @ ..]) =
             (input.as_slice(), weight.as_slice())
         else {

@@ -76,7 +76,7 @@ impl Operator for GridSample {
         if input.is_empty() {
             return Err(Error::unsupported("sampling of an input without elements"));
         }
-        if input.shape[2..].iter().any(|size| size.estimate() >= 1 << 24) {
+        if input.shape[2..].iter().any(|&size| size >= Size::number(1 << 24)) {
             return Err(Error::limit(format!("sampling of an input of shape {:?}", input.shape)));
         }
         let axes = input.shape.len() - 2;
@@ -159,7 +159,7 @@ impl Operator for AffineGrid {
         let theta = cx.contiguous(0)?;
         let axes = output.shape.len() - 2;
         let sides = &output.shape[1..=axes];
-        if sides.iter().any(|size| size.estimate() >= 1 << 30) {
+        if sides.iter().any(|&size| size >= Size::number(1 << 30)) {
             return Err(Error::limit(format!("a grid of shape {:?}", output.shape)));
         }
         let mut size = [Size::ONE; 4];

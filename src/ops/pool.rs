@@ -112,7 +112,7 @@ impl Pool {
         let output = cx.output(0);
         let positions = cx.wants_output(1);
         let indices = if positions { cx.output(1) } else { cx.words(DType::I64, &[Size::ONE])? };
-        if positions && input.len().estimate() > i64::from(i32::MAX) {
+        if positions && input.len() > Size::from(i32::MAX) {
             return Err(Error::limit(format!("positions among {} elements", input.len())));
         }
         let integer = !input.dtype.is_float();

@@ -52,7 +52,7 @@ fn sizes(input: &[Size], output: &[Size], items: Size) -> [(&'static str, Size);
 }
 
 fn check_input(input: &[Size]) -> Result<()> {
-    match input.iter().any(|size| size.estimate() >= 1 << 24) {
+    match input.iter().any(|&size| size >= Size::number(1 << 24)) {
         true => Err(Error::limit(format!("regions of an input of shape {input:?}"))),
         false => Ok(()),
     }
@@ -72,11 +72,8 @@ impl RoiAlign {
     fn parse(node: &Node) -> Result<Self> {
         check_arity(node, 3..=3, 1..=1)?;
         let early = node.opset < 16;
-        let coordinates = if early {
-            "output_half_pixel"
-        } else {
-            node.str("coordinate_transformation_mode", "half_pixel")?
-        };
+        let coordinates =
+            if early { "output_half_pixel" } else { node.str("coordinate_transformation_mode", "half_pixel")? };
         let half_pixel = match coordinates {
             "half_pixel" => true,
             "output_half_pixel" => false,

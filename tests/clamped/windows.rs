@@ -1,6 +1,6 @@
 //! Models of windows, resampling and regions.
 
-use super::{Attr, Case, Family, Tensor, TensorData, ValueId, ints};
+use super::{Attr, Case, Family, Tensor, TensorData, ints};
 
 fn text(value: &str) -> Attr {
     Attr::Str(value.into())
@@ -47,10 +47,10 @@ pub(super) const FAMILIES: &[Family] = &[
         let [axes, groups, channels, out] = [c.size(3), c.size(2), c.size(3), c.size(6)];
         let (size, kernel) = (c.shape(axes, 5), c.shape(axes, 3));
         let (stride, dilation) = (c.shape(axes, 4), c.shape(axes, 4));
-        let x = c.input(&[&[c.size(2), groups * channels][..], &size].concat());
+        let shape = [&[c.size(2), groups * channels][..], &size].concat();
+        let x = c.input(&shape);
         let w = c.weight(&[&[groups * channels, out][..], &kernel].concat());
-        let attrs =
-            [("group", Attr::Int(groups as i64)), ("strides", ints(stride)), ("dilations", ints(dilation))];
+        let attrs = [("group", Attr::Int(groups as i64)), ("strides", ints(stride)), ("dilations", ints(dilation))];
         vec![c.b.node("ConvTranspose", [x, w], attrs)]
     }),
     ("deformed conv", |c| {
@@ -66,7 +66,8 @@ pub(super) const FAMILIES: &[Family] = &[
     ("pool of volumes", |c| {
         let kernel = c.shape(3, 3);
         let size: Vec<usize> = kernel.iter().map(|k| k + c.size(4)).collect();
-        let x = c.input(&[&[1, c.size(3)][..], &size].concat());
+        let shape = [&[1, c.size(3)][..], &size].concat();
+        let x = c.input(&shape);
         let op = pick(c, &["MaxPool", "AveragePool", "LpPool"]);
         let attrs = [("kernel_shape", ints(kernel)), ("strides", ints(c.shape(3, 2)))];
         vec![c.b.node(op, [x], attrs)]
@@ -114,7 +115,8 @@ pub(super) const FAMILIES: &[Family] = &[
         let size: Vec<i64> = c.shape(axes, 6).into_iter().map(|side| side as i64 + 1).collect();
         let theta = c.input(&[maps, axes, axes + 1]);
         let size = c.b.ints([&[maps as i64, 1][..], &size].concat());
-        vec![c.b.node("AffineGrid", [theta, size], [("align_corners", Attr::Int(c.flag().into()))])]
+        let align = Attr::Int(c.flag().into());
+        vec![c.b.node("AffineGrid", [theta, size], [("align_corners", align)])]
     }),
     ("aligned regions", |c| {
         let shape = [c.size(3), c.size(3), c.size(9), c.size(9)];
@@ -137,7 +139,8 @@ pub(super) const FAMILIES: &[Family] = &[
         let (images, corners) = (c.integers(&[regions, 1], 0, shape[0] as i64 - 1), c.integers(&[regions, 4], -3, 12));
         let boxes = c.b.node("Concat", [images, corners], [("axis", Attr::Int(1))]);
         let boxes = c.b.node("Cast", [boxes], [("to", Attr::Int(1))]);
-        vec![c.b.node("MaxRoiPool", [x, boxes], [("pooled_shape", ints(c.shape(2, 4)))])]
+        let bins = ints(c.shape(2, 4));
+        vec![c.b.node("MaxRoiPool", [x, boxes], [("pooled_shape", bins)])]
     }),
     ("lrn", |c| {
         let shape = c.shape(4, 6);

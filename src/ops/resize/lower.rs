@@ -31,13 +31,14 @@ impl Resize {
 
     /// How many elements in a row come of one, where it is the same number for all, whatever the sizes are.
     fn run(&self, stretch: &Stretch, nearest: Nearest) -> Option<Size> {
-        let whole = match (self.transform, nearest) {
-            (Transform::Asymmetric, Nearest::Floor | Nearest::Simple) => true,
-            (
-                Transform::HalfPixel | Transform::HalfPixelSymmetric | Transform::PytorchHalfPixel,
-                Nearest::RoundPreferFloor | Nearest::RoundPreferCeil,
-            ) => true,
-            _ => false,
+        let centred = matches!(
+            self.transform,
+            Transform::HalfPixel | Transform::HalfPixelSymmetric | Transform::PytorchHalfPixel
+        );
+        let whole = match nearest {
+            Nearest::RoundPreferFloor | Nearest::RoundPreferCeil => centred,
+            Nearest::Floor | Nearest::Simple => self.transform == Transform::Asymmetric,
+            Nearest::Ceil => false,
         };
         let (input, output) = (stretch.input, stretch.output);
         let factor = output.estimate().checked_div(input.estimate()).filter(|&factor| whole && factor >= 1)?;
@@ -63,9 +64,7 @@ impl Resize {
             let plain = |source: &Source| matches!(source, Source::Run(run) if run.known() == Some(1));
             match dimensions.last_mut() {
                 _ if size.known() == Some(1) && plain(&source) => {}
-                Some(inner)
-                    if plain(&source) && plain(&inner.source) && stride == inner.stride * inner.size =>
-                {
+                Some(inner) if plain(&source) && plain(&inner.source) && stride == inner.stride * inner.size => {
                     inner.size *= size;
                 }
                 _ => dimensions.push(Dimension { size, stride, source }),
@@ -81,7 +80,8 @@ impl Resize {
         let output = cx.rounded(output);
         let list = |word: fn(&Dimension) -> Size| dimensions.iter().map(word).collect::<Vec<Size>>();
         let runs = list(|d| if let Source::Run(run) = d.source { run } else { Size::ONE });
-        let tables = list(|d| Size::from(if let Source::Table(start) = d.source { start } else { EXTRAPOLATED as usize }));
+        let tables =
+            list(|d| Size::from(if let Source::Table(start) = d.source { start } else { EXTRAPOLATED as usize }));
         let len = output.len();
         cx.emit(Emit {
             kernel: "resize_nearest",

@@ -15,6 +15,8 @@ pub(super) enum Transform {
     HalfPixel,
     HalfPixelSymmetric,
     PytorchHalfPixel,
+    /// Of opset 11 and 12.
+    TfHalfPixelForNn,
     AlignCorners,
     Asymmetric,
     TfCropAndResize,
@@ -91,8 +93,21 @@ impl Line {
                 centre * (1.0 - self.output as f64 / width) + half_pixel
             }
             // The reference has -0.5 in place of 0, and looks at the width before it is rounded.
-            Transform::PytorchHalfPixel => if self.output > 1 { half_pixel } else { 0.0 },
-            Transform::AlignCorners => if width == 1.0 || at == 0 { 0.0 } else { x * last / (width - 1.0) },
+            Transform::PytorchHalfPixel => {
+                if self.output > 1 {
+                    half_pixel
+                } else {
+                    0.0
+                }
+            }
+            Transform::AlignCorners => {
+                if width == 1.0 || at == 0 {
+                    0.0
+                } else {
+                    x * last / (width - 1.0)
+                }
+            }
+            Transform::TfHalfPixelForNn => (x + 0.5) / self.scale,
             Transform::Asymmetric => x / self.scale,
             Transform::TfCropAndResize => {
                 // The region is in single precision, as the reference has it.
@@ -177,7 +192,7 @@ impl Line {
             return Err(Error::limit(format!("an axis of {} resized to {}", self.input, self.output)));
         }
         let farthest = [0, self.output - 1].map(|at| self.source(at).unwrap_or(0.0).abs());
-        if farthest.iter().any(|&far| !(far < f64::from(1 << 30))) {
+        if farthest.iter().any(|far| !(0.0..f64::from(1 << 30)).contains(far)) {
             return Err(Error::shape(format!("an axis of {} resized by {}", self.input, self.scale)));
         }
         Ok(())
