@@ -8,6 +8,8 @@
 #[allow(dead_code, unreachable_pub, reason = "shared with other tests")]
 #[path = "link_common/random.rs"]
 mod random;
+#[path = "clamped/windows.rs"]
+mod windows;
 
 use std::collections::BTreeSet;
 
@@ -425,7 +427,7 @@ fn clamped_is_unclamped_for_every_kernel() {
     let (mut kernels, mut wrong, mut given) = (BTreeSet::new(), Vec::new(), BTreeSet::new());
     for class in [DeviceClass::Cpu, DeviceClass::Gpu] {
         let [plain, clamped] = [Clamp::Users, Clamp::All].map(|clamp| Bench::new(class, clamp));
-        for &(name, family) in FAMILIES {
+        for &(name, family) in FAMILIES.iter().chain(windows::FAMILIES) {
             for seed in 0..cases() {
                 let (graph, inputs) = make(name, family, seed);
                 let expected = clamped.run(graph.clone(), &inputs, &mut kernels);
@@ -442,7 +444,7 @@ fn clamped_is_unclamped_for_every_kernel() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    let results: BTreeSet<&str> = FAMILIES.iter().map(|&(name, _)| name).collect();
+    let results: BTreeSet<&str> = FAMILIES.iter().chain(windows::FAMILIES).map(|&(name, _)| name).collect();
     assert_eq!(given, results, "families that gave results");
     let library: BTreeSet<String> = library::SOURCES.iter().map(|(name, _)| (*name).to_owned()).collect();
     let missing: Vec<&str> = library.difference(&kernels).map(String::as_str).collect();

@@ -237,9 +237,12 @@ families! {
     order,
     random,
     reduce,
+    resize,
     rnn,
     rotary,
+    sampling,
     signal,
     storage,
     types,
+    windows,
 }

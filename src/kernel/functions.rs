@@ -24,6 +24,7 @@ files! {
     "storage",
     "trigonometric",
     "whole",
+    "window",
     "words",
 }
 

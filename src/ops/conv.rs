@@ -1,4 +1,4 @@
-//! Convolution over one or two axes, alone or with bias, residual and an elementwise program.
+//! Convolution over up to three axes, alone or with bias, residual and an elementwise program.
 
 use crate::error::{Error, Result};
 use crate::graph::Node;
@@ -9,7 +9,7 @@ use crate::size::{Size, agree, is_empty, presumed};
 use crate::tensor::{DType, Tensor};
 
 use super::elementwise::Epilogue;
-use super::window::{Axis, Rounding, Window, rows_and_columns, window_sizes};
+use super::window::{Axis, Rounding, Window, planes_rows_columns, window_sizes, window_vectors};
 use super::{Entry, Operator, check_inputs, operator};
 
 /// The operators of this file.
@@ -19,7 +19,7 @@ pub(super) const TABLE: &[Entry] =
 /// Output channels of a subgroup in `conv_subgroup`.
 const TILE: usize = 32;
 
-/// Inputs x, w, bias?, and for the fused operator residual?.
+/// <https://onnx.ai/onnx/operators/onnx__Conv.html>: inputs x, w, bias?, and for the fused operator residual?.
 #[derive(Debug)]
 struct Conv {
     groups: i64,
@@ -69,7 +69,7 @@ impl Operator for Conv {
             cx.output(0);
             return Ok(());
         }
-        if geometry.group_in.is_zero() || geometry.rows.input.is_zero() || geometry.columns.input.is_zero() {
+        if geometry.group_in.is_zero() || geometry.spatial.iter().any(|axis| axis.input.is_zero()) {
             return Err(Error::unsupported("a convolution without any input element"));
         }
         let input = cx.contiguous(0)?.buffer;
@@ -85,6 +85,9 @@ impl Operator for Conv {
         let output = cx.rounded(output).buffer;
         let epilogue = self.epilogue.rounding(cx.output_fact(0).dtype);
         let run = Run { input, bias, residual, output, epilogue: &epilogue, geometry };
+        if run.geometry.spatial.len() == 3 {
+            return run.volume(cx);
+        }
         let subgroups = cx.target().class == DeviceClass::Cpu && cx.target().subgroup_size == 8;
         if run.geometry.group_in == 1 && run.geometry.groups > 1 {
             run.depthwise(cx)
@@ -106,6 +109,7 @@ struct Geometry {
     /// Output channels of one group.
     group_out: Size,
     spatial: Vec<Axis>,
+    planes: Axis,
     rows: Axis,
     columns: Axis,
 }
@@ -134,8 +138,8 @@ impl Geometry {
             return Err(wrong(&format!("channels do not fit {groups} groups")));
         }
         let spatial = conv.window.axes(size, kernel, Rounding::Floor)?;
-        let (rows, columns) = rows_and_columns(&spatial);
-        Ok(Geometry { images, groups, group_in, group_out: channels_out / groups, spatial, rows, columns })
+        let [planes, rows, columns] = planes_rows_columns(&spatial);
+        Ok(Geometry { images, groups, group_in, group_out: channels_out / groups, spatial, planes, rows, columns })
     }
 
     fn channels_out(&self) -> Size {
@@ -149,17 +153,18 @@ impl Geometry {
     }
 
     fn pixels(&self) -> Size {
-        self.rows.output * self.columns.output
+        self.planes.output * self.rows.output * self.columns.output
     }
 
     /// Products of one output element.
     fn depth(&self) -> Size {
-        self.group_in * self.rows.kernel * self.columns.kernel
+        self.group_in * self.planes.kernel * self.rows.kernel * self.columns.kernel
     }
 
     fn cost(&self, residual: bool) -> Work {
         let outputs = self.images * self.channels_out() * self.pixels();
-        let inputs = self.images * self.groups * self.group_in * self.rows.input * self.columns.input;
+        let pixels: Size = self.spatial.iter().map(|axis| axis.input).product();
+        let inputs = self.images * self.groups * self.group_in * pixels;
         let weights = self.channels_out() * self.depth();
         Work::of_words(outputs * self.depth() * 2, inputs + weights + outputs * (1 + usize::from(residual)))
     }
@@ -174,11 +179,6 @@ impl Geometry {
     fn is_single(&self) -> bool {
         let one = |axis: &Axis| axis.kernel == 1 && axis.begin.is_zero() && axis.end.is_zero();
         one(&self.rows) && one(&self.columns)
-    }
-
-    /// Sizes and windows by the names that the kernels' parameters have.
-    fn window(&self) -> [(&'static str, Size); 12] {
-        window_sizes(&self.rows, &self.columns)
     }
 }
 
@@ -205,8 +205,15 @@ impl Run<'_> {
         let kernel = self.epilogue.kernel(kernel)?;
         let program: Vec<Size> = self.epilogue.words()?.into_iter().map(Size::from).collect();
         let residual = [("has_residual", Size::from(u8::from(self.residual.is_some())))];
-        let numbers = [sizes, &residual, &self.geometry.window()].concat();
-        let params = params(&kernel.name, &numbers, &[("epilogue", &program)])?;
+        let Geometry { planes, rows, columns, .. } = self.geometry;
+        let mut numbers = [sizes, &residual].concat();
+        let vectors = window_vectors(&[planes, rows, columns]);
+        let mut lists: Vec<(&str, &[Size])> = vec![("epilogue", &program)];
+        match self.geometry.spatial.len() {
+            3 => lists.extend(vectors.iter().map(|(name, vector)| (*name, vector.as_slice()))),
+            _ => numbers.extend(window_sizes(&rows, &columns)),
+        }
+        let params = params(&kernel.name, &numbers, &lists)?;
         cx.emit(Emit {
             kernel: &kernel.name,
             constants: variant.as_slice(),
@@ -226,6 +233,20 @@ impl Run<'_> {
         let window = Some(("WINDOW", f64::from(u8::from(self.geometry.has_window()))));
         let sizes = [("items", items), ("channels", channels), ("multiplier", group_out)];
         self.emit(cx, "conv_depthwise", weight, window, item_groups(items), &sizes)
+    }
+
+    fn volume(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        let g = &self.geometry;
+        let weight = cx.contiguous(1)?.buffer;
+        let items = g.images * g.channels_out() * g.planes.output * g.rows.output * g.columns.output.div_ceil(4);
+        let sizes = [
+            ("items", items),
+            ("channels", g.channels_out()),
+            ("groups", g.groups),
+            ("channels_in", g.group_in),
+            ("channels_out", g.group_out),
+        ];
+        self.emit(cx, "conv_volume", weight, None, item_groups(items), &sizes)
     }
 
     fn subgroup(&self, cx: &mut Lowering<'_>) -> Result<()> {

@@ -16,23 +16,31 @@ mod attention;
 mod batch_norm;
 mod branch;
 pub mod broadcast;
+mod col2im;
 mod combine;
 mod conv;
+mod conv_transpose;
+mod deform_conv;
 mod det;
 mod dropout;
 pub mod elementwise;
 mod facts;
+mod grid;
 mod integer;
 mod layout;
 mod linear_attention;
 mod loss;
+mod lrn;
 mod matmul;
+mod max_unpool;
 mod nonzero;
 mod norm;
 mod parsed;
 mod pool;
 mod random;
 mod reduce;
+mod regions;
+mod resize;
 mod rnn;
 mod scan;
 mod signal;
@@ -138,18 +146,26 @@ const FAMILIES: &[&[Entry]] = &[
     attention::TABLE,
     batch_norm::OPERATORS,
     branch::TABLE,
+    col2im::OPERATORS,
     conv::TABLE,
+    conv_transpose::OPERATORS,
+    deform_conv::OPERATORS,
     det::OPERATORS,
     dropout::OPERATORS,
+    grid::OPERATORS,
     layout::OPERATORS,
     linear_attention::OPERATORS,
     loss::OPERATORS,
+    lrn::OPERATORS,
     matmul::TABLE,
+    max_unpool::OPERATORS,
     nonzero::TABLE,
     norm::OPERATORS,
     pool::TABLE,
     random::OPERATORS,
     reduce::OPERATORS,
+    regions::OPERATORS,
+    resize::OPERATORS,
     rnn::OPERATORS,
     scan::OPERATORS,
     signal::OPERATORS,

@@ -1,4 +1,4 @@
-//! The windows of convolutions and poolings: kernel, strides, dilations and padding over one or two axes.
+//! The windows of convolutions and poolings: kernel, strides, dilations and padding over up to three axes.
 
 use crate::error::{Error, Result};
 use crate::graph::Node;
@@ -56,7 +56,7 @@ pub enum Rounding {
 /// The attribute `auto_pad`: padding as stated, none, or as much as makes the output the input divided by the stride, with an
 /// odd element behind the last or before the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum AutoPad {
+pub(super) enum AutoPad {
     NotSet,
     Valid,
     SameUpper,
@@ -68,10 +68,10 @@ enum AutoPad {
 pub struct Window {
     /// Taps, where they are stated.
     pub kernel: Option<Vec<i64>>,
-    strides: Option<Vec<i64>>,
-    dilations: Option<Vec<i64>>,
-    pads: Option<Vec<i64>>,
-    auto_pad: AutoPad,
+    pub(super) strides: Option<Vec<i64>>,
+    pub(super) dilations: Option<Vec<i64>>,
+    pub(super) pads: Option<Vec<i64>>,
+    pub(super) auto_pad: AutoPad,
 }
 
 impl Window {
@@ -87,9 +87,7 @@ impl Window {
                 return Err(Error::invalid_model(format!("attribute '{name}' is {values:?}")));
             }
             let axes = if name == "pads" { values.len() / 2 } else { values.len() };
-            if !(1..=2).contains(&axes) {
-                return Err(Error::unsupported(format!("windows over {axes} axes; one or two are supported")));
-            }
+            check_axes(axes)?;
             if kernel.is_some_and(|kernel| kernel.len() != axes) || (name == "pads" && values.len() % 2 == 1) {
                 return Err(Error::invalid_model(format!("attribute '{name}' has {} values", values.len())));
             }
@@ -115,20 +113,11 @@ impl Window {
     /// # Errors
     /// `InvalidModel` if attributes do not fit the number of axes; `Shape` if a kernel exceeds its padded input.
     pub fn axes(&self, input: &[Size], kernel: &[Size], rounding: Rounding) -> Result<Vec<Axis>> {
-        if !(1..=2).contains(&input.len()) {
-            return Err(Error::unsupported(format!("windows over {} axes; one or two are supported", input.len())));
-        }
-        let list = |name: &str, values: &Option<Vec<i64>>, len: usize, default: usize| match values {
-            None => Ok(vec![Size::from(default); len]),
-            Some(values) if values.len() == len => Ok(values.iter().map(|&v| Size::from(v)).collect()),
-            Some(values) => {
-                Err(Error::invalid_model(format!("attribute '{name}' has {} values, not {len}", values.len())))
-            }
-        };
+        check_axes(input.len())?;
         let count = input.len();
-        let strides: Vec<Size> = list("strides", &self.strides, count, 1)?;
-        let dilations = list("dilations", &self.dilations, count, 1)?;
-        let pads = list("pads", &self.pads, 2 * count, 0)?;
+        let strides = filled("strides", self.strides.as_deref(), count, 1)?;
+        let dilations = filled("dilations", self.dilations.as_deref(), count, 1)?;
+        let pads = filled("pads", self.pads.as_deref(), 2 * count, 0)?;
         let axis =
             |i: usize| self.axis([input[i], kernel[i], strides[i], dilations[i]], [pads[i], pads[i + count]], rounding);
         (0..count).map(axis).collect()
@@ -178,6 +167,26 @@ impl Window {
     }
 }
 
+/// Checks that kernels can do windows over so many axes.
+pub(super) fn check_axes(axes: usize) -> Result<()> {
+    match axes {
+        1..=3 => Ok(()),
+        _ => Err(Error::unsupported(format!("windows over {axes} axes; up to three are supported"))),
+    }
+}
+
+/// An attribute's values, or as many defaults.
+///
+/// # Errors
+/// `InvalidModel` if there are more or fewer.
+pub(super) fn filled(name: &str, values: Option<&[i64]>, len: usize, default: usize) -> Result<Vec<Size>> {
+    match values {
+        None => Ok(vec![Size::from(default); len]),
+        Some(values) if values.len() == len => Ok(values.iter().map(|&v| Size::from(v)).collect()),
+        Some(values) => Err(Error::invalid_model(format!("attribute '{name}' has {} values, not {len}", values.len()))),
+    }
+}
+
 /// Sizes and windows of rows and columns by the names that kernels' parameters have.
 pub(crate) fn window_sizes(y: &Axis, x: &Axis) -> [(&'static str, Size); 12] {
     [
@@ -196,13 +205,44 @@ pub(crate) fn window_sizes(y: &Axis, x: &Axis) -> [(&'static str, Size); 12] {
     ]
 }
 
-/// Rows and columns, where one axis is taken as columns.
-pub fn rows_and_columns(axes: &[Axis]) -> (Axis, Axis) {
-    match *axes {
-        [columns] => (Axis::ONE, columns),
-        [rows, columns, ..] => (rows, columns),
-        [] => (Axis::ONE, Axis::ONE),
+/// Sizes and windows of planes, rows and columns by the names that kernels' parameters have.
+pub(crate) fn window_vectors(axes: &[Axis; 3]) -> [(&'static str, [Size; 4]); 6] {
+    let vector = |name, of: fn(&Axis) -> Size| (name, [of(&axes[0]), of(&axes[1]), of(&axes[2]), Size::ZERO]);
+    [
+        vector("input_size", |axis| axis.input),
+        vector("output_size", |axis| axis.output),
+        vector("kernel_size", |axis| axis.kernel),
+        vector("stride", |axis| axis.stride),
+        vector("dilation", |axis| axis.dilation),
+        vector("padding", |axis| axis.begin),
+    ]
+}
+
+/// Planes, rows and columns of sizes as kernels' parameters have them, where fewer are taken as the latter.
+pub(super) fn vector(sizes: &[Size]) -> [Size; 4] {
+    let mut vector = [Size::ONE, Size::ONE, Size::ONE, Size::ZERO];
+    for (to, &size) in vector[..3].iter_mut().rev().zip(sizes.iter().rev()) {
+        *to = size;
     }
+    vector
+}
+
+/// From one tap that can write an element to the next, in windows that lie `stride` apart.
+pub(super) fn step(stride: Size, dilation: Size) -> Size {
+    fn common_divisor(a: i64, b: i64) -> i64 {
+        if b == 0 { a } else { common_divisor(b, a % b) }
+    }
+    // Both are attributes.
+    stride / common_divisor(stride.estimate(), dilation.estimate()).max(1)
+}
+
+/// Planes, rows and columns, where fewer axes are taken as the latter.
+pub fn planes_rows_columns(axes: &[Axis]) -> [Axis; 3] {
+    let mut three = [Axis::ONE; 3];
+    for (to, &axis) in three.iter_mut().rev().zip(axes.iter().rev()) {
+        *to = axis;
+    }
+    three
 }
 
 #[cfg(test)]

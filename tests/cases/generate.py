@@ -231,6 +231,29 @@ def movement():
     refused("cumsum-beyond-32-bits", [node("CumSum", ["i", "axis"], ["y"])], [("i", ["n"], np.array([2**30, 2**30]))], ["y"], 14, weights=[("axis", np.array(0))], dtype=INT64)
     refused("scatter-add-beyond-32-bits", [node("ScatterND", ["x", "i", "u"], ["y"], reduction="mul")], [("x", [2], np.array([3, 2**16])), ("i", ["k", 1], index([1])), ("u", ["k"], np.array([2**16]))], ["y"], 16, dtype=INT64)
     refused("shift-beyond-32-bits", [node("BitShift", ["x", "i"], ["y"], direction="LEFT")], [("x", [2], np.array([3, 2**16])), ("i", [2], np.array([1, 16]))], ["y"], 28, dtype=INT64)
+def resampling():
+    """Sizes and scales that come with the request or of the device, symbols that are resized, and norms as other operators."""
+    image = ("x", ["n", 2, "h", "w"], floats(1, 2, 5, 6))
+    linear = dict(mode="linear", coordinate_transformation_mode="asymmetric")
+    case("resize-to-fed-sizes", [node("Resize", ["x", "", "", "s"], ["y"], mode="linear"), node("Resize", ["x", "", "", "s"], ["z"], mode="nearest")], [image, ("s", [4], np.array([1, 2, 7, 4], np.int64))], [("y", None), ("z", None)], opset=19)
+    case("resize-by-fed-scales", [node("Resize", ["x", "", "s"], ["y"], **linear), node("Relu", ["y"], ["z"])], [image, ("s", [4], np.array([1, 1, 1.5, 2.25], np.float32))], [("z", None)], opset=13)
+    nodes = [node("ReduceMax", ["x"], ["top"], keepdims=0), node("Ceil", ["top"], ["factor"]), node("Abs", ["factor"], ["size"]), node("Mul", ["ones", "size"], ["s"]), node("Resize", ["x", "", "s"], ["y"], mode="nearest", nearest_mode="floor", coordinate_transformation_mode="asymmetric")]
+    case("resize-by-data", nodes, [("x", ["n", 4], floats(3, 4))], [("y", None)], opset=13, weights=[("ones", np.ones(2, np.float32))])
+    nodes = [node("Resize", ["x", "", "twice"], ["a"], mode="nearest", nearest_mode="floor", coordinate_transformation_mode="asymmetric"), node("Resize", ["a", "", "half"], ["b"], mode="linear"), node("Resize", ["b", "", "odd"], ["c"], mode="cubic"), node("Shape", ["x"], ["shape"]), node("Resize", ["c", "", "", "shape"], ["y"], mode="linear")]
+    weights = [("twice", np.array([1, 1, 2, 3], np.float32)), ("half", np.array([1, 1, 0.5, 0.5], np.float32)), ("odd", np.array([1, 1, 1.7, 1.3], np.float32))]
+    case("resize-of-symbols", nodes, [image], [("a", None), ("b", None), ("c", None), ("y", None)], opset=13, weights=weights)
+    case("upsample", [node("Upsample", ["x", "s"], ["y"], mode="nearest"), node("Upsample", ["x", "s"], ["z"], mode="linear")], [image], [("y", None), ("z", None)], opset=9, ir=4, weights=[("s", np.array([1, 1, 2, 2], np.float32))], evaluator=False)
+    case("affine-grid-of-a-fed-size", [node("AffineGrid", ["t", "s"], ["g"]), node("GridSample", ["x", "g"], ["y"], mode="linear")], [("t", ["n", 2, 3], floats(1, 2, 3)), ("s", [4], np.array([1, 2, 4, 3], np.int64)), image], [("y", None)], opset=20, runtime=False)
+    case("columns-of-fed-shapes", [node("Col2Im", ["c", "i", "b"], ["y"])], [("c", ["n", 8, "l"], floats(2, 8, 12)), ("i", [2], np.array([4, 5], np.int64)), ("b", [2], np.array([2, 2], np.int64))], [("y", None)], opset=18)
+    windows = [node("MaxPool", ["x"], ["p", "at"], kernel_shape=[2, 2], strides=[2, 2]), node("Shape", ["x"], ["shape"]), node("MaxUnpool", ["p", "at"], ["y"], kernel_shape=[2, 2], strides=[2, 2])]
+    windows += [node("ConvTranspose", ["p", "w"], ["z"], strides=[2, 2], pads=[1, 1, 1, 1], output_padding=[1, 1]), node("LRN", ["z"], ["v"], size=3, alpha=0.5)]
+    case("windows-of-symbols", windows, [("x", ["n", 2, "h", "w"], floats(1, 2, 6, 8))], [("at", TensorProto.INT64), ("y", None), ("v", None)], weights=[("w", floats(2, 3, 3, 3))], evaluator=False)
+    x = floats(3, 4, 5)
+    x[:, 1] = 0
+    nodes = [node("LpNormalization", ["x"], [f"y{p}{axis}"], p=p, axis=axis) for p in (1, 2) for axis in (0, 2, -2)]
+    case("lp-normalization", nodes, [("x", ["n", 4, 5], x)], [(n.output[0], None) for n in nodes], evaluator=False)
+    nodes = [node("GlobalLpPool", ["x"], [f"y{p}"], p=p) for p in (1, 2, 3)]
+    case("global-lp-pool", nodes, [("x", ["n", 3, "h", 4], floats(2, 3, 5, 4))], [(n.output[0], None) for n in nodes], evaluator=False)
 
 
 functions()
@@ -238,3 +261,4 @@ branches()
 bodies()
 stages()
 movement()
+resampling()

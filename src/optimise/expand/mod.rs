@@ -13,6 +13,7 @@ mod flex_attention;
 mod loss;
 mod movement;
 mod normalise;
+mod norms;
 mod rotary;
 mod signal;
 mod various;
@@ -26,6 +27,7 @@ use movement::{compress, hardmax, non_max_suppression, unique};
 use normalise::{
     batch_normalization, group_normalization, instance_normalization, mean_variance_normalization, rms_normalization,
 };
+use norms::{global_lp_pool, lp_normalization};
 use rotary::rotary_embedding;
 use signal::stft;
 use various::{cast_like, non_zero, swiglu, swish};
@@ -45,9 +47,11 @@ const BODIES: &[(&str, fn(&mut Body<'_>) -> Built)] = &[
     ("CausalConvWithState", causal_conv_with_state),
     ("Compress", compress),
     ("Einsum", einsum),
+    ("GlobalLpPool", global_lp_pool),
     ("GroupNormalization", group_normalization),
     ("Hardmax", hardmax),
     ("InstanceNormalization", instance_normalization),
+    ("LpNormalization", lp_normalization),
     ("MeanVarianceNormalization", mean_variance_normalization),
     ("NegativeLogLikelihoodLoss", negative_log_likelihood),
     ("NonMaxSuppression", non_max_suppression),
