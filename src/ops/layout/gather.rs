@@ -46,7 +46,7 @@ fn emit(
         constants: &[("CHECK", f64::from(u8::from(range == Range::Checked)))],
         groups: item_groups(len),
         operands: &[data, index, result, report],
-        params: params("coalesced", &[("len", len), ("indices", indices), ("axis", axis), ("inner", inner)], &[])?,
+        params: params("gather", &[("len", len), ("indices", indices), ("axis", axis), ("inner", inner)], &[])?,
         cost: Work::of_words(Size::ZERO, len * 2 + indices),
     })
 }
