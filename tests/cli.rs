@@ -181,8 +181,8 @@ fn run_writes_outputs_of_their_true_type() {
     let out = folder.path().join("deep/er");
     let more = ["--out", out.to_str().unwrap(), "--repeat", "3", "--seed", "7", "--vary", "batch"];
     let report = json(&vad(&["run", VAD], &more));
-    let all = ["adapter", "dispatches", "first_ms", "heap_bytes", "host", "median_ms", "model", "outputs", "pipelines"];
-    assert_eq!(keys(&report), [&all[..], &["variants", "bundles", "weight_bytes"]].concat());
+    let all = ["adapter", "bundles", "dispatches", "first_ms", "heap_bytes", "host", "median_ms", "model", "outputs"];
+    assert_eq!(keys(&report), [&all[..], &["pipelines", "variants", "weight_bytes"]].concat());
     let host = &report["host"];
     assert_eq!(keys(host), ["load_ms", "new_shape", "peak_bytes", "plan_ms", "queued_ms", "submit_ms"]);
     assert_eq!(host["new_shape"]["requests"], 8);
@@ -245,6 +245,7 @@ fn mix_compares_the_arms() {
             keys(arm),
             [
                 "arm",
+                "bundles",
                 "dispatches",
                 "gpu_ms",
                 "host_us_per_bundle",
@@ -253,8 +254,7 @@ fn mix_compares_the_arms() {
                 "requests",
                 "submissions",
                 "throughput_per_s",
-                "wall_ms",
-                "bundles"
+                "wall_ms"
             ]
         );
         assert_eq!(keys(&arm["latency_ms"]), ["max", "p50", "p99"]);
