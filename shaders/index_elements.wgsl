@@ -1,5 +1,5 @@
-// What GatherElements takes and where ScatterElements puts: the place of each index, which is its own with the coordinate along one
-// axis replaced by it, in row-major data. Gives the places, or the elements there.
+// What GatherElements takes and where ScatterElements puts: the place of each index, which is its own with the coordinate along
+// one axis replaced by it, in row-major data. Gives the places, or the elements there.
 
 // Whether the result is elements.
 override TAKE: bool = false;

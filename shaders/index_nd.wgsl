@@ -1,5 +1,5 @@
-// What GatherND takes and where ScatterND puts: a tuple of indices is the place of a block of elements in row-major data. Gives the
-// places of the blocks' elements, or the elements there.
+// What GatherND takes and where ScatterND puts: a tuple of indices is the place of a block of elements in row-major data. Gives
+// the places of the blocks' elements, or the elements there.
 
 // Whether the result is elements.
 override TAKE: bool = false;

@@ -1,4 +1,5 @@
-// result[outer, k, inner] is the second of `values` where the index at (outer, inner) is k, else the first. An index below 0 counts from the end.
+// result[outer, k, inner] is the second of `values` where the index at (outer, inner) is k, else the first. An index below 0
+// counts from the end.
 
 // What an index is: 0 f32, 1 signed, 2 unsigned.
 override KIND: u32 = 1u;

@@ -1,4 +1,5 @@
-// Random numbers, the element's index being the counter: uniform ones from `low` on, `spread` wide, or normal ones with mean and deviation.
+// Random numbers, the element's index being the counter: uniform ones from `low` on, `spread` wide, or normal ones with mean and
+// deviation.
 
 override NORMAL: bool = false;
 

@@ -1,5 +1,5 @@
-// Sums or products of all elements up to each along one axis of a row-major tensor, outer x steps x inner: an invocation makes a line,
-// step by step.
+// Sums or products of all elements up to each along one axis of a row-major tensor, outer x steps x inner: an invocation makes a
+// line, step by step.
 
 // As in functions/combine.wgsl.
 override OP: u32 = 1u;

@@ -1,4 +1,5 @@
-// Keys whose order as unsigned numbers is that of the elements. The tensor is row-major, outer x len x inner, and sorted along len.
+// Keys whose order as unsigned numbers is that of the elements. The tensor is row-major, outer x len x inner, and sorted along
+// len.
 
 // What an element is: 0 f32, 1 signed, 2 unsigned.
 override KIND: u32 = 0u;

@@ -1,5 +1,6 @@
-// Two elements in one, by words: op 0 the second, 1 their sum, 2 their product, 3 the larger, 4 the smaller; kind 0 f32, 1 signed, 2 unsigned,
-// 3 i64 in 32 bits; bits of the type, if it is narrow. Gives the result, and 1 if it leaves the range of an i64's 32 bits.
+// Two elements in one, by words: op 0 the second, 1 their sum, 2 their product, 3 the larger, 4 the smaller; kind 0 f32, 1
+// signed, 2 unsigned, 3 i64 in 32 bits; bits of the type, if it is narrow. Gives the result, and 1 if it leaves the range of an
+// i64's 32 bits.
 
 fn combine(op: u32, kind: u32, bits: u32, a: u32, b: u32) -> vec2<u32> {
     if op == 0u { return vec2(b, 0u); }

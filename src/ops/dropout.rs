@@ -14,42 +14,34 @@ use crate::tensor::{DType, Tensor};
 
 pub(super) static OPERATORS: &[Entry] = &[("", "Dropout", |node| operator(Dropout::parse(node)))];
 
-/// Outside of training it gives its input back, and a mask of ones. In training, by the generator of `random`: the host has to know whether
-/// that is so, but not the ratio.
+/// Outside of training it gives its input back, and a mask of ones. In training, by the generator of `random`: the host has to
+/// know whether that is so, but not the ratio.
 #[derive(Debug)]
 struct Dropout {
-    training: Training,
-    /// Where it is an attribute, before opset 12.
-    ratio: f32,
+    /// Whether inputs say that it trains and how much it drops: from opset 12 on. Before, it does not train.
+    by_input: bool,
     key: [Size; 2],
 }
 
-#[derive(Debug, PartialEq, Eq)]
-enum Training {
-    Off,
-    On,
-    /// As input 2 says, from opset 12 on.
-    ByInput,
-}
+/// How much is dropped if nothing says so.
+const RATIO: f32 = 0.5;
 
 impl Dropout {
     fn parse(node: &Node) -> Result<Self> {
-        let training = match node.opset {
-            ..7 if node.int("is_test", 0)? == 0 => Training::On,
-            ..12 => Training::Off,
-            _ => Training::ByInput,
-        };
-        check_arity(node, 1..=if training == Training::ByInput { 3 } else { 1 }, 1..=2)?;
-        Ok(Dropout { training, ratio: node.float("ratio", 0.5)?, key: key(node)? })
+        if node.opset < 7 && node.int("is_test", 0)? == 0 {
+            // Whether what stays is scaled the standard did not say then.
+            return Err(Error::unsupported("training in opsets before 7"));
+        }
+        if node.opset < 10 && node.outputs.get(1).copied().flatten().is_some() {
+            return Err(Error::unsupported("the mask of opsets before 10, whose type is the input's"));
+        }
+        let by_input = node.opset >= 12;
+        check_arity(node, 1..=if by_input { 3 } else { 1 }, 1..=2)?;
+        Ok(Dropout { by_input, key: key(node)? })
     }
 
     fn trains(&self, inputs: &[Option<&Fact>]) -> Result<bool> {
-        let fact = match self.training {
-            Training::Off => return Ok(false),
-            Training::On => return Ok(true),
-            Training::ByInput => inputs.get(2).copied().flatten(),
-        };
-        let Some(fact) = fact else { return Ok(false) };
+        let Some(fact) = inputs.get(2).copied().flatten().filter(|_| self.by_input) else { return Ok(false) };
         match fact.value().map(Tensor::as_slice::<bool>) {
             Some(Ok(&[trains])) => Ok(trains),
             Some(_) => Err(Error::invalid_model("the training mode is no single bool")),
@@ -101,7 +93,7 @@ impl Operator for Dropout {
         let ratio = match cx.input(1) {
             Some(fact) if matches!(fact.dtype, DType::F32 | DType::F16) => cx.contiguous(1)?.buffer,
             Some(fact) => return Err(Error::unsupported(format!("a ratio of type {}", fact.dtype))),
-            None => cx.constant_bytes(self.ratio.to_ne_bytes().to_vec())?,
+            None => cx.constant_bytes(RATIO.to_ne_bytes().to_vec())?,
         };
         let len = output.len();
         cx.emit(Emit {

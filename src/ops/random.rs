@@ -1,8 +1,8 @@
 //! Random numbers: `RandomUniform`, `RandomNormal`, what is like a tensor, `Bernoulli` and `Multinomial`.
 //!
-//! All come from Philox4x32-10 (`shaders/functions/random.wgsl`): the index of an element is the counter, and the key follows from the attribute
-//! `seed` or, without one, from the node's name. So a model gives the same numbers on every device, for every request and after every
-//! rewrite that keeps the node's name.
+//! All come from Philox4x32-10 (`shaders/functions/random.wgsl`): the index of an element is the counter, and the key follows
+//! from the attribute `seed` or, without one, from the node's name. So a model gives the same numbers on every device, for every
+//! request and after every rewrite that keeps the node's name.
 
 use super::{Entry, Operator, check_arity, given, operator};
 use crate::error::{Error, Result};
@@ -54,7 +54,8 @@ fn float(dtype: DType) -> Result<Vec<DType>> {
     }
 }
 
-/// <https://onnx.ai/onnx/operators/onnx__RandomUniform.html>, <https://onnx.ai/onnx/operators/onnx__RandomNormal.html> and their `Like`: of f32 or f16.
+/// <https://onnx.ai/onnx/operators/onnx__RandomUniform.html>, <https://onnx.ai/onnx/operators/onnx__RandomNormal.html> and their
+/// `Like`: of f32 or f16.
 #[derive(Debug)]
 struct Random {
     normal: bool,

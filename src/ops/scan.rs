@@ -17,8 +17,8 @@ pub(super) static OPERATORS: &[Entry] = &[
     ("", "CumSum", |node| operator(Scan::parse(node, Combine::Sum))),
 ];
 
-/// <https://onnx.ai/onnx/operators/onnx__CumSum.html> and <https://onnx.ai/onnx/operators/onnx__CumProd.html>: a result has its input's
-/// shape. Elements of a line are added one after another, so that results are the same whatever the device is.
+/// <https://onnx.ai/onnx/operators/onnx__CumSum.html> and <https://onnx.ai/onnx/operators/onnx__CumProd.html>: a result has its
+/// input's shape. Elements of a line are added one after another, so that results are the same whatever the device is.
 #[derive(Debug)]
 struct Scan {
     op: Combine,

@@ -1,5 +1,5 @@
-//! Sorting on the device: chunks of 64 by counting, then runs merged two by two, so that the result is the same whatever the device is, and
-//! equal elements keep their order.
+//! Sorting on the device: chunks of 64 by counting, then runs merged two by two, so that the result is the same whatever the
+//! device is, and equal elements keep their order.
 
 use crate::error::Result;
 use crate::lower::grid::item_groups;

@@ -1,5 +1,5 @@
-//! `NonMaxSuppression` in two operators of domain `fascine` (`optimise/expand`): the first selects, and the host reads how many boxes there
-//! are; the second, planned with that number, writes their indices.
+//! `NonMaxSuppression` in two operators of domain `fascine` (`optimise/expand`): the first selects, and the host reads how many
+//! boxes there are; the second, planned with that number, writes their indices.
 
 use std::ops::Range;
 
@@ -18,10 +18,12 @@ pub(super) static OPERATORS: &[Entry] = &[
     ("fascine", "NonMaxSuppressionWrite", |node| operator(check_arity(node, 4..=4, 1..=1).map(|()| Write))),
 ];
 
-/// Inputs as <https://onnx.ai/onnx/operators/onnx__NonMaxSuppression.html> has them. Outputs: for each class of each batch the boxes that are
-/// selected, best first (i32, as many as may be); how many are of the classes before (i32); and how many there are (i64, one element).
+/// Inputs as <https://onnx.ai/onnx/operators/onnx__NonMaxSuppression.html> has them. Outputs: for each class of each batch the
+/// boxes that are selected, best first (i32, as many as may be); how many are of the classes before (i32); and how many there are
+/// (i64, one element).
 ///
-/// A score counts if it exceeds the threshold, as in onnxruntime and the reference; the standard's text would keep one that equals it.
+/// A score counts if it exceeds the threshold, as in onnxruntime and the reference; the standard's text would keep one that
+/// equals it.
 #[derive(Debug)]
 struct Select {
     centre: bool,
@@ -78,7 +80,7 @@ impl Operator for Select {
     fn shapes(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
         let [batch, classes, boxes] = sizes(inputs)?;
         for (i, input) in inputs.iter().enumerate().skip(3) {
-            if input.is_some_and(|fact| fact.shape.iter().any(|&size| size != 1)) {
+            if input.is_some_and(|fact| !presumed(|| fact.shape.iter().all(|&size| size == 1))) {
                 return Err(Error::shape(format!("input {i} is not one number")));
             }
         }

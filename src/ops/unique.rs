@@ -1,5 +1,5 @@
-//! `Unique` in two operators of domain `fascine` (`optimise/expand`): the first sorts and counts, and the host reads how many kinds of
-//! elements there are; the second, planned with that number, takes them.
+//! `Unique` in two operators of domain `fascine` (`optimise/expand`): the first sorts and counts, and the host reads how many
+//! kinds of elements there are; the second, planned with that number, takes them.
 
 use std::ops::Range;
 
@@ -51,8 +51,8 @@ impl Of {
     }
 }
 
-/// Input: a tensor. Outputs, i32 but for the last: by place in the sorted order the index; by place the kind, numbered in the order; by
-/// index, how many kinds have their first element before it; and how many kinds there are (i64, one element).
+/// Input: a tensor. Outputs, i32 but for the last: by place in the sorted order the index; by place the kind, numbered in the
+/// order; by index, how many kinds have their first element before it; and how many kinds there are (i64, one element).
 #[derive(Debug)]
 struct UniqueOrder(Of);
 

@@ -128,6 +128,22 @@ def infinities():
         yield case(np.dtype(dtype).name, "IsNaN", [x.astype(dtype)], 20, expect=[np.isnan(x)])
 
 
+def casts():
+    codes = {np.float32: 1, np.uint8: 2, np.int8: 3, np.uint16: 4, np.int16: 5, np.int32: 6, np.int64: 7, np.bool_: 9, np.float16: 10, np.uint32: 12}
+    for source in codes:
+        for target, code in codes.items():
+            x = bools(1, 9) if source == np.bool_ else span(source, 1, 40)
+            if np.dtype(source).kind == "f":
+                # Beyond its range no integer is defined.
+                x = np.concatenate([np.abs(x) if np.dtype(target).kind == "u" else x, np.zeros(2, source), -np.zeros(1, source)])
+            if (source, target) == (np.uint32, np.int64):
+                x //= 2
+            with np.errstate(over="ignore"):
+                want = x.astype(target)
+            for name, given in [("", x), (" on the host", Const(x))]:
+                yield case(f"{x.dtype} to {want.dtype}{name}", "Cast", [given], 19, attrs={"to": code}, expect=[want], **EXACT)
+
+
 def reductions():
     for dtype in [np.int8, np.uint8, np.bool_, np.int32, np.uint32, np.float16, np.int64]:
         x = bools(1, 3, 70, 2) if dtype == np.bool_ else span(dtype, 1, 3, 70, 2)
@@ -158,5 +174,5 @@ def reductions():
 
 
 def cases():
-    for group in [shifts, bits, remainders, comparisons, infinities, reductions]:
+    for group in [shifts, bits, remainders, comparisons, casts, infinities, reductions]:
         yield from group()

@@ -61,8 +61,8 @@ pub(super) fn emit_elements(
     })
 }
 
-/// A block of data for each tuple of indices, the last dimension of `index`: of data of shape `shape`, which is not empty, and whose first
-/// `batch` dimensions are the index's. Places are those of the blocks' first elements.
+/// A block of data for each tuple of indices, the last dimension of `index`: of data of shape `shape`, which is not empty, and
+/// whose first `batch` dimensions are the index's. Places are those of the blocks' first elements.
 ///
 /// # Errors
 /// `Limit`.
@@ -170,8 +170,8 @@ impl Operator for GatherElements {
     }
 }
 
-/// <https://onnx.ai/onnx/operators/onnx__GatherND.html>: indices `[batch.., rows.., k]` of data `[batch.., d1, .., dk, block..]` give
-/// `[batch.., rows.., block..]`; k is at most 8.
+/// <https://onnx.ai/onnx/operators/onnx__GatherND.html>: indices `[batch.., rows.., k]` of data `[batch.., d1, .., dk, block..]`
+/// give `[batch.., rows.., block..]`; k is at most 8.
 #[derive(Debug)]
 pub(super) struct GatherNd {
     batch: usize,

@@ -15,7 +15,7 @@ use crate::size::{Size, agree};
 use crate::tensor::DType;
 
 /// The most updates that an invocation applies one after another. Guessed: sorting takes two dispatches or more.
-const FEW: i64 = 64;
+const FEW: usize = 64;
 
 /// Where updates go.
 #[derive(Debug)]
@@ -73,7 +73,7 @@ impl Scatter {
         let constants = self.reduction.constants(result.dtype)?;
         let report = self.reduction.report(cx, result.dtype)?;
         let len = updates.len();
-        if steps.estimate() > FEW {
+        if steps > FEW {
             // Places are less than the elements of a tensor, and so in order as unsigned numbers.
             let order = sort(cx, Rows { keys: place, rows: Size::ONE, len: blocks, width: Size::ONE })?;
             let sizes = [("len", len), ("blocks", blocks), ("inner", inner), ("bits", bits(result.dtype))];

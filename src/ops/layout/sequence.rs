@@ -70,8 +70,8 @@ impl Operator for ReverseSequence {
     }
 }
 
-/// <https://onnx.ai/onnx/operators/onnx__TensorScatter.html>: cache `[batch, .., size, ..]`, update `[batch, .., steps, ..]`, and where the
-/// first step goes, for each of the batch.
+/// <https://onnx.ai/onnx/operators/onnx__TensorScatter.html>: cache `[batch, .., size, ..]`, update `[batch, .., steps, ..]`, and
+/// where the first step goes, for each of the batch.
 #[derive(Debug)]
 pub(super) struct TensorScatter {
     axis: i64,
