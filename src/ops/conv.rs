@@ -238,14 +238,10 @@ impl Run<'_> {
     fn volume(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let g = &self.geometry;
         let weight = cx.contiguous(1)?.buffer;
-        let items = g.images * g.channels_out() * g.planes.output * g.rows.output * g.columns.output.div_ceil(4);
-        let sizes = [
-            ("items", items),
-            ("channels", g.channels_out()),
-            ("groups", g.groups),
-            ("channels_in", g.group_in),
-            ("channels_out", g.group_out),
-        ];
+        let rows = g.images * g.groups * g.group_out.div_ceil(4) * g.planes.output * g.rows.output;
+        let items = rows * g.columns.output.div_ceil(4);
+        let sizes =
+            [("items", items), ("groups", g.groups), ("channels_in", g.group_in), ("channels_out", g.group_out)];
         self.emit(cx, "conv_volume", weight, None, item_groups(items), &sizes)
     }
 

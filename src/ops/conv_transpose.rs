@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::graph::Node;
 use crate::lower::grid::item_groups;
 use crate::lower::storage::Storage;
-use crate::lower::{Emit, Fact, Lowering, Work, params};
+use crate::lower::{BufferId, Emit, Fact, Lowering, Work, params};
 use crate::size::{Size, agree, is_empty, presumed};
 use crate::tensor::{DType, Tensor};
 
@@ -135,6 +135,31 @@ impl ConvTranspose {
     }
 }
 
+impl ConvTranspose {
+    /// The weights as the kernel reads them: group x taps x input channel x output channel.
+    fn by_taps(&self, cx: &mut Lowering<'_>, shape: [Size; 4]) -> Result<BufferId> {
+        if cx.constant(1).is_some() {
+            let key = format!("conv_transpose {}", self.groups);
+            return cx.packed(1, &key, |weight| pack(weight, shape.map(Size::pin)));
+        }
+        let weight = cx.contiguous(1)?;
+        let apart = weight.reshaped(&shape).ok_or_else(|| Error::internal("weights that do not fill their shape"))?;
+        Ok(cx.materialise(&apart.permuted(&[0, 3, 1, 2]))?.buffer)
+    }
+}
+
+/// Weights [group][input channel][output channel][taps] with the taps before the channels.
+fn pack(weight: &Tensor, [groups, channels_in, channels_out, taps]: [usize; 4]) -> Result<Vec<u8>> {
+    let given = weight.as_slice::<f32>()?;
+    let mut packed = Vec::with_capacity(given.len());
+    for group in given.chunks_exact(channels_in * channels_out * taps).take(groups) {
+        for tap in 0..taps {
+            packed.extend((0..channels_in * channels_out).map(|pair| group[pair * taps + tap]));
+        }
+    }
+    Ok(bytemuck::cast_slice(&packed).to_vec())
+}
+
 impl Operator for ConvTranspose {
     fn dtypes(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
         one_float(inputs)
@@ -161,7 +186,7 @@ impl Operator for ConvTranspose {
         if cx.input(0).is_some_and(Fact::is_empty) {
             return Err(Error::unsupported("a convolution without any input element"));
         }
-        let (input, weight) = (cx.contiguous(0)?, cx.contiguous(1)?);
+        let input = cx.contiguous(0)?;
         let bias = match cx.input(2) {
             Some(_) => cx.contiguous(2)?.buffer,
             None => {
@@ -174,21 +199,27 @@ impl Operator for ConvTranspose {
         let step = vector(&geometry.steps);
         let groups = Size::from(self.groups);
         let (channels_in, channels_out) = (geometry.channels_in / groups, geometry.channels_out / groups);
-        let pixels: Size = axes.iter().map(|axis| axis.output).product();
-        let items = geometry.images * groups * channels_out.div_ceil(4) * pixels;
+        let [planes, rows, columns] = axes;
+        // Those a stride apart are reached by the same taps.
+        let quads = columns.stride * columns.output.div_ceil(columns.stride).div_ceil(4);
+        let items = geometry.images * groups * channels_out.div_ceil(4) * planes.output * rows.output * quads;
+        let taps: Size = axes.iter().map(|axis| axis.kernel).product();
+        let weight = self.by_taps(cx, [groups, channels_in, channels_out, taps])?;
         let vectors = window_vectors(&axes);
         let mut lists: Vec<(&str, &[Size])> = vectors.iter().map(|(name, vector)| (*name, vector.as_slice())).collect();
         lists.push(("step", &step));
         let numbers =
             [("items", items), ("groups", groups), ("channels_in", channels_in), ("channels_out", channels_out)];
-        let taps: Size = axes.iter().map(|axis| axis.kernel).product();
         cx.emit(Emit {
             kernel: "conv_transpose",
             constants: &[],
             groups: item_groups(items),
-            operands: &[input.buffer, weight.buffer, bias, output.buffer],
+            operands: &[input.buffer, weight, bias, output.buffer],
             params: params("conv_transpose", &numbers, &lists)?,
-            cost: Work::of_words(input.len() * channels_out * taps * 2, input.len() + weight.len() + output.len()),
+            cost: Work::of_words(
+                input.len() * channels_out * taps * 2,
+                input.len() + channels_in * output.shape[1] * taps + output.len(),
+            ),
         })
     }
 }

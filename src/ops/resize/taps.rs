@@ -90,7 +90,8 @@ impl Line {
             Transform::HalfPixel => half_pixel,
             Transform::HalfPixelSymmetric => {
                 let centre = self.input as f64 / 2.0;
-                centre * (1.0 - self.output as f64 / width) + half_pixel
+                // In the reference's order: whole numbers decide what is nearest.
+                centre * (1.0 - self.output as f64 / width) + (x + 0.5) / self.scale - 0.5
             }
             // The reference has -0.5 in place of 0, and looks at the width before it is rounded.
             Transform::PytorchHalfPixel => {
