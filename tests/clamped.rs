@@ -350,7 +350,8 @@ const FAMILIES: &[Family] = &[
         let lengths = (0..batch).map(|_| c.random.range(0, steps as u32) as i32).collect::<Vec<_>>();
         let lengths = c.feed(Tensor::new([batch], lengths).unwrap());
         let state = c.tensor(&[2, batch, hidden]);
-        let mut attrs = vec![("hidden_size", Attr::Int(hidden as i64)), ("direction", Attr::Str("bidirectional".into()))];
+        let mut attrs =
+            vec![("hidden_size", Attr::Int(hidden as i64)), ("direction", Attr::Str("bidirectional".into()))];
         if op == "GRU" {
             attrs.push(("linear_before_reset", Attr::Int(c.flag().into())));
         }
