@@ -343,6 +343,46 @@ const FAMILIES: &[Family] = &[
         let attrs = [("hidden_size", Attr::Int(hidden as i64)), ("direction", Attr::Str(reverse.into()))];
         c.b.node_with("LSTM", [x, w, r, bias].map(Some), attrs, 3)
     }),
+    ("recurrent", |c| {
+        let [steps, batch, inputs, hidden] = [c.size(4), c.size(3), c.size(9), c.size(20)];
+        let (op, gates) = [("RNN", 1), ("GRU", 3), ("LSTM", 4)][c.random.range(0, 2) as usize];
+        let x = c.input(&[steps, batch, inputs]);
+        let (w, r) = (c.weight(&[2, gates * hidden, inputs]), c.weight(&[2, gates * hidden, hidden]));
+        let bias = c.weight(&[2, 2 * gates * hidden]);
+        let lengths = (0..batch).map(|_| c.random.range(0, steps as u32) as i32).collect::<Vec<_>>();
+        let lengths = c.feed(Tensor::new([batch], lengths).unwrap());
+        let state = c.tensor(&[2, batch, hidden]);
+        let mut attrs =
+            vec![("hidden_size", Attr::Int(hidden as i64)), ("direction", Attr::Str("bidirectional".into()))];
+        if op == "GRU" {
+            attrs.push(("linear_before_reset", Attr::Int(c.flag().into())));
+        }
+        let outputs = if op == "LSTM" { 3 } else { 2 };
+        c.b.node_with(op, [x, w, r, bias, lengths, state].map(Some), attrs, outputs)
+    }),
+    ("transform", |c| {
+        let shape = [c.size(3), c.size(40), c.size(3), c.size(2)];
+        let x = c.input(&shape);
+        let inverse = Attr::Int(c.flag().into());
+        vec![c.b.node("DFT", [x], [("axis", Attr::Int(1)), ("inverse", inverse)])]
+    }),
+    ("linear attention", |c| {
+        let [batch, tokens, heads, group] = [c.size(2), c.size(5), c.size(3), c.size(2)];
+        let (key, value) = (c.size(9), c.size(20));
+        let q = c.input(&[batch, tokens, heads * group * key]);
+        let (k, v) = (c.input(&[batch, tokens, heads * key]), c.input(&[batch, tokens, heads * value]));
+        let past = c.input(&[batch, heads, key, value]);
+        let (decay, beta) = (c.input(&[batch, tokens, heads * key]), c.input(&[batch, tokens, 1]));
+        let attrs = [("q_num_heads", Attr::Int((heads * group) as i64)), ("kv_num_heads", Attr::Int(heads as i64))];
+        c.b.node_with("LinearAttention", [q, k, v, past, decay, beta].map(Some), attrs, 2)
+    }),
+    ("losses", |c| {
+        let [batch, classes, inner] = [c.size(9), c.size(9), c.size(9)];
+        let (x, weights) = (c.input(&[batch, classes, inner]), c.input(&[classes]));
+        let targets = c.integers(&[batch, inner], 0, classes as i64 - 1);
+        let inputs = [x, targets, weights].map(Some);
+        c.b.node_with("fascine.NegativeLogLikelihood", inputs, [("ignore_index", Attr::Int(0))], 2)
+    }),
 ];
 
 fn make(name: &str, family: fn(&mut Case<'_>) -> Vec<ValueId>, seed: u64) -> (Graph, Vec<(String, Tensor)>) {

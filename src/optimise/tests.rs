@@ -506,7 +506,8 @@ fn unread_outputs_and_dead_nodes_are_no_obstacle() {
     assert_eq!(graph.nodes[0].outputs, [Some(norm[0])]);
 }
 
-/// In training mode a batch is normalised by its own statistics; before opset 14 further outputs say so, read or not.
+/// In training mode a batch is normalised by its own statistics; before opset 14 further outputs say so, read or not. What was
+/// saved for the way back is not known.
 #[test]
 fn a_batch_norm_in_training_is_by_its_own_statistics() {
     let training = [("training_mode", Attr::Int(1))];
@@ -515,7 +516,8 @@ fn a_batch_norm_in_training_is_by_its_own_statistics() {
         (8, 1, &[], false, false),
         (14, 3, &training, false, true),
         (14, 3, &[], false, false),
-        (14, 3, &training, true, false),
+        (14, 3, &training, true, true),
+        (8, 5, &[], true, false),
     ] {
         let mut b = GraphBuilder::new(opset);
         let x = image(&mut b);
@@ -524,7 +526,7 @@ fn a_batch_norm_in_training_is_by_its_own_statistics() {
         let mut graph = b.finish(if reads { norm.clone() } else { vec![norm[0]] });
         let runs = prepare(&mut graph, &mut Operators::default()).is_empty();
         let kept = graph.nodes.iter().any(|node| node.op == "BatchNormalization");
-        assert_eq!((runs, kept), (!reads, !expands), "opset {opset}, {outputs} outputs, {attrs:?}");
+        assert_eq!((runs, kept), (expands || !reads, !expands), "opset {opset}, {outputs} outputs, {attrs:?}");
     }
 }
 

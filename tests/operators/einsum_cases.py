@@ -65,5 +65,5 @@ def cases():
     yield case("over nothing", "Einsum", list(empty), 12, attrs={"equation": "ij,jk->ik"}, expect=[np.zeros((2, 4), np.float32)])
     half = a.astype(np.float16), b.astype(np.float16)
     yield case("f16", "Einsum", list(half), 12, attrs={"equation": "ij,jk->ik"}, expect=[(half[0].astype(np.float32) @ half[1].astype(np.float32)).astype(np.float16)], rtol=2e-3, atol=1e-3)
-    for name, equation, error in [("too few letters", "i,jk->ik", "letter"), ("a letter of nobody", "ij,jk->iz", "no input has"), ("twice in the output", "ij,jk->ii", "twice"), ("too few terms", "ij->ij", "term"), ("no letters", "i1,jk->ik", "wrong"), ("sizes that differ", "ij,ik->jk", " ")]:
+    for name, equation, error in [("too few letters", "i,jk->ik", "letter"), ("a letter of nobody", "ij,jk->iz", "no input has"), ("twice in the output", "ij,jk->ii", "twice"), ("too few terms", "ij->ij", "term"), ("no letters", "i1,jk->ik", "wrong"), ("sizes that differ", "ij,ik->jk", "cannot be multiplied")]:
         yield case(name, "Einsum", [a, b], 12, attrs={"equation": equation}, error=error)

@@ -22,19 +22,25 @@ def cases():
     mask = floats(4, 5, 6, low=-5, high=5)
     some = bools(5, 2, 4, 5, 6)
     some[0, 1, 2] = False
-    for shape in [(6,), (5, 6), (1, 5, 6), (4, 1, 6), (2, 1, 5, 6), (2, 4, 5, 1), (1, 4, 5, 6)]:
+    for shape in [(6,), (5, 6), (1, 5, 6), (4, 1, 6), (2, 1, 5, 6), (1, 4, 5, 6)]:
         yield of(f"mask {shape}", [q, k, v, floats(6, *shape, low=-5, high=5)])
         yield of(f"mask {shape}, shared keys", [q, *pair, floats(6, *shape, low=-5, high=5)])
+    # The reference evaluator pads masks before opset 24 too, where ONNX's function broadcasts them.
+    column = floats(6, 2, 4, 5, 1, low=-5, high=5)
+    for name, keys in [("a column as mask", (k, v)), ("a column as mask, shared keys", pair)]:
+        wide = of(name, [q, *keys, np.broadcast_to(column, (2, 4, 5, 6)).copy()])
+        yield {**wide, "inputs": [q, *keys, column]}
     yield of("rows that see nothing", [q, k, v, some])
     yield of("rows that see nothing, shared keys", [q, *pair, some], is_causal=1)
     hidden = np.where(some, mask, np.float32(-np.inf)).astype(np.float32)
     broken = k.copy()
     broken[0, 1, :, 0] = np.inf
     for mode in range(4):
-        yield of(f"scores of mode {mode}", [q, k, v, hidden], outputs=[True, False, False, True], qk_matmul_output_mode=mode, softcap=2.0)
+        # Of mode 0 the reference evaluator gives capped scores; they are to be those of the product.
+        yield of(f"scores of mode {mode}", [q, k, v, hidden], outputs=[True, False, False, True], qk_matmul_output_mode=mode, softcap=2.0 if mode else 0.0)
         yield of(f"scores of mode {mode}, shared keys", [q, *pair, hidden], outputs=[True, False, False, True], qk_matmul_output_mode=mode)
     with np.errstate(invalid="ignore"):
-        yield of("a row that sees nothing of NaN", [q, broken, v, some])
+        yield of("a row that sees nothing of NaN", [np.abs(q), broken, v, some])
     past = floats(7, 2, 4, 3, 8), floats(8, 2, 4, 3, 3)
     yield of("past", [q, k, v, None, *past], outputs=3)
     yield of("past, causal", [q, k, v, None, *past], outputs=3, is_causal=1)
@@ -61,6 +67,6 @@ def cases():
     yield wrong("heads are no multiple", [q[:, :3], *pair], "no multiple")
     yield wrong("no heads", flat, "no multiple")
     yield wrong("half a past", [q, k, v, None, past[0]], "past_value")
-    yield wrong("keys of another size", [q, k[..., :7], v], " ")
+    yield wrong("keys of another size", [q, k[..., :7], v], "cannot be multiplied")
     yield wrong("softmax of f64", [q, k, v], "neither f32 nor f16", softmax_precision=11)
     yield wrong("valid keys beside a past", [q, k, v, None, *past, valid], "beside a past", opset=24)

@@ -7,6 +7,7 @@ use crate::ops::{Operators, lookup};
 use crate::tensor::{DType, Tensor};
 
 mod attention;
+mod attention_bias;
 mod convolution;
 mod einsum;
 mod flex_attention;

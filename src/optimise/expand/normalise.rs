@@ -115,8 +115,7 @@ pub(super) fn group_normalization(body: &mut Body<'_>) -> Built {
     if rank < 3 || groups < 1 {
         return Err("its input has fewer than three dimensions, or it no groups");
     }
-    let grouped = body.ints(vec![0, groups, -1])?;
-    let grouped = body.op("Reshape", &[x, grouped]);
+    let grouped = grouped(body, x, rank, groups)?;
     let mut result = normalise(body, x, grouped, &[2])?.value;
     let by_group = body.node.opset < 21;
     if by_group {
@@ -132,6 +131,25 @@ pub(super) fn group_normalization(body: &mut Body<'_>) -> Built {
         result = body.op("Add", &[scaled, bias]);
     }
     Ok(vec![result])
+}
+
+/// `[instances, groups, elements]`.
+fn grouped(body: &mut Body<'_>, x: ValueId, rank: i64, groups: i64) -> Result<ValueId, &'static str> {
+    match body.dim(x, 1) {
+        Some(channels) if channels as i64 % groups == 0 => return body.reshape(x, vec![0, groups, -1]),
+        Some(_) => return Err("its groups do not divide the channels"),
+        None => {}
+    }
+    // A shape that only fits if the groups divide the channels.
+    let (instances, count) = (body.sizes(x, 0, 1), body.ints(vec![groups])?);
+    let channels = body.sizes(x, 1, 2);
+    let mut elements = body.op("Div", &[channels, count]);
+    for axis in 2..rank {
+        let size = body.sizes(x, axis, axis + 1);
+        elements = body.op("Mul", &[elements, size]);
+    }
+    let shape = body.concat(&[instances, count, elements], 0);
+    Ok(body.op("Reshape", &[x, shape]))
 }
 
 /// <https://onnx.ai/onnx/operators/onnx__MeanVarianceNormalization.html>: 1e-9 is added to the deviation.
