@@ -30,6 +30,8 @@ pub(super) enum Message {
     Submit(Box<Prepared>),
     /// The next part of a request, or why there is none.
     Continue(Box<Prepared>, Option<Error>),
+    /// A request whose next part can never be planned any more, as the thread that planned it ended; its caller has heard of it.
+    Abandoned(CallId),
     /// A region that nothing holds any more.
     Free(Allocation),
     /// A session's last handle is gone.

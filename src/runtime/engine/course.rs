@@ -6,7 +6,8 @@ use super::{Engine, ended};
 use crate::error::{Error, Result};
 use crate::runtime::closed;
 use crate::runtime::completion::Answer;
-use crate::runtime::message::{Message, Prepared};
+use crate::runtime::ids::CallId;
+use crate::runtime::message::{Message, Port, Prepared};
 use crate::runtime::session::{self, SessionId};
 use crate::runtime::stages::{self, Frame, Given, Next, Produced, Ready};
 use crate::schedule::Outcome;
@@ -19,6 +20,21 @@ type Job = Box<dyn FnOnce() + Send>;
 pub(super) struct Planner {
     threaded: bool,
     thread: Option<mpsc::Sender<Job>>,
+}
+
+/// Tells the engine if planning ends in a panic: it must not wait for what never comes.
+struct Unplanned {
+    port: Port,
+    request: Option<CallId>,
+}
+
+impl Drop for Unplanned {
+    fn drop(&mut self) {
+        if let Some(request) = self.request {
+            // An engine that has stopped waits for nothing.
+            let _ = self.port.send(Message::Abandoned(request));
+        }
+    }
 }
 
 impl Planner {
@@ -70,7 +86,7 @@ impl Engine {
             return Some((prepared, whole));
         }
         self.between.insert(prepared.id, false);
-        let port = self.port.clone();
+        let mut unplanned = Unplanned { port: self.port.clone(), request: Some(prepared.id) };
         self.planner.run(Box::new(move || {
             let _entered = prepared.span.clone().entered();
             let step = match &mut prepared.course {
@@ -89,7 +105,8 @@ impl Engine {
             };
             drop(model);
             // An engine that has stopped has told the caller.
-            let _ = port.send(Message::Continue(Box::new(prepared), error));
+            unplanned.request = None;
+            let _ = unplanned.port.send(Message::Continue(Box::new(prepared), error));
         }));
         None
     }

@@ -258,6 +258,7 @@ impl Engine {
             Message::Bell => self.port.heard(),
             Message::Submit(prepared) => self.submit(*prepared),
             Message::Continue(prepared, error) => self.go_on(*prepared, error),
+            Message::Abandoned(request) => drop(self.between.remove(&request)),
             Message::Free(allocation) => {
                 self.executor.free(allocation);
                 self.returning.returned();
