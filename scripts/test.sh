@@ -42,6 +42,14 @@ second_driver() (
   cargo test --locked -p fascine --test zoo -- lstm_vad_matches squeezenet1_1_matches
 )
 
+# ONNX's own cases: none may fail, and what is refused is a list that everyone can read.
+onnx_suite() {
+  local cases=${CARGO_TARGET_DIR:-target}/onnx-suite report
+  scripts/onnx-suite "$cases"
+  report=$("${CARGO_TARGET_DIR:-target}/debug/fascine" suite "$cases" --refusals tests/onnx_refusals.txt) || { printf '%s\n' "$report"; return 1; }
+  printf 'test: %s\n' "$(tail -n 1 <<<"$report" | sed 's/refused/skipped/')"
+}
+
 . scripts/setup-build.sh
 setup_build rustfmt clippy
 step scripts/setup-vulkan.sh
@@ -50,6 +58,7 @@ step cargo fmt --all --check
 step cargo clippy --locked --workspace --all-targets -- -D warnings
 step cargo clippy --locked -p fascine --lib --examples --no-default-features -- -D warnings
 step cargo test --locked --workspace --lib --bins --tests --examples
+step onnx_suite
 step panics_abort
 step second_driver
 step cargo test --locked --workspace --doc

@@ -1,6 +1,8 @@
 //! Operators that make tensors out of shapes and numbers.
 
 use super::{arity, dtype, host, of_type, size_list, sized};
+use half::f16;
+
 use crate::error::{Error, Result};
 use crate::graph::{Attr, Node};
 use crate::lower::grid::item_groups;
@@ -201,6 +203,7 @@ fn scalars(inputs: &[Option<&Fact>]) -> Result<Scalars> {
         }
         match value.data() {
             TensorData::F32(v) => (floats[i], float) = (v[0].into(), true),
+            TensorData::F16(v) => (floats[i], float) = (v[0].into(), true),
             TensorData::F64(v) => (floats[i], float) = (v[0], true),
             TensorData::I16(v) => ints[i] = v[0].into(),
             TensorData::I32(v) => ints[i] = v[0].into(),
@@ -219,7 +222,7 @@ impl Operator for Range {
     fn dtypes(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
         let first = dtype(inputs, 0)?;
         for i in 0..3 {
-            of_type(inputs, i, &[DType::F32, DType::F64, DType::I16, DType::I32, DType::I64])?;
+            of_type(inputs, i, &[DType::F16, DType::F32, DType::F64, DType::I16, DType::I32, DType::I64])?;
             of_type(inputs, i, &[first])?;
         }
         Ok(vec![first])
@@ -238,6 +241,9 @@ impl Operator for Range {
                 // In f32 as ONNX's reference does it, not rounded once from f64.
                 TensorData::F32((0..len).map(|i| v[0] as f32 + i as f32 * v[2] as f32).collect())
             }
+            (DType::F16, Scalars::Float(v)) => {
+                TensorData::F16((0..len).map(|i| f16::from_f32(v[0] as f32 + i as f32 * v[2] as f32)).collect())
+            }
             (_, Scalars::Float(v)) => TensorData::F64((0..len).map(|i| float(i, v)).collect()),
             (DType::I16, Scalars::Int(v)) => TensorData::I16((0..len).map(|i| int(i, v) as i16).collect()),
             (DType::I32, Scalars::Int(v)) => TensorData::I32((0..len).map(|i| int(i, v) as i32).collect()),
@@ -250,7 +256,7 @@ impl Operator for Range {
         let facts = cx.facts();
         let (start, delta) = match (integer_scalars(&facts)?, given(&facts, 0)?.dtype) {
             (Some([start, _, delta]), _) => (signed_word(start)?, signed_word(delta)?),
-            (None, DType::F32) => {
+            (None, DType::F16 | DType::F32) => {
                 let [start, _, delta] = floats(&facts)?;
                 (bits(start as f32), bits(delta as f32))
             }
@@ -260,7 +266,7 @@ impl Operator for Range {
         let len = output.len();
         cx.emit(Emit {
             kernel: "range",
-            constants: &[("FLOAT", f64::from(u8::from(output.dtype == DType::F32)))],
+            constants: &[("FLOAT", f64::from(u8::from(output.dtype.is_float())))],
             groups: item_groups(len),
             operands: &[output.buffer],
             params: params("range", &[("len", len), ("start", start), ("delta", delta)], &[])?,

@@ -3,19 +3,23 @@
 use std::time::Duration;
 
 use fascine::error::{Error, ErrorKind, Result};
+use fascine::onnx::{self, LoadOptions};
 use fascine::runtime::{Model, Request, RequestBuilder, Runtime};
 use fascine::schedule;
 use fascine::tensor::Tensor;
 use fascine::{Admission, Class};
 
 use super::Outcome;
-use super::case::{Case, DataSet};
+use super::case::{Case, DataSet, is_random};
 
 /// Requests of each data set that are under way together: what may run as one is run as one.
 pub(super) const COPIES: usize = 3;
 
 /// A slice so short that whatever can be divided is.
 const SHORT: schedule::Nanos = 1;
+
+/// Why a case cannot be judged whose outputs are another generator's.
+const OTHER_NUMBERS: &str = "its numbers are random, and the standard leaves the generator open";
 
 /// Passes until no pipeline is asked for any more, at most.
 const MAX_MERGING: usize = 6;
@@ -27,6 +31,8 @@ struct Set<'c> {
     name: &'c str,
     model: Model,
     set: DataSet,
+    /// Whether its numbers are random.
+    random: bool,
     /// What it gave alone.
     outputs: Vec<Tensor>,
 }
@@ -57,6 +63,7 @@ pub(super) fn run(runtime: &Runtime, company: &[Case], merging: Merging) -> Resu
     make_pipelines(&sets)?;
     for set in &mut sets {
         match blamed(alone(set))? {
+            Ok(Some(_)) if set.random => outcomes[set.case] = Outcome::Refused(OTHER_NUMBERS.to_owned()),
             Ok(Some(difference)) => outcomes[set.case] = Outcome::Failed(difference),
             Ok(None) => {}
             Err(outcome) => outcomes[set.case] = outcome,
@@ -85,9 +92,12 @@ fn blamed<T>(result: Result<T>) -> Result<Result<T, Outcome>> {
 }
 
 fn load<'c>(runtime: &Runtime, index: usize, case: &'c Case) -> Result<Vec<Set<'c>>> {
-    let model = runtime.load(case.model())?;
-    let sets = case.data_sets()?.into_iter();
-    Ok(sets.map(|set| Set { case: index, name: &case.name, model: model.clone(), set, outputs: Vec::new() }).collect())
+    let graph = onnx::load(case.model(), &LoadOptions::default())?;
+    let random = is_random(&graph);
+    let model = runtime.load_graph(graph)?;
+    let set =
+        |set| Set { case: index, name: case.name.as_str(), model: model.clone(), set, random, outputs: Vec::new() };
+    Ok(case.data_sets()?.into_iter().map(set).collect())
 }
 
 /// Runs all at once and looks at nothing: their pipelines are made beside each other.
