@@ -67,11 +67,11 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     item /= quads;
     let group = item % p.groups;
     // Channels of the tile, the last one again where there are fewer than four.
-    let lanes = min(vec4(first) + vec4(0u, 1u, 2u, 3u), vec4(p.channels_out - 1u));
+    let outputs = min(vec4(first) + vec4(0u, 1u, 2u, 3u), vec4(p.channels_out - 1u));
 
     let taps = p.kernel_size.x * p.kernel_size.y * p.kernel_size.z;
     let volume = p.input_size.x * p.input_size.y * p.input_size.z;
-    let channel = group * p.channels_out + lanes;
+    let channel = group * p.channels_out + outputs;
     var a = vec4(bias[channel.x]);
     var b = vec4(bias[channel.y]);
     var c = vec4(bias[channel.z]);
@@ -103,7 +103,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
                 let row = item * p.channels_in * volume + (z * p.input_size.y + y) * p.input_size.z;
                 var at = row + vec4<u32>(clamp(x, vec4(0), vec4(last)));
                 let tap = (kz * p.kernel_size.y + ky) * p.kernel_size.z + kx;
-                var weight_at = (group * taps + tap) * p.channels_in * p.channels_out + lanes;
+                var weight_at = (group * taps + tap) * p.channels_in * p.channels_out + outputs;
                 for (var k = 0u; k < p.channels_in; k++) {
                     let v = select(vec4(0.0), vec4(input[at.x], input[at.y], input[at.z], input[at.w]), inside);
                     a = fma(vec4(weight[weight_at.x]), v, a);

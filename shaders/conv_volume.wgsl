@@ -65,8 +65,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     // Of all images.
     let group = item / quads;
     // Channels of the tile, the last one again where there are fewer than four.
-    let lanes = min(vec4(first) + vec4(0u, 1u, 2u, 3u), vec4(p.channels_out - 1u));
-    let channel = group % p.groups * p.channels_out + lanes;
+    let outputs = min(vec4(first) + vec4(0u, 1u, 2u, 3u), vec4(p.channels_out - 1u));
+    let channel = group % p.groups * p.channels_out + outputs;
     let pixel = min(vec4(column) + vec4(0u, 1u, 2u, 3u), vec4(p.output_size.z - 1u));
     let x = vec4<i32>(pixel * p.stride.z) - i32(p.padding.z);
     let y = i32(out_y * p.stride.y) - i32(p.padding.y);

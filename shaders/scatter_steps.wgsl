@@ -1,5 +1,5 @@
-// Puts updates where they belong, one after another: an invocation has the updates of one lane, whose places no other lane has.
-// Update (outer, step, inner) is of the lane (outer, inner).
+// Puts updates where they belong, one after another: an invocation has the updates of one row, whose places no other row has.
+// Update (outer, step, inner) is of the row (outer, inner).
 
 // As in functions/combine.wgsl.
 override OP: u32 = 0u;
@@ -8,7 +8,7 @@ override KIND: u32 = 0u;
 override BLOCKS: bool = false;
 
 struct Params {
-    lanes: u32,
+    rows: u32,
     steps: u32,
     inner: u32,
     // Of the type, if it is narrow, else 32.
@@ -23,12 +23,12 @@ struct Params {
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let lane = workgroup.x * 64u + local;
-    if lane >= params.lanes {
+    let row = workgroup.x * 64u + local;
+    if row >= params.rows {
         return;
     }
-    let inner = lane % params.inner;
-    let first = lane / params.inner * params.steps;
+    let inner = row % params.inner;
+    let first = row / params.inner * params.steps;
     for (var step = first; step < first + params.steps; step++) {
         let update = step * params.inner + inner;
         var to = 0u;

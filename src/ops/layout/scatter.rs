@@ -1,5 +1,5 @@
 //! Operators that put elements into a copy of their first input. Updates of one place are applied in their order, so that results
-//! do not depend on the device: by a kernel that goes through them one after another where there are few to a lane, else sorted by
+//! do not depend on the device: by a kernel that goes through them one after another where there are few to a row, else sorted by
 //! their place.
 
 use super::pick::{Give, block_shape, check_elements, emit_elements, emit_tuples};
@@ -61,14 +61,14 @@ impl Scatter {
         Ok(Scatter { places: Places::Tuples, reduction: reduction(node)? })
     }
 
-    /// Puts `updates` into `result`: blocks of `inner` of them have a place each; blocks of one lane, of which there are `steps`,
-    /// have places that no other lane has.
+    /// Puts `updates` into `result`: blocks of `inner` of them have a place each; blocks of one row, of which there are `steps`,
+    /// have places that no other row has.
     fn apply(
         &self,
         cx: &mut Lowering<'_>,
         (place, updates, result): (BufferId, &View, &View),
         [blocks, steps, inner]: [Size; 3],
-        lanes_within: Size,
+        within: Size,
     ) -> Result<()> {
         let constants = self.reduction.constants(result.dtype)?;
         let report = self.reduction.report(cx, result.dtype)?;
@@ -87,12 +87,12 @@ impl Scatter {
             });
         }
         let of_blocks = matches!(self.places, Places::Tuples);
-        let lanes = len / steps;
-        let sizes = [("lanes", lanes), ("steps", steps), ("inner", lanes_within), ("bits", bits(result.dtype))];
+        let rows = len / steps;
+        let sizes = [("rows", rows), ("steps", steps), ("inner", within), ("bits", bits(result.dtype))];
         cx.emit(Emit {
             kernel: "scatter_steps",
             constants: &[&constants[..], &[("BLOCKS", f64::from(u8::from(of_blocks)))]].concat(),
-            groups: item_groups(lanes),
+            groups: item_groups(rows),
             operands: &[place, updates.buffer, result.buffer, report],
             params: params("scatter_steps", &sizes, &[])?,
             cost: Work::of_words(len, len * 3 + blocks),

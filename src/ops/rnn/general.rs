@@ -60,11 +60,11 @@ pub(super) fn lower(cx: &mut Lowering<'_>, network: &Recurrent, sizes: &Sizes) -
     };
     let len = directions * batch * hidden;
     let kept = cx.words(DType::F32, &[Size::from(cell.kept()), directions, batch, hidden])?.buffer;
-    let slot =
+    let state =
         |index: usize| View { offset: len * index, ..View::row_major(kept, DType::F32, &[directions, batch, hidden]) };
-    initial(cx, 5, sizes, &slot(0))?;
+    initial(cx, 5, sizes, &state(0))?;
     if cell == Cell::Lstm {
-        initial(cx, 6, sizes, &slot(2))?;
+        initial(cx, 6, sizes, &state(2))?;
     }
     let y = cx.output(0);
     let strides = row_major(&y.shape);
@@ -108,9 +108,9 @@ pub(super) fn lower(cx: &mut Lowering<'_>, network: &Recurrent, sizes: &Sizes) -
         }
     }
     let leaves = |view: View| if batch_first { view.permuted(&[1, 0, 2]) } else { view };
-    cx.alias(1, leaves(slot(steps_number % 2)));
+    cx.alias(1, leaves(state(steps_number % 2)));
     if cell == Cell::Lstm {
-        cx.alias(2, leaves(slot(2)));
+        cx.alias(2, leaves(state(2)));
     }
     Ok(())
 }

@@ -129,7 +129,8 @@ fn difference(got: &Tensor, want: &Tensor) -> Option<String> {
     };
     let largest = values(want).into_iter().filter(|x| x.is_finite()).fold(0.0, |most, x| x.abs().max(most));
     let atol = least.max(unit * largest);
-    let close = |g: f64, w: f64| g == w || (g.is_nan() && w.is_nan()) || (g - w).abs() <= atol + rtol * w.abs();
+    let near = |g: f64, w: f64| w.is_finite() && (g - w).abs() <= atol + rtol * w.abs();
+    let close = |g: f64, w: f64| g == w || (g.is_nan() && w.is_nan()) || near(g, w);
     let (got, want) = (values(got), values(want));
     let at = got.iter().zip(&want).position(|(&g, &w)| !close(g, w))?;
     Some(format!("element {at} is {} instead of {}", got[at], want[at]))
