@@ -22,6 +22,7 @@ pub mod infer;
 mod matcher;
 mod normalise;
 pub mod objection;
+mod sequences;
 #[cfg(test)]
 mod tests;
 mod versions;
@@ -37,6 +38,7 @@ pub use expand::ExpandOperators;
 pub use fold::FoldConstants;
 pub use gelu::FuseGelu;
 pub use normalise::{FuseLayerNorm, FuseSoftmax};
+pub use sequences::ResolveSequences;
 
 /// A rule.
 pub trait Rewrite: Sync {
@@ -89,7 +91,7 @@ pub const REWRITES: &[&dyn Rewrite] = &[
 ];
 
 /// The rules that make a graph runnable, tried while some node cannot be run.
-pub const PREPARATIONS: &[&dyn Rewrite] = &[&FoldConstants, &ChooseBranches, &ExpandOperators];
+pub const PREPARATIONS: &[&dyn Rewrite] = &[&FoldConstants, &ChooseBranches, &ResolveSequences, &ExpandOperators];
 
 /// Rounds of all rules at most. Every rule removes nodes or moves them towards a normal form, so a few rounds suffice;
 /// the bound is for graphs made to need many.
@@ -100,7 +102,7 @@ const ROUNDS: usize = 16;
 const PREPARATION_ROUNDS: usize = 256;
 
 /// Drops what no output needs, infers types and shapes, and where a node cannot be run, or has branches, tries what may help:
-/// constants are folded, branches whose condition is constant are chosen, operators without kernels of their own become others.
+/// constants are folded, branches whose condition is constant are chosen, sequences become their members, operators without kernels of their own become others.
 ///
 /// Gives the nodes that still cannot be run. Nodes are parsed into `operators` as far as it does not know them.
 pub fn prepare(graph: &mut Graph, operators: &mut Operators) -> Vec<objection::Objection> {
@@ -112,11 +114,12 @@ pub fn prepare(graph: &mut Graph, operators: &mut Operators) -> Vec<objection::O
             return objections;
         }
         let mut fired = 0;
+        reasons.clear();
         for rule in PREPARATIONS {
             let outcome = rule.apply(graph, operators);
             tracing::debug!(rule = rule.name(), fired = outcome.fired, "preparation");
             fired += outcome.fired;
-            reasons = outcome.skipped;
+            reasons.extend(outcome.skipped);
         }
         if fired == 0 {
             objections.iter_mut().for_each(|objection| objection.explain(graph, &reasons));

@@ -569,3 +569,41 @@ fn what_no_rule_changes_is_parsed_once() {
     assert_eq!((before.len(), after.len()), (3, 2));
     assert!(Arc::ptr_eq(&before[0], &after[0]), "{after:?}");
 }
+
+/// What reads a sequence is refused with the reason where its members or a position are not known at load.
+#[test]
+fn sequences_that_are_not_known_are_refused_with_the_reason() {
+    let refused = |build: &dyn Fn(&mut GraphBuilder, ValueId) -> ValueId| {
+        let mut b = GraphBuilder::new(17);
+        let x = b.input("x", DType::F32, ["n", "4"]);
+        let y = build(&mut b, x);
+        let mut graph = b.finish([y]);
+        let objections = prepare(&mut graph, &mut Operators::default());
+        objection::refusal(&graph, &objections).map_err(|error| error.to_string())
+    };
+    let at = |b: &mut GraphBuilder, sequence: ValueId, position: i64| {
+        let position = b.constant(Tensor::scalar(position));
+        b.node("SequenceAt", [sequence, position], [])
+    };
+    let three = |b: &mut GraphBuilder, x: ValueId| b.node("SequenceConstruct", [x, x, x], []);
+    for (position, runs) in [(0, true), (2, true), (-3, true), (3, false), (-4, false), (i64::MIN, false)] {
+        let outcome = refused(&|b, x| {
+            let sequence = three(b, x);
+            at(b, sequence, position)
+        });
+        assert_eq!(outcome.is_ok(), runs, "{position}: {outcome:?}");
+        assert!(runs || outcome.unwrap_err().contains("outside of the sequence"));
+    }
+    let rows = refused(&|b, x| {
+        let sequence = b.node("SplitToSequence", [x], []);
+        at(b, sequence, 0)
+    });
+    assert!(rows.unwrap_err().contains("not known at load"));
+    let nothing = refused(&|b, x| {
+        let sequence = three(b, x);
+        let sequence = (0..3).fold(sequence, |sequence, _| b.node("SequenceErase", [sequence], []));
+        let sequence = b.node("SequenceErase", [sequence], []);
+        at(b, sequence, 0)
+    });
+    assert!(nothing.unwrap_err().contains("outside of the sequence"));
+}

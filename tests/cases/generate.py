@@ -256,9 +256,39 @@ def resampling():
     case("global-lp-pool", nodes, [("x", ["n", 3, "h", 4], floats(2, 3, 5, 4))], [(n.output[0], None) for n in nodes], evaluator=False)
 
 
+def sequences():
+    """Sequences whose members are known at load, put together, changed and read in all ways."""
+    x, y = floats(3, 6), floats(3, 2)
+    nodes = [
+        node("SplitToSequence", ["x", "sizes"], ["parts"], axis=1),
+        node("SequenceInsert", ["parts", "y"], ["more"]),
+        node("SequenceInsert", ["more", "y", "back"], ["most"]),
+        node("SequenceErase", ["most", "first"], ["rest"]),
+        node("SequenceAt", ["rest", "back"], ["a"]),
+        node("ConcatFromSequence", ["rest"], ["b"], axis=-1),
+        node("SequenceLength", ["most"], ["c"]),
+        node("SplitToSequence", ["x"], ["columns"], axis=-1, keepdims=0),
+        node("ConcatFromSequence", ["columns"], ["d"], axis=0, new_axis=1),
+        node("SplitToSequence", ["x", "four"], ["chunks"], axis=1),
+        node("SequenceAt", ["chunks", "back"], ["e"]),
+        node("SequenceEmpty", [], ["none"]),
+        node("SequenceInsert", ["none", "x"], ["one"]),
+        node("Identity", ["one"], ["same"]),
+        node("SequenceConstruct", ["x", "y", "y"], ["three"]),
+        node("SequenceErase", ["three"], ["two"]),
+        node("ConcatFromSequence", ["two"], ["f"], axis=1),
+        node("SequenceAt", ["same", "first"], ["g"]),
+    ]
+    at = lambda key, value: (key, np.array(value, np.int64))
+    weights = [at("sizes", [1, 2, 3]), at("back", -1), at("first", 0), at("four", 4)]
+    outputs = [(key, TensorProto.INT64 if key == "c" else None) for key in "abcdefg"]
+    case("sequences", nodes, [("x", ["n", 6], x), ("y", ["n", 2], y)], outputs, weights=weights, evaluator=False)
+
+
 functions()
 branches()
 bodies()
 stages()
 movement()
 resampling()
+sequences()
