@@ -109,11 +109,8 @@ pub(super) const FAMILIES: &[Family] = &[
     }),
     ("cache", |c| {
         let (mut shape, steps) = (c.shape(4, 5), c.size(5));
-        let cache = {
-            shape[2] = steps + c.size(9);
-            c.input(&shape)
-        };
-        let most = shape[2] - steps;
+        shape[2] = steps + c.size(9);
+        let (cache, most) = (c.input(&shape), shape[2] - steps);
         let batch = shape[0];
         shape[2] = steps;
         let update = c.input(&shape);
