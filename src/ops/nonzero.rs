@@ -1,4 +1,4 @@
-//! `NonZero` in two operators of domain `fascine` (`optimise/expand.rs`): the first counts, and the host reads how many there are;
+//! `NonZero` in two operators of domain `fascine` (`optimise/expand/various.rs`): the first counts, and the host reads how many there are;
 //! the second, planned with that number, writes the coordinates.
 
 use std::ops::Range;
