@@ -14,6 +14,7 @@ use crate::tensor::{DType, Tensor};
 
 pub(super) const OPERATORS: &[Entry] = &[("", "BatchNormalization", |node| operator(BatchNorm::parse(node)))];
 
+/// Inputs: x `[n, c, ..]`, and scale, bias, mean and variance `[c]`. Output: as x.
 #[derive(Debug)]
 struct BatchNorm {
     epsilon: f32,

@@ -11,7 +11,8 @@ use crate::tensor::DType;
 
 pub(super) const TABLE: &[Entry] = &[("", "If", |node| operator(If::parse(node)))];
 
-/// <https://onnx.ai/onnx/operators/onnx__If.html>
+/// <https://onnx.ai/onnx/operators/onnx__If.html>: a condition of one element; the outputs have the shapes that the branch that
+/// is taken gives them.
 #[derive(Debug)]
 struct If {
     /// By branch: names and types of the outputs that take the place of the node's.

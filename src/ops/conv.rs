@@ -19,7 +19,9 @@ pub(super) const TABLE: &[Entry] =
 /// Output channels of a subgroup in `conv_subgroup`.
 const TILE: usize = 32;
 
-/// <https://onnx.ai/onnx/operators/onnx__Conv.html>: inputs x, w, bias?, and for the fused operator residual?.
+/// <https://onnx.ai/onnx/operators/onnx__Conv.html>: x `[n, c, (d, (h,)) w]`, w `[m, c / groups, kernel..]`, bias? `[m]`, and for
+/// the fused operator residual?, which has
+/// the output's shape `[n, m, ..]`.
 #[derive(Debug)]
 struct Conv {
     groups: i64,

@@ -12,7 +12,9 @@ use crate::tensor::{DType, Tensor};
 
 pub(super) const OPERATORS: &[Entry] = &[("", "DeformConv", |node| operator(DeformConv::parse(node)))];
 
-/// <https://onnx.ai/onnx/operators/onnx__DeformConv.html>: inputs x, w, offset, bias?, mask?, over rows and columns.
+/// <https://onnx.ai/onnx/operators/onnx__DeformConv.html>: x `[n, c, h, w]`, w `[m, c / groups, kh, kw]`, offset `[n,
+/// offset_group * kh * kw * 2, oh, ow]`, bias? `[m]`,
+/// mask? `[n, offset_group * kh * kw, oh, ow]`; gives `[n, m, oh, ow]`.
 #[derive(Debug)]
 struct DeformConv {
     groups: i64,

@@ -9,7 +9,7 @@ use crate::tensor::DType;
 
 pub(super) static OPERATORS: &[Entry] = &[("", "Det", |node| operator(check_arity(node, 1..=1, 1..=1).map(|()| Det)))];
 
-/// Determinants of the matrices in the last two dimensions.
+/// <https://onnx.ai/onnx/operators/onnx__Det.html>: of `[.., m, m]` the determinants `[..]`.
 #[derive(Debug)]
 struct Det;
 

@@ -16,6 +16,7 @@ pub(super) static OPERATORS: &[Entry] = &[
     ("", "LayerNormalization", |node| operator(LayerNorm::parse(node))),
 ];
 
+/// <https://onnx.ai/onnx/operators/onnx__Softmax.html>, <https://onnx.ai/onnx/operators/onnx__LogSoftmax.html>: the shape stays.
 #[derive(Debug)]
 struct Softmax {
     axis: i64,
@@ -77,7 +78,9 @@ impl Operator for Softmax {
     }
 }
 
-/// `LayerNormalization`: input, scale, bias (optional) -> result, mean, inverse deviation (the latter two on request).
+/// <https://onnx.ai/onnx/operators/onnx__LayerNormalization.html>: input `[a.., b..]`, scale and bias?, which broadcast to it;
+/// gives the result, and on request mean
+/// and inverse deviation `[a.., 1..]`.
 #[derive(Debug)]
 struct LayerNorm {
     axis: i64,

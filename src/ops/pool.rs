@@ -197,7 +197,7 @@ impl Operator for Pool {
     }
 }
 
-/// Pooling of all but batch and channels.
+/// Pooling of all but batch and channels: `[n, c, ..]` gives `[n, c, 1..]`.
 #[derive(Debug)]
 struct GlobalPool {
     average: bool,

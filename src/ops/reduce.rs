@@ -37,6 +37,7 @@ pub(super) fn row_groups(rows: Size, invocations: u32) -> Size {
     if invocations > 1 { rows } else { item_groups(rows) }
 }
 
+/// `ReduceSum` and its kin: sizes of 1 in place of the axes, or none of them without `keepdims`.
 #[derive(Debug)]
 struct Reduce {
     /// The kernel's `OP`.
@@ -114,6 +115,8 @@ impl Operator for Reduce {
     }
 }
 
+/// <https://onnx.ai/onnx/operators/onnx__ArgMax.html>, <https://onnx.ai/onnx/operators/onnx__ArgMin.html>: i64, with a size of 1
+/// in place of the axis, or without it.
 #[derive(Debug)]
 struct Arg {
     op: u32,

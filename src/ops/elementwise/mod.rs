@@ -63,7 +63,7 @@ pub fn program_of(node: &Node, inputs: &[Option<(DType, Option<&Tensor>)>]) -> O
     elementwise.chain(inputs.collect()).ok()
 }
 
-/// An operator of the table.
+/// An operator of the table: inputs broadcast to the output's shape.
 #[derive(Debug)]
 struct Elementwise {
     row: &'static Row,

@@ -13,6 +13,7 @@ use crate::size::{Size, pins};
 use crate::tensor::{DType, Element, Tensor, TensorData, for_each_dtype};
 use half::f16;
 
+/// <https://onnx.ai/onnx/operators/onnx__Cast.html>: the shape stays.
 #[derive(Debug)]
 pub(super) struct Cast {
     to: DType,

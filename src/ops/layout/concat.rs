@@ -8,6 +8,8 @@ use crate::ops::{Operator, given};
 use crate::size::{Size, agreed, pins};
 use crate::tensor::{DType, Tensor};
 
+/// <https://onnx.ai/onnx/operators/onnx__Concat.html>: of tensors whose shapes differ along `axis` alone one that has all of
+/// theirs along it.
 #[derive(Debug)]
 pub(super) struct Concat {
     axis: i64,

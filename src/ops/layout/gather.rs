@@ -9,6 +9,7 @@ use crate::ops::{Operator, given};
 use crate::size::{Size, decided, pins, presumed};
 use crate::tensor::{DType, Tensor};
 
+/// <https://onnx.ai/onnx/operators/onnx__Gather.html>: data `[a.., axis, b..]` and indices `[i..]` give `[a.., i.., b..]`.
 #[derive(Debug)]
 pub(super) struct Gather {
     axis: i64,

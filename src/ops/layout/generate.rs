@@ -16,7 +16,7 @@ fn computed_on_host() -> Error {
     Error::unsupported("the result is computed on the host, but an input is only known on the device")
 }
 
-/// <https://onnx.ai/onnx/operators/onnx__Shape.html>
+/// <https://onnx.ai/onnx/operators/onnx__Shape.html>: an i64 vector of the sizes from `start` to `end`.
 #[derive(Debug)]
 pub(super) struct Shape {
     start: i64,
@@ -58,7 +58,7 @@ impl Operator for Shape {
     }
 }
 
-/// <https://onnx.ai/onnx/operators/onnx__Size.html>
+/// <https://onnx.ai/onnx/operators/onnx__Size.html>: an i64 scalar.
 #[derive(Debug)]
 pub(super) struct SizeOf;
 
@@ -82,7 +82,7 @@ impl Operator for SizeOf {
     }
 }
 
-/// <https://onnx.ai/onnx/operators/onnx__ConstantOfShape.html>
+/// <https://onnx.ai/onnx/operators/onnx__ConstantOfShape.html>: a vector of sizes gives a tensor of that shape.
 #[derive(Debug)]
 pub(super) struct ConstantOfShape {
     /// The one element.
@@ -133,7 +133,8 @@ impl Operator for ConstantOfShape {
     }
 }
 
-/// <https://onnx.ai/onnx/operators/onnx__Range.html>
+/// <https://onnx.ai/onnx/operators/onnx__Range.html>: start, limit and delta, scalars that the host knows; a vector of
+/// `max(ceil((limit - start) / delta), 0)` elements.
 #[derive(Debug)]
 pub(super) struct Range;
 

@@ -66,7 +66,7 @@ impl Operator for Trilu {
     }
 }
 
-/// <https://onnx.ai/onnx/operators/onnx__EyeLike.html>
+/// <https://onnx.ai/onnx/operators/onnx__EyeLike.html>: of the input's shape `[rows, columns]`.
 #[derive(Debug)]
 pub(super) struct EyeLike {
     dtype: Option<DType>,
@@ -127,7 +127,9 @@ impl Operator for EyeLike {
     }
 }
 
-/// <https://onnx.ai/onnx/operators/onnx__OneHot.html>: an index out of range gives a vector of `off` values.
+/// <https://onnx.ai/onnx/operators/onnx__OneHot.html>: indices `[a.., b..]`, depth (one element), and the values off and on `[2]`
+/// give `[a.., depth, b..]`. An index out of range
+/// gives a vector of `off` values.
 #[derive(Debug)]
 pub(super) struct OneHot {
     axis: i64,

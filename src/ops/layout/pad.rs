@@ -10,6 +10,7 @@ use crate::ops::{Operator, given};
 use crate::size::{Size, pins, presumed};
 use crate::tensor::{DType, Tensor};
 
+/// <https://onnx.ai/onnx/operators/onnx__Pad.html>: `size + before + after` along each axis, where pads may be negative.
 #[derive(Debug)]
 pub(super) struct Pad {
     mode: Mode,

@@ -9,7 +9,8 @@ use crate::ops::{Operator, given};
 use crate::size::{Size, decided, determined, presumed};
 use crate::tensor::{DType, Tensor};
 
-/// <https://onnx.ai/onnx/operators/onnx__Slice.html>: starts, ends and axes are attributes before opset 10.
+/// <https://onnx.ai/onnx/operators/onnx__Slice.html>: starts, ends and axes are attributes before opset 10. Along a named axis
+/// `ceil((end - start) / step)` are left.
 #[derive(Debug)]
 pub(super) struct Slice {
     starts: List,
@@ -163,7 +164,8 @@ impl Operator for Slice {
     }
 }
 
-/// <https://onnx.ai/onnx/operators/onnx__Split.html>: `split` is an attribute before opset 13.
+/// <https://onnx.ai/onnx/operators/onnx__Split.html>: `split` is an attribute before opset 13. Each output has its part of the
+/// axis, and all of the others.
 #[derive(Debug)]
 pub(super) struct Split {
     axis: i64,

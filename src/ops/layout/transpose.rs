@@ -9,7 +9,7 @@ use crate::ops::{Operator, given};
 use crate::size::{Size, pins, presumed};
 use crate::tensor::{DType, Tensor};
 
-/// <https://onnx.ai/onnx/operators/onnx__Transpose.html>
+/// <https://onnx.ai/onnx/operators/onnx__Transpose.html>: axis `i` of the output is axis `perm[i]` of the input.
 #[derive(Debug)]
 pub(super) struct Transpose {
     perm: Option<Vec<i64>>,
@@ -62,7 +62,7 @@ impl Operator for Transpose {
     }
 }
 
-/// <https://onnx.ai/onnx/operators/onnx__Expand.html>
+/// <https://onnx.ai/onnx/operators/onnx__Expand.html>: the shape to which the input's and the one given broadcast.
 #[derive(Debug)]
 pub(super) struct Expand;
 
@@ -103,7 +103,7 @@ impl Operator for Expand {
     }
 }
 
-/// <https://onnx.ai/onnx/operators/onnx__Tile.html>
+/// <https://onnx.ai/onnx/operators/onnx__Tile.html>: `size * repeats` along each axis.
 #[derive(Debug)]
 pub(super) struct Tile;
 

@@ -22,13 +22,17 @@ pub(super) const TABLE: &[Entry] = &[
     ("fascine", "Gemm", |node| operator(Gemm::parse(node, 4, ["scale", "bias_scale"]))),
 ];
 
-/// Inputs a, b, and for the fused operator bias? and residual?. The bias broadcasts to the output.
+/// <https://onnx.ai/onnx/operators/onnx__MatMul.html>: a `[.., m, k]`, b `[.., k, n]`, the first dimensions broadcast, a vector
+/// as one row or column; for the fused operator bias?
+/// and residual? too. Gives `[.., m, n]`, to which the bias broadcasts.
 #[derive(Debug)]
 struct MatMul {
     epilogue: elementwise::Epilogue,
 }
 
-/// Inputs a, b, c?, and for the fused operator residual?. The fused operator's factors are `scale` and `bias_scale`.
+/// <https://onnx.ai/onnx/operators/onnx__Gemm.html>: a `[m, k]` and b `[k, n]`, each perhaps transposed, c? that broadcasts to
+/// `[m, n]`, and for the fused operator residual?.
+/// The fused operator's factors are `scale` and `bias_scale`.
 #[derive(Debug)]
 struct Gemm {
     a_transposed: bool,
