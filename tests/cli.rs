@@ -309,6 +309,65 @@ fn demo_checks_itself_and_writes_its_page() {
     assert!(std::fs::metadata(page).unwrap().len() > 10_000);
 }
 
+/// A case of a suite, made of one in `tests/cases`: its model with `from` in place of `to`, its inputs, its outputs times `factor`.
+fn suite_case(folder: &Path, case: &str, (from, to): (&str, &str), factor: f32) {
+    use prost::Message;
+    let source = Path::new(ROOT).join("tests/cases").join(case);
+    let mut model = std::fs::read(source.join("model.onnx")).unwrap();
+    while !from.is_empty()
+        && let Some(at) = model.windows(from.len()).position(|part| part == from.as_bytes())
+    {
+        model.splice(at..at + from.len(), to.bytes());
+    }
+    let set = folder.join("test_data_set_0");
+    std::fs::create_dir_all(&set).unwrap();
+    std::fs::write(folder.join("model.onnx"), model).unwrap();
+    for (kind, factor) in [("input", 1.0), ("output", factor)] {
+        for k in 0.. {
+            let path = source.join(format!("{kind}_{k}.npy"));
+            if !path.exists() {
+                break;
+            }
+            let tensor = fascine::npy::read(path).unwrap();
+            let proto = fascine::onnx::proto::TensorProto {
+                dims: tensor.shape().iter().map(|&size| size as i64).collect(),
+                data_type: Some(1),
+                float_data: tensor.as_slice::<f32>().unwrap().iter().map(|x| x * factor).collect(),
+                ..Default::default()
+            };
+            std::fs::write(set.join(format!("{kind}_{k}.pb")), proto.encode_to_vec()).unwrap();
+        }
+    }
+}
+
+#[test]
+fn suite_tells_what_passes_fails_and_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (root, list) = (folder.path().join("cases"), folder.path().join("refusals.txt"));
+    suite_case(&root.join("node/right"), "swish", ("", ""), 1.0);
+    suite_case(&root.join("node/unknown"), "swish", ("Swish", "Swash"), 1.0);
+    let (root, list) = (root.to_str().unwrap(), list.to_str().unwrap());
+    let report = json(&["suite", root, "--write-refusals", list]);
+    assert_eq!(keys(&report), ["adapter", "cases", "failed", "passed", "refused"]);
+    assert_eq!([&report["passed"], &report["failed"], &report["refused"]], [1, 0, 1]);
+    let cases = report["cases"].as_array().unwrap();
+    assert_eq!([&cases[0]["name"], &cases[0]["outcome"]], ["node/right", "passed"]);
+    assert!(cases[1]["reason"].as_str().unwrap().contains("Swash"), "{report}");
+    // The list that was written is what is expected; without its line, or where a case passes that it names, the answer is no.
+    assert!(text(&["suite", root, "--refusals", list, "--merge"]).ends_with("1 passed, 0 failed, 1 refused\n"));
+    assert!(json(&["suite", root, "--filter", "right"])["passed"] == 1);
+    std::fs::write(list, "node/right: never\n").unwrap();
+    fails(&["suite", root, "--refusals", list], &["node/right passes", "node/unknown is refused"]);
+    // Wrong numbers, and an expectation of more outputs than there are.
+    suite_case(&Path::new(root).join("node/wrong"), "swish", ("", ""), 1.01);
+    let output = run(&["suite", root, "--json"]);
+    let report: Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert_eq!((output.status.code(), &report["failed"]), (Some(2), &Value::from(1)), "{report}");
+    assert!(report["cases"][2]["reason"].as_str().unwrap().contains("instead of"), "{report}");
+    fails(&["suite", root, "--filter", "nobody"], &["no case", "cases"]);
+    fails(&["suite", "nowhere"], &["nowhere"]);
+}
+
 #[test]
 fn bad_arguments_and_files_get_one_message() {
     let folder = tempfile::tempdir().unwrap();

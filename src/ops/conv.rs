@@ -20,8 +20,7 @@ pub(super) const TABLE: &[Entry] =
 const TILE: usize = 32;
 
 /// <https://onnx.ai/onnx/operators/onnx__Conv.html>: x `[n, c, (d, (h,)) w]`, w `[m, c / groups, kernel..]`, bias? `[m]`, and for
-/// the fused operator residual?, which has
-/// the output's shape `[n, m, ..]`.
+/// the fused operator residual?, which has the output's shape `[n, m, ..]`.
 #[derive(Debug)]
 struct Conv {
     groups: i64,
