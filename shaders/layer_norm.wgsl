@@ -1,7 +1,9 @@
-// Layer normalisation of rows of a row-major tensor, with scale and, if wanted, bias, mean and inverse deviation.
+// Layer normalisation of rows of a row-major tensor, with scale and, if wanted, bias, mean and inverse deviation; or, not centred,
+// normalisation by the root of the mean square.
 // With INVOCATIONS 1 an invocation makes one row; with INVOCATIONS 64 a workgroup does.
 
 override BIAS: bool = true;
+override CENTRED: bool = true;
 // Whether mean and inverse deviation are wanted too.
 override STATISTICS: bool = false;
 override INVOCATIONS: u32 = 1u;
@@ -53,11 +55,14 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let invocation = select(0u, local, INVOCATIONS > 1u);
     let base = row * params.len;
     var sum = 0.0;
-    for (var k = invocation; k < params.len; k += INVOCATIONS) {
-        sum += source[base + k];
+    var mean = 0.0;
+    if CENTRED {
+        for (var k = invocation; k < params.len; k += INVOCATIONS) {
+            sum += source[base + k];
+        }
+        mean = join(local, sum) / f32(params.len);
+        sum = 0.0;
     }
-    let mean = join(local, sum) / f32(params.len);
-    sum = 0.0;
     for (var k = invocation; k < params.len; k += INVOCATIONS) {
         let d = source[base + k] - mean;
         sum = fma(d, d, sum);

@@ -77,6 +77,7 @@ fn rewrites_fuse_what_exporters_decompose() {
         ("minilm", "FuseGelu", 6),
         ("minilm", "FuseEpilogue", 6 * 6),
         ("lstm_vad", "FuseEpilogue", 3),
+        ("llama_tiny_kv", "FuseRmsNorm", 9),
     ] {
         let mut graph = onnx::load(zoo(name), &options).unwrap();
         let mut operators = Operators::default();

@@ -1,4 +1,4 @@
-//! Softmax, LogSoftmax and LayerNormalization.
+//! Softmax, LogSoftmax, LayerNormalization, and normalisation by the root of the mean square.
 
 use crate::error::{Error, Result};
 use crate::graph::Node;
@@ -13,7 +13,8 @@ use super::{Entry, Operator, check_arity, given, one_float, operator};
 pub(super) static OPERATORS: &[Entry] = &[
     ("", "Softmax", |node| operator(Softmax::parse(node, false))),
     ("", "LogSoftmax", |node| operator(Softmax::parse(node, true))),
-    ("", "LayerNormalization", |node| operator(LayerNorm::parse(node))),
+    ("", "LayerNormalization", |node| operator(LayerNorm::parse(node, true))),
+    ("fascine", "RmsNorm", |node| operator(LayerNorm::parse(node, false))),
 ];
 
 /// <https://onnx.ai/onnx/operators/onnx__Softmax.html>, <https://onnx.ai/onnx/operators/onnx__LogSoftmax.html>: the shape stays.
@@ -79,19 +80,24 @@ impl Operator for Softmax {
 }
 
 /// <https://onnx.ai/onnx/operators/onnx__LayerNormalization.html>: input `[a.., b..]`, scale and bias?, which broadcast to it;
-/// gives the result, and on request mean
-/// and inverse deviation `[a.., 1..]`.
+/// gives the result, and on request mean and inverse deviation `[a.., 1..]`. Not centred it is the
+/// fused `fascine.RmsNorm`: `x / sqrt(mean x^2 + epsilon) * scale`, without bias and statistics.
 #[derive(Debug)]
 struct LayerNorm {
     axis: i64,
     epsilon: f32,
+    centred: bool,
 }
 
 impl LayerNorm {
-    fn parse(node: &Node) -> Result<Self> {
-        check_arity(node, 2..=3, 1..=3)?;
+    fn parse(node: &Node, centred: bool) -> Result<Self> {
+        if centred {
+            check_arity(node, 2..=3, 1..=3)?;
+        } else {
+            check_arity(node, 2..=2, 1..=1)?;
+        }
         match node.int("stash_type", 1)? {
-            1 => Ok(LayerNorm { axis: node.int("axis", -1)?, epsilon: node.float("epsilon", 1e-5)? }),
+            1 => Ok(LayerNorm { axis: node.int("axis", -1)?, epsilon: node.float("epsilon", 1e-5)?, centred }),
             other => Err(Error::unsupported(format!("stash_type {other}"))),
         }
     }
@@ -158,6 +164,7 @@ impl Operator for LayerNorm {
             kernel: "layer_norm",
             constants: &[
                 ("BIAS", f64::from(u8::from(has_bias))),
+                ("CENTRED", f64::from(u8::from(self.centred))),
                 ("STATISTICS", f64::from(u8::from(statistics))),
                 ("INVOCATIONS", f64::from(invocations)),
             ],

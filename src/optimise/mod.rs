@@ -37,7 +37,7 @@ pub use epilogue::FuseEpilogue;
 pub use expand::ExpandOperators;
 pub use fold::FoldConstants;
 pub use gelu::FuseGelu;
-pub use normalise::{FuseLayerNorm, FuseSoftmax};
+pub use normalise::{FuseLayerNorm, FuseRmsNorm, FuseSoftmax};
 pub use sequences::ResolveSequences;
 
 /// A rule.
@@ -83,6 +83,7 @@ pub const REWRITES: &[&dyn Rewrite] = &[
     &ComposeReshapes,
     &FuseGelu,
     &FuseLayerNorm,
+    &FuseRmsNorm,
     &FuseSoftmax,
     &FuseAttention,
     &FuseEpilogue,

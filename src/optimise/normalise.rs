@@ -1,6 +1,8 @@
-//! Softmax and layer normalisation as exporters decompose them.
+//! Softmax and normalisations as exporters decompose them.
 
-use super::matcher::{Attempt, Matcher, constant_beside, input, ints, is_f32, last_dim, pair, rewrite, with_scalar};
+use super::matcher::{
+    Attempt, Matcher, constant_beside, input, ints, is_f32, last_dim, pair, rewrite, scalar, with_scalar,
+};
 use super::{Outcome, Rewrite};
 use crate::graph::{Attr, Graph, Node, ValueId};
 use crate::ops::Operators;
@@ -88,6 +90,20 @@ fn over_last(graph: &Graph, node: &Node, x: ValueId) -> bool {
     kept_axis(graph, node, 18).is_some_and(|axis| axis == -1 || rank == Some(axis + 1))
 }
 
+/// The node that makes `square`, and whether that is the square of x.
+fn square_of(graph: &Graph, matcher: &Matcher, square: ValueId, x: ValueId) -> Option<(usize, bool)> {
+    Some(match matcher.made_by(graph, square, "Pow") {
+        Some((at, pow)) => {
+            let [base, exponent] = pair(pow)?;
+            (at, base == x && constant_beside(graph, base, exponent).is_some_and(|(_, n)| n == 2.0))
+        }
+        None => {
+            let (at, mul) = matcher.made_by(graph, square, "Mul")?;
+            (at, pair(mul)? == [x, x])
+        }
+    })
+}
+
 fn layer_norm(graph: &Graph, matcher: &Matcher, index: usize) -> Option<Attempt> {
     let root = &graph.nodes[index];
     if !root.domain.is_empty() || root.op != "Add" {
@@ -104,16 +120,7 @@ fn layer_norm(graph: &Graph, matcher: &Matcher, index: usize) -> Option<Attempt>
     let (variance, epsilon) = with_scalar(graph, add)?;
     let (var_at, var) = matcher.made_by(graph, variance, "ReduceMean")?;
     let square = input(var, 0)?;
-    let (square_at, is_square) = match matcher.made_by(graph, square, "Pow") {
-        Some((at, pow)) => {
-            let [base, exponent] = pair(pow)?;
-            (at, base == centred && constant_beside(graph, base, exponent).is_some_and(|(_, n)| n == 2.0))
-        }
-        None => {
-            let (at, mul) = matcher.made_by(graph, square, "Mul")?;
-            (at, pair(mul)? == [centred, centred])
-        }
-    };
+    let (square_at, is_square) = square_of(graph, matcher, square, centred)?;
     let (sub_at, sub) = matcher.made_by(graph, centred, "Sub")?;
     let [x, mean] = pair(sub)?;
     let (mean_at, mean_node) = matcher.made_by(graph, mean, "ReduceMean")?;
@@ -156,5 +163,88 @@ impl Rewrite for FuseLayerNorm {
 
     fn apply(&self, graph: &mut Graph, _: &mut Operators) -> Outcome {
         rewrite(graph, |graph, matcher, index| layer_norm(graph, matcher, index).unwrap_or(Attempt::No))
+    }
+}
+
+/// `x / sqrt(mean x^2 + epsilon) * scale` over the last axis is `fascine.RmsNorm`.
+#[derive(Debug)]
+pub struct FuseRmsNorm;
+
+/// What a value is the inverse of, and the node that says so.
+fn inverse_of(graph: &Graph, matcher: &Matcher, id: ValueId) -> Option<(usize, ValueId)> {
+    if let Some((at, node)) = matcher.made_by(graph, id, "Reciprocal") {
+        return Some((at, input(node, 0)?));
+    }
+    let (at, node) = matcher.made_by(graph, id, "Div")?;
+    let [one, root] = pair(node)?;
+    (scalar(graph, one) == Some(1.0)).then_some((at, root))
+}
+
+fn rms_norm(graph: &Graph, matcher: &Matcher, index: usize) -> Option<Attempt> {
+    let root = &graph.nodes[index];
+    if !root.domain.is_empty() || root.op != "Mul" {
+        return None;
+    }
+    let (normal, scale) = beside_vector(graph, root)?;
+    let (normal_at, node) = matcher.producer(graph, normal).filter(|(_, node)| node.domain.is_empty())?;
+    let operands = pair(node)?;
+    let mut removed = vec![normal_at];
+    let mut inner = vec![normal];
+    let (x, deviation) = match node.op.as_str() {
+        "Div" => (operands[0], operands[1]),
+        "Mul" => {
+            let [a, b] = operands;
+            let (x, factor, (at, deviation)) = match inverse_of(graph, matcher, b) {
+                Some(found) => (a, b, found),
+                None => (b, a, inverse_of(graph, matcher, a)?),
+            };
+            removed.push(at);
+            inner.push(factor);
+            (x, deviation)
+        }
+        _ => return None,
+    };
+    let (sqrt_at, sqrt) = matcher.made_by(graph, deviation, "Sqrt")?;
+    let shifted = input(sqrt, 0)?;
+    let (add_at, add) = matcher.made_by(graph, shifted, "Add")?;
+    let (mean, epsilon) = with_scalar(graph, add)?;
+    let (mean_at, mean_node) = matcher.made_by(graph, mean, "ReduceMean")?;
+    let square = input(mean_node, 0)?;
+    let (square_at, is_square) = square_of(graph, matcher, square, x)?;
+    if !is_square {
+        return None;
+    }
+    removed.extend([sqrt_at, add_at, mean_at, square_at]);
+    inner.extend([deviation, shifted, mean, square]);
+    if !inner.iter().all(|&id| matcher.used(id, 1)) {
+        return Some(Attempt::Near("a part is used elsewhere"));
+    }
+    let size = last_dim(graph.value(x));
+    if !is_f32(graph, x) || size.is_none() || graph.value(scale).constant.as_ref().map(|t| t.len()) != size {
+        return Some(Attempt::Near("its scale is not provably as long as the last axis"));
+    }
+    if !over_last(graph, mean_node, x) {
+        return Some(Attempt::Near("not over the last axis"));
+    }
+    let attrs = [("axis".to_owned(), Attr::Int(-1)), ("epsilon".to_owned(), Attr::Float(epsilon))];
+    let node = Node {
+        name: root.name.clone(),
+        domain: "fascine".to_owned(),
+        op: "RmsNorm".to_owned(),
+        opset: 1,
+        attrs: attrs.into(),
+        inputs: vec![Some(x), Some(scale)],
+        outputs: root.outputs.clone(),
+    };
+    Some(Attempt::Fire { removed, nodes: vec![node] })
+}
+
+impl Rewrite for FuseRmsNorm {
+    fn name(&self) -> &'static str {
+        "FuseRmsNorm"
+    }
+
+    fn apply(&self, graph: &mut Graph, _: &mut Operators) -> Outcome {
+        rewrite(graph, |graph, matcher, index| rms_norm(graph, matcher, index).unwrap_or(Attempt::No))
     }
 }

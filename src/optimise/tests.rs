@@ -352,6 +352,43 @@ fn softmax_is_found() {
     }
 }
 
+/// As exporters write it: the square by Pow or Mul, the quotient by Reciprocal, by 1 / root, or by Div.
+#[test]
+fn rms_norm_is_found() {
+    for (square, quotient) in [("Pow", "Reciprocal"), ("Mul", "one over"), ("Mul", "Div"), ("Pow", "Div")] {
+        for (axis, size, elsewhere, fires) in [(-1, 4, false, 1), (1, 4, false, 0), (-1, 1, false, 0), (-1, 4, true, 0)]
+        {
+            let mut b = GraphBuilder::new(17);
+            let x = b.input("x", DType::F32, ["n", "s", "4"]);
+            let (two, epsilon, one) = (b.floats([], [2.0]), b.floats([], [1e-6]), b.floats([], [1.0]));
+            let squared = b.node(square, [x, if square == "Pow" { two } else { x }], []);
+            let mean = b.node("ReduceMean", [squared], [("axes", Attr::Ints(vec![axis]))]);
+            let shifted = b.node("Add", [mean, epsilon], []);
+            let root = b.node("Sqrt", [shifted], []);
+            let normal = match quotient {
+                "Div" => b.node("Div", [x, root], []),
+                "Reciprocal" => {
+                    let inverse = b.node("Reciprocal", [root], []);
+                    b.node("Mul", [x, inverse], [])
+                }
+                _ => {
+                    let inverse = b.node("Div", [one, root], []);
+                    b.node("Mul", [inverse, x], [])
+                }
+            };
+            let scale = b.floats([size], vec![1.0; size]);
+            let y = b.node("Mul", [scale, normal], []);
+            let mut graph = b.finish(if elsewhere { vec![y, mean] } else { vec![y] });
+            let (fired, ops) = apply(&FuseRmsNorm, &mut graph);
+            assert_eq!(fired, fires, "{square}, {quotient}, axis {axis}, size {size}, {elsewhere}");
+            if fires == 1 {
+                assert_eq!(ops, ["fascine.RmsNorm"]);
+                assert_eq!(graph.nodes[0].attrs["epsilon"], Attr::Float(1e-6));
+            }
+        }
+    }
+}
+
 #[test]
 fn layer_norm_is_found() {
     for (axis, size, fires) in [(-1, 4, 1), (2, 4, 1), (1, 4, 0), (-1, 1, 0)] {

@@ -37,3 +37,8 @@ def cases():
         exact = evaluated("", op, f(*inputs), opset, attrs=attrs)
         yield case("f16", op, [a.astype(np.float16) for a in inputs], opset, attrs=attrs, expect=[exact["expect"][0].astype(np.float16)], **wide)
     yield case("groups that do not divide", "GroupNormalization", [x, scale, bias], 21, attrs={"num_groups": 4}, error="do not divide")
+    for shape, epsilon in [((3, 64), 1e-6), ((2, 5, 7), 1e-3), ((1, 300), 1e-5), ((2, 0, 4), 1e-5)]:
+        x, scale = floats(21, *shape), floats(22, shape[-1])
+        wide = x.astype(np.float64)
+        want = wide / np.sqrt((wide * wide).mean(-1, keepdims=True) + epsilon) * scale
+        yield case(f"root mean square of {shape}", "RmsNorm", [x, scale], 1, attrs={"axis": -1, "epsilon": epsilon}, domain="fascine", expect=[want.astype(np.float32)], rtol=1e-5, atol=1e-6)
