@@ -26,7 +26,8 @@ fn to_float(word: u32) -> f32 {
     if params.source == 1u {
         return f32(bitcast<i32>(word));
     }
-    return f32(word);
+    // WGSL leaves open how that rounds, and a driver may cut off: the halves are exact, and their sum is rounded once.
+    return f32(word >> 16u) * 65536.0 + f32(word & 0xffffu);
 }
 
 fn to_integer(word: u32) -> u32 {
