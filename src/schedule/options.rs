@@ -18,7 +18,7 @@ pub enum Policy {
     Bundled,
 }
 
-/// Which ready dispatch goes first under [`Policy::Bundled`].
+/// Which ready dispatch goes first under bundling.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Order {
     /// First come, first served.
