@@ -105,7 +105,7 @@ fn together(ran: &[(u64, Case, Model, Vec<Tensor>)], how: &str, failures: &mut V
 
 #[test]
 fn random_graphs_are_right_alone_in_company_and_in_parts() {
-    let (first, count) = (number("FASCINE_SEED", 0), number("FASCINE_GRAPHS", 192));
+    let (first, count) = (number("FASCINE_SEED", 0), number("FASCINE_GRAPHS", 144));
     let runtime = Runtime::new(Options::default()).unwrap();
     let usual = runtime.schedule().clone();
     let mut failures = Vec::new();
@@ -129,5 +129,5 @@ fn random_graphs_are_right_alone_in_company_and_in_parts() {
     }
     println!("{count} graphs: {seen:?}");
     assert!(failures.is_empty(), "{} of {count}:\n{}", failures.len(), failures.join("\n"));
-    assert!(count < 192 || seen.len() >= 55, "only {} operators", seen.len());
+    assert!(count < 144 || seen.len() >= 55, "only {} operators", seen.len());
 }
