@@ -31,7 +31,8 @@ pub(crate) struct DataSet {
     pub(crate) outputs: Vec<Tensor>,
 }
 
-fn io(error: &std::io::Error, path: &Path) -> Error {
+/// What the file system says, of that file.
+pub(super) fn io(error: &std::io::Error, path: &Path) -> Error {
     Error::new(ErrorKind::Io, error.to_string()).in_file(path)
 }
 

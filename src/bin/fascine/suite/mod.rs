@@ -50,7 +50,7 @@ struct Line {
 
 pub(crate) fn run(args: &SuiteArgs, json: bool) -> Result<Answer> {
     let mut cases = case::find(&args.folder)?;
-    cases.retain(|case| args.filter.is_empty() || args.filter.iter().any(|part| case.name.contains(part)));
+    cases.retain(|case| selects(args, &case.name));
     if cases.is_empty() {
         return Err(Error::new(ErrorKind::Input, "no case of that name is there").in_file(&args.folder));
     }
@@ -82,6 +82,11 @@ pub(crate) fn run(args: &SuiteArgs, json: bool) -> Result<Answer> {
     Ok(Answer { error, ..answer })
 }
 
+/// Whether the case of that name is to run.
+fn selects(args: &SuiteArgs, name: &str) -> bool {
+    args.filter.is_empty() || args.filter.iter().any(|part| name.contains(part))
+}
+
 /// Why the answer is no, if it is.
 fn verdict(args: &SuiteArgs, outcomes: &BTreeMap<String, Outcome>) -> Result<Option<Error>> {
     let failed = outcomes.values().filter(|outcome| matches!(outcome, Outcome::Failed(_))).count();
@@ -89,8 +94,7 @@ fn verdict(args: &SuiteArgs, outcomes: &BTreeMap<String, Outcome>) -> Result<Opt
         return Ok(Some(Error::new(ErrorKind::Internal, format!("{failed} of {} cases failed", outcomes.len()))));
     }
     let Some(path) = &args.refusals else { return Ok(None) };
-    let filtered = |name: &str| args.filter.is_empty() || args.filter.iter().any(|part| name.contains(part));
-    let differences = refusals::differences(&refusals::read(path)?, outcomes, filtered);
+    let differences = refusals::differences(&refusals::read(path)?, outcomes, |name| selects(args, name));
     if differences.is_empty() {
         return Ok(None);
     }

@@ -6,13 +6,10 @@ use std::path::Path;
 use fascine::error::{Error, ErrorKind, Result};
 
 use super::Outcome;
+use super::case::io;
 
 /// Case and reason.
 type Refusals = BTreeMap<String, String>;
-
-fn io(error: &std::io::Error, path: &Path) -> Error {
-    Error::new(ErrorKind::Io, error.to_string()).in_file(path)
-}
 
 /// Reads a list; lines that start with `#` are remarks.
 pub(super) fn read(path: &Path) -> Result<Refusals> {
