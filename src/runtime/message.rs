@@ -13,7 +13,7 @@ use super::hold::Hold;
 use super::ids::{self, CallId, PlanId};
 use super::queue::Seat;
 use super::session::{SessionId, Turn};
-use super::stages::{Frame, GoOn};
+use super::stages::{Frame, GoOn, Origins};
 use super::{Shared, Stats, Timing, closed};
 use crate::error::{Error, Result};
 use crate::gpu::Allocation;
@@ -110,6 +110,8 @@ pub(super) struct Course {
     pub(super) stack: Vec<Frame>,
     /// When the first part began, and where the time of those that are done went.
     pub(super) begun: Option<(Nanos, Timing)>,
+    /// For when memory does not hold all that have begun. `None` where the first part reads a session's state.
+    pub(super) origins: Option<Origins>,
     /// Its turn among the requests of a session.
     pub(super) turn: Option<Turn>,
 }
@@ -151,6 +153,11 @@ fn span(CallId(request): CallId, ModelId(model): ModelId, name: &str) -> Span {
 impl Prepared {
     pub(super) fn outputs(&self) -> &[PlanOutput] {
         &self.plan.plan.outputs
+    }
+
+    /// What it can begin anew with.
+    pub(super) fn origins(&self) -> Option<&Origins> {
+        self.course.as_ref()?.origins.as_ref()
     }
 
     /// Whether an earlier part of it has run.

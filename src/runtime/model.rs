@@ -8,7 +8,7 @@ use futures::channel::oneshot;
 use super::message::{Call, Course, Message, Prepared, SharedPlan};
 use super::request::{Request, RequestBuilder, When};
 use super::session::{Link, Session};
-use super::stages::{self, Given, GoOn, Ready, Staged};
+use super::stages::{self, Given, GoOn, Origins, Ready, Staged};
 use super::{Shared, ids};
 use crate::error::{Error, Result};
 use crate::graph::{Dim, Graph};
@@ -265,7 +265,13 @@ impl Model {
         let _entered = call.span.clone().entered();
         let mut stack = Vec::new();
         let ready = stages::prepare(&self.inner, self.inner.root.clone(), inputs, &mut stack)?;
-        let course = Course { model: self.inner.goes_on(), stack, begun: None, turn: None };
+        let course = Course {
+            model: self.inner.goes_on(),
+            origins: Origins::of(&ready, &stack),
+            stack,
+            begun: None,
+            turn: None,
+        };
         let course = (!course.stack.is_empty()).then(|| Box::new(course));
         self.send(call, ready, course, when)
     }

@@ -183,7 +183,7 @@ impl Session {
         let epoch = known.epoch + u64::from(fresh);
         let turn =
             Turn { session: *session, links: links.clone(), takes, cancelled: false, ledger: ledger.clone(), epoch };
-        let course = Course { model: model.inner.goes_on(), stack, begun: None, turn: Some(turn) };
+        let course = Course { model: model.inner.goes_on(), stack, begun: None, origins: None, turn: Some(turn) };
         let request = model.send(call, ready, Some(Box::new(course)), when)?;
         known.epoch = epoch;
         known.states = after;

@@ -87,6 +87,7 @@ pub(super) struct Produced {
 }
 
 /// What remains of a request after the part that runs, the innermost last.
+#[derive(Clone)]
 pub(super) enum Frame {
     /// The first part runs, for these inputs of the whole.
     First { split: Arc<Split>, given: Vec<Given> },
@@ -102,6 +103,37 @@ pub(super) struct Ready {
     pub(super) uploads: Vec<InputBytes>,
     /// By input: what is on the device already.
     pub(super) held: Vec<Option<Arc<Hold>>>,
+}
+
+/// The first part of a request, to begin anew with.
+pub(super) struct Origins {
+    plan: Arc<SharedPlan>,
+    inputs: Vec<Option<Tensor>>,
+    stack: Vec<Frame>,
+}
+
+impl Origins {
+    /// Of a request of several parts whose inputs the host has; tensors are shared.
+    pub(super) fn of(first: &Ready, stack: &[Frame]) -> Option<Self> {
+        let on_device = first.held.iter().any(Option::is_some);
+        let origins = || Origins { plan: first.plan.clone(), inputs: first.inputs.clone(), stack: stack.to_vec() };
+        (!stack.is_empty() && !on_device).then(origins)
+    }
+
+    /// The first part again, and what comes after it.
+    ///
+    /// # Errors
+    /// Those of uploads, which were made before.
+    pub(super) fn again(&self) -> Result<(Ready, Vec<Frame>)> {
+        let uploads = uploads(&self.plan.plan, &self.inputs)?;
+        let ready = Ready {
+            plan: self.plan.clone(),
+            inputs: self.inputs.clone(),
+            uploads,
+            held: vec![None; self.inputs.len()],
+        };
+        Ok((ready, self.stack.clone()))
+    }
 }
 
 /// What comes after a part.

@@ -11,6 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::{Executor, PipelineStore, Promise};
 use crate::plan::Source;
 use crate::runtime::hold::Region;
+use crate::runtime::ids::CallId;
 use crate::runtime::message::Prepared;
 use crate::schedule::{KernelId, Pipelines, RequestId};
 
@@ -98,6 +99,8 @@ pub(super) enum Door {
     Deadlines,
     /// Nobody: a request that has begun waits for the memory of its next part.
     Shut,
+    /// Only this request: memory does not hold it beside others.
+    Only(CallId),
 }
 
 /// What the scheduler asks about while it decides.
@@ -157,6 +160,7 @@ impl Pipelines for Gate<'_> {
             Door::Open => false,
             Door::Deadlines => active.prepared.deadline.is_none(),
             Door::Shut => true,
+            Door::Only(call) => active.prepared.id != call,
         };
         if shut {
             self.refuse(request, "others have begun that wait");
@@ -211,10 +215,11 @@ impl Engine {
     }
 
     pub(super) fn door(&self) -> Door {
-        match self.waiting.front() {
-            None => Door::Open,
-            Some(prepared) if prepared.has_begun() => Door::Shut,
-            Some(_) => Door::Deadlines,
+        match (self.waiting.front(), self.alone) {
+            (Some(prepared), _) if prepared.has_begun() => Door::Shut,
+            (_, Some(call)) => Door::Only(call),
+            (Some(_), None) => Door::Deadlines,
+            (None, None) => Door::Open,
         }
     }
 

@@ -3,13 +3,13 @@
 use std::sync::mpsc;
 
 use super::{Engine, ended};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::closed;
 use crate::runtime::completion::Answer;
 use crate::runtime::ids::CallId;
 use crate::runtime::message::{Message, Port, Prepared};
 use crate::runtime::session::{self, SessionId};
-use crate::runtime::stages::{self, Frame, Given, Next, Produced, Ready};
+use crate::runtime::stages::{self, Frame, Given, Next, Origins, Produced, Ready};
 use crate::schedule::Outcome;
 
 /// Planning of a next part.
@@ -124,6 +124,45 @@ impl Engine {
             self.waiting.push_front(prepared);
             self.admit_waiting();
         }
+    }
+
+    /// Has requests that wait with memory in their hands begin anew, now that none of them can go on: first those behind
+    /// `first`, at last that one, which then runs alone. Gives it back, with the error, where that changes nothing.
+    ///
+    /// Results do not depend on it, as nothing of a request leaves before its end.
+    pub(super) fn make_way(&mut self, first: Prepared, error: Error) -> Option<(Prepared, Error)> {
+        if error.kind() != ErrorKind::Memory {
+            return Some((first, error));
+        }
+        let can = |prepared: &Prepared| prepared.has_begun() && prepared.origins().is_some();
+        if let Some(at) = self.waiting.iter().rposition(can)
+            && let Some(other) = self.waiting.remove(at)
+        {
+            self.begin_anew(other);
+        } else if can(&first) && self.alone != Some(first.id) {
+            self.alone = Some(first.id);
+            self.begin_anew(first);
+            return None;
+        } else {
+            return Some((first, error));
+        }
+        self.waiting.push_front(first);
+        None
+    }
+
+    /// Lets a request that has begun wait like one that has not.
+    fn begin_anew(&mut self, mut prepared: Prepared) {
+        tracing::debug!(parent: &prepared.span, "begins anew, for want of memory");
+        let Some(Ok((first, stack))) = prepared.origins().map(Origins::again) else {
+            return self.end_unscheduled(prepared, Outcome::Failed, Error::internal("a request cannot begin anew"));
+        };
+        let Ready { plan, inputs, uploads, held } = first;
+        (prepared.plan, prepared.inputs, prepared.uploads, prepared.held) = (plan, inputs, uploads, held);
+        if let Some(course) = &mut prepared.course {
+            (course.stack, course.begun) = (stack, None);
+        }
+        let at = self.waiting.iter().position(|other| !other.has_begun()).unwrap_or(self.waiting.len());
+        self.waiting.insert(at, prepared);
     }
 
     /// Takes a request of a session, which runs when those before it are done.

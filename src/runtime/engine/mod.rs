@@ -107,6 +107,8 @@ pub(super) struct Engine {
     names: BTreeMap<CallId, RequestId>,
     /// Parts of requests that have begun and wait for memory, then requests whose weights do, first come first served.
     waiting: VecDeque<Prepared>,
+    /// One that memory did not hold beside others: nobody else begins until it has ended.
+    alone: Option<CallId>,
     /// The first of them, once its waiting has been told.
     stalled: Option<CallId>,
     /// Requests that wait for their model's weights.
@@ -157,6 +159,7 @@ impl Engine {
             active: BTreeMap::new(),
             names: BTreeMap::new(),
             waiting: VecDeque::new(),
+            alone: None,
             stalled: None,
             loading: VecDeque::new(),
             between: BTreeMap::new(),
@@ -378,6 +381,9 @@ impl Engine {
         self.stats.requests += 1;
         self.stats.outcomes.add(&result);
         self.end_turn(&prepared, &result);
+        if self.alone == Some(prepared.id) {
+            self.alone = None;
+        }
         self.reply(prepared, result);
         if let Some(residency) = self.models.get_mut(&model) {
             residency.active -= 1;

@@ -73,7 +73,9 @@ impl Engine {
                 return any;
             }
             any = true;
-            self.end_unscheduled(prepared, Outcome::Failed, error);
+            if let Some((prepared, error)) = self.make_way(prepared, error) {
+                self.end_unscheduled(prepared, Outcome::Failed, error);
+            }
         }
         any
     }
