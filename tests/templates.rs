@@ -2,10 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use fascine::graph::Graph;
+use fascine::kernel::Variant;
 use fascine::lower::{DeviceClass, ModelWeights, Target};
 use fascine::onnx::{self, LoadOptions};
 use fascine::ops::Operators;
@@ -18,7 +19,7 @@ fn model(name: &str) -> Graph {
     let options = LoadOptions { synthetic_weights: true, ..LoadOptions::default() };
     let mut graph = onnx::load(path, &options).unwrap();
     let mut operators = Operators::default();
-    optimise::infer::infer(&mut graph, &mut operators).unwrap();
+    assert!(optimise::prepare(&mut graph, &mut operators).is_empty());
     optimise::optimise(&mut graph, &mut operators);
     graph
 }
@@ -159,4 +160,67 @@ fn lengths_need_few_templates_and_leave_no_weights() {
     }
     assert!(templates.len() <= 12, "{} templates for 300 lengths", templates.len());
     assert_eq!(weights.count(), after, "weights grow with the shapes");
+}
+
+/// Every model of the zoo with open sizes: at the sizes of the first list it has met all kernels, and the others need no further one.
+#[test]
+fn other_sizes_take_the_kernels_that_are_there() {
+    type Sizes = Vec<(&'static str, usize)>;
+    let batch = |batch: usize| -> Sizes { vec![("batch", batch)] };
+    let tokens = |length: usize| -> Sizes { vec![("batch", 1), ("sequence", length)] };
+    let image = |batch: usize, side: usize| -> Sizes { vec![("batch", batch), ("height", side), ("width", side)] };
+    let gpt2 = |sequence: usize, past: usize| -> Sizes {
+        vec![("batch", 1), ("sequence", sequence), ("past", past), ("total", past + sequence)]
+    };
+    let llama = |sequence: usize, past: usize| -> Sizes {
+        let past = [("s15", past), ("s89", past), ("s53", past + sequence)];
+        [("s10", 1), ("s70", sequence), ("s43", 1)].into_iter().chain(past).collect()
+    };
+    let whisper = |sequence: usize, past: usize| -> Sizes {
+        vec![("batch", 1), ("sequence", sequence), ("past", past), ("encoder_sequence", 1500)]
+    };
+    // A prompt of an even and of an odd length, and a token after it.
+    let met = [(8, 0), (5, 0), (1, 8)];
+    let others = [(1, 9), (1, 16), (1, 17), (5, 7), (16, 0), (33, 0), (1, 100), (1, 400), (128, 0)];
+    let decoder = |of: &dyn Fn(usize, usize) -> Sizes| {
+        let all = |list: &[(usize, usize)]| list.iter().map(|&(sequence, past)| of(sequence, past)).collect::<Vec<_>>();
+        (all(&met), all(&others))
+    };
+    let batches = || (vec![batch(1), batch(2)], vec![batch(3), batch(4), batch(7)]);
+    let images = |met: &[(usize, usize)], others: &[(usize, usize)]| {
+        let all = |list: &[(usize, usize)]| list.iter().map(|&(batch, side)| image(batch, side)).collect::<Vec<_>>();
+        (all(met), all(others))
+    };
+    let lengths = |met: &[usize], others: &[usize]| {
+        (met.iter().copied().map(tokens).collect(), others.iter().copied().map(tokens).collect())
+    };
+    let cases: [(&str, (Vec<Sizes>, Vec<Sizes>)); 14] = [
+        ("efficientnet_b0", images(&[(1, 224), (2, 200)], &[(1, 192), (3, 128), (1, 225)])),
+        ("gpt2_small_kv", decoder(&gpt2)),
+        ("llama_tiny_kv", decoder(&llama)),
+        ("llama_tiny_kv_op23", decoder(&llama)),
+        ("minilm", lengths(&[8, 7], &[9, 12, 16, 17, 33, 64, 100, 130])),
+        ("mobilenet_v2", batches()),
+        ("mobilenet_v3_small", batches()),
+        ("resnet18", images(&[(1, 224), (2, 64)], &[(1, 192), (3, 128)])),
+        ("resnet50", batches()),
+        ("shufflenet_v2_x0_5", batches()),
+        ("unet_small_dyn", images(&[(1, 64), (2, 96)], &[(3, 64), (1, 128), (1, 256)])),
+        ("vit_tiny_patch16_224", batches()),
+        ("whisper_tiny_decoder_kv", decoder(&whisper)),
+        ("whisper_tiny_encoder", (vec![batch(1), batch(2)], vec![batch(3)])),
+    ];
+    for (name, (met, others)) in cases {
+        let graph = model(name);
+        let weights = Arc::new(ModelWeights::new());
+        let variants = |sizes: &Sizes| -> BTreeSet<Variant> {
+            let plan = plan(&graph, &shapes(&graph, sizes), &weights, &target(DeviceClass::Cpu)).unwrap();
+            plan.dispatches.iter().map(|dispatch| dispatch.variant.clone()).collect()
+        };
+        let known: BTreeSet<Variant> = met.iter().flat_map(variants).collect();
+        for sizes in &others {
+            let fresh: Vec<String> = variants(sizes).difference(&known).map(|v| v.kernel().name.clone()).collect();
+            assert!(fresh.is_empty(), "{name} at {sizes:?} needs {fresh:?}");
+        }
+    }
 }

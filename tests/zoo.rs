@@ -115,27 +115,21 @@ fn models_of_half_precision_match_their_references() {
     HALVES.into_iter().for_each(alone);
 }
 
+/// Every case of the other models alone, then the whole zoo's cases all in flight together: no bit differs from alone.
 #[test]
-fn other_models_match_their_references() {
-    OTHERS.into_iter().for_each(alone);
-}
-
-/// The first case of every model, all in flight together: no bit differs from alone.
-#[test]
-fn the_whole_zoo_at_once_has_the_bits_of_each_alone() {
+fn other_models_match_their_references_and_the_whole_zoo_at_once_itself_alone() {
     let runtime = Runtime::new(Options::default()).unwrap();
     // So many kernels in one pipeline take a CPU's driver minutes; the test below has merged ones.
     runtime.set_merging(false).unwrap();
     let loaded: Vec<(Suite, Model)> = MODELS.iter().chain(&OTHERS).map(|name| load_on(&runtime, name)).collect();
-    let alone: Vec<Outputs> = loaded
-        .iter()
-        .map(|(suite, model)| collect(&suite.name, &suite.cases[0], submit(model, &suite.cases[0], None)))
-        .collect();
+    let cases = || loaded.iter().flat_map(|(suite, model)| suite.cases.iter().map(move |case| (suite, model, case)));
+    let alone: Vec<Outputs> =
+        cases().map(|(suite, model, case)| collect(&suite.name, case, submit(model, case, None))).collect();
     let submitted: Vec<Request> =
-        loaded.iter().map(|(suite, model)| submit(model, &suite.cases[0], Some(Duration::from_millis(500)))).collect();
-    for (((suite, _), alone), request) in loaded.iter().zip(&alone).zip(submitted) {
-        let outputs = collect(&suite.name, &suite.cases[0], request);
-        assert!(bits(&outputs) == bits(alone), "{}: bits differ from alone", suite.name);
+        cases().map(|(_, model, case)| submit(model, case, Some(Duration::from_millis(500)))).collect();
+    for (((suite, _, case), alone), request) in cases().zip(&alone).zip(submitted) {
+        let outputs = collect(&suite.name, case, request);
+        assert!(bits(&outputs) == bits(alone), "{}, {}: bits differ from alone", suite.name, case.name);
     }
 }
 

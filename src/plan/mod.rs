@@ -12,12 +12,14 @@ use crate::tensor::{DType, Tensor};
 pub mod bind;
 mod checks;
 mod deps;
+mod live;
 mod memory;
 mod planner;
 pub mod stage;
 mod template;
 
 pub use checks::Checks;
+pub use live::live_bytes;
 pub use planner::{Traced, plan, template, traced};
 pub use template::Template;
 

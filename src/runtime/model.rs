@@ -99,6 +99,8 @@ pub struct PlanSummary {
     pub weight_bytes: u64,
     /// Bytes of one request's memory on the device.
     pub heap_bytes: u64,
+    /// The most of these that hold something at once that is read later.
+    pub live_bytes: u64,
     /// Floating-point operations of one request.
     pub flops: u64,
     /// Whether stages follow that are planned for values of a request, its inputs' or those that the device computes. They are not
@@ -333,6 +335,7 @@ fn summary(plan: &Plan, weights: &ModelWeights) -> PlanSummary {
         variants: variants.len(),
         weight_bytes: used.into_iter().map(|id| weights.len_of(id)).sum(),
         heap_bytes: plan.regions.iter().sum(),
+        live_bytes: plan::live_bytes(plan),
         flops: plan.dispatches.iter().map(|dispatch| dispatch.cost.flops).sum(),
         staged: false,
     }

@@ -51,12 +51,17 @@ struct ModelReport {
     /// The worst element's difference over what is allowed.
     of_tolerance: f64,
     dispatches: usize,
+    /// That a request alone takes.
+    bundles: usize,
     variants: usize,
     /// With compiling.
     first_ms: f64,
     median_ms: f64,
     device_ms: Option<f64>,
     gflops: f64,
+    /// What a request takes of the heap, and the most of it that is live at once.
+    heap_bytes: u64,
+    live_bytes: u64,
 }
 
 struct Subject {
@@ -157,11 +162,14 @@ fn measure(rig: &Rig, args: &Args, name: &str, runs: u32) -> Result<(Subject, Mo
         cases: suite.cases.len(),
         of_tolerance,
         dispatches: summary.dispatches,
+        bundles: summary.bundles,
         variants: summary.variants,
         first_ms: first_ms.unwrap_or(0.0),
         median_ms,
         device_ms,
         gflops: summary.flops as f64 / (device_ms.unwrap_or(median_ms) * 1e6),
+        heap_bytes: summary.heap_bytes,
+        live_bytes: summary.live_bytes,
     };
     Ok((Subject { suite, model, alone }, report))
 }
@@ -198,11 +206,14 @@ fn text(report: &Report) -> String {
         ("cases", Right),
         ("of tolerance", Right),
         ("dispatches", Right),
+        ("bundles", Right),
         ("variants", Right),
         ("first ms", Right),
         ("median ms", Right),
         ("device ms", Right),
         ("GFLOP/s", Right),
+        ("heap MiB", Right),
+        ("of live", Right),
     ];
     let row = |model: &ModelReport| {
         vec![
@@ -210,11 +221,14 @@ fn text(report: &Report) -> String {
             model.cases.to_string(),
             format!("{:.2}", model.of_tolerance),
             model.dispatches.to_string(),
+            model.bundles.to_string(),
             model.variants.to_string(),
             table::millis(model.first_ms),
             table::millis(model.median_ms),
             model.device_ms.map_or_else(|| "-".to_owned(), table::millis),
             format!("{:.1}", model.gflops),
+            format!("{:.2}", model.heap_bytes as f64 / f64::from(1 << 20)),
+            format!("{:.2}", model.heap_bytes as f64 / model.live_bytes.max(1) as f64),
         ]
     };
     let rows: Vec<Vec<String>> = report.models.iter().map(row).collect();

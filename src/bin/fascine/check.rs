@@ -40,6 +40,7 @@ struct Report {
     kernels: Option<Vec<Kernel>>,
     weight_bytes: Option<u64>,
     peak_heap_bytes: Option<u64>,
+    live_bytes: Option<u64>,
     flops: Option<u64>,
     /// Whether the numbers are of the first of several stages.
     staged: Option<bool>,
@@ -160,6 +161,7 @@ pub(crate) fn run(args: &CheckArgs, json: bool) -> Result<Answer> {
         kernels,
         weight_bytes: summary.map(|s| s.weight_bytes),
         peak_heap_bytes: summary.map(|s| s.heap_bytes),
+        live_bytes: summary.map(|s| s.live_bytes),
         flops: summary.map(|s| s.flops),
         staged: summary.map(|s| s.staged),
     };
@@ -284,6 +286,7 @@ fn text(report: &Report, with_kernels: bool) -> String {
             ("kernel variants", variants.to_string()),
             ("weights on the device", table::bytes(report.weight_bytes.unwrap_or(0))),
             ("heap of a request, peak", table::bytes(report.peak_heap_bytes.unwrap_or(0))),
+            ("live of it at once, at most", table::bytes(report.live_bytes.unwrap_or(0))),
             ("work of a request", format!("{:.3} GFLOP", report.flops.unwrap_or(0) as f64 * 1e-9)),
         ]);
         if let Some(kernels) = report.kernels.as_ref().filter(|_| with_kernels) {
