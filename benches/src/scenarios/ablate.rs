@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use fascine::error::Result;
+use fascine::error::{Error, ErrorKind, Result};
 use fascine::schedule::{Admission, Class, Coalesce, DeviceModel, HoldBack, Nanos, Options, Order, Policy};
 use fascine_bench::simulator::{Arrivals, Front, Law, Rated, Scenario, Straggle, Stream, simulate};
 use serde::Serialize;
@@ -20,6 +20,8 @@ const WARM_UP: Nanos = 500_000_000;
 const TIMES: f64 = 3.0;
 /// Requests of the backlog that capacity is measured by.
 const BACKLOG: usize = 1_000;
+/// Models that the scenarios name.
+const FEWEST: usize = 5;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -32,6 +34,9 @@ pub(crate) struct Args {
     /// The folder of the models
     #[arg(long, value_name = "DIR", default_value = "tests/zoo")]
     zoo: PathBuf,
+    /// A file of `calibrate` with five models at least: they take the times that were measured, on a device of the file's figures
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["zoo", "machine"])]
+    calibration: Option<PathBuf>,
     /// Only arms whose names contain this
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
@@ -348,8 +353,19 @@ impl Bench {
 }
 
 pub(crate) fn run(args: &Args, json: bool) -> Result<Answer> {
-    let (rated, told) = args.machine.figures();
-    let mut machine = Virtual::open(&args.zoo, None)?;
+    let mut machine = Virtual::open(&args.zoo, args.calibration.as_deref())?;
+    let (rated, told) = match &args.calibration {
+        None => args.machine.figures(),
+        Some(file) => {
+            if machine.models.len() < FEWEST {
+                let what = format!("{} models; at least {FEWEST} are needed", machine.models.len());
+                return Err(Error::new(ErrorKind::Input, what).in_file(file));
+            }
+            let told = machine.device.model;
+            let DeviceModel { parallelism, flops, bytes, bundle, lane, .. } = told;
+            (Rated { resident: f64::from(parallelism), flops, bytes, bundle, lane }, told)
+        }
+    };
     machine.device.model = told;
     machine.device.law = Law::Machine(rated);
     let mut base = machine.scenario(0);
@@ -395,7 +411,7 @@ pub(crate) fn run(args: &Args, json: bool) -> Result<Answer> {
     });
     let report = Report {
         simulated: true,
-        machine: format!("{:?}", args.machine),
+        machine: if args.calibration.is_some() { machine.label } else { format!("{:?}", args.machine) },
         seeds: args.seeds,
         metrics: METRICS.iter().map(|(name, _)| *name).collect(),
         rows: rows.collect(),

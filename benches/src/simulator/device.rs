@@ -9,8 +9,15 @@ use fascine::schedule::{
     Bundle, BundleEstimate, CoalescedEstimate, DispatchDesc, Estimate, Formula, KernelId, Lane, Nanos, PlanDesc,
 };
 
-/// What a dispatch truly costs, alone and as one lane for several requests.
-pub(super) type TrueCost = (Estimate, Option<CoalescedEstimate>);
+/// What a dispatch truly costs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TrueCost {
+    alone: Estimate,
+    /// As one lane for several requests.
+    coalesced: Option<CoalescedEstimate>,
+    /// How many times as long as estimated it takes.
+    factor: f64,
+}
 
 #[derive(Debug)]
 pub(super) struct Device {
@@ -38,15 +45,20 @@ impl Device {
     /// How many times as long as estimated each dispatch of a plan takes: so that it takes the measured time alone where
     /// there is one, otherwise by a hidden factor of its kernel.
     pub(super) fn factors(&mut self, plan: &PlanDesc, measured: Option<&[Nanos]>) -> Vec<f64> {
-        let factor = |(index, dispatch): (usize, &DispatchDesc)| match measured.and_then(|measured| measured.get(index))
-        {
-            Some(&measured) => {
-                let cost = self.cost.dispatch(dispatch);
-                self.stretch(&cost, measured)
-            }
-            None => {
-                let (skew, dice) = (self.spec.skew, &mut self.dice);
-                *self.factors.entry(dispatch.kernel).or_insert_with(|| dice.log_normal(skew))
+        let factor = |(index, dispatch): (usize, &DispatchDesc)| {
+            let measured = measured.and_then(|measured| measured.get(index).copied());
+            match (measured, &mut self.machine) {
+                (Some(measured), Some(machine)) => machine.stretch(dispatch, measured),
+                // It has hidden factors of its own.
+                (None, Some(_)) => 1.0,
+                (Some(measured), None) => {
+                    let cost = self.cost.dispatch(dispatch);
+                    self.stretch(&cost, measured)
+                }
+                (None, None) => {
+                    let (skew, dice) = (self.spec.skew, &mut self.dice);
+                    *self.factors.entry(dispatch.kernel).or_insert_with(|| dice.log_normal(skew))
+                }
             }
         };
         plan.dispatches.iter().enumerate().map(factor).collect()
@@ -68,7 +80,7 @@ impl Device {
                 let factor = measured.map_or(factor, |nanos| self.stretch(&all, nanos));
                 cost.scaled(factor)
             });
-            (self.cost.dispatch(dispatch).scaled(factor), coalesce)
+            TrueCost { alone: self.cost.dispatch(dispatch).scaled(factor), coalesced: coalesce, factor }
         };
         plan.dispatches.iter().zip(factors).enumerate().map(cost).collect()
     }
@@ -90,7 +102,11 @@ impl Device {
         if let Some(machine) = &mut self.machine {
             self.efforts.clear();
             for run in bundle.runs() {
-                let factor = run.iter().map(|lane| lookup(lane).1).fold(0.0, f64::max);
+                let slow = |lane| {
+                    let (cost, slow) = lookup(lane);
+                    cost.factor * slow
+                };
+                let factor = run.iter().map(slow).fold(0.0, f64::max);
                 let lane = &run[0];
                 self.efforts.push(Machine::effort(desc(lane), lane.kernel, run.len() as u32, lane.count, factor));
             }
@@ -114,7 +130,7 @@ impl Device {
 
     fn join<'a>(&mut self, load: &mut BundleEstimate, bundle: &Bundle, lookup: impl Fn(&Lane) -> Truth<'a>) {
         for run in bundle.runs() {
-            let (&(alone, coalesce), _) = lookup(&run[0]);
+            let (&TrueCost { alone, coalesced: coalesce, .. }, _) = lookup(&run[0]);
             // Members may come from streams of which only some straggle; the slowest holds up all.
             let factor = run.iter().map(|lane| lookup(lane).1).fold(0.0, f64::max);
             // Nothing is learned here, so that coalesced lanes keep the factor of single ones.

@@ -3,7 +3,8 @@
 //! What differs, and why: throughput rises smoothly with the workgroups that are resident (latencies hide each other) instead of in
 //! rounds; operations and bytes overlap in part only; kernels in one pipeline take each other's registers (the most demanding one
 //! decides how many workgroups are resident) and cache; the clock changes every now and then; somebody else, a compositor, takes a
-//! part of the device at sixty hertz; a bundle stalls now and then. None of these figures was measured on a GPU.
+//! part of the device at sixty hertz; a bundle stalls now and then. None of these figures was measured on a GPU; where a dispatch was
+//! measured alone, it takes that time alone, and the rest is what company, clock and compositor make of it.
 
 use std::collections::BTreeMap;
 
@@ -97,6 +98,28 @@ impl Machine {
         Effort { kernel, flops: flops * part, bytes: bytes * part, workgroups: f64::from(count), factor }
     }
 
+    /// How many times as long as by its rates a dispatch takes that takes so long alone, at the rated clock. What is hidden of its
+    /// kernel's operations and bytes is in that.
+    pub(super) fn stretch(&mut self, dispatch: &DispatchDesc, measured: Nanos) -> f64 {
+        let hidden = self.hidden(dispatch.kernel);
+        (hidden.compute, hidden.memory) = (1.0, 1.0);
+        let alone = Self::effort(dispatch, dispatch.kernel, 1, dispatch.workgroups, 1.0);
+        self.present.clear();
+        self.present.push(dispatch.kernel);
+        let fixed = (self.rated.bundle + self.rated.lane) as f64;
+        (measured as f64 - fixed).max(0.0) / self.body(&[alone], 1.0).max(1.0)
+    }
+
+    fn hidden(&mut self, kernel: KernelId) -> &mut Kernel {
+        let dice = &mut self.dice;
+        self.kernels.entry(kernel).or_insert_with(|| Kernel {
+            compute: dice.log_normal(SKEW),
+            memory: dice.log_normal(SKEW),
+            resident: RESIDENT[(dice.unit() * RESIDENT.len() as f64) as usize % RESIDENT.len()],
+            cache: CACHE.0 * dice.unit(),
+        })
+    }
+
     /// How long a bundle of these lanes takes that starts at `at`.
     pub(super) fn duration(&mut self, lanes: &[Effort], at: Nanos, noise: f64) -> Nanos {
         let clock = self.clock(at);
@@ -106,15 +129,22 @@ impl Machine {
                 self.present.push(lane.kernel);
             }
         }
-        let (kernels, dice) = (&mut self.kernels, &mut self.dice);
-        for &kernel in &self.present {
-            kernels.entry(kernel).or_insert_with(|| Kernel {
-                compute: dice.log_normal(SKEW),
-                memory: dice.log_normal(SKEW),
-                resident: RESIDENT[(dice.unit() * RESIDENT.len() as f64) as usize % RESIDENT.len()],
-                cache: CACHE.0 * dice.unit(),
-            });
+        for lane in lanes {
+            self.hidden(lane.kernel);
         }
+        let body = self.body(lanes, clock);
+        let others = self.present.len().saturating_sub(1) as f64;
+        let company = 1.0 + (COMPANY.0 * others).min(COMPANY.1);
+        let (period, takes, slower) = COMPOSITOR;
+        let beside = if at % period < takes { slower } else { 1.0 };
+        let stall = if self.dice.unit() < STALL.0 { STALL.1 } else { 0.0 };
+        let fixed = self.rated.bundle as f64 + self.rated.lane as f64 * lanes.len() as f64;
+        ((fixed + body * company * beside) * self.dice.log_normal(noise) + stall) as Nanos
+    }
+
+    /// What these lanes of the kernels that are present take together, but for fixed costs.
+    fn body(&self, lanes: &[Effort], clock: f64) -> f64 {
+        let kernels = &self.kernels;
         let others = self.present.len().saturating_sub(1) as f64;
         let least = self.present.iter().map(|kernel| kernels[kernel].resident).fold(1.0, f64::min);
         let resident = (self.rated.resident * least).max(1.0);
@@ -134,13 +164,7 @@ impl Machine {
         let half = self.rated.resident / (ALONE - 1.0).max(0.1);
         let full = self.rated.resident / (self.rated.resident + half);
         let busy = present / (present + half) / full;
-        let body = (together(compute, memory) / busy.max(1e-9)).max(longest);
-        let company = 1.0 + (COMPANY.0 * others).min(COMPANY.1);
-        let (period, takes, slower) = COMPOSITOR;
-        let beside = if at % period < takes { slower } else { 1.0 };
-        let stall = if self.dice.unit() < STALL.0 { STALL.1 } else { 0.0 };
-        let fixed = self.rated.bundle as f64 + self.rated.lane as f64 * lanes.len() as f64;
-        ((fixed + body * company * beside) * self.dice.log_normal(noise) + stall) as Nanos
+        (together(compute, memory) / busy.max(1e-9)).max(longest)
     }
 
     fn clock(&mut self, at: Nanos) -> f64 {
@@ -154,4 +178,35 @@ impl Machine {
 
 fn together(compute: f64, memory: f64) -> f64 {
     (compute.powi(OVERLAP) + memory.powi(OVERLAP)).powf(1.0 / f64::from(OVERLAP))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_measured_dispatch_takes_its_time_alone() {
+        let rated = Rated { resident: 64.0, flops: 1e12, bytes: 1e11, bundle: 5_000, lane: 100 };
+        let dispatch = |kernel, workgroups| DispatchDesc {
+            kernel: KernelId(kernel),
+            workgroups,
+            flops: 50_000_000,
+            bytes: 2_000_000,
+            deps: Vec::new(),
+            coalesce: None,
+        };
+        for seed in 0..8 {
+            let mut machine = Machine::new(rated, seed);
+            // A kernel of few workgroups, and one of many.
+            for (kernel, workgroups) in [(1, 3), (2, 700)] {
+                let dispatch = dispatch(kernel, workgroups);
+                let factor = machine.stretch(&dispatch, 800_000);
+                let lane = Machine::effort(&dispatch, dispatch.kernel, 1, workgroups, factor);
+                let body = machine.body(&[lane], 1.0);
+                assert!((body - 794_900.0).abs() < 1.0, "seed {seed}: {body}");
+            }
+            // What takes no longer than a bundle's fixed cost takes nothing besides.
+            assert!(machine.stretch(&dispatch(3, 1), 4_000).abs() < 1e-9);
+        }
+    }
 }
