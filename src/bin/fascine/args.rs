@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use fascine::schedule::Policy;
 
 use crate::common::args::{DeviceArgs, ModelArgs, PrintArgs};
+use crate::generate::GenerateArgs;
 
 /// Runs many neural networks at once on one GPU, bundled into shared dispatches.
 #[derive(Debug, Parser)]
@@ -28,6 +29,8 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Run several models at once, one arm beside the other
     Mix(MixArgs),
+    /// Go on with a text by a decoder, its cache on the device
+    Generate(GenerateArgs),
     /// Show what the linker makes of kernels
     Link(LinkArgs),
     /// Run four models of the repository with deadlines and compare them with their references
@@ -228,7 +231,7 @@ fn parse_deadline(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(millis * 1e-3).map_err(|error| format!("{error}"))
 }
 
-fn parse_input(text: &str) -> Result<(String, PathBuf), String> {
+pub(crate) fn parse_input(text: &str) -> Result<(String, PathBuf), String> {
     // A file's name may hold a '=' just as well as an input's.
     let (name, file) = text.split_once('=').ok_or("NAME=FILE.npy is wanted")?;
     if name.is_empty() || file.is_empty() {

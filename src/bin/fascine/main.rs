@@ -6,6 +6,7 @@ mod check;
 mod common;
 mod demo;
 mod devices;
+mod generate;
 mod link;
 mod mix;
 mod report;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
             Command::Mix(args) => mix::run(&args, json),
             Command::Link(args) => link::run(&args, json),
             Command::Demo(args) => demo::run(&args, json),
+            Command::Generate(args) => generate::run(&args, json),
             Command::Suite(args) => suite::run(&args, json),
         },
     )

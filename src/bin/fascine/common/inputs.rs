@@ -91,10 +91,19 @@ pub(crate) fn learn(dims: &mut Dims, inputs: &[InputInfo], given: &[(String, Ten
     Ok(())
 }
 
-/// A small generator (SplitMix64): the same seed gives the same tensors everywhere.
-struct Random(u64);
+/// A small generator (SplitMix64): the same seed gives the same numbers everywhere.
+pub(crate) struct Random(u64);
 
 impl Random {
+    pub(crate) fn new(seed: u64) -> Self {
+        Random(seed)
+    }
+
+    /// In [0, 1), a multiple of 2^-53.
+    pub(crate) fn unit(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;

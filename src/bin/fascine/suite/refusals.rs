@@ -27,8 +27,11 @@ fn parse(text: &str) -> Result<Refusals> {
     Ok(refusals)
 }
 
+/// The first line of a list.
+const HEAD: &str = "# Cases of scripts/onnx-suite that are refused, and why: `fascine suite target/onnx-suite --write-refusals FILE` writes such a list.\n";
+
 pub(super) fn write(path: &Path, outcomes: &BTreeMap<String, Outcome>) -> Result<()> {
-    let mut text = String::new();
+    let mut text = HEAD.to_owned();
     for (name, outcome) in outcomes {
         if let Outcome::Refused(reason) = outcome {
             text += &format!("{name}: {reason}\n");
