@@ -389,6 +389,36 @@ const FAMILIES: &[Family] = &[
         let inputs = [x, targets, weights].map(Some);
         c.b.node_with("fascine.NegativeLogLikelihood", inputs, [("ignore_index", Attr::Int(0))], 2)
     }),
+    ("trees", |c| {
+        let (rows, features, targets, trees) = (c.size(70), c.size(5), c.size(3), c.size(4));
+        // Node i has the children 2i + 1 and 2i + 2; the leaves are those without.
+        let (inner, all) = [(0, 1), (1, 3), (3, 7)][c.size(3) - 1];
+        let nodes = || (0..trees).flat_map(|tree| (0..all).map(move |node| (tree, node)));
+        let leaves = || nodes().filter(|&(_, node)| node >= inner);
+        let pick = |c: &mut Case<'_>, most: usize| c.random.range(0, most as u32 - 1) as usize;
+        let modes = ["BRANCH_LEQ", "BRANCH_LT", "BRANCH_GTE", "BRANCH_GT", "BRANCH_EQ", "BRANCH_NEQ"];
+        let mode = nodes().map(|(_, node)| if node < inner { modes[pick(c, 6)] } else { "LEAF" }.to_owned()).collect();
+        let floats = |c: &mut Case<'_>, len| Attr::Floats((0..len).map(|_| c.random.float()).collect());
+        let attrs = [
+            ("aggregate_function", Attr::Str(["SUM", "AVERAGE", "MIN", "MAX"][pick(c, 4)].into())),
+            ("n_targets", Attr::Int(targets as i64)),
+            ("base_values", if c.flag() { floats(c, targets) } else { Attr::Floats(Vec::new()) }),
+            ("nodes_treeids", ints(nodes().map(|(tree, _)| tree))),
+            ("nodes_nodeids", ints(nodes().map(|(_, node)| node))),
+            ("nodes_modes", Attr::Strs(mode)),
+            ("nodes_featureids", ints(nodes().map(|_| pick(c, features)).collect::<Vec<_>>())),
+            ("nodes_values", floats(c, trees * all)),
+            ("nodes_truenodeids", ints(nodes().map(|(_, node)| 2 * node + 1))),
+            ("nodes_falsenodeids", ints(nodes().map(|(_, node)| 2 * node + 2))),
+            ("nodes_missing_value_tracks_true", ints(nodes().map(|_| pick(c, 2)).collect::<Vec<_>>())),
+            ("target_treeids", ints(leaves().map(|(tree, _)| tree))),
+            ("target_nodeids", ints(leaves().map(|(_, node)| node))),
+            ("target_ids", ints(leaves().map(|_| pick(c, targets)).collect::<Vec<_>>())),
+            ("target_weights", floats(c, leaves().count())),
+        ];
+        let x = c.input(&[rows, features]);
+        c.one("ai.onnx.ml.TreeEnsembleRegressor", x, attrs)
+    }),
 ];
 
 fn families() -> impl Iterator<Item = &'static Family> {

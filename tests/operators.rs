@@ -232,6 +232,7 @@ families! {
     layout,
     linear_attention,
     loss,
+    ml,
     movement,
     norm,
     order,

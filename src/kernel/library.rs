@@ -77,6 +77,7 @@ kernels! {
     "sort_merge",
     "tensor_scatter",
     "top_k",
+    "tree_ensemble",
     "trilu",
     "unique_flags",
     "unique_starts",

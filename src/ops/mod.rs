@@ -47,6 +47,7 @@ mod signal;
 mod sort;
 mod suppression;
 mod top_k;
+mod tree_ensemble;
 mod unique;
 pub mod window;
 
@@ -171,6 +172,7 @@ const FAMILIES: &[&[Entry]] = &[
     signal::OPERATORS,
     suppression::OPERATORS,
     top_k::OPERATORS,
+    tree_ensemble::OPERATORS,
     unique::OPERATORS,
 ];
 

@@ -47,8 +47,8 @@ class Const:
 def case(name, op, inputs, opset, outputs=1, attrs=None, rtol=1e-5, atol=1e-6, error=None, expect=None, domain=""):
     """`inputs`: arrays, `Const`s or None. `outputs`: how many, or a list of booleans (False: left out).
 
-    `error`: the case must fail with a message that contains this. `expect`: the outputs, where onnxruntime lacks the
-    operator or is not the authority.
+    `opset`: that of `domain`. `error`: the case must fail with a message that contains this. `expect`: the outputs, where
+    onnxruntime lacks the operator or is not the authority.
     """
     return dict(locals())
 
@@ -111,9 +111,9 @@ def reference(c):
             inputs.append(helper.make_tensor_value_info(f"x{i}", helper.np_dtype_to_tensor_dtype(a.dtype), a.shape))
     outputs = [onnx.ValueInfoProto(name=f"y{i}") for i, p in enumerate(present) if p]
     graph = helper.make_graph([node], "case", inputs, outputs, initializers)
-    imports = [helper.make_opsetid("", c["opset"])]
+    imports = [helper.make_opsetid(c["domain"], c["opset"])]
     if c["domain"]:
-        imports.append(helper.make_opsetid(c["domain"], 1))
+        imports.append(helper.make_opsetid("", 17))
     model = helper.make_model(graph, opset_imports=imports, ir_version=8)
     options = ort.SessionOptions()
     options.log_severity_level = 3

@@ -33,14 +33,13 @@ use table::{ROWS, Row, VARIADIC};
 /// How the operator of that name is parsed, if it is elementwise.
 pub(super) fn lookup(domain: &str, op: &str) -> Option<Parse> {
     match domain {
-        "" => row(op).map(|_| -> Parse { |node| operator(Elementwise::parse(node)) }),
         "fascine" if op == "Elementwise" => Some(|node| operator(Program::from_node(node).map(Fused))),
-        _ => None,
+        _ => row(domain, op).map(|_| -> Parse { |node| operator(Elementwise::parse(node)) }),
     }
 }
 
-fn row(op: &str) -> Option<&'static Row> {
-    ROWS.iter().find(|row| row.name == op)
+fn row(domain: &str, op: &str) -> Option<&'static Row> {
+    ROWS.iter().find(|row| row.domain == domain && row.name == op)
 }
 
 /// The chain that computes an ONNX node, for rewrites that fuse it, and which of the node's inputs the chain reads. Inputs
@@ -50,7 +49,7 @@ pub fn program_of(node: &Node, inputs: &[Option<(DType, Option<&Tensor>)>]) -> O
     if node.domain == "fascine" && node.op == "Elementwise" {
         return Some((Program::from_node(node).ok()?, (0..node.inputs.len()).collect()));
     }
-    let row = row(&node.op).filter(|row| node.domain.is_empty() && row.name != "Mean")?;
+    let row = row(&node.domain, &node.op).filter(|row| row.name != "Mean")?;
     let elementwise = Elementwise { row, attrs: (row.attrs)(node).ok()? };
     let dtype = |k: usize| inputs.get(k).copied().flatten().map(|(dtype, _)| dtype);
     let checked = dtype(0).and_then(|first| elementwise.checked(first, dtype(1)));
@@ -73,7 +72,7 @@ struct Elementwise {
 
 impl Elementwise {
     fn parse(node: &Node) -> Result<Self> {
-        let row = row(&node.op).ok_or_else(|| Error::internal("an operator without a row"))?;
+        let row = row(&node.domain, &node.op).ok_or_else(|| Error::internal("an operator without a row"))?;
         check_inputs(node, row.min_inputs..=row.max_inputs)?;
         if node.outputs.len() != 1 {
             return Err(Error::invalid_model(format!("{} outputs", node.outputs.len())));

@@ -12,6 +12,7 @@ use super::program::Ref;
 /// An elementwise operator.
 #[derive(Debug)]
 pub(super) struct Row {
+    pub(super) domain: &'static str,
     pub(super) name: &'static str,
     pub(super) min_inputs: usize,
     pub(super) max_inputs: usize,
@@ -24,12 +25,17 @@ pub(super) struct Row {
 pub(super) type Build = fn(&mut Chain, &[Scalar]) -> Result<Ref>;
 
 const fn row(name: &'static str, min: usize, max: usize, build: Build) -> Row {
-    Row { name, min_inputs: min, max_inputs: max, attrs: |_| Ok(Vec::new()), build }
+    Row { domain: "", name, min_inputs: min, max_inputs: max, attrs: |_| Ok(Vec::new()), build }
 }
 
 impl Row {
     const fn with(self, attrs: fn(&Node) -> Result<Vec<Scalar>>) -> Row {
         Row { attrs, ..self }
+    }
+
+    /// Of a domain other than ONNX's own.
+    const fn of(self, domain: &'static str) -> Row {
+        Row { domain, ..self }
     }
 }
 
@@ -164,7 +170,28 @@ pub(super) static ROWS: &[Row] = &[
         c.step(IsInfF, &args)
     })
     .with(|n| ints(n, &[("detect_positive", 1), ("detect_negative", 1)])),
+    row("Binarizer", 1, 1, binarizer).of("ai.onnx.ml").with(|n| floats(n, &[("threshold", 0.0)])),
 ];
+
+/// 1 above the threshold, else 0, of the input's type.
+fn binarizer(c: &mut Chain, attrs: &[Scalar]) -> Result<Ref> {
+    let [Scalar::F(threshold)] = *attrs else { return Err(Error::internal("a Binarizer without threshold")) };
+    let (x, dtype) = (c.input(0)?, c.dtype(0)?);
+    c.want(matches!(dtype, DType::F32 | DType::I32 | DType::I64))?;
+    let above = if dtype == DType::F32 {
+        let threshold = c.number(Scalar::F(threshold))?;
+        c.step(GtF, &[x, threshold])?
+    } else {
+        // An integer is above a number if it is above the whole part of it. All are above what lies below the range, none above NaN.
+        let whole = if threshold.is_nan() { i32::MAX } else { threshold.floor() as i32 };
+        let code = if threshold < i32::MIN as f32 { GeI } else { GtI };
+        let whole = c.number(Scalar::I(whole.into()))?;
+        c.step(code, &[x, whole])?
+    };
+    let number = |n: u8| if dtype == DType::F32 { Scalar::F(n.into()) } else { Scalar::I(n.into()) };
+    let (one, zero) = (c.number(number(1))?, c.number(number(0))?);
+    c.step(SelectW, &[above, one, zero])
+}
 
 /// The exponent may be of another type than the base; the result is the base's.
 fn pow(c: &mut Chain, _: &[Scalar]) -> Result<Ref> {

@@ -28,7 +28,7 @@ use movement::{compress, hardmax, non_max_suppression, unique};
 use normalise::{
     batch_normalization, group_normalization, instance_normalization, mean_variance_normalization, rms_normalization,
 };
-use norms::{global_lp_pool, lp_normalization};
+use norms::{global_lp_pool, lp_normalization, normalizer};
 use rotary::rotary_embedding;
 use signal::stft;
 use various::{cast_like, non_zero, swiglu, swish};
@@ -69,6 +69,9 @@ const BODIES: &[(&str, fn(&mut Body<'_>) -> Built)] = &[
 /// As [`BODIES`], of the operators that ONNX has for trial.
 const PREVIEW_BODIES: &[(&str, fn(&mut Body<'_>) -> Built)] = &[("FlexAttention", flex_attention)];
 
+/// As [`BODIES`], of the operators of classical machine learning.
+const ML_BODIES: &[(&str, fn(&mut Body<'_>) -> Built)] = &[("Normalizer", normalizer)];
+
 impl Rewrite for ExpandOperators {
     fn name(&self) -> &'static str {
         "ExpandOperators"
@@ -79,6 +82,7 @@ impl Rewrite for ExpandOperators {
             let node = &graph.nodes[index];
             let bodies = match node.domain.as_str() {
                 "" => BODIES,
+                "ai.onnx.ml" => ML_BODIES,
                 "ai.onnx.preview" => PREVIEW_BODIES,
                 _ => return Attempt::No,
             };

@@ -21,6 +21,34 @@ pub(super) fn lp_normalization(body: &mut Body<'_>) -> Built {
     Ok(vec![body.op("Where", &[is_zero, zero, normal])])
 }
 
+/// <https://onnx.ai/onnx/operators/onnx_aionnxml_Normalizer.html>: rows as they are where the norm is zero. MAX is the largest
+/// value with its sign, and does not count NaN, as in onnxruntime.
+pub(super) fn normalizer(body: &mut Body<'_>) -> Built {
+    let given = body.input(0)?;
+    let x = match body.dtype(given)? {
+        DType::F32 => given,
+        DType::I32 | DType::I64 => body.cast(given, DType::F32)?,
+        _ => return Err("its input is neither f32, i32 nor i64"),
+    };
+    let op = match body.node.str("norm", "MAX") {
+        Ok("MAX") => "ReduceMax",
+        Ok("L1") => "ReduceL1",
+        Ok("L2") => "ReduceL2",
+        _ => return Err("its norm is none of MAX, L1 and L2"),
+    };
+    let mut counted = x;
+    if op == "ReduceMax" {
+        let lowest = body.number(f32::MIN);
+        let above = body.op("Greater", &[x, lowest]);
+        counted = body.op("Where", &[above, x, lowest]);
+    }
+    let norm = reduce(body, op, counted, vec![-1]);
+    let zero = body.number(0.0);
+    let is_zero = body.op("Equal", &[norm, zero]);
+    let normal = body.op("Div", &[x, norm]);
+    Ok(vec![body.op("Where", &[is_zero, x, normal])])
+}
+
 /// <https://onnx.ai/onnx/operators/onnx__GlobalLpPool.html>: the norm of each channel of each instance.
 pub(super) fn global_lp_pool(body: &mut Body<'_>) -> Built {
     let x = body.input(0)?;
