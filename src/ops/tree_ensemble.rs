@@ -64,8 +64,9 @@ impl TreeEnsemble {
         }
         let branches = Branches::parse(node)?;
         let votes = Votes::parse(node, &branches, targets)?;
-        if aggregate >= 2 && votes.list.iter().any(|vote| f32::from_bits(vote[1]).is_nan()) {
-            return Err(Error::unsupported(format!("{} of a weight that is NaN", AGGREGATES[aggregate])));
+        // NaN stands for a target without votes while the kernel runs.
+        if votes.list.iter().any(|vote| !f32::from_bits(vote[1]).is_finite()) {
+            return Err(Error::unsupported("a weight that is not finite"));
         }
         let depth = branches.depth()?;
         let roots = branches.roots()?;
