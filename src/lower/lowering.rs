@@ -265,13 +265,21 @@ impl<'a> Lowering<'a> {
         Ok(View::row_major(buffer, dtype, shape))
     }
 
-    /// Input `i` on the device, row-major from the start of its buffer; emits a copy if it is not.
+    /// Input `i` on the device, row-major from the start of its buffer; emits a copy if it is not, once for all nodes.
     ///
     /// # Errors
     /// As [`Lowering::view`].
     pub fn contiguous(&mut self, i: usize) -> Result<View> {
         let view = self.view(i)?;
-        self.materialise(&view)
+        let whole = self.materialise(&view)?;
+        if whole.buffer != view.buffer {
+            let id = self.value(i)?;
+            self.builder.words[id] = Some(whole.clone());
+            if let Some(lies) = self.builder.views[id].as_mut().filter(|lies| lies.storage == Storage::Word) {
+                *lies = whole.clone();
+            }
+        }
+        Ok(whole)
     }
 
     /// The elements of a view, row-major from the start of a buffer; emits a copy if they do not lie so.
