@@ -68,6 +68,7 @@ kernels! {
     "resize_nearest",
     "reverse_sequence",
     "roi_align",
+    "rotary",
     "scan",
     "scatter_sorted",
     "scatter_steps",
