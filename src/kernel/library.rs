@@ -26,6 +26,7 @@ kernels! {
     "conv_transpose",
     "conv_volume",
     "copy",
+    "copy_pair",
     "copy_strided",
     "deform_conv",
     "det",

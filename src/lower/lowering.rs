@@ -11,7 +11,7 @@ use crate::tensor::{DType, Tensor};
 
 use super::builder::{BufferOperand, Builder, Emitted, EmittedCoalescing, Home, Part};
 use super::grid::{item_groups, linear_grid};
-use super::params::{params, words};
+use super::params::{params, word, words};
 use super::storage::{Storage, heap_bytes, widened};
 use super::view::{View, collapse};
 use super::{Check, Fact};
@@ -429,6 +429,59 @@ impl<'a> Lowering<'a> {
         if let Some(copy) = self.builder.dispatches.last_mut() {
             copy.operands[0].extent = Some(source.extent());
             copy.operands[1] = BufferOperand { extent: Some(target.extent()), part, ..copy.operands[1] };
+        }
+        Ok(())
+    }
+
+    /// As [`copy_to`](Lowering::copy_to), of two parts of the buffer that was divided, in one dispatch. Each is source and target, and
+    /// `index` that of the first.
+    ///
+    /// # Errors
+    /// As [`Lowering::copy`].
+    pub fn copy_pair(&mut self, parts: [(&View, &View); 2], whole: u32, index: usize) -> Result<()> {
+        let mut lists = [const { Vec::new() }; 3];
+        let mut numbers = [const { Vec::new() }; 3];
+        for (source, target) in parts {
+            let fits = same_shape(&source.shape, &target.shape) && !source.is_empty();
+            if !fits || [source, target].iter().any(|view| view.storage != Storage::Word) {
+                return Err(Error::internal(format!("copy from shape {:?} to {:?}", source.shape, target.shape)));
+            }
+            let (shape, strides) = collapse(&source.shape, &[&source.strides, &target.strides]);
+            lists[0].extend(words::<8>(&shape, 1)?);
+            lists[1].extend(words::<8>(&strides[0], 0)?);
+            lists[2].extend(words::<8>(&strides[1], 0)?);
+            for (list, number) in numbers.iter_mut().zip([source.offset, target.offset, Size::from(shape.len())]) {
+                list.push(word(number)?);
+            }
+        }
+        let [(one, target), (other, last)] = parts;
+        let len = one.len() + other.len();
+        let params = params(
+            "copy_pair",
+            &[("len", len), ("first", one.len())],
+            &[
+                ("source_offset", &numbers[0]),
+                ("target_offset", &numbers[1]),
+                ("rank", &numbers[2]),
+                ("sizes", &lists[0]),
+                ("source_strides", &lists[1]),
+                ("target_strides", &lists[2]),
+            ],
+        )?;
+        self.emit(Emit {
+            kernel: "copy_pair",
+            constants: &[],
+            groups: item_groups(len),
+            operands: &[one.buffer, other.buffer, target.buffer],
+            params,
+            cost: Work::of_words(Size::ZERO, len * 2),
+        })?;
+        if let Some(copy) = self.builder.dispatches.last_mut() {
+            copy.operands[0].extent = Some(one.extent());
+            copy.operands[1].extent = Some(other.extent());
+            let extent = Some((target.extent().0.min(last.extent().0), target.extent().1.max(last.extent().1)));
+            let part = Some(Part { whole, index: index as u32 });
+            copy.operands[2] = BufferOperand { extent, part, ..copy.operands[2] };
         }
         Ok(())
     }

@@ -2,7 +2,8 @@
 
 use super::matcher::{Attempt, Matcher, input, ints, is_f32, output, pair, rewrite, same_shape, scalar, with_scalar};
 use super::{Outcome, Rewrite};
-use crate::graph::{Attr, Dim, Graph, Node, ValueId};
+use crate::graph::prune::prune;
+use crate::graph::{Attr, Dim, Graph, Node, Value, ValueId};
 use crate::ops::{Operators, lookup};
 
 /// `softmax(q k^T * scale + mask) v`, with or without rows of NaN set to 0, is `fascine.Attention`: inputs q, k, v, mask
@@ -29,36 +30,37 @@ fn unscaled(graph: &Graph, matcher: &Matcher, id: ValueId, scale: &mut f64, node
     value
 }
 
-/// `id` without the multiplication by a number behind which only dimensions are moved: the operators that move them, on what was
-/// multiplied.
-fn unscaled_before_moves(
-    graph: &Graph,
-    matcher: &Matcher,
-    id: ValueId,
-    scale: &mut f64,
-    nodes: &mut Vec<usize>,
-) -> Vec<Node> {
+/// `id` without the multiplication by a number behind which only dimensions are moved: what was multiplied, the number, and the
+/// nodes that move it, from the last to the first.
+fn unscaled_before_moves(graph: &Graph, matcher: &Matcher, id: ValueId) -> Option<(ValueId, f32, Vec<usize>)> {
     let mut moves = Vec::new();
     let mut at = id;
     while let Some((index, node)) =
         ["Transpose", "Reshape", "Unsqueeze"].iter().find_map(|op| matcher.made_by(graph, at, op))
-        && matcher.used(at, 1)
-        && let Some(from) = input(node, 0)
     {
-        moves.push((index, node));
-        at = from;
+        moves.push(index);
+        at = input(node, 0)?;
     }
-    let mut found = Vec::new();
-    let before = unscaled(graph, matcher, at, scale, &mut found);
-    if found.is_empty() || before == at {
-        return Vec::new();
+    let (_, product) = matcher.made_by(graph, at, "Mul").filter(|_| !moves.is_empty())?;
+    let (before, number) = with_scalar(graph, product)?;
+    same_shape(graph, before, at).then_some((before, number, moves))
+}
+
+/// The same moves of another value, each with a result of its own: the others may be read elsewhere.
+fn moved(graph: &mut Graph, moves: &[usize], from: ValueId) -> (Vec<Node>, ValueId) {
+    let mut at = from;
+    let mut nodes = Vec::new();
+    for &index in moves.iter().rev() {
+        let mut node = Node::clone(&graph.nodes[index]);
+        node.inputs[0] = Some(at);
+        for id in node.outputs.iter_mut().flatten() {
+            let Value { name, dtype, shape, .. } = graph.value(*id).clone();
+            at = graph.add_value(Value { name: format!("{name}.unscaled"), dtype, shape, constant: None });
+            *id = at;
+        }
+        nodes.push(node);
     }
-    nodes.extend(found.into_iter().chain(moves.iter().map(|&(index, _)| index)));
-    let mut moved: Vec<Node> = moves.into_iter().rev().map(|(_, node)| Node::clone(node)).collect();
-    if let Some(first) = moved.first_mut() {
-        first.inputs[0] = Some(before);
-    }
-    moved
+    (nodes, at)
 }
 
 /// What is repeated so many times for each of its heads, `[.., H, T, D]` as `[.., H * groups, T, D]`.
@@ -99,8 +101,8 @@ fn rank(graph: &Graph, id: ValueId) -> Option<usize> {
     graph.value(id).shape.as_ref().map(Vec::len)
 }
 
-fn attempt(graph: &Graph, matcher: &Matcher, index: usize) -> Option<Attempt> {
-    let root = &graph.nodes[index];
+fn attempt(graph: &mut Graph, matcher: &Matcher, index: usize) -> Option<Attempt> {
+    let root = &graph.nodes[index].clone();
     if !root.domain.is_empty() || root.op != "MatMul" {
         return None;
     }
@@ -144,7 +146,7 @@ fn attempt(graph: &Graph, matcher: &Matcher, index: usize) -> Option<Attempt> {
     let [q, k] = pair(product_node)?;
     let q = unscaled(graph, matcher, q, &mut scale, &mut nodes);
     let k = unscaled(graph, matcher, k, &mut scale, &mut nodes);
-    let mut made = unscaled_before_moves(graph, matcher, q, &mut scale, &mut nodes);
+    let before = unscaled_before_moves(graph, matcher, q);
     let (mut k, k_transposed) = match swapped(graph, matcher, k) {
         Some(before) => (before, 0),
         None => (k, 1),
@@ -169,8 +171,16 @@ fn attempt(graph: &Graph, matcher: &Matcher, index: usize) -> Option<Attempt> {
     {
         return Some(Attempt::Near("the mask does not provably broadcast into the scores"));
     }
+    let (name, result) = (root.name.clone(), output(root)?);
+    let (mut made, q) = match before {
+        None => (Vec::new(), q),
+        Some((from, number, moves)) => {
+            scale *= f64::from(number);
+            moved(graph, &moves, from)
+        }
+    };
     let node = Node {
-        name: root.name.clone(),
+        name,
         domain: "fascine".to_owned(),
         op: "Attention".to_owned(),
         opset: 1,
@@ -182,7 +192,7 @@ fn attempt(graph: &Graph, matcher: &Matcher, index: usize) -> Option<Attempt> {
         ]
         .into(),
         inputs: vec![Some(q), Some(k), Some(v), mask],
-        outputs: vec![Some(output(root)?)],
+        outputs: vec![Some(result)],
     };
     made.push(node);
     Some(Attempt::Fire { removed: nodes, nodes: made })
@@ -247,6 +257,11 @@ impl Rewrite for FuseAttention {
     }
 
     fn apply(&self, graph: &mut Graph, _: &mut Operators) -> Outcome {
-        if lookup("fascine", "Attention").is_some() { Self::run(graph) } else { Outcome::default() }
+        let outcome = if lookup("fascine", "Attention").is_some() { Self::run(graph) } else { Outcome::default() };
+        if outcome.fired > 0 {
+            // What was read through a scale is read without: what scaled it would stand in the way of other rules.
+            prune(graph);
+        }
+        outcome
     }
 }

@@ -94,6 +94,16 @@ fn member(graph: &Graph, matcher: &Matcher, readers: &[Vec<usize>], index: usize
     Some(Member { product: index, left, weight, bias, result, columns, loses })
 }
 
+/// The first members, up to another product: those that are wanted later would take memory until then.
+fn together(graph: &Graph, mut members: Vec<Member>) -> Vec<Member> {
+    let heavy = |node: &Node| ["Attention", "Conv", "Gemm", "MatMul"].contains(&node.op.as_str());
+    let apart = |pair: &[Member]| graph.nodes[pair[0].product + 1..pair[1].product].iter().any(|node| heavy(node));
+    if let Some(first) = members.windows(2).position(apart) {
+        members.truncate(first + 1);
+    }
+    members
+}
+
 /// Matrices beside each other.
 fn beside(matrices: &[&Tensor]) -> Option<Tensor> {
     let depth = *matrices.first()?.shape().first()?;
@@ -178,7 +188,7 @@ impl Rewrite for JoinProducts {
                 .filter_map(|&other| Some((other, member(graph, matcher, &readers, other)?)))
                 .filter(|(_, member)| member.left == first)
                 .collect();
-            let members: Vec<Member> = members.into_values().collect();
+            let members = together(graph, members.into_values().collect());
             if members.first().is_none_or(|member| member.product != index) || members.len() < 2 {
                 return Attempt::No;
             }

@@ -24,6 +24,7 @@ mod join;
 mod matcher;
 mod normalise;
 pub mod objection;
+mod rotaries;
 mod rotary;
 mod sequences;
 #[cfg(test)]
@@ -44,6 +45,7 @@ pub use fold::FoldConstants;
 pub use gelu::FuseGelu;
 pub use join::JoinProducts;
 pub use normalise::{FuseLayerNorm, FuseRmsNorm, FuseSoftmax};
+pub use rotaries::JoinRotaries;
 pub use rotary::FuseRotary;
 pub use sequences::ResolveSequences;
 pub use unflatten::UnflattenGemm;
@@ -99,6 +101,7 @@ pub const REWRITES: &[&dyn Rewrite] = &[
     &FuseAttention,
     &MergeDuplicates,
     &JoinProducts,
+    &JoinRotaries,
     &FuseEpilogue,
     &FuseElementwise,
     &DropDeadCode,
