@@ -106,23 +106,23 @@ impl View {
         if let Some(view) = self.reshaped(shape) {
             return Some(view);
         }
-        let moves = |shape: &[Size]| (0..shape.len()).filter(|&axis| shape[axis].known() != Some(1)).collect::<Vec<_>>();
+        let moves =
+            |shape: &[Size]| (0..shape.len()).filter(|&axis| shape[axis].known() != Some(1)).collect::<Vec<_>>();
         let (old, new) = (moves(&self.shape), moves(shape));
         let mut strides = vec![Size::ZERO; shape.len()];
         let (mut old, mut new) = (old.as_slice(), new.as_slice());
         // From the innermost outwards, the fewest dimensions at a time that hold as many elements in both shapes.
         while !old.is_empty() || !new.is_empty() {
             let (from, to) = group(&self.shape, old, shape, new)?;
-            let merges = from.windows(2).all(|pair| {
-                self.strides[pair[0]].is_same(self.strides[pair[1]] * self.shape[pair[1]])
-            });
+            let merges =
+                from.windows(2).all(|pair| self.strides[pair[0]].is_same(self.strides[pair[1]] * self.shape[pair[1]]));
             if !merges {
                 return None;
             }
             let mut stride = self.strides[*from.last()?];
             for &axis in to.iter().rev() {
                 strides[axis] = stride;
-                stride = stride * shape[axis];
+                stride *= shape[axis];
             }
             (old, new) = (&old[..old.len() - from.len()], &new[..new.len() - to.len()]);
         }
@@ -246,7 +246,11 @@ mod tests {
             let view = View::row_major(BufferId(0), DType::F32, &sizes(shape));
             let view = View { offset: Size::from(7), strides: sizes(strides), ..view };
             let got = view.regrouped(&sizes(other));
-            assert_eq!(got.as_ref().map(|view| pins(&view.strides)), wanted.map(<[usize]>::to_vec), "{shape:?} as {other:?}");
+            assert_eq!(
+                got.as_ref().map(|view| pins(&view.strides)),
+                wanted.map(<[usize]>::to_vec),
+                "{shape:?} as {other:?}"
+            );
             assert!(got.is_none_or(|view| view.shape == sizes(other) && view.offset == 7));
         }
     }

@@ -36,9 +36,10 @@ impl Attention {
             k_transposed: node.int("k_transposed", 0)? != 0,
             nan_to_zero: node.int("nan_to_zero", 0)? != 0,
             masked_to_zero: node.int("masked_to_zero", 0)? != 0,
-            groups: usize::try_from(groups).ok().filter(|&groups| groups > 0).ok_or_else(|| {
-                Error::invalid_model(format!("{groups} heads of queries for each of keys"))
-            })?,
+            groups: usize::try_from(groups)
+                .ok()
+                .filter(|&groups| groups > 0)
+                .ok_or_else(|| Error::invalid_model(format!("{groups} heads of queries for each of keys")))?,
         })
     }
 
@@ -111,7 +112,12 @@ impl Operator for Attention {
 
 impl Attention {
     /// Output, operands and mask with a dimension for the queries' heads of each of keys, if these are several.
-    fn grouped(&self, output: View, [q, k, v]: [View; 3], mask: Option<View>) -> Result<(View, [View; 3], Option<View>)> {
+    fn grouped(
+        &self,
+        output: View,
+        [q, k, v]: [View; 3],
+        mask: Option<View>,
+    ) -> Result<(View, [View; 3], Option<View>)> {
         if self.groups == 1 {
             return Ok((output, [q, k, v], mask));
         }

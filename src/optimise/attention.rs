@@ -220,7 +220,10 @@ fn masked(graph: &Graph, matcher: &Matcher, index: usize) -> Option<Attempt> {
         return Some(Attempt::Near("the rows that are set to 0 are not those whose mask is -inf throughout"));
     }
     let result = output(root)?;
-    if !matcher.used(kept, 1) || !same_shape(graph, kept, result) || attention.attrs.get("nan_to_zero") != Some(&Attr::Int(0)) {
+    if !matcher.used(kept, 1)
+        || !same_shape(graph, kept, result)
+        || attention.attrs.get("nan_to_zero") != Some(&Attr::Int(0))
+    {
         return Some(Attempt::Near("the attention is used elsewhere, or of another shape"));
     }
     let mut node = Node { outputs: vec![Some(result)], ..Node::clone(attention) };

@@ -76,7 +76,15 @@ fn member(graph: &Graph, matcher: &Matcher, readers: &[Vec<usize>], index: usize
     let constant = |id: ValueId| graph.value(id).constant.as_ref();
     let &[_, columns] = constant(weight)?.shape() else { return None };
     let rank = graph.value(left).shape.as_ref()?.len();
-    if constant(left).is_some() || rank < 2 || columns % ALIGNED != 0 || !is_f32(graph, left) || !is_f32(graph, weight) {
+    // Of a matrix that another product reads as well there would be two.
+    let shared = !matcher.used(weight, 1);
+    if shared
+        || constant(left).is_some()
+        || rank < 2
+        || columns % ALIGNED != 0
+        || !is_f32(graph, left)
+        || !is_f32(graph, weight)
+    {
         return None;
     }
     let mut bias = None;
@@ -84,7 +92,8 @@ fn member(graph: &Graph, matcher: &Matcher, readers: &[Vec<usize>], index: usize
         let add = &graph.nodes[next];
         let added = pair(add).filter(|_| add.domain.is_empty() && add.op == "Add");
         let added = added.map(|[a, b]| if a == result { b } else { a });
-        let added = added.filter(|&id| constant(id).is_some_and(|t| t.shape() == [columns] && t.as_slice::<f32>().is_ok()));
+        let added =
+            added.filter(|&id| constant(id).is_some_and(|t| t.shape() == [columns] && t.as_slice::<f32>().is_ok()));
         if let Some(added) = added {
             bias = Some((next, added));
             result = output(add)?;
@@ -141,7 +150,8 @@ fn join(graph: &mut Graph, members: &[Member]) -> Option<Attempt> {
     let weight = graph.add_constant(format!("{name}.weight"), weight);
     let product = value(graph, "product");
     let operands = vec![Some(members[0].left), Some(weight)];
-    let mut nodes = vec![Node { name: name.clone(), inputs: operands, outputs: vec![Some(product)], ..Node::clone(&first) }];
+    let mut nodes =
+        vec![Node { name: name.clone(), inputs: operands, outputs: vec![Some(product)], ..Node::clone(&first) }];
     let mut whole = product;
     if members.iter().any(|member| member.bias.is_some()) {
         let bias = graph.add_constant(format!("{name}.bias"), Tensor::new([columns], biases).ok()?);

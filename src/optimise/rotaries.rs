@@ -31,9 +31,8 @@ fn turned(graph: &Graph, matcher: &Matcher, index: usize) -> Option<Turned> {
         return None;
     }
     let shape = |id: ValueId| graph.value(id).shape.as_deref();
-    let no_heads = |table: ValueId| {
-        shape(table).is_some_and(|shape| shape.len() < 3 || shape[shape.len() - 3] == Dim::Known(1))
-    };
+    let no_heads =
+        |table: ValueId| shape(table).is_some_and(|shape| shape.len() < 3 || shape[shape.len() - 3] == Dim::Known(1));
     if ![1, 2].iter().all(|&i| input(node, i).is_some_and(no_heads)) {
         return None;
     }
@@ -60,11 +59,13 @@ fn attempt(graph: &mut Graph, matcher: &Matcher, index: usize) -> Option<Attempt
     let own = turned(graph, matcher, index)?;
     let alike = |at: usize| {
         let (node, other) = (&graph.nodes[index], &graph.nodes[at]);
-        other.op == node.op && other.domain == node.domain && other.attrs == node.attrs && other.inputs[1..] == node.inputs[1..]
+        other.op == node.op
+            && other.domain == node.domain
+            && other.attrs == node.attrs
+            && other.inputs[1..] == node.inputs[1..]
     };
-    let neighbours = |other: &Turned| {
-        other.split == own.split && other.part.abs_diff(own.part) == 1 && other.size == own.size
-    };
+    let neighbours =
+        |other: &Turned| other.split == own.split && other.part.abs_diff(own.part) == 1 && other.size == own.size;
     let others = (index + 1..graph.nodes.len()).filter(|&at| alike(at));
     let other = others.filter_map(|at| turned(graph, matcher, at)).find(neighbours)?;
     let removed = vec![other.node];

@@ -41,8 +41,7 @@ fn turned(graph: &Graph, matcher: &Matcher, id: ValueId) -> Option<(Vec<usize>, 
     let axis = concat.int("axis", 0).ok()?;
     let halves = x == other && start == 0 && end == half && half * 2 == size && rest >= size;
     let once = [id, negative, first, second].iter().all(|&id| matcher.used(id, 1));
-    (halves && once && (axis == -1 || axis == rank - 1))
-        .then(|| (vec![concat_at, neg_at, second_at, first_at], x))
+    (halves && once && (axis == -1 || axis == rank - 1)).then(|| (vec![concat_at, neg_at, second_at, first_at], x))
 }
 
 /// Whether a table broadcasts to x, with a number for each element of its last axis.
@@ -76,7 +75,8 @@ fn attempt(graph: &Graph, matcher: &Matcher, index: usize) -> Option<Attempt> {
                 return Some(Attempt::Near("a part is used elsewhere"));
             }
             let result = output(root)?;
-            if !is_f32(graph, x) || !same_shape(graph, x, result) || ![cos, sin].iter().all(|&t| is_table(graph, t, x)) {
+            if !is_f32(graph, x) || !same_shape(graph, x, result) || ![cos, sin].iter().all(|&t| is_table(graph, t, x))
+            {
                 return Some(Attempt::Near("cosines and sines do not provably broadcast to what they turn"));
             }
             removed.extend([crossed_at, plain_at]);
