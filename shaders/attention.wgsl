@@ -26,6 +26,8 @@ struct Params {
     has_mask: u32,
     // Whether rows of NaN are 0.
     nan_to_zero: u32,
+    // Whether rows whose mask is -inf throughout are 0.
+    masked_to_zero: u32,
     // Batch dimensions from the innermost outwards.
     batch: vec4<u32>,
     q_batch: vec4<u32>,
@@ -84,6 +86,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     var top = vec4(lowest());
     var sum = vec4(0.0);
     var acc = vec4(0.0);
+    // By row: whether a mask of this invocation's keys is not -inf.
+    var seen = vec4(0.0);
     for (var first = 0u; first < p.keys; first += 64u) {
         let key = first + local;
         var score = vec4(lowest());
@@ -97,7 +101,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             score = product * p.scale;
             if p.has_mask != 0u {
                 let at = mask_at + key * p.mask_key;
-                score += vec4(mask[at.x], mask[at.y], mask[at.z], mask[at.w]);
+                let masks = vec4(mask[at.x], mask[at.y], mask[at.z], mask[at.w]);
+                score += masks;
+                seen = select(seen, vec4(1.0), bitcast<vec4<u32>>(masks) != vec4(0xff800000u));
             }
         }
         workgroupBarrier();
@@ -123,11 +129,25 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         }
     }
 
+    if p.masked_to_zero != 0u {
+        workgroupBarrier();
+        part[local] = seen;
+        for (var step = 32u; step > 0u; step /= 2u) {
+            workgroupBarrier();
+            if local < step {
+                part[local] = max(part[local], part[local + step]);
+            }
+        }
+        workgroupBarrier();
+    }
     if column < p.columns {
         var result = acc / sum;
         if p.nan_to_zero != 0u {
             let is_nan = (bitcast<vec4<u32>>(sum) & vec4(0x7fffffffu)) > vec4(0x7f800000u);
             result = select(result, vec4(0.0), is_nan | (sum == vec4(0.0)));
+        }
+        if p.masked_to_zero != 0u {
+            result = select(result, vec4(0.0), part[0] == vec4(0.0));
         }
         let at = dot_four(index, p.output_batch) + column;
         for (var i = 0u; i < 4u && row + i < p.rows; i++) {

@@ -25,6 +25,8 @@ struct Params {
     has_mask: u32,
     // Whether rows of NaN are 0.
     nan_to_zero: u32,
+    // Whether rows whose mask is -inf throughout are 0.
+    masked_to_zero: u32,
     // Batch dimensions from the innermost outwards.
     batch: vec4<u32>,
     q_batch: vec4<u32>,
@@ -104,6 +106,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     var top1 = vec4(lowest());
     var sum0 = vec4(0.0);
     var sum1 = vec4(0.0);
+    // By row: whether a mask of this invocation's keys is not -inf.
+    var seen0 = vec4(0.0);
+    var seen1 = vec4(0.0);
     var c0 = mat4x4<f32>();
     var c1 = mat4x4<f32>();
     for (var first = 0u; first < p.keys; first += 8u) {
@@ -128,9 +133,13 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         s1 *= p.scale;
         if p.has_mask != 0u {
             let at = mask_near + key * p.mask_key;
-            s0 += vec4(mask[at.x], mask[at.y], mask[at.z], mask[at.w]);
+            let m0 = vec4(mask[at.x], mask[at.y], mask[at.z], mask[at.w]);
+            s0 += m0;
             let to = mask_far + key * p.mask_key;
-            s1 += vec4(mask[to.x], mask[to.y], mask[to.z], mask[to.w]);
+            let m1 = vec4(mask[to.x], mask[to.y], mask[to.z], mask[to.w]);
+            s1 += m1;
+            seen0 = select(seen0, vec4(1.0), bitcast<vec4<u32>>(m0) != vec4(0xff800000u));
+            seen1 = select(seen1, vec4(1.0), bitcast<vec4<u32>>(m1) != vec4(0xff800000u));
         }
         // Invocations past the last key repeat it, which leaves the maximum as it is.
         let next0 = max(top0, subgroupMax(s0));
@@ -153,15 +162,21 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     }
     var total0 = subgroupAdd(sum0);
     var total1 = subgroupAdd(sum1);
+    let shown0 = subgroupMax(seen0);
+    let shown1 = subgroupMax(seen1);
 
     if column < p.columns {
         var fours = array<mat4x4<f32>, 2>(c0, c1);
         var totals = array<vec4<f32>, 2>(total0, total1);
+        var shown = array<vec4<f32>, 2>(shown0, shown1);
         let at = dot_four(index, p.output_batch) + column;
         for (var i = 0u; i < 8u && row + i < p.rows; i++) {
             let total = totals[i >> 2u][i & 3u];
             var result = fours[i >> 2u][i & 3u] / total;
             if p.nan_to_zero != 0u && (total == 0.0 || (bitcast<u32>(total) & 0x7fffffffu) > 0x7f800000u) {
+                result = vec4(0.0);
+            }
+            if p.masked_to_zero != 0u && shown[i >> 2u][i & 3u] == 0.0 {
                 result = vec4(0.0);
             }
             output[at + (row + i) * p.output_row] = result;

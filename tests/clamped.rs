@@ -340,6 +340,28 @@ const FAMILIES: &[Family] = &[
         let v = c.tensor(&[heads, keys, columns]);
         vec![c.b.node("fascine.Attention", [q, k, v], [("scale", Attr::Float(0.25))])]
     }),
+    ("attention of groups", |c| {
+        let [batch, heads, groups, rows, keys] = [c.size(2), c.size(3), c.size(3), c.size(10), c.size(70)];
+        let (depth, columns) = if c.flag() { (c.size(20), c.size(20)) } else { (4 * c.size(5), 4 * c.size(5)) };
+        let q = c.input(&[batch, heads * groups, rows, depth]);
+        let (k, v) = (c.input(&[batch, heads, keys, depth]), c.input(&[batch, heads, keys, columns]));
+        let mask_heads = if c.flag() { 1 } else { heads * groups };
+        let hidden = c.random.range(0, rows as u32 - 1) as usize;
+        let row = |c: &mut Case<'_>, at: usize| if at == hidden { f32::NEG_INFINITY } else { c.random.float() };
+        let len = mask_heads * rows * keys;
+        let mask = (0..len).map(|at| row(c, at / keys % rows)).collect();
+        let mask = c.feed(Tensor::from_data([1, mask_heads, rows, keys], TensorData::F32(mask)).unwrap());
+        let attrs = [("groups", Attr::Int(groups as i64)), ("masked_to_zero", Attr::Int(c.flag().into()))];
+        vec![c.b.node("fascine.Attention", [q, k, v, mask], attrs)]
+    }),
+    ("rotary", |c| {
+        let [batch, heads, rows, pairs, rest] = [c.size(2), c.size(3), c.size(5), c.size(9), c.size(4) - 1];
+        let x = c.input(&[batch, heads, rows, 2 * pairs + rest]);
+        let table = [batch, 1, rows, if c.flag() { pairs } else { 2 * pairs }];
+        let (cos, sin) = (c.input(&table), c.input(&table));
+        let attrs = [("turned", Attr::Int(2 * pairs as i64)), ("interleaved", Attr::Int(c.flag().into()))];
+        vec![c.b.node("fascine.Rotary", [x, cos, sin], attrs)]
+    }),
     ("lstm", |c| {
         let [steps, batch, inputs, hidden] = [c.size(4), c.size(3), c.size(9), c.size(20)];
         let x = c.input(&[steps, batch, inputs]);

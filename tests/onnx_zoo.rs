@@ -77,7 +77,15 @@ fn rewrites_fuse_what_exporters_decompose() {
         ("minilm", "FuseGelu", 6),
         ("minilm", "FuseEpilogue", 6 * 6),
         ("lstm_vad", "FuseEpilogue", 3),
+        ("minilm", "JoinProducts", 6),
         ("llama_tiny_kv", "FuseRmsNorm", 9),
+        ("llama_tiny_kv", "FuseRotary", 8),
+        ("llama_tiny_kv", "JoinProducts", 8),
+        ("llama_tiny_kv", "JoinRotaries", 4),
+        ("llama_tiny_kv", "TransposeThroughReshapes", 4),
+        ("gpt2_small_kv", "UnflattenGemm", 24),
+        ("whisper_tiny_decoder_kv", "JoinProducts", 8),
+        ("whisper_tiny_decoder_kv", "MergeDuplicates", 3),
     ] {
         let mut graph = onnx::load(zoo(name), &options).unwrap();
         let mut operators = Operators::default();

@@ -168,6 +168,28 @@ fn clamping_every_index_changes_no_bit() {
     }
 }
 
+/// What the rules for transformers' layers come to, for the first case: what is fused must not come apart unseen.
+#[test]
+fn dispatches_stay_few() {
+    for (name, most) in [
+        ("gpt2_small_kv", 67),
+        ("llama_tiny_kv", 60),
+        ("llama_tiny_kv_op23", 59),
+        ("minilm", 60),
+        ("resnet18", 23),
+        ("vit_tiny_patch16_224", 89),
+        ("whisper_tiny_decoder_kv", 67),
+        ("whisper_tiny_encoder", 32),
+    ] {
+        let (suite, model) = load(name);
+        let given = &suite.cases[0].inputs;
+        let shape = |input: &str| given.iter().find(|(name, _)| name == input).unwrap().1.shape().to_vec();
+        let shapes: Vec<Vec<usize>> = model.inputs().iter().map(|input| shape(&input.name)).collect();
+        let dispatches = model.plan(&shapes).unwrap().dispatches;
+        assert!(dispatches <= most, "{name}: {dispatches} dispatches, not at most {most}");
+    }
+}
+
 /// The variants for GPUs, which a CPU adapter runs as well, if slowly.
 #[test]
 fn variants_for_gpus_match_the_references() {

@@ -6,10 +6,10 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Node, ValueId};
 use crate::kernel::{Variant, library};
-use crate::size::{Size, estimates, same_shape, sizes};
+use crate::size::{Size, estimates, sizes};
 use crate::tensor::{DType, Tensor};
 
-use super::builder::{BufferOperand, Builder, Emitted, EmittedCoalescing, Home, Part};
+use super::builder::{BufferOperand, Builder, Emitted, EmittedCoalescing, Home};
 use super::grid::{item_groups, linear_grid};
 use super::params::{params, words};
 use super::storage::{Storage, heap_bytes, widened};
@@ -265,13 +265,21 @@ impl<'a> Lowering<'a> {
         Ok(View::row_major(buffer, dtype, shape))
     }
 
-    /// Input `i` on the device, row-major from the start of its buffer; emits a copy if it is not.
+    /// Input `i` on the device, row-major from the start of its buffer; emits a copy if it is not, once for all nodes.
     ///
     /// # Errors
     /// As [`Lowering::view`].
     pub fn contiguous(&mut self, i: usize) -> Result<View> {
         let view = self.view(i)?;
-        self.materialise(&view)
+        let whole = self.materialise(&view)?;
+        if whole.buffer != view.buffer {
+            let id = self.value(i)?;
+            self.builder.words[id] = Some(whole.clone());
+            if let Some(lies) = self.builder.views[id].as_mut().filter(|lies| lies.storage == Storage::Word) {
+                *lies = whole.clone();
+            }
+        }
+        Ok(whole)
     }
 
     /// The elements of a view, row-major from the start of a buffer; emits a copy if they do not lie so.
@@ -361,68 +369,6 @@ impl<'a> Lowering<'a> {
     /// A buffer for intermediate results of this node.
     pub fn scratch(&mut self, bytes: Size) -> BufferId {
         self.builder.activation(bytes)
-    }
-
-    /// Copies the elements of one view of words onto another of the same shape, in another buffer.
-    ///
-    /// # Errors
-    /// `Limit` if it is too large; `Unsupported` if it has more than eight dimensions that cannot be merged.
-    pub fn copy(&mut self, source: &View, target: &View) -> Result<()> {
-        self.copy_part(source, target, None)
-    }
-
-    /// Begins to write a buffer in parts that have no element in common; gives what names them to
-    /// [`copy_to`](Lowering::copy_to).
-    pub fn divide(&mut self) -> u32 {
-        self.builder.wholes += 1;
-        self.builder.wholes
-    }
-
-    /// As [`copy`](Lowering::copy), where `target` is part `index` of a buffer that was divided: parts do not wait for each
-    /// other.
-    ///
-    /// # Errors
-    /// As [`copy`](Lowering::copy).
-    pub fn copy_to(&mut self, source: &View, target: &View, whole: u32, index: usize) -> Result<()> {
-        self.copy_part(source, target, Some(Part { whole, index: index as u32 }))
-    }
-
-    fn copy_part(&mut self, source: &View, target: &View, part: Option<Part>) -> Result<()> {
-        let len = source.len();
-        if !same_shape(&source.shape, &target.shape) {
-            return Err(Error::internal(format!("copy from shape {:?} to {:?}", source.shape, target.shape)));
-        }
-        if [source, target].iter().any(|view| view.storage != Storage::Word) {
-            return Err(Error::internal("a copy of packed elements"));
-        }
-        if len.is_zero() {
-            return Ok(());
-        }
-        let (shape, strides) = collapse(&source.shape, &[&source.strides, &target.strides]);
-        let (size, from, to) = (words::<8>(&shape, 1)?, words::<8>(&strides[0], 0)?, words::<8>(&strides[1], 0)?);
-        let params = params(
-            "copy_strided",
-            &[
-                ("len", len),
-                ("source_offset", source.offset),
-                ("target_offset", target.offset),
-                ("rank", Size::from(shape.len())),
-            ],
-            &[("sizes", &size), ("source_strides", &from), ("target_strides", &to)],
-        )?;
-        self.emit(Emit {
-            kernel: "copy_strided",
-            constants: &[],
-            groups: item_groups(len),
-            operands: &[source.buffer, target.buffer],
-            params,
-            cost: Work::of_words(Size::ZERO, len * 2),
-        })?;
-        if let Some(copy) = self.builder.dispatches.last_mut() {
-            copy.operands[0].extent = Some(source.extent());
-            copy.operands[1] = BufferOperand { extent: Some(target.extent()), part, ..copy.operands[1] };
-        }
-        Ok(())
     }
 
     /// Lays `view` into `parent`, from byte `offset` on, so that its producer writes there and no copy is needed. Gives

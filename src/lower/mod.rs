@@ -6,6 +6,7 @@
 use crate::kernel::Variant;
 
 pub(crate) mod builder;
+mod copies;
 mod fact;
 pub mod grid;
 mod lowering;

@@ -101,6 +101,34 @@ impl View {
         })
     }
 
+    /// As [`View::reshaped`], wherever strides can say it: dimensions that lie as one may merge, and any may be split.
+    pub fn regrouped(&self, shape: &[Size]) -> Option<View> {
+        if let Some(view) = self.reshaped(shape) {
+            return Some(view);
+        }
+        let moves =
+            |shape: &[Size]| (0..shape.len()).filter(|&axis| shape[axis].known() != Some(1)).collect::<Vec<_>>();
+        let (old, new) = (moves(&self.shape), moves(shape));
+        let mut strides = vec![Size::ZERO; shape.len()];
+        let (mut old, mut new) = (old.as_slice(), new.as_slice());
+        // From the innermost outwards, the fewest dimensions at a time that hold as many elements in both shapes.
+        while !old.is_empty() || !new.is_empty() {
+            let (from, to) = group(&self.shape, old, shape, new)?;
+            let merges =
+                from.windows(2).all(|pair| self.strides[pair[0]].is_same(self.strides[pair[1]] * self.shape[pair[1]]));
+            if !merges {
+                return None;
+            }
+            let mut stride = self.strides[*from.last()?];
+            for &axis in to.iter().rev() {
+                strides[axis] = stride;
+                stride *= shape[axis];
+            }
+            (old, new) = (&old[..old.len() - from.len()], &new[..new.len() - to.len()]);
+        }
+        Some(View { shape: shape.to_vec(), strides, ..self.clone() })
+    }
+
     /// The dimensions in another order.
     ///
     /// # Panics
@@ -113,6 +141,38 @@ impl View {
             ..self.clone()
         }
     }
+}
+
+/// The fewest of the last axes of both shapes, at least one of each, that hold as many elements whatever the symbols are.
+fn group<'a>(from: &[Size], old: &'a [usize], to: &[Size], new: &'a [usize]) -> Option<(&'a [usize], &'a [usize])> {
+    for count in 2..=old.len() + new.len() {
+        for first in 1..count {
+            let Some(second) = (count - first <= new.len()).then_some(count - first) else { continue };
+            if first > old.len() {
+                break;
+            }
+            let (axes, others) = (&old[old.len() - first..], &new[new.len() - second..]);
+            let sizes = |shape: &[Size], axes: &[usize]| axes.iter().map(|&axis| shape[axis]).collect::<Vec<_>>();
+            if same_product(&sizes(from, axes), &sizes(to, others)) {
+                return Some((axes, others));
+            }
+        }
+    }
+    None
+}
+
+/// Whether two lists have the same product whatever the symbols are; no guard.
+fn same_product(a: &[Size], b: &[Size]) -> bool {
+    let mut rest = b.to_vec();
+    let mut left = Vec::new();
+    for &size in a {
+        match rest.iter().position(|other| other.is_same(size)) {
+            Some(at) => drop(rest.swap_remove(at)),
+            None => left.push(size),
+        }
+    }
+    let (left, rest): (Size, Size) = (left.iter().product(), rest.iter().product());
+    left.is_same(rest)
 }
 
 /// Merges neighbouring dimensions that every one of the stride lists runs through as one, and drops those of size 1.
@@ -143,7 +203,7 @@ pub fn collapse(shape: &[Size], strides: &[&[Size]]) -> (Vec<Size>, Vec<Vec<Size
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::size::sizes;
+    use crate::size::{Program, pins, sizes, trace};
 
     /// A list of sizes or strides.
     type Sizes = &'static [usize];
@@ -164,6 +224,48 @@ mod tests {
             assert_eq!(got_sizes, wanted);
             assert_eq!(got, merged);
         }
+    }
+
+    #[test]
+    fn strided_views_regroup_where_strides_can_say_it() {
+        // Shape, strides, other shape and its strides.
+        let cases: [(Sizes, Sizes, Sizes, Option<Sizes>); 8] = [
+            // A slice of columns split into heads, and back.
+            (&[2, 5, 12], &[180, 36, 1], &[2, 5, 3, 4], Some(&[180, 36, 4, 1])),
+            (&[2, 5, 3, 4], &[180, 36, 4, 1], &[10, 12], Some(&[36, 1])),
+            // Heads outside of rows do not merge with them.
+            (&[2, 3, 5, 4], &[180, 4, 36, 1], &[6, 5, 4], None),
+            (&[1, 3, 5, 4], &[180, 4, 36, 1], &[3, 5, 4], Some(&[4, 36, 1])),
+            (&[3, 5, 4], &[4, 36, 1], &[3, 1, 5, 2, 2], Some(&[4, 0, 36, 2, 1])),
+            // Broadcast dimensions split, and merge among themselves.
+            (&[2, 6, 4], &[4, 0, 1], &[2, 2, 3, 4], Some(&[4, 0, 0, 1])),
+            (&[2, 3, 4], &[4, 0, 1], &[6, 4], None),
+            (&[4, 6], &[12, 1], &[3, 8], None),
+        ];
+        for (shape, strides, other, wanted) in cases {
+            let view = View::row_major(BufferId(0), DType::F32, &sizes(shape));
+            let view = View { offset: Size::from(7), strides: sizes(strides), ..view };
+            let got = view.regrouped(&sizes(other));
+            assert_eq!(
+                got.as_ref().map(|view| pins(&view.strides)),
+                wanted.map(<[usize]>::to_vec),
+                "{shape:?} as {other:?}"
+            );
+            assert!(got.is_none_or(|view| view.shape == sizes(other) && view.offset == 7));
+        }
+    }
+
+    #[test]
+    fn regrouping_serves_other_sizes() {
+        let ((), trace) = trace(&[3, 7], |symbols| {
+            let &[batch, rows] = symbols else { panic!("two symbols") };
+            let (three, four) = (Size::from(3), Size::from(4));
+            let whole = View::row_major(BufferId(0), DType::F32, &[batch, rows, Size::from(36)]);
+            let part = View { offset: Size::from(12), shape: vec![batch, rows, Size::from(12)], ..whole };
+            let heads = part.regrouped(&[batch, rows, three, four]).unwrap();
+            assert_eq!(heads.regrouped(&[batch * rows, Size::from(12)]).unwrap().strides[0].known(), Some(36));
+        });
+        assert_eq!(Program::new(trace).objection(&[5, 11]), None);
     }
 
     #[test]

@@ -15,23 +15,43 @@ pub(super) const TABLE: &[Entry] = &[("fascine", "Attention", |node| operator(At
 /// Most batch dimensions, after merging, that the kernels take; operands with more are copied.
 const BATCH_DIMS: usize = 4;
 
-/// `softmax(q k^T * scale + mask) v`: inputs q, k, v, mask?; attributes `scale`, `k_transposed` (k is `[.., D, T]`) and
-/// `nan_to_zero` (rows of which no key is left are 0, not NaN).
+/// `softmax(q k^T * scale + mask) v`: inputs q, k, v, mask?; attributes `scale`, `k_transposed` (k is `[.., D, T]`),
+/// `nan_to_zero` (rows of which no key is left are 0, not NaN), `masked_to_zero` (rows whose mask is -inf throughout are 0) and
+/// `groups` (so many heads of q, its dimension before the last two, take the same head of k and v).
 #[derive(Debug)]
 struct Attention {
     scale: f32,
     k_transposed: bool,
     nan_to_zero: bool,
+    masked_to_zero: bool,
+    groups: usize,
 }
 
 impl Attention {
     fn parse(node: &Node) -> Result<Self> {
         check_arity(node, 3..=4, 1..=1)?;
+        let groups = node.int("groups", 1)?;
         Ok(Attention {
             scale: node.float("scale", 1.0)?,
             k_transposed: node.int("k_transposed", 0)? != 0,
             nan_to_zero: node.int("nan_to_zero", 0)? != 0,
+            masked_to_zero: node.int("masked_to_zero", 0)? != 0,
+            groups: usize::try_from(groups)
+                .ok()
+                .filter(|&groups| groups > 0)
+                .ok_or_else(|| Error::invalid_model(format!("{groups} heads of queries for each of keys")))?,
         })
+    }
+
+    /// The shape of keys or values with a head for each of the queries'.
+    fn repeated(&self, shape: &[Size]) -> Result<Vec<Size>> {
+        let mut shape = shape.to_vec();
+        match shape.len().checked_sub(3) {
+            Some(heads) => shape[heads] *= self.groups,
+            None if self.groups > 1 => return Err(Error::shape("groups of heads, but no heads")),
+            None => {}
+        }
+        Ok(shape)
     }
 }
 
@@ -55,14 +75,16 @@ impl Operator for Attention {
         if [q, k, v].iter().any(|fact| fact.shape.len() < 2) {
             return Err(Error::shape("attention needs matrices"));
         }
-        let k = if self.k_transposed { k.shape.clone() } else { swapped(&k.shape) };
+        let v = self.repeated(&v.shape)?;
+        let k = self.repeated(&k.shape)?;
+        let k = if self.k_transposed { k } else { swapped(&k) };
         let scores = matmul_shape(&q.shape, &k)?;
         if let Some(mask) = inputs.get(3).copied().flatten()
             && !broadcasts_to(&mask.shape, &scores)
         {
             return Err(Error::shape(format!("the mask {:?} does not broadcast to {scores:?}", mask.shape)));
         }
-        Ok(vec![matmul_shape(&scores, &v.shape)?])
+        Ok(vec![matmul_shape(&scores, &v)?])
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
@@ -79,11 +101,52 @@ impl Operator for Attention {
         }
         let mask = cx.input(3).is_some().then(|| cx.view(3)).transpose()?;
         let output = output(cx, &shape)?;
-        let mut problem = Problem::new(&shape, [q, k, v], mask, &output)?;
+        let (output, [q, k, v], mask) = self.grouped(output, [q, k, v], mask)?;
+        let mut problem = Problem::new(&output.shape, [q, k, v], mask, &output)?;
         if problem.batch.len() > BATCH_DIMS {
-            problem = problem.materialised(cx, &shape, &output)?;
+            problem = problem.materialised(cx, &output)?;
         }
         problem.emit(cx, self, output.buffer)
+    }
+}
+
+impl Attention {
+    /// Output, operands and mask with a dimension for the queries' heads of each of keys, if these are several.
+    fn grouped(
+        &self,
+        output: View,
+        [q, k, v]: [View; 3],
+        mask: Option<View>,
+    ) -> Result<(View, [View; 3], Option<View>)> {
+        if self.groups == 1 {
+            return Ok((output, [q, k, v], mask));
+        }
+        let last = |view: &View| view.shape[view.shape.len() - 2..].to_vec();
+        let heads = &output.shape[..output.shape.len() - 2];
+        let [rows, keys] = [last(&q), last(&v)].map(|matrix| matrix[0]);
+        let wide = |view: &View, matrix: &[Size]| Ok(self.by_group(&view.broadcast(&[heads, matrix].concat())?));
+        let mask = mask.map(|mask| wide(&mask, &[rows, keys])).transpose()?;
+        let operands = [wide(&q, &last(&q))?, self.shared(&k), self.shared(&v)];
+        Ok((self.by_group(&output), operands, mask))
+    }
+
+    /// The heads of queries as heads of keys and the queries' heads of each.
+    fn by_group(&self, view: &View) -> View {
+        let heads = view.shape.len() - 3;
+        let mut view = view.clone();
+        view.shape[heads] = view.shape[heads] / self.groups;
+        view.shape.insert(heads + 1, Size::from(self.groups));
+        view.strides.insert(heads, view.strides[heads] * self.groups);
+        view
+    }
+
+    /// Keys or values, each head for so many of queries.
+    fn shared(&self, view: &View) -> View {
+        let heads = view.shape.len() - 3;
+        let mut view = view.clone();
+        view.shape.insert(heads + 1, Size::from(self.groups));
+        view.strides.insert(heads + 1, Size::ZERO);
+        view
     }
 }
 
@@ -136,11 +199,11 @@ impl Problem {
     }
 
     /// The same on row-major copies with every batch dimension expanded.
-    fn materialised(self, cx: &mut Lowering<'_>, shape: &[Size], output: &View) -> Result<Problem> {
+    fn materialised(self, cx: &mut Lowering<'_>, output: &View) -> Result<Problem> {
         let [q, k, v, mask] = self.views;
         let views = [cx.materialise(&q)?, cx.materialise(&k)?, cx.materialise(&v)?];
         let mask = self.has_mask.then(|| cx.materialise(&mask)).transpose()?;
-        Problem::new(shape, views, mask, output)
+        Problem::new(&output.shape, views, mask, output)
     }
 
     fn cost(&self) -> Work {
@@ -156,7 +219,8 @@ impl Problem {
         let batches: Size = self.batch.iter().product();
         let scale = bits(attention.scale);
         // A product over no keys is 0.
-        let nan_to_zero = keys.is_zero() || attention.nan_to_zero;
+        let nan_to_zero = u8::from(keys.is_zero() || attention.nan_to_zero);
+        let masked_to_zero = u8::from(attention.masked_to_zero && self.has_mask);
         let operands = [self.views[0].buffer, self.views[1].buffer, self.views[2].buffer, self.views[3].buffer, output];
         let last = |view: &View| {
             let rank = view.strides.len();
@@ -189,7 +253,8 @@ impl Problem {
         let numbers = [
             ("scale", scale),
             ("has_mask", Size::from(u8::from(self.has_mask))),
-            ("nan_to_zero", Size::from(u8::from(nan_to_zero))),
+            ("nan_to_zero", Size::from(nan_to_zero)),
+            ("masked_to_zero", Size::from(masked_to_zero)),
             ("groups", tiles),
             ("rows", rows),
             ("keys", keys),

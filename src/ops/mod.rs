@@ -42,6 +42,7 @@ mod reduce;
 mod regions;
 mod resize;
 mod rnn;
+mod rotary;
 mod scan;
 mod signal;
 mod sort;
@@ -168,6 +169,7 @@ const FAMILIES: &[&[Entry]] = &[
     regions::OPERATORS,
     resize::OPERATORS,
     rnn::OPERATORS,
+    rotary::OPERATORS,
     scan::OPERATORS,
     signal::OPERATORS,
     suppression::OPERATORS,

@@ -1,13 +1,15 @@
 //! Scaled dot-product attention as exporters decompose it.
 
-use super::matcher::{Attempt, Matcher, input, is_f32, output, pair, rewrite, same_shape, scalar, with_scalar};
+use super::matcher::{Attempt, Matcher, input, ints, is_f32, output, pair, rewrite, same_shape, scalar, with_scalar};
 use super::{Outcome, Rewrite};
-use crate::graph::{Attr, Graph, Node, ValueId};
+use crate::graph::prune::prune;
+use crate::graph::{Attr, Dim, Graph, Node, Value, ValueId};
 use crate::ops::{Operators, lookup};
 
 /// `softmax(q k^T * scale + mask) v`, with or without rows of NaN set to 0, is `fascine.Attention`: inputs q, k, v, mask
-/// (may be left out); attributes `scale`, `k_transposed` (1 where k is given as `[.., D, T]`) and `nan_to_zero`.
-/// It is formed only where that operator exists.
+/// (may be left out); attributes `scale`, `k_transposed` (1 where k is given as `[.., D, T]`), `nan_to_zero`, `groups` (heads of
+/// queries for each of keys, which then are not repeated) and `masked_to_zero`, where rows whose mask is -inf throughout are set to
+/// 0. It is formed only where that operator exists.
 #[derive(Debug)]
 pub struct FuseAttention;
 
@@ -28,6 +30,62 @@ fn unscaled(graph: &Graph, matcher: &Matcher, id: ValueId, scale: &mut f64, node
     value
 }
 
+/// `id` without the multiplication by a number behind which only dimensions are moved: what was multiplied, the number, and the
+/// nodes that move it, from the last to the first.
+fn unscaled_before_moves(graph: &Graph, matcher: &Matcher, id: ValueId) -> Option<(ValueId, f32, Vec<usize>)> {
+    let mut moves = Vec::new();
+    let mut at = id;
+    while let Some((index, node)) =
+        ["Transpose", "Reshape", "Unsqueeze"].iter().find_map(|op| matcher.made_by(graph, at, op))
+    {
+        moves.push(index);
+        at = input(node, 0)?;
+    }
+    let (_, product) = matcher.made_by(graph, at, "Mul").filter(|_| !moves.is_empty())?;
+    let (before, number) = with_scalar(graph, product)?;
+    same_shape(graph, before, at).then_some((before, number, moves))
+}
+
+/// The same moves of another value, each with a result of its own: the others may be read elsewhere.
+fn moved(graph: &mut Graph, moves: &[usize], from: ValueId) -> (Vec<Node>, ValueId) {
+    let mut at = from;
+    let mut nodes = Vec::new();
+    for &index in moves.iter().rev() {
+        let mut node = Node::clone(&graph.nodes[index]);
+        node.inputs[0] = Some(at);
+        for id in node.outputs.iter_mut().flatten() {
+            let Value { name, dtype, shape, .. } = graph.value(*id).clone();
+            at = graph.add_value(Value { name: format!("{name}.unscaled"), dtype, shape, constant: None });
+            *id = at;
+        }
+        nodes.push(node);
+    }
+    (nodes, at)
+}
+
+/// What is repeated so many times for each of its heads, `[.., H, T, D]` as `[.., H * groups, T, D]`.
+fn repeated(graph: &Graph, matcher: &Matcher, id: ValueId) -> Option<(ValueId, usize)> {
+    let (_, join) = matcher.made_by(graph, id, "Reshape")?;
+    let (_, expand) = matcher.made_by(graph, input(join, 0)?, "Expand")?;
+    let (_, part) = matcher.made_by(graph, input(expand, 0)?, "Unsqueeze")?;
+    let x = input(part, 0)?;
+    let shape = |id: ValueId| graph.value(id).shape.as_deref();
+    let (lead, [heads, keys, size]) = shape(x)?.split_last_chunk::<3>()?;
+    let (Dim::Known(count), [same @ .., _, Dim::Known(groups), _, _]) = (heads, shape(input(join, 0)?)?) else {
+        return None;
+    };
+    let by_group = |groups: usize| {
+        let own = [heads.clone(), Dim::Known(groups), keys.clone(), size.clone()];
+        [lead, own.as_slice()].concat()
+    };
+    let joined = [lead, [Dim::Known(count * groups), keys.clone(), size.clone()].as_slice()].concat();
+    let fits = same == lead
+        && shape(input(expand, 0)?)? == by_group(1)
+        && shape(input(join, 0)?)? == by_group(*groups)
+        && shape(id)? == joined;
+    fits.then_some((x, *groups))
+}
+
 /// The softmax's output behind `where(isnan(s), 0, s)`.
 fn without_nan(graph: &Graph, matcher: &Matcher, id: ValueId, nodes: &mut Vec<usize>) -> Option<ValueId> {
     let (at, node) = matcher.made_by(graph, id, "Where").filter(|_| matcher.used(id, 1))?;
@@ -43,8 +101,8 @@ fn rank(graph: &Graph, id: ValueId) -> Option<usize> {
     graph.value(id).shape.as_ref().map(Vec::len)
 }
 
-fn attempt(graph: &Graph, matcher: &Matcher, index: usize) -> Option<Attempt> {
-    let root = &graph.nodes[index];
+fn attempt(graph: &mut Graph, matcher: &Matcher, index: usize) -> Option<Attempt> {
+    let root = &graph.nodes[index].clone();
     if !root.domain.is_empty() || root.op != "MatMul" {
         return None;
     }
@@ -88,10 +146,19 @@ fn attempt(graph: &Graph, matcher: &Matcher, index: usize) -> Option<Attempt> {
     let [q, k] = pair(product_node)?;
     let q = unscaled(graph, matcher, q, &mut scale, &mut nodes);
     let k = unscaled(graph, matcher, k, &mut scale, &mut nodes);
-    let (k, k_transposed) = match swapped(graph, matcher, k) {
+    let before = unscaled_before_moves(graph, matcher, q);
+    let (mut k, k_transposed) = match swapped(graph, matcher, k) {
         Some(before) => (before, 0),
         None => (k, 1),
     };
+    let mut v = v;
+    let mut groups = 1;
+    if let (0, Some((keys, count)), Some((values, same))) =
+        (k_transposed, repeated(graph, matcher, k), repeated(graph, matcher, v))
+        && count == same
+    {
+        (k, v, groups) = (keys, values, count);
+    }
     let all_f32 = [q, k, v].into_iter().chain(mask).all(|id| is_f32(graph, id));
     let same_rank = [q, k, v].into_iter().all(|id| rank(graph, id) == Some(ranks));
     if !all_f32 || !same_rank || mask.is_some_and(|mask| rank(graph, mask).is_none_or(|r| r > ranks)) {
@@ -104,8 +171,16 @@ fn attempt(graph: &Graph, matcher: &Matcher, index: usize) -> Option<Attempt> {
     {
         return Some(Attempt::Near("the mask does not provably broadcast into the scores"));
     }
+    let (name, result) = (root.name.clone(), output(root)?);
+    let (mut made, q) = match before {
+        None => (Vec::new(), q),
+        Some((from, number, moves)) => {
+            scale *= f64::from(number);
+            moved(graph, &moves, from)
+        }
+    };
     let node = Node {
-        name: root.name.clone(),
+        name,
         domain: "fascine".to_owned(),
         op: "Attention".to_owned(),
         opset: 1,
@@ -113,12 +188,47 @@ fn attempt(graph: &Graph, matcher: &Matcher, index: usize) -> Option<Attempt> {
             ("scale".to_owned(), Attr::Float(scale as f32)),
             ("k_transposed".to_owned(), Attr::Int(k_transposed)),
             ("nan_to_zero".to_owned(), Attr::Int(nan_to_zero.into())),
+            ("groups".to_owned(), Attr::Int(groups as i64)),
         ]
         .into(),
         inputs: vec![Some(q), Some(k), Some(v), mask],
-        outputs: vec![Some(output(root)?)],
+        outputs: vec![Some(result)],
     };
-    Some(Attempt::Fire { removed: nodes, nodes: vec![node] })
+    made.push(node);
+    Some(Attempt::Fire { removed: nodes, nodes: made })
+}
+
+/// `where(max of the mask's row == -inf, 0, attention)`.
+fn masked(graph: &Graph, matcher: &Matcher, index: usize) -> Option<Attempt> {
+    let root = &graph.nodes[index];
+    if !root.domain.is_empty() || root.op != "Where" {
+        return None;
+    }
+    let (condition, zero, kept) = (input(root, 0)?, input(root, 1)?, input(root, 2)?);
+    let (at, attention) = matcher.producer(graph, kept)?;
+    if attention.domain != "fascine" || attention.op != "Attention" {
+        return None;
+    }
+    let (_, equal) = matcher.made_by(graph, condition, "Equal")?;
+    let [top, hidden] = pair(equal)?;
+    let (_, max) = matcher.made_by(graph, top, "ReduceMax")?;
+    let mask = input(attention, 3)?;
+    let over_last = max.int("keepdims", 1).ok()? == 1
+        && ints(graph, max, "axes", 18, 1)?.as_slice() == [-1]
+        && scalar(graph, hidden) == Some(f32::NEG_INFINITY);
+    if !over_last || input(max, 0) != Some(mask) || scalar(graph, zero) != Some(0.0) {
+        return Some(Attempt::Near("the rows that are set to 0 are not those whose mask is -inf throughout"));
+    }
+    let result = output(root)?;
+    if !matcher.used(kept, 1)
+        || !same_shape(graph, kept, result)
+        || attention.attrs.get("nan_to_zero") != Some(&Attr::Int(0))
+    {
+        return Some(Attempt::Near("the attention is used elsewhere, or of another shape"));
+    }
+    let mut node = Node { outputs: vec![Some(result)], ..Node::clone(attention) };
+    node.attrs.insert("masked_to_zero".to_owned(), Attr::Int(1));
+    Some(Attempt::Fire { removed: vec![at], nodes: vec![node] })
 }
 
 /// What `id` is the transpose of, if it swaps the last two axes alone.
@@ -138,7 +248,9 @@ fn broadcasts_into(graph: &Graph, small: ValueId, large: ValueId) -> bool {
 
 impl FuseAttention {
     pub(super) fn run(graph: &mut Graph) -> Outcome {
-        rewrite(graph, |graph, matcher, index| attempt(graph, matcher, index).unwrap_or(Attempt::No))
+        rewrite(graph, |graph, matcher, index| {
+            attempt(graph, matcher, index).or_else(|| masked(graph, matcher, index)).unwrap_or(Attempt::No)
+        })
     }
 }
 
@@ -148,6 +260,11 @@ impl Rewrite for FuseAttention {
     }
 
     fn apply(&self, graph: &mut Graph, _: &mut Operators) -> Outcome {
-        if lookup("fascine", "Attention").is_some() { Self::run(graph) } else { Outcome::default() }
+        let outcome = if lookup("fascine", "Attention").is_some() { Self::run(graph) } else { Outcome::default() };
+        if outcome.fired > 0 {
+            // What was read through a scale is read without: what scaled it would stand in the way of other rules.
+            prune(graph);
+        }
+        outcome
     }
 }

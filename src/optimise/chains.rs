@@ -1,6 +1,6 @@
 //! Composing operators that only rearrange.
 
-use super::matcher::{Attempt, input, rewrite};
+use super::matcher::{Attempt, Matcher, input, rewrite};
 use super::{Outcome, Rewrite};
 use crate::graph::{Attr, Graph, Node};
 use crate::ops::Operators;
@@ -76,5 +76,57 @@ impl Rewrite for ComposeReshapes {
             fused.inputs[0] = Some(original);
             Attempt::Fire { removed: Vec::new(), nodes: vec![fused] }
         })
+    }
+}
+
+/// Where the dimensions before the last two are joined, the last two exchanged, and the dimensions split as they were, only the
+/// last two are exchanged: the keys of attention in PyTorch's exports.
+#[derive(Debug)]
+pub struct TransposeThroughReshapes;
+
+fn exchange(graph: &Graph, matcher: &Matcher, index: usize) -> Option<Attempt> {
+    let root = &graph.nodes[index];
+    if !root.domain.is_empty() || root.op != "Reshape" {
+        return None;
+    }
+    let (_, turn) = matcher.made_by(graph, input(root, 0)?, "Transpose")?;
+    let joined = input(turn, 0)?;
+    let (_, join) = matcher.made_by(graph, joined, "Reshape")?;
+    let x = input(join, 0)?;
+    let perm = permutation(turn)?;
+    let middle = perm.len().checked_sub(2)?;
+    if !perm.iter().copied().eq((0..middle).chain([middle + 1, middle])) {
+        return None;
+    }
+    let shape = |id: Option<crate::graph::ValueId>| graph.value(id?).shape.as_deref();
+    let (from, between, to) = (shape(Some(x))?, shape(Some(joined))?, shape(*root.outputs.first()?)?);
+    let (Some((lead, last)), Some((same, turned))) = (from.split_last_chunk::<2>(), to.split_last_chunk::<2>()) else {
+        return None;
+    };
+    let [rows, columns] = last;
+    if lead != same || between[middle..] != *last || turned != &[columns.clone(), rows.clone()] {
+        return Some(Attempt::Near("the shapes around it are not provably those of a transpose"));
+    }
+    let rank = from.len() as i64;
+    let perm = (0..rank - 2).chain([rank - 1, rank - 2]).collect();
+    let node = Node {
+        name: root.name.clone(),
+        op: "Transpose".to_owned(),
+        opset: turn.opset,
+        attrs: [("perm".to_owned(), Attr::Ints(perm))].into(),
+        inputs: vec![Some(x)],
+        outputs: root.outputs.clone(),
+        ..Node::default()
+    };
+    Some(Attempt::Fire { removed: Vec::new(), nodes: vec![node] })
+}
+
+impl Rewrite for TransposeThroughReshapes {
+    fn name(&self) -> &'static str {
+        "TransposeThroughReshapes"
+    }
+
+    fn apply(&self, graph: &mut Graph, _: &mut Operators) -> Outcome {
+        rewrite(graph, |graph, matcher, index| exchange(graph, matcher, index).unwrap_or(Attempt::No))
     }
 }

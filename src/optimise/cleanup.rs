@@ -25,7 +25,7 @@ impl Rewrite for DropDeadCode {
 }
 
 /// Nodes that give their input back: Identity, Dropout outside training, casts to the same type, transposes that keep
-/// the order, reshapes to the same shape.
+/// the order, reshapes to the same shape, a Concat of one tensor.
 #[derive(Debug)]
 pub struct DropIdentities;
 
@@ -38,6 +38,7 @@ fn is_identity(graph: &Graph, node: &Node) -> bool {
     let constant = |i: usize| input(node, i).and_then(|id| graph.value(id).constant.as_ref());
     match node.op.as_str() {
         "Identity" => true,
+        "Concat" => node.inputs.len() == 1,
         "Dropout" => {
             // Training takes an input that says so since opset 12; the mask must not be wanted.
             let trains = input(node, 2).is_some()

@@ -13,32 +13,42 @@ mod batch_norm;
 mod branches;
 mod chains;
 mod cleanup;
+mod duplicates;
 mod elementwise;
 mod epilogue;
 mod expand;
 mod fold;
 mod gelu;
 pub mod infer;
+mod join;
 mod matcher;
 mod normalise;
 pub mod objection;
+mod rotaries;
+mod rotary;
 mod sequences;
 #[cfg(test)]
 mod tests;
+mod unflatten;
 mod versions;
 
 pub use attention::FuseAttention;
 pub use batch_norm::FoldBatchNorm;
 pub use branches::{ChooseBranches, take_branches};
-pub use chains::{ComposeReshapes, ComposeTransposes};
+pub use chains::{ComposeReshapes, ComposeTransposes, TransposeThroughReshapes};
 pub use cleanup::{DropDeadCode, DropIdentities};
+pub use duplicates::MergeDuplicates;
 pub use elementwise::FuseElementwise;
 pub use epilogue::FuseEpilogue;
 pub use expand::ExpandOperators;
 pub use fold::FoldConstants;
 pub use gelu::FuseGelu;
+pub use join::JoinProducts;
 pub use normalise::{FuseLayerNorm, FuseRmsNorm, FuseSoftmax};
+pub use rotaries::JoinRotaries;
+pub use rotary::FuseRotary;
 pub use sequences::ResolveSequences;
+pub use unflatten::UnflattenGemm;
 
 /// A rule.
 pub trait Rewrite: Sync {
@@ -80,12 +90,18 @@ pub const REWRITES: &[&dyn Rewrite] = &[
     &DropIdentities,
     &FoldBatchNorm,
     &ComposeTransposes,
+    &TransposeThroughReshapes,
     &ComposeReshapes,
+    &UnflattenGemm,
     &FuseGelu,
     &FuseLayerNorm,
     &FuseRmsNorm,
     &FuseSoftmax,
+    &FuseRotary,
     &FuseAttention,
+    &MergeDuplicates,
+    &JoinProducts,
+    &JoinRotaries,
     &FuseEpilogue,
     &FuseElementwise,
     &DropDeadCode,

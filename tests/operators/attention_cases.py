@@ -5,8 +5,10 @@ from generate import Const, case, floats
 LOWEST = np.finfo(np.float32).min
 
 
-def attention(q, k, v, mask=None, scale=1.0, k_transposed=0, nan_to_zero=0):
+def attention(q, k, v, mask=None, scale=1.0, k_transposed=0, nan_to_zero=0, groups=1, masked_to_zero=0):
     q, k, v = (np.asarray(x, np.float64) for x in (q, k, v))
+    if groups > 1:
+        k, v = np.repeat(k, groups, -3), np.repeat(v, groups, -3)
     with np.errstate(invalid="ignore", over="ignore"):
         s = (q @ (k if k_transposed else np.swapaxes(k, -1, -2)) * scale).astype(np.float32)
         if mask is not None:
@@ -16,7 +18,10 @@ def attention(q, k, v, mask=None, scale=1.0, k_transposed=0, nan_to_zero=0):
         w = e / e.sum(-1, keepdims=True)
         if nan_to_zero:
             w = np.where(np.isnan(w), 0, w)
-        return (w @ v).astype(np.float32)
+        y = (w @ v).astype(np.float32)
+        if masked_to_zero:
+            y = np.where(np.max(mask, -1, keepdims=True) == -np.inf, np.float32(0), y)
+        return y
 
 
 def fused(name, q, k, v, mask=None, **attrs):
@@ -58,6 +63,24 @@ def cases():
     odd = floats(1, 4, 7), floats(2, 10, 7), floats(3, 10, 5)
     yield fused("odd rows without keys", *odd, none[:4])
     yield fused("odd rows without keys are 0", *odd, none[:4], nan_to_zero=1)
+    yield fused("masked rows are 0", *heads, none, masked_to_zero=1)
+    yield fused("masked rows of odd size are 0", *odd, none[:4], masked_to_zero=1)
+    batch_entry = np.where(np.arange(2).reshape(2, 1, 1, 1) == 1, np.float32(-np.inf), np.float32(0))
+    yield fused("a masked batch entry is 0", *heads, batch_entry, masked_to_zero=1)
+    # Scores of -inf by their data stay NaN.
+    hidden = heads[0].copy()
+    hidden[1, 2, 5] = -np.inf
+    yield fused("scores of -inf under a mask", hidden, np.abs(heads[1]) + 1, heads[2], none, masked_to_zero=1)
+    for name, size in [("", 8), ("odd ", 7)]:
+        q, k, v = floats(1, 2, 6, 5, size), floats(2, 2, 3, 10, size), floats(3, 2, 3, 10, size)
+        yield fused(f"{name}heads of keys for two of queries", q, k, v, scale=0.3, groups=2)
+        yield fused(f"{name}one head of keys", q, k[:, :1], v[:, :1], scale=0.3, groups=6)
+        yield fused(f"{name}groups, keys transposed", q, np.swapaxes(k, -1, -2).copy(), v, groups=2, k_transposed=1)
+        for what, shape in [("by head", (2, 6, 5, 10)), ("by row", (5, 1)), ("by batch", (2, 1, 1, 10))]:
+            yield fused(f"{name}groups, mask {what}", q, k, v, floats(4, *shape, low=-5, high=5), groups=2)
+        yield fused(f"{name}groups without batch", q[0], k[0], v[0], groups=2)
+    yield case("groups of other numbers of heads", "Attention", [q, k, v], 1, attrs={"groups": 4}, domain="fascine", error="cannot be multiplied")
+    yield case("groups without heads", "Attention", [q[0, 0], k[0, 0], v[0, 0]], 1, attrs={"groups": 2}, domain="fascine", error="no heads")
     yield fused("large scores", floats(1, 4, 8, low=-90, high=90), floats(2, 9, 8, low=-90, high=90), floats(3, 9, 8))
     yield fused("no queries", floats(1, 2, 0, 8), floats(2, 2, 5, 8), floats(3, 2, 5, 8))
     yield case("no keys", "Attention", [floats(1, 2, 3, 8), floats(2, 2, 0, 8), floats(3, 2, 0, 8)], 1, domain="fascine", expect=[np.zeros((2, 3, 8), np.float32)])

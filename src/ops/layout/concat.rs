@@ -98,6 +98,7 @@ impl Operator for Concat {
         let at = axis(self.axis, output.shape.len())?;
         let whole = cx.divide();
         let mut start = Size::ZERO;
+        let mut copies = Vec::new();
         for i in 0..cx.inputs() {
             let source = cx.view(i)?;
             let offset = start * output.strides[at];
@@ -110,7 +111,13 @@ impl Operator for Concat {
             let byte = output.storage.bytes(offset);
             if !(in_one_piece && cx.place_within(&source, output.buffer, byte)) {
                 let target = View { offset, shape: source.shape.clone(), ..output.clone() };
-                cx.copy_to(&source, &target, whole, i)?;
+                copies.push((i, source, target));
+            }
+        }
+        for pair in copies.chunks(2) {
+            match pair {
+                [(i, one, to), (_, other, then)] => cx.copy_pair([(one, to), (other, then)], whole, *i)?,
+                rest => rest.iter().try_for_each(|(i, source, target)| cx.copy_to(source, target, whole, *i))?,
             }
         }
         Ok(())

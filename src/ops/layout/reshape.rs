@@ -179,7 +179,7 @@ fn resolve(from: &[Size], wanted: &[Size], allow_zero: bool) -> Result<Vec<Size>
 fn lower_reshape(cx: &mut Lowering<'_>) -> Result<()> {
     let shape = cx.output_fact(0).shape.clone();
     let view = cx.stored(0)?;
-    let view = match view.reshaped(&shape) {
+    let view = match view.regrouped(&shape) {
         Some(view) => view,
         None => {
             let copy = cx.contiguous(0)?;

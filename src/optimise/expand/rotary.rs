@@ -1,7 +1,7 @@
 //! Rotary position embedding.
 
 use super::{Body, Built};
-use crate::graph::ValueId;
+use crate::graph::{Attr, ValueId};
 
 /// <https://onnx.ai/onnx/operators/onnx__RotaryEmbedding.html>: pairs of elements are turned by the angle of their position.
 pub(super) fn rotary_embedding(body: &mut Body<'_>) -> Built {
@@ -24,30 +24,11 @@ pub(super) fn rotary_embedding(body: &mut Body<'_>) -> Built {
     let half = if turned > 0 { Some(turned as usize / 2) } else { size.map(|size| size / 2) };
     let cos = angles(body, 1, angle_axis, half)?;
     let sin = angles(body, 2, angle_axis, half)?;
-    let partial = turned > 0 && size != Some(turned as usize);
-    let pairs = if partial { slice(body, x, 0, turned, 1)? } else { x };
-    let interleaved = body.int("interleaved", 0)? != 0;
-    let (a, b) = if interleaved {
-        (slice(body, pairs, 0, i64::MAX, 2)?, slice(body, pairs, 1, i64::MAX, 2)?)
-    } else {
-        halves(body, pairs)
-    };
-    let product = |body: &mut Body<'_>, x, y| body.op("Mul", &[x, y]);
-    let (left, right) = (product(body, cos, a), product(body, sin, b));
-    let real = body.op("Sub", &[left, right]);
-    let (left, right) = (product(body, sin, a), product(body, cos, b));
-    let imaginary = body.op("Add", &[left, right]);
-    let mut result = if interleaved {
-        let (real, imaginary) = (body.unsqueeze(real, vec![-1])?, body.unsqueeze(imaginary, vec![-1])?);
-        let both = body.concat(&[real, imaginary], -1);
-        let shape = body.op("Shape", &[pairs]);
-        body.op("Reshape", &[both, shape])
-    } else {
-        body.concat(&[real, imaginary], -1)
-    };
-    if partial {
-        let rest = slice(body, x, turned, i64::MAX, 1)?;
-        result = body.concat(&[result, rest], -1);
+    let mut result = body.op_of("fascine", "Rotary", &[x, cos, sin]);
+    let interleaved = body.int("interleaved", 0)?;
+    if let Some(node) = body.nodes.last_mut() {
+        let attrs = [("interleaved", interleaved.signum().abs()), ("turned", turned)];
+        node.attrs = attrs.map(|(name, value)| (name.to_owned(), Attr::Int(value))).into();
     }
     if rank == 3 {
         let shape = body.op("Shape", &[given]);
@@ -70,18 +51,4 @@ fn angles(body: &mut Body<'_>, i: usize, axis: i64, half: Option<usize>) -> Resu
     }
     let rows = positions.map_or(table, |positions| body.op("Gather", &[table, positions]));
     body.unsqueeze(rows, vec![axis])
-}
-
-/// A part of the last axis.
-fn slice(body: &mut Body<'_>, x: ValueId, start: i64, end: i64, step: i64) -> Result<ValueId, &'static str> {
-    let (start, end) = (body.ints(vec![start])?, body.ints(vec![end])?);
-    let (axes, step) = (body.ints(vec![-1])?, body.ints(vec![step])?);
-    Ok(body.op("Slice", &[x, start, end, axes, step]))
-}
-
-/// The halves of the last axis.
-fn halves(body: &mut Body<'_>, x: ValueId) -> (ValueId, ValueId) {
-    let first = body.op_set("Split", &[x], &[("axis", -1)]);
-    let second = body.next_output();
-    (first, second)
 }

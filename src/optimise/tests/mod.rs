@@ -1,6 +1,7 @@
 //! Each rule: where it fires and where it must not.
 
 mod preparations;
+mod transformers;
 
 use std::sync::Arc;
 
