@@ -9,7 +9,10 @@ use crate::error::{Error, Result};
 use crate::tensor::{DType, Tensor};
 
 pub mod builder;
+mod forms;
 pub mod prune;
+
+pub use forms::{Form, Kind};
 
 /// Index of a value in its graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -44,6 +47,8 @@ pub struct Value {
     pub shape: Option<Vec<Dim>>,
     /// Its value, for initialisers and folded constants.
     pub constant: Option<Tensor>,
+    /// What it is; type and shape are those of a sequence's members, of what is in an optional.
+    pub kind: Kind,
 }
 
 /// An attribute of a node.
@@ -112,6 +117,25 @@ pub struct Graph {
     pub functions: BTreeMap<String, usize>,
     /// Nodes `If` that were replaced by one of their branches.
     pub branches: Vec<Branch>,
+    /// What its outputs were before sequences and optionals among them became their tensors. `None` if there were none.
+    pub results: Option<Vec<(String, Form)>>,
+    /// How far its loops go.
+    pub limits: LoopLimits,
+}
+
+/// How far loops go; see [`LoadOptions`](crate::onnx::LoadOptions).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoopLimits {
+    /// Nodes that a loop unrolls to, at most.
+    pub max_unrolled: usize,
+    /// Trips of a loop that is not unrolled, at most.
+    pub max_trips: usize,
+}
+
+impl Default for LoopLimits {
+    fn default() -> Self {
+        LoopLimits { max_unrolled: 4096, max_trips: 1024 }
+    }
 }
 
 /// A node `If` whose condition is constant.
