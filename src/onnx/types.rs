@@ -43,7 +43,11 @@ pub(super) fn value_type(proto: Option<&TypeProto>, name: &str) -> Result<Stated
 /// `Unsupported` for what is no tensor and for element types that fascine lacks, `InvalidModel` for what no tensor has.
 fn tensor_type(proto: Option<&TypeProto>, name: &str) -> Result<(Option<DType>, Option<Vec<Dim>>)> {
     let Some(proto) = proto else { return Ok((None, None)) };
-    let other = |what: &str| Err(Error::unsupported(format!("it is {what}; only tensors, and sequences and optionals of them, are supported")));
+    let other = |what: &str| {
+        Err(Error::unsupported(format!(
+            "it is {what}; only tensors, and sequences and optionals of them, are supported"
+        )))
+    };
     let tensor = match &proto.value {
         Some(TypeValue::Tensor(tensor)) => tensor,
         Some(TypeValue::Map(_)) => return other("a map"),

@@ -169,7 +169,9 @@ impl Operator for Loop {
             if k < self.carried
                 && let Some(given) = input(2 + k).filter(|&given| given != dtype)
             {
-                return Err(Error::unsupported(format!("'body' is given {given} and goes on with {dtype} as '{name}'")));
+                return Err(Error::unsupported(format!(
+                    "'body' is given {given} and goes on with {dtype} as '{name}'"
+                )));
             }
             types.push(dtype);
         }

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use super::branches::is_if;
 use super::kinds;
 use super::loops::is_loop;
-use super::sequences;
 use super::objection::{Objection, refusal};
+use super::sequences;
 use super::versions;
 use crate::error::{Error, Result};
 use crate::graph::{Attr, Dim, Graph, Kind, Node, Subgraph, Value, ValueId};
@@ -93,7 +93,8 @@ impl Waits {
     /// # Errors
     /// `Unsupported` if no request can tell what its sequences are.
     fn judge(&mut self, graph: &Graph, node: &Arc<Node>) -> Result<()> {
-        let constant = |i: usize| node.inputs.get(i).copied().flatten().is_none_or(|id| graph.value(id).constant.is_some());
+        let constant =
+            |i: usize| node.inputs.get(i).copied().flatten().is_none_or(|id| graph.value(id).constant.is_some());
         let decides = is_if(node) || is_loop(node);
         let asks = match node.op.as_str() {
             "SequenceAt" | "SequenceErase" | "SplitToSequence" => !constant(1),
@@ -295,7 +296,9 @@ impl Inference {
             Some(id) => self.known[id.0 as usize].as_ref().map(Some),
         };
         let inputs = node.inputs.iter().map(known).collect::<Option<Vec<_>>>();
-        let Some(inputs) = inputs.filter(|_| !operator.has_branches() && operator.repeats().is_none()) else { return Ok(None) };
+        let Some(inputs) = inputs.filter(|_| !operator.has_branches() && operator.repeats().is_none()) else {
+            return Ok(None);
+        };
         let asked = operator.host_inputs();
         // The host will know it, though nobody does yet.
         let awaited = |(i, known): (usize, &Knowledge)| {

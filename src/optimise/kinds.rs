@@ -73,7 +73,8 @@ fn of_bodies(graph: &mut Graph, index: usize) -> Vec<Kind> {
         let mut body = body.clone();
         let own = body.graph.inputs.len().saturating_sub(body.captures.len());
         for (k, id) in body.graph.inputs.clone().into_iter().enumerate() {
-            let outer = if k < own { Some(k).filter(|&k| is_loop && k >= 2) } else { body.captures.get(k - own).copied() };
+            let outer =
+                if k < own { Some(k).filter(|&k| is_loop && k >= 2) } else { body.captures.get(k - own).copied() };
             let kind = outer.and_then(|i| input(&node, i)).map(|id| graph.value(id).kind);
             if let Some(kind) = kind {
                 body.graph.value_mut(id).kind = kind;

@@ -97,8 +97,7 @@ impl Condition {
         let Subgraph { graph: body, captures } = parts.body;
         let mut body = body.clone();
         let own = body.inputs.len() - captures.len();
-        let mut ins: Vec<(ValueId, ValueId)> =
-            (2..own).map(|k| (body.inputs[k], body.outputs[k - 1])).collect();
+        let mut ins: Vec<(ValueId, ValueId)> = (2..own).map(|k| (body.inputs[k], body.outputs[k - 1])).collect();
         // Of the body all that the condition needs, and what that needs in the next trip.
         let (condition, mut wanted) = (body.outputs[0], HashSet::from([body.outputs[0]]));
         loop {
@@ -110,8 +109,12 @@ impl Condition {
             let reads = |id: ValueId| {
                 slim.outputs.contains(&id) || slim.nodes.iter().any(|node| node.inputs.contains(&Some(id)))
             };
-            let more: Vec<ValueId> =
-                ins.iter().filter(|(from, _)| reads(*from)).map(|&(_, out)| out).filter(|&out| wanted.insert(out)).collect();
+            let more: Vec<ValueId> = ins
+                .iter()
+                .filter(|(from, _)| reads(*from))
+                .map(|&(_, out)| out)
+                .filter(|&out| wanted.insert(out))
+                .collect();
             if more.is_empty() {
                 ins.retain(|(from, _)| reads(*from));
                 body = slim;
@@ -179,7 +182,8 @@ fn unrolled(
     let mut members: Vec<Vec<ValueId>> = vec![Vec::with_capacity(count); parts.scans()];
     let output = |k: usize| node.outputs.get(k).copied().flatten();
     let mut nodes = Vec::with_capacity(count * parts.nodes());
-    let goes_on = if count > 0 { Some(graph.add_constant(format!("{}/true", node.name), Tensor::scalar(true))) } else { None };
+    let goes_on =
+        if count > 0 { Some(graph.add_constant(format!("{}/true", node.name), Tensor::scalar(true))) } else { None };
     for trip in 0..count {
         let label = format!("{}[{trip}]", node.name);
         let counter = graph.add_constant(format!("{label}/trip"), Tensor::scalar(trip as i64));
@@ -273,13 +277,7 @@ fn identity(node: &Node, from: ValueId, to: ValueId) -> Node {
 }
 
 /// What no trip gives: of the type and shape that the body tells of its output; a dimension that it leaves open is 0.
-pub(crate) fn empty(
-    graph: &Graph,
-    node: &Node,
-    parts: &LoopParts<'_>,
-    output: usize,
-    axis: i64,
-) -> Found<Tensor> {
+pub(crate) fn empty(graph: &Graph, node: &Node, parts: &LoopParts<'_>, output: usize, axis: i64) -> Found<Tensor> {
     let body = typed_body(graph, node, parts.body).ok_or("a loop without trips, of a type that is not known")?;
     let value = body.value(body.outputs[output]);
     let (Some(dtype), Some(dims)) = (value.dtype, &value.shape) else {

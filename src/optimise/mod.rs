@@ -4,8 +4,8 @@
 //! only where they prove it, and never swallows a value that something else can see. What looks like a rule's pattern and
 //! still does not match is reported with the reason.
 
-use crate::graph::{Graph, Node};
 use crate::graph::prune::prune;
+use crate::graph::{Graph, Node};
 use crate::ops::{Operators, is_of_forms};
 
 mod attention;
@@ -98,14 +98,8 @@ pub const REWRITES: &[&dyn Rewrite] = &[
 ];
 
 /// The rules that make a graph runnable, tried while some node cannot be run.
-pub const PREPARATIONS: &[&dyn Rewrite] = &[
-    &FoldConstants,
-    &ChooseBranches,
-    &ScansAsLoops,
-    &UnrollLoops,
-    &ResolveSequences,
-    &ExpandOperators,
-];
+pub const PREPARATIONS: &[&dyn Rewrite] =
+    &[&FoldConstants, &ChooseBranches, &ScansAsLoops, &UnrollLoops, &ResolveSequences, &ExpandOperators];
 
 /// Rounds of all rules at most. Every rule removes nodes or moves them towards a normal form, so a few rounds suffice;
 /// the bound is for graphs made to need many.

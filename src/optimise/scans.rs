@@ -73,7 +73,8 @@ impl<'n> Parts<'n> {
         let mut states = given.ok_or("an input is left out")?;
         let scanned = node.int("num_scan_inputs", 0).ok().and_then(|count| usize::try_from(count).ok());
         let scanned = scanned.filter(|&count| count > 0 && count <= states.len());
-        let scanned = states.split_off(states.len() - scanned.ok_or("its number of scanned inputs is not one it can have")?);
+        let scanned =
+            states.split_off(states.len() - scanned.ok_or("its number of scanned inputs is not one it can have")?);
         let formal = body.graph.inputs.len() - body.captures.len().min(body.graph.inputs.len());
         if formal != states.len() + scanned.len() {
             return Err("its body has another number of inputs");

@@ -167,7 +167,9 @@ fn find_facts(
     let mut missing = vec![false; graph.values.len()];
     for (index, (node, operator)) in stage.nodes().enumerate() {
         let follows = node.inputs.iter().flatten().any(|id| missing[id.0 as usize]);
-        if follows || blocks(graph, (index, operator), builder, &mut blocked).map_err(|error| at(error, node, builder))? {
+        if follows
+            || blocks(graph, (index, operator), builder, &mut blocked).map_err(|error| at(error, node, builder))?
+        {
             blocked.nodes.push(index);
             node.outputs.iter().flatten().for_each(|id| missing[id.0 as usize] = true);
             continue;
@@ -183,7 +185,8 @@ fn find_facts(
     let Some(&first) = blocked.nodes.first() else { return Ok(Ok(all)) };
     if !blocked.has_a_way() {
         let node = &graph.nodes[first];
-        let error = Error::unsupported(format!("the operator {}: what its sequence holds is not known", node.operator()));
+        let error =
+            Error::unsupported(format!("the operator {}: what its sequence holds is not known", node.operator()));
         return Err(at(error, node, builder));
     }
     Ok(Err(blocked))
@@ -551,7 +554,7 @@ mod tests {
             name,
             dtype: known.then_some(DType::F32),
             shape: known.then(|| shape.iter().map(|&size| Dim::Known(size)).collect()),
-            constant: None,
+            ..Value::default()
         };
         let emit = |graph: &mut Graph, op: &str, inputs: Vec<Option<ValueId>>, attrs: &[(&str, i64)]| {
             let output = graph.add_value(value(format!("{op}{}", graph.values.len()), false));

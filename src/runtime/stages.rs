@@ -370,8 +370,8 @@ pub(super) fn prepare(
             Ok(plan) => return ready(plan, inputs),
             Err(Way::Instead(other)) => {
                 // Now it is known what is in its sequences.
-                if let (None, Some(results)) = (&staged.stage.graph.results, &other.stage.graph.results) {
-                    stack.push(Frame::Together(results.as_slice().into()));
+                if staged.stage.graph.results.is_none() {
+                    stack.extend(together_at_last(&other));
                 }
                 staged = other;
             }
@@ -453,12 +453,7 @@ impl Repeat {
     }
 
     /// The stage that is next, with its inputs: another trip, or what follows the last.
-    fn next(
-        self: Arc<Self>,
-        model: &Inner,
-        under: Under,
-        stack: &mut Vec<Frame>,
-    ) -> Result<(Arc<Staged>, Vec<Given>)> {
+    fn next(self: Arc<Self>, model: &Inner, under: Under, stack: &mut Vec<Frame>) -> Result<(Arc<Staged>, Vec<Given>)> {
         let inputs = |list: &[Taken]| list.iter().map(|taken| Self::taken(&under, taken)).collect::<Result<Vec<_>>>();
         if under.count.is_none_or(|count| under.trip < count) {
             let most = self.about.limits().max_trips;
@@ -514,6 +509,12 @@ impl Repeat {
         known.push((trips, following.clone()));
         Ok(following)
     }
+}
+
+/// What is to be done last with the tensors that a model gives, if not all of its outputs are such.
+pub(super) fn together_at_last(staged: &Staged) -> Option<Frame> {
+    let results = staged.stage.graph.results.as_ref()?;
+    Some(Frame::Together(results.as_slice().into()))
 }
 
 /// Puts outputs together of the tensors in them.

@@ -99,7 +99,9 @@ impl Blocked {
         let node = self.nodes.first().map(|&index| &graph.nodes[index]);
         let values: Vec<&str> = self.needs.iter().map(|&id| graph.value(id).name.as_str()).collect();
         let error = match values.as_slice() {
-            [] if self.choices.is_empty() => Error::unsupported("only a request tells how often it repeats, or what it holds"),
+            [] if self.choices.is_empty() => {
+                Error::unsupported("only a request tells how often it repeats, or what it holds")
+            }
             [] => Error::unsupported("a branch is chosen by a value that only a request has"),
             values => {
                 Error::unsupported(format!("only the device knows {}, which decides the shape", values.join(", ")))

@@ -197,8 +197,8 @@ impl Repeat {
             let axis = parts.scan_axis(&self.node, output);
             if trips == 0 {
                 let empty = optimise::empty_scan(&self.rest.graph, &self.node, &parts, 1 + k, axis);
-                let empty =
-                    empty.map_err(|reason| Error::unsupported(reason).at_node(&self.node.name, self.node.operator()))?;
+                let empty = empty
+                    .map_err(|reason| Error::unsupported(reason).at_node(&self.node.name, self.node.operator()))?;
                 graph.value_mut(id).set_constant(empty);
                 continue;
             }
