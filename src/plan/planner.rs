@@ -163,15 +163,29 @@ fn find_facts(
     }
     let mut all = Vec::with_capacity(graph.nodes.len());
     let mut blocked = Blocked::default();
-    // By value: whether a blocked node makes it.
-    let mut missing = vec![false; graph.values.len()];
+    // By value: why it is not there, if it is not.
+    let mut missing = vec![Missing::No; graph.values.len()];
     for (index, (node, operator)) in stage.nodes().enumerate() {
-        let follows = node.inputs.iter().flatten().any(|id| missing[id.0 as usize]);
-        if follows
-            || blocks(graph, (index, operator), builder, &mut blocked).map_err(|error| at(error, node, builder))?
-        {
+        let state = |id: &ValueId| missing[id.0 as usize];
+        let follows = node.inputs.iter().flatten().map(state).max().unwrap_or(Missing::No);
+        // What its sequence holds may be for this node to find out.
+        let asks = operator.is_of_forms()
+            || operator.has_branches()
+            || operator.repeats().is_some_and(|repeats| repeats.of_forms);
+        let knows = |i: usize| node.inputs.get(i).copied().flatten().is_none_or(|id| state(&id) == Missing::No);
+        let looks = match follows {
+            Missing::No => true,
+            Missing::Form => asks && operator.host_inputs().all(knows),
+            Missing::Waits => false,
+        };
+        let causes = blocked.causes();
+        let blocks =
+            looks && blocks(graph, (index, operator), builder, &mut blocked).map_err(|error| at(error, node, builder))?;
+        if blocks || follows != Missing::No {
             blocked.nodes.push(index);
-            node.outputs.iter().flatten().for_each(|id| missing[id.0 as usize] = true);
+            let of_form = blocked.causes() == causes && (blocks || follows == Missing::Form);
+            let state = if of_form { Missing::Form } else { Missing::Waits };
+            node.outputs.iter().flatten().for_each(|id| missing[id.0 as usize] = state);
             continue;
         }
         let facts = node_facts(node, operator, builder).map_err(|error| at(error, node, builder))?;
@@ -190,6 +204,17 @@ fn find_facts(
         return Err(at(error, node, builder));
     }
     Ok(Err(blocked))
+}
+
+/// Why a value is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Missing {
+    /// It is.
+    No,
+    /// It is, or comes from, a sequence or an optional whose contents are not known yet.
+    Form,
+    /// It comes from a node that waits.
+    Waits,
 }
 
 /// Whether the node cannot be planned before the host knows a value, or a branch is chosen.

@@ -91,7 +91,12 @@ impl Blocked {
 
     /// Whether anything can be done about it.
     pub(super) fn has_a_way(&self) -> bool {
-        !(self.needs.is_empty() && self.choices.is_empty() && self.fixes.is_empty() && self.loops.is_empty())
+        self.causes() > 0
+    }
+
+    /// In how many ways it is blocked.
+    pub(super) fn causes(&self) -> usize {
+        self.needs.len() + self.choices.len() + self.fixes.len() + self.loops.len()
     }
 
     /// The error where no stages are possible.
