@@ -179,8 +179,8 @@ fn find_facts(
             Missing::Waits => false,
         };
         let causes = blocked.causes();
-        let blocks =
-            looks && blocks(graph, (index, operator), builder, &mut blocked).map_err(|error| at(error, node, builder))?;
+        let blocks = looks
+            && blocks(graph, (index, operator), builder, &mut blocked).map_err(|error| at(error, node, builder))?;
         if blocks || follows != Missing::No {
             blocked.nodes.push(index);
             let of_form = blocked.causes() == causes && (blocks || follows == Missing::Form);
