@@ -161,7 +161,7 @@ fn doubling(trips: Option<i64>) -> Graph {
 }
 
 fn check_doubling(outputs: &[Tensor], x: &[f32], limit: f32, most: usize) {
-    let (mut x, mut sums) = (x.to_vec(), Vec::new());
+    let (mut x, mut sums) = (x.to_vec(), Vec::<f32>::new());
     while x.iter().sum::<f32>() < limit && sums.len() < most {
         x.iter_mut().for_each(|x| *x *= 2.0);
         sums.push(x.iter().sum());

@@ -121,12 +121,14 @@ pub struct Graph {
     pub results: Option<Vec<(String, Form)>>,
     /// How far its loops go.
     pub limits: LoopLimits,
+    /// Nodes that loops have become.
+    pub unrolled: usize,
 }
 
 /// How far loops go; see [`LoadOptions`](crate::onnx::LoadOptions).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LoopLimits {
-    /// Nodes that a loop unrolls to, at most.
+    /// Nodes that the loops of a model unroll to, at most, all together.
     pub max_unrolled: usize,
     /// Trips of a loop that is not unrolled, at most.
     pub max_trips: usize,
@@ -134,7 +136,7 @@ pub struct LoopLimits {
 
 impl Default for LoopLimits {
     fn default() -> Self {
-        LoopLimits { max_unrolled: 4096, max_trips: 1024 }
+        LoopLimits { max_unrolled: 1 << 14, max_trips: 1024 }
     }
 }
 
@@ -151,6 +153,23 @@ impl Graph {
     /// The value of that id.
     pub fn value(&self, id: ValueId) -> &Value {
         &self.values[id.0 as usize]
+    }
+
+    /// Its nodes, those within nodes included.
+    pub fn node_count(&self) -> usize {
+        let within = |node: &Arc<Node>| -> usize {
+            let inner = node.attrs.values().map(|attr| match attr {
+                Attr::Graph(body) => body.graph.node_count(),
+                _ => 0,
+            });
+            1 + inner.sum::<usize>()
+        };
+        self.nodes.iter().map(within).sum()
+    }
+
+    /// How many bodies of so many nodes loops may still become.
+    pub fn bodies_left(&self, nodes: usize) -> usize {
+        self.limits.max_unrolled.saturating_sub(self.unrolled) / nodes.max(1)
     }
 
     /// The value of that id, to change.

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{Entry, Operator, operator};
 use crate::error::{Error, Result};
-use crate::graph::{Attr, Graph, Kind, Node, Subgraph, ValueId};
+use crate::graph::{Attr, Kind, Node, Subgraph, ValueId};
 use crate::lower::{Fact, Lowering};
 use crate::size::Size;
 use crate::tensor::DType;
@@ -81,7 +81,7 @@ impl<'n> LoopParts<'n> {
 
     /// The nodes of the body, those within them included.
     pub fn nodes(&self) -> usize {
-        nodes(&self.body.graph)
+        self.body.graph.node_count()
     }
 
     /// Whether its condition never ends it: it is handed on, or always true.
@@ -109,14 +109,6 @@ fn scan_attribute(node: &Node, name: &str, k: usize) -> i64 {
         Some(Attr::Ints(list)) => list.get(k).copied().unwrap_or(0),
         _ => 0,
     }
-}
-
-fn nodes(graph: &Graph) -> usize {
-    let within = |node: &Node| -> usize {
-        let inner = node.attrs.values().map(|attr| if let Attr::Graph(body) = attr { nodes(&body.graph) } else { 0 });
-        1 + inner.sum::<usize>()
-    };
-    graph.nodes.iter().map(|node| within(node)).sum()
 }
 
 /// <https://onnx.ai/onnx/operators/onnx__Loop.html>: trips as long as a condition holds, with values that are carried from one to the

@@ -140,7 +140,7 @@ pub(super) fn with_inputs(graph: &Graph, node: &Node, branch: &Subgraph) -> Grap
         let value = body.value_mut(id);
         (value.dtype, value.shape, value.constant, value.kind) = (dtype, shape, constant, kind);
     }
-    body.limits = graph.limits;
+    (body.limits, body.unrolled) = (graph.limits, graph.unrolled);
     body
 }
 

@@ -48,9 +48,9 @@ pub(super) fn is_loop(node: &Node) -> bool {
 
 /// The number of trips, where it is constant and not too large.
 fn trips(graph: &Graph, node: &Node, parts: &LoopParts<'_>) -> Found<usize> {
-    const LARGE: &str = "it has more nodes than `max_unrolled` when it is unrolled";
+    const LARGE: &str = "unrolled it has more nodes than `max_unrolled` leaves for it";
     let constant = |id: Option<ValueId>| id.map(|id| graph.value(id).constant.as_ref());
-    let most = graph.limits.max_unrolled / parts.nodes().max(1);
+    let most = graph.bodies_left(parts.nodes());
     let count = match constant(parts.count(node)) {
         None => None,
         Some(None) => return Err("its number of trips is not constant"),
@@ -181,6 +181,7 @@ fn unrolled(
         parts.carried(node).map(|id| id.ok_or("what it carries is left out")).collect::<Found<_>>()?;
     let mut members: Vec<Vec<ValueId>> = vec![Vec::with_capacity(count); parts.scans()];
     let output = |k: usize| node.outputs.get(k).copied().flatten();
+    graph.unrolled += count * parts.nodes();
     let mut nodes = Vec::with_capacity(count * parts.nodes());
     let goes_on =
         if count > 0 { Some(graph.add_constant(format!("{}/true", node.name), Tensor::scalar(true))) } else { None };

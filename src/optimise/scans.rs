@@ -218,8 +218,8 @@ fn by_member(graph: &mut Graph, taken: &mut HashSet<String>, scan: &Node, parts:
         Some(Dim::Known(batch)) => *batch,
         _ => return Err("the size of its batch is not known at load"),
     };
-    if batch == 0 || batch > graph.limits.max_unrolled {
-        return Err("its batch is empty, or larger than `max_unrolled`");
+    if batch == 0 || batch > graph.bodies_left(parts.body.graph.node_count()) {
+        return Err("its batch is empty, or larger than `max_unrolled` leaves for it");
     }
     let outputs = scan.outputs.len();
     let directions = list(scan, "directions")?.to_vec();

@@ -221,9 +221,11 @@ fn mapped(graph: &mut Graph, matcher: &Matcher, taken: &mut HashSet<String>, nod
     if lists.iter().any(|list| list.len() != lists[0].len()) {
         return Err("its sequences differ in length");
     }
-    if lists[0].len() > MOST {
-        return Err("its sequence has too many members");
+    let cost = body.graph.node_count();
+    if lists[0].len() > graph.bodies_left(cost) {
+        return Err("its bodies have more nodes than `max_unrolled` leaves for them");
     }
+    graph.unrolled += lists[0].len() * cost;
     let mut nodes = Vec::new();
     let mut results: Vec<Vec<ValueId>> = vec![Vec::new(); node.outputs.len()];
     for index in 0..lists[0].len() {

@@ -267,7 +267,7 @@ fn blocks(
     let fact = |id: Option<ValueId>| id.map(|id| builder.facts[id.0 as usize].as_ref());
     let decided = |fact: Option<Option<&Fact>>| fact.is_none_or(|fact| fact.is_some_and(|fact| fact.known.is_some()));
     let (count, condition) = (fact(parts.count(node)), fact(parts.condition(node)));
-    let most = i64::try_from(graph.limits.max_unrolled / repeats.nodes.max(1)).unwrap_or(i64::MAX);
+    let most = i64::try_from(graph.bodies_left(repeats.nodes)).unwrap_or(i64::MAX);
     let few = repeats.steady && decided(count) && decided(condition) && {
         let count = count.flatten().and_then(Fact::integers).and_then(|list| list.first().copied());
         count.is_some_and(|count| count <= Size::from(most))

@@ -116,8 +116,11 @@ impl Stage<'_> {
         let mut outputs = Vec::with_capacity(passed.len());
         let (mut kept, mut keeps) = (Vec::new(), Vec::new());
         for (k, (&id, passed)) in body.outputs.iter().zip(&passed).enumerate() {
+            // Whether to go on is read, unless it is known.
+            let passed =
+                passed.map(&inner).filter(|taken| k > 0 || matches!(taken, Taken::Condition | Taken::Value(_)));
             outputs.push(match passed {
-                Some(id) => Yielded::Passed(inner(*id)),
+                Some(taken) => Yielded::Passed(taken),
                 None => {
                     kept.push(id);
                     keeps.push(if k == 0 { Keep::Read } else { Keep::Resident });
