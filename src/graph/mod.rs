@@ -136,7 +136,7 @@ pub struct LoopLimits {
 
 impl Default for LoopLimits {
     fn default() -> Self {
-        LoopLimits { max_unrolled: 1 << 14, max_trips: 1024 }
+        LoopLimits { max_unrolled: 4096, max_trips: 1024 }
     }
 }
 

@@ -54,7 +54,7 @@ pub struct LoadOptions {
     pub max_weight_bytes: u64,
     /// The most nodes that loops (`Loop`, `Scan`, `SequenceMap`) become, all together, where their number of trips is known: from
     /// constants when the model is loaded, from shapes when a request is planned. A loop of more runs part by part, as one does whose
-    /// number of trips a request's values decide. The default, 16,384, is a guess: each is planned, and most are dispatches.
+    /// number of trips a request's values decide. The default, 4096, is a guess: each is planned, and most are dispatches.
     pub max_unrolled: usize,
     /// The most trips of a loop that runs part by part; a request that needs more fails with `Limit`. The default, 1024, is a guess: each
     /// trip waits for the device.

@@ -84,8 +84,14 @@ impl<'n> LoopParts<'n> {
         self.body.graph.node_count()
     }
 
-    /// Whether its condition never ends it: it is handed on, or always true.
-    pub fn is_steady(&self) -> bool {
+    /// Whether its condition never ends it: none is given to begin with, or it is handed on, or always true.
+    ///
+    /// Without one the standard ignores what the body says, which onnxruntime 1.32 does not; the reference of onnx 1.23.2 then makes
+    /// no trip.
+    pub fn is_steady(&self, node: &Node) -> bool {
+        if self.condition(node).is_none() {
+            return true;
+        }
         let body = &self.body.graph;
         let mut id = body.outputs[0];
         loop {
@@ -139,7 +145,7 @@ impl Loop {
             has: [parts.count(node).is_some(), parts.condition(node).is_some()],
             carried: parts.carried,
             outputs: outputs.take(parts.carried.max(node.outputs.len())).collect(),
-            steady: parts.is_steady(),
+            steady: parts.is_steady(node),
             nodes: parts.nodes(),
             of_forms,
         })

@@ -65,7 +65,7 @@ fn trips(graph: &Graph, node: &Node, parts: &LoopParts<'_>) -> Found<usize> {
         return Ok(0);
     }
     let count = count.map_or(usize::MAX, |count| usize::try_from(count).unwrap_or(usize::MAX));
-    if parts.is_steady() {
+    if parts.is_steady(node) {
         return if count <= most { Ok(count) } else { Err(LARGE) };
     }
     let mut condition = Condition::new(graph, node, parts)?;

@@ -19,7 +19,8 @@ fn counting(
     let mut b = GraphBuilder::new(17);
     let x = b.input("x", DType::F32, ["n"]);
     let (zero, count) = (b.constant(Tensor::scalar(0i64)), trips.map(|trips| b.constant(Tensor::scalar(trips))));
-    let inputs = [count, None, Some(x), Some(zero)];
+    let yes = b.constant(Tensor::scalar(true));
+    let inputs = [count, Some(yes), Some(x), Some(zero)];
     let outputs = b.node_with("Loop", inputs, [("body", Attr::Graph(Box::new(body)))], 3);
     b.finish([outputs[0], outputs[2]])
 }
@@ -49,14 +50,22 @@ fn a_condition_of_constants_tells_the_number_of_trips() {
         (counting(Some(100), |b, _, _, count| less(b, count, 3)), 3),
         (counting(Some(2), |b, _, _, count| less(b, count, 3)), 2),
         (counting(Some(0), |b, _, _, count| less(b, count, 3)), 0),
-        (counting(Some(9), |b, ..| b.constant(Tensor::scalar(false))), 1),
-        (counting(Some(9), |b, ..| b.constant(Tensor::scalar(true))), 9),
+        (counting(Some(9), |b, _, _, _| b.constant(Tensor::scalar(false))), 1),
+        (counting(Some(9), |b, _, _, _| b.constant(Tensor::scalar(true))), 9),
     ];
     for (index, (mut graph, trips)) in cases.into_iter().enumerate() {
         assert!(prepare(&mut graph, &mut Operators::default()).is_empty(), "{index}");
         let count = |op: &str| graph.nodes.iter().filter(|node| node.op == op).count();
         assert_eq!((count("Loop"), count("Add"), count("Unsqueeze")), (0, trips, trips), "{index}");
     }
+}
+
+#[test]
+fn without_a_condition_to_begin_what_the_body_says_is_ignored() {
+    let mut graph = counting(Some(6), |b, trip, _, _| less(b, trip, 3));
+    Arc::make_mut(&mut graph.nodes[0]).inputs[1] = None;
+    assert!(prepare(&mut graph, &mut Operators::default()).is_empty());
+    assert_eq!(graph.nodes.iter().filter(|node| node.op == "Add").count(), 6);
 }
 
 #[test]
@@ -70,7 +79,7 @@ fn loops_whose_trips_are_not_known_stay() {
     assert!(reason(&mut graph).contains("whether it goes on"));
     assert!(prepare(&mut graph, &mut Operators::default()).is_empty(), "it runs trip by trip");
     assert_eq!(graph.nodes[0].op, "Loop");
-    let mut graph = counting(Some(1000), |b, ..| b.constant(Tensor::scalar(true)));
+    let mut graph = counting(Some(1000), |b, _, _, _| b.constant(Tensor::scalar(true)));
     graph.limits.max_unrolled = 1999;
     assert!(reason(&mut graph).contains("max_unrolled"));
     graph.limits.max_unrolled = 2000;
@@ -82,7 +91,7 @@ fn loops_whose_trips_are_not_known_stay() {
 
 #[test]
 fn loops_within_loops_share_what_they_may_unroll_to() {
-    let inner = counting(Some(100), |b, ..| b.constant(Tensor::scalar(true)));
+    let inner = counting(Some(100), |b, _, _, _| b.constant(Tensor::scalar(true)));
     let mut outer = GraphBuilder::new(17);
     let _ = outer.input("trip", DType::I64, [""; 0]);
     let going = outer.input("going", DType::Bool, [""; 0]);

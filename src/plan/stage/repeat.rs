@@ -106,6 +106,7 @@ impl Stage<'_> {
         }
         ready.map_err(|error| Error::new(error.kind(), format!("in 'body': {error}")).at_node(&node.name, "Loop"))?;
 
+        let steady = parts.is_steady(&node);
         let inner = |id: ValueId| match formal.iter().position(|&known| known == id) {
             Some(0) => Taken::Counter,
             Some(1) => Taken::Condition,
@@ -117,6 +118,7 @@ impl Stage<'_> {
         let (mut kept, mut keeps) = (Vec::new(), Vec::new());
         for (k, (&id, passed)) in body.outputs.iter().zip(&passed).enumerate() {
             // Whether to go on is read, unless it is known.
+            let passed = if k == 0 && steady { Some(formal[1]) } else { *passed };
             let passed =
                 passed.map(&inner).filter(|taken| k > 0 || matches!(taken, Taken::Condition | Taken::Value(_)));
             outputs.push(match passed {
@@ -153,7 +155,7 @@ impl Stage<'_> {
             count: parts.count(&node).map(taken),
             condition: parts.condition(&node).map(taken),
             carried: carried.into_iter().map(taken).collect(),
-            steady: parts.is_steady(),
+            steady,
             rest: self.without(index),
             node,
         })))
