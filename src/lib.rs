@@ -63,11 +63,11 @@ mod size;
 pub mod size;
 
 pub use error::{Error, ErrorKind, Result};
-pub use graph::Dim;
+pub use graph::{Dim, Kind};
 pub use onnx::LoadOptions;
 pub use runtime::{
     Completion, InputInfo, KernelRequest, Model, Options, OutputInfo, Request, RequestBuilder, Runtime, Session, Stats,
-    Timing, UserKernel,
+    Timing, UserKernel, Value,
 };
 pub use schedule::{Admission, Class};
 pub use tensor::{DType, Tensor};

@@ -142,7 +142,7 @@ fn graph(case: &Case) -> Graph {
     for (index, input) in case.inputs.iter().enumerate() {
         let shape = Some(input.shape().iter().map(|&size| Dim::Known(size)).collect());
         let name = format!("x{index}");
-        let id = graph.add_value(Value { name, dtype: Some(input.dtype()), shape, constant: None });
+        let id = graph.add_value(Value { name, dtype: Some(input.dtype()), shape, ..Value::default() });
         graph.inputs.push(id);
         node.inputs.push(Some(id));
     }

@@ -104,6 +104,7 @@ fn graph(case: &Json) -> (Graph, Vec<Tensor>) {
             dtype: Some(value.dtype()),
             shape: Some(value.shape().iter().map(|&d| Dim::Known(d)).collect()),
             constant: is_constant.then(|| value.clone()),
+            ..Value::default()
         });
         if !is_constant {
             graph.inputs.push(id);

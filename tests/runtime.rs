@@ -327,7 +327,7 @@ fn table(rows: usize) -> Graph {
     let data = (0..rows * 1024).map(|at| (at / 1024) as f32).collect();
     let data = graph.add_constant("data", Tensor::new([rows, 1024], data).unwrap());
     let shape = Some(vec![Dim::Known(1)]);
-    let index = graph.add_value(Value { name: "row".into(), dtype: Some(DType::I64), shape, constant: None });
+    let index = graph.add_value(Value { name: "row".into(), dtype: Some(DType::I64), shape, ..Value::default() });
     let output = graph.add_value(Value { name: "y".into(), ..Value::default() });
     graph.inputs.push(index);
     graph.outputs.push(output);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Attr, Dim, Graph, Node, Value, ValueId};
+use super::{Attr, Dim, Graph, Kind, Node, Value, ValueId};
 use crate::tensor::{DType, Tensor};
 
 /// Adds nodes one expression at a time.
@@ -99,6 +99,11 @@ impl GraphBuilder {
         value.dtype = Some(dtype);
         value.shape = Some(parse(dims));
         id
+    }
+
+    /// States that a value is no tensor; type and shape are those of its tensors.
+    pub fn set_kind(&mut self, id: ValueId, kind: Kind) {
+        self.graph.value_mut(id).kind = kind;
     }
 
     /// The graph with these outputs.

@@ -9,7 +9,10 @@ use crate::error::{Error, Result};
 use crate::tensor::{DType, Tensor};
 
 pub mod builder;
+mod forms;
 pub mod prune;
+
+pub use forms::{Form, Kind};
 
 /// Index of a value in its graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -44,6 +47,8 @@ pub struct Value {
     pub shape: Option<Vec<Dim>>,
     /// Its value, for initialisers and folded constants.
     pub constant: Option<Tensor>,
+    /// What it is; type and shape are those of a sequence's members, of what is in an optional.
+    pub kind: Kind,
 }
 
 /// An attribute of a node.
@@ -112,6 +117,27 @@ pub struct Graph {
     pub functions: BTreeMap<String, usize>,
     /// Nodes `If` that were replaced by one of their branches.
     pub branches: Vec<Branch>,
+    /// What its outputs were before sequences and optionals among them became their tensors. `None` if there were none.
+    pub results: Option<Vec<(String, Form)>>,
+    /// How far its loops go.
+    pub limits: LoopLimits,
+    /// Nodes that loops have become.
+    pub unrolled: usize,
+}
+
+/// How far loops go; see [`LoadOptions`](crate::onnx::LoadOptions).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoopLimits {
+    /// Nodes that the loops of a model unroll to, at most, all together.
+    pub max_unrolled: usize,
+    /// Trips of a loop that is not unrolled, at most.
+    pub max_trips: usize,
+}
+
+impl Default for LoopLimits {
+    fn default() -> Self {
+        LoopLimits { max_unrolled: 4096, max_trips: 1024 }
+    }
 }
 
 /// A node `If` whose condition is constant.
@@ -127,6 +153,23 @@ impl Graph {
     /// The value of that id.
     pub fn value(&self, id: ValueId) -> &Value {
         &self.values[id.0 as usize]
+    }
+
+    /// Its nodes, those within nodes included.
+    pub fn node_count(&self) -> usize {
+        let within = |node: &Arc<Node>| -> usize {
+            let inner = node.attrs.values().map(|attr| match attr {
+                Attr::Graph(body) => body.graph.node_count(),
+                _ => 0,
+            });
+            1 + inner.sum::<usize>()
+        };
+        self.nodes.iter().map(within).sum()
+    }
+
+    /// How many bodies of so many nodes loops may still become.
+    pub fn bodies_left(&self, nodes: usize) -> usize {
+        self.limits.max_unrolled.saturating_sub(self.unrolled) / nodes.max(1)
     }
 
     /// The value of that id, to change.

@@ -10,9 +10,9 @@ use super::proto::{FunctionProto, GraphProto, NodeProto, TensorProto, ValueInfoP
 use super::scope::{Frame, Level, Weight};
 use super::sort;
 use super::tensor::Decoder;
-use super::types::tensor_type;
+use super::types::{Stated, value_type};
 use crate::error::{Error, ErrorKind, Result};
-use crate::graph::{Attr, Graph, Node, Subgraph, ValueId, prune};
+use crate::graph::{Attr, Graph, Kind, Node, Subgraph, ValueId, prune};
 
 /// Nodes of a model at most, once its functions are unfolded. A guess: several times what large models have.
 const MAX_NODES: usize = 1 << 18;
@@ -170,24 +170,23 @@ impl<'p, 'a> Importer<'p, 'a> {
         if self.frame().weights.contains_key(name) {
             return Ok(());
         }
-        let stated = tensor_type(info.r#type.as_ref(), name);
+        let stated = value_type(info.r#type.as_ref(), name);
         let id = self.level().add(name.to_owned());
         if !self.bind(name, id) {
             return Err(twice(name));
         }
         // What a subgraph's inputs are, the operator says.
-        let (dtype, shape) = if is_model {
-            let (dtype, shape) =
+        let stated = if is_model {
+            let stated =
                 stated.map_err(|error| Error::new(error.kind(), format!("input '{name}': {}", error.message())))?;
-            let dtype = dtype.ok_or_else(|| Error::invalid_model(format!("input '{name}' has no type")))?;
-            (Some(dtype), shape)
+            stated.dtype.ok_or_else(|| Error::invalid_model(format!("input '{name}' has no type")))?;
+            stated
         } else {
             stated.unwrap_or_default()
         };
         let graph = &mut self.level().graph;
         let value = graph.value_mut(id);
-        value.dtype = dtype;
-        value.shape = shape;
+        (value.kind, value.dtype, value.shape) = (stated.kind, stated.dtype, stated.shape);
         graph.inputs.push(id);
         Ok(())
     }
@@ -200,7 +199,7 @@ impl<'p, 'a> Importer<'p, 'a> {
             return Err(Error::invalid_model(format!("graph output '{name}' is listed twice")));
         }
         if is_model {
-            let (dtype, shape) = tensor_type(info.r#type.as_ref(), name)
+            let Stated { kind, dtype, shape } = value_type(info.r#type.as_ref(), name)
                 .map_err(|error| Error::new(error.kind(), format!("output '{name}': {}", error.message())))?;
             let value = self.level().graph.value_mut(id);
             if let (Some(stated), Some(known)) = (dtype, value.dtype)
@@ -209,6 +208,9 @@ impl<'p, 'a> Importer<'p, 'a> {
                 return Err(other_type(name, known.name(), dtype));
             }
             value.dtype = value.dtype.or(dtype);
+            if kind != Kind::Tensor {
+                value.kind = kind;
+            }
             if value.shape.is_none() {
                 value.shape = shape;
             }

@@ -15,7 +15,7 @@ use prost::Message as _;
 use self::file::FileBuf;
 use self::proto::ModelProto;
 use crate::error::{Error, Result};
-use crate::graph::Graph;
+use crate::graph::{Graph, LoopLimits};
 
 mod attributes;
 mod body;
@@ -32,7 +32,7 @@ pub mod synthetic;
 mod tensor;
 mod types;
 
-pub use tensor::parse_tensor;
+pub use tensor::{Elements, parse_elements, parse_tensor};
 
 /// The opset versions of ONNX's own domain that are supported.
 pub const OPSETS: std::ops::RangeInclusive<i64> = 7..=28;
@@ -52,11 +52,19 @@ pub struct LoadOptions {
     pub seed: u64,
     /// The most bytes that the model's initialisers may take together. The default, 16 GiB, is a guess.
     pub max_weight_bytes: u64,
+    /// The most nodes that loops (`Loop`, `Scan`, `SequenceMap`) become, all together, where their number of trips is known: from
+    /// constants when the model is loaded, from shapes when a request is planned. A loop of more runs part by part, as one does whose
+    /// number of trips a request's values decide. The default, 4096, is a guess: each is planned, and most are dispatches.
+    pub max_unrolled: usize,
+    /// The most trips of a loop that runs part by part; a request that needs more fails with `Limit`. The default, 1024, is a guess: each
+    /// trip waits for the device.
+    pub max_trips: usize,
 }
 
 impl Default for LoadOptions {
     fn default() -> Self {
-        LoadOptions { synthetic_weights: false, seed: 0, max_weight_bytes: 16 << 30 }
+        let LoopLimits { max_unrolled, max_trips } = LoopLimits::default();
+        LoadOptions { synthetic_weights: false, seed: 0, max_weight_bytes: 16 << 30, max_unrolled, max_trips }
     }
 }
 

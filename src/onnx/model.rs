@@ -9,7 +9,7 @@ use super::proto::{ModelProto, OperatorSetIdProto};
 use super::tensor::Decoder;
 use super::{IR_VERSIONS, LoadOptions, OPSETS};
 use crate::error::{Error, Result};
-use crate::graph::Graph;
+use crate::graph::{Graph, LoopLimits};
 
 /// Opset versions by domain.
 pub(super) type Opsets = Rc<BTreeMap<String, i64>>;
@@ -34,7 +34,9 @@ pub(super) fn build(model: ModelProto, folder: Option<&Path>, options: &LoadOpti
     let opsets = opsets(&opset_import)?;
     // The model's own weights are given away one by one, so that file and tensors do not lie in memory together.
     let weights = std::mem::take(&mut graph.initializer);
-    Importer::new(Decoder::new(folder, options), &functions)?.import(&graph, weights, opsets)
+    let graph = Importer::new(Decoder::new(folder, options), &functions)?.import(&graph, weights, opsets)?;
+    let limits = LoopLimits { max_unrolled: options.max_unrolled, max_trips: options.max_trips };
+    Ok(Graph { limits, ..graph })
 }
 
 /// The imports of a model or a function.

@@ -261,21 +261,41 @@ pub struct TypeProto {
     pub value: Option<TypeValue>,
 }
 
-/// `TypeProto.value`. What is no tensor is told apart and not read.
+/// `TypeProto.value`. What is neither a tensor nor made of tensors is told apart and not read.
 #[derive(Clone, PartialEq, Oneof)]
 pub enum TypeValue {
     #[prost(message, tag = "1")]
     Tensor(TensorType),
-    #[prost(message, tag = "4")]
-    Sequence(Unread),
+    #[prost(message, boxed, tag = "4")]
+    Sequence(Box<InnerType>),
     #[prost(message, tag = "5")]
     Map(Unread),
-    #[prost(message, tag = "9")]
-    Optional(Unread),
+    #[prost(message, boxed, tag = "9")]
+    Optional(Box<InnerType>),
     #[prost(message, tag = "8")]
     SparseTensor(Unread),
     #[prost(message, tag = "7")]
     Opaque(Unread),
+}
+
+/// `TypeProto.Sequence` or `TypeProto.Optional`.
+#[derive(Clone, PartialEq, Message)]
+pub struct InnerType {
+    #[prost(message, optional, boxed, tag = "1")]
+    pub elem_type: Option<Box<TypeProto>>,
+}
+
+/// `SequenceProto` or `OptionalProto`, which number their fields alike: elements of the kind that `elem_type` says.
+#[derive(Clone, PartialEq, Message)]
+pub struct ElementsProto {
+    #[prost(string, optional, tag = "1")]
+    pub name: Option<String>,
+    #[prost(int32, optional, tag = "2")]
+    pub elem_type: Option<i32>,
+    #[prost(message, repeated, tag = "3")]
+    pub tensors: Vec<TensorProto>,
+    #[prost(message, repeated, tag = "5")]
+    pub elements: Vec<ElementsProto>,
 }
 
 /// A message of which nothing is read.

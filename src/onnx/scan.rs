@@ -27,6 +27,8 @@ enum Message {
     ValueInfo,
     Type,
     TypeTensor,
+    /// A sequence's or optional's.
+    TypeInner,
     Shape,
     /// One that holds no other.
     Leaf,
@@ -47,8 +49,10 @@ impl Message {
             (Attribute, 6 | 11) => Graph,
             (ValueInfo, 2) => Type,
             (Type, 1) => TypeTensor,
+            (Type, 4 | 9) => TypeInner,
+            (TypeInner, 1) => Type,
             (TypeTensor, 2) => Shape,
-            (Model, 8) | (Function, 9) | (Tensor, 13) | (Shape, 1) | (Type, 4 | 5 | 7..=9) => Leaf,
+            (Model, 8) | (Function, 9) | (Tensor, 13) | (Shape, 1) | (Type, 5 | 7 | 8) => Leaf,
             _ => return None,
         })
     }

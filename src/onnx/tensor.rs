@@ -8,7 +8,7 @@ use prost::Message as _;
 
 use super::LoadOptions;
 use super::external::{Location, Reader};
-use super::proto::{DataType, TensorProto};
+use super::proto::{DataType, ElementsProto, TensorProto};
 use super::synthetic::Generator;
 use crate::error::{Error, Result};
 use crate::tensor::{DType, Tensor, TensorData, checked_len};
@@ -26,6 +26,35 @@ pub fn parse_tensor(bytes: &[u8]) -> Result<Tensor> {
         return Err(Error::unsupported("its data lies in another file"));
     }
     Decoder::new(None, &LoadOptions::default()).decode(proto)
+}
+
+/// What a file holds that is no tensor.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Elements {
+    /// A sequence's members, or the tensor of an optional.
+    Tensors(Vec<Tensor>),
+    /// The sequence in an optional.
+    Sequence(Vec<Tensor>),
+}
+
+/// The tensors of a file that holds one `SequenceProto` or `OptionalProto`. What the file does not say, which of the two it is, the
+/// model's type does.
+///
+/// # Errors
+/// As [`parse_tensor`]; `Unsupported` for elements that are neither tensors nor one sequence.
+pub fn parse_elements(bytes: &[u8]) -> Result<Elements> {
+    let wrong = |error| Error::invalid_model(format!("neither a sequence nor an optional: {error}"));
+    let proto = ElementsProto::decode(bytes).map_err(wrong)?;
+    let tensors = |list: Vec<TensorProto>| -> Result<Vec<Tensor>> {
+        list.into_iter().map(|proto| Decoder::new(None, &LoadOptions::default()).decode(proto)).collect()
+    };
+    // As `SequenceProto.DataType` and `OptionalProto.DataType` have them.
+    match (proto.elem_type.unwrap_or(0), <[ElementsProto; 1]>::try_from(proto.elements)) {
+        (0 | 1, Err(_)) => tensors(proto.tensors).map(Elements::Tensors),
+        (3, Ok([inner])) => tensors(inner.tensors).map(Elements::Sequence),
+        (3, Err(_)) => Ok(Elements::Tensors(Vec::new())),
+        (other, _) => Err(Error::unsupported(format!("elements of type {other}"))),
+    }
 }
 
 /// Turns messages into tensors and keeps account of their bytes.

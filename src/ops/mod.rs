@@ -25,6 +25,7 @@ mod det;
 mod dropout;
 pub mod elementwise;
 mod facts;
+mod forms;
 mod grid;
 mod integer;
 mod layout;
@@ -40,6 +41,7 @@ mod pool;
 mod random;
 mod reduce;
 mod regions;
+mod repeat;
 mod resize;
 mod rnn;
 mod rotary;
@@ -53,7 +55,9 @@ mod unique;
 pub mod window;
 
 pub use facts::{host_values, is_fixed, output_types};
+pub use forms::is_of_forms;
 pub use parsed::Operators;
+pub use repeat::LoopParts;
 
 /// An ONNX operator (or a fused one of domain `fascine`) with what its node says of it: opset, attributes, which inputs and
 /// outputs there are. Axes stay as the node has them until a rank is known.
@@ -103,11 +107,32 @@ pub trait Operator: Debug + Send + Sync {
         false
     }
 
+    /// How it repeats its subgraph, if it is a loop.
+    fn repeats(&self) -> Option<Repeats> {
+        None
+    }
+
+    /// Whether it is one on sequences and optionals, which is gone once their members are known.
+    fn is_of_forms(&self) -> bool {
+        false
+    }
+
     /// Emits the dispatches (or views) that compute the outputs.
     ///
     /// # Errors
     /// `Unsupported` where the kernels cannot do this case.
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()>;
+}
+
+/// How a loop repeats its body.
+#[derive(Clone, Copy, Debug)]
+pub struct Repeats {
+    /// Whether its condition never ends it.
+    pub steady: bool,
+    /// Nodes of the body.
+    pub nodes: usize,
+    /// Whether it has sequences or optionals, so that its trips have to be known.
+    pub of_forms: bool,
 }
 
 /// Makes an operator of a node of its name: all that can be said at load.
@@ -154,6 +179,7 @@ const FAMILIES: &[&[Entry]] = &[
     deform_conv::OPERATORS,
     det::OPERATORS,
     dropout::OPERATORS,
+    forms::TABLE,
     grid::OPERATORS,
     layout::OPERATORS,
     linear_attention::OPERATORS,
@@ -167,6 +193,7 @@ const FAMILIES: &[&[Entry]] = &[
     random::OPERATORS,
     reduce::OPERATORS,
     regions::OPERATORS,
+    repeat::TABLE,
     resize::OPERATORS,
     rnn::OPERATORS,
     rotary::OPERATORS,

@@ -3,7 +3,7 @@
 use super::matcher::{Attempt, Matcher, input, ints, is_f32, output, pair, rewrite, same_shape, scalar, with_scalar};
 use super::{Outcome, Rewrite};
 use crate::graph::prune::prune;
-use crate::graph::{Attr, Dim, Graph, Node, Value, ValueId};
+use crate::graph::{Attr, Dim, Graph, Kind, Node, Value, ValueId};
 use crate::ops::{Operators, lookup};
 
 /// `softmax(q k^T * scale + mask) v`, with or without rows of NaN set to 0, is `fascine.Attention`: inputs q, k, v, mask
@@ -55,7 +55,13 @@ fn moved(graph: &mut Graph, moves: &[usize], from: ValueId) -> (Vec<Node>, Value
         node.inputs[0] = Some(at);
         for id in node.outputs.iter_mut().flatten() {
             let Value { name, dtype, shape, .. } = graph.value(*id).clone();
-            at = graph.add_value(Value { name: format!("{name}.unscaled"), dtype, shape, constant: None });
+            at = graph.add_value(Value {
+                name: format!("{name}.unscaled"),
+                dtype,
+                shape,
+                constant: None,
+                kind: Kind::Tensor,
+            });
             *id = at;
         }
         nodes.push(node);

@@ -49,7 +49,7 @@ pub(super) fn is_if(node: &Node) -> bool {
     node.domain.is_empty() && node.op == "If"
 }
 
-fn names(graph: &Graph) -> HashSet<String> {
+pub(super) fn names(graph: &Graph) -> HashSet<String> {
     graph.values.iter().map(|value| value.name.clone()).collect()
 }
 
@@ -83,7 +83,7 @@ fn take(
         return Err("inputs or outputs of the branch are not those of an If");
     }
     let (branch, node) = (branch.clone(), node.clone());
-    Ok(unfold(graph, taken, *branch, &node))
+    Ok(unfold(graph, taken, &branch, &node, false))
 }
 
 /// The nodes of a subgraph of `node` that makes `result` of the one value `given`.
@@ -101,14 +101,21 @@ pub(super) fn inline(
     let inputs = node.inputs.iter().copied().chain([Some(given)]).collect();
     let call = Node { name: node.name.clone(), inputs, outputs: vec![Some(result)], ..Node::default() };
     let mut taken = names(graph);
-    Ok(unfold(graph, &mut taken, subgraph, &call))
+    Ok(unfold(graph, &mut taken, &subgraph, &call, false))
 }
 
-/// The nodes of the branch, on values of `graph`.
-fn unfold(graph: &mut Graph, taken: &mut HashSet<String>, branch: Subgraph, node: &Node) -> Vec<Node> {
+/// The nodes of the branch, on values of `graph`; `captures` are all of its inputs. Where it is one of several alike, the name of
+/// `node` leads those of its nodes.
+pub(super) fn unfold(
+    graph: &mut Graph,
+    taken: &mut HashSet<String>,
+    branch: &Subgraph,
+    node: &Node,
+    repeated: bool,
+) -> Vec<Node> {
     let Subgraph { graph: body, captures } = branch;
     let mut map: Vec<Option<ValueId>> = vec![None; body.values.len()];
-    for (id, &capture) in body.inputs.iter().zip(&captures) {
+    for (id, &capture) in body.inputs.iter().zip(captures) {
         map[id.0 as usize] = node.inputs.get(capture).copied().flatten();
     }
     let made: HashSet<ValueId> = body.nodes.iter().flat_map(|node| node.outputs.iter().flatten().copied()).collect();
@@ -125,6 +132,9 @@ fn unfold(graph: &mut Graph, taken: &mut HashSet<String>, branch: Subgraph, node
     let mut id_of = |graph: &mut Graph, id: ValueId| {
         *map[id.0 as usize].get_or_insert_with(|| {
             let mut value = body.value(id).clone();
+            if repeated {
+                value.name = format!("{}/{}", node.name, value.name);
+            }
             while !taken.insert(value.name.clone()) {
                 value.name = format!("{}/{}", node.name, value.name);
             }
@@ -135,6 +145,9 @@ fn unfold(graph: &mut Graph, taken: &mut HashSet<String>, branch: Subgraph, node
     };
     let mut nodes = Vec::with_capacity(body.nodes.len() + copies.len());
     for mut inner in body.nodes.iter().map(|node| Node::clone(node)) {
+        if repeated {
+            inner.name = format!("{}/{}", node.name, inner.name);
+        }
         for id in inner.inputs.iter_mut().chain(&mut inner.outputs).flatten() {
             *id = id_of(graph, *id);
         }

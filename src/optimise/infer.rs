@@ -9,13 +9,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::branches::is_if;
+use super::kinds;
+use super::loops::is_loop;
 use super::objection::{Objection, refusal};
+use super::sequences;
 use super::versions;
 use crate::error::{Error, Result};
-use crate::graph::{Attr, Dim, Graph, Node, Value, ValueId};
+use crate::graph::{Attr, Dim, Graph, Kind, Node, Subgraph, Value, ValueId};
 use crate::lower::storage::heap_bytes;
 use crate::lower::{Fact, Known};
-use crate::ops::{Operator, Operators, host_values, is_fixed, output_types};
+use crate::ops::{LoopParts, Operator, Operators, host_values, is_fixed, is_of_forms, output_types};
 use crate::size::{self, Size, checked_len, decided, unknown, unknown_integer};
 use crate::tensor::DType;
 
@@ -38,6 +41,8 @@ pub fn infer(graph: &mut Graph, operators: &mut Operators) -> Result<()> {
 
 /// As [`infer`], but gives every node that cannot be run.
 pub fn objections(graph: &mut Graph, operators: &mut Operators) -> Vec<Objection> {
+    kinds::find(graph);
+    let mut waits = Waits::of(graph);
     size::infer(|| {
         let mut inference = Inference::new(graph);
         let mut objections = Vec::new();
@@ -45,6 +50,13 @@ pub fn objections(graph: &mut Graph, operators: &mut Operators) -> Vec<Objection
             let typed = type_branches(graph, index);
             let node = graph.nodes[index].clone();
             let at = |error: Error| error.at_node(&node.name, node.operator());
+            let typed = match typed {
+                Ok(()) if kinds::touches(graph, &node) => match waits.judge(graph, &node) {
+                    Ok(()) => continue,
+                    Err(error) => Err(error),
+                },
+                typed => typed,
+            };
             let (error, shapes) = match typed.and_then(|()| inference.types(graph, &node, operators)) {
                 Err(error) => (error, false),
                 Ok(None) => continue,
@@ -61,24 +73,96 @@ pub fn objections(graph: &mut Graph, operators: &mut Operators) -> Vec<Objection
     })
 }
 
-/// Finds the types of the outputs of a node's branches, and whether all of them can run.
+/// Which values wait for what only a request tells: what is in its sequences and optionals, how it chooses.
+struct Waits {
+    /// By value.
+    values: Vec<bool>,
+}
+
+impl Waits {
+    fn of(graph: &Graph) -> Self {
+        let mut values = vec![false; graph.values.len()];
+        for &id in &graph.inputs {
+            values[id.0 as usize] = graph.value(id).kind != Kind::Tensor;
+        }
+        Waits { values }
+    }
+
+    /// Judges a node on sequences or optionals.
+    ///
+    /// # Errors
+    /// `Unsupported` if no request can tell what its sequences are.
+    fn judge(&mut self, graph: &Graph, node: &Arc<Node>) -> Result<()> {
+        let constant =
+            |i: usize| node.inputs.get(i).copied().flatten().is_none_or(|id| graph.value(id).constant.is_some());
+        let decides = is_if(node) || is_loop(node);
+        let asks = match node.op.as_str() {
+            "SequenceAt" | "SequenceErase" | "SplitToSequence" => !constant(1),
+            "SequenceInsert" => !constant(2),
+            _ => false,
+        };
+        let waits = decides || asks || node.inputs.iter().flatten().any(|id| self.values[id.0 as usize]);
+        if waits {
+            node.outputs.iter().flatten().for_each(|id| self.values[id.0 as usize] = true);
+            return if is_loop(node) { LoopParts::of(node).map(drop) } else { Ok(()) };
+        }
+        let known = match node.op.as_str() {
+            "SequenceConstruct" | "SequenceEmpty" | "Optional" | "Identity" => true,
+            "SequenceInsert" | "SequenceErase" => {
+                node.outputs.iter().flatten().all(|&id| sequences::is_known(graph, id))
+            }
+            _ => false,
+        };
+        if known || !is_of_forms(node) {
+            return Ok(());
+        }
+        Err(Error::unsupported(format!("the operator {} is not supported", node.operator())))
+    }
+}
+
+/// The body of a node with what is known of its inputs: the constants and shapes that all of its trips have, where it is a loop's.
+pub(super) fn with_inputs(graph: &Graph, node: &Node, branch: &Subgraph) -> Graph {
+    let mut body = branch.graph.clone();
+    let own = body.inputs.len().saturating_sub(branch.captures.len());
+    let formal: Vec<Option<ValueId>> = (0..own).map(|k| node.inputs.get(k).copied().flatten()).collect();
+    for (k, id) in body.inputs.clone().into_iter().enumerate() {
+        let captured = k.checked_sub(own).and_then(|k| node.inputs.get(branch.captures[k]).copied().flatten());
+        let Some(outer) = captured.or_else(|| formal.get(k).copied().flatten().filter(|_| k >= 2)) else {
+            if is_loop(node) && k < 2 {
+                let value = body.value_mut(id);
+                value.dtype = Some(if k == 0 { DType::I64 } else { DType::Bool });
+                value.shape = Some(Vec::new());
+            }
+            continue;
+        };
+        let Value { dtype, shape, constant, kind, .. } = graph.value(outer).clone();
+        let constant = constant.filter(|_| k >= own);
+        let value = body.value_mut(id);
+        (value.dtype, value.shape, value.constant, value.kind) = (dtype, shape, constant, kind);
+    }
+    (body.limits, body.unrolled) = (graph.limits, graph.unrolled);
+    body
+}
+
+/// As [`with_inputs`], with types and shapes of its outputs: those of the first trip. `None` if it cannot run.
+pub(super) fn typed_body(graph: &Graph, node: &Node, branch: &Subgraph) -> Option<Graph> {
+    let mut body = with_inputs(graph, node, branch);
+    super::prepare(&mut body, &mut Operators::default()).is_empty().then_some(body)
+}
+
+/// Finds the types of the outputs of a node's branches or of its body, and whether all of them can run.
 fn type_branches(graph: &mut Graph, index: usize) -> Result<()> {
     let node = &graph.nodes[index];
-    if !is_if(node) {
+    if is_loop(node) {
+        LoopParts::of(node)?;
+    } else if !is_if(node) {
         return Ok(());
     }
     let names: Vec<String> = node.attrs.keys().cloned().collect();
     for name in names {
         let node = &graph.nodes[index];
         let Some(Attr::Graph(branch)) = node.attrs.get(&name) else { continue };
-        let mut body = branch.graph.clone();
-        for (&id, &capture) in branch.graph.inputs.iter().zip(&branch.captures) {
-            if let Some(outer) = node.inputs.get(capture).copied().flatten() {
-                let Value { dtype, shape, constant, .. } = graph.value(outer).clone();
-                let value = body.value_mut(id);
-                (value.dtype, value.shape, value.constant) = (dtype, shape, constant);
-            }
-        }
+        let mut body = with_inputs(graph, node, branch);
         let mut objections = super::prepare(&mut body, &mut Operators::default());
         // The branch may be there for other shapes than those that the outer graph has.
         objections.retain(|objection| !objection.shapes);
@@ -86,7 +170,8 @@ fn type_branches(graph: &mut Graph, index: usize) -> Result<()> {
             Error::new(error.kind(), format!("in '{name}': {error}")).at_node(&node.name, node.operator())
         })?;
         let types: Vec<Option<DType>> = body.outputs.iter().map(|&id| body.value(id).dtype).collect();
-        if branch.graph.outputs.iter().zip(&types).all(|(&id, &dtype)| branch.graph.value(id).dtype == dtype) {
+        let same = |(&id, &dtype): (&ValueId, &Option<DType>)| branch.graph.value(id).dtype == dtype;
+        if branch.graph.outputs.iter().zip(&types).all(same) {
             continue;
         }
         if let Some(Attr::Graph(branch)) = Arc::make_mut(&mut graph.nodes[index]).attrs.get_mut(&name) {
@@ -211,7 +296,9 @@ impl Inference {
             Some(id) => self.known[id.0 as usize].as_ref().map(Some),
         };
         let inputs = node.inputs.iter().map(known).collect::<Option<Vec<_>>>();
-        let Some(inputs) = inputs.filter(|_| !operator.has_branches()) else { return Ok(None) };
+        let Some(inputs) = inputs.filter(|_| !operator.has_branches() && operator.repeats().is_none()) else {
+            return Ok(None);
+        };
         let asked = operator.host_inputs();
         // The host will know it, though nobody does yet.
         let awaited = |(i, known): (usize, &Knowledge)| {
@@ -308,7 +395,7 @@ fn types(
     }
     for (name, attr) in &node.attrs {
         match attr {
-            Attr::Graph(_) if is_if(node) => {}
+            Attr::Graph(_) if is_if(node) || is_loop(node) => {}
             Attr::Graph(_) | Attr::Graphs(_) => {
                 let message = format!("the operator {} with a subgraph is not supported", node.operator());
                 return Err(Error::unsupported(message));

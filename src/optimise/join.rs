@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::matcher::{Attempt, Matcher, input, is_f32, output, pair, rewrite, scalar};
 use super::{Outcome, Rewrite};
-use crate::graph::{Attr, Dim, Graph, Node, Value, ValueId};
+use crate::graph::{Attr, Dim, Graph, Kind, Node, Value, ValueId};
 use crate::ops::Operators;
 use crate::tensor::Tensor;
 
@@ -145,7 +145,7 @@ fn join(graph: &mut Graph, members: &[Member]) -> Option<Attempt> {
     let name = format!("{}+joined", first.name);
     let value = |graph: &mut Graph, what: &str| {
         let (name, dtype) = (format!("{name}.{what}"), graph.value(members[0].result).dtype);
-        graph.add_value(Value { name, dtype, shape: Some(shape.clone()), constant: None })
+        graph.add_value(Value { name, dtype, shape: Some(shape.clone()), constant: None, kind: Kind::Tensor })
     };
     let weight = graph.add_constant(format!("{name}.weight"), weight);
     let product = value(graph, "product");

@@ -25,7 +25,7 @@ pub(super) enum Attempt {
 }
 
 impl Matcher {
-    fn new(graph: &Graph) -> Self {
+    pub(super) fn new(graph: &Graph) -> Self {
         let mut matcher = Matcher {
             producer: vec![None; graph.values.len()],
             users: vec![0; graph.values.len()],

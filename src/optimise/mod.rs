@@ -4,9 +4,9 @@
 //! only where they prove it, and never swallows a value that something else can see. What looks like a rule's pattern and
 //! still does not match is reported with the reason.
 
-use crate::graph::Graph;
 use crate::graph::prune::prune;
-use crate::ops::Operators;
+use crate::graph::{Graph, Node};
+use crate::ops::{Operators, is_of_forms};
 
 mod attention;
 mod batch_norm;
@@ -21,11 +21,14 @@ mod fold;
 mod gelu;
 pub mod infer;
 mod join;
+mod kinds;
+mod loops;
 mod matcher;
 mod normalise;
 pub mod objection;
 mod rotaries;
 mod rotary;
+mod scans;
 mod sequences;
 #[cfg(test)]
 mod tests;
@@ -44,10 +47,13 @@ pub use expand::ExpandOperators;
 pub use fold::FoldConstants;
 pub use gelu::FuseGelu;
 pub use join::JoinProducts;
+pub use loops::UnrollLoops;
+pub(crate) use loops::{Trip, empty as empty_scan, fresh, joined as joined_scans, one_trip};
 pub use normalise::{FuseLayerNorm, FuseRmsNorm, FuseSoftmax};
 pub use rotaries::JoinRotaries;
 pub use rotary::FuseRotary;
-pub use sequences::ResolveSequences;
+pub use scans::ScansAsLoops;
+pub use sequences::{ResolveSequences, give_forms, resolve_outputs};
 pub use unflatten::UnflattenGemm;
 
 /// A rule.
@@ -108,7 +114,8 @@ pub const REWRITES: &[&dyn Rewrite] = &[
 ];
 
 /// The rules that make a graph runnable, tried while some node cannot be run.
-pub const PREPARATIONS: &[&dyn Rewrite] = &[&FoldConstants, &ChooseBranches, &ResolveSequences, &ExpandOperators];
+pub const PREPARATIONS: &[&dyn Rewrite] =
+    &[&FoldConstants, &ChooseBranches, &ScansAsLoops, &UnrollLoops, &ResolveSequences, &ExpandOperators];
 
 /// Rounds of all rules at most. Every rule removes nodes or moves them towards a normal form, so a few rounds suffice;
 /// the bound is for graphs made to need many.
@@ -127,7 +134,7 @@ pub fn prepare(graph: &mut Graph, operators: &mut Operators) -> Vec<objection::O
     for _ in 0..PREPARATION_ROUNDS {
         prune(graph);
         let mut objections = infer::objections(graph, operators);
-        if objections.is_empty() && !graph.nodes.iter().any(|node| branches::is_if(node)) {
+        if objections.is_empty() && !graph.nodes.iter().any(|node| is_undecided(node)) {
             return objections;
         }
         let mut fired = 0;
@@ -144,6 +151,11 @@ pub fn prepare(graph: &mut Graph, operators: &mut Operators) -> Vec<objection::O
         }
     }
     infer::objections(graph, operators)
+}
+
+/// Whether the node may be gone once something is known: a choice, a number of trips, the members of a sequence.
+fn is_undecided(node: &Node) -> bool {
+    branches::is_if(node) || loops::is_loop(node) || scans::is_scan(node) || is_of_forms(node)
 }
 
 /// Applies all rules until none fires. The graph's types and shapes must have been inferred.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::Skip;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Graph;
-use crate::ops::lookup;
+use crate::ops::{is_of_forms, lookup};
 
 /// An error that lists the objections, if there are any.
 ///
@@ -49,7 +49,8 @@ impl Objection {
     /// Says why an operator without kernels did not become others, where that is known.
     pub(super) fn explain(&mut self, graph: &Graph, reasons: &[Skip]) {
         let node = &graph.nodes[self.node];
-        let reason = reasons.iter().find(|skip| skip.node == node.name && lookup(&node.domain, &node.op).is_none());
+        let lacks = is_of_forms(node) || lookup(&node.domain, &node.op).is_none();
+        let reason = reasons.iter().find(|skip| skip.node == node.name && lacks);
         if let Some(Skip { reason, .. }) = reason {
             self.error = Error::new(self.error.kind(), format!("{}: {reason}", self.error.message()));
         }

@@ -2,7 +2,7 @@
 
 use super::matcher::{Attempt, Matcher, input, output, rewrite};
 use super::{Outcome, Rewrite};
-use crate::graph::{Attr, Dim, Graph, Node, Value, ValueId};
+use crate::graph::{Attr, Dim, Graph, Kind, Node, Value, ValueId};
 use crate::ops::Operators;
 use crate::tensor::Tensor;
 
@@ -82,7 +82,7 @@ fn attempt(graph: &mut Graph, matcher: &Matcher, index: usize) -> Option<Attempt
     };
     let value = |graph: &mut Graph, shape: Vec<Dim>| {
         let name = format!("{name}.{}", graph.values.len());
-        graph.add_value(Value { name, dtype, shape: Some(shape), constant: None })
+        graph.add_value(Value { name, dtype, shape: Some(shape), constant: None, kind: Kind::Tensor })
     };
     let columns = value(graph, vec![batch.clone(), rows.clone(), Dim::Known(heads * size)]);
     let by_head = value(graph, vec![batch.clone(), rows.clone(), Dim::Known(heads), last.clone()]);

@@ -1,14 +1,19 @@
-//! Sequences whose members are known at load: what reads one reads its members.
+//! Sequences and optionals of which it is known what is in them: what reads one reads its members.
 
+use std::collections::HashSet;
+
+use super::branches::{names, unfold};
 use super::matcher::{Attempt, Matcher, input, ints, rewrite};
 use super::{Outcome, Rewrite};
-use crate::graph::{Attr, Dim, Graph, Node, Value, ValueId};
-use crate::ops::Operators;
+use crate::graph::prune::prune;
+use crate::graph::{Attr, Dim, Form, Graph, Kind, Node, Subgraph, Value, ValueId};
+use crate::ops::{Operators, is_of_forms};
 use crate::tensor::{Tensor, TensorData};
 
 /// What takes a member, all members or their number of a sequence takes them from where the sequence was put together.
 ///
-/// No sequence comes to the device: one whose members or positions are not known at load is refused with the operator that makes it.
+/// No sequence comes to the device. One whose members are not known at load waits until a request tells them (`plan/stage/`), or is refused
+/// with the operator that makes it, where no request could. An optional is known by whether anything is in it.
 #[derive(Debug)]
 pub struct ResolveSequences;
 
@@ -23,6 +28,10 @@ impl Rewrite for ResolveSequences {
     }
 
     fn apply(&self, graph: &mut Graph, _: &mut Operators) -> Outcome {
+        if !graph.nodes.iter().any(|node| is_of_forms(node)) {
+            return Outcome::default();
+        }
+        let mut taken = names(graph);
         rewrite(graph, |graph, matcher, index| {
             let node = graph.nodes[index].clone();
             if !node.domain.is_empty() {
@@ -32,6 +41,9 @@ impl Rewrite for ResolveSequences {
                 "SequenceAt" => member(graph, matcher, &node),
                 "SequenceLength" => length(graph, matcher, &node),
                 "ConcatFromSequence" => concatenated(graph, matcher, &node),
+                "OptionalGetElement" => element(graph, matcher, &node),
+                "OptionalHasElement" => presence(graph, matcher, &node),
+                "SequenceMap" => mapped(graph, matcher, &mut taken, &node),
                 "SplitToSequence" => split(graph, &node),
                 _ => return Attempt::No,
             };
@@ -56,7 +68,8 @@ fn members(graph: &Graph, matcher: &Matcher, id: ValueId) -> Found<Vec<ValueId>>
         match node.op.as_str() {
             "SequenceEmpty" => break Vec::new(),
             "SequenceConstruct" => break node.inputs.iter().flatten().copied().collect(),
-            "Identity" | "SequenceInsert" | "SequenceErase" => {
+            // What is in an optional is the optional, for one who reads it.
+            "Identity" | "Optional" | "OptionalGetElement" | "SequenceInsert" | "SequenceErase" => {
                 steps.push(node);
                 at = input(node, 0).ok_or("its sequence is left out")?;
             }
@@ -155,6 +168,131 @@ fn concatenated(graph: &mut Graph, matcher: &Matcher, node: &Node) -> Found<Vec<
     Ok(ending(node, nodes))
 }
 
+/// Whether it is known what is in a sequence.
+pub(super) fn is_known(graph: &Graph, id: ValueId) -> bool {
+    members(graph, &Matcher::new(graph), id).is_ok()
+}
+
+/// What an optional is made from; `None` if nothing is in it. A value that is no optional is in itself.
+fn inside(graph: &Graph, matcher: &Matcher, id: ValueId) -> Found<Option<ValueId>> {
+    let mut at = id;
+    while matches!(graph.value(at).kind, Kind::Optional | Kind::OptionalSequence) {
+        let (_, node) = matcher.producer(graph, at).ok_or("its optional is made by no node")?;
+        at = match (node.domain.as_str(), node.op.as_str(), input(node, 0)) {
+            ("", "Optional", None) => return Ok(None),
+            ("", "Optional" | "Identity", Some(from)) => from,
+            _ => return Err("what is in its optional is not known at load"),
+        };
+    }
+    Ok(Some(at))
+}
+
+fn element(graph: &mut Graph, matcher: &Matcher, node: &Node) -> Found<Vec<Node>> {
+    let inside = inside(graph, matcher, input(node, 0).ok_or("its optional is left out")?)?;
+    let inside = inside.ok_or("nothing is in its optional")?;
+    Ok(ending(node, vec![made(graph, node, "Identity", vec![inside], &[]).0]))
+}
+
+fn presence(graph: &mut Graph, matcher: &Matcher, node: &Node) -> Found<Vec<Node>> {
+    let there = match input(node, 0) {
+        None => false,
+        Some(id) => inside(graph, matcher, id)?.is_some(),
+    };
+    let there = graph.add_constant(format!("{}/presence_{}", node.name, graph.values.len()), Tensor::scalar(there));
+    Ok(ending(node, vec![made(graph, node, "Identity", vec![there], &[]).0]))
+}
+
+/// A body for each member of a sequence, or of several as long.
+fn mapped(graph: &mut Graph, matcher: &Matcher, taken: &mut HashSet<String>, node: &Node) -> Found<Vec<Node>> {
+    let Some(Attr::Graph(body)) = node.attrs.get("body") else { return Err("its body is no graph") };
+    let own = body.captures.iter().copied().min().unwrap_or(node.inputs.len());
+    if body.graph.inputs.len() != own + body.captures.len() || body.graph.outputs.len() < node.outputs.len() {
+        return Err("inputs or outputs of its body are not those of a SequenceMap");
+    }
+    let given = node.inputs[..own].iter().copied().collect::<Option<Vec<_>>>().ok_or("an input is left out")?;
+    let first = members(graph, matcher, *given.first().ok_or("its sequence is left out")?)?;
+    let mut lists = vec![first];
+    for &id in &given[1..] {
+        lists.push(match graph.value(id).kind {
+            Kind::Tensor => vec![id; lists[0].len()],
+            _ => members(graph, matcher, id)?,
+        });
+    }
+    if lists.iter().any(|list| list.len() != lists[0].len()) {
+        return Err("its sequences differ in length");
+    }
+    let cost = body.graph.node_count();
+    if lists[0].len() > graph.bodies_left(cost) {
+        return Err("its bodies have more nodes than `max_unrolled` leaves for them");
+    }
+    graph.unrolled += lists[0].len() * cost;
+    let mut nodes = Vec::new();
+    let mut results: Vec<Vec<ValueId>> = vec![Vec::new(); node.outputs.len()];
+    for index in 0..lists[0].len() {
+        let name = format!("{}[{index}]", node.name);
+        let mut outputs = Vec::with_capacity(results.len());
+        for (k, results) in results.iter_mut().enumerate() {
+            let name = format!("{name}/output_{k}_{}", graph.values.len());
+            let id = graph.add_value(Value { name, ..Value::default() });
+            results.push(id);
+            outputs.push(Some(id));
+        }
+        let mut inputs = node.inputs.clone();
+        let at = inputs.len();
+        inputs.extend(lists.iter().map(|list| Some(list[index])));
+        let captures = (at..inputs.len()).chain(body.captures.iter().copied()).collect();
+        let call = Node { name, inputs, outputs, ..Node::default() };
+        let subgraph = Subgraph { graph: body.graph.clone(), captures };
+        nodes.extend(unfold(graph, taken, &subgraph, &call, true));
+    }
+    for (to, list) in node.outputs.iter().zip(results) {
+        let mut construct = made(graph, node, "SequenceConstruct", list, &[]).0;
+        construct.outputs = vec![*to];
+        nodes.push(construct);
+    }
+    Ok(nodes)
+}
+
+/// Outputs that are sequences or optionals become the tensors in them, if all are known; [`Graph::results`] says how they were.
+pub fn resolve_outputs(graph: &mut Graph) {
+    if graph.outputs.iter().all(|&id| graph.value(id).kind == Kind::Tensor) {
+        return;
+    }
+    let matcher = Matcher::new(graph);
+    let resolve = |&id: &ValueId| -> Found<(Form, Vec<ValueId>)> {
+        let kind = graph.value(id).kind;
+        Ok(match kind {
+            Kind::Tensor => (Form::Tensor, vec![id]),
+            Kind::Optional => match inside(graph, &matcher, id)? {
+                None => (Form::Absent, Vec::new()),
+                Some(inside) => match graph.value(inside).kind {
+                    Kind::Tensor => (Form::SomeTensor, vec![inside]),
+                    _ => {
+                        let list = members(graph, &matcher, inside)?;
+                        (Form::SomeSequence(list.len()), list)
+                    }
+                },
+            },
+            Kind::OptionalSequence => match inside(graph, &matcher, id)? {
+                None => (Form::Absent, Vec::new()),
+                Some(inside) => {
+                    let list = members(graph, &matcher, inside)?;
+                    (Form::SomeSequence(list.len()), list)
+                }
+            },
+            Kind::Sequence => {
+                let list = members(graph, &matcher, id)?;
+                (Form::Sequence(list.len()), list)
+            }
+        })
+    };
+    let Ok(resolved) = graph.outputs.iter().map(resolve).collect::<Found<Vec<_>>>() else { return };
+    let named = |(&id, (form, _)): (&ValueId, &(Form, Vec<ValueId>))| (graph.value(id).name.clone(), *form);
+    graph.results = Some(graph.outputs.iter().zip(&resolved).map(named).collect());
+    graph.outputs = resolved.into_iter().flat_map(|(_, list)| list).collect();
+    prune(graph);
+}
+
 /// A constant list of one axis.
 fn axes(graph: &mut Graph, node: &Node, axis: i64) -> Found<ValueId> {
     let tensor = Tensor::new([1], vec![axis]).map_err(|_| "a list does not fill its shape")?;
@@ -217,4 +355,52 @@ fn split(graph: &mut Graph, node: &Node) -> Found<Vec<Node>> {
     }
     nodes.push(made(graph, node, "SequenceConstruct", parts, &[]).0);
     Ok(ending(node, nodes))
+}
+
+/// Puts tensors in place of the inputs that are sequences or optionals, as many as each form takes.
+pub fn give_forms(graph: &mut Graph, forms: &[Form]) {
+    let mut inputs = Vec::with_capacity(graph.inputs.len());
+    let mut nodes = Vec::new();
+    for (id, &form) in std::mem::take(&mut graph.inputs).into_iter().zip(forms) {
+        let Value { name, dtype, shape, kind, .. } = graph.value(id).clone();
+        if kind == Kind::Tensor {
+            inputs.push(id);
+            continue;
+        }
+        let members: Vec<ValueId> = (0..form.tensors())
+            .map(|k| {
+                let name = format!("{name}[{k}]");
+                // Members of one sequence differ in what the type leaves open.
+                let dim = |(axis, dim): (usize, &Dim)| match dim {
+                    Dim::Known(size) => Dim::Known(*size),
+                    Dim::Symbol(_) => Dim::Symbol(format!("{name}.{axis}")),
+                };
+                let shape = shape.as_ref().map(|dims| dims.iter().enumerate().map(dim).collect());
+                graph.add_value(Value { name: name.clone(), dtype, shape, ..Value::default() })
+            })
+            .collect();
+        inputs.extend(&members);
+        let mut op = |op: &str, inputs: Vec<ValueId>, output: ValueId| {
+            nodes.push(std::sync::Arc::new(Node {
+                name: format!("{name}/{op}"),
+                op: op.to_owned(),
+                opset: 15,
+                inputs: inputs.into_iter().map(Some).collect(),
+                outputs: vec![Some(output)],
+                ..Node::default()
+            }));
+        };
+        match form {
+            Form::Sequence(_) => op("SequenceConstruct", members, id),
+            Form::SomeSequence(_) => {
+                let value = Value { name: format!("{name}/sequence"), kind: Kind::Sequence, ..Value::default() };
+                let sequence = graph.add_value(value);
+                op("SequenceConstruct", members, sequence);
+                op("Optional", vec![sequence], id);
+            }
+            Form::SomeTensor | Form::Tensor | Form::Absent => op("Optional", members, id),
+        }
+    }
+    graph.inputs = inputs;
+    graph.nodes.splice(0..0, nodes);
 }

@@ -2,7 +2,7 @@
 
 use super::matcher::{Attempt, Matcher, input, is_f32, rewrite};
 use super::{Outcome, Rewrite};
-use crate::graph::{Dim, Graph, Node, Value};
+use crate::graph::{Dim, Graph, Kind, Node, Value};
 use crate::ops::Operators;
 
 /// A Gemm of rows that a Reshape has joined, behind which another one parts them as they were, is a MatMul and a bias on the
@@ -52,7 +52,13 @@ fn attempt(graph: &mut Graph, matcher: &Matcher, index: usize) -> Option<Attempt
         None => vec![node("MatMul", operands, result)],
         Some(_) => {
             let Value { dtype, shape, .. } = graph.value(result).clone();
-            let sum = graph.add_value(Value { name: format!("{name}.product"), dtype, shape, constant: None });
+            let sum = graph.add_value(Value {
+                name: format!("{name}.product"),
+                dtype,
+                shape,
+                constant: None,
+                kind: Kind::Tensor,
+            });
             vec![node("MatMul", operands, sum), node("Add", vec![Some(sum), bias], result)]
         }
     };

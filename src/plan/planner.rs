@@ -8,7 +8,7 @@ use crate::lower::builder::{Buffer, Builder, Home};
 use crate::lower::storage::{GRANULE, Storage, check_dtype, heap_bytes};
 use crate::lower::{BufferId, Fact, Known, Lowering, ModelWeights, Target, View};
 use crate::ops::elementwise::emit_rounding;
-use crate::ops::{Operator, host_values, output_types};
+use crate::ops::{LoopParts, Operator, host_values, output_types};
 use crate::size::{Program, Size, Trace, checked_len, estimates, trace};
 use crate::tensor::{DType, Tensor};
 
@@ -163,13 +163,29 @@ fn find_facts(
     }
     let mut all = Vec::with_capacity(graph.nodes.len());
     let mut blocked = Blocked::default();
-    // By value: whether a blocked node makes it.
-    let mut missing = vec![false; graph.values.len()];
+    // By value: why it is not there, if it is not.
+    let mut missing = vec![Missing::No; graph.values.len()];
     for (index, (node, operator)) in stage.nodes().enumerate() {
-        let follows = node.inputs.iter().flatten().any(|id| missing[id.0 as usize]);
-        if follows || blocks(node, operator, index, builder, &mut blocked).map_err(|error| at(error, node, builder))? {
+        let state = |id: &ValueId| missing[id.0 as usize];
+        let follows = node.inputs.iter().flatten().map(state).max().unwrap_or(Missing::No);
+        // What its sequence holds may be for this node to find out.
+        let asks = operator.is_of_forms()
+            || operator.has_branches()
+            || operator.repeats().is_some_and(|repeats| repeats.of_forms);
+        let knows = |i: usize| node.inputs.get(i).copied().flatten().is_none_or(|id| state(&id) == Missing::No);
+        let looks = match follows {
+            Missing::No => true,
+            Missing::Form => asks && operator.host_inputs().all(knows),
+            Missing::Waits => false,
+        };
+        let causes = blocked.causes();
+        let blocks = looks
+            && blocks(graph, (index, operator), builder, &mut blocked).map_err(|error| at(error, node, builder))?;
+        if blocks || follows != Missing::No {
             blocked.nodes.push(index);
-            node.outputs.iter().flatten().for_each(|id| missing[id.0 as usize] = true);
+            let of_form = blocked.causes() == causes && (blocks || follows == Missing::Form);
+            let state = if of_form { Missing::Form } else { Missing::Waits };
+            node.outputs.iter().flatten().for_each(|id| missing[id.0 as usize] = state);
             continue;
         }
         let facts = node_facts(node, operator, builder).map_err(|error| at(error, node, builder))?;
@@ -180,17 +196,35 @@ fn find_facts(
         }
         all.push(facts);
     }
-    Ok(if blocked.nodes.is_empty() { Ok(all) } else { Err(blocked) })
+    let Some(&first) = blocked.nodes.first() else { return Ok(Ok(all)) };
+    if !blocked.has_a_way() {
+        let node = &graph.nodes[first];
+        let error =
+            Error::unsupported(format!("the operator {}: what its sequence holds is not known", node.operator()));
+        return Err(at(error, node, builder));
+    }
+    Ok(Err(blocked))
+}
+
+/// Why a value is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Missing {
+    /// It is.
+    No,
+    /// It is, or comes from, a sequence or an optional whose contents are not known yet.
+    Form,
+    /// It comes from a node that waits.
+    Waits,
 }
 
 /// Whether the node cannot be planned before the host knows a value, or a branch is chosen.
 fn blocks(
-    node: &Node,
-    operator: &dyn Operator,
-    index: usize,
+    graph: &Graph,
+    (index, operator): (usize, &dyn Operator),
     builder: &Builder,
     blocked: &mut Blocked,
 ) -> Result<bool> {
+    let node = &*graph.nodes[index];
     let before = blocked.needs.len();
     for i in operator.host_inputs() {
         let Some(id) = node.inputs.get(i).copied().flatten() else { continue };
@@ -215,7 +249,42 @@ fn blocks(
         }
         return Ok(true);
     }
-    Ok(added)
+    if added {
+        return Ok(true);
+    }
+    let known = |i: usize| -> Option<(usize, Tensor)> {
+        let id = node.inputs.get(i).copied().flatten()?;
+        let open = graph.value(id).constant.is_none();
+        open.then(|| Some((i, builder.facts[id.0 as usize].as_ref()?.value()?.clone()))).flatten()
+    };
+    if operator.is_of_forms() {
+        blocked.fixes.extend(operator.host_inputs().filter_map(known).map(|(i, tensor)| (index, i, tensor)));
+        return Ok(true);
+    }
+    let Some(repeats) = operator.repeats() else { return Ok(false) };
+    // Whoever knows the trips in advance makes one plan of all; else they come one after the other.
+    let parts = LoopParts::of(node)?;
+    let fact = |id: Option<ValueId>| id.map(|id| builder.facts[id.0 as usize].as_ref());
+    let decided = |fact: Option<Option<&Fact>>| fact.is_none_or(|fact| fact.is_some_and(|fact| fact.known.is_some()));
+    let (count, condition) = (fact(parts.count(node)), fact(parts.condition(node)));
+    let most = i64::try_from(graph.bodies_left(repeats.nodes)).unwrap_or(i64::MAX);
+    let few = repeats.steady && decided(count) && decided(condition) && {
+        let count = count.flatten().and_then(Fact::integers).and_then(|list| list.first().copied());
+        count.is_some_and(|count| count <= Size::from(most))
+    };
+    if repeats.of_forms || few {
+        let fixes: Vec<_> = (0..2).filter_map(known).map(|(i, tensor)| (index, i, tensor)).collect();
+        if fixes.is_empty() && repeats.of_forms {
+            let trips = "a loop with sequences or optionals, whose trips are not known before it runs";
+            return Err(Error::unsupported(format!("{trips}, or unroll to more nodes than `max_unrolled`")));
+        }
+        if !fixes.is_empty() {
+            blocked.fixes.extend(fixes);
+            return Ok(true);
+        }
+    }
+    blocked.loops.push(index);
+    Ok(true)
 }
 
 fn node_facts(node: &Node, operator: &dyn Operator, builder: &Builder) -> Result<Vec<Fact>> {
@@ -510,7 +579,7 @@ mod tests {
             name,
             dtype: known.then_some(DType::F32),
             shape: known.then(|| shape.iter().map(|&size| Dim::Known(size)).collect()),
-            constant: None,
+            ..Value::default()
         };
         let emit = |graph: &mut Graph, op: &str, inputs: Vec<Option<ValueId>>, attrs: &[(&str, i64)]| {
             let output = graph.add_value(value(format!("{op}{}", graph.values.len()), false));

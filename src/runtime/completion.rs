@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::stages::Produced;
+use super::value::Value;
 use crate::error::{Error, Result};
+use crate::graph::Form;
 use crate::tensor::Tensor;
 
 /// Where a request's time went.
@@ -44,7 +46,25 @@ impl Answer {
         let tensor = |Produced { name, mut content, .. }: Produced| {
             Some(content.as_mut()?.tensor().map(|tensor| (name, tensor)))
         };
-        Ok(Completion { outputs: outputs.into_iter().filter_map(tensor).collect::<Result<_>>()?, timing })
+        if outputs.iter().all(|output| output.parts.is_none()) {
+            let outputs = outputs.into_iter().filter_map(tensor).collect::<Result<_>>()?;
+            return Ok(Completion { outputs, forms: Vec::new(), timing });
+        }
+        let (mut tensors, mut forms) = (Vec::new(), Vec::with_capacity(outputs.len()));
+        for mut output in outputs {
+            let Some(parts) = output.parts.take() else {
+                forms.push((output.name.clone(), Form::Tensor));
+                tensors.extend(tensor(output).transpose()?);
+                continue;
+            };
+            let (form, members) = *parts;
+            for (index, member) in members.into_iter().enumerate() {
+                let member = Produced { name: format!("{}[{index}]", output.name), ..member };
+                tensors.extend(tensor(member).transpose()?);
+            }
+            forms.push((output.name, form));
+        }
+        Ok(Completion { outputs: tensors, forms, timing })
     }
 }
 
@@ -52,6 +72,8 @@ impl Answer {
 #[derive(Clone, Debug)]
 pub struct Completion {
     outputs: Vec<(String, Tensor)>,
+    /// What the outputs are, unless all are tensors.
+    forms: Vec<(String, Form)>,
     timing: Timing,
 }
 
@@ -67,7 +89,23 @@ impl Completion {
         })
     }
 
-    /// Names and values in graph order.
+    /// The output of that name, whatever it is.
+    ///
+    /// # Errors
+    /// As [`Completion::output`].
+    pub fn value(&self, name: &str) -> Result<Value> {
+        let mut tensors = self.outputs.iter().map(|(_, tensor)| tensor.clone());
+        for (known, form) in &self.forms {
+            if known == name {
+                let value = Value::together(*form, &mut tensors);
+                return value.ok_or_else(|| Error::internal(format!("output '{name}' lacks a tensor")));
+            }
+            tensors.by_ref().take(form.tensors()).for_each(drop);
+        }
+        self.output(name).cloned().map(Value::Tensor)
+    }
+
+    /// Names and tensors in graph order; those of a sequence or an optional `y` are `y[0]`, `y[1]` and so on.
     pub fn outputs(&self) -> impl ExactSizeIterator<Item = (&str, &Tensor)> {
         self.outputs.iter().map(|(name, tensor)| (name.as_str(), tensor))
     }

@@ -25,6 +25,7 @@ mod stages;
 mod tests;
 mod thread;
 pub mod trace;
+mod value;
 
 use std::path::Path;
 use std::sync::{Arc, Weak};
@@ -37,12 +38,13 @@ use options::Internals;
 pub use options::{Clock, Drive, Options};
 pub use request::{Request, RequestBuilder};
 pub use session::Session;
+pub use value::Value;
 
 pub use crate::gpu::adapter::DeviceType;
 pub use crate::gpu::{
     AdapterOptions, AdapterReport, Caps, MemoryStats, PipelineStats, Select, Timestamps, Vendor, adapters,
 };
-pub use crate::graph::Dim;
+pub use crate::graph::{Dim, Kind};
 #[cfg(feature = "unstable")]
 pub use crate::schedule::Policy;
 pub use crate::schedule::{

@@ -9,15 +9,15 @@ use super::message::{Call, Course, Message, Prepared, SharedPlan};
 use super::request::{Request, RequestBuilder, When};
 use super::session::{Link, Session};
 use super::stages::{self, Given, GoOn, Origins, Ready, Staged};
-use super::{Shared, ids};
+use super::{Shared, Value, ids};
 use crate::error::{Error, Result};
-use crate::graph::{Dim, Graph};
+use crate::graph::{Dim, Form, Graph, Kind};
 use crate::lower::ModelWeights;
 use crate::ops::Operators;
 use crate::plan::stage::Stage;
 use crate::plan::{self, Location, Plan};
 use crate::schedule::ModelId;
-use crate::tensor::{DType, Tensor};
+use crate::tensor::DType;
 
 /// A model, loaded and checked. Cheap to clone; its memory is freed when the last clone and the last request are gone.
 #[derive(Clone)]
@@ -36,6 +36,12 @@ pub(super) struct Inner {
     stages: AtomicU32,
     /// The whole model with the state of a session, by what that is.
     sessions: Mutex<Vec<(Vec<Link>, Arc<Staged>)>>,
+    /// Whether inputs are sequences or optionals.
+    takes_forms: bool,
+    /// The whole model by the forms of these, the most recently used last.
+    by_forms: Mutex<Vec<(Vec<Form>, Arc<Staged>)>>,
+    /// The outputs as the file has them, where some are sequences or optionals.
+    declared: Option<Vec<OutputInfo>>,
 }
 
 impl Inner {
@@ -63,6 +69,29 @@ impl Inner {
     }
 }
 
+impl Inner {
+    /// The model for inputs of these forms: a sequence of other length makes another graph.
+    fn with_forms(&self, forms: &[Form]) -> Result<Arc<Staged>> {
+        let lock = || self.by_forms.lock().unwrap_or_else(PoisonError::into_inner);
+        {
+            let mut known = lock();
+            if let Some(index) = known.iter().position(|(known, _)| known == forms) {
+                let entry = known.remove(index);
+                let staged = entry.1.clone();
+                known.push(entry);
+                return Ok(staged);
+            }
+        }
+        let staged = Staged::new(self.root.stage().with_forms(forms, self.next_stage())?);
+        let mut known = lock();
+        if known.len() >= self.shared.plan_cache {
+            known.remove(0);
+        }
+        known.push((forms.to_vec(), staged.clone()));
+        Ok(staged)
+    }
+}
+
 /// An input that a request must give.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InputInfo {
@@ -72,6 +101,8 @@ pub struct InputInfo {
     pub dtype: DType,
     /// Its shape; symbols take their size from the tensors given.
     pub shape: Vec<Dim>,
+    /// What it is; type and shape are those of its tensors. Members of a sequence may differ in what its shape leaves open.
+    pub kind: Kind,
 }
 
 /// An output that a request returns.
@@ -83,6 +114,8 @@ pub struct OutputInfo {
     pub dtype: Option<DType>,
     /// Its shape, as far as the model tells.
     pub shape: Option<Vec<Dim>>,
+    /// What it is; type and shape are those of its tensors.
+    pub kind: Kind,
 }
 
 /// What a plan needs.
@@ -114,10 +147,14 @@ const MAX_OUTPUTS: usize = 0xffff;
 impl Model {
     pub(super) fn new(shared: Arc<Shared>, mut graph: Graph) -> Result<Self> {
         let mut operators = Operators::default();
+        let declared;
         {
             let _span = tracing::debug_span!("optimise", name = graph.name, nodes = graph.nodes.len()).entered();
             let objections = crate::optimise::prepare(&mut graph, &mut operators);
             crate::optimise::objection::refusal(&graph, &objections)?;
+            let of_forms = graph.outputs.iter().any(|&id| graph.value(id).kind != Kind::Tensor);
+            declared = of_forms.then(|| output_infos(&graph));
+            crate::optimise::resolve_outputs(&mut graph);
             crate::optimise::optimise(&mut graph, &mut operators);
             tracing::debug!(nodes = graph.nodes.len(), "optimised");
         }
@@ -133,6 +170,7 @@ impl Model {
                 graph.outputs.len()
             )));
         }
+        let graph_takes_forms = graph.inputs.iter().any(|&id| graph.value(id).kind != Kind::Tensor);
         let inner = Inner {
             id: ids::model(),
             name: graph.name.as_str().into(),
@@ -140,6 +178,9 @@ impl Model {
             weights: Arc::default(),
             stages: AtomicU32::new(0),
             sessions: Mutex::default(),
+            takes_forms: graph_takes_forms,
+            by_forms: Mutex::default(),
+            declared,
             shared,
         };
         Ok(Model { inner: Arc::new(inner) })
@@ -169,6 +210,7 @@ impl Model {
                 name: value.name.clone(),
                 dtype: value.dtype.expect("checked when the model was made"),
                 shape: value.shape.clone().unwrap_or_default(),
+                kind: value.kind,
             }
         };
         graph.inputs.iter().map(info).collect()
@@ -176,12 +218,7 @@ impl Model {
 
     /// What a request returns, in graph order.
     pub fn outputs(&self) -> Vec<OutputInfo> {
-        let graph = self.rewritten();
-        let info = |&id| {
-            let value = graph.value(id);
-            OutputInfo { name: value.name.clone(), dtype: value.dtype, shape: value.shape.clone() }
-        };
-        graph.outputs.iter().map(info).collect()
+        self.inner.declared.clone().unwrap_or_else(|| output_infos(self.rewritten()))
     }
 
     /// Starts a request.
@@ -211,6 +248,11 @@ impl Model {
     }
 
     fn first_plan(&self, shapes: &[Vec<usize>]) -> Result<(Option<Arc<SharedPlan>>, bool)> {
+        if self.inner.takes_forms {
+            return Err(Error::unsupported(
+                "what a model with sequences or optionals for inputs needs depends on what is in them",
+            ));
+        }
         stages::first_plan(&self.inner, self.inner.root.clone(), shapes)
     }
 
@@ -235,12 +277,14 @@ impl Model {
         Ok(())
     }
 
-    /// Takes the inputs in graph order; `state` gives those of a session that are not given.
+    /// Takes the inputs in graph order, with their forms where not all are tensors; `state` gives those of a session that are not
+    /// given.
     pub(super) fn take_inputs(
         &self,
-        mut given: Vec<(String, Tensor)>,
+        mut given: Vec<(String, Value)>,
         state: impl Fn(usize) -> Option<Vec<usize>>,
-    ) -> Result<Vec<Given>> {
+    ) -> Result<(Vec<Given>, Vec<Form>)> {
+        let mut forms = Vec::new();
         let mut inputs = Vec::with_capacity(given.len());
         for (index, info) in self.inputs().into_iter().enumerate() {
             let Some(at) = given.iter().position(|(name, _)| *name == info.name) else {
@@ -248,7 +292,17 @@ impl Model {
                 inputs.push(Given::State(shape));
                 continue;
             };
-            let (name, tensor) = given.swap_remove(at);
+            let (name, value) = given.swap_remove(at);
+            let tensor = match value {
+                Value::Tensor(tensor) if info.kind == Kind::Tensor => tensor,
+                value => {
+                    let (form, tensors) = value.apart(&name, info.kind, info.dtype)?;
+                    forms.resize(index, Form::Tensor);
+                    forms.push(form);
+                    inputs.extend(tensors.into_iter().map(Given::Host));
+                    continue;
+                }
+            };
             if tensor.dtype() != info.dtype {
                 return Err(Error::input(format!(
                     "input '{name}' is {}, but {} is wanted",
@@ -258,15 +312,20 @@ impl Model {
             }
             inputs.push(Given::Host(tensor));
         }
-        Ok(inputs)
+        if self.inner.takes_forms {
+            forms.resize(self.rewritten().inputs.len(), Form::Tensor);
+        }
+        Ok((inputs, forms))
     }
 
-    pub(super) fn submit(&self, given: Vec<(String, Tensor)>, when: When) -> Result<Request> {
+    pub(super) fn submit(&self, given: Vec<(String, Value)>, when: When) -> Result<Request> {
         let call = Call::new(&self.inner.shared, self.inner.id, &self.inner.name)?;
-        let inputs = self.take_inputs(given, |_| None)?;
+        let (inputs, forms) = self.take_inputs(given, |_| None)?;
         let _entered = call.span.clone().entered();
         let mut stack = Vec::new();
-        let ready = stages::prepare(&self.inner, self.inner.root.clone(), inputs, &mut stack)?;
+        let whole = if forms.is_empty() { self.inner.root.clone() } else { self.inner.with_forms(&forms)? };
+        stack.extend(stages::together_at_last(&whole));
+        let ready = stages::prepare(&self.inner, whole, inputs, &mut stack)?;
         let course = Course {
             model: self.inner.goes_on(),
             origins: Origins::of(&ready, &stack),
@@ -304,6 +363,14 @@ impl Model {
         shared.port.send(Message::Submit(Box::new(prepared)))?;
         Ok(Request::new(id, shared.clone(), Some(self.clone()), answer))
     }
+}
+
+fn output_infos(graph: &Graph) -> Vec<OutputInfo> {
+    let info = |&id| {
+        let value = graph.value(id);
+        OutputInfo { name: value.name.clone(), dtype: value.dtype, shape: value.shape.clone(), kind: value.kind }
+    };
+    graph.outputs.iter().map(info).collect()
 }
 
 pub(super) fn after(now: u64, wait: std::time::Duration) -> u64 {

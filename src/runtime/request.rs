@@ -13,17 +13,16 @@ use super::ids::CallId;
 use super::message::Message;
 use super::model::Model;
 use super::session::Session;
-use super::{Completion, Shared, closed};
+use super::{Completion, Shared, Value, closed};
 use crate::error::Result;
 use crate::schedule::{Admission, Class};
-use crate::tensor::Tensor;
 
 /// A request under construction. See [`Model::request`].
 #[derive(Clone, Debug)]
 pub struct RequestBuilder {
     pub(super) model: Model,
     pub(super) session: Option<Session>,
-    pub(super) inputs: Vec<(String, Tensor)>,
+    pub(super) inputs: Vec<(String, Value)>,
     pub(super) schedule: When,
 }
 
@@ -37,13 +36,14 @@ pub(super) struct When {
 }
 
 impl RequestBuilder {
-    /// Gives an input. Type and shape are checked by [`submit`](RequestBuilder::submit).
+    /// Gives an input: a tensor, or a [`Value`] of the kind that the model wants. Type and shape are checked by
+    /// [`submit`](RequestBuilder::submit).
     ///
     /// # Errors
     /// `Input` if the model has no such input, or it is given already.
-    pub fn input(mut self, name: &str, tensor: Tensor) -> Result<Self> {
+    pub fn input(mut self, name: &str, value: impl Into<Value>) -> Result<Self> {
         self.model.check_input_name(name, self.inputs.iter().map(|(name, _)| name.as_str()))?;
-        self.inputs.push((name.to_owned(), tensor));
+        self.inputs.push((name.to_owned(), value.into()));
         Ok(self)
     }
 

@@ -3,13 +3,14 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::ids;
 use super::message::{Call, Course, Message, Prepared};
 use super::model::Model;
 use super::request::{Request, RequestBuilder, When};
 use super::stages::{self, Given, Staged};
+use super::{Value, ids};
 use crate::error::{Error, Result};
-use crate::tensor::{DType, Tensor};
+use crate::graph::Kind;
+use crate::tensor::DType;
 
 /// A session, as the engine knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -105,6 +106,10 @@ fn lock(ledger: &Mutex<Ledger>) -> MutexGuard<'_, Ledger> {
 impl Session {
     pub(super) fn new(model: &Model, state: &[(&str, &str)]) -> Result<Self> {
         let (inputs, outputs) = (model.inputs(), model.outputs());
+        let mut kinds = inputs.iter().map(|input| input.kind).chain(outputs.iter().map(|output| output.kind));
+        if kinds.any(|kind| kind != Kind::Tensor) {
+            return Err(Error::unsupported("a session of a model whose inputs or outputs are not all tensors"));
+        }
         let mut links: Vec<Link> = Vec::with_capacity(state.len());
         for &(from, to) in state {
             let output = outputs.iter().position(|output| output.name == from);
@@ -154,13 +159,13 @@ impl Session {
         Ok(lock(ledger).states[link].clone())
     }
 
-    pub(super) fn submit(&self, given: Vec<(String, Tensor)>, when: When) -> Result<Request> {
+    pub(super) fn submit(&self, given: Vec<(String, Value)>, when: When) -> Result<Request> {
         let Inner { id: session, model, staged, links, ledger } = &*self.inner;
         let call = Call::new(&model.inner.shared, model.inner.id, &model.inner.name)?;
         // Held until the request is sent, so that the engine gets them in this order.
         let mut known = lock(ledger);
         let link_of = |input: usize| links.iter().position(|link| link.input == input);
-        let inputs = model.take_inputs(given, |input| {
+        let (inputs, _) = model.take_inputs(given, |input| {
             let (_, shape) = known.states[link_of(input)?].as_ref()?;
             Some(shape.clone())
         })?;

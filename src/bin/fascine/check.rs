@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use fascine::Kind;
 use fascine::error::{Error, Result};
 use fascine::graph::{Dim, Graph};
 use fascine::kernel::Variant;
@@ -179,6 +180,12 @@ pub(crate) fn run(args: &CheckArgs, json: bool) -> Result<Answer> {
 fn plan(model: &Model, dims: &inputs::Dims) -> Result<Finding> {
     let info = model.inputs();
     inputs::check_names(dims, &inputs::symbols(&info))?;
+    // What is in a sequence or an optional, only a request says.
+    let forms: Vec<String> =
+        info.iter().filter(|input| input.kind != Kind::Tensor).map(|input| input.name.clone()).collect();
+    if !forms.is_empty() {
+        return Ok(Finding::Open(forms));
+    }
     match inputs::resolve(&info, dims) {
         Ok(shapes) => Ok(Finding::Planned(model.plan(&shapes)?, kernels(&model.dispatches(&shapes)?))),
         Err(missing) => Ok(Finding::Open(missing)),

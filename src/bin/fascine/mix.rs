@@ -112,6 +112,7 @@ fn concrete(graph: &Graph, dims: &Dims) -> Result<(Vec<InputInfo>, Vec<Vec<usize
             name: value.name.clone(),
             dtype: value.dtype.ok_or_else(|| missing("element type"))?,
             shape: value.shape.clone().ok_or_else(|| missing("shape"))?,
+            kind: value.kind,
         })
     };
     let info = graph.inputs.iter().map(info).collect::<Result<Vec<InputInfo>>>()?;
@@ -142,7 +143,7 @@ mod tests {
             name: "x".into(),
             dtype: Some(fascine::tensor::DType::F32),
             shape: Some(vec![fascine::graph::Dim::Symbol("batch".into()), fascine::graph::Dim::Known(3)]),
-            constant: None,
+            ..fascine::graph::Value::default()
         };
         let id = graph.add_value(value);
         graph.inputs.push(id);

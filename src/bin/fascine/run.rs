@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use fascine::Kind;
 use fascine::error::{Error, ErrorKind, Result};
 use fascine::npy;
 use fascine::onnx::LoadOptions;
@@ -135,6 +136,10 @@ fn prepare(
     given: Vec<(String, Tensor)>,
 ) -> Result<(Vec<(String, Tensor)>, PlanSummary, Duration)> {
     let info = model.inputs();
+    if let Some(input) = info.iter().find(|input| input.kind != Kind::Tensor) {
+        let message = format!("input '{}' is {}; this command gives tensors only", input.name, input.kind);
+        return Err(Error::new(ErrorKind::Unsupported, message));
+    }
     for (at, (name, _)) in given.iter().enumerate() {
         let wrong = |why: String| Err(Error::new(ErrorKind::Input, format!("--input {name}: {why}")));
         if !info.iter().any(|input| input.name == *name) {

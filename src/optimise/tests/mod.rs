@@ -1,5 +1,6 @@
 //! Each rule: where it fires and where it must not.
 
+mod loops;
 mod preparations;
 mod transformers;
 

@@ -78,7 +78,7 @@ impl Engine {
             // Nobody waits for the request any more.
             return Some((prepared, Err(closed())));
         };
-        if !course.stack.iter().any(|frame| matches!(frame, Frame::First { .. })) {
+        if !course.stack.iter().any(Frame::goes_on) {
             let whole = model.go_on(&mut course.stack, produced).and_then(|step| match step {
                 Next::Done(produced) => Ok(produced),
                 Next::Run(_) => Err(Error::internal("a request goes on after its last part")),

@@ -305,7 +305,7 @@ fn outputs(
             }
             Region::Own(_) => None,
         });
-        outputs.push(Produced { name: output.name.clone(), content, resident });
+        outputs.push(Produced { name: output.name.clone(), content, resident, parts: None });
     }
     Ok(outputs)
 }

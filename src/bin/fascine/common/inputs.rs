@@ -172,7 +172,7 @@ mod tests {
     use super::*;
 
     fn input(name: &str, shape: Vec<Dim>) -> InputInfo {
-        InputInfo { name: name.into(), dtype: DType::F32, shape }
+        InputInfo { name: name.into(), dtype: DType::F32, shape, kind: fascine::Kind::Tensor }
     }
 
     fn symbol(name: &str) -> Dim {

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use fascine::error::{Error, ErrorKind, Result};
 use fascine::graph::Graph;
-use fascine::onnx::parse_tensor;
+use fascine::onnx::{Elements, parse_elements, parse_tensor};
 use fascine::reference::values;
 use fascine::tensor::{DType, Tensor};
+use fascine::{Kind, Model, Value};
 
 /// Folders within folders at most.
 const MAX_DEPTH: usize = 8;
@@ -27,8 +28,8 @@ pub(crate) struct Case {
 /// Inputs and what they should give, in graph order.
 #[derive(Debug)]
 pub(crate) struct DataSet {
-    pub(crate) inputs: Vec<Tensor>,
-    pub(crate) outputs: Vec<Tensor>,
+    pub(crate) inputs: Vec<Value>,
+    pub(crate) outputs: Vec<Value>,
 }
 
 /// What the file system says, of that file.
@@ -70,13 +71,18 @@ impl Case {
         self.folder.join("model.onnx")
     }
 
-    /// Its data sets, in order; at least one.
-    pub(crate) fn data_sets(&self) -> Result<Vec<DataSet>> {
+    /// Its data sets, in order; at least one. What of a file is a sequence and what an optional, the model says.
+    pub(crate) fn data_sets(&self, model: &Model) -> Result<Vec<DataSet>> {
+        let inputs: Vec<Kind> = model.inputs().iter().map(|input| input.kind).collect();
+        let outputs: Vec<Kind> = model.outputs().iter().map(|output| output.kind).collect();
         let mut sets = Vec::new();
         while let folder = self.folder.join(format!("test_data_set_{}", sets.len()))
             && folder.is_dir()
         {
-            sets.push(DataSet { inputs: tensors(&folder, "input")?, outputs: tensors(&folder, "output")? });
+            sets.push(DataSet {
+                inputs: values_of(&folder, "input", &inputs)?,
+                outputs: values_of(&folder, "output", &outputs)?,
+            });
         }
         if sets.is_empty() {
             return Err(Error::new(ErrorKind::Io, "there is no test_data_set_0").in_file(&self.folder));
@@ -85,15 +91,29 @@ impl Case {
     }
 }
 
-fn tensors(folder: &Path, kind: &str) -> Result<Vec<Tensor>> {
-    let mut tensors = Vec::new();
-    while let path = folder.join(format!("{kind}_{}.pb", tensors.len()))
+fn values_of(folder: &Path, role: &str, kinds: &[Kind]) -> Result<Vec<Value>> {
+    let mut values = Vec::new();
+    while let path = folder.join(format!("{role}_{}.pb", values.len()))
         && path.is_file()
     {
         let bytes = std::fs::read(&path).map_err(|error| io(&error, &path))?;
-        tensors.push(parse_tensor(&bytes).map_err(|error| error.in_file(&path))?);
+        let kind = kinds.get(values.len()).copied().unwrap_or_default();
+        values.push(value(&bytes, kind).map_err(|error| error.in_file(&path))?);
     }
-    Ok(tensors)
+    Ok(values)
+}
+
+/// A value of that kind.
+fn value(bytes: &[u8], kind: Kind) -> Result<Value> {
+    let elements = match kind {
+        Kind::Tensor => return parse_tensor(bytes).map(Value::Tensor),
+        _ => parse_elements(bytes)?,
+    };
+    Ok(match (kind, elements) {
+        (Kind::Sequence, Elements::Tensors(members)) => Value::Sequence(members),
+        (_, Elements::Sequence(members)) => Value::optional(Some(members)),
+        (_, Elements::Tensors(mut inside)) => Value::optional(inside.pop()),
+    })
 }
 
 /// Whether the graph has an operator whose numbers are random.
@@ -103,12 +123,25 @@ pub(crate) fn is_random(graph: &Graph) -> bool {
 
 impl DataSet {
     /// How the outputs differ from those wanted, if they do: integers and bools exactly.
-    pub(crate) fn difference(&self, got: &[Tensor]) -> Option<String> {
+    pub(crate) fn difference(&self, got: &[Value]) -> Option<String> {
         if got.len() != self.outputs.len() {
             return Some(format!("{} outputs instead of {}", got.len(), self.outputs.len()));
         }
         let pairs = got.iter().zip(&self.outputs).enumerate();
-        pairs.filter_map(|(k, (got, want))| Some(format!("output {k}: {}", difference(got, want)?))).next()
+        pairs.filter_map(|(k, (got, want))| Some(format!("output {k}: {}", of_values(got, want)?))).next()
+    }
+}
+
+fn of_values(got: &Value, want: &Value) -> Option<String> {
+    match (got, want) {
+        (Value::Tensor(got), Value::Tensor(want)) => difference(got, want),
+        (Value::Sequence(got), Value::Sequence(want)) if got.len() == want.len() => {
+            let pairs = got.iter().zip(want).enumerate();
+            pairs.filter_map(|(k, (got, want))| Some(format!("member {k}: {}", difference(got, want)?))).next()
+        }
+        (Value::Optional(None), Value::Optional(None)) => None,
+        (Value::Optional(Some(got)), Value::Optional(Some(want))) => of_values(got, want),
+        _ => Some(format!("{got:?} instead of {want:?}")),
     }
 }
 
@@ -143,26 +176,28 @@ mod tests {
 
     #[test]
     fn every_kind_of_difference_is_found() {
-        let set = |outputs: Vec<Tensor>| DataSet { inputs: Vec::new(), outputs };
+        let values = |list: &[Tensor]| list.iter().cloned().map(Value::from).collect::<Vec<_>>();
+        let of = |outputs: Vec<Value>| DataSet { inputs: Vec::new(), outputs };
+        let set = |outputs: Vec<Tensor>| DataSet { inputs: Vec::new(), outputs: values(&outputs) };
         let floats = |values: [f32; 2]| Tensor::new([2], values.to_vec()).unwrap();
         let want = set(vec![floats([1.0, f32::NAN])]);
-        assert_eq!(want.difference(&[floats([1.0005, f32::NAN])]), None);
+        assert_eq!(want.difference(&values(&[floats([1.0005, f32::NAN])])), None);
         for other in [[1.002, f32::NAN], [1.0, 0.0], [f32::NAN, f32::NAN], [f32::INFINITY, f32::NAN]] {
-            assert!(want.difference(&[floats(other)]).is_some(), "{other:?}");
+            assert!(want.difference(&values(&[floats(other)])).is_some(), "{other:?}");
         }
-        assert!(want.difference(&[]).is_some());
-        assert!(want.difference(&[floats([1.0, f32::NAN]).reshaped([2, 1]).unwrap()]).is_some());
-        assert!(want.difference(&[Tensor::new([2], vec![1i32, 0]).unwrap()]).is_some());
+        assert!(want.difference(&values(&[])).is_some());
+        assert!(want.difference(&values(&[floats([1.0, f32::NAN]).reshaped([2, 1]).unwrap()])).is_some());
+        assert!(want.difference(&values(&[Tensor::new([2], vec![1i32, 0]).unwrap()])).is_some());
         let whole = set(vec![Tensor::new([1], vec![10_000i32]).unwrap()]);
-        assert!(whole.difference(&[Tensor::new([1], vec![10_001i32]).unwrap()]).is_some());
-        let far = |value: i64| vec![Tensor::new([1], vec![value]).unwrap()];
-        assert!(set(far(i64::MAX)).difference(&far(i64::MAX - 1)).is_some());
+        assert!(whole.difference(&values(&[Tensor::new([1], vec![10_001i32]).unwrap()])).is_some());
+        let far = |value: i64| values(&[Tensor::new([1], vec![value]).unwrap()]);
+        assert!(of(far(i64::MAX)).difference(&far(i64::MAX - 1)).is_some());
         // A zero among hundreds may be what is left of hundreds.
         let sums = set(vec![floats([512.0, 0.0])]);
-        assert_eq!(sums.difference(&[floats([512.0, 3e-5])]), None);
-        assert!(sums.difference(&[floats([512.0, 1e-4])]).is_some());
+        assert_eq!(sums.difference(&values(&[floats([512.0, 3e-5])])), None);
+        assert!(sums.difference(&values(&[floats([512.0, 1e-4])])).is_some());
         let infinite = set(vec![floats([f32::INFINITY, 0.0])]);
-        assert!(infinite.difference(&[floats([f32::MAX, 0.0])]).is_some());
-        assert_eq!(infinite.difference(&[floats([f32::INFINITY, 0.0])]), None);
+        assert!(infinite.difference(&values(&[floats([f32::MAX, 0.0])])).is_some());
+        assert_eq!(infinite.difference(&values(&[floats([f32::INFINITY, 0.0])])), None);
     }
 }

@@ -6,8 +6,7 @@ use fascine::error::{Error, ErrorKind, Result};
 use fascine::onnx::{self, LoadOptions};
 use fascine::runtime::{Model, Request, RequestBuilder, Runtime};
 use fascine::schedule;
-use fascine::tensor::Tensor;
-use fascine::{Admission, Class};
+use fascine::{Admission, Class, Tensor, Value};
 
 use super::Outcome;
 use super::case::{Case, DataSet, is_random};
@@ -34,7 +33,7 @@ struct Set<'c> {
     /// Whether its numbers are random.
     random: bool,
     /// What it gave alone.
-    outputs: Vec<Tensor>,
+    outputs: Vec<Value>,
 }
 
 /// Whether kernels of different models share pipelines.
@@ -97,22 +96,22 @@ fn load<'c>(runtime: &Runtime, index: usize, case: &'c Case) -> Result<Vec<Set<'
     let model = runtime.load_graph(graph)?;
     let set =
         |set| Set { case: index, name: case.name.as_str(), model: model.clone(), set, random, outputs: Vec::new() };
-    Ok(case.data_sets()?.into_iter().map(set).collect())
+    Ok(case.data_sets(&model)?.into_iter().map(set).collect())
 }
 
 /// Runs all at once and looks at nothing: their pipelines are made beside each other.
 fn make_pipelines(sets: &[Set<'_>]) -> Result<()> {
     let submitted: Vec<Result<Request>> = sets.iter().map(|set| request(set)?.submit()).collect();
-    for request in submitted {
+    for (set, request) in sets.iter().zip(submitted) {
         // What is wrong with a case shows when it runs alone.
-        let _ = blamed(request.and_then(outputs))?;
+        let _ = blamed(request.and_then(|request| outputs(request, &set.model)))?;
     }
     Ok(())
 }
 
 /// Runs a set with nothing beside it, and says how it differs from its reference.
 fn alone(set: &mut Set<'_>) -> Result<Option<String>> {
-    set.outputs = outputs(request(set)?.submit()?)?;
+    set.outputs = outputs(request(set)?.submit()?, &set.model)?;
     Ok(set.set.difference(&set.outputs))
 }
 
@@ -156,14 +155,15 @@ fn request(set: &Set<'_>) -> Result<RequestBuilder> {
         let message = format!("{} inputs are given to a model of {}", given.len(), inputs.len());
         return Err(Error::new(ErrorKind::Input, message));
     }
-    for (input, tensor) in inputs.iter().zip(given) {
-        request = request.input(&input.name, tensor.clone())?;
+    for (input, value) in inputs.iter().zip(given) {
+        request = request.input(&input.name, value.clone())?;
     }
     Ok(request)
 }
 
-fn outputs(request: Request) -> Result<Vec<Tensor>> {
-    Ok(request.wait()?.outputs().map(|(_, tensor)| tensor.clone()).collect())
+fn outputs(request: Request, model: &Model) -> Result<Vec<Value>> {
+    let completion = request.wait()?;
+    model.outputs().iter().map(|output| completion.value(&output.name)).collect()
 }
 
 /// Submits copies of all of them, and compares what comes back with what they gave alone, to the bit.
@@ -183,7 +183,7 @@ fn together(sets: &[Set<'_>], how: &str, outcomes: &mut [Outcome]) -> Result<()>
         }
     }
     for (set, request) in under_way {
-        let why = match blamed(request.and_then(outputs))? {
+        let why = match blamed(request.and_then(|request| outputs(request, &set.model)))? {
             Ok(got) => different_bits(&set.outputs, &got),
             Err(Outcome::Refused(why) | Outcome::Failed(why)) => Some(why),
             Err(Outcome::Passed) => None,
@@ -196,11 +196,21 @@ fn together(sets: &[Set<'_>], how: &str, outcomes: &mut [Outcome]) -> Result<()>
     Ok(())
 }
 
-fn different_bits(alone: &[Tensor], got: &[Tensor]) -> Option<String> {
-    let same = |(a, b): (&Tensor, &Tensor)| a.dtype() == b.dtype() && a.shape() == b.shape() && a.bytes() == b.bytes();
+fn different_bits(alone: &[Value], got: &[Value]) -> Option<String> {
+    let same = |(a, b): (&Value, &Value)| same_bits(a, b);
     if alone.len() != got.len() {
         return Some(format!("{} outputs instead of {}", got.len(), alone.len()));
     }
     let at = alone.iter().zip(got).position(|pair| !same(pair))?;
     Some(format!("output {at} has other bits than alone"))
+}
+
+fn same_bits(a: &Value, b: &Value) -> bool {
+    let same = |a: &Tensor, b: &Tensor| a.dtype() == b.dtype() && a.shape() == b.shape() && a.bytes() == b.bytes();
+    match (a, b) {
+        (Value::Tensor(a), Value::Tensor(b)) => same(a, b),
+        (Value::Sequence(a), Value::Sequence(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
+        (Value::Optional(Some(a)), Value::Optional(Some(b))) => same_bits(a, b),
+        (a, b) => matches!((a, b), (Value::Optional(None), Value::Optional(None))),
+    }
 }

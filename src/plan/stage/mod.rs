@@ -2,17 +2,23 @@
 //!
 //! Planning a stage ends in a template, or tells which values are missing ([`Blocked`]). [`Stage::after`] then says what to do:
 //! give the host's values of inputs, put a branch in place of its `If`, or split the graph in two: all that can run, and what
-//! waits for the values that the first part reads back. What both parts need stays on the device between them.
+//! waits for the values that the first part reads back. What both parts need stays on the device between them. A loop whose trips are
+//! not known in advance is a stage of its own, that runs once for each ([`Repeat`]).
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Node, ValueId};
+use crate::graph::{Form, Graph, Node, ValueId};
 use crate::ops::{Operator, Operators};
 use crate::optimise;
 use crate::size::Program;
+use crate::tensor::Tensor;
+
+mod repeat;
+
+pub use repeat::{Repeat, Taken, Yielded};
 
 use super::Keep;
 use super::bind::{Key, Symbols};
@@ -52,6 +58,10 @@ pub struct Blocked {
     pub needs: Vec<ValueId>,
     /// Nodes with branches, and which one it is: whether the condition holds.
     pub choices: Vec<(usize, bool)>,
+    /// Inputs of nodes that become constants: the node, which of its inputs, and the value.
+    pub fixes: Vec<(usize, usize, Tensor)>,
+    /// Loops that run trip by trip.
+    pub loops: Vec<usize>,
     /// The nodes that wait for them, and those that follow.
     pub nodes: Vec<usize>,
     pub(super) program: Program,
@@ -61,7 +71,15 @@ pub struct Blocked {
 impl Default for Blocked {
     fn default() -> Self {
         let program = Program::new(crate::size::Trace::default());
-        Blocked { needs: Vec::new(), choices: Vec::new(), nodes: Vec::new(), program, key: Key::default() }
+        Blocked {
+            needs: Vec::new(),
+            choices: Vec::new(),
+            fixes: Vec::new(),
+            loops: Vec::new(),
+            nodes: Vec::new(),
+            program,
+            key: Key::default(),
+        }
     }
 }
 
@@ -71,11 +89,24 @@ impl Blocked {
         self.key == symbols.key && self.program.run(&symbols.sizes).is_some()
     }
 
+    /// Whether anything can be done about it.
+    pub(super) fn has_a_way(&self) -> bool {
+        self.causes() > 0
+    }
+
+    /// In how many ways it is blocked.
+    pub(super) fn causes(&self) -> usize {
+        self.needs.len() + self.choices.len() + self.fixes.len() + self.loops.len()
+    }
+
     /// The error where no stages are possible.
     pub(super) fn refusal(&self, graph: &Graph) -> Error {
         let node = self.nodes.first().map(|&index| &graph.nodes[index]);
         let values: Vec<&str> = self.needs.iter().map(|&id| graph.value(id).name.as_str()).collect();
         let error = match values.as_slice() {
+            [] if self.choices.is_empty() => {
+                Error::unsupported("only a request tells how often it repeats, or what it holds")
+            }
             [] => Error::unsupported("a branch is chosen by a value that only a request has"),
             values => {
                 Error::unsupported(format!("only the device knows {}, which decides the shape", values.join(", ")))
@@ -95,6 +126,8 @@ pub enum After {
     Instead(Box<Stage<'static>>),
     /// Run one, then the other.
     Split(Box<Split>),
+    /// Run a loop, then the rest.
+    Repeat(Box<Repeat>),
 }
 
 /// A stage in two parts.
@@ -131,6 +164,18 @@ pub enum Part {
 }
 
 impl<'a> Stage<'a> {
+    /// A stage of nothing.
+    pub fn empty() -> Stage<'static> {
+        Stage {
+            graph: Cow::Owned(Graph::default()),
+            feeds: Vec::new(),
+            keeps: Vec::new(),
+            operators: Vec::new(),
+            shared: Vec::new(),
+            number: 0,
+        }
+    }
+
     /// All of a graph, with inputs that go up and outputs that are read back. Its nodes are parsed, and never again.
     ///
     /// # Errors
@@ -197,8 +242,15 @@ impl<'a> Stage<'a> {
     /// # Errors
     /// `Unsupported` if a branch that is taken has nodes that cannot run.
     pub fn after(&self, blocked: &Blocked, number: u32) -> Result<After> {
-        if !blocked.choices.is_empty() {
-            return Ok(After::Instead(Box::new(self.choose(&blocked.choices, number)?)));
+        if !blocked.choices.is_empty() || !blocked.fixes.is_empty() {
+            let known = |graph: &mut Graph| {
+                fix(graph, &blocked.fixes);
+                optimise::take_branches(graph, &blocked.choices);
+            };
+            return Ok(After::Instead(Box::new(self.remade(known, number)?)));
+        }
+        if let (Some(&index), true) = (blocked.loops.first(), blocked.needs.is_empty()) {
+            return self.repeat(index, blocked, number);
         }
         let inputs: Vec<usize> = (self.graph.inputs.iter().enumerate())
             .filter(|(_, id)| blocked.needs.contains(id))
@@ -207,7 +259,7 @@ impl<'a> Stage<'a> {
         // What went up with the request the host has; what lies on the device has to be read back first.
         let given: Vec<usize> = inputs.into_iter().filter(|&index| self.feed(index) == Feed::Tensor).collect();
         if given.is_empty() {
-            return Ok(After::Split(Box::new(self.split(blocked))));
+            return Ok(After::Split(Box::new(self.split(&blocked.nodes, &blocked.needs, true))));
         }
         let mut stage = self.to_owned_stage();
         stage.feeds.resize(self.graph.inputs.len(), Feed::Tensor);
@@ -228,16 +280,22 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// Puts branches in place of their nodes.
-    fn choose(&self, choices: &[(usize, bool)], number: u32) -> Result<Stage<'static>> {
+    /// The stage with sequences and optionals among its inputs in these forms, of which each is so many tensors.
+    ///
+    /// # Errors
+    /// `Unsupported` if it has nodes then that cannot run.
+    pub fn with_forms(&self, forms: &[Form], number: u32) -> Result<Stage<'static>> {
+        self.remade(|graph| optimise::give_forms(graph, forms), number)
+    }
+
+    /// The stage with a graph in which more is known.
+    fn remade(&self, change: impl FnOnce(&mut Graph), number: u32) -> Result<Stage<'static>> {
         let mut stage = self.to_owned_stage();
         let mut operators = Operators::default();
         self.graph.nodes.iter().zip(&self.operators).for_each(|(node, operator)| operators.insert(node, operator));
         let graph = stage.graph.to_mut();
-        optimise::take_branches(graph, choices);
-        let objections = optimise::prepare(graph, &mut operators);
-        optimise::objection::refusal(graph, &objections)?;
-        optimise::optimise(graph, &mut operators);
+        change(graph);
+        make_ready(graph, &mut operators)?;
         // Constants that folding has made are this graph's own.
         let same = |index: usize| {
             let before = self.graph.values.get(index).and_then(|value| value.constant.as_ref());
@@ -250,9 +308,11 @@ impl<'a> Stage<'a> {
     }
 
     /// What is not blocked, and the rest.
-    fn split(&self, blocked: &Blocked) -> Split {
+    ///
+    /// The second part is planned for the values of `needs` where it `knows` them.
+    fn split(&self, later: &[usize], needs: &[ValueId], knows: bool) -> Split {
         let graph = self.graph.as_ref();
-        let later = |index: usize| blocked.nodes.binary_search(&index).is_ok();
+        let later = |index: usize| later.binary_search(&index).is_ok();
         let nodes = graph.nodes.iter().cloned().zip(self.operators.iter().cloned());
         let (mut first_nodes, mut second_nodes) = ((Vec::new(), Vec::new()), (Vec::new(), Vec::new()));
         for (index, (node, operator)) in nodes.enumerate() {
@@ -292,15 +352,16 @@ impl<'a> Stage<'a> {
         }
         let mut second_inputs: Vec<(ValueId, Origin, Feed)> = Vec::new();
         let read = second_nodes.iter().flat_map(|node| node.inputs.iter().flatten());
-        for &id in blocked.needs.iter().chain(read) {
+        for &id in needs.iter().chain(read) {
             let known = second_inputs.iter().any(|&(known, ..)| known == id);
             if known || by_second[id.0 as usize] || graph.value(id).constant.is_some() {
                 continue;
             }
-            let needed = blocked.needs.contains(&id);
+            let needed = needs.contains(&id);
             let input = graph.inputs.iter().position(|&input| input == id);
             let (origin, feed) = match input {
-                _ if needed => (Origin::Output(output(id, Keep::Read)), Feed::Values),
+                _ if needed && knows => (Origin::Output(output(id, Keep::Read)), Feed::Values),
+                _ if needed => (Origin::Output(output(id, Keep::Read)), Feed::Tensor),
                 Some(input) => (Origin::Input(input), self.feed(input)),
                 None if by_first[id.0 as usize] => (Origin::Output(output(id, Keep::Resident)), Feed::Resident),
                 // Nothing makes it: planning says so.
@@ -311,10 +372,11 @@ impl<'a> Stage<'a> {
         let part = |(nodes, operators), inputs: Vec<ValueId>, outputs: &[(ValueId, Keep)], feeds: Vec<Feed>| {
             let mut part =
                 Graph { nodes, inputs, outputs: outputs.iter().map(|&(id, _)| id).collect(), ..graph.clone() };
+            part.results = None;
             for &id in &part.inputs {
-                // What inference found of a value that the first part makes binds nobody.
+                // What inference found of a value that the first part makes binds nobody, but for its rank.
                 if !graph.inputs.contains(&id) {
-                    part.values[id.0 as usize].shape = None;
+                    part.values[id.0 as usize].shape = repeat::open_dims(graph, id);
                 }
             }
             Stage {
@@ -347,5 +409,25 @@ impl<'a> Stage<'a> {
         );
         let second_inputs = second_inputs.into_iter().map(|(_, origin, _)| origin).collect();
         Split { first, second, first_inputs, second_inputs, outputs: parts }
+    }
+}
+
+/// Makes a graph runnable in which more is known than before, and optimises it.
+fn make_ready(graph: &mut Graph, operators: &mut Operators) -> Result<()> {
+    let objections = optimise::prepare(graph, operators);
+    optimise::objection::refusal(graph, &objections)?;
+    optimise::resolve_outputs(graph);
+    optimise::optimise(graph, operators);
+    Ok(())
+}
+
+/// Makes constants of inputs of nodes.
+fn fix(graph: &mut Graph, fixes: &[(usize, usize, Tensor)]) {
+    for (index, input, tensor) in fixes {
+        let name = format!("{}/input_{input}_{}", graph.nodes[*index].name, graph.values.len());
+        let id = graph.add_constant(name, tensor.clone());
+        if let Some(input) = Arc::make_mut(&mut graph.nodes[*index]).inputs.get_mut(*input) {
+            *input = Some(id);
+        }
     }
 }
