@@ -34,3 +34,12 @@ fn store_f16(x: vec4<u32>) -> vec2<u32> {
     let h = narrow_half(x);
     return vec2(h.x | (h.y << 16u), h.z | (h.w << 16u));
 }
+fn store_i16(x: vec4<u32>) -> vec2<u32> {
+    return vec2((x.x & 0xffffu) | (x.y << 16u), (x.z & 0xffffu) | (x.w << 16u));
+}
+fn store_u16(x: vec4<u32>) -> vec2<u32> { return store_i16(x); }
+fn store_i8(x: vec4<u32>) -> u32 {
+    let b = (x & vec4(0xffu)) << vec4(0u, 8u, 16u, 24u);
+    return b.x | b.y | b.z | b.w;
+}
+fn store_u8(x: vec4<u32>) -> u32 { return store_i8(x); }

@@ -337,15 +337,24 @@ impl<'a> Lowering<'a> {
 
     /// As [`Lowering::output`], for kernels that round to f16 and may write it packed, as what leaves the device lies.
     pub fn packed_output(&mut self, i: usize) -> View {
-        let Fact { dtype, shape, known: _ } = &self.outputs[i];
         let id = self.node.outputs.get(i).copied().flatten();
         let leaves = id.is_some_and(|id| self.builder.delivered[id.0 as usize]);
-        if *dtype != DType::F16 || !leaves {
+        if self.outputs[i].dtype != DType::F16 || !leaves {
             let view = self.output(i);
             return self.rounded(view);
         }
+        self.resting_output(i)
+    }
+
+    /// As [`Lowering::output`], for kernels that write it as tensors of its type come and go, rounded and packed.
+    ///
+    /// # Panics
+    /// As [`Lowering::output`].
+    pub fn resting_output(&mut self, i: usize) -> View {
+        let Fact { dtype, shape, known: _ } = &self.outputs[i];
         let bytes = heap_bytes(*dtype, shape).expect("output sizes were checked before lowering");
         let view = View::at_rest(self.builder.activation(bytes), *dtype, shape);
+        let view = self.rounded(view);
         self.alias(i, view.clone());
         view
     }

@@ -37,6 +37,7 @@ mod nonzero;
 mod norm;
 mod parsed;
 mod pool;
+mod quantise;
 mod random;
 mod reduce;
 mod regions;
@@ -162,6 +163,7 @@ const FAMILIES: &[&[Entry]] = &[
     nonzero::TABLE,
     norm::OPERATORS,
     pool::TABLE,
+    quantise::OPERATORS,
     random::OPERATORS,
     reduce::OPERATORS,
     regions::OPERATORS,

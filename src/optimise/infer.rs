@@ -10,7 +10,6 @@ use std::sync::Arc;
 
 use super::branches::is_if;
 use super::objection::{Objection, refusal};
-use super::versions;
 use crate::error::{Error, Result};
 use crate::graph::{Attr, Dim, Graph, Node, Value, ValueId};
 use crate::lower::storage::heap_bytes;
@@ -316,10 +315,6 @@ fn types(
             Attr::Unsupported(why) => return Err(Error::unsupported(format!("attribute '{name}': {why}"))),
             _ => {}
         }
-    }
-    if let Some(since) = versions::unknown_since(&node.op, node.opset).filter(|_| node.domain.is_empty()) {
-        let message = format!("the operator {} as defined since opset {since} is not supported", node.op);
-        return Err(Error::unsupported(message));
     }
     let operator = operators.of(node)?;
     let inputs: Vec<Option<DType>> = node.inputs.iter().map(|id| id.and_then(|id| graph.value(id).dtype)).collect();

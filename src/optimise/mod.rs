@@ -25,7 +25,6 @@ pub mod objection;
 mod sequences;
 #[cfg(test)]
 mod tests;
-mod versions;
 
 pub use attention::FuseAttention;
 pub use batch_norm::FoldBatchNorm;

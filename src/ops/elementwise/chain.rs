@@ -27,7 +27,7 @@ pub(super) struct Chain {
 
 /// The number that a tensor of one element holds, if a step can take it as it is. An i64 that does not fit the device's 32
 /// bits cannot: as a tensor on the device it is refused.
-pub(super) fn scalar(tensor: &Tensor) -> Option<Scalar> {
+pub(in crate::ops) fn scalar(tensor: &Tensor) -> Option<Scalar> {
     let value = (tensor.len() == 1).then(|| element(tensor.data(), 0))?;
     match value {
         Scalar::I(x) if tensor.dtype() == DType::I64 && i32::try_from(x).is_err() => None,

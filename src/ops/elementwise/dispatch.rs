@@ -13,7 +13,7 @@ use super::program::Program;
 const MAX_RANK: usize = 8;
 
 /// Emits the dispatch that runs `program` over `inputs`, however they lie, broadcast to `output`, which is the whole of a row-major
-/// buffer of words or of packed f16.
+/// buffer of words or of packed elements.
 ///
 /// # Errors
 /// `Shape` if an input does not broadcast; `Unsupported` for more than eight dimensions that cannot be merged; `Limit`.

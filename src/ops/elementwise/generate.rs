@@ -80,8 +80,8 @@ fn four(storage: Storage) -> &'static str {
 /// The longest name that tells a kernel by itself; longer ones end in a hash.
 const NAME: usize = 96;
 
-/// The kernel that runs `program` over inputs read so, in `rank` dimensions where they are strided; the result lies as words or
-/// as f16. Its bindings are the inputs and the result; its parameters, words by their names: `vectors` (groups of four elements of the result), `last` (the
+/// The kernel that runs `program` over inputs read so, in `rank` dimensions where they are strided; the result lies as `result`
+/// says. Its bindings are the inputs and the result; its parameters, words by their names: `vectors` (groups of four elements of the result), `last` (the
 /// index of its last element), `zero`, `size0` and so on (dimensions from the innermost), of input k `offsetK` and `strideK_0`
 /// and so on where it has them, and the constants `c0` and so on.
 ///
@@ -301,11 +301,11 @@ mod tests {
     }
 
     #[test]
-    fn every_storage_is_read_in_every_way_and_f16_written() {
+    fn every_storage_is_read_in_every_way_and_written() {
         let program = program(&[(Code::HalfF, &[Ref::Input(0)])], 1, 0);
         for storage in [Storage::Word, Storage::F16, Storage::I16, Storage::U16, Storage::I8, Storage::U8] {
             for read in [Read::Flat, Read::Scalar, Read::Vector, Read::Splat, Read::Strided] {
-                for result in [Storage::Word, Storage::F16] {
+                for result in [Storage::Word, storage] {
                     kernel(&program, &[Source { read, storage }], result, 2).unwrap();
                 }
             }

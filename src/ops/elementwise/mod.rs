@@ -26,7 +26,8 @@ pub(super) use codes::Scalar;
 pub use dispatch::{emit_program, emit_rounding};
 pub use epilogue::Epilogue;
 
-use chain::{Chain, Input, element, scalar};
+pub(super) use chain::scalar;
+use chain::{Chain, Input, element};
 use program::{MAX_INPUTS, Program, Ref, Step};
 use table::{ROWS, Row, VARIADIC};
 
@@ -49,6 +50,9 @@ fn row(op: &str) -> Option<&'static Row> {
 pub fn program_of(node: &Node, inputs: &[Option<(DType, Option<&Tensor>)>]) -> Option<(Program, Vec<usize>)> {
     if node.domain == "fascine" && node.op == "Elementwise" {
         return Some((Program::from_node(node).ok()?, (0..node.inputs.len()).collect()));
+    }
+    if let Some(program) = super::quantise::program_of(node, inputs) {
+        return Some((program, vec![0]));
     }
     let row = row(&node.op).filter(|row| node.domain.is_empty() && row.name != "Mean")?;
     let elementwise = Elementwise { row, attrs: (row.attrs)(node).ok()? };
@@ -238,7 +242,8 @@ impl Operator for Fused {
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let views = (0..cx.inputs()).map(|k| cx.stored(k)).collect::<Result<Vec<_>>>()?;
-        let output = cx.packed_output(0);
+        let bytes = matches!(self.0.dtype, DType::I8 | DType::U8);
+        let output = if bytes { cx.resting_output(0) } else { cx.packed_output(0) };
         emit_program(cx, &self.0, &views, &output)
     }
 }
@@ -257,7 +262,10 @@ pub(super) fn conversion(from: DType, to: DType) -> Result<Program> {
 }
 
 /// Runs a chain on the host.
-fn evaluate(program: &Program, inputs: &[&Tensor]) -> Result<Tensor> {
+///
+/// # Errors
+/// `Shape` if the inputs do not broadcast; `Unsupported` for a result's type.
+pub(super) fn evaluate(program: &Program, inputs: &[&Tensor]) -> Result<Tensor> {
     let shapes: Vec<Vec<Size>> = inputs.iter().map(|tensor| sizes(tensor.shape())).collect();
     let shape = pins(&broadcast_shapes(shapes.iter().map(Vec::as_slice))?);
     let len = checked_len(&shape).ok_or_else(|| Error::shape(format!("shape {shape:?} overflows")))?;

@@ -258,7 +258,7 @@ impl Program {
     }
 
     /// Keeps each constant that a step reads once.
-    pub(super) fn share_constants(&mut self) {
+    pub(in crate::ops) fn share_constants(&mut self) {
         let mut kept: Vec<Scalar> = Vec::new();
         let same = |a: &Scalar, b: &Scalar| match (a, b) {
             (Scalar::F(a), Scalar::F(b)) => a.to_bits() == b.to_bits(),

@@ -1,0 +1,373 @@
+//! <https://onnx.ai/onnx/operators/onnx__QuantizeLinear.html> and DequantizeLinear: elementwise, with a scale and zero point for
+//! the tensor, for each index of an axis, or for each block along an axis.
+
+use super::steps::{Steps, range};
+use crate::error::{Error, Result};
+use crate::graph::Node;
+use crate::lower::{Fact, Lowering, View, row_major};
+use crate::ops::elementwise::program::{Program, Ref};
+use crate::ops::elementwise::{Code, Scalar, emit_program, evaluate};
+use crate::ops::{Operator, check_arity, given};
+use crate::size::{Size, agree, pins, presumed};
+use crate::tensor::{DType, Tensor};
+
+/// Constants of at most so many elements are dequantised at load: biases and scalars. Weights stay packed.
+const FOLDED: i64 = 1 << 10;
+
+/// Where scale and zero point change.
+#[derive(Clone, Copy, Debug)]
+struct Granularity {
+    axis: i64,
+    /// Elements of the axis that share a scale; 0 if the scale is for the tensor or for each index.
+    block: Size,
+}
+
+/// How `x` is taken apart so that scale and zero point broadcast to it: shapes of both.
+struct Parts {
+    x: Vec<Size>,
+    scale: Vec<Size>,
+    /// The axis of `x` that is divided into blocks.
+    divided: Option<usize>,
+}
+
+impl Granularity {
+    fn parse(node: &Node) -> Result<Self> {
+        let block = node.int("block_size", 0)?;
+        if block < 0 {
+            return Err(Error::invalid_model(format!("attribute 'block_size' is {block}")));
+        }
+        Ok(Granularity { axis: node.int("axis", 1)?, block: Size::from(block) })
+    }
+
+    fn parts(self, x: &[Size], scale: &[Size]) -> Result<Parts> {
+        let wrong = |what: &str| Error::shape(format!("{what}: input {x:?}, scale {scale:?}, axis {}", self.axis));
+        let one = |shape: &[Size]| shape.iter().all(|size| size.known() == Some(1));
+        if self.block.is_zero() && scale.len() <= 1 && one(scale) {
+            return Ok(Parts { x: x.to_vec(), scale: Vec::new(), divided: None });
+        }
+        let rank = x.len() as i64;
+        let axis = if self.axis < 0 { self.axis + rank } else { self.axis };
+        // A vector has one axis, whatever the attribute says.
+        let axis = if x.len() == 1 && self.block.is_zero() { 0 } else { axis };
+        if !(0..rank).contains(&axis) {
+            return Err(wrong("the axis is none of the input's"));
+        }
+        let axis = axis as usize;
+        if self.block.is_zero() {
+            if scale.len() != 1 || !presumed(|| scale[0] == x[axis]) {
+                return Err(wrong("the scale is neither one number nor one for each index of the axis"));
+            }
+            let mut along = vec![Size::ONE; x.len() - axis];
+            along[0] = x[axis];
+            return Ok(Parts { x: x.to_vec(), scale: along, divided: None });
+        }
+        let others = |shape: &[Size]| [&shape[..axis], &shape[axis + 1..]].concat();
+        if scale.len() != x.len() || !agree(&others(x), &others(scale)) {
+            return Err(wrong("the scale is not one for each block of the axis"));
+        }
+        if !presumed(|| scale[axis] * self.block == x[axis]) {
+            if presumed(|| x[axis].div_ceil(self.block) == scale[axis]) {
+                return Err(Error::unsupported(format!("blocks of {} do not divide an axis of {}", self.block, x[axis])));
+            }
+            return Err(wrong(&format!("the scale is not one for each block of {}", self.block)));
+        }
+        let (mut parts, mut blocks) = (x.to_vec(), scale.to_vec());
+        parts[axis] = scale[axis];
+        parts.insert(axis + 1, self.block);
+        blocks.insert(axis + 1, Size::ONE);
+        Ok(Parts { x: parts, scale: blocks, divided: Some(axis) })
+    }
+
+    fn check(self, inputs: &[Option<&Fact>]) -> Result<Vec<Size>> {
+        let (x, scale) = (&given(inputs, 0)?.shape, &given(inputs, 1)?.shape);
+        self.parts(x, scale)?;
+        if let Some(zero) = inputs.get(2).copied().flatten().filter(|zero| !agree(&zero.shape, scale)) {
+            return Err(Error::shape(format!("the zero point {:?} is not of the scale's shape {scale:?}", zero.shape)));
+        }
+        Ok(x.clone())
+    }
+}
+
+impl Parts {
+    /// The input in these parts.
+    fn divided(&self, x: View) -> View {
+        let mut strides = x.strides.clone();
+        if let Some(axis) = self.divided {
+            strides.insert(axis + 1, x.strides[axis]);
+            strides[axis] = x.strides[axis] * self.x[axis + 1];
+        }
+        View { shape: self.x.clone(), strides, ..x }
+    }
+
+    /// Scale or zero point, so that it broadcasts to them.
+    fn scales(&self, scale: View) -> View {
+        let strides = match (self.scale.len(), self.divided) {
+            (0, _) => Vec::new(),
+            (_, None) => {
+                let mut strides = vec![Size::ZERO; self.scale.len()];
+                strides[0] = scale.strides[0];
+                strides
+            }
+            (_, Some(axis)) => {
+                let mut strides = scale.strides.clone();
+                strides.insert(axis + 1, Size::ZERO);
+                strides
+            }
+        };
+        View { shape: self.scale.clone(), strides, ..scale }
+    }
+}
+
+/// Emits the chain that `build` makes of x, scale and zero point.
+fn lower(
+    cx: &mut Lowering<'_>,
+    granularity: Granularity,
+    output: &View,
+    build: impl FnOnce(&mut Steps, Ref, Ref, Option<Ref>) -> Result<()>,
+) -> Result<()> {
+    let shape = |i: usize| cx.input(i).map(|fact| fact.shape.clone()).unwrap_or_default();
+    let parts = granularity.parts(&shape(0), &shape(1))?;
+    let mut steps = Steps::new(output.dtype);
+    let x = parts.divided(cx.stored(0)?);
+    let x = steps.view(x);
+    let scale = steps.node_input(cx, 1, |view| Ok(parts.scales(view)))?;
+    let zero = cx.input(2).is_some().then(|| steps.node_input(cx, 2, |view| Ok(parts.scales(view)))).transpose()?;
+    build(&mut steps, x, scale, zero)?;
+    let (program, views) = steps.finish()?;
+    let whole = View { shape: parts.x.clone(), strides: row_major(&parts.x), ..output.clone() };
+    emit_program(cx, &program, &views, &whole)
+}
+
+/// The same on the host, where all inputs are known.
+fn host(
+    inputs: &[Option<&Fact>],
+    granularity: Granularity,
+    dtype: DType,
+    build: impl FnOnce(&mut Steps, Ref, Ref, Option<Ref>) -> Result<()>,
+) -> Result<Option<Vec<Tensor>>> {
+    let parts = granularity.parts(&given(inputs, 0)?.shape, &given(inputs, 1)?.shape)?;
+    let value = |i: usize| inputs.get(i).copied().flatten().and_then(Fact::value);
+    let (Some(x), Some(scale)) = (value(0), value(1)) else { return Ok(None) };
+    if inputs.get(2).copied().flatten().is_some() && value(2).is_none() {
+        return Ok(None);
+    }
+    let mut steps = Steps::new(dtype);
+    let refs = [steps.input(), steps.input()];
+    let zero = value(2).map(|_| steps.input());
+    build(&mut steps, refs[0], refs[1], zero)?;
+    let (program, _) = steps.finish()?;
+    let wide = pins(&parts.scale);
+    let mut tensors = vec![x.reshaped(pins(&parts.x))?, scale.reshaped(wide.clone())?];
+    if let Some(zero) = value(2) {
+        tensors.push(zero.reshaped(wide)?);
+    }
+    let result = evaluate(&program, &tensors.iter().collect::<Vec<_>>())?;
+    Ok(Some(vec![result.reshaped(x.shape())?]))
+}
+
+fn float(dtype: DType, what: &str) -> Result<DType> {
+    match dtype {
+        DType::F32 | DType::F16 => Ok(dtype),
+        other => Err(Error::unsupported(format!("{what} of type {other}; f32 and f16 are supported"))),
+    }
+}
+
+/// An element type that an attribute names, if it does.
+fn named(node: &Node, name: &str) -> Result<Option<DType>> {
+    match node.int(name, 0)? {
+        0 => Ok(None),
+        number => match i32::try_from(number).ok().and_then(DType::from_onnx) {
+            Some(dtype) => Ok(Some(dtype)),
+            None => Err(Error::unsupported(format!("{name} {number}"))),
+        },
+    }
+}
+
+fn dtype(inputs: &[Option<DType>], i: usize) -> Result<DType> {
+    inputs.get(i).copied().flatten().ok_or_else(|| Error::invalid_model(format!("input {i} is missing")))
+}
+
+/// <https://onnx.ai/onnx/operators/onnx__QuantizeLinear.html>: x of f32, f16 or i32, scale, zero point? of u8, i8, u16 or i16. The scale is
+/// one number, one for each index of the axis, or one for each block, where blocks divide the axis. The quotient has the digits
+/// of the scale's type.
+#[derive(Debug)]
+pub(super) struct QuantizeLinear {
+    granularity: Granularity,
+    output: Option<DType>,
+    precision: Option<DType>,
+}
+
+impl QuantizeLinear {
+    pub(super) fn parse(node: &Node) -> Result<Self> {
+        check_arity(node, 2..=3, 1..=1)?;
+        let output = named(node, "output_dtype")?;
+        let precision = named(node, "precision")?.map(|dtype| float(dtype, "a precision")).transpose()?;
+        Ok(QuantizeLinear { granularity: Granularity::parse(node)?, output, precision })
+    }
+
+    /// The types of x, of the quotient's digits, and of the result.
+    fn types(&self, inputs: &[Option<DType>]) -> Result<[DType; 4]> {
+        let (x, scale) = (dtype(inputs, 0)?, float(dtype(inputs, 1)?, "a scale")?);
+        if x != DType::I32 {
+            float(x, "an input")?;
+        }
+        let result = match (inputs.get(2).copied().flatten(), self.output) {
+            (Some(zero), Some(output)) if zero != output => {
+                return Err(Error::invalid_model(format!("the zero point is {zero} and output_dtype is {output}")));
+            }
+            (Some(dtype), _) | (None, Some(dtype)) => dtype,
+            (None, None) => DType::U8,
+        };
+        range(result)?;
+        Ok([x, scale, self.precision.unwrap_or(scale), result])
+    }
+
+    fn build(
+        steps: &mut Steps,
+        [from, of_scale, precision, to]: [DType; 4],
+        x: Ref,
+        scale: Ref,
+        zero: Option<Ref>,
+    ) -> Result<()> {
+        let mut x = steps.float(x, from);
+        x = steps.digits(x, from, precision);
+        let scale = steps.digits(scale, of_scale, precision);
+        let mut quotient = steps.step(Code::DivF, &[x, scale]);
+        quotient = steps.digits(quotient, DType::F32, precision);
+        steps.saturated(quotient, zero, to).map(|_| ())
+    }
+}
+
+impl Operator for QuantizeLinear {
+    fn dtypes(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
+        Ok(vec![self.types(inputs)?[3]])
+    }
+
+    fn shapes(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
+        Ok(vec![self.granularity.check(inputs)?])
+    }
+
+    fn evaluate(&self, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
+        let dtypes: Vec<_> = inputs.iter().map(|fact| fact.map(|fact| fact.dtype)).collect();
+        let types = self.types(&dtypes)?;
+        host(inputs, self.granularity, types[3], |steps, x, scale, zero| Self::build(steps, types, x, scale, zero))
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        let dtypes: Vec<_> = cx.facts().iter().map(|fact| fact.map(|fact| fact.dtype)).collect();
+        let types = self.types(&dtypes)?;
+        let output = cx.resting_output(0);
+        lower(cx, self.granularity, &output, |steps, x, scale, zero| Self::build(steps, types, x, scale, zero))
+    }
+}
+
+/// <https://onnx.ai/onnx/operators/onnx__DequantizeLinear.html>: x of u8, i8, u16, i16 or i32 with a zero point? of its type; scale as
+/// [`QuantizeLinear`]'s. Constants of more than a few elements are dequantised where they are read, and lie packed.
+#[derive(Debug)]
+pub(super) struct DequantizeLinear {
+    granularity: Granularity,
+    output: Option<DType>,
+}
+
+impl DequantizeLinear {
+    pub(super) fn parse(node: &Node) -> Result<Self> {
+        check_arity(node, 2..=3, 1..=1)?;
+        let output = named(node, "output_dtype")?.map(|dtype| float(dtype, "an output")).transpose()?;
+        Ok(DequantizeLinear { granularity: Granularity::parse(node)?, output })
+    }
+
+    /// The types of scale and result.
+    fn types(&self, inputs: &[Option<DType>]) -> Result<[DType; 2]> {
+        let (x, scale) = (dtype(inputs, 0)?, float(dtype(inputs, 1)?, "a scale")?);
+        if x != DType::I32 {
+            range(x)?;
+        }
+        match inputs.get(2).copied().flatten() {
+            Some(zero) if zero != x => Err(Error::invalid_model(format!("the zero point is {zero}, the input {x}"))),
+            _ => Ok([scale, self.output.unwrap_or(scale)]),
+        }
+    }
+
+    fn build(steps: &mut Steps, [of_scale, to]: [DType; 2], x: Ref, scale: Ref, zero: Option<Ref>) {
+        let difference = zero.map_or(x, |zero| steps.step(Code::SubI, &[x, zero]));
+        let mut value = steps.step(Code::IntToFloatW, &[difference]);
+        if of_scale != to {
+            value = steps.digits(value, DType::F32, to);
+        }
+        let scale = steps.digits(scale, of_scale, to);
+        let product = steps.step(Code::MulF, &[value, scale]);
+        steps.digits(product, DType::F32, to);
+    }
+}
+
+impl Operator for DequantizeLinear {
+    fn dtypes(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
+        Ok(vec![self.types(inputs)?[1]])
+    }
+
+    fn shapes(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
+        Ok(vec![self.granularity.check(inputs)?])
+    }
+
+    fn evaluate(&self, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
+        let x = given(inputs, 0)?;
+        let small = x.value().is_some_and(|value| value.len() as i64 <= FOLDED);
+        if x.dtype != DType::I32 && !small {
+            return Ok(None);
+        }
+        let dtypes: Vec<_> = inputs.iter().map(|fact| fact.map(|fact| fact.dtype)).collect();
+        let types = self.types(&dtypes)?;
+        host(inputs, self.granularity, types[1], |steps, x, scale, zero| {
+            Self::build(steps, types, x, scale, zero);
+            Ok(())
+        })
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        let dtypes: Vec<_> = cx.facts().iter().map(|fact| fact.map(|fact| fact.dtype)).collect();
+        let types = self.types(&dtypes)?;
+        let output = cx.packed_output(0);
+        lower(cx, self.granularity, &output, |steps, x, scale, zero| {
+            Self::build(steps, types, x, scale, zero);
+            Ok(())
+        })
+    }
+}
+
+/// The chain of a quantisation or dequantisation of a tensor with one scale and zero point, both constants, for rewrites that
+/// fuse it. It reads the first input.
+pub(in crate::ops) fn program_of(node: &Node, inputs: &[Option<(DType, Option<&Tensor>)>]) -> Option<Program> {
+    if !node.domain.is_empty() || node.int("block_size", 0).ok()? != 0 {
+        return None;
+    }
+    let types: Vec<_> = inputs.iter().map(|input| input.map(|(dtype, _)| dtype)).collect();
+    let constant = |steps: &mut Steps, i: usize| {
+        let value = inputs.get(i).copied().flatten()?.1.filter(|value| value.shape().is_empty())?;
+        let value: Scalar = crate::ops::elementwise::scalar(value)?;
+        Some(steps.number(value))
+    };
+    let has_zero = inputs.get(2).copied().flatten().is_some();
+    let read = |steps: &mut Steps| {
+        let (x, scale) = (steps.input(), constant(steps, 1)?);
+        let zero = if has_zero { Some(constant(steps, 2)?) } else { None };
+        Some((x, scale, zero))
+    };
+    let steps = match node.op.as_str() {
+        "QuantizeLinear" => {
+            let types = QuantizeLinear::parse(node).ok()?.types(&types).ok()?;
+            let mut steps = Steps::new(types[3]);
+            let (x, scale, zero) = read(&mut steps)?;
+            QuantizeLinear::build(&mut steps, types, x, scale, zero).ok()?;
+            steps
+        }
+        "DequantizeLinear" => {
+            let types = DequantizeLinear::parse(node).ok()?.types(&types).ok()?;
+            let mut steps = Steps::new(types[1]);
+            let (x, scale, zero) = read(&mut steps)?;
+            DequantizeLinear::build(&mut steps, types, x, scale, zero);
+            steps
+        }
+        _ => return None,
+    };
+    steps.finish().ok().map(|(program, _)| program)
+}
