@@ -22,6 +22,7 @@ pub mod infer;
 mod matcher;
 mod normalise;
 pub mod objection;
+mod quantised;
 mod sequences;
 #[cfg(test)]
 mod tests;
@@ -37,6 +38,7 @@ pub use expand::ExpandOperators;
 pub use fold::FoldConstants;
 pub use gelu::FuseGelu;
 pub use normalise::{FuseLayerNorm, FuseRmsNorm, FuseSoftmax};
+pub use quantised::MultiplyIntegers;
 pub use sequences::ResolveSequences;
 
 /// A rule.
@@ -78,6 +80,7 @@ pub const REWRITES: &[&dyn Rewrite] = &[
     &FoldConstants,
     &DropIdentities,
     &FoldBatchNorm,
+    &MultiplyIntegers,
     &ComposeTransposes,
     &ComposeReshapes,
     &FuseGelu,

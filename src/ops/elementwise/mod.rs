@@ -51,6 +51,12 @@ pub fn program_of(node: &Node, inputs: &[Option<(DType, Option<&Tensor>)>]) -> O
     if node.domain == "fascine" && node.op == "Elementwise" {
         return Some((Program::from_node(node).ok()?, (0..node.inputs.len()).collect()));
     }
+    if node.domain.is_empty() && node.op == "Cast" {
+        // Sums of integers on their way to a scale; others are mostly shape arithmetic.
+        let [Some((DType::I32, None))] = inputs else { return None };
+        let to_float = matches!(node.int("to", 0), Ok(1));
+        return conversion(DType::I32, DType::F32).ok().filter(|_| to_float).map(|program| (program, vec![0]));
+    }
     if let Some(program) = super::quantise::program_of(node, inputs) {
         return Some((program, vec![0]));
     }

@@ -12,9 +12,12 @@ mod convolution;
 mod einsum;
 mod flex_attention;
 mod loss;
+mod microsoft;
+mod microsoft_attention;
 mod movement;
 mod normalise;
 mod norms;
+mod quantised;
 mod rotary;
 mod signal;
 mod various;
@@ -29,6 +32,7 @@ use normalise::{
     batch_normalization, group_normalization, instance_normalization, mean_variance_normalization, rms_normalization,
 };
 use norms::{global_lp_pool, lp_normalization};
+use quantised::dynamic_quantize_linear;
 use rotary::rotary_embedding;
 use signal::stft;
 use various::{cast_like, non_zero, swiglu, swish};
@@ -47,6 +51,7 @@ const BODIES: &[(&str, fn(&mut Body<'_>) -> Built)] = &[
     ("CastLike", cast_like),
     ("CausalConvWithState", causal_conv_with_state),
     ("Compress", compress),
+    ("DynamicQuantizeLinear", dynamic_quantize_linear),
     ("Einsum", einsum),
     ("GlobalLpPool", global_lp_pool),
     ("GroupNormalization", group_normalization),
@@ -60,6 +65,7 @@ const BODIES: &[(&str, fn(&mut Body<'_>) -> Built)] = &[
     ("RMSNormalization", rms_normalization),
     ("RotaryEmbedding", rotary_embedding),
     ("STFT", stft),
+    ("SimplifiedLayerNormalization", microsoft::simplified_layer_normalization),
     ("SoftmaxCrossEntropyLoss", softmax_cross_entropy),
     ("SwiGLU", swiglu),
     ("Swish", swish),
@@ -68,6 +74,33 @@ const BODIES: &[(&str, fn(&mut Body<'_>) -> Built)] = &[
 
 /// As [`BODIES`], of the operators that ONNX has for trial.
 const PREVIEW_BODIES: &[(&str, fn(&mut Body<'_>) -> Built)] = &[("FlexAttention", flex_attention)];
+
+/// As [`BODIES`], of onnxruntime's own domain.
+const MICROSOFT_BODIES: &[(&str, fn(&mut Body<'_>) -> Built)] = &[
+    ("Attention", microsoft_attention::attention),
+    ("BiasGelu", microsoft::bias_gelu),
+    ("EmbedLayerNormalization", microsoft::embed_layer_normalization),
+    ("FastGelu", microsoft::fast_gelu),
+    ("FusedConv", microsoft::fused_conv),
+    ("FusedMatMul", microsoft::fused_matmul),
+    ("Gelu", microsoft::gelu),
+    ("GroupQueryAttention", microsoft_attention::group_query_attention),
+    ("MultiHeadAttention", microsoft_attention::multi_head_attention),
+    ("QGemm", quantised::qgemm),
+    ("QLinearAdd", quantised::qlinear_add),
+    ("QLinearAveragePool", quantised::qlinear_average_pool),
+    ("QLinearConcat", quantised::qlinear_concat),
+    ("QLinearGlobalAveragePool", quantised::qlinear_global_average_pool),
+    ("QLinearLeakyRelu", quantised::qlinear_leaky_relu),
+    ("QLinearMul", quantised::qlinear_mul),
+    ("QLinearSigmoid", quantised::qlinear_sigmoid),
+    ("QLinearSoftmax", quantised::qlinear_softmax),
+    ("QuickGelu", microsoft::quick_gelu),
+    ("RotaryEmbedding", microsoft_attention::rotary_embedding),
+    ("SimplifiedLayerNormalization", microsoft::simplified_layer_normalization),
+    ("SkipLayerNormalization", microsoft::skip_layer_normalization),
+    ("SkipSimplifiedLayerNormalization", microsoft::skip_simplified_layer_normalization),
+];
 
 impl Rewrite for ExpandOperators {
     fn name(&self) -> &'static str {
@@ -80,6 +113,7 @@ impl Rewrite for ExpandOperators {
             let bodies = match node.domain.as_str() {
                 "" => BODIES,
                 "ai.onnx.preview" => PREVIEW_BODIES,
+                "com.microsoft" => MICROSOFT_BODIES,
                 _ => return Attempt::No,
             };
             let body = bodies.iter().find(|(op, _)| *op == node.op);
@@ -159,6 +193,18 @@ impl Body<'_> {
         id
     }
 
+    /// A node of that opset, some of whose inputs may be left out.
+    fn op_since(&mut self, op: &str, opset: i64, inputs: &[Option<ValueId>], attrs: &[(&str, Attr)]) -> ValueId {
+        let id = self.op(op, &[]);
+        if let Some(node) = self.nodes.last_mut() {
+            let given = inputs.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
+            node.inputs = inputs[..given].to_vec();
+            node.opset = opset;
+            node.attrs = attrs.iter().map(|(name, attr)| ((*name).to_owned(), attr.clone())).collect();
+        }
+        id
+    }
+
     /// A node's output of which only the attributes' number is not fixed.
     fn op_set(&mut self, op: &str, inputs: &[ValueId], attrs: &[(&str, i64)]) -> ValueId {
         let id = self.op(op, inputs);
@@ -198,6 +244,11 @@ impl Body<'_> {
     fn ints(&mut self, values: Vec<i64>) -> Result<ValueId, &'static str> {
         let tensor = Tensor::new([values.len()], values).map_err(|_| "a list does not fill its shape")?;
         Ok(self.constant(tensor))
+    }
+
+    /// A whole number without dimensions.
+    fn integer(&mut self, value: i64) -> ValueId {
+        self.constant(Tensor::scalar(value))
     }
 
     fn constant(&mut self, tensor: Tensor) -> ValueId {
