@@ -24,7 +24,7 @@ pub(super) fn fused_matmul(body: &mut Body<'_>) -> Built {
     if alpha == 1.0 {
         return Ok(vec![product]);
     }
-    let alpha = body.number_like(alpha, a)?;
+    let alpha = body.number_like(alpha, body.input(0)?)?;
     Ok(vec![body.op("Mul", &[product, alpha])])
 }
 

@@ -61,11 +61,12 @@ fn range(body: &mut Body<'_>, length: ValueId) -> Made {
 }
 
 /// What is added to scores where a mask `[batch, keys]` is 0.
-fn padding_bias(body: &mut Body<'_>, mask: ValueId, like: ValueId) -> Made {
+fn padding_bias(body: &mut Body<'_>, mask: ValueId) -> Made {
     if body.rank(mask)? != 2 {
         return Err("its mask has not two dimensions");
     }
     let far = body.float("mask_filter_value", -10000.0)?;
+    let like = body.input(0)?;
     let (far, zero) = (body.number_like(far, like)?, body.number_like(0.0, like)?);
     let keeps = body.cast(mask, DType::Bool)?;
     let bias = body.op("Where", &[keeps, zero, far]);
@@ -81,7 +82,7 @@ fn attend(
     past: [Option<ValueId>; 2],
 ) -> Built {
     let heads = body.int("num_heads", 0)?;
-    let padding = mask.map(|mask| padding_bias(body, mask, q)).transpose()?;
+    let padding = mask.map(|mask| padding_bias(body, mask)).transpose()?;
     let bias = match (bias, padding) {
         (Some(bias), Some(padding)) => Some(body.op("Add", &[bias, padding])),
         (bias, padding) => bias.or(padding),
