@@ -290,7 +290,7 @@ impl<'a> Lowering<'a> {
     }
 
     /// A constant derived from constant input `i` (packed, transposed, padded weights): made once per model and `key`,
-    /// shared by all plans and nodes that ask for the same. `make` is given f16 as f32, and gives the bytes as they lie on the heap.
+    /// shared by all plans and nodes that ask for the same. `make` is given f16 and bf16 as f32, and gives the bytes as they lie on the heap.
     ///
     /// # Errors
     /// Those of `make`.
@@ -315,7 +315,7 @@ impl<'a> Lowering<'a> {
         self.builder.constant_bytes(bytes)
     }
 
-    /// A fresh row-major buffer of words for output `i` (a scratch buffer if the node leaves it out). Results of f16 are rounded
+    /// A fresh row-major buffer of words for output `i` (a scratch buffer if the node leaves it out). Results of f16 and bf16 are rounded
     /// behind the node, unless its kernels do that ([`Lowering::rounded`]).
     ///
     /// # Panics
@@ -328,19 +328,19 @@ impl<'a> Lowering<'a> {
         view
     }
 
-    /// A view of words that hold no more digits than their type has, f16 too: rounded by the kernel, or moved from where they were.
+    /// A view of words that hold no more digits than their type has, f16 and bf16 too: rounded by the kernel, or moved from where they were.
     #[must_use]
     pub fn rounded(&mut self, view: View) -> View {
         self.builder.buffers[view.buffer.0 as usize].rounded = true;
         view
     }
 
-    /// As [`Lowering::output`], for kernels that round to f16 and may write it packed, as what leaves the device lies.
+    /// As [`Lowering::output`], for kernels that round to f16 or bf16 and may write it packed, as what leaves the device lies.
     pub fn packed_output(&mut self, i: usize) -> View {
         let Fact { dtype, shape, known: _ } = &self.outputs[i];
         let id = self.node.outputs.get(i).copied().flatten();
         let leaves = id.is_some_and(|id| self.builder.delivered[id.0 as usize]);
-        if *dtype != DType::F16 || !leaves {
+        if !dtype.is_half() || !leaves {
             let view = self.output(i);
             return self.rounded(view);
         }

@@ -1,23 +1,31 @@
 //! How tensors lie in memory.
 //!
-//! Kernels compute with words: f32, i32 and u32 as they are; i64 as i32 (checked, never wrapped); i8 and i16 as i32; u8 and u16
-//! as u32; bool as 0 or 1; f16 as the f32 of the same value. Types of fewer than 32 bits come and go packed ([`Storage::of`]):
+//! The host has a Rust value for each element (`tensor.rs`). Kernels compute with words, and tensors that come, go or stay (inputs,
+//! weights, what is kept for another request) lie at rest, narrow types packed ([`Storage::of`]):
 //!
-//! | types | at rest |
-//! |---|---|
-//! | f32, i32, u32, i64 | a word each |
-//! | f16, i16, u16 | two a word |
-//! | i8, u8, bool | four a word |
+//! | types | an element's word | at rest |
+//! |---|---|---|
+//! | f32, i32, u32 | as it is | a word each |
+//! | i64 | the i32 of the same value (checked, never wrapped) | a word each |
+//! | f16, bf16 | the f32 of the same value | two a word |
+//! | i16, u16 | the i32 or u32 of the same value | two a word |
+//! | i8, u8 | the i32 or u32 of the same value | four a word |
+//! | bool | 0 or 1 | four a word |
+//! | f8e4m3fn, f8e4m3fnuz, f8e5m2, f8e5m2fnuz, f8e8m0 | the element's bits | four a word |
+//! | i4, u4 | the i32 or u32 of the same value | eight a word |
+//! | f4e2m1 | the element's bits | eight a word |
+//! | i2, u2 | the i32 or u32 of the same value | sixteen a word |
+//! | f64, u64 | none: they are refused | |
 //!
 //! Generated elementwise kernels read any storage; other kernels are given words ([`Lowering::view`](super::Lowering::view)).
-//! Results are words, those of f16 rounded, and packed where they leave the device.
+//! Results are words, those of f16 and bf16 rounded, and packed where they leave the device.
 
 use std::borrow::Cow;
 
 use crate::error::{Error, Result};
 use crate::size::{Size, checked_len};
 use crate::tensor::{self, DType, Tensor, TensorData};
-use half::f16;
+use half::{bf16, f16};
 
 /// What a tensor's length on the heap is a multiple of, so that kernels may use `vec4` to the end.
 pub const GRANULE: u64 = 16;
@@ -51,6 +59,16 @@ pub enum Storage {
     I8 = 4,
     /// Unsigned, four a word.
     U8 = 5,
+    /// The upper half of an f32, two a word.
+    Bf16 = 6,
+    /// Signed, eight a word.
+    I4 = 7,
+    /// Unsigned, eight a word.
+    U4 = 8,
+    /// Signed, sixteen a word.
+    I2 = 9,
+    /// Unsigned, sixteen a word.
+    U2 = 10,
 }
 
 impl Storage {
@@ -59,10 +77,16 @@ impl Storage {
         match dtype {
             DType::F32 | DType::I32 | DType::U32 | DType::I64 => Storage::Word,
             DType::F16 => Storage::F16,
+            DType::Bf16 => Storage::Bf16,
             DType::I16 => Storage::I16,
             DType::U16 => Storage::U16,
             DType::I8 => Storage::I8,
             DType::U8 | DType::Bool => Storage::U8,
+            DType::F8E4M3Fn | DType::F8E4M3Fnuz | DType::F8E5M2 | DType::F8E5M2Fnuz | DType::F8E8M0 => Storage::U8,
+            DType::I4 => Storage::I4,
+            DType::U4 | DType::F4E2M1 => Storage::U4,
+            DType::I2 => Storage::I2,
+            DType::U2 => Storage::U2,
             // Refused by `check_dtype` before anything lies anywhere.
             DType::F64 | DType::U64 => Storage::Word,
         }
@@ -72,14 +96,32 @@ impl Storage {
     pub const fn bits(self) -> u32 {
         match self {
             Storage::Word => 32,
-            Storage::F16 | Storage::I16 | Storage::U16 => 16,
+            Storage::F16 | Storage::Bf16 | Storage::I16 | Storage::U16 => 16,
             Storage::I8 | Storage::U8 => 8,
+            Storage::I4 | Storage::U4 => 4,
+            Storage::I2 | Storage::U2 => 2,
         }
     }
 
-    /// Bytes of `len` elements, and so the byte at which element `len` begins.
+    /// Bytes of `len` elements, the last of which they may share with others.
     pub fn bytes(self, len: Size) -> Size {
-        len * (self.bits() / 8)
+        match self.bits() {
+            bits @ (2 | 4) => len.div_ceil(8 / bits),
+            bits => len * (bits / 8),
+        }
+    }
+
+    /// The byte in which element `index` begins.
+    pub fn byte_of(self, index: Size) -> Size {
+        match self.bits() {
+            bits @ (2 | 4) => index / (8 / bits),
+            bits => index * (bits / 8),
+        }
+    }
+
+    /// Whether element `index` begins at a multiple of `bytes`.
+    pub fn is_aligned(self, index: Size, bytes: u64) -> bool {
+        index.is_multiple_of(bytes * 8 / u64::from(self.bits()))
     }
 
     /// Bytes that a tensor takes on the heap: at least one granule, and a multiple of it.
@@ -104,7 +146,7 @@ impl Storage {
         check_dtype(tensor.dtype())?;
         if self != Storage::Word {
             let own = self == Storage::of(tensor.dtype());
-            return own.then(|| tensor.bytes().to_vec()).ok_or_else(|| mismatch(self, tensor.dtype()));
+            return own.then(|| tensor.data().packed().into_owned()).ok_or_else(|| mismatch(self, tensor.dtype()));
         }
         Ok(match tensor.data() {
             TensorData::F32(_) | TensorData::I32(_) | TensorData::U32(_) => tensor.bytes().to_vec(),
@@ -121,6 +163,17 @@ impl Storage {
                 bytes
             }
             TensorData::F16(data) => words(data, |x| x.to_f32().to_bits()),
+            TensorData::Bf16(data) => words(data, |x| x.to_f32().to_bits()),
+            TensorData::F8E4M3Fn(_)
+            | TensorData::F8E4M3Fnuz(_)
+            | TensorData::F8E5M2(_)
+            | TensorData::F8E5M2Fnuz(_)
+            | TensorData::F8E8M0(_)
+            | TensorData::F4E2M1(_) => words(tensor.bytes(), u32::from),
+            TensorData::I2(data) => words(data, |x| i32::from(x.get()) as u32),
+            TensorData::I4(data) => words(data, |x| i32::from(x.get()) as u32),
+            TensorData::U2(data) => words(data, |x| x.get().into()),
+            TensorData::U4(data) => words(data, |x| x.get().into()),
             TensorData::I8(data) => words(data, |x| i32::from(x) as u32),
             TensorData::I16(data) => words(data, |x| i32::from(x) as u32),
             TensorData::U8(data) => words(data, u32::from),
@@ -138,8 +191,8 @@ impl Storage {
         check_dtype(dtype)?;
         let len = tensor::checked_len(shape).ok_or_else(|| Error::shape(format!("shape {shape:?} overflows")))?;
         let bytes = len
-            .checked_mul(self.bits() as usize / 8)
-            .and_then(|n| bytes.get(..n))
+            .checked_mul(self.bits() as usize)
+            .and_then(|bits| bytes.get(..bits.div_ceil(8)))
             .ok_or_else(|| Error::internal(format!("{} heap bytes for a tensor of shape {shape:?}", bytes.len())))?;
         let words = bytes.chunks_exact(4).map(|c| u32::from_ne_bytes([c[0], c[1], c[2], c[3]]));
         let halves = bytes.chunks_exact(2).map(|c| u16::from_ne_bytes([c[0], c[1]]));
@@ -153,7 +206,28 @@ impl Storage {
             (Storage::Word, DType::U8) => TensorData::U8(words.map(|w| w as u8).collect()),
             (Storage::Word, DType::U16) => TensorData::U16(words.map(|w| w as u16).collect()),
             (Storage::Word, DType::Bool) => TensorData::Bool(words.map(|w| w != 0).collect()),
+            (
+                Storage::Word,
+                DType::F8E4M3Fn
+                | DType::F8E4M3Fnuz
+                | DType::F8E5M2
+                | DType::F8E5M2Fnuz
+                | DType::F8E8M0
+                | DType::F4E2M1
+                | DType::I2
+                | DType::I4
+                | DType::U2
+                | DType::U4,
+            ) => TensorData::from_le_bytes(dtype, &words.map(|w| w as u8).collect::<Vec<u8>>())?,
             (Storage::F16, DType::F16) => TensorData::F16(halves.map(f16::from_bits).collect()),
+            (Storage::Bf16, DType::Bf16) => TensorData::Bf16(halves.map(bf16::from_bits).collect()),
+            (Storage::I4, DType::I4)
+            | (Storage::U4, DType::U4 | DType::F4E2M1)
+            | (Storage::I2, DType::I2)
+            | (Storage::U2, DType::U2) => TensorData::from_packed(dtype, bytes, len)?,
+            (Storage::U8, DType::F8E4M3Fn | DType::F8E4M3Fnuz | DType::F8E5M2 | DType::F8E5M2Fnuz | DType::F8E8M0) => {
+                TensorData::from_le_bytes(dtype, bytes)?
+            }
             (Storage::I16, DType::I16) => TensorData::I16(halves.map(|h| h as i16).collect()),
             (Storage::U16, DType::U16) => TensorData::U16(halves.collect()),
             (Storage::I8, DType::I8) => TensorData::I8(bytes.iter().map(|&b| b as i8).collect()),
@@ -165,15 +239,14 @@ impl Storage {
     }
 }
 
-/// The tensor with f16 as the f32 of the same value, as kernels compute with it; others as they are.
+/// The tensor with f16 and bf16 as the f32 of the same value, as kernels compute with it; others as they are.
 pub fn widened(tensor: &Tensor) -> Cow<'_, Tensor> {
-    match tensor.data() {
-        TensorData::F16(data) => {
-            let data = TensorData::F32(data.iter().map(|x| x.to_f32()).collect());
-            Cow::Owned(Tensor::from_data(tensor.shape(), data).expect("as many elements as before"))
-        }
-        _ => Cow::Borrowed(tensor),
-    }
+    let data = match tensor.data() {
+        TensorData::F16(data) => data.iter().map(|x| x.to_f32()).collect(),
+        TensorData::Bf16(data) => data.iter().map(|x| x.to_f32()).collect(),
+        _ => return Cow::Borrowed(tensor),
+    };
+    Cow::Owned(Tensor::from_data(tensor.shape(), TensorData::F32(data)).expect("as many elements as before"))
 }
 
 fn mismatch(storage: Storage, dtype: DType) -> Error {
@@ -204,15 +277,21 @@ mod tests {
             Tensor::new([2], vec![0u16, 65535]).unwrap(),
             Tensor::new([2], vec![u32::MAX, 0]).unwrap(),
             Tensor::new([2], vec![true, false]).unwrap(),
+            Tensor::new([2], vec![bf16::from_f32(1.5), bf16::NAN]).unwrap(),
             Tensor::new([0, 3], Vec::<i32>::new()).unwrap(),
         ];
-        for tensor in tensors {
+        // Every bit pattern, and a length that fills no byte.
+        let bits: Vec<u8> = (0..=255).chain([1]).collect();
+        let small = (0..30).filter_map(DType::from_onnx).filter(|dtype| dtype.size() == 1 && *dtype != DType::Bool);
+        let small =
+            small.map(|dtype| Tensor::from_data([257], TensorData::from_le_bytes(dtype, &bits).unwrap()).unwrap());
+        for tensor in tensors.into_iter().chain(small) {
             for storage in [Storage::Word, Storage::of(tensor.dtype())] {
-                if (storage, tensor.dtype()) == (Storage::Word, DType::F16) {
+                if storage == Storage::Word && tensor.dtype().is_half() {
                     continue;
                 }
                 let mut heap = storage.encode(&tensor).unwrap();
-                assert_eq!(heap.len() * 8, tensor.len() * storage.bits() as usize);
+                assert_eq!(heap.len(), (tensor.len() * storage.bits() as usize).div_ceil(8));
                 heap.extend([9; 16]);
                 let back = storage.decode(&heap, tensor.dtype(), tensor.shape()).unwrap();
                 assert_eq!(back.bytes(), tensor.bytes(), "{tensor:?}");

@@ -23,10 +23,10 @@ pub(super) enum Combine {
 /// `Unsupported` for types that the device does not compute with.
 pub(super) fn kind(dtype: DType) -> Result<u32> {
     match dtype {
-        DType::F32 | DType::F16 => Ok(0),
+        DType::F32 | DType::F16 | DType::Bf16 => Ok(0),
         DType::I8 | DType::I16 | DType::I32 | DType::I64 => Ok(1),
         DType::U8 | DType::U16 | DType::U32 | DType::Bool => Ok(2),
-        DType::F64 | DType::U64 => Err(Error::unsupported(format!("{dtype} is not supported on the device"))),
+        _ => Err(Error::unsupported(format!("{dtype} is not supported on the device"))),
     }
 }
 

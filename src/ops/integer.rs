@@ -42,7 +42,7 @@ impl IntegerOp {
         let signed = match first {
             DType::I8 | DType::I16 | DType::I32 | DType::I64 => true,
             DType::U8 | DType::U16 | DType::U32 => false,
-            DType::F32 | DType::F16 | DType::F64 | DType::U64 | DType::Bool => return None,
+            _ => return None,
         };
         match (op, first) {
             ("Mod", _) if !signed => Some(IntegerOp::RemainderU),

@@ -6,7 +6,7 @@ use crate::graph::Node;
 use crate::lower::{Fact, Known, Lowering, View};
 use crate::size::{Size, pins, sizes};
 use crate::tensor::{DType, Tensor, TensorData, checked_len};
-use half::f16;
+use half::{bf16, f16};
 
 use super::broadcast::broadcast_shapes;
 use super::integer::{BY_ZERO, IntegerOp, emit_integer};
@@ -26,6 +26,7 @@ pub(super) use codes::Scalar;
 pub use dispatch::{emit_program, emit_rounding};
 pub use epilogue::Epilogue;
 
+pub(super) use chain::Narrowing;
 use chain::{Chain, Input, element, scalar};
 use program::{MAX_INPUTS, Program, Ref, Step};
 use table::{ROWS, Row, VARIADIC};
@@ -184,8 +185,8 @@ impl Elementwise {
                 program.constants.push(Scalar::F(count as f32));
                 let args = vec![Ref::Step(program.steps.len() - 1), Ref::Constant(program.constants.len() - 1)];
                 program.steps.push(Step { code: Code::DivF, args });
-                if program.dtype == DType::F16 {
-                    program.steps.push(Step { code: Code::HalfF, args: vec![Ref::Step(program.steps.len() - 1)] });
+                if let Some(code) = Code::rounding(program.dtype) {
+                    program.steps.push(Step { code, args: vec![Ref::Step(program.steps.len() - 1)] });
                 }
             }
             let target = if next == count { output.clone() } else { cx.words(output.dtype, &output.shape)? };
@@ -247,17 +248,17 @@ fn has_zero(tensor: &Tensor) -> bool {
     (0..tensor.len()).any(|k| element(tensor.data(), k).i() == 0)
 }
 
-/// The chain that converts elements of one type to another, as `Cast` does; rounded where f16 is.
+/// The chain that converts elements of one type to another, as `Cast` does; rounded where f16 and bf16 are.
 ///
 /// # Errors
 /// `Unsupported` for types that the device does not compute with.
-pub(super) fn conversion(from: DType, to: DType) -> Result<Program> {
+pub(super) fn conversion(from: DType, to: DType, narrowing: Narrowing) -> Result<Program> {
     let input = Input { dtype: from, constant: None };
-    Chain::convert_only(input, to)
+    Chain::convert_only(input, to, narrowing)
 }
 
 /// Runs a chain on the host.
-fn evaluate(program: &Program, inputs: &[&Tensor]) -> Result<Tensor> {
+pub(super) fn evaluate(program: &Program, inputs: &[&Tensor]) -> Result<Tensor> {
     let shapes: Vec<Vec<Size>> = inputs.iter().map(|tensor| sizes(tensor.shape())).collect();
     let shape = pins(&broadcast_shapes(shapes.iter().map(Vec::as_slice))?);
     let len = checked_len(&shape).ok_or_else(|| Error::shape(format!("shape {shape:?} overflows")))?;
@@ -290,6 +291,17 @@ fn evaluate(program: &Program, inputs: &[&Tensor]) -> Result<Tensor> {
     let data = match program.dtype {
         DType::F32 => TensorData::F32(results.iter().map(|x| x.f()).collect()),
         DType::F16 => TensorData::F16(results.iter().map(|x| f16::from_f32(x.f())).collect()),
+        DType::Bf16 => TensorData::Bf16(results.iter().map(|x| bf16::from_f32(x.f())).collect()),
+        DType::F8E4M3Fn
+        | DType::F8E4M3Fnuz
+        | DType::F8E5M2
+        | DType::F8E5M2Fnuz
+        | DType::F8E8M0
+        | DType::F4E2M1
+        | DType::I2
+        | DType::I4
+        | DType::U2
+        | DType::U4 => TensorData::from_le_bytes(program.dtype, &ints().map(|x| x as u8).collect::<Vec<u8>>())?,
         DType::Bool => TensorData::Bool(results.iter().map(|x| x.b()).collect()),
         DType::I64 => TensorData::I64(ints().collect()),
         DType::I32 => TensorData::I32(ints().map(|x| x as i32).collect()),

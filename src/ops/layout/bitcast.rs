@@ -27,7 +27,7 @@ impl BitCast {
 impl Operator for BitCast {
     fn dtypes(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
         let (from, to) = (dtype(inputs, 0)?, self.to);
-        if from.size() != to.size() {
+        if from.bits() != to.bits() {
             return Err(Error::invalid_model(format!("the bits of {from} as {to}")));
         }
         if to == DType::Bool && from != to {

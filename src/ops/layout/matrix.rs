@@ -159,7 +159,9 @@ fn number(inputs: &[Option<&Fact>], i: usize) -> Result<Size> {
     if value.len() != 1 {
         return Err(wrong());
     }
-    whole(value.data()).map(Size::from).ok_or_else(|| Error::invalid_model(format!("input {i} is a bool")))
+    whole(value.data())
+        .map(Size::from)
+        .ok_or_else(|| Error::invalid_model(format!("input {i} is of type {}", fact.dtype)))
 }
 
 /// The first element as an integer, cut towards zero.
@@ -168,7 +170,7 @@ fn whole(data: &TensorData) -> Option<i64> {
         TensorData::F32(data) => Some(data[0] as i64),
         TensorData::F64(data) => Some(data[0] as i64),
         TensorData::F16(data) => Some(data[0].to_f32() as i64),
-        TensorData::Bool(_) => None,
+        TensorData::Bf16(data) => Some(data[0].to_f32() as i64),
         TensorData::U64(data) => i64::try_from(data[0]).ok(),
         TensorData::I8(data) => Some(data[0].into()),
         TensorData::I16(data) => Some(data[0].into()),
@@ -177,6 +179,7 @@ fn whole(data: &TensorData) -> Option<i64> {
         TensorData::U8(data) => Some(data[0].into()),
         TensorData::U16(data) => Some(data[0].into()),
         TensorData::U32(data) => Some(data[0].into()),
+        _ => None,
     }
 }
 
