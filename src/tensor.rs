@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 mod small;
 
 pub use small::{E2M1, E4M3Fn, E4M3Fnuz, E5M2, E5M2Fnuz, E8M0, I2, I4, U2, U4};
-pub(crate) use small::{Minifloat, RoundMode};
+pub(crate) use small::{Minifloat, RoundMode, to_odd};
 
 /// Calls `$body` with `$data` bound to the typed vector inside a [`TensorData`].
 macro_rules! for_each_dtype {

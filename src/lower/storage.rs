@@ -6,7 +6,7 @@
 //! | types | an element's word | at rest |
 //! |---|---|---|
 //! | f32, i32, u32 | as it is | a word each |
-//! | i64 | the i32 of the same value (checked, never wrapped) | a word each |
+//! | i64, u64 | the i32 or u32 of the same value (checked, never wrapped) | a word each |
 //! | f16, bf16 | the f32 of the same value | two a word |
 //! | i16, u16 | the i32 or u32 of the same value | two a word |
 //! | i8, u8 | the i32 or u32 of the same value | four a word |
@@ -15,7 +15,7 @@
 //! | i4, u4 | the i32 or u32 of the same value | eight a word |
 //! | f4e2m1 | the element's bits | eight a word |
 //! | i2, u2 | the i32 or u32 of the same value | sixteen a word |
-//! | f64, u64 | none: they are refused | |
+//! | f64 | none: it is refused | |
 //!
 //! Generated elementwise kernels read any storage; other kernels are given words ([`Lowering::view`](super::Lowering::view)).
 //! Results are words, those of f16 and bf16 rounded, and packed where they leave the device.
@@ -33,12 +33,10 @@ pub const GRANULE: u64 = 16;
 /// Whether tensors of this type can lie on the heap.
 ///
 /// # Errors
-/// `Unsupported` for f64 and u64.
+/// `Unsupported` for f64.
 pub fn check_dtype(dtype: DType) -> Result<()> {
     match dtype {
-        DType::F64 | DType::U64 => {
-            Err(Error::unsupported(format!("tensors of type {dtype} cannot be computed on the device")))
-        }
+        DType::F64 => Err(Error::unsupported(format!("tensors of type {dtype} cannot be computed on the device"))),
         _ => Ok(()),
     }
 }
@@ -75,7 +73,7 @@ impl Storage {
     /// How tensors of that type lie where they come and go: inputs, constants, what is kept for another request.
     pub fn of(dtype: DType) -> Storage {
         match dtype {
-            DType::F32 | DType::I32 | DType::U32 | DType::I64 => Storage::Word,
+            DType::F32 | DType::I32 | DType::U32 | DType::I64 | DType::U64 => Storage::Word,
             DType::F16 => Storage::F16,
             DType::Bf16 => Storage::Bf16,
             DType::I16 => Storage::I16,
@@ -88,7 +86,7 @@ impl Storage {
             DType::I2 => Storage::I2,
             DType::U2 => Storage::U2,
             // Refused by `check_dtype` before anything lies anywhere.
-            DType::F64 | DType::U64 => Storage::Word,
+            DType::F64 => Storage::Word,
         }
     }
 
@@ -138,10 +136,26 @@ impl Storage {
     /// The tensor's elements as they lie so, without padding.
     ///
     /// # Errors
-    /// `Input` naming an i64 value that does not fit an i32, `Unsupported` for types without a representation.
+    /// `Input` naming an i64 or u64 value that does not fit 32 bits, `Unsupported` for types without a representation.
     pub fn encode(self, tensor: &Tensor) -> Result<Vec<u8>> {
         fn words<T: Copy>(data: &[T], word: impl Fn(T) -> u32) -> Vec<u8> {
             data.iter().flat_map(|&x| word(x).to_ne_bytes()).collect()
+        }
+        fn checked<T: Copy + std::fmt::Display>(
+            data: &[T],
+            word: impl Fn(T) -> Option<u32>,
+            dtype: &str,
+        ) -> Result<Vec<u8>> {
+            let mut bytes = Vec::with_capacity(data.len() * 4);
+            for &x in data {
+                let word = word(x).ok_or_else(|| {
+                    Error::input(format!(
+                        "the {dtype} value {x} does not fit the 32 bits that the device computes with"
+                    ))
+                })?;
+                bytes.extend_from_slice(&word.to_ne_bytes());
+            }
+            Ok(bytes)
         }
         check_dtype(tensor.dtype())?;
         if self != Storage::Word {
@@ -150,18 +164,8 @@ impl Storage {
         }
         Ok(match tensor.data() {
             TensorData::F32(_) | TensorData::I32(_) | TensorData::U32(_) => tensor.bytes().to_vec(),
-            TensorData::I64(data) => {
-                let mut bytes = Vec::with_capacity(data.len() * 4);
-                for &x in data {
-                    let word = i32::try_from(x).map_err(|_| {
-                        Error::input(format!(
-                            "the i64 value {x} does not fit the 32 bits that the device computes with"
-                        ))
-                    })?;
-                    bytes.extend_from_slice(&word.to_ne_bytes());
-                }
-                bytes
-            }
+            TensorData::I64(data) => checked(data, |x| i32::try_from(x).ok().map(|word| word as u32), "i64")?,
+            TensorData::U64(data) => checked(data, |x| u32::try_from(x).ok(), "u64")?,
             TensorData::F16(data) => words(data, |x| x.to_f32().to_bits()),
             TensorData::Bf16(data) => words(data, |x| x.to_f32().to_bits()),
             TensorData::F8E4M3Fn(_)
@@ -179,7 +183,7 @@ impl Storage {
             TensorData::U8(data) => words(data, u32::from),
             TensorData::U16(data) => words(data, u32::from),
             TensorData::Bool(data) => words(data, u32::from),
-            TensorData::F64(_) | TensorData::U64(_) => return Err(mismatch(self, tensor.dtype())),
+            TensorData::F64(_) => return Err(mismatch(self, tensor.dtype())),
         })
     }
 
@@ -200,6 +204,7 @@ impl Storage {
             (Storage::Word, DType::F32) => TensorData::F32(words.map(f32::from_bits).collect()),
             (Storage::Word, DType::I32) => TensorData::I32(words.map(|w| w as i32).collect()),
             (Storage::Word, DType::U32) => TensorData::U32(words.collect()),
+            (Storage::Word, DType::U64) => TensorData::U64(words.map(u64::from).collect()),
             (Storage::Word, DType::I64) => TensorData::I64(words.map(|w| i64::from(w as i32)).collect()),
             (Storage::Word, DType::I8) => TensorData::I8(words.map(|w| w as i8).collect()),
             (Storage::Word, DType::I16) => TensorData::I16(words.map(|w| w as i16).collect()),
@@ -271,6 +276,7 @@ mod tests {
             Tensor::new([2], vec![1.5f32, f32::NAN.copysign(-1.0)]).unwrap(),
             Tensor::new([3], vec![f16::from_f32(1.5), f16::MIN_POSITIVE_SUBNORMAL, f16::NEG_INFINITY]).unwrap(),
             Tensor::new([2], vec![i64::from(i32::MIN), 7]).unwrap(),
+            Tensor::new([2], vec![u64::from(u32::MAX), 7]).unwrap(),
             Tensor::new([2], vec![-128i8, 127]).unwrap(),
             Tensor::new([2], vec![-32768i16, 32767]).unwrap(),
             Tensor::new([2], vec![0u8, 255]).unwrap(),
@@ -305,6 +311,7 @@ mod tests {
     fn what_does_not_fit_is_an_error() {
         let error = Storage::Word.encode(&Tensor::scalar(1i64 << 31)).unwrap_err();
         assert!(error.message().contains("2147483648"), "{error}");
+        assert!(Storage::Word.encode(&Tensor::scalar(1u64 << 32)).is_err());
         assert!(Storage::Word.encode(&Tensor::scalar(1f64)).is_err());
         assert!(Storage::U8.encode(&Tensor::scalar(1f32)).is_err());
         assert!(Storage::Word.decode(&[0; 4], DType::F32, &[2]).is_err());

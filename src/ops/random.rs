@@ -145,7 +145,7 @@ impl Operator for Bernoulli {
         let (p, output) = (cx.contiguous(0)?, cx.output(0));
         let output = cx.rounded(output);
         let len = output.len();
-        let one = if output.dtype.is_float() { bits(1.0) } else { Size::ONE };
+        let one = super::one(output.dtype);
         cx.emit(Emit {
             kernel: "bernoulli",
             constants: &[],

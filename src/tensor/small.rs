@@ -27,6 +27,17 @@ pub(crate) enum RoundMode {
     Nearest = 2,
 }
 
+/// An f32 that rounds to any f16 or bf16 as the f64 does: where it is not the same, its last digit is odd. (`from_f64` of the crate `half`
+/// 2.7 drops digits, or rounds twice.)
+pub(crate) fn to_odd(value: f64) -> f32 {
+    let near = value as f32;
+    if f64::from(near) == value || !near.is_finite() {
+        return near;
+    }
+    let beyond = f64::from(near).abs() > value.abs();
+    f32::from_bits((near.to_bits() - u32::from(beyond)) | 1)
+}
+
 const INFINITY: u32 = 0x7f80_0000;
 
 impl Minifloat {
@@ -252,4 +263,122 @@ integers! {
     U2, u8, 2;
     /// ONNX's UINT4: 0 to 15.
     U4, u8, 4;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [Minifloat; 6] = [
+        Minifloat::E4M3Fn,
+        Minifloat::E4M3Fnuz,
+        Minifloat::E5M2,
+        Minifloat::E5M2Fnuz,
+        Minifloat::E8M0,
+        Minifloat::E2M1,
+    ];
+
+    fn patterns(format: Minifloat) -> impl Iterator<Item = u8> {
+        0..=if format == Minifloat::E2M1 { 15 } else { 255 }
+    }
+
+    #[test]
+    fn the_values_are_those_of_the_standard() {
+        #[rustfmt::skip]
+        let known: [(Minifloat, u8, f32); 22] = [
+            (Minifloat::E4M3Fn, 0x7e, 448.0), (Minifloat::E4M3Fn, 0x08, 0.015_625), (Minifloat::E4M3Fn, 0x01, 0.001_953_125),
+            (Minifloat::E4M3Fn, 0xc4, -3.0), (Minifloat::E4M3Fnuz, 0x7f, 240.0), (Minifloat::E4M3Fnuz, 0x08, 0.007_812_5),
+            (Minifloat::E4M3Fnuz, 0x01, 0.000_976_562_5), (Minifloat::E5M2, 0x7b, 57344.0), (Minifloat::E5M2, 0x7c, f32::INFINITY),
+            (Minifloat::E5M2, 0xfc, f32::NEG_INFINITY), (Minifloat::E5M2, 0x04, 6.103_515_6e-5), (Minifloat::E5M2, 0x01, 1.525_878_9e-5),
+            (Minifloat::E5M2Fnuz, 0x7f, 57344.0), (Minifloat::E5M2Fnuz, 0x04, 3.051_757_8e-5), (Minifloat::E5M2Fnuz, 0x01, 7.629_394_5e-6),
+            (Minifloat::E8M0, 0x7f, 1.0), (Minifloat::E8M0, 0xfe, 1.701_411_8e38), (Minifloat::E8M0, 0x00, 5.877_471_8e-39),
+            (Minifloat::E2M1, 0x1, 0.5), (Minifloat::E2M1, 0x2, 1.0), (Minifloat::E2M1, 0x7, 6.0), (Minifloat::E2M1, 0xb, -1.5),
+        ];
+        for (format, bits, value) in known {
+            assert_eq!(format.decode(bits), value, "{format:?} {bits:#x}");
+        }
+        let nans = |format: Minifloat| patterns(format).filter(|&bits| format.decode(bits).is_nan()).count();
+        assert_eq!(ALL.map(nans), [2, 1, 6, 1, 1, 0]);
+        let infinite = |format: Minifloat| patterns(format).filter(|&bits| format.decode(bits).is_infinite()).count();
+        assert_eq!(ALL.map(infinite), [0, 0, 2, 0, 0, 0]);
+    }
+
+    #[test]
+    fn every_value_comes_back() {
+        for format in ALL {
+            for bits in patterns(format) {
+                let value = format.decode(bits);
+                for mode in [RoundMode::Up, RoundMode::Down, RoundMode::Nearest] {
+                    let back = format.encode(value, false, mode);
+                    let same = back == bits || value.is_nan() && format.decode(back).is_nan();
+                    assert!(same, "{format:?} {bits:#x} {value} {back:#x}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn floats_become_the_nearest_of_two_the_even_one() {
+        for format in ALL.into_iter().filter(|&format| format != Minifloat::E8M0) {
+            let mut values: Vec<(f32, u8)> = patterns(format)
+                .map(|bits| (format.decode(bits), bits))
+                .filter(|(x, _)| x.is_finite() && *x >= 0.0)
+                .collect();
+            values.sort_by(|a, b| a.0.total_cmp(&b.0));
+            values.retain(|&(x, bits)| x != 0.0 || bits == 0);
+            for pair in values.windows(2) {
+                let ((low, below), (high, above)) = (pair[0], pair[1]);
+                let middle = f32::midpoint(low, high);
+                let even = if below & 1 == 0 { below } else { above };
+                for (x, want) in [(middle.next_down(), below), (middle, even), (middle.next_up(), above), (high, above)]
+                {
+                    assert_eq!(format.encode(x, true, RoundMode::Up), want, "{format:?} {x}");
+                    let negative = format.decode(format.encode(-x, false, RoundMode::Up));
+                    assert_eq!(negative, -format.decode(want), "{format:?} {x}");
+                }
+            }
+            let most = values.last().unwrap().0;
+            for beyond in [most * 1.5, 1e30, f32::INFINITY] {
+                assert_eq!(format.decode(format.encode(beyond, true, RoundMode::Up)), most, "{format:?}");
+                let open = format.decode(format.encode(-beyond, false, RoundMode::Up));
+                match format {
+                    Minifloat::E5M2 => assert_eq!(open, f32::NEG_INFINITY),
+                    Minifloat::E2M1 => assert_eq!(open, -most),
+                    _ => assert!(open.is_nan(), "{format:?} {open}"),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn powers_of_two_round_as_they_are_asked_to() {
+        let cases = [(1.0, [127, 127, 127]), (1.25, [128, 127, 127]), (1.5, [128, 127, 128]), (-3.0, [129, 128, 129])];
+        let ends = [(7e-39, [1, 0, 0]), (9e-39, [1, 0, 1]), (f32::from_bits(0x0040_0000), [0, 0, 0])];
+        for (x, wanted) in cases.into_iter().chain(ends) {
+            for (mode, want) in [RoundMode::Up, RoundMode::Down, RoundMode::Nearest].into_iter().zip(wanted) {
+                assert_eq!(Minifloat::E8M0.encode(x, false, mode), want, "{x} {mode:?}");
+            }
+        }
+        for (x, saturated) in [(0.0, 0), (1e-44, 0), (2e38, 0xfe), (f32::INFINITY, 0xfe), (f32::NAN, 0xff)] {
+            assert_eq!(Minifloat::E8M0.encode(x, true, RoundMode::Up), saturated, "{x}");
+            assert_eq!(Minifloat::E8M0.encode(x, false, RoundMode::Nearest), 0xff, "{x}");
+        }
+    }
+
+    #[test]
+    fn integers_keep_their_low_bits() {
+        assert_eq!([-9, -8, 7, 8, 300].map(|x| I4::wrapping(x).get()), [7, -8, 7, -8, -4]);
+        assert_eq!([-1, 3, 4].map(|x| U2::wrapping(x).get()), [3, 3, 0]);
+        assert_eq!((I2::new(-2).map(I2::get), I2::new(2), U4::new(16)), (Some(-2), None, None));
+    }
+
+    #[test]
+    fn what_lies_between_floats_is_rounded_once() {
+        let x = 1.0 + 2f64.powi(-8) + 2f64.powi(-40);
+        assert_eq!(half::bf16::from_f32(to_odd(x)).to_f32(), 1.007_812_5);
+        assert_eq!(half::bf16::from_f32(to_odd(1.0 + 2f64.powi(-8))).to_f32(), 1.0);
+        let x = -1.0 - 2f64.powi(-11) + 2f64.powi(-40);
+        assert_eq!(half::f16::from_f32(to_odd(x)).to_f32(), -1.0);
+        assert_eq!((to_odd(1e-300), to_odd(1e300)), (f32::from_bits(1), f32::INFINITY));
+    }
 }

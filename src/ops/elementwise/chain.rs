@@ -25,12 +25,13 @@ pub(super) struct Chain {
     pub(super) result: Option<DType>,
 }
 
-/// The number that a tensor of one element holds, if a step can take it as it is. An i64 that does not fit the device's 32
+/// The number that a tensor of one element holds, if a step can take it as it is. An i64 or u64 that does not fit the device's 32
 /// bits cannot: as a tensor on the device it is refused.
 pub(super) fn scalar(tensor: &Tensor) -> Option<Scalar> {
     let value = (tensor.len() == 1).then(|| element(tensor.data(), 0))?;
     match value {
         Scalar::I(x) if tensor.dtype() == DType::I64 && i32::try_from(x).is_err() => None,
+        Scalar::I(x) if tensor.dtype() == DType::U64 && u32::try_from(x).is_err() => None,
         value => Some(value),
     }
 }
@@ -314,7 +315,7 @@ fn by_type(dtype: DType, f: Option<Code>, i: Option<Code>, u: Option<Code>) -> O
     match dtype {
         DType::F32 | DType::F16 | DType::Bf16 => f,
         DType::I8 | DType::I16 | DType::I32 | DType::I64 => i,
-        DType::U8 | DType::U16 | DType::U32 => u,
+        DType::U8 | DType::U16 | DType::U32 | DType::U64 => u,
         _ => None,
     }
 }

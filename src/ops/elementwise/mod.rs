@@ -259,6 +259,16 @@ pub(super) fn conversion(from: DType, to: DType, narrowing: Narrowing) -> Result
 
 /// Runs a chain on the host.
 pub(super) fn evaluate(program: &Program, inputs: &[&Tensor]) -> Result<Tensor> {
+    for tensor in inputs {
+        // Steps take the upper bit for a sign.
+        if let TensorData::U64(data) = tensor.data()
+            && let Some(x) = data.iter().find(|&&x| u32::try_from(x).is_err())
+        {
+            return Err(Error::input(format!(
+                "the u64 value {x} does not fit the 32 bits that the device computes with"
+            )));
+        }
+    }
     let shapes: Vec<Vec<Size>> = inputs.iter().map(|tensor| sizes(tensor.shape())).collect();
     let shape = pins(&broadcast_shapes(shapes.iter().map(Vec::as_slice))?);
     let len = checked_len(&shape).ok_or_else(|| Error::shape(format!("shape {shape:?} overflows")))?;
@@ -304,6 +314,7 @@ pub(super) fn evaluate(program: &Program, inputs: &[&Tensor]) -> Result<Tensor> 
         | DType::U4 => TensorData::from_le_bytes(program.dtype, &ints().map(|x| x as u8).collect::<Vec<u8>>())?,
         DType::Bool => TensorData::Bool(results.iter().map(|x| x.b()).collect()),
         DType::I64 => TensorData::I64(ints().collect()),
+        DType::U64 => TensorData::U64(ints().map(|x| x as u64).collect()),
         DType::I32 => TensorData::I32(ints().map(|x| x as i32).collect()),
         DType::I16 => TensorData::I16(ints().map(|x| x as i16).collect()),
         DType::I8 => TensorData::I8(ints().map(|x| x as i8).collect()),

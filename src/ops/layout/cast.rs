@@ -10,7 +10,7 @@ use crate::ops::elementwise::{Narrowing, conversion, emit_program};
 use crate::ops::integer::{IntegerOp, emit_integer};
 use crate::ops::{Operator, given};
 use crate::size::{Size, pins};
-use crate::tensor::{DType, Element, Minifloat, RoundMode, Tensor, TensorData, for_each_dtype};
+use crate::tensor::{DType, Element, Minifloat, RoundMode, Tensor, TensorData, for_each_dtype, to_odd};
 use crate::tensor::{E2M1, E4M3Fn, E4M3Fnuz, E5M2, E5M2Fnuz, E8M0, I2, I4, U2, U4};
 use half::{bf16, f16};
 
@@ -77,7 +77,7 @@ impl Numeric for f16 {
         Number::Float(self.to_f64())
     }
     fn from_number(number: Number) -> Self {
-        f16::from_f64(f64::from_number(number))
+        f16::from_f32(to_odd(f64::from_number(number)))
     }
 }
 
@@ -89,7 +89,7 @@ impl Numeric for bf16 {
         match number {
             // By way of f32, as everywhere.
             Number::Int(v) => bf16::from_f32(v as f32),
-            Number::Float(v) => bf16::from_f64(v),
+            Number::Float(v) => bf16::from_f32(to_odd(v)),
         }
     }
 }
@@ -162,7 +162,9 @@ impl Word {
             // A word of f16 or bf16 is the f32 of the same value.
             DType::F32 | DType::F16 | DType::Bf16 => Ok(Word::Float),
             DType::I2 | DType::I4 | DType::I8 | DType::I16 | DType::I32 | DType::I64 => Ok(Word::Signed),
-            DType::U2 | DType::U4 | DType::U8 | DType::U16 | DType::U32 | DType::Bool => Ok(Word::Unsigned),
+            DType::U2 | DType::U4 | DType::U8 | DType::U16 | DType::U32 | DType::U64 | DType::Bool => {
+                Ok(Word::Unsigned)
+            }
             other => Err(Error::unsupported(format!("{other} is not supported on the device"))),
         }
     }
@@ -172,8 +174,7 @@ impl Word {
 fn bits(dtype: DType) -> u32 {
     match dtype {
         DType::Bool => 1,
-        DType::I64 => 32,
-        other => other.bits() as u32,
+        other => other.bits().min(32) as u32,
     }
 }
 
@@ -215,7 +216,7 @@ impl Operator for Cast {
             cx.alias(0, stored);
             return Ok(());
         }
-        let small = from.minifloat().or(to.minifloat()).is_some() && to != DType::I64;
+        let small = from.minifloat().or(to.minifloat()).is_some() && !matches!(to, DType::I64 | DType::U64);
         if small || to.is_half() || to == DType::F32 && stored.storage != Storage::Word {
             let output = cx.packed_output(0);
             return emit_program(cx, &conversion(from, to, self.narrowing)?, &[stored], &output);
@@ -229,7 +230,9 @@ impl Operator for Cast {
         };
         let checked = match (from, to) {
             (DType::F32 | DType::F16 | DType::Bf16, DType::I64) => Some(IntegerOp::FromF32),
-            (DType::U32, DType::I64) => Some(IntegerOp::FromU32),
+            (DType::U32 | DType::U64, DType::I64) => Some(IntegerOp::FromU32),
+            (DType::F32 | DType::F16 | DType::Bf16, DType::U64) => Some(IntegerOp::FromF32U),
+            (_, DType::U64) if Word::of(from)? == Word::Signed => Some(IntegerOp::FromI32),
             _ => None,
         };
         if let Some(op) = checked {

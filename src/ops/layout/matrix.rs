@@ -4,9 +4,9 @@ use super::{arity, dtype, is_empty, of_type, sized};
 use crate::error::{Error, Result};
 use crate::graph::Node;
 use crate::lower::grid::item_groups;
-use crate::lower::{Emit, Fact, Lowering, Work, bits, params};
+use crate::lower::{Emit, Fact, Lowering, Work, params};
 use crate::ops::combine::kind;
-use crate::ops::{Operator, given};
+use crate::ops::{Operator, given, one};
 use crate::size::{Size, presumed};
 use crate::tensor::{DType, TensorData};
 
@@ -112,10 +112,13 @@ impl Operator for EyeLike {
         // A diagonal that far out has no elements, nor has any beyond it.
         let far = i64::from(i32::MAX);
         let diagonal = self.diagonal.clamp(-far, far) as i32;
-        let one = if output.dtype.is_float() { bits(1.0) } else { Size::ONE };
         let len = output.len();
-        let sizes =
-            [("len", len), ("columns", output.shape[1]), ("diagonal", Size::from(diagonal as u32)), ("one", one)];
+        let sizes = [
+            ("len", len),
+            ("columns", output.shape[1]),
+            ("diagonal", Size::from(diagonal as u32)),
+            ("one", one(output.dtype)),
+        ];
         cx.emit(Emit {
             kernel: "eye_like",
             constants: &[],

@@ -201,7 +201,9 @@ impl Resize {
             DType::U16 => within(0.0, 65535.0),
             DType::U32 => within(0.0, f64::from(u32::MAX)),
             DType::Bool => within(0.0, 1.0),
-            _ => within(f64::from(i32::MIN), f64::from(i32::MAX)),
+            DType::U64 => within(0.0, f64::from(u32::MAX)),
+            DType::I32 | DType::I64 => within(f64::from(i32::MIN), f64::from(i32::MAX)),
+            _ => within(0.0, 0.0),
         }
     }
 }

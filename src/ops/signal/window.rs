@@ -8,7 +8,7 @@ use crate::lower::storage::Storage;
 use crate::lower::{Fact, Lowering, View};
 use crate::ops::{Operator, check_arity};
 use crate::size::{Size, checked_len, presumed};
-use crate::tensor::{DType, Tensor};
+use crate::tensor::{DType, Tensor, to_odd};
 
 use super::integer;
 
@@ -42,8 +42,8 @@ pub(super) fn output_type(node: &Node) -> Result<DType> {
 /// Numbers as a tensor of a type that [`output_type`] gives.
 pub(super) fn rounded(shape: &[usize], values: impl Iterator<Item = f64>, dtype: DType) -> Result<Tensor> {
     match dtype {
-        DType::F16 => Tensor::new(shape, values.map(half::f16::from_f64).collect::<Vec<_>>()),
-        DType::Bf16 => Tensor::new(shape, values.map(half::bf16::from_f64).collect::<Vec<_>>()),
+        DType::F16 => Tensor::new(shape, values.map(|value| half::f16::from_f32(to_odd(value))).collect::<Vec<_>>()),
+        DType::Bf16 => Tensor::new(shape, values.map(|value| half::bf16::from_f32(to_odd(value))).collect::<Vec<_>>()),
         _ => Tensor::new(shape, values.map(|value| value as f32).collect::<Vec<_>>()),
     }
 }
