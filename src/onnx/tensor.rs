@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use half::f16;
+use half::{bf16, f16};
 use prost::Message as _;
 
 use super::LoadOptions;
@@ -79,9 +79,9 @@ impl<'a> Decoder<'a> {
             .iter()
             .map(|&dim| usize::try_from(dim).map_err(|_| Error::invalid_model(format!("dimension {dim} is negative"))))
             .collect::<Result<Vec<usize>>>()?;
-        let bytes = checked_len(&shape)
-            .and_then(|len| len.checked_mul(dtype.size()))
-            .ok_or_else(|| Error::invalid_model(format!("shape {shape:?} overflows")))?;
+        let overflows = || Error::invalid_model(format!("shape {shape:?} overflows"));
+        let len = checked_len(&shape).ok_or_else(overflows)?;
+        let bytes = len.checked_mul(dtype.size()).ok_or_else(overflows)?;
         self.bytes = self.bytes.saturating_add(bytes as u64);
         if self.bytes > self.options.max_weight_bytes {
             return Err(Error::memory(format!(
@@ -89,7 +89,6 @@ impl<'a> Decoder<'a> {
                 self.options.max_weight_bytes
             )));
         }
-        let len = bytes / dtype.size();
         let data = match proto.data_location {
             Some(1) => self.external(&proto, dtype, len)?,
             None | Some(0) => inline(proto, dtype, len)?,
@@ -106,7 +105,7 @@ impl<'a> Decoder<'a> {
 
     fn external(&mut self, proto: &TensorProto, dtype: DType, len: usize) -> Result<TensorData> {
         let location = Location::of(proto)?;
-        let bytes = len * dtype.size();
+        let bytes = packed_bytes(dtype, len)?;
         if self.options.synthetic_weights
             && let Some(text) = &location.synthetic
         {
@@ -117,23 +116,27 @@ impl<'a> Decoder<'a> {
             }
             return Generator::parse(text)?.reseeded(self.options.seed).generate(dtype, len);
         }
-        from_bytes(dtype, &self.reader.read(&location, bytes)?)
+        from_bytes(dtype, &self.reader.read(&location, bytes)?, len)
     }
 }
 
-fn from_bytes(dtype: DType, bytes: &[u8]) -> Result<TensorData> {
-    TensorData::from_le_bytes(dtype, bytes).map_err(|error| Error::invalid_model(error.message()))
+fn packed_bytes(dtype: DType, len: usize) -> Result<usize> {
+    dtype.packed_bytes(len).ok_or_else(|| Error::invalid_model(format!("{len} elements of {dtype} overflow")))
+}
+
+fn from_bytes(dtype: DType, bytes: &[u8], len: usize) -> Result<TensorData> {
+    TensorData::from_packed(dtype, bytes, len).map_err(|error| Error::invalid_model(error.message()))
 }
 
 fn inline(proto: TensorProto, dtype: DType, len: usize) -> Result<TensorData> {
     let TensorProto { float_data, int32_data, int64_data, double_data, uint64_data, raw_data, .. } = proto;
     if let Some(raw) = raw_data {
-        if raw.len() != len * dtype.size() {
+        if raw.len() != packed_bytes(dtype, len)? {
             return Err(Error::invalid_model(format!("raw data of {} bytes for {len} elements of {dtype}", raw.len())));
         }
-        return from_bytes(dtype, &raw);
+        return from_bytes(dtype, &raw, len);
     }
-    // ONNX keeps all narrow types in `int32_data`, an element a number.
+    // ONNX keeps all narrow types in `int32_data`, an element a number, or a byte of those that are narrower than a byte.
     macro_rules! narrow {
         ($t:ty) => {
             int32_data
@@ -152,6 +155,17 @@ fn inline(proto: TensorProto, dtype: DType, len: usize) -> Result<TensorData> {
         DType::I16 => TensorData::I16(narrow!(i16)),
         DType::U16 => TensorData::U16(narrow!(u16)),
         DType::F16 => TensorData::F16(narrow!(u16).into_iter().map(f16::from_bits).collect()),
+        DType::Bf16 => TensorData::Bf16(narrow!(u16).into_iter().map(bf16::from_bits).collect()),
+        DType::F8E4M3Fn
+        | DType::F8E4M3Fnuz
+        | DType::F8E5M2
+        | DType::F8E5M2Fnuz
+        | DType::F8E8M0
+        | DType::F4E2M1
+        | DType::I2
+        | DType::I4
+        | DType::U2
+        | DType::U4 => from_bytes(dtype, &narrow!(u8), len)?,
         DType::Bool => TensorData::Bool(int32_data.iter().map(|&v| v != 0).collect()),
         DType::U64 => TensorData::U64(uint64_data),
         DType::U32 => TensorData::U32(

@@ -16,7 +16,8 @@ pub struct FuseElementwise;
 /// The node as a chain, with the values that the chain reads.
 pub(super) fn chain(graph: &Graph, node: &Node) -> Option<(Program, Vec<ValueId>)> {
     let result = graph.value(output(node)?);
-    if !matches!(result.dtype, Some(DType::F32 | DType::F16 | DType::Bool | DType::I8 | DType::U8)) {
+    let kinds = [DType::F32, DType::F16, DType::Bf16, DType::Bool, DType::I8, DType::U8];
+    if !result.dtype.is_some_and(|dtype| kinds.contains(&dtype)) {
         return None;
     }
     let inputs: Option<Vec<_>> = node

@@ -9,7 +9,7 @@ use crate::ops::elementwise::program::{Program, Ref};
 use crate::ops::elementwise::{Code, Scalar, emit_program, evaluate};
 use crate::ops::{Operator, check_arity, given};
 use crate::size::{Size, agree, pins, presumed};
-use crate::tensor::{DType, Tensor};
+use crate::tensor::{DType, Minifloat, Tensor};
 
 /// Constants of at most so many elements are dequantised at load: biases and scalars. Weights stay packed.
 const FOLDED: i64 = 1 << 10;
@@ -30,6 +30,11 @@ struct Parts {
     divided: Option<usize>,
 }
 
+/// Whether it is one number, without dimensions or with one.
+fn is_one(shape: &[Size]) -> bool {
+    shape.len() <= 1 && shape.iter().all(|size| size.known() == Some(1))
+}
+
 impl Granularity {
     fn parse(node: &Node) -> Result<Self> {
         let block = node.int("block_size", 0)?;
@@ -41,8 +46,7 @@ impl Granularity {
 
     fn parts(self, x: &[Size], scale: &[Size]) -> Result<Parts> {
         let wrong = |what: &str| Error::shape(format!("{what}: input {x:?}, scale {scale:?}, axis {}", self.axis));
-        let one = |shape: &[Size]| shape.iter().all(|size| size.known() == Some(1));
-        if self.block.is_zero() && scale.len() <= 1 && one(scale) {
+        if self.block.is_zero() && is_one(scale) {
             return Ok(Parts { x: x.to_vec(), scale: Vec::new(), divided: None });
         }
         let rank = x.len() as i64;
@@ -81,7 +85,9 @@ impl Granularity {
     fn check(self, inputs: &[Option<&Fact>]) -> Result<Vec<Size>> {
         let (x, scale) = (&given(inputs, 0)?.shape, &given(inputs, 1)?.shape);
         self.parts(x, scale)?;
-        if let Some(zero) = inputs.get(2).copied().flatten().filter(|zero| !agree(&zero.shape, scale)) {
+        // ONNX's own cases have a scale without dimensions beside a zero point with one.
+        let fits = |zero: &Fact| agree(&zero.shape, scale) || is_one(&zero.shape) && is_one(scale);
+        if let Some(zero) = inputs.get(2).copied().flatten().filter(|zero| !fits(zero)) {
             return Err(Error::shape(format!("the zero point {:?} is not of the scale's shape {scale:?}", zero.shape)));
         }
         Ok(x.clone())
@@ -102,6 +108,7 @@ impl Parts {
     /// Scale or zero point, so that it broadcasts to them.
     fn scales(&self, scale: View) -> View {
         let strides = match (self.scale.len(), self.divided) {
+            // One number.
             (0, _) => Vec::new(),
             (_, None) => {
                 let mut strides = vec![Size::ZERO; self.scale.len()];
@@ -167,8 +174,17 @@ fn host(
 
 fn float(dtype: DType, what: &str) -> Result<DType> {
     match dtype {
-        DType::F32 | DType::F16 => Ok(dtype),
-        other => Err(Error::unsupported(format!("{what} of type {other}; f32 and f16 are supported"))),
+        DType::F32 | DType::F16 | DType::Bf16 => Ok(dtype),
+        other => Err(Error::unsupported(format!("{what} of type {other}; f32, f16 and bf16 are supported"))),
+    }
+}
+
+/// Checks that a type is one that is quantised to.
+fn quantised(dtype: DType) -> Result<()> {
+    match dtype.minifloat() {
+        Some(Minifloat::E8M0) => Err(Error::unsupported("quantisation to f8e8m0")),
+        Some(_) => Ok(()),
+        None => range(dtype).map(|_| ()),
     }
 }
 
@@ -187,14 +203,16 @@ fn dtype(inputs: &[Option<DType>], i: usize) -> Result<DType> {
     inputs.get(i).copied().flatten().ok_or_else(|| Error::invalid_model(format!("input {i} is missing")))
 }
 
-/// <https://onnx.ai/onnx/operators/onnx__QuantizeLinear.html>: x of f32, f16 or i32, scale, zero point? of u8, i8, u16 or i16. The scale is
-/// one number, one for each index of the axis, or one for each block, where blocks divide the axis. The quotient has the digits
+/// <https://onnx.ai/onnx/operators/onnx__QuantizeLinear.html>: x of f32, f16, bf16 or i32, scale of f32, f16 or bf16, zero point? of integers of 2
+/// to 16 bits or floats of 4 and 8. The scale is one number, one for each index of the axis, or one for each block, where blocks divide the axis. The quotient has the digits
 /// of the scale's type.
 #[derive(Debug)]
 pub(super) struct QuantizeLinear {
     granularity: Granularity,
     output: Option<DType>,
     precision: Option<DType>,
+    /// Whether what lies beyond the range of an 8-bit float becomes its end.
+    saturate: bool,
 }
 
 impl QuantizeLinear {
@@ -202,7 +220,8 @@ impl QuantizeLinear {
         check_arity(node, 2..=3, 1..=1)?;
         let output = named(node, "output_dtype")?;
         let precision = named(node, "precision")?.map(|dtype| float(dtype, "a precision")).transpose()?;
-        Ok(QuantizeLinear { granularity: Granularity::parse(node)?, output, precision })
+        let saturate = node.int("saturate", 1)? != 0;
+        Ok(QuantizeLinear { granularity: Granularity::parse(node)?, output, precision, saturate })
     }
 
     /// The types of x, of the quotient's digits, and of the result.
@@ -218,11 +237,12 @@ impl QuantizeLinear {
             (Some(dtype), _) | (None, Some(dtype)) => dtype,
             (None, None) => DType::U8,
         };
-        range(result)?;
+        quantised(result)?;
         Ok([x, scale, self.precision.unwrap_or(scale), result])
     }
 
     fn build(
+        &self,
         steps: &mut Steps,
         [from, of_scale, precision, to]: [DType; 4],
         x: Ref,
@@ -234,7 +254,12 @@ impl QuantizeLinear {
         let scale = steps.digits(scale, of_scale, precision);
         let mut quotient = steps.step(Code::DivF, &[x, scale]);
         quotient = steps.digits(quotient, DType::F32, precision);
-        steps.saturated(quotient, zero, to).map(|_| ())
+        match to.minifloat() {
+            // A float of 4 bits has nothing beyond its range.
+            Some(format) => steps.narrowed(quotient, zero, format, self.saturate || to == DType::F4E2M1),
+            None => steps.saturated(quotient, zero, to).map(|_| ())?,
+        }
+        Ok(())
     }
 }
 
@@ -250,19 +275,19 @@ impl Operator for QuantizeLinear {
     fn evaluate(&self, inputs: &[Option<&Fact>]) -> Result<Option<Vec<Tensor>>> {
         let dtypes: Vec<_> = inputs.iter().map(|fact| fact.map(|fact| fact.dtype)).collect();
         let types = self.types(&dtypes)?;
-        host(inputs, self.granularity, types[3], |steps, x, scale, zero| Self::build(steps, types, x, scale, zero))
+        host(inputs, self.granularity, types[3], |steps, x, scale, zero| self.build(steps, types, x, scale, zero))
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let dtypes: Vec<_> = cx.facts().iter().map(|fact| fact.map(|fact| fact.dtype)).collect();
         let types = self.types(&dtypes)?;
         let output = cx.resting_output(0);
-        lower(cx, self.granularity, &output, |steps, x, scale, zero| Self::build(steps, types, x, scale, zero))
+        lower(cx, self.granularity, &output, |steps, x, scale, zero| self.build(steps, types, x, scale, zero))
     }
 }
 
-/// <https://onnx.ai/onnx/operators/onnx__DequantizeLinear.html>: x of u8, i8, u16, i16 or i32 with a zero point? of its type; scale as
-/// [`QuantizeLinear`]'s. Constants of more than a few elements are dequantised where they are read, and lie packed.
+/// <https://onnx.ai/onnx/operators/onnx__DequantizeLinear.html>: x of i32 or what [`QuantizeLinear`] gives, with a zero point? of its type, and a
+/// scale as there. Constants of more than a few elements are dequantised where they are read, and lie packed.
 #[derive(Debug)]
 pub(super) struct DequantizeLinear {
     granularity: Granularity,
@@ -276,21 +301,28 @@ impl DequantizeLinear {
         Ok(DequantizeLinear { granularity: Granularity::parse(node)?, output })
     }
 
-    /// The types of scale and result.
-    fn types(&self, inputs: &[Option<DType>]) -> Result<[DType; 2]> {
+    /// The types of x, scale and result.
+    fn types(&self, inputs: &[Option<DType>]) -> Result<[DType; 3]> {
         let (x, scale) = (dtype(inputs, 0)?, float(dtype(inputs, 1)?, "a scale")?);
         if x != DType::I32 {
-            range(x)?;
+            quantised(x)?;
         }
         match inputs.get(2).copied().flatten() {
             Some(zero) if zero != x => Err(Error::invalid_model(format!("the zero point is {zero}, the input {x}"))),
-            _ => Ok([scale, self.output.unwrap_or(scale)]),
+            _ => Ok([x, scale, self.output.unwrap_or(scale)]),
         }
     }
 
-    fn build(steps: &mut Steps, [of_scale, to]: [DType; 2], x: Ref, scale: Ref, zero: Option<Ref>) {
-        let difference = zero.map_or(x, |zero| steps.step(Code::SubI, &[x, zero]));
-        let mut value = steps.step(Code::IntToFloatW, &[difference]);
+    fn build(steps: &mut Steps, [from, of_scale, to]: [DType; 3], x: Ref, scale: Ref, zero: Option<Ref>) {
+        let mut value = x;
+        if from.minifloat().is_some() {
+            value = steps.float(x, from);
+            let zero = zero.map(|zero| steps.float(zero, from));
+            value = zero.map_or(value, |zero| steps.step(Code::SubF, &[value, zero]));
+        } else {
+            value = zero.map_or(value, |zero| steps.step(Code::SubI, &[value, zero]));
+            value = steps.step(Code::IntToFloatW, &[value]);
+        }
         if of_scale != to {
             value = steps.digits(value, DType::F32, to);
         }
@@ -302,7 +334,7 @@ impl DequantizeLinear {
 
 impl Operator for DequantizeLinear {
     fn dtypes(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
-        Ok(vec![self.types(inputs)?[1]])
+        Ok(vec![self.types(inputs)?[2]])
     }
 
     fn shapes(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
@@ -317,7 +349,7 @@ impl Operator for DequantizeLinear {
         }
         let dtypes: Vec<_> = inputs.iter().map(|fact| fact.map(|fact| fact.dtype)).collect();
         let types = self.types(&dtypes)?;
-        host(inputs, self.granularity, types[1], |steps, x, scale, zero| {
+        host(inputs, self.granularity, types[2], |steps, x, scale, zero| {
             Self::build(steps, types, x, scale, zero);
             Ok(())
         })
@@ -354,15 +386,16 @@ pub(in crate::ops) fn program_of(node: &Node, inputs: &[Option<(DType, Option<&T
     };
     let steps = match node.op.as_str() {
         "QuantizeLinear" => {
-            let types = QuantizeLinear::parse(node).ok()?.types(&types).ok()?;
+            let operator = QuantizeLinear::parse(node).ok()?;
+            let types = operator.types(&types).ok()?;
             let mut steps = Steps::new(types[3]);
             let (x, scale, zero) = read(&mut steps)?;
-            QuantizeLinear::build(&mut steps, types, x, scale, zero).ok()?;
+            operator.build(&mut steps, types, x, scale, zero).ok()?;
             steps
         }
         "DequantizeLinear" => {
             let types = DequantizeLinear::parse(node).ok()?.types(&types).ok()?;
-            let mut steps = Steps::new(types[1]);
+            let mut steps = Steps::new(types[2]);
             let (x, scale, zero) = read(&mut steps)?;
             DequantizeLinear::build(&mut steps, types, x, scale, zero);
             steps

@@ -170,7 +170,7 @@ impl Operator for MatMulInteger {
     }
 }
 
-/// <https://onnx.ai/onnx/operators/onnx__QLinearMatMul.html>: as [`MatMulInteger`], with scales of f32 or f16 shaped as the zero points, and
+/// <https://onnx.ai/onnx/operators/onnx__QLinearMatMul.html>: as [`MatMulInteger`], with scales of f32, f16 or bf16 shaped as the zero points, and
 /// scale and zero point of the result, which has the type of its zero point. The quotient is rounded before the zero point is added.
 #[derive(Debug)]
 pub(super) struct QLinearMatMul;
@@ -188,8 +188,8 @@ impl Operator for QLinearMatMul {
         let given = |i: usize| inputs[i].ok_or_else(|| Error::invalid_model(format!("input {i} is missing")));
         for i in [1, 4, 6] {
             match given(i)? {
-                DType::F32 | DType::F16 => {}
-                other => return Err(Error::unsupported(format!("a scale of type {other}; f32 and f16 are supported"))),
+                DType::F32 | DType::F16 | DType::Bf16 => {}
+                other => return Err(Error::unsupported(format!("a scale of type {other}; f32, f16 and bf16 are supported"))),
             }
         }
         let result = given(7)?;

@@ -12,7 +12,7 @@ use crate::tensor::{DType, Tensor, TensorData};
 /// Columns of a vector.
 const LANES: usize = 4;
 
-/// A `[.., k]` of f32 or f16 times the transpose of a constant `[n, k]` of 2, 4 or 8 bits, in blocks along k with a scale each and a zero point?
+/// A `[.., k]` of f32, f16 or bf16 times the transpose of a constant `[n, k]` of 2, 4 or 8 bits, in blocks along k with a scale each and a zero point?
 /// each, the lowest bits first, and a bias? `[n]`. The weights stay packed. An order of the rows (`g_idx`) is not supported.
 #[derive(Debug)]
 pub(super) struct MatMulNBits {
@@ -103,10 +103,10 @@ impl Operator for MatMulNBits {
     fn dtypes(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
         let given = |i: usize| inputs.get(i).copied().flatten();
         let float = match given(0) {
-            Some(dtype @ (DType::F32 | DType::F16)) => dtype,
+            Some(dtype @ (DType::F32 | DType::F16 | DType::Bf16)) => dtype,
             other => {
                 let other = other.map_or("none", DType::name);
-                return Err(Error::unsupported(format!("an input of type {other}; f32 and f16 are supported")));
+                return Err(Error::unsupported(format!("an input of type {other}; f32, f16 and bf16 are supported")));
             }
         };
         if given(1) != Some(DType::U8) {

@@ -4,13 +4,13 @@ use crate::error::{Error, Result};
 use crate::lower::Lowering;
 use crate::lower::View;
 use crate::ops::elementwise::program::{Program, Ref, Step};
-use crate::ops::elementwise::{Code, Scalar, emit_program};
-use crate::tensor::DType;
+use crate::ops::elementwise::{Code, Scalar, emit_program, minifloat_word};
+use crate::tensor::{DType, Minifloat, RoundMode};
 
 /// A bound that holds every sum of a rounded quotient and a zero point of 16 bits, and that f32 has exactly.
 const FAR: f32 = 1_048_576.0;
 
-/// The least and the largest number of a type that is quantised to.
+/// The least and the largest number of an integer type that is quantised to.
 ///
 /// # Errors
 /// `Unsupported` for other types.
@@ -20,7 +20,11 @@ pub(super) fn range(dtype: DType) -> Result<[i64; 2]> {
         DType::I8 => Ok([-128, 127]),
         DType::U16 => Ok([0, 65535]),
         DType::I16 => Ok([-32768, 32767]),
-        other => Err(Error::unsupported(format!("quantisation to {other}; u8, i8, u16 and i16 are supported"))),
+        DType::U4 => Ok([0, 15]),
+        DType::I4 => Ok([-8, 7]),
+        DType::U2 => Ok([0, 3]),
+        DType::I2 => Ok([-2, 1]),
+        other => Err(Error::unsupported(format!("quantisation to {other}"))),
     }
 }
 
@@ -78,14 +82,37 @@ impl Steps {
     /// A word of that type as f32.
     pub(super) fn float(&mut self, x: Ref, dtype: DType) -> Ref {
         match dtype {
-            DType::F32 | DType::F16 => x,
-            _ => self.step(Code::IntToFloatW, &[x]),
+            DType::F32 | DType::F16 | DType::Bf16 => x,
+            _ => match dtype.minifloat() {
+                Some(format) => {
+                    let word = self.number(minifloat_word(format, true, RoundMode::default()));
+                    self.step(Code::WidenW, &[x, word])
+                }
+                None => self.step(Code::IntToFloatW, &[x]),
+            },
         }
     }
 
     /// Rounded to the digits of `dtype`, if it is not of that type.
     pub(super) fn digits(&mut self, x: Ref, from: DType, to: DType) -> Ref {
-        if to == DType::F16 && from != DType::F16 { self.step(Code::HalfF, &[x]) } else { x }
+        match Code::rounding(to).filter(|_| from != to) {
+            Some(code) => self.step(code, &[x]),
+            None => x,
+        }
+    }
+
+    /// A quotient by the scale as a float of few bits, with the zero point, if that is not 0: by which -0 would be 0.
+    pub(super) fn narrowed(&mut self, quotient: Ref, zero: Option<Ref>, format: Minifloat, saturate: bool) {
+        let word = self.number(minifloat_word(format, saturate, RoundMode::default()));
+        let mut x = quotient;
+        if let Some(zero) = zero {
+            let zero = self.step(Code::WidenW, &[zero, word]);
+            let none = self.number(Scalar::F(0.0));
+            let is_none = self.step(Code::EqF, &[zero, none]);
+            let sum = self.step(Code::AddF, &[x, zero]);
+            x = self.step(Code::SelectW, &[is_none, x, sum]);
+        }
+        self.step(Code::NarrowW, &[x, word]);
     }
 
     /// A quotient by the scale to the nearest whole number, of two the even one, with the zero point, within the range of `dtype`.

@@ -228,13 +228,10 @@ impl Body<'_> {
         self.constant(Tensor::scalar(value))
     }
 
-    /// A number of the type that `like` has, which is f32 or f16.
+    /// A number of the type that `like` has, which is f32, f16 or bf16.
     fn number_like(&mut self, value: f32, like: ValueId) -> Result<ValueId, &'static str> {
-        match self.dtype(like)? {
-            DType::F32 => Ok(self.number(value)),
-            DType::F16 => Ok(self.constant(Tensor::scalar(half::f16::from_f32(value)))),
-            _ => Err("its input is neither f32 nor f16"),
-        }
+        let number = Tensor::rounded(self.dtype(like)?, [], vec![value]);
+        Ok(self.constant(number.map_err(|_| "its input is none of f32, f16 and bf16")?))
     }
 
     fn dtype(&self, id: ValueId) -> Result<DType, &'static str> {
@@ -323,7 +320,7 @@ impl Body<'_> {
     }
 
     fn cast(&mut self, x: ValueId, to: DType) -> Result<ValueId, &'static str> {
-        let code = (1..=16).find(|&code| DType::from_onnx(code) == Some(to)).ok_or("the type has no number")?;
+        let code = to.to_onnx();
         Ok(self.op_set("Cast", &[x], &[("to", code.into())]))
     }
 
@@ -333,13 +330,13 @@ impl Body<'_> {
         Ok(if rank > 2 { self.op("Unsqueeze", &[vector, axes]) } else { vector })
     }
 
-    /// A value of that type as f32, in which f16 is computed where roundings would add up.
+    /// A value of that type as f32, in which f16 and bf16 are computed where roundings would add up.
     fn widened(&mut self, x: ValueId, dtype: DType) -> Result<ValueId, &'static str> {
-        if dtype == DType::F16 { self.cast(x, DType::F32) } else { Ok(x) }
+        if dtype.is_half() { self.cast(x, DType::F32) } else { Ok(x) }
     }
 
     /// What was computed of [`Body::widened`] values, as that type.
     fn narrowed(&mut self, x: ValueId, dtype: DType) -> Result<ValueId, &'static str> {
-        if dtype == DType::F16 { self.cast(x, DType::F16) } else { Ok(x) }
+        if dtype.is_half() { self.cast(x, dtype) } else { Ok(x) }
     }
 }
