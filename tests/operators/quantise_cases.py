@@ -1,7 +1,9 @@
 """Quantised operators of ONNX."""
 
+import ml_dtypes as ml
 import numpy as np
 from generate import Const, case, evaluated, floats, ints
+from onnx import numpy_helper
 
 EXACT = dict(rtol=0, atol=0)
 BYTES = {"u8": np.uint8, "i8": np.int8}
@@ -83,6 +85,49 @@ def linear():
     for name, inputs, attrs, error in fails:
         yield case(name, "QuantizeLinear", inputs, 21, attrs=attrs, error=error)
     yield case("zero point of another type", "DequantizeLinear", [whole(1, np.uint8, 4), scalar(1.0), scalar(1, np.int8)], 13, error="the zero point is i8, the input u8")
+
+
+def small():
+    """Types of few bits, which onnxruntime and the reference evaluator have in part."""
+    x = np.concatenate([EDGES[:14], floats(70, 50, low=-12, high=12)])
+    scale = np.float32(0.75)
+    for dtype, low, high in [(ml.int4, -8, 7), (ml.uint4, 0, 15), (ml.int2, -2, 1), (ml.uint2, 0, 3)]:
+        name, zero = np.dtype(dtype).name, 1
+
+        def quantise(x, scale, zero):
+            return np.clip(np.rint(x / scale) + zero, low, high).astype(np.int8).astype(dtype)
+
+        q = ints(71, 5, 6, low=low, high=high + 1).astype(dtype)
+        scales, zeros = floats(72, 6, low=0.1, high=2), ints(73, 6, low=low, high=high + 1)
+        blocks, blocked = floats(74, 5, 2, low=0.1, high=2), ints(75, 5, 2, low=low, high=high + 1)
+        repeated = [np.repeat(part, 3, axis=1) for part in (blocks, blocked)]
+        wide = q.astype(np.int32)
+        yield from both(name, "QuantizeLinear", [x, scale, scalar(zero, dtype)], 25, [1, 2], expect=[quantise(x, scale, zero)], **EXACT)
+        yield from both(name, "DequantizeLinear", [q, scale, scalar(zero, dtype)], 25, [0, 1, 2], expect=[(wide - zero).astype(np.float32) * scale], **EXACT)
+        y = floats(76, 5, 6, low=-9, high=9)
+        yield from both(name + ", axis", "QuantizeLinear", [y, scales, zeros.astype(dtype)], 25, [1, 2], expect=[quantise(y, scales, zeros)], **EXACT)
+        yield from both(name + ", axis", "DequantizeLinear", [q, scales, zeros.astype(dtype)], 25, [1, 2], expect=[(wide - zeros).astype(np.float32) * scales], **EXACT)
+        more = dict(attrs={"axis": 1, "block_size": 3}, **EXACT)
+        yield from both(name + ", blocks", "QuantizeLinear", [y, blocks, blocked.astype(dtype)], 25, [1, 2], expect=[quantise(y, *repeated)], **more)
+        yield from both(name + ", blocks", "DequantizeLinear", [q, blocks, blocked.astype(dtype)], 25, [1, 2], expect=[(wide - repeated[1]).astype(np.float32) * repeated[0]], **more)
+    for dtype in (ml.float8_e4m3fn, ml.float8_e4m3fnuz, ml.float8_e5m2, ml.float8_e5m2fnuz, ml.float4_e2m1fn):
+        name = np.dtype(dtype).name
+        for scale in (np.float32(0.75), np.float32(0.01)):
+            quotient = x / scale
+            saturated = numpy_helper.saturate_cast(quotient, dtype=np.dtype(dtype))
+            yield case(f"{name}, scale {scale}", "QuantizeLinear", [x, scale, scalar(0, dtype)], 25, expect=[saturated], **EXACT)
+            if dtype != ml.float4_e2m1fn:
+                with np.errstate(over="ignore"):
+                    yield case(f"{name}, scale {scale}, not saturated", "QuantizeLinear", [x, scale, scalar(0, dtype)], 25, attrs={"saturate": 0}, expect=[quotient.astype(dtype)], **EXACT)
+        count = 16 if dtype == ml.float4_e2m1fn else 256
+        patterns = np.arange(count, dtype=np.uint8).view(dtype)
+        yield case(f"every {name}", "DequantizeLinear", [patterns, np.float32(0.3), scalar(0, dtype)], 25, expect=[patterns.astype(np.float32) * np.float32(0.3)], **EXACT)
+    brains, scale = floats(77, 90, low=-20, high=20).astype(ml.bfloat16), scalar(0.171875, ml.bfloat16)
+    quotient = (brains.astype(np.float32) / np.float32(scale)).astype(ml.bfloat16).astype(np.float32)
+    yield case("bf16", "QuantizeLinear", [brains, scale, scalar(3, np.uint8)], 25, expect=[np.clip(np.rint(quotient) + 3, 0, 255).astype(np.uint8)], **EXACT)
+    q = whole(78, np.int8, 4, 9)
+    yield case("bf16", "DequantizeLinear", [q, scale, scalar(3, np.int8)], 25, expect=[((q.astype(np.float32) - 3) * np.float32(scale)).astype(ml.bfloat16)], **EXACT)
+    yield case("to f8e8m0", "QuantizeLinear", [x, np.float32(1), scalar(1, ml.float8_e8m0fnu)], 25, error="quantisation to f8e8m0")
 
 
 def dynamic():
@@ -177,6 +222,7 @@ def convolutions():
 
 def cases():
     yield from linear()
+    yield from small()
     yield from dynamic()
     yield from products()
     yield from convolutions()
