@@ -7,6 +7,8 @@
 
 #[path = "clamped/movement.rs"]
 mod movement;
+#[path = "clamped/quantised.rs"]
+mod quantised;
 #[allow(dead_code, unreachable_pub, reason = "shared with other tests")]
 #[path = "link_common/random.rs"]
 mod random;
@@ -392,7 +394,7 @@ const FAMILIES: &[Family] = &[
 ];
 
 fn families() -> impl Iterator<Item = &'static Family> {
-    [FAMILIES, movement::FAMILIES, windows::FAMILIES].into_iter().flatten()
+    [FAMILIES, movement::FAMILIES, quantised::FAMILIES, windows::FAMILIES].into_iter().flatten()
 }
 
 /// A model, its inputs, and whether its request must fail.

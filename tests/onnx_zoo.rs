@@ -78,6 +78,7 @@ fn rewrites_fuse_what_exporters_decompose() {
         ("minilm", "FuseEpilogue", 6 * 6),
         ("lstm_vad", "FuseEpilogue", 3),
         ("llama_tiny_kv", "FuseRmsNorm", 9),
+        ("resnet18_int8", "MultiplyIntegers", 20 + 1),
     ] {
         let mut graph = onnx::load(zoo(name), &options).unwrap();
         let mut operators = Operators::default();

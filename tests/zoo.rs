@@ -159,7 +159,8 @@ fn the_whole_zoo_at_once_has_the_bits_of_each_alone() {
     let runtime = Runtime::new(Options::default()).unwrap();
     // So many kernels in one pipeline take a CPU's driver minutes; the test below has merged ones.
     runtime.set_merging(false).unwrap();
-    let loaded: Vec<(Suite, Model)> = MODELS.iter().chain(&QUANTISED).chain(&OTHERS).map(|name| load_on(&runtime, name)).collect();
+    let loaded: Vec<(Suite, Model)> =
+        MODELS.iter().chain(&QUANTISED).chain(&OTHERS).map(|name| load_on(&runtime, name)).collect();
     let alone: Vec<Outputs> = loaded
         .iter()
         .map(|(suite, model)| collect(&suite.name, &suite.cases[0], submit(model, &suite.cases[0], None)))

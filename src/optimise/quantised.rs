@@ -2,7 +2,7 @@
 
 use super::matcher::{Attempt, Matcher, input, output, rewrite};
 use super::{Outcome, Rewrite};
-use crate::graph::{Attr, Graph, Node, Value, ValueId};
+use crate::graph::{Attr, Dim, Graph, Node, Value, ValueId};
 use crate::ops::Operators;
 use crate::tensor::{DType, Tensor};
 
@@ -10,6 +10,9 @@ use crate::tensor::{DType, Tensor};
 /// of these numbers, times the scales.
 #[derive(Debug)]
 pub struct MultiplyIntegers;
+
+/// The most products of differences of 8-bit numbers, of 255 at most, whose sum 32 bits hold.
+const MAX_DEPTH: usize = i32::MAX as usize / (255 * 255);
 
 /// What a value is dequantised from.
 struct Quantised {
@@ -77,6 +80,15 @@ fn product(graph: &Graph, node: &Node) -> Result<Option<Product>, &'static str> 
     }
 }
 
+/// The elements of a weight for each index of an axis, where they are known.
+fn depth(graph: &Graph, weight: ValueId, axis: i64) -> Option<usize> {
+    let shape = graph.value(weight).shape.as_ref()?;
+    let others = shape.iter().enumerate().filter(|&(at, _)| at as i64 != axis);
+    others
+        .map(|(_, dim)| if let Dim::Known(size) = dim { Some(*size) } else { None })
+        .try_fold(1, |n: usize, size| n.checked_mul(size?))
+}
+
 /// A list of numbers for each channel or column as it broadcasts to the output; one number as it is.
 fn along(numbers: &[f32], behind: usize) -> Result<Tensor, &'static str> {
     let mut shape = vec![1; behind];
@@ -96,6 +108,9 @@ fn attempt(graph: &mut Graph, matcher: &Matcher, index: usize) -> Result<Attempt
         return Ok(Attempt::No);
     }
     let (left, right) = (quantised(graph, matcher, a, None)?, quantised(graph, matcher, b, Some(axis))?);
+    if depth(graph, right.x, axis).is_none_or(|depth| depth > MAX_DEPTH) {
+        return Err("its sums may leave 32 bits");
+    }
     let bias = match input(&root, 2) {
         None => None,
         Some(id) => {
@@ -118,7 +133,15 @@ fn attempt(graph: &mut Graph, matcher: &Matcher, index: usize) -> Result<Attempt
         let shape = if op == "Transpose" { None } else { shape.clone() };
         let id = graph.add_value(Value { name: name.clone(), dtype: Some(dtype), shape, ..Value::default() });
         let attrs = attrs.iter().map(|(name, attr)| ((*name).to_owned(), attr.clone())).collect();
-        nodes.push(Node { name, op: op.to_owned(), opset: 13, attrs, inputs, outputs: vec![Some(id)], ..Node::default() });
+        nodes.push(Node {
+            name,
+            op: op.to_owned(),
+            opset: 13,
+            attrs,
+            inputs,
+            outputs: vec![Some(id)],
+            ..Node::default()
+        });
         id
     };
     let mut weight = right.x;
@@ -126,7 +149,8 @@ fn attempt(graph: &mut Graph, matcher: &Matcher, index: usize) -> Result<Attempt
         let dtype = graph.value(weight).dtype.ok_or("a type is not known")?;
         weight = add(graph, "Transpose", vec![Some(weight)], dtype, &[("perm", Attr::Ints(vec![1, 0]))]);
     }
-    let attrs: Vec<(String, Attr)> = if op == "ConvInteger" { root.attrs.clone().into_iter().collect() } else { Vec::new() };
+    let attrs: Vec<(String, Attr)> =
+        if op == "ConvInteger" { root.attrs.clone().into_iter().collect() } else { Vec::new() };
     let attrs: Vec<(&str, Attr)> = attrs.iter().map(|(name, attr)| (name.as_str(), attr.clone())).collect();
     let sums = add(graph, op, vec![Some(left.x), Some(weight), left.zero, right.zero], DType::I32, &attrs);
     let sums = add(graph, "Cast", vec![Some(sums)], DType::F32, &[("to", Attr::Int(1))]);
@@ -136,7 +160,13 @@ fn attempt(graph: &mut Graph, matcher: &Matcher, index: usize) -> Result<Attempt
         let product = nodes.last().and_then(output);
         let bias = graph.add_constant(format!("{}.bias", root.name), bias);
         let name = format!("{}/Add", root.name);
-        nodes.push(Node { name, op: "Add".to_owned(), opset: 13, inputs: vec![product, Some(bias)], ..Node::default() });
+        nodes.push(Node {
+            name,
+            op: "Add".to_owned(),
+            opset: 13,
+            inputs: vec![product, Some(bias)],
+            ..Node::default()
+        });
     }
     if let Some(last) = nodes.last_mut() {
         last.outputs = vec![Some(result)];

@@ -26,8 +26,8 @@ pub(super) use codes::{Scalar, minifloat_word};
 pub use dispatch::{emit_program, emit_rounding};
 pub use epilogue::Epilogue;
 
-pub(super) use chain::{Narrowing, scalar};
 use chain::{Chain, Input, element};
+pub(super) use chain::{Narrowing, scalar};
 use program::{MAX_INPUTS, Program, Ref, Step};
 use table::{ROWS, Row, VARIADIC};
 

@@ -201,7 +201,10 @@ impl Operator for QLinearConv {
         if let Some(bias) = inputs.get(BIAS).copied().flatten()
             && !(bias.shape.len() == 1 && presumed(|| bias.shape[0] == shape[1]))
         {
-            return Err(Error::shape(format!("the bias {:?} is not one number for each of {} channels", bias.shape, shape[1])));
+            return Err(Error::shape(format!(
+                "the bias {:?} is not one number for each of {} channels",
+                bias.shape, shape[1]
+            )));
         }
         Ok(vec![shape])
     }

@@ -82,7 +82,9 @@ impl Places {
                 }
                 if !broadcasts_to(&own, side) {
                     let shape = &fact.shape;
-                    return Err(Error::shape(format!("a scale or zero point {shape:?} that is not one for each {what}")));
+                    return Err(Error::shape(format!(
+                        "a scale or zero point {shape:?} that is not one for each {what}"
+                    )));
                 }
             }
         }
@@ -123,12 +125,25 @@ impl Places {
         let strides = [width, Size::ONE];
         if b.len() == 2 && a_zero.strides.iter().all(|stride| stride.is_zero()) {
             // Rows of all batches against one right side are rows of one product.
-            let zero = |view: &View| View { shape: Vec::new(), strides: vec![*view.strides.last().unwrap_or(&Size::ZERO)], ..view.clone() };
+            let zero = |view: &View| View {
+                shape: Vec::new(),
+                strides: vec![*view.strides.last().unwrap_or(&Size::ZERO)],
+                ..view.clone()
+            };
             let left = Side { buffer: left, dtype: a_fact.dtype, batch: Vec::new(), zero: zero(&a_zero) };
             let right = Side { buffer: right, dtype: b_fact.dtype, batch: Vec::new(), zero: zero(&b_zero) };
             let rows = shape[..shape.len() - 1].iter().product();
-            return Product { batch: Vec::new(), rows, columns: width, depth, left, right, result: result.buffer, strides }
-                .emit(cx);
+            return Product {
+                batch: Vec::new(),
+                rows,
+                columns: width,
+                depth,
+                left,
+                right,
+                result: result.buffer,
+                strides,
+            }
+            .emit(cx);
         }
         let batches = |shape: &[Size], rows: Size| -> Result<Vec<Size>> {
             let own = &shape[..shape.len() - 2];
@@ -137,8 +152,17 @@ impl Places {
         };
         let left = Side { buffer: left, dtype: a_fact.dtype, batch: batches(&a, height)?, zero: a_zero };
         let right = Side { buffer: right, dtype: b_fact.dtype, batch: batches(&b, width)?, zero: b_zero };
-        Product { batch: batch.to_vec(), rows: height, columns: width, depth, left, right, result: result.buffer, strides }
-            .emit(cx)
+        Product {
+            batch: batch.to_vec(),
+            rows: height,
+            columns: width,
+            depth,
+            left,
+            right,
+            result: result.buffer,
+            strides,
+        }
+        .emit(cx)
     }
 }
 
@@ -189,7 +213,11 @@ impl Operator for QLinearMatMul {
         for i in [1, 4, 6] {
             match given(i)? {
                 DType::F32 | DType::F16 | DType::Bf16 => {}
-                other => return Err(Error::unsupported(format!("a scale of type {other}; f32, f16 and bf16 are supported"))),
+                other => {
+                    return Err(Error::unsupported(format!(
+                        "a scale of type {other}; f32, f16 and bf16 are supported"
+                    )));
+                }
             }
         }
         let result = given(7)?;

@@ -3,6 +3,7 @@
 use super::{Entry, operator};
 
 mod conv;
+mod granularity;
 mod linear;
 mod matmul;
 mod nbits;

@@ -29,8 +29,12 @@ impl MatMulNBits {
             Ok(size) if (1..1 << 30).contains(&size) => Ok(size),
             _ => Err(Error::invalid_model(format!("attribute '{name}' is missing or not positive"))),
         };
-        let operator =
-            MatMulNBits { depth: size("K", 0)?, columns: size("N", 0)?, bits: size("bits", 4)?, block: size("block_size", 0)? };
+        let operator = MatMulNBits {
+            depth: size("K", 0)?,
+            columns: size("N", 0)?,
+            bits: size("bits", 4)?,
+            block: size("block_size", 0)?,
+        };
         if ![2, 4, 8].contains(&operator.bits) {
             return Err(Error::unsupported(format!("weights of {} bits; 2, 4 and 8 are supported", operator.bits)));
         }
@@ -144,7 +148,9 @@ impl Operator for MatMulNBits {
             let len: Size = fact.shape.iter().product();
             if !presumed(|| len == wanted) {
                 let shape = &fact.shape;
-                return Err(Error::shape(format!("a {name} of shape {shape:?} has not the {wanted} elements of {self:?}")));
+                return Err(Error::shape(format!(
+                    "a {name} of shape {shape:?} has not the {wanted} elements of {self:?}"
+                )));
             }
         }
         Ok(vec![shape])
@@ -193,11 +199,7 @@ impl Operator for MatMulNBits {
         let weights = Size::from(self.columns * self.blocks() * (self.block_bytes() + 4));
         cx.emit(Emit {
             kernel: "matmul_nbits",
-            constants: &[
-                ("BITS", self.bits as f64),
-                ("TALL", f64::from(u8::from(tall))),
-                ("ZEROS", f64::from(kind)),
-            ],
+            constants: &[("BITS", self.bits as f64), ("TALL", f64::from(u8::from(tall))), ("ZEROS", f64::from(kind))],
             groups: item_groups(items),
             operands: &[left.buffer, weight, scales, zeros, bias, output.buffer],
             params: params("matmul_nbits", &numbers, &[])?,

@@ -102,8 +102,13 @@ pub(super) fn qlinear_average_pool(body: &mut Body<'_>) -> Built {
     if body.int("channels_last", 0)? != 0 {
         return Err("its channels come last");
     }
-    let attrs: Vec<(String, Attr)> =
-        body.node.attrs.iter().filter(|(name, _)| *name != "channels_last").map(|(n, a)| (n.clone(), a.clone())).collect();
+    let attrs: Vec<(String, Attr)> = body
+        .node
+        .attrs
+        .iter()
+        .filter(|(name, _)| *name != "channels_last")
+        .map(|(n, a)| (n.clone(), a.clone()))
+        .collect();
     let attrs: Vec<(&str, Attr)> = attrs.iter().map(|(name, attr)| (name.as_str(), attr.clone())).collect();
     unary(body, 11, "AveragePool", &attrs)
 }

@@ -1,6 +1,7 @@
 //! Each rule: where it fires and where it must not.
 
 mod preparations;
+mod quantised;
 
 use std::sync::Arc;
 
