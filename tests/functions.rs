@@ -17,7 +17,7 @@ use fascine::graph::builder::GraphBuilder;
 use fascine::lower::DeviceClass;
 use fascine::lower::ModelWeights;
 use fascine::plan::plan;
-use fascine::tensor::{DType, Tensor};
+use fascine::tensor::{DType, Tensor, TensorData};
 use half::{bf16, f16};
 
 /// Where arguments are taken from.
@@ -406,5 +406,35 @@ fn every_bf16_is_the_float_of_its_upper_half_and_floats_round_to_the_nearest() {
             got.to_bits() != want.to_bits() && !(got.is_nan() && want.is_nan())
         });
         assert_eq!(wrong.map(|at| (x[at], got[at])), None);
+    }
+}
+
+/// Elements of 8, 4 and 2 bits that are widened, turned around twice and packed again, by way of a type of as many bits.
+#[test]
+fn every_narrow_element_survives_being_packed() {
+    let small = (1..30).filter_map(DType::from_onnx).filter(|dtype| dtype.size() == 1 && *dtype != DType::Bool);
+    for dtype in small {
+        let other = match dtype.bits() {
+            8 => [DType::U8, DType::I8][usize::from(dtype == DType::U8)],
+            4 => [DType::U4, DType::I4][usize::from(dtype == DType::U4)],
+            _ => [DType::U2, DType::I2][usize::from(dtype == DType::U2)],
+        };
+        for len in [1, 3, 8, 15, 17, 31, 33, 257] {
+            let bits: Vec<u8> = (0..len).map(|k| (k * 7 + 3) as u8).collect();
+            let x = Tensor::from_data([len], TensorData::from_le_bytes(dtype, &bits).unwrap()).unwrap();
+            let mut b = GraphBuilder::new(26);
+            let mut value = b.input("x", dtype, [len.to_string().as_str()]);
+            for _ in 0..2 {
+                let [start, end, axis, step] = [-1, i64::MIN + 1, 0, -1].map(|number| b.ints([number]));
+                value = b.node("Slice", [value, start, end, axis, step], []);
+            }
+            let packed = b.node("BitCast", [value], [("to", Attr::Int(other.to_onnx().into()))]);
+            let graph = b.finish([value, packed]);
+            let weights = Arc::new(ModelWeights::new());
+            let plan = plan(&graph, &[vec![len]], &weights, &target(DeviceClass::Gpu)).unwrap();
+            let got = direct().run(&plan, &weights, std::slice::from_ref(&x)).unwrap();
+            assert_eq!(got[0].bytes(), x.bytes(), "{dtype} {len}");
+            assert_eq!(got[1].data(), &TensorData::from_le_bytes(other, &bits).unwrap(), "{dtype} to {other} {len}");
+        }
     }
 }

@@ -176,3 +176,45 @@ fn inline(proto: TensorProto, dtype: DType, len: usize) -> Result<TensorData> {
         ),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tensor::{E4M3Fn, I4, U2};
+
+    fn parsed(data_type: DataType, dims: i64, raw: Option<&[u8]>, int32_data: &[i32]) -> Result<Tensor> {
+        let proto = TensorProto {
+            dims: vec![dims],
+            data_type: Some(data_type.into()),
+            raw_data: raw.map(|raw| raw.to_vec().into()),
+            int32_data: int32_data.to_vec(),
+            ..TensorProto::default()
+        };
+        parse_tensor(&proto.encode_to_vec())
+    }
+
+    #[test]
+    fn narrow_types_are_read_packed_from_either_field() {
+        let fours = Tensor::new([3], [1, -1, -8].map(I4::wrapping).to_vec()).unwrap();
+        let twos = Tensor::new([5], [3, 2, 1, 0, 3].map(U2::wrapping).to_vec()).unwrap();
+        let eights = Tensor::new([2], [0x7e, 0x80].map(E4M3Fn::from_bits).to_vec()).unwrap();
+        let brains = Tensor::new([2], [1.0, -2.5].map(bf16::from_f32).to_vec()).unwrap();
+        let cases: [(DataType, &Tensor, &[u8], &[i32]); 4] = [
+            (DataType::Int4, &fours, &[0xf1, 0x08], &[0xf1, 0x08]),
+            (DataType::Uint2, &twos, &[0b00_01_10_11, 0b11], &[0b00_01_10_11, 0b11]),
+            (DataType::Float8e4m3fn, &eights, &[0x7e, 0x80], &[0x7e, 0x80]),
+            (DataType::Bfloat16, &brains, &[0x80, 0x3f, 0x20, 0xc0], &[0x3f80, 0xc020]),
+        ];
+        for (data_type, want, raw, numbers) in cases {
+            let len = want.len() as i64;
+            assert_eq!(&parsed(data_type, len, Some(raw), &[]).unwrap(), want, "{data_type:?}");
+            assert_eq!(&parsed(data_type, len, None, numbers).unwrap(), want, "{data_type:?}");
+            for wrong in [parsed(data_type, len + 4, Some(raw), &[]), parsed(data_type, len + 4, None, numbers)] {
+                assert_eq!(wrong.unwrap_err().kind(), crate::error::ErrorKind::InvalidModel, "{data_type:?}");
+            }
+        }
+        assert!(parsed(DataType::Int4, 2, None, &[256]).is_err());
+        let refused = parsed(DataType::Float6e2m3, 1, Some(&[0]), &[]).unwrap_err();
+        assert!(refused.message().contains("FLOAT6E2M3"), "{refused}");
+    }
+}

@@ -143,7 +143,11 @@ fn convert(data: &TensorData, to: DType) -> TensorData {
 
 /// As [`convert`], to a float of 8 or 4 bits.
 fn narrow(data: &TensorData, to: DType, format: Minifloat, narrowing: Narrowing) -> Result<TensorData> {
-    let TensorData::F32(floats) = convert(data, DType::F32) else { return Err(Error::internal("f32 of another type")) };
+    let floats = match (data, convert(data, DType::F32)) {
+        (TensorData::F64(data), _) => data.iter().map(|&x| to_odd(x)).collect(),
+        (_, TensorData::F32(floats)) => floats,
+        _ => return Err(Error::internal("f32 of another type")),
+    };
     let bits: Vec<u8> = floats.iter().map(|&x| format.encode(x, narrowing.saturate, narrowing.mode)).collect();
     TensorData::from_le_bytes(to, &bits)
 }
@@ -281,5 +285,10 @@ mod tests {
         assert_eq!(convert(&ints, DType::F32), TensorData::F32(vec![-1.0, 256.0, i64::MAX as f32]));
         assert_eq!(convert(&TensorData::U64(vec![u64::MAX]), DType::F64), TensorData::F64(vec![u64::MAX as f64]));
         assert_eq!(convert(&TensorData::Bool(vec![true]), DType::F16), TensorData::F16(vec![f16::ONE]));
+        assert_eq!(convert(&ints, DType::I4), TensorData::I4([-1, 0, -1].map(I4::wrapping).to_vec()));
+        // Rounded once: the float next to it is in the middle of two.
+        let above = TensorData::F64(vec![1.0 + 2f64.powi(-4) + 2f64.powi(-40)]);
+        let narrowed = narrow(&above, DType::F8E4M3Fn, Minifloat::E4M3Fn, Narrowing::default()).unwrap();
+        assert_eq!(narrowed, TensorData::F8E4M3Fn(vec![E4M3Fn::from_f32(1.125)]));
     }
 }
