@@ -137,7 +137,7 @@ fn quantised_weights_stay_packed() {
 /// Dispatches divided into many lanes have the bits of whole ones.
 #[test]
 fn quantised_models_have_the_same_bits_in_parts() {
-    let schedule = fascine::schedule::Options { slice: 50_000, ..fascine::schedule::Options::for_parallelism(4) };
+    let schedule = fascine::schedule::Options { slice: 500_000, ..fascine::schedule::Options::for_parallelism(4) };
     let parted = Runtime::new(Options { schedule: Some(schedule), ..Options::default() }).unwrap();
     for name in QUANTISED {
         let (suite, whole) = load(name);

@@ -116,7 +116,7 @@ def fused():
     yield ms("an activation of another name", "FusedConv", [x, w], attrs={"activation": "Cosine"}, error="its activation is not known")
 
 
-def quantised(op, arrays, dtype):
+def quantised(arrays, dtype):
     """Tensor, scale and zero point of each."""
     out = []
     for k, x in enumerate(arrays):
@@ -129,26 +129,17 @@ def linear():
         name = np.dtype(dtype).name
         a, b = whole(20, dtype, 2, 4, 5), whole(21, dtype, 4, 1)
         result = [scalar(0.0713), scalar(5, dtype)]
-        values = [(x.astype(np.float32) - zero) * np.float32(scale) for x, scale, zero in [(a, 0.021, 3), (b, 0.034, 10)]]
         info = np.iinfo(dtype)
-
-        def quantise(x, scale=0.0713, zero=5):
-            return np.clip(np.rint(x.astype(np.float32) / np.float32(scale)) + zero, info.min, info.max).astype(dtype)
-
-        yield ms(name, "QLinearAdd", quantised("QLinearAdd", [a, b], dtype) + result, expect=[quantise(values[0] + values[1])], **STEP)
-        yield ms(name, "QLinearMul", quantised("QLinearMul", [a, b], dtype) + result, expect=[quantise(values[0] * values[1])], **STEP)
+        yield ms(name, "QLinearAdd", quantised([a, b], dtype) + result, **STEP)
+        yield ms(name, "QLinearMul", quantised([a, b], dtype) + result, **STEP)
         yield ms(name, "QLinearLeakyRelu", [a, scalar(0.03), scalar(4, dtype), *result], attrs={"alpha": 0.1}, **STEP)
         yield ms(name, "QLinearSigmoid", [a, scalar(0.03), scalar(4, dtype), scalar(1 / 256), scalar(info.min, dtype)], **STEP)
         x = whole(22, dtype, 2, 3, 5, 6)
         yield ms(name, "QLinearGlobalAveragePool", [x, scalar(0.03), scalar(4, dtype), scalar(0.01), scalar(7, dtype)], attrs={"channels_last": 0}, **STEP)
         yield ms(name, "QLinearAveragePool", [x, scalar(0.03), scalar(4, dtype), scalar(0.0217), scalar(7, dtype)], attrs={"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1]}, **STEP)
-        yield ms(name, "QLinearConcat", [*result, *quantised("QLinearConcat", [a, whole(23, dtype, 2, 2, 5)], dtype)], attrs={"axis": 1}, **STEP)
-        # onnxruntime takes exponentials from a table of whole numbers.
-        x, values = whole(24, dtype, 4, 9), None
-        values = (x.astype(np.float32) - 4) * np.float32(0.03)
-        weights = np.exp(values - values.max(-1, keepdims=True))
-        weights /= weights.sum(-1, keepdims=True)
-        yield ms(name, "QLinearSoftmax", [x, scalar(0.03), scalar(4, dtype), scalar(1 / 256), scalar(info.min, dtype)], attrs={"axis": -1, "opset": 13}, expect=[quantise(weights, 1 / 256, info.min)], **STEP)
+        yield ms(name, "QLinearConcat", [*result, *quantised([a, whole(23, dtype, 2, 2, 5)], dtype)], attrs={"axis": 1}, **STEP)
+        softmax = [whole(24, dtype, 4, 9), scalar(0.03), scalar(4, dtype), scalar(1 / 256), scalar(info.min, dtype)]
+        yield ms(name, "QLinearSoftmax", softmax, attrs={"axis": -1, "opset": 13}, **STEP)
         a, b, bias = whole(25, dtype, 4, 7), whole(26, np.int8, 6, 7), ints(27, 6, low=-900, high=900, dtype=np.int32)
         gemm = [a, scalar(0.02), scalar(9, dtype), b, floats(28, 6, low=0.01, high=0.03), np.zeros(6, np.int8), bias]
         if dtype == np.uint8:
