@@ -1,4 +1,4 @@
-// Elementwise operators on integers that may fail: on i64, which lies on the heap as i32, where a result may leave the range,
+// Elementwise operators on integers that may fail: on i64 and u64, which lie on the heap in 32 bits, where a result may leave the range,
 // and quotients, where a divisor may be 0. That is reported: the report's word becomes 1. Operands are strided views, broadcast to the result; unary operators read the first only.
 
 override OP: u32 = 0u;
@@ -22,6 +22,13 @@ const QUOTIENT_U: u32 = 12u;
 const REMAINDER_U: u32 = 13u;
 const POW_F32: u32 = 14u;
 const SHIFT_LEFT: u32 = 15u;
+// Of u64.
+const ADD_U: u32 = 16u;
+const SUB_U: u32 = 17u;
+const MUL_U: u32 = 18u;
+const SHIFT_LEFT_U: u32 = 19u;
+const FROM_F32_U: u32 = 20u;
+const FROM_I32: u32 = 21u;
 
 struct Params {
     // Elements of the result.
@@ -106,6 +113,19 @@ fn shifted(a: u32, b: u32) -> vec2<u32> {
     return vec2(result, select(1u, 0u, b < 32u && back == a));
 }
 
+// As `from_f32`, to an unsigned number: from 2^32 on, infinities and NaNs leave the range, and from -1 down.
+fn from_f32_u(a: u32) -> vec2<u32> {
+    let leaves = (a >= 0x4f800000u && a < LOWEST) || a >= 0xbf800000u;
+    return vec2(select(u32(clamp(bitcast<f32>(a), 0.0, 4294967040.0)), 0u, leaves), select(0u, 1u, leaves));
+}
+
+// Of a u64, as `shifted`.
+fn shifted_u(a: u32, b: u32) -> vec2<u32> {
+    if a == 0u || b >= 64u { return vec2(0u); }
+    let result = a << (b & 31u);
+    return vec2(result, select(1u, 0u, b < 32u && (result >> (b & 31u)) == a));
+}
+
 // The result, and 1 if there is none.
 fn apply(a: u32, b: u32) -> vec2<u32> {
     switch OP {
@@ -143,6 +163,15 @@ fn apply(a: u32, b: u32) -> vec2<u32> {
         case REMAINDER_U: { return vec2(remainder_u(vec4(a), vec4(b)).x, select(0u, 1u, b == 0u)); }
         case POW_F32: { return power_f32(a, bitcast<f32>(b)); }
         case SHIFT_LEFT: { return shifted(a, b); }
+        case ADD_U: { return vec2(a + b, select(0u, 1u, a + b < a)); }
+        case SUB_U: { return vec2(a - b, select(0u, 1u, b > a)); }
+        case MUL_U: {
+            let product = wide(a, b);
+            return vec2(product.x, select(0u, 1u, product.y != 0u));
+        }
+        case SHIFT_LEFT_U: { return shifted_u(a, b); }
+        case FROM_F32_U: { return from_f32_u(a); }
+        case FROM_I32: { return vec2(a, a >> 31u); }
         case FROM_F32: { return from_f32(a); }
         case FROM_U32: { return vec2(a, a >> 31u); }
         default: { return vec2(a, 0u); }
@@ -167,7 +196,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     }
     let a = a_in[a_at];
     var b = a;
-    if OP <= POW || OP >= QUOTIENT {
+    if OP <= POW || (OP >= QUOTIENT && OP <= SHIFT_LEFT_U) {
         b = b_in[b_at];
     }
     let done = apply(a, b);

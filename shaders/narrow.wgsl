@@ -5,7 +5,8 @@ struct Params {
     // Elements.
     len: u32,
     offset: u32,
-    // As lower/storage.rs numbers them: 1 half precision, 2 and 3 signed and unsigned of 16 bits, 4 and 5 of 8 bits.
+    // As lower/storage.rs numbers them: 1 half precision, 2 and 3 signed and unsigned of 16 bits, 4 and 5 of 8 bits, 6 bf16, 7 and 8
+    // of 4 bits, 9 and 10 of 2.
     format: u32,
     // Dimensions that matter, 1 to 8.
     rank: u32,
@@ -20,12 +21,13 @@ struct Params {
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let index = workgroup.x * 64u + local;
-    let shift = select(1u, 2u, params.format >= 4u);
+    let shift = elements_log2(params.format);
+    let bits = 32u >> shift;
     let first = index << shift;
     if first >= params.len {
         return;
     }
-    var x = vec4(0u);
+    var packed = 0u;
     for (var element = 0u; element < min(1u << shift, params.len - first); element++) {
         var rest = first + element;
         var at = params.offset;
@@ -34,15 +36,13 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             at += rest % size * params.strides[k >> 2u][k & 3u];
             rest /= size;
         }
-        x[element] = source[at];
+        var x = source[at];
+        if params.format == 1u {
+            x = narrow_half(vec4(x)).x;
+        } else if params.format == 6u {
+            x = narrow_brain(vec4(x)).x;
+        }
+        packed |= (x & ((1u << bits) - 1u)) << (element * bits);
     }
-    if params.format == 1u {
-        x = narrow_half(x);
-    }
-    if shift == 1u {
-        result[index] = (x.x & 0xffffu) | (x.y << 16u);
-    } else {
-        x &= vec4(0xffu);
-        result[index] = x.x | (x.y << 8u) | (x.z << 16u) | (x.w << 24u);
-    }
+    result[index] = packed;
 }

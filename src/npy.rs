@@ -152,7 +152,7 @@ fn row_major(stored: &Tensor) -> Result<Tensor> {
 /// Writes a tensor as an npy file of its own element type, row-major.
 ///
 /// # Errors
-/// `Io` if the file cannot be written.
+/// `Io` if the file cannot be written, or NumPy has no such element type.
 pub fn write(path: impl AsRef<Path>, tensor: &Tensor) -> Result<()> {
     let path = path.as_ref();
     let io = |error: std::io::Error| Error::io(&error, path);
@@ -171,7 +171,18 @@ fn encode(file: &mut impl Write, tensor: &Tensor) -> std::io::Result<()> {
         writer.finish()
     }
     let shape: Vec<u64> = tensor.shape().iter().map(|&d| d as u64).collect();
-    crate::tensor::for_each_dtype!(tensor.data(), data => elements(file, &shape, data))
+    macro_rules! written {
+        ($($variant:ident)*) => {
+            match tensor.data() {
+                $(TensorData::$variant(data) => elements(file, &shape, data),)*
+                other => {
+                    let why = format!("NumPy has no type for {}", other.dtype());
+                    Err(std::io::Error::new(std::io::ErrorKind::Unsupported, why))
+                }
+            }
+        };
+    }
+    written!(F16 F32 F64 I8 I16 I32 I64 U8 U16 U32 U64 Bool)
 }
 
 #[cfg(test)]

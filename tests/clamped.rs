@@ -7,6 +7,8 @@
 
 #[path = "clamped/movement.rs"]
 mod movement;
+#[path = "clamped/quantised.rs"]
+mod quantised;
 #[allow(dead_code, unreachable_pub, reason = "shared with other tests")]
 #[path = "link_common/random.rs"]
 mod random;
@@ -148,6 +150,26 @@ const FAMILIES: &[Family] = &[
         let y = c.b.node("Cast", [y], [("to", Attr::Int(10))]);
         let sum = c.b.node("Add", [x, y], []);
         vec![sum, c.b.node("Softmax", [sum], []), c.b.node("Softmax", [turned], []), turned]
+    }),
+    ("narrow", |c| {
+        let shape = c.shape(3, 9);
+        let len: usize = shape.iter().product();
+        let mut bytes = || (0..len).map(|_| c.random.range(0, 255) as u8).collect::<Vec<u8>>();
+        let [bits, fours, twos, brains] = [DType::F8E4M3Fn, DType::I4, DType::U2, DType::Bf16].map(|dtype| {
+            let data = bytes().into_iter().flat_map(|byte| vec![byte; dtype.size()]).collect::<Vec<u8>>();
+            TensorData::from_le_bytes(dtype, &data).unwrap()
+        });
+        let [bits, fours, twos, brains] =
+            [bits, fours, twos, brains].map(|data| c.feed(Tensor::from_data(shape.clone(), data).unwrap()));
+        // Read packed and turned, widened and packed again, to and from floats.
+        let turned = c.b.node("Transpose", [fours], []);
+        let halved = c.b.node("Concat", [fours, fours], [("axis", Attr::Int(0))]);
+        let packed = c.b.node("BitCast", [halved], [("to", Attr::Int(21))]);
+        let floats = [bits, turned, twos].map(|x| c.b.node("Cast", [x], [("to", Attr::Int(16))]));
+        let sum = c.b.node("Add", [floats[0], brains], []);
+        let [to, mode] = [[17, 18, 19, 20, 23, 24][c.size(6) - 1], c.random.range(0, 1).into()];
+        let back = c.b.node("Cast", [sum], [("to", Attr::Int(to)), ("saturate", Attr::Int(mode))]);
+        vec![packed, back, floats[1], floats[2], sum]
     }),
     ("elementwise", |c| {
         let shape = c.shape(3, 7);
@@ -444,7 +466,7 @@ const FAMILIES: &[Family] = &[
 ];
 
 fn families() -> impl Iterator<Item = &'static Family> {
-    [FAMILIES, movement::FAMILIES, windows::FAMILIES].into_iter().flatten()
+    [FAMILIES, movement::FAMILIES, quantised::FAMILIES, windows::FAMILIES].into_iter().flatten()
 }
 
 /// A model, its inputs, and whether its request must fail.
@@ -482,6 +504,10 @@ fn bits(tensor: &Tensor) -> Vec<u8> {
         TensorData::F16(values) => {
             values.iter().flat_map(|value| if value.is_nan() { half::f16::NAN } else { *value }.to_ne_bytes()).collect()
         }
+        TensorData::Bf16(values) => values
+            .iter()
+            .flat_map(|value| if value.is_nan() { half::bf16::NAN } else { *value }.to_ne_bytes())
+            .collect(),
         TensorData::F32(values) => {
             let one = |value: &f32| if value.is_nan() { f32::NAN } else { *value };
             values.iter().flat_map(|value| one(value).to_bits().to_ne_bytes()).collect()

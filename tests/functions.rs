@@ -17,8 +17,8 @@ use fascine::graph::builder::GraphBuilder;
 use fascine::lower::DeviceClass;
 use fascine::lower::ModelWeights;
 use fascine::plan::plan;
-use fascine::tensor::{DType, Tensor};
-use half::f16;
+use fascine::tensor::{DType, Tensor, TensorData};
+use half::{bf16, f16};
 
 /// Where arguments are taken from.
 enum Over {
@@ -329,7 +329,6 @@ fn zeros_keep_their_signs_and_nan_goes_through() {
 /// `x` cast to `to`, by a chain and by the kernels that pack behind and widen before another.
 fn cast(x: Tensor, to: DType) -> [Tensor; 2] {
     let len = x.shape()[0].to_string();
-    let number = (1..=16).find(|&number| DType::from_onnx(number) == Some(to)).unwrap();
     [false, true].map(|apart| {
         let mut b = GraphBuilder::new(17);
         let mut value = b.input("x", x.dtype(), [len.as_str()]);
@@ -342,7 +341,7 @@ fn cast(x: Tensor, to: DType) -> [Tensor; 2] {
             value = reverse(&mut b, value);
             value = reverse(&mut b, value);
         }
-        value = b.node("Cast", [value], [("to", Attr::Int(i64::from(number)))]);
+        value = b.node("Cast", [value], [("to", Attr::Int(i64::from(to.to_onnx())))]);
         if apart {
             value = reverse(&mut b, value);
             value = reverse(&mut b, value);
@@ -385,5 +384,57 @@ fn floats_round_to_the_nearest_half() {
         let same = |(a, b): (&f16, &f16)| a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan();
         let wrong = got.iter().zip(&want).position(|pair| !same(pair));
         assert_eq!(wrong.map(|at| (x[at], got[at], want[at])), None);
+    }
+}
+
+#[test]
+fn every_bf16_is_the_float_of_its_upper_half_and_floats_round_to_the_nearest() {
+    let every: Vec<bf16> = (0..=u16::MAX).map(bf16::from_bits).collect();
+    for got in cast(Tensor::new([every.len()], every.clone()).unwrap(), DType::F32) {
+        let bits = got.as_slice::<f32>().unwrap().iter().map(|x| x.to_bits());
+        let wrong = bits.zip(&every).position(|(got, bf16)| got != u32::from(bf16.to_bits()) << 16);
+        assert_eq!(wrong.map(|at| every[at]), None);
+    }
+    // Each, the middle between it and the next, and what is next to that, of either sign and NaN too.
+    let x: Vec<f32> = (0..=u16::MAX)
+        .flat_map(|bits| [0, 0x7fff, 0x8000, 0x8001].map(|low| f32::from_bits(u32::from(bits) << 16 | low)))
+        .collect();
+    for got in cast(Tensor::new([x.len()], x.clone()).unwrap(), DType::Bf16) {
+        let got = got.as_slice::<bf16>().unwrap();
+        let wrong = got.iter().zip(&x).position(|(got, x)| {
+            let want = bf16::from_f32(*x);
+            got.to_bits() != want.to_bits() && !(got.is_nan() && want.is_nan())
+        });
+        assert_eq!(wrong.map(|at| (x[at], got[at])), None);
+    }
+}
+
+/// Elements of 8, 4 and 2 bits that are widened, turned around twice and packed again, by way of a type of as many bits.
+#[test]
+fn every_narrow_element_survives_being_packed() {
+    let small = (1..30).filter_map(DType::from_onnx).filter(|dtype| dtype.size() == 1 && *dtype != DType::Bool);
+    for dtype in small {
+        let other = match dtype.bits() {
+            8 => [DType::U8, DType::I8][usize::from(dtype == DType::U8)],
+            4 => [DType::U4, DType::I4][usize::from(dtype == DType::U4)],
+            _ => [DType::U2, DType::I2][usize::from(dtype == DType::U2)],
+        };
+        for len in [1, 3, 8, 15, 17, 31, 33, 257] {
+            let bits: Vec<u8> = (0..len).map(|k| (k * 7 + 3) as u8).collect();
+            let x = Tensor::from_data([len], TensorData::from_le_bytes(dtype, &bits).unwrap()).unwrap();
+            let mut b = GraphBuilder::new(26);
+            let mut value = b.input("x", dtype, [len.to_string().as_str()]);
+            for _ in 0..2 {
+                let [start, end, axis, step] = [-1, i64::MIN + 1, 0, -1].map(|number| b.ints([number]));
+                value = b.node("Slice", [value, start, end, axis, step], []);
+            }
+            let packed = b.node("BitCast", [value], [("to", Attr::Int(other.to_onnx().into()))]);
+            let graph = b.finish([value, packed]);
+            let weights = Arc::new(ModelWeights::new());
+            let plan = plan(&graph, &[vec![len]], &weights, &target(DeviceClass::Gpu)).unwrap();
+            let got = direct().run(&plan, &weights, std::slice::from_ref(&x)).unwrap();
+            assert_eq!(got[0].bytes(), x.bytes(), "{dtype} {len}");
+            assert_eq!(got[1].data(), &TensorData::from_le_bytes(other, &bits).unwrap(), "{dtype} to {other} {len}");
+        }
     }
 }

@@ -86,6 +86,7 @@ fn rewrites_fuse_what_exporters_decompose() {
         ("gpt2_small_kv", "UnflattenGemm", 24),
         ("whisper_tiny_decoder_kv", "JoinProducts", 8),
         ("whisper_tiny_decoder_kv", "MergeDuplicates", 3),
+        ("resnet18_int8", "MultiplyIntegers", 20 + 1),
     ] {
         let mut graph = onnx::load(zoo(name), &options).unwrap();
         let mut operators = Operators::default();

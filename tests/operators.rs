@@ -24,9 +24,21 @@ fn dtype(name: &str) -> DType {
     match name {
         "float32" => DType::F32,
         "float16" => DType::F16,
+        "bfloat16" => DType::Bf16,
+        "float8_e4m3fn" => DType::F8E4M3Fn,
+        "float8_e4m3fnuz" => DType::F8E4M3Fnuz,
+        "float8_e5m2" => DType::F8E5M2,
+        "float8_e5m2fnuz" => DType::F8E5M2Fnuz,
+        "float8_e8m0fnu" => DType::F8E8M0,
+        "float4_e2m1fn" => DType::F4E2M1,
+        "int2" => DType::I2,
+        "int4" => DType::I4,
+        "uint2" => DType::U2,
+        "uint4" => DType::U4,
         "int32" => DType::I32,
         "int64" => DType::I64,
         "uint32" => DType::U32,
+        "uint64" => DType::U64,
         "uint8" => DType::U8,
         "int8" => DType::I8,
         "uint16" => DType::U16,
@@ -48,11 +60,17 @@ fn tensor(json: &Json) -> Tensor {
     let data = match dtype(json["dtype"].as_str().unwrap()) {
         DType::F32 => TensorData::F32(items.iter().map(|v| float(v) as f32).collect()),
         DType::F16 => TensorData::F16(items.iter().map(|v| half::f16::from_f64(float(v))).collect()),
+        DType::Bf16 => TensorData::Bf16(items.iter().map(|v| half::bf16::from_f64(float(v))).collect()),
+        small if small.size() == 1 && !matches!(small, DType::I8 | DType::U8 | DType::Bool) => {
+            let bits: Vec<u8> = items.iter().map(|v| int(v) as u8).collect();
+            TensorData::from_le_bytes(small, &bits).unwrap()
+        }
         DType::I64 => TensorData::I64(items.iter().map(int).collect()),
         DType::I32 => TensorData::I32(items.iter().map(|v| int(v) as i32).collect()),
         DType::I16 => TensorData::I16(items.iter().map(|v| int(v) as i16).collect()),
         DType::I8 => TensorData::I8(items.iter().map(|v| int(v) as i8).collect()),
         DType::U32 => TensorData::U32(items.iter().map(|v| int(v) as u32).collect()),
+        DType::U64 => TensorData::U64(items.iter().map(|v| v.as_u64().unwrap()).collect()),
         DType::U16 => TensorData::U16(items.iter().map(|v| int(v) as u16).collect()),
         DType::U8 => TensorData::U8(items.iter().map(|v| int(v) as u8).collect()),
         DType::Bool => TensorData::Bool(items.iter().map(|v| v.as_bool().unwrap()).collect()),
@@ -131,6 +149,7 @@ fn difference(got: &Tensor, want: &Tensor, flushed: Option<&Tensor>, rtol: f64, 
     let floats = |tensor: &Tensor| match tensor.data() {
         TensorData::F32(data) => Some(data.clone()),
         TensorData::F16(data) => Some(data.iter().map(|x| x.to_f32()).collect()),
+        TensorData::Bf16(data) => Some(data.iter().map(|x| x.to_f32()).collect()),
         _ => None,
     };
     let (Some(got), Some(want)) = (floats(got), floats(want)) else {
@@ -233,10 +252,13 @@ families! {
     layout,
     linear_attention,
     loss,
+    microsoft,
     ml,
     movement,
+    narrow,
     norm,
     order,
+    quantise,
     random,
     reduce,
     resize,

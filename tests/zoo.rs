@@ -14,6 +14,8 @@ const ZOO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/zoo");
 /// In half precision.
 const HALVES: [&str; 2] = ["resnet18_f16", "minilm_f16"];
 const MODELS: [&str; 5] = ["squeezenet1_1", "resnet18", "mobilenet_v2", "minilm", "lstm_vad"];
+/// Quantised: a graph of dynamic quantisations and integer products, one of Q/DQ pairs, one of products with 4-bit weights.
+const QUANTISED: [&str; 3] = ["minilm_int8", "resnet18_int8", "llama_tiny_q4"];
 /// The others in f32, from both of PyTorch's exporters.
 const OTHERS: [&str; 12] = [
     "efficientnet_b0",
@@ -115,13 +117,45 @@ fn models_of_half_precision_match_their_references() {
     HALVES.into_iter().for_each(alone);
 }
 
+#[test]
+fn quantised_models_match_their_references() {
+    QUANTISED.into_iter().for_each(alone);
+}
+
+/// Weights of quantised models lie as they are stored: within a tenth of their bytes in the file.
+#[test]
+fn quantised_weights_stay_packed() {
+    for (name, file) in QUANTISED.into_iter().zip([22_657_731, 11_777_667, 11_551_973]) {
+        let runtime = Runtime::new(Options::default()).unwrap();
+        let (suite, model) = load_on(&runtime, name);
+        collect(name, &suite.cases[0], submit(&model, &suite.cases[0], None));
+        let bytes = runtime.stats().unwrap().memory.weights_used;
+        assert!(bytes * 10 < file * 11, "{name}: {bytes} bytes of weights, {file} in the file");
+    }
+}
+
+/// Dispatches divided into many lanes have the bits of whole ones.
+#[test]
+fn quantised_models_have_the_same_bits_in_parts() {
+    let schedule = fascine::schedule::Options { slice: 500_000, ..fascine::schedule::Options::for_parallelism(4) };
+    let parted = Runtime::new(Options { schedule: Some(schedule), ..Options::default() }).unwrap();
+    for name in QUANTISED {
+        let (suite, whole) = load(name);
+        let (_, model) = load_on(&parted, name);
+        let case = &suite.cases[0];
+        let whole = collect(name, case, submit(&whole, case, None));
+        assert!(bits(&collect(name, case, submit(&model, case, None))) == bits(&whole), "{name}: bits differ");
+    }
+}
+
 /// Every case of the other models alone, then the whole zoo's cases all in flight together: no bit differs from alone.
 #[test]
 fn other_models_match_their_references_and_the_whole_zoo_at_once_itself_alone() {
     let runtime = Runtime::new(Options::default()).unwrap();
     // So many kernels in one pipeline take a CPU's driver minutes; the test below has merged ones.
     runtime.set_merging(false).unwrap();
-    let loaded: Vec<(Suite, Model)> = MODELS.iter().chain(&OTHERS).map(|name| load_on(&runtime, name)).collect();
+    let loaded: Vec<(Suite, Model)> =
+        MODELS.iter().chain(&QUANTISED).chain(&OTHERS).map(|name| load_on(&runtime, name)).collect();
     let cases = || loaded.iter().flat_map(|(suite, model)| suite.cases.iter().map(move |case| (suite, model, case)));
     let alone: Vec<Outputs> =
         cases().map(|(suite, model, case)| collect(&suite.name, case, submit(model, case, None))).collect();
@@ -136,7 +170,7 @@ fn other_models_match_their_references_and_the_whole_zoo_at_once_itself_alone() 
 /// Every case of every model twice, all in flight together: the references hold, and no bit differs from alone.
 #[test]
 fn all_models_at_once_match_their_references_and_themselves_alone() {
-    let loaded: Vec<(Suite, Model)> = MODELS.iter().chain(&HALVES).map(|name| load(name)).collect();
+    let loaded: Vec<(Suite, Model)> = MODELS.iter().chain(&HALVES).chain(&QUANTISED).map(|name| load(name)).collect();
     let cases = || loaded.iter().flat_map(|(suite, model)| suite.cases.iter().map(move |case| (suite, model, case)));
     let alone: Vec<Outputs> =
         cases().map(|(suite, model, case)| collect(&suite.name, case, submit(model, case, None))).collect();
@@ -159,7 +193,7 @@ fn all_models_at_once_match_their_references_and_themselves_alone() {
 #[test]
 fn clamping_every_index_changes_no_bit() {
     let clamped = Runtime::new(Options { clamp: Clamp::All, ..Options::default() }).unwrap();
-    for name in MODELS {
+    for name in MODELS.into_iter().chain(QUANTISED) {
         let (suite, plain) = load(name);
         let (_, model) = load_on(&clamped, name);
         let case = &suite.cases[0];
@@ -194,7 +228,7 @@ fn dispatches_stay_few() {
 #[test]
 fn variants_for_gpus_match_the_references() {
     let runtime = Runtime::new(Options { class: Some(DeviceClass::Gpu), ..Options::default() }).unwrap();
-    for name in MODELS {
+    for name in MODELS.into_iter().chain(QUANTISED) {
         let (suite, model) = load_on(&runtime, name);
         collect(name, &suite.cases[0], submit(&model, &suite.cases[0], None));
     }

@@ -148,4 +148,11 @@ fn wrap_i8(a: vec4<u32>) -> vec4<u32> { return of_ints((ints(a) << vec4(24u)) >>
 fn wrap_i16(a: vec4<u32>) -> vec4<u32> { return of_ints((ints(a) << vec4(16u)) >> vec4(16u)); }
 fn wrap_u8(a: vec4<u32>) -> vec4<u32> { return a & vec4(255u); }
 fn wrap_u16(a: vec4<u32>) -> vec4<u32> { return a & vec4(65535u); }
+fn wrap_i2(a: vec4<u32>) -> vec4<u32> { return of_ints((ints(a) << vec4(30u)) >> vec4(30u)); }
+fn wrap_i4(a: vec4<u32>) -> vec4<u32> { return of_ints((ints(a) << vec4(28u)) >> vec4(28u)); }
+fn wrap_u2(a: vec4<u32>) -> vec4<u32> { return a & vec4(3u); }
+fn wrap_u4(a: vec4<u32>) -> vec4<u32> { return a & vec4(15u); }
 fn half_f(a: vec4<u32>) -> vec4<u32> { return widen_half(narrow_half(a)); }
+fn brain_f(a: vec4<u32>) -> vec4<u32> { return narrow_brain(a) << vec4(16u); }
+fn widen_w(a: vec4<u32>, b: vec4<u32>) -> vec4<u32> { return widen_minifloat(a, b.x); }
+fn narrow_w(a: vec4<u32>, b: vec4<u32>) -> vec4<u32> { return narrow_minifloat(a, b.x); }

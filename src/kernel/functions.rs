@@ -19,6 +19,7 @@ files! {
     "combine",
     "epilogue",
     "exponential",
+    "minifloat",
     "operations",
     "random",
     "storage",

@@ -298,7 +298,7 @@ impl<'a> Lowering<'a> {
     }
 
     /// A constant derived from constant input `i` (packed, transposed, padded weights): made once per model and `key`,
-    /// shared by all plans and nodes that ask for the same. `make` is given f16 as f32, and gives the bytes as they lie on the heap.
+    /// shared by all plans and nodes that ask for the same. `make` is given f16 and bf16 as f32, and gives the bytes as they lie on the heap.
     ///
     /// # Errors
     /// Those of `make`.
@@ -323,7 +323,7 @@ impl<'a> Lowering<'a> {
         self.builder.constant_bytes(bytes)
     }
 
-    /// A fresh row-major buffer of words for output `i` (a scratch buffer if the node leaves it out). Results of f16 are rounded
+    /// A fresh row-major buffer of words for output `i` (a scratch buffer if the node leaves it out). Results of f16 and bf16 are rounded
     /// behind the node, unless its kernels do that ([`Lowering::rounded`]).
     ///
     /// # Panics
@@ -336,24 +336,38 @@ impl<'a> Lowering<'a> {
         view
     }
 
-    /// A view of words that hold no more digits than their type has, f16 too: rounded by the kernel, or moved from where they were.
+    /// A view of words that hold no more digits than their type has, f16 and bf16 too: rounded by the kernel, or moved from where they were.
     #[must_use]
     pub fn rounded(&mut self, view: View) -> View {
         self.builder.buffers[view.buffer.0 as usize].rounded = true;
         view
     }
 
-    /// As [`Lowering::output`], for kernels that round to f16 and may write it packed, as what leaves the device lies.
+    /// As [`Lowering::output`], for kernels that round to f16 or bf16 and may write it packed, as what leaves the device lies.
     pub fn packed_output(&mut self, i: usize) -> View {
-        let Fact { dtype, shape, known: _ } = &self.outputs[i];
         let id = self.node.outputs.get(i).copied().flatten();
         let leaves = id.is_some_and(|id| self.builder.delivered[id.0 as usize]);
-        if *dtype != DType::F16 || !leaves {
+        if !self.outputs[i].dtype.is_half() || !leaves {
+            let view = self.output(i);
+            return self.rounded(view);
+        }
+        self.resting_output(i)
+    }
+
+    /// As [`Lowering::output`], for elementwise kernels that write it as tensors of its type come and go, rounded and packed; of types
+    /// of fewer than 8 bits, four of which do not fill a word, it is words.
+    ///
+    /// # Panics
+    /// As [`Lowering::output`].
+    pub fn resting_output(&mut self, i: usize) -> View {
+        let Fact { dtype, shape, known: _ } = &self.outputs[i];
+        if Storage::of(*dtype).bits() < 8 {
             let view = self.output(i);
             return self.rounded(view);
         }
         let bytes = heap_bytes(*dtype, shape).expect("output sizes were checked before lowering");
         let view = View::at_rest(self.builder.activation(bytes), *dtype, shape);
+        let view = self.rounded(view);
         self.alias(i, view.clone());
         view
     }

@@ -71,7 +71,7 @@ impl View {
     pub fn extent(&self) -> (Size, Size) {
         let storage = self.storage;
         let last: Size = self.shape.iter().zip(&self.strides).map(|(&size, &stride)| (size - 1) * stride).sum();
-        (storage.bytes(self.offset), storage.bytes(self.offset + last + 1))
+        (storage.byte_of(self.offset), storage.bytes(self.offset + last + 1))
     }
 
     /// The same elements broadcast to `shape`, by ONNX's rule.

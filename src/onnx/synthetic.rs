@@ -4,7 +4,7 @@
 //! `uniform seed=<u32> mean=<float> half_range=<float>` and `int seed=<u32> lo=<int> hi=<int>` (`hi` inclusive). Element
 //! `i` comes from a 32-bit hash of `i` and the seed; the arithmetic is in f64, rounded once to the element type.
 
-use half::f16;
+use half::{bf16, f16};
 
 use crate::error::{Error, Result};
 use crate::tensor::{DType, TensorData};
@@ -100,6 +100,9 @@ impl Generator {
             }
             (Generator::Uniform { seed, mean, half_range }, DType::F16) => {
                 Ok(TensorData::F16(fill(len, |i| f16::from_f32(uniform(i, seed, mean, half_range)))?))
+            }
+            (Generator::Uniform { seed, mean, half_range }, DType::Bf16) => {
+                Ok(TensorData::Bf16(fill(len, |i| bf16::from_f32(uniform(i, seed, mean, half_range)))?))
             }
             (Generator::Int { seed, lo, hi }, _) => {
                 let span = u64::try_from(hi - lo + 1).expect("parse checked the order");

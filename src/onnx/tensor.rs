@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use half::f16;
+use half::{bf16, f16};
 use prost::Message as _;
 
 use super::LoadOptions;
@@ -108,9 +108,9 @@ impl<'a> Decoder<'a> {
             .iter()
             .map(|&dim| usize::try_from(dim).map_err(|_| Error::invalid_model(format!("dimension {dim} is negative"))))
             .collect::<Result<Vec<usize>>>()?;
-        let bytes = checked_len(&shape)
-            .and_then(|len| len.checked_mul(dtype.size()))
-            .ok_or_else(|| Error::invalid_model(format!("shape {shape:?} overflows")))?;
+        let overflows = || Error::invalid_model(format!("shape {shape:?} overflows"));
+        let len = checked_len(&shape).ok_or_else(overflows)?;
+        let bytes = len.checked_mul(dtype.size()).ok_or_else(overflows)?;
         self.bytes = self.bytes.saturating_add(bytes as u64);
         if self.bytes > self.options.max_weight_bytes {
             return Err(Error::memory(format!(
@@ -118,7 +118,6 @@ impl<'a> Decoder<'a> {
                 self.options.max_weight_bytes
             )));
         }
-        let len = bytes / dtype.size();
         let data = match proto.data_location {
             Some(1) => self.external(&proto, dtype, len)?,
             None | Some(0) => inline(proto, dtype, len)?,
@@ -135,7 +134,7 @@ impl<'a> Decoder<'a> {
 
     fn external(&mut self, proto: &TensorProto, dtype: DType, len: usize) -> Result<TensorData> {
         let location = Location::of(proto)?;
-        let bytes = len * dtype.size();
+        let bytes = packed_bytes(dtype, len)?;
         if self.options.synthetic_weights
             && let Some(text) = &location.synthetic
         {
@@ -146,23 +145,27 @@ impl<'a> Decoder<'a> {
             }
             return Generator::parse(text)?.reseeded(self.options.seed).generate(dtype, len);
         }
-        from_bytes(dtype, &self.reader.read(&location, bytes)?)
+        from_bytes(dtype, &self.reader.read(&location, bytes)?, len)
     }
 }
 
-fn from_bytes(dtype: DType, bytes: &[u8]) -> Result<TensorData> {
-    TensorData::from_le_bytes(dtype, bytes).map_err(|error| Error::invalid_model(error.message()))
+fn packed_bytes(dtype: DType, len: usize) -> Result<usize> {
+    dtype.packed_bytes(len).ok_or_else(|| Error::invalid_model(format!("{len} elements of {dtype} overflow")))
+}
+
+fn from_bytes(dtype: DType, bytes: &[u8], len: usize) -> Result<TensorData> {
+    TensorData::from_packed(dtype, bytes, len).map_err(|error| Error::invalid_model(error.message()))
 }
 
 fn inline(proto: TensorProto, dtype: DType, len: usize) -> Result<TensorData> {
     let TensorProto { float_data, int32_data, int64_data, double_data, uint64_data, raw_data, .. } = proto;
     if let Some(raw) = raw_data {
-        if raw.len() != len * dtype.size() {
+        if raw.len() != packed_bytes(dtype, len)? {
             return Err(Error::invalid_model(format!("raw data of {} bytes for {len} elements of {dtype}", raw.len())));
         }
-        return from_bytes(dtype, &raw);
+        return from_bytes(dtype, &raw, len);
     }
-    // ONNX keeps all narrow types in `int32_data`, an element a number.
+    // ONNX keeps all narrow types in `int32_data`, an element a number, or a byte of those that are narrower than a byte.
     macro_rules! narrow {
         ($t:ty) => {
             int32_data
@@ -181,6 +184,17 @@ fn inline(proto: TensorProto, dtype: DType, len: usize) -> Result<TensorData> {
         DType::I16 => TensorData::I16(narrow!(i16)),
         DType::U16 => TensorData::U16(narrow!(u16)),
         DType::F16 => TensorData::F16(narrow!(u16).into_iter().map(f16::from_bits).collect()),
+        DType::Bf16 => TensorData::Bf16(narrow!(u16).into_iter().map(bf16::from_bits).collect()),
+        DType::F8E4M3Fn
+        | DType::F8E4M3Fnuz
+        | DType::F8E5M2
+        | DType::F8E5M2Fnuz
+        | DType::F8E8M0
+        | DType::F4E2M1
+        | DType::I2
+        | DType::I4
+        | DType::U2
+        | DType::U4 => from_bytes(dtype, &narrow!(u8), len)?,
         DType::Bool => TensorData::Bool(int32_data.iter().map(|&v| v != 0).collect()),
         DType::U64 => TensorData::U64(uint64_data),
         DType::U32 => TensorData::U32(
@@ -190,4 +204,46 @@ fn inline(proto: TensorProto, dtype: DType, len: usize) -> Result<TensorData> {
                 .collect::<Result<Vec<u32>>>()?,
         ),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tensor::{E4M3Fn, I4, U2};
+
+    fn parsed(data_type: DataType, dims: i64, raw: Option<&[u8]>, int32_data: &[i32]) -> Result<Tensor> {
+        let proto = TensorProto {
+            dims: vec![dims],
+            data_type: Some(data_type.into()),
+            raw_data: raw.map(|raw| raw.to_vec().into()),
+            int32_data: int32_data.to_vec(),
+            ..TensorProto::default()
+        };
+        parse_tensor(&proto.encode_to_vec())
+    }
+
+    #[test]
+    fn narrow_types_are_read_packed_from_either_field() {
+        let fours = Tensor::new([3], [1, -1, -8].map(I4::wrapping).to_vec()).unwrap();
+        let twos = Tensor::new([5], [3, 2, 1, 0, 3].map(U2::wrapping).to_vec()).unwrap();
+        let eights = Tensor::new([2], [0x7e, 0x80].map(E4M3Fn::from_bits).to_vec()).unwrap();
+        let brains = Tensor::new([2], [1.0, -2.5].map(bf16::from_f32).to_vec()).unwrap();
+        let cases: [(DataType, &Tensor, &[u8], &[i32]); 4] = [
+            (DataType::Int4, &fours, &[0xf1, 0x08], &[0xf1, 0x08]),
+            (DataType::Uint2, &twos, &[0b00_01_10_11, 0b11], &[0b00_01_10_11, 0b11]),
+            (DataType::Float8e4m3fn, &eights, &[0x7e, 0x80], &[0x7e, 0x80]),
+            (DataType::Bfloat16, &brains, &[0x80, 0x3f, 0x20, 0xc0], &[0x3f80, 0xc020]),
+        ];
+        for (data_type, want, raw, numbers) in cases {
+            let len = want.len() as i64;
+            assert_eq!(&parsed(data_type, len, Some(raw), &[]).unwrap(), want, "{data_type:?}");
+            assert_eq!(&parsed(data_type, len, None, numbers).unwrap(), want, "{data_type:?}");
+            for wrong in [parsed(data_type, len + 4, Some(raw), &[]), parsed(data_type, len + 4, None, numbers)] {
+                assert_eq!(wrong.unwrap_err().kind(), crate::error::ErrorKind::InvalidModel, "{data_type:?}");
+            }
+        }
+        assert!(parsed(DataType::Int4, 2, None, &[256]).is_err());
+        let refused = parsed(DataType::Float6e2m3, 1, Some(&[0]), &[]).unwrap_err();
+        assert!(refused.message().contains("FLOAT6E2M3"), "{refused}");
+    }
 }

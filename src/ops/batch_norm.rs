@@ -76,8 +76,8 @@ fn chain(inputs: usize, constants: Vec<Scalar>, steps: &[(Code, &[Ref])]) -> Pro
 
 impl Operator for BatchNorm {
     fn dtypes(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
-        if inputs.iter().any(|&dtype| !matches!(dtype, Some(DType::F32 | DType::F16))) {
-            return Err(Error::unsupported(format!("only f32 and f16 are supported, not {inputs:?}")));
+        if inputs.iter().any(|&dtype| !matches!(dtype, Some(DType::F32 | DType::F16 | DType::Bf16))) {
+            return Err(Error::unsupported(format!("only f32, f16 and bf16 are supported, not {inputs:?}")));
         }
         let dtype = inputs.first().copied().flatten().unwrap_or(DType::F32);
         Ok(vec![dtype; self.outputs])

@@ -23,10 +23,10 @@ pub(super) enum Combine {
 /// `Unsupported` for types that the device does not compute with.
 pub(super) fn kind(dtype: DType) -> Result<u32> {
     match dtype {
-        DType::F32 | DType::F16 => Ok(0),
+        DType::F32 | DType::F16 | DType::Bf16 => Ok(0),
         DType::I8 | DType::I16 | DType::I32 | DType::I64 => Ok(1),
-        DType::U8 | DType::U16 | DType::U32 | DType::Bool => Ok(2),
-        DType::F64 | DType::U64 => Err(Error::unsupported(format!("{dtype} is not supported on the device"))),
+        DType::U8 | DType::U16 | DType::U32 | DType::U64 | DType::Bool => Ok(2),
+        _ => Err(Error::unsupported(format!("{dtype} is not supported on the device"))),
     }
 }
 
@@ -36,7 +36,14 @@ impl Combine {
     /// # Errors
     /// As [`kind`].
     pub(super) fn constants(self, dtype: DType) -> Result<[(&'static str, f64); 2]> {
-        let kind = if dtype == DType::I64 { 3 } else { kind(dtype)? };
+        let kind = match (dtype, self) {
+            (DType::I64, _) => 3,
+            // They do not report what leaves the range.
+            (DType::U64, Combine::Sum | Combine::Product) => {
+                return Err(Error::unsupported("sums and products of u64 in updates"));
+            }
+            _ => kind(dtype)?,
+        };
         Ok([("OP", f64::from(self as u32)), ("KIND", f64::from(kind))])
     }
 

@@ -22,14 +22,14 @@ const TILE: usize = 32;
 /// <https://onnx.ai/onnx/operators/onnx__Conv.html>: x `[n, c, (d, (h,)) w]`, w `[m, c / groups, kernel..]`, bias? `[m]`, and for
 /// the fused operator residual?, which has the output's shape `[n, m, ..]`.
 #[derive(Debug)]
-struct Conv {
+pub(super) struct Conv {
     groups: i64,
     window: Window,
     epilogue: Epilogue,
 }
 
 impl Conv {
-    fn parse(node: &Node, most: usize) -> Result<Self> {
+    pub(super) fn parse(node: &Node, most: usize) -> Result<Self> {
         check_inputs(node, 2..=most)?;
         let groups = node.int("group", 1)?;
         if groups < 1 {
@@ -102,21 +102,21 @@ impl Operator for Conv {
 
 /// Sizes of a convolution.
 #[derive(Clone, Debug)]
-struct Geometry {
-    images: Size,
-    groups: Size,
+pub(super) struct Geometry {
+    pub(super) images: Size,
+    pub(super) groups: Size,
     /// Input channels of one group.
-    group_in: Size,
+    pub(super) group_in: Size,
     /// Output channels of one group.
-    group_out: Size,
+    pub(super) group_out: Size,
     spatial: Vec<Axis>,
-    planes: Axis,
-    rows: Axis,
-    columns: Axis,
+    pub(super) planes: Axis,
+    pub(super) rows: Axis,
+    pub(super) columns: Axis,
 }
 
 impl Geometry {
-    fn new(conv: &Conv, input: &[Size], weight: &[Size]) -> Result<Self> {
+    pub(super) fn new(conv: &Conv, input: &[Size], weight: &[Size]) -> Result<Self> {
         let wrong = |what: &str| Error::shape(format!("{what}: input {input:?}, weight {weight:?}"));
         let (&[images, channels_in, ref size @ ..], &[channels_out, group_in, ref kernel @ ..]) = (input, weight)
         else {
@@ -143,22 +143,22 @@ impl Geometry {
         Ok(Geometry { images, groups, group_in, group_out: channels_out / groups, spatial, planes, rows, columns })
     }
 
-    fn channels_out(&self) -> Size {
+    pub(super) fn channels_out(&self) -> Size {
         self.groups * self.group_out
     }
 
-    fn output_shape(&self) -> Vec<Size> {
+    pub(super) fn output_shape(&self) -> Vec<Size> {
         let mut shape = vec![self.images, self.channels_out()];
         shape.extend(self.spatial.iter().map(|axis| axis.output));
         shape
     }
 
-    fn pixels(&self) -> Size {
+    pub(super) fn pixels(&self) -> Size {
         self.planes.output * self.rows.output * self.columns.output
     }
 
     /// Products of one output element.
-    fn depth(&self) -> Size {
+    pub(super) fn depth(&self) -> Size {
         self.group_in * self.planes.kernel * self.rows.kernel * self.columns.kernel
     }
 

@@ -80,7 +80,7 @@ impl Operator for Dropout {
             return Ok(());
         }
         let (x, output) = (cx.contiguous(0)?, cx.output(0));
-        if !matches!(x.dtype, DType::F32 | DType::F16) {
+        if !x.dtype.is_f32() {
             return Err(Error::unsupported(format!("training on {}", x.dtype)));
         }
         let mask = cx.words(DType::Bool, &output.shape)?;
@@ -91,7 +91,7 @@ impl Operator for Dropout {
             return Ok(());
         }
         let ratio = match cx.input(1) {
-            Some(fact) if matches!(fact.dtype, DType::F32 | DType::F16) => cx.contiguous(1)?.buffer,
+            Some(fact) if fact.dtype.is_f32() => cx.contiguous(1)?.buffer,
             Some(fact) => return Err(Error::unsupported(format!("a ratio of type {}", fact.dtype))),
             None => cx.constant_bytes(RATIO.to_ne_bytes().to_vec())?,
         };

@@ -1,4 +1,4 @@
-//! Elementwise operators on integers that may fail: on i64, results may leave the 32 bits in which the device computes it, and
+//! Elementwise operators on integers that may fail: on i64 and u64, results may leave the 32 bits in which the device computes them, and
 //! divisors may be 0. They report that, so they run alone: a chain of steps (`elementwise/`) cannot.
 
 use crate::error::{ErrorKind, Result};
@@ -11,6 +11,9 @@ use super::elementwise::Scalar;
 
 /// What the kernels report.
 pub(super) const OVERFLOW: &str = "a result leaves the range of 32 bits in which the device computes i64";
+
+/// What the kernels report of u64.
+const OVERFLOW_U: &str = "a result leaves the range of 32 bits in which the device computes u64";
 
 /// What the kernels and the host say of a divisor.
 pub(super) const BY_ZERO: &str = "a division of integers by zero";
@@ -34,6 +37,14 @@ pub(super) enum IntegerOp {
     RemainderU = 13,
     PowF32 = 14,
     ShiftLeft = 15,
+    AddU = 16,
+    SubU = 17,
+    MulU = 18,
+    ShiftLeftU = 19,
+    /// To u64.
+    FromF32U = 20,
+    /// To u64.
+    FromI32 = 21,
 }
 
 impl IntegerOp {
@@ -41,8 +52,8 @@ impl IntegerOp {
     pub(super) fn of(op: &str, attrs: &[Scalar], first: DType, second: Option<DType>) -> Option<Self> {
         let signed = match first {
             DType::I8 | DType::I16 | DType::I32 | DType::I64 => true,
-            DType::U8 | DType::U16 | DType::U32 => false,
-            DType::F32 | DType::F16 | DType::F64 | DType::U64 | DType::Bool => return None,
+            DType::U8 | DType::U16 | DType::U32 | DType::U64 => false,
+            _ => return None,
         };
         match (op, first) {
             ("Mod", _) if !signed => Some(IntegerOp::RemainderU),
@@ -58,6 +69,10 @@ impl IntegerOp {
             ("Pow", DType::I64) if second.is_some_and(DType::is_float) => Some(IntegerOp::PowF32),
             ("Pow", DType::I64) => Some(IntegerOp::Pow),
             ("BitShift", DType::I64) if attrs == [Scalar::B(true)] => Some(IntegerOp::ShiftLeft),
+            ("Add" | "Sum", DType::U64) => Some(IntegerOp::AddU),
+            ("Sub", DType::U64) => Some(IntegerOp::SubU),
+            ("Mul", DType::U64) => Some(IntegerOp::MulU),
+            ("BitShift", DType::U64) if attrs == [Scalar::B(true)] => Some(IntegerOp::ShiftLeftU),
             ("Neg", DType::I64) => Some(IntegerOp::Neg),
             ("Abs", DType::I64) => Some(IntegerOp::Abs),
             _ => None,
@@ -82,7 +97,13 @@ impl IntegerOp {
             | IntegerOp::FromF32
             | IntegerOp::FromU32
             | IntegerOp::PowF32
-            | IntegerOp::ShiftLeft => false,
+            | IntegerOp::ShiftLeft
+            | IntegerOp::AddU
+            | IntegerOp::SubU
+            | IntegerOp::MulU
+            | IntegerOp::ShiftLeftU
+            | IntegerOp::FromF32U
+            | IntegerOp::FromI32 => false,
         }
     }
 }
@@ -104,11 +125,12 @@ pub(super) fn emit_integer(cx: &mut Lowering<'_>, op: IntegerOp, a: &View, b: &V
         ("a_stride", &words::<8>(&strides[0], 0)?),
         ("b_stride", &words::<8>(&strides[1], 0)?),
     ];
-    let bits = if output.dtype == DType::I64 { 32 } else { output.dtype.size() * 8 };
+    let bits = output.dtype.bits().min(32);
     let numbers = [("len", len), ("a_offset", a.offset), ("b_offset", b.offset), ("bits", Size::from(bits))];
     let report = match op {
         IntegerOp::Div => cx.check(ErrorKind::Overflow, "a division by zero, or a quotient beyond 32 bits of i64"),
         op if op.only_divides() => cx.check(ErrorKind::Input, BY_ZERO),
+        _ if output.dtype == DType::U64 => cx.check(ErrorKind::Overflow, OVERFLOW_U),
         _ => cx.check(ErrorKind::Overflow, OVERFLOW),
     };
     cx.emit(Emit {

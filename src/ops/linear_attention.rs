@@ -97,7 +97,7 @@ impl Operator for LinearAttention {
         let dtype = super::one_float(&[&inputs[..3], inputs.get(4..).unwrap_or_default()].concat())?[0];
         match inputs.get(3).copied().flatten() {
             None => Ok(vec![dtype, dtype]),
-            Some(state @ (DType::F32 | DType::F16)) => Ok(vec![dtype, state]),
+            Some(state @ (DType::F32 | DType::F16 | DType::Bf16)) => Ok(vec![dtype, state]),
             Some(other) => Err(Error::unsupported(format!("a state of type {other}"))),
         }
     }

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::graph::Node;
 use crate::lower::{Fact, Known, Lowering};
 use crate::size::Size;
-use crate::tensor::{DType, Tensor};
+use crate::tensor::{DType, RoundMode, Tensor};
 
 mod attention;
 mod batch_norm;
@@ -38,6 +38,7 @@ mod nonzero;
 mod norm;
 mod parsed;
 mod pool;
+mod quantise;
 mod random;
 mod reduce;
 mod regions;
@@ -190,6 +191,7 @@ const FAMILIES: &[&[Entry]] = &[
     nonzero::TABLE,
     norm::OPERATORS,
     pool::TABLE,
+    quantise::OPERATORS,
     random::OPERATORS,
     reduce::OPERATORS,
     regions::OPERATORS,
@@ -230,15 +232,24 @@ fn given<'a>(inputs: &[Option<&'a Fact>], i: usize) -> Result<&'a Fact> {
     inputs.get(i).copied().flatten().ok_or_else(|| Error::invalid_model(format!("input {i} is missing")))
 }
 
-/// The output type of operators whose kernels compute in f32: the inputs', f32 or f16.
+/// The word that is 1 in a type.
+fn one(dtype: DType) -> Size {
+    match dtype.minifloat() {
+        Some(format) => Size::from(u32::from(format.encode(1.0, true, RoundMode::default()))),
+        None if dtype.is_float() => crate::lower::bits(1.0),
+        None => Size::ONE,
+    }
+}
+
+/// The output type of operators whose kernels compute in f32: the inputs', f32, f16 or bf16.
 ///
 /// # Errors
 /// `Unsupported` for other types, or several.
 fn one_float(inputs: &[Option<DType>]) -> Result<Vec<DType>> {
-    let first = inputs.iter().flatten().copied().find(|&dtype| dtype == DType::F16).unwrap_or(DType::F32);
+    let first = inputs.iter().flatten().copied().find(|&dtype| dtype.is_half()).unwrap_or(DType::F32);
     match inputs.iter().flatten().find(|&&dtype| dtype != first) {
-        Some(DType::F32 | DType::F16) => Err(Error::unsupported("inputs of both f32 and f16")),
-        Some(other) => Err(Error::unsupported(format!("element type {other}; f32 and f16 are supported"))),
+        Some(other) if other.is_f32() => Err(Error::unsupported(format!("inputs of both {other} and {first}"))),
+        Some(other) => Err(Error::unsupported(format!("element type {other}; f32, f16 and bf16 are supported"))),
         None => Ok(vec![first]),
     }
 }

@@ -59,6 +59,9 @@ impl Operator for NonZeroCount {
     fn dtypes(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
         if let Some(dtype) = inputs.first().copied().flatten() {
             check_dtype(dtype)?;
+            if dtype.minifloat().is_some() {
+                return Err(Error::unsupported(format!("which elements of type {dtype} are not 0")));
+            }
         }
         Ok(vec![DType::I32, DType::I64])
     }

@@ -122,6 +122,7 @@ impl Pool {
             DType::I8 => Size::from(i32::from(i8::MIN) as u32),
             DType::U8 => Size::ZERO,
             DType::F16 => bits(half::f16::MIN.to_f32()),
+            DType::Bf16 => bits(half::bf16::MIN.to_f32()),
             _ => bits(f32::MIN),
         };
         let (kind, power, by_columns) = match self.kind {

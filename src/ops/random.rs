@@ -49,13 +49,13 @@ fn dtype(node: &Node) -> Result<Option<DType>> {
 /// The type, if the kernels compute it.
 fn float(dtype: DType) -> Result<Vec<DType>> {
     match dtype {
-        DType::F32 | DType::F16 => Ok(vec![dtype]),
+        DType::F32 | DType::F16 | DType::Bf16 => Ok(vec![dtype]),
         other => Err(Error::unsupported(format!("random numbers of type {other}"))),
     }
 }
 
 /// <https://onnx.ai/onnx/operators/onnx__RandomUniform.html>, <https://onnx.ai/onnx/operators/onnx__RandomNormal.html> and their
-/// `Like`: of f32 or f16.
+/// `Like`: of f32, f16 or bf16.
 #[derive(Debug)]
 struct Random {
     normal: bool,
@@ -145,7 +145,7 @@ impl Operator for Bernoulli {
         let (p, output) = (cx.contiguous(0)?, cx.output(0));
         let output = cx.rounded(output);
         let len = output.len();
-        let one = if output.dtype.is_float() { bits(1.0) } else { Size::ONE };
+        let one = super::one(output.dtype);
         cx.emit(Emit {
             kernel: "bernoulli",
             constants: &[],

@@ -92,7 +92,7 @@ impl Operator for Reduce {
 
     fn dtypes(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
         match inputs.first().copied().flatten() {
-            Some(dtype @ (DType::F32 | DType::F16)) => Ok(vec![dtype]),
+            Some(dtype @ (DType::F32 | DType::F16 | DType::Bf16)) => Ok(vec![dtype]),
             Some(dtype @ (DType::I32 | DType::I64 | DType::U32)) if self.op < 8 => Ok(vec![dtype]),
             Some(dtype @ (DType::I8 | DType::U8 | DType::Bool)) if matches!(self.op, MAX | MIN) => Ok(vec![dtype]),
             Some(dtype) => Err(Error::unsupported(format!("input of type {dtype}"))),
@@ -143,10 +143,19 @@ impl Arg {
 impl Operator for Arg {
     fn dtypes(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
         match inputs.first().copied().flatten() {
-            Some(dtype @ (DType::Bool | DType::F64 | DType::U64)) => {
-                Err(Error::unsupported(format!("input of type {dtype}")))
-            }
-            Some(_) => Ok(vec![DType::I64]),
+            Some(
+                DType::F32
+                | DType::F16
+                | DType::Bf16
+                | DType::I8
+                | DType::I16
+                | DType::I32
+                | DType::I64
+                | DType::U8
+                | DType::U16
+                | DType::U32,
+            ) => Ok(vec![DType::I64]),
+            Some(dtype) => Err(Error::unsupported(format!("input of type {dtype}"))),
             None => Err(Error::invalid_model("input 0 is missing")),
         }
     }
@@ -187,14 +196,16 @@ fn bound(op: u32, dtype: DType) -> Size {
     let lowest = matches!(op, MAX | ARG_MAX);
     let pick = |low: i64, high: i64| Size::from(if lowest { low } else { high } as u32);
     match dtype {
-        DType::F32 | DType::F16 | DType::F64 => bits(if lowest { f32::NEG_INFINITY } else { f32::INFINITY }),
+        DType::F32 | DType::F16 | DType::Bf16 => bits(if lowest { f32::NEG_INFINITY } else { f32::INFINITY }),
         DType::I8 => pick(i8::MIN.into(), i8::MAX.into()),
         DType::I16 => pick(i16::MIN.into(), i16::MAX.into()),
         DType::I32 | DType::I64 => pick(i32::MIN.into(), i32::MAX.into()),
         DType::U8 => pick(0, u8::MAX.into()),
         DType::U16 => pick(0, u16::MAX.into()),
-        DType::U32 | DType::U64 => pick(0, u32::MAX.into()),
+        DType::U32 => pick(0, u32::MAX.into()),
         DType::Bool => pick(0, 1),
+        // No reduction takes others.
+        _ => Size::ZERO,
     }
 }
 

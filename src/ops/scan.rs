@@ -53,7 +53,9 @@ impl Operator for Scan {
             (_, Some(axis)) if !matches!(axis, DType::I32 | DType::I64) => {
                 Err(Error::invalid_model(format!("an axis of type {axis}")))
             }
-            (Some(dtype @ (DType::F32 | DType::F16 | DType::I32 | DType::I64 | DType::U32)), _) => Ok(vec![dtype]),
+            (Some(dtype @ (DType::F32 | DType::F16 | DType::Bf16 | DType::I32 | DType::I64 | DType::U32)), _) => {
+                Ok(vec![dtype])
+            }
             (Some(dtype), _) => Err(Error::unsupported(format!("input of type {dtype}"))),
             (None, _) => Err(Error::invalid_model("input 0 is missing")),
         }

@@ -9,14 +9,15 @@ use crate::ops::elementwise::program_of;
 use crate::tensor::DType;
 
 /// Elementwise operators whose results only another one uses join it as a `fascine.Elementwise`, as far as the kernel's
-/// bounds allow. Integer results stay apart: they are mostly shape arithmetic, which the host does.
+/// bounds allow. Wider integer results stay apart: they are mostly shape arithmetic, which the host does.
 #[derive(Debug)]
 pub struct FuseElementwise;
 
 /// The node as a chain, with the values that the chain reads.
 pub(super) fn chain(graph: &Graph, node: &Node) -> Option<(Program, Vec<ValueId>)> {
     let result = graph.value(output(node)?);
-    if !matches!(result.dtype, Some(DType::F32 | DType::F16 | DType::Bool)) {
+    let kinds = [DType::F32, DType::F16, DType::Bf16, DType::Bool, DType::I8, DType::U8];
+    if !result.dtype.is_some_and(|dtype| kinds.contains(&dtype)) {
         return None;
     }
     let inputs: Option<Vec<_>> = node

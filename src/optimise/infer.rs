@@ -13,7 +13,6 @@ use super::kinds;
 use super::loops::is_loop;
 use super::objection::{Objection, refusal};
 use super::sequences;
-use super::versions;
 use crate::error::{Error, Result};
 use crate::graph::{Attr, Dim, Graph, Kind, Node, Subgraph, Value, ValueId};
 use crate::lower::storage::heap_bytes;
@@ -403,10 +402,6 @@ fn types(
             Attr::Unsupported(why) => return Err(Error::unsupported(format!("attribute '{name}': {why}"))),
             _ => {}
         }
-    }
-    if let Some(since) = versions::unknown_since(&node.op, node.opset).filter(|_| node.domain.is_empty()) {
-        let message = format!("the operator {} as defined since opset {since} is not supported", node.op);
-        return Err(Error::unsupported(message));
     }
     let operator = operators.of(node)?;
     let inputs: Vec<Option<DType>> = node.inputs.iter().map(|id| id.and_then(|id| graph.value(id).dtype)).collect();

@@ -26,6 +26,7 @@ mod loops;
 mod matcher;
 mod normalise;
 pub mod objection;
+mod quantised;
 mod rotaries;
 mod rotary;
 mod scans;
@@ -33,7 +34,6 @@ mod sequences;
 #[cfg(test)]
 mod tests;
 mod unflatten;
-mod versions;
 
 pub use attention::FuseAttention;
 pub use batch_norm::FoldBatchNorm;
@@ -50,6 +50,7 @@ pub use join::JoinProducts;
 pub use loops::UnrollLoops;
 pub(crate) use loops::{Trip, empty as empty_scan, fresh, joined as joined_scans, one_trip};
 pub use normalise::{FuseLayerNorm, FuseRmsNorm, FuseSoftmax};
+pub use quantised::MultiplyIntegers;
 pub use rotaries::JoinRotaries;
 pub use rotary::FuseRotary;
 pub use scans::ScansAsLoops;
@@ -95,6 +96,7 @@ pub const REWRITES: &[&dyn Rewrite] = &[
     &FoldConstants,
     &DropIdentities,
     &FoldBatchNorm,
+    &MultiplyIntegers,
     &ComposeTransposes,
     &TransposeThroughReshapes,
     &ComposeReshapes,

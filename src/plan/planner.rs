@@ -357,10 +357,10 @@ fn lower(node: &Node, operator: &dyn Operator, facts: &[Fact], builder: &mut Bui
     for (id, dtype) in outputs {
         let view = builder.views[id as usize].clone();
         let view = view.ok_or_else(|| Error::internal("lowering left an output without a buffer"))?;
-        // Kernels that compute in f32 say so of f16 too.
+        // Kernels that compute in f32 say so of f16 and bf16 too.
         let view = View { dtype, ..view };
         builder.views[id as usize] = Some(view.clone());
-        if dtype == DType::F16 && view.storage == Storage::Word && !builder.buffer(view.buffer).rounded {
+        if dtype.is_half() && view.storage == Storage::Word && !builder.buffer(view.buffer).rounded {
             let delivered = builder.delivered[id as usize];
             let mut cx = Lowering { node, outputs: facts, builder };
             let rounded = if delivered { cx.at_rest(&view)? } else { emit_rounding(&mut cx, &view)? };
@@ -505,15 +505,14 @@ fn only_region(operands: &[TracedOperand]) -> Option<u16> {
 }
 
 /// The view itself, or a copy of it where it does not lie as an output must, or nothing would write it. What stays on the device lies
-/// at rest, as an input does, and so does what is f16.
+/// at rest, as an input does, and so does what is f16 or bf16.
 fn read_back(view: View, label: &str, rest: bool, builder: &mut Builder) -> Result<View> {
     let (root, _) = builder.root(view.buffer);
     let computed = matches!(builder.buffer(root).home, Home::Activation)
         && !builder.fed.contains(&root)
         && !builder.bound.iter().any(|bound| bound.buffer == root);
-    let first = view.storage.bytes(view.offset);
-    let lies = view.storage == Storage::of(view.dtype) || !rest && view.dtype != DType::F16;
-    if computed && lies && view.is_row_major() && first.is_multiple_of(GRANULE) {
+    let lies = view.storage == Storage::of(view.dtype) || !rest && !view.dtype.is_half();
+    if computed && lies && view.is_row_major() && view.storage.is_aligned(view.offset, GRANULE) {
         return Ok(view);
     }
     copied(&view, label, builder)
@@ -538,7 +537,7 @@ fn find_uses(builder: &Builder) -> Vec<Option<Use>> {
 }
 
 fn window(whole: TracedOperand, view: &View) -> Result<TracedOperand> {
-    let skip = view.storage.bytes(view.offset);
+    let skip = view.storage.byte_of(view.offset);
     let location = match whole.location {
         TracedLocation::Activation { region, offset } => TracedLocation::Activation { region, offset: offset + skip },
         TracedLocation::Weight(_) => return Err(Error::internal("an output lies among the weights")),

@@ -294,7 +294,7 @@ fn plan(variant: Variant, tensors: &[Tensor], grid: [u32; 3], cap: u64) -> Resul
     for (index, (binding, tensor)) in kernel.bindings.iter().zip(tensors).enumerate() {
         // A kernel of the user's sees words, whatever the type.
         let dtype = tensor.dtype();
-        if matches!(dtype, DType::F16 | DType::F64 | DType::U64) {
+        if dtype.is_half() || matches!(dtype, DType::F64 | DType::U64) {
             return Err(Error::input(format!(
                 "binding '{}': kernels cannot be given tensors of type {dtype}",
                 binding.name

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes the cases of tests/operators/<family>.json: inputs made here, outputs computed by onnxruntime.
 
-    pip install numpy==2.4.6 onnx==1.23.2 onnxruntime==1.32.0
+    pip install ml_dtypes==0.6.0 numpy==2.4.6 onnx==1.23.2 onnxruntime==1.32.0
     python tests/operators/generate.py [FAMILY]...
 
 A family is a file <family>_cases.py beside this one with a function `cases()` that yields `case(...)`. Where denormal inputs
@@ -69,9 +69,15 @@ def number(x):
 
 
 def tensor_json(array, constant=False):
-    kind = array.dtype.kind
+    kind, name = array.dtype.kind, array.dtype.name
     flat = array.reshape(-1)
-    data = [number(x) for x in flat] if kind == "f" else [bool(x) if kind == "b" else int(x) for x in flat]
+    if name.startswith(("float8", "float4")):
+        # Their bits.
+        data = [int(x) for x in flat.view(np.uint8)]
+    elif kind == "f" or name == "bfloat16":
+        data = [number(x) for x in flat]
+    else:
+        data = [bool(x) if kind == "b" else int(x) for x in flat]
     out = {"dtype": str(array.dtype), "shape": list(array.shape), "data": data}
     if constant:
         out["constant"] = True

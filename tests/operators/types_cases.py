@@ -173,6 +173,65 @@ def reductions():
         yield case(f"{x.dtype}", "ArgMin", [x], 13, attrs={"axis": 0}, expect=[x.argmin(0)[None]])
 
 
+def unsigned64():
+    """u64: 32 bits on the device, and what leaves them is an error."""
+    u64, leaves = np.uint64, "leaves the range"
+    a, b = (ints(k, 4, 5, low=0, high=2**32).astype(u64) for k in (1, 2))
+    for name, x, y in [("", a, b), (", constant", a, Const(b))]:
+        small, other = a >> u64(17), Const(b >> u64(17)) if name else b >> u64(17)
+        few, many = Const(np.minimum(a, b)) if name else np.minimum(a, b), np.maximum(a, b)
+        for op, of, p, q in [("Add", np.add, small, other), ("Sub", np.subtract, many, few), ("Mul", np.multiply, small, other), ("Sum", np.add, small, other)]:
+            yield case(f"uint64{name}", op, [p, q], 14, expect=[of(p, q.value if name else q)])
+        for op, of, opset in [("Div", np.floor_divide, 14), ("Mod", np.mod, 28), ("Max", np.maximum, 13), ("Min", np.minimum, 13), ("BitwiseAnd", np.bitwise_and, 18), ("BitwiseOr", np.bitwise_or, 18), ("BitwiseXor", np.bitwise_xor, 18)]:
+            yield case(f"uint64{name}", op, [x, y], opset, expect=[of(a, b)])
+        for op, of in [("Equal", np.equal), ("Less", np.less), ("Greater", np.greater), ("LessOrEqual", np.less_equal), ("GreaterOrEqual", np.greater_equal)]:
+            yield case(f"uint64{name}", op, [x, y], 19, expect=[of(a, b)])
+    top = np.array([2**32 - 1, 1, 2**31], u64)
+    yield case("uint64 at the end", "Add", [top, np.array([0, 2**32 - 2, 2**31 - 1], u64)], 14, expect=[np.full(3, 2**32 - 1, u64)])
+    yield case("uint64 beyond", "Add", [top, np.array([0, 0, 2**31], u64)], 14, error=leaves)
+    yield case("uint64 below 0", "Sub", [top, np.array([0, 2, 0], u64)], 14, error=leaves)
+    yield case("uint64 beyond", "Mul", [top, np.array([1, 5, 2], u64)], 14, error=leaves)
+    yield case("uint64 by 0", "Div", [top, np.array([1, 0, 2], u64)], 14, error="by zero")
+    yield case("uint64 too large", "Max", [top, Const(np.array([2**32], u64))], 13, error="4294967296")
+    yield case("uint64 on the host", "Add", [Const(top), Const(top[::-1])], 14, expect=[top + top[::-1]])
+    yield case("uint64 on the host, in the range", "Sub", [Const(top), Const(top // 2)], 14, expect=[top - top // 2])
+    shifts = np.array([0, 1, 31, 32, 63, 64, 70], u64)
+    x = np.array([2**32 - 1, 5, 1, 0, 0, 1, 0], u64)
+    yield case("uint64 LEFT", "BitShift", [x, shifts], 28, attrs={"direction": "LEFT"}, expect=[np.array([2**32 - 1, 10, 2**31, 0, 0, 0, 0], u64)])
+    yield case("uint64 LEFT beyond", "BitShift", [x, shifts[::-1].copy()], 28, attrs={"direction": "LEFT"}, error=leaves)
+    yield case("uint64 RIGHT", "BitShift", [np.full(7, 2**32 - 1, u64), shifts], 28, attrs={"direction": "RIGHT"}, expect=[np.array([2**32 - 1, 2**31 - 1, 1, 0, 0, 0, 0], u64)])
+    yield case("uint64", "BitwiseNot", [x], 18, error="u64")
+    yield case("uint64", "Pow", [floats(1, 7, low=0.5), np.arange(7).astype(u64)], 15, expect=[(floats(1, 7, low=0.5) ** np.arange(7)).astype(np.float32)])
+    codes = {np.float32: 1, np.uint8: 2, np.int8: 3, np.uint16: 4, np.int16: 5, np.int32: 6, np.bool_: 9, np.float16: 10, np.uint32: 12}
+    for other, code in codes.items():
+        for host in (False, True):
+            where, give = (" on the host", Const) if host else ("", lambda x: x)
+            with np.errstate(over="ignore"):
+                yield case(f"uint64 to {np.dtype(other).name}{where}", "Cast", [give(a)], 19, attrs={"to": code}, expect=[a.astype(other)], **EXACT)
+            x = bools(1, 9) if other == np.bool_ else np.abs(span(other, 1, 40) // 2)
+            yield case(f"{x.dtype} to uint64{where}", "Cast", [give(x)], 19, attrs={"to": 13}, expect=[x.astype(u64)])
+    yield case("uint64 to int64", "Cast", [a >> u64(1)], 19, attrs={"to": 7}, expect=[(a >> u64(1)).astype(np.int64)])
+    yield case("uint64 to int64 beyond", "Cast", [top], 19, attrs={"to": 7}, error=leaves)
+    yield case("int64 to uint64", "Cast", [(a >> u64(1)).astype(np.int64)], 19, attrs={"to": 13}, expect=[a >> u64(1)])
+    ends = np.array([0.0, -0.0, -0.9, 0.9, 1.5, 2.0**31, 4294967040.0], np.float32)
+    yield case("ends to uint64", "Cast", [ends], 19, attrs={"to": 13}, expect=[np.array([0, 0, 0, 0, 1, 2**31, 4294967040], u64)])
+    for beyond in [-1.0, 2.0**32, np.inf, -np.inf, np.nan]:
+        yield case(f"{beyond} to uint64", "Cast", [np.array([1, beyond], np.float32)], 19, attrs={"to": 13}, error=leaves)
+    yield case("a negative int8 to uint64", "Cast", [np.array([1, -1], np.int8)], 19, attrs={"to": 13}, error=leaves)
+    yield case("int64 to uint64", "BitCast", [np.array([1, -1])], 26, attrs={"to": 13}, error="the bits of i64")
+    order = np.argsort(~a, axis=1, kind="stable")[:, :3]
+    yield case("uint64", "TopK", [a, Const(np.array([3]))], 24, outputs=2, expect=[np.take_along_axis(a, order, 1), order])
+    yield case("uint64", "ArgMax", [a], 13, error="u64")
+    yield case("uint64", "ReduceSum", [a], 13, error="u64")
+    yield case("uint64", "Transpose", [a], 13, expect=[a.T.copy()])
+    yield case("uint64", "Concat", [a, b], 13, attrs={"axis": 1}, expect=[np.concatenate([a, b], 1)])
+    at, added = np.array([[0, 1]]), np.array([[1, 2]], u64)
+    moved = a.copy()
+    moved[0, 0], moved[1, 1] = 1, 2
+    yield case("uint64", "ScatterElements", [a, at, added], 18, expect=[moved])
+    yield case("uint64", "ScatterElements", [a, at, added], 18, attrs={"reduction": "add"}, error="u64")
+
+
 def cases():
-    for group in [shifts, bits, remainders, comparisons, casts, infinities, reductions]:
+    for group in [shifts, bits, remainders, comparisons, casts, infinities, reductions, unsigned64]:
         yield from group()

@@ -225,6 +225,11 @@ impl Generator {
     }
 
     /// Adds a node of one output.
+    /// The value that was made last.
+    pub fn last(&self) -> Option<ValueId> {
+        self.values.last().map(|known| known.id)
+    }
+
     pub fn node(&mut self, op: &'static str, inputs: &[ValueId], attrs: &[(&str, Attr)], value: Value) -> Option<()> {
         self.nodes(op, inputs, attrs, vec![value])
     }

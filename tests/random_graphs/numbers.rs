@@ -7,8 +7,8 @@ use super::generate::{Family, Generator, Known, rounding};
 use super::host::{self, Value, Window};
 
 pub const FAMILIES: &[Family] = &[
-    unary, unary, binary, binary, binary, integers, compare, logic, select, cast, reduce, arg, softmax, matmul, gemm,
-    conv, pool, layer_norm, clip, cumulative,
+    unary, unary, binary, binary, binary, integers, compare, logic, select, cast, round, reduce, arg, softmax, matmul,
+    gemm, conv, pool, layer_norm, clip, cumulative,
 ];
 
 /// Applied to each element; the second number is the most that a difference grows.
@@ -136,13 +136,25 @@ fn select(g: &mut Generator) -> Option<()> {
 
 fn cast(g: &mut Generator) -> Option<()> {
     let x = g.any(|x| x.error == 0.0 && x.is_whole() && x.most() < 256.0)?;
-    let choices = [(1, DType::F32), (6, DType::I32), (7, DType::I64), (9, DType::Bool), (2, DType::U8)];
+    let choices =
+        [(1, DType::F32), (6, DType::I32), (7, DType::I64), (9, DType::Bool), (2, DType::U8), (16, DType::Bf16)];
     let (code, to) = g.dice().pick(&choices)?;
     if to == DType::U8 && x.value.data.iter().any(|&v| v < 0.0) {
         return None;
     }
     let value = x.value.map(|v| if to == DType::Bool { f64::from(u8::from(v != 0.0)) } else { v });
     g.node("Cast", &[x.id], &[("to", Attr::Int(code))], Value { dtype: to, ..value })
+}
+
+/// To bf16 and back.
+fn round(g: &mut Generator) -> Option<()> {
+    let x = g.any(|x| x.dtype == DType::F32)?;
+    let value = x.value.map(|v| half::bf16::from_f32(v as f32).into());
+    let error = if x.value.error == 0.0 { 0.0 } else { x.value.error + x.value.most() / 128.0 };
+    let value = value.with_error(error);
+    g.node("Cast", &[x.id], &[("to", Attr::Int(16))], Value { dtype: DType::Bf16, ..value.clone() })?;
+    let rounded = g.last()?;
+    g.node("Cast", &[rounded], &[("to", Attr::Int(1))], value)
 }
 
 fn clip(g: &mut Generator) -> Option<()> {

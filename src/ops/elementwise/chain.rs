@@ -2,9 +2,9 @@
 
 use crate::error::{Error, Result};
 use crate::lower::storage::check_dtype;
-use crate::tensor::{DType, Tensor, TensorData};
+use crate::tensor::{DType, Minifloat, RoundMode, Tensor, TensorData};
 
-use super::codes::{Code, Scalar};
+use super::codes::{Code, Scalar, minifloat_word};
 use super::program::{Program, Ref, Step};
 use super::table::Build;
 
@@ -25,12 +25,13 @@ pub(super) struct Chain {
     pub(super) result: Option<DType>,
 }
 
-/// The number that a tensor of one element holds, if a step can take it as it is. An i64 that does not fit the device's 32
+/// The number that a tensor of one element holds, if a step can take it as it is. An i64 or u64 that does not fit the device's 32
 /// bits cannot: as a tensor on the device it is refused.
-pub(super) fn scalar(tensor: &Tensor) -> Option<Scalar> {
+pub(in crate::ops) fn scalar(tensor: &Tensor) -> Option<Scalar> {
     let value = (tensor.len() == 1).then(|| element(tensor.data(), 0))?;
     match value {
         Scalar::I(x) if tensor.dtype() == DType::I64 && i32::try_from(x).is_err() => None,
+        Scalar::I(x) if tensor.dtype() == DType::U64 && u32::try_from(x).is_err() => None,
         value => Some(value),
     }
 }
@@ -39,7 +40,18 @@ pub(super) fn element(data: &TensorData, index: usize) -> Scalar {
     match data {
         TensorData::F32(data) => Scalar::F(data[index]),
         TensorData::F16(data) => Scalar::F(data[index].to_f32()),
+        TensorData::Bf16(data) => Scalar::F(data[index].to_f32()),
         TensorData::F64(data) => Scalar::F(data[index] as f32),
+        TensorData::F8E4M3Fn(data) => Scalar::I(data[index].to_bits().into()),
+        TensorData::F8E4M3Fnuz(data) => Scalar::I(data[index].to_bits().into()),
+        TensorData::F8E5M2(data) => Scalar::I(data[index].to_bits().into()),
+        TensorData::F8E5M2Fnuz(data) => Scalar::I(data[index].to_bits().into()),
+        TensorData::F8E8M0(data) => Scalar::I(data[index].to_bits().into()),
+        TensorData::F4E2M1(data) => Scalar::I(data[index].to_bits().into()),
+        TensorData::I2(data) => Scalar::I(data[index].get().into()),
+        TensorData::I4(data) => Scalar::I(data[index].get().into()),
+        TensorData::U2(data) => Scalar::I(data[index].get().into()),
+        TensorData::U4(data) => Scalar::I(data[index].get().into()),
         TensorData::I8(data) => Scalar::I(data[index].into()),
         TensorData::I16(data) => Scalar::I(data[index].into()),
         TensorData::I32(data) => Scalar::I(data[index].into()),
@@ -167,8 +179,11 @@ impl Chain {
             DType::I16 => self.step(Code::WrapI16, &[x]),
             DType::U8 => self.step(Code::WrapU8, &[x]),
             DType::U16 => self.step(Code::WrapU16, &[x]),
-            DType::F16 => self.step(Code::HalfF, &[x]),
-            _ => Ok(x),
+            DType::I2 => self.step(Code::WrapI2, &[x]),
+            DType::I4 => self.step(Code::WrapI4, &[x]),
+            DType::U2 => self.step(Code::WrapU2, &[x]),
+            DType::U4 => self.step(Code::WrapU4, &[x]),
+            dtype => Code::rounding(dtype).map_or(Ok(x), |code| self.step(code, &[x])),
         }
     }
 
@@ -220,41 +235,87 @@ impl Chain {
     }
 
     /// The chain that converts its only input.
-    pub(super) fn convert_only(input: Input, to: DType) -> Result<Program> {
+    pub(super) fn convert_only(input: Input, to: DType, narrowing: Narrowing) -> Result<Program> {
         check_dtype(input.dtype)?;
         let from = input.dtype;
         let program = Program { inputs: 1, steps: Vec::new(), constants: Vec::new(), dtype: to };
         let mut chain = Chain { inputs: vec![Some((input, Ref::Input(0)))], program, result: None };
-        chain.convert(Ref::Input(0), from, to)?;
+        chain.convert(Ref::Input(0), from, to, narrowing)?;
         Ok(chain.program)
     }
 
     /// Converts a word of one type to another, as `Cast` does.
-    pub(super) fn convert(&mut self, x: Ref, from: DType, to: DType) -> Result<Ref> {
+    pub(super) fn convert(&mut self, x: Ref, from: DType, to: DType, narrowing: Narrowing) -> Result<Ref> {
         check_dtype(to)?;
-        let signed = |dtype| matches!(dtype, DType::I8 | DType::I16 | DType::I32 | DType::I64);
-        let word = match (from, to) {
-            (from, to) if from == to => return self.step(Code::Copy, &[x]),
-            (DType::F32 | DType::F16, DType::Bool) => return self.step(Code::FloatToBoolW, &[x]),
-            (_, DType::Bool) => return self.step(Code::IntToBoolW, &[x]),
-            // What f16 holds, f32 does.
-            (DType::F32, DType::F16) | (DType::F16, DType::F32) => self.step(Code::Copy, &[x])?,
-            (DType::F32 | DType::F16, to) if signed(to) => self.step(Code::FloatToIntW, &[x])?,
-            (DType::F32 | DType::F16, _) => self.step(Code::FloatToUintW, &[x])?,
-            // What f32 rounds f16 does not hold.
-            (from, DType::F32 | DType::F16) if signed(from) => self.step(Code::IntToFloatW, &[x])?,
-            (_, DType::F32 | DType::F16) => self.step(Code::UintToFloatW, &[x])?,
-            _ => self.step(Code::Copy, &[x])?,
+        if from == to {
+            return self.step(Code::Copy, &[x]);
+        }
+        let (x, from) = match from.minifloat() {
+            Some(format) => (self.widen(x, format)?, DType::F32),
+            None => (x, from),
+        };
+        if from == to {
+            return Ok(x);
+        }
+        if let Some(format) = to.minifloat() {
+            let x = if from.is_f32() { x } else { self.convert(x, from, DType::F32, narrowing)? };
+            let word = self.number(minifloat_word(format, narrowing.saturate, narrowing.mode))?;
+            return self.step(Code::NarrowW, &[x, word]);
+        }
+        let signed = |dtype| matches!(dtype, DType::I2 | DType::I4 | DType::I8 | DType::I16 | DType::I32 | DType::I64);
+        // Fewer bits of what is out of range: by way of the signed integer.
+        let wraps = matches!(to, DType::U2 | DType::U4);
+        let word = match (from.is_f32(), to.is_f32()) {
+            (true, _) if to == DType::Bool => return self.step(Code::FloatToBoolW, &[x]),
+            _ if to == DType::Bool => return self.step(Code::IntToBoolW, &[x]),
+            // What f16 or bf16 holds, f32 does.
+            (true, true) => self.step(Code::Copy, &[x])?,
+            (true, false) if signed(to) || wraps => self.step(Code::FloatToIntW, &[x])?,
+            (true, false) => self.step(Code::FloatToUintW, &[x])?,
+            // What f32 rounds f16 does not hold; bf16 does.
+            (false, true) if signed(from) => self.step(Code::IntToFloatW, &[x])?,
+            (false, true) => self.step(Code::UintToFloatW, &[x])?,
+            (false, false) => self.step(Code::Copy, &[x])?,
         };
         self.wrap(word, to)
+    }
+
+    /// A minifloat's bits as f32.
+    fn widen(&mut self, x: Ref, format: Minifloat) -> Result<Ref> {
+        let word = self.number(minifloat_word(format, true, RoundMode::default()))?;
+        self.step(Code::WidenW, &[x, word])
+    }
+
+    /// Input `k` as a float to ask about, with those of 8 and 4 bits widened.
+    pub(super) fn float_input(&mut self, k: usize) -> Result<Ref> {
+        let (x, dtype) = (self.input(k)?, self.dtype(k)?);
+        match dtype.minifloat() {
+            Some(format) => self.widen(x, format),
+            None => self.want(dtype.is_float()).map(|()| x),
+        }
+    }
+}
+
+/// How a cast narrows to floats of 8 bits.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::ops) struct Narrowing {
+    /// What lies beyond the range becomes its end.
+    pub(in crate::ops) saturate: bool,
+    /// How E8M0 rounds.
+    pub(in crate::ops) mode: RoundMode,
+}
+
+impl Default for Narrowing {
+    fn default() -> Self {
+        Narrowing { saturate: true, mode: RoundMode::default() }
     }
 }
 
 fn by_type(dtype: DType, f: Option<Code>, i: Option<Code>, u: Option<Code>) -> Option<Code> {
     match dtype {
-        DType::F32 | DType::F16 => f,
+        DType::F32 | DType::F16 | DType::Bf16 => f,
         DType::I8 | DType::I16 | DType::I32 | DType::I64 => i,
-        DType::U8 | DType::U16 | DType::U32 => u,
-        DType::Bool | DType::F64 | DType::U64 => None,
+        DType::U8 | DType::U16 | DType::U32 | DType::U64 => u,
+        _ => None,
     }
 }

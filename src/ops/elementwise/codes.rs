@@ -1,7 +1,9 @@
 //! The operations of elementwise programs: name, number of operands, and what each computes on the host. On the device it is
 //! the function of the same name, in snake case, in `shaders/functions/operations.wgsl`.
 
-use half::f16;
+use half::{bf16, f16};
+
+use crate::tensor::{DType, I2, I4, Minifloat, RoundMode, U2, U4};
 
 /// A host value of a step: the kernel's word with its meaning.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -170,10 +172,53 @@ codes! {
     WrapI16, 1, |a, b, c| Scalar::I(i64::from(a.i() as i16));
     WrapU8, 1, |a, b, c| Scalar::I(i64::from(a.i() as u8));
     WrapU16, 1, |a, b, c| Scalar::I(i64::from(a.i() as u16));
+    WrapI2, 1, |a, b, c| Scalar::I(I2::wrapping(a.i()).get().into());
+    WrapI4, 1, |a, b, c| Scalar::I(I4::wrapping(a.i()).get().into());
+    WrapU2, 1, |a, b, c| Scalar::I(U2::wrapping(a.i()).get().into());
+    WrapU4, 1, |a, b, c| Scalar::I(U4::wrapping(a.i()).get().into());
     HalfF, 1, |a, b, c| Scalar::F(f16::from_f32(a.f()).to_f32());
+    BrainF, 1, |a, b, c| Scalar::F(bf16::from_f32(a.f()).to_f32());
+    WidenW, 2, |a, b, c| Scalar::F(minifloat(b).0.decode(a.i() as u8));
+    NarrowW, 2, |a, b, c| {
+        let (format, saturate, mode) = minifloat(b);
+        Scalar::I(format.encode(a.f(), saturate, mode).into())
+    };
+}
+
+/// What the second operand of [`Code::WidenW`] and [`Code::NarrowW`] says: a minifloat's number, 16 where a cast saturates, and 32
+/// times the rounding mode.
+pub(in crate::ops) fn minifloat_word(format: Minifloat, saturate: bool, mode: RoundMode) -> Scalar {
+    Scalar::I(format as i64 | i64::from(saturate) << 4 | (mode as i64) << 5)
+}
+
+fn minifloat(word: Scalar) -> (Minifloat, bool, RoundMode) {
+    let word = word.i();
+    let format = match word & 15 {
+        0 => Minifloat::E4M3Fn,
+        1 => Minifloat::E4M3Fnuz,
+        2 => Minifloat::E5M2,
+        3 => Minifloat::E5M2Fnuz,
+        4 => Minifloat::E8M0,
+        _ => Minifloat::E2M1,
+    };
+    let mode = match word >> 5 {
+        0 => RoundMode::Up,
+        1 => RoundMode::Down,
+        _ => RoundMode::Nearest,
+    };
+    (format, word & 16 != 0, mode)
 }
 
 impl Code {
+    /// The step that rounds a result of that type, if it is computed in f32.
+    pub(in crate::ops) fn rounding(dtype: DType) -> Option<Code> {
+        match dtype {
+            DType::F16 => Some(Code::HalfF),
+            DType::Bf16 => Some(Code::BrainF),
+            _ => None,
+        }
+    }
+
     /// Whether it does arithmetic on f32 that a driver may merge with the arithmetic that makes its operands: cancel, contract
     /// or reassociate. The others choose, compare, round to whole numbers or work on bits.
     pub(super) fn merges(self) -> bool {
@@ -189,6 +234,7 @@ impl Code {
                 | Code::IsNanF
                 | Code::IsInfF
                 | Code::HalfF
+                | Code::BrainF
         );
         self.name().ends_with('F') && !chooses
     }

@@ -13,7 +13,7 @@ use super::program::Program;
 const MAX_RANK: usize = 8;
 
 /// Emits the dispatch that runs `program` over `inputs`, however they lie, broadcast to `output`, which is the whole of a row-major
-/// buffer of words or of packed f16.
+/// buffer of words or of packed elements.
 ///
 /// # Errors
 /// `Shape` if an input does not broadcast; `Unsupported` for more than eight dimensions that cannot be merged; `Limit`.
@@ -77,13 +77,13 @@ pub fn emit_program(cx: &mut Lowering<'_>, program: &Program, inputs: &[View], o
     })
 }
 
-/// Emits the dispatch that rounds words of f16, which kernels have computed as f32.
+/// Emits the dispatch that rounds words of f16 or bf16, which kernels have computed as f32.
 ///
 /// # Errors
 /// As [`emit_program`].
 pub fn emit_rounding(cx: &mut Lowering<'_>, view: &View) -> Result<View> {
     let words = cx.words(view.dtype, &view.shape)?;
-    emit_program(cx, &Program::half(), std::slice::from_ref(view), &words)?;
+    emit_program(cx, &Program::half(view.dtype), std::slice::from_ref(view), &words)?;
     Ok(cx.rounded(words))
 }
 

@@ -34,11 +34,9 @@ impl Epilogue {
 
     /// With the rounding that results of the type need at its end.
     pub(in crate::ops) fn rounding(&self, dtype: DType) -> Epilogue {
-        if dtype != DType::F16 {
-            return self.clone();
-        }
-        let Some(mut program) = self.0.clone() else { return Epilogue(Some(Program::half())) };
-        program.steps.push(Step { code: Code::HalfF, args: vec![Ref::Step(program.steps.len() - 1)] });
+        let Some(code) = Code::rounding(dtype) else { return self.clone() };
+        let Some(mut program) = self.0.clone() else { return Epilogue(Some(Program::half(dtype))) };
+        program.steps.push(Step { code, args: vec![Ref::Step(program.steps.len() - 1)] });
         Epilogue(Some(program))
     }
 

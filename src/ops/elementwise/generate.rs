@@ -65,10 +65,15 @@ fn packed(storage: Storage) -> Option<&'static str> {
         Storage::U16 => Some("u16"),
         Storage::I8 => Some("i8"),
         Storage::U8 => Some("u8"),
+        Storage::Bf16 => Some("bf16"),
+        Storage::I4 => Some("i4"),
+        Storage::U4 => Some("u4"),
+        Storage::I2 => Some("i2"),
+        Storage::U2 => Some("u2"),
     }
 }
 
-/// The type of four neighbours.
+/// The type of four neighbours, or of the word that holds them with others.
 fn four(storage: Storage) -> &'static str {
     match storage.bits() {
         32 => "vec4<u32>",
@@ -80,8 +85,8 @@ fn four(storage: Storage) -> &'static str {
 /// The longest name that tells a kernel by itself; longer ones end in a hash.
 const NAME: usize = 96;
 
-/// The kernel that runs `program` over inputs read so, in `rank` dimensions where they are strided; the result lies as words or
-/// as f16. Its bindings are the inputs and the result; its parameters, words by their names: `vectors` (groups of four elements of the result), `last` (the
+/// The kernel that runs `program` over inputs read so, in `rank` dimensions where they are strided; the result lies as `result`
+/// says. Its bindings are the inputs and the result; its parameters, words by their names: `vectors` (groups of four elements of the result), `last` (the
 /// index of its last element), `zero`, `size0` and so on (dimensions from the innermost), of input k `offsetK` and `strideK_0`
 /// and so on where it has them, and the constants `c0` and so on.
 ///
@@ -211,7 +216,11 @@ fn text(program: &Program, sources: &[Source], result: Storage, rank: usize) -> 
         }
         let load = |at: &str| match packed(storage) {
             None => format!("in{k}[{at}]"),
-            Some(packed) => format!("load_{packed}(in{k}[{at}])"),
+            Some(packed) => match storage.bits() {
+                4 => format!("load_{packed}(in{k}[({at}) >> 1u], {at})"),
+                2 => format!("load_{packed}(in{k}[({at}) >> 2u], {at})"),
+                _ => format!("load_{packed}(in{k}[{at}])"),
+            },
         };
         let one = |at: &str| format!("{}[{at} & 3u]", load(&format!("{at} >> 2u")));
         match read {
@@ -273,6 +282,8 @@ fn locate(k: usize, rank: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::super::codes::{Code, Scalar};
     use super::*;
     use crate::kernel::functions;
@@ -301,11 +312,13 @@ mod tests {
     }
 
     #[test]
-    fn every_storage_is_read_in_every_way_and_f16_written() {
+    fn every_storage_is_read_in_every_way_and_written() {
         let program = program(&[(Code::HalfF, &[Ref::Input(0)])], 1, 0);
-        for storage in [Storage::Word, Storage::F16, Storage::I16, Storage::U16, Storage::I8, Storage::U8] {
+        let storages: BTreeSet<Storage> = (0..30).filter_map(DType::from_onnx).map(Storage::of).collect();
+        assert_eq!(storages.len(), 11);
+        for storage in storages {
             for read in [Read::Flat, Read::Scalar, Read::Vector, Read::Splat, Read::Strided] {
-                for result in [Storage::Word, Storage::F16] {
+                for result in [Storage::Word, if storage.bits() < 8 { Storage::Bf16 } else { storage }] {
                     kernel(&program, &[Source { read, storage }], result, 2).unwrap();
                 }
             }

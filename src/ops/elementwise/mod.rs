@@ -6,7 +6,7 @@ use crate::graph::Node;
 use crate::lower::{Fact, Known, Lowering, View};
 use crate::size::{Size, pins, sizes};
 use crate::tensor::{DType, Tensor, TensorData, checked_len};
-use half::f16;
+use half::{bf16, f16};
 
 use super::broadcast::broadcast_shapes;
 use super::integer::{BY_ZERO, IntegerOp, emit_integer};
@@ -22,11 +22,12 @@ pub mod program;
 mod table;
 
 pub use codes::Code;
-pub(super) use codes::Scalar;
+pub(super) use codes::{Scalar, minifloat_word};
 pub use dispatch::{emit_program, emit_rounding};
 pub use epilogue::Epilogue;
 
-use chain::{Chain, Input, element, scalar};
+use chain::{Chain, Input, element};
+pub(super) use chain::{Narrowing, scalar};
 use program::{MAX_INPUTS, Program, Ref, Step};
 use table::{ROWS, Row, VARIADIC};
 
@@ -48,6 +49,16 @@ fn row(domain: &str, op: &str) -> Option<&'static Row> {
 pub fn program_of(node: &Node, inputs: &[Option<(DType, Option<&Tensor>)>]) -> Option<(Program, Vec<usize>)> {
     if node.domain == "fascine" && node.op == "Elementwise" {
         return Some((Program::from_node(node).ok()?, (0..node.inputs.len()).collect()));
+    }
+    if node.domain.is_empty() && node.op == "Cast" {
+        // Sums of integers on their way to a scale; others are mostly shape arithmetic.
+        let [Some((DType::I32, None))] = inputs else { return None };
+        let to_float = matches!(node.int("to", 0), Ok(1));
+        let program = conversion(DType::I32, DType::F32, Narrowing::default()).ok().filter(|_| to_float);
+        return program.map(|program| (program, vec![0]));
+    }
+    if let Some(program) = super::quantise::program_of(node, inputs) {
+        return Some((program, vec![0]));
     }
     let row = row(&node.domain, &node.op).filter(|row| row.name != "Mean")?;
     let elementwise = Elementwise { row, attrs: (row.attrs)(node).ok()? };
@@ -183,8 +194,8 @@ impl Elementwise {
                 program.constants.push(Scalar::F(count as f32));
                 let args = vec![Ref::Step(program.steps.len() - 1), Ref::Constant(program.constants.len() - 1)];
                 program.steps.push(Step { code: Code::DivF, args });
-                if program.dtype == DType::F16 {
-                    program.steps.push(Step { code: Code::HalfF, args: vec![Ref::Step(program.steps.len() - 1)] });
+                if let Some(code) = Code::rounding(program.dtype) {
+                    program.steps.push(Step { code, args: vec![Ref::Step(program.steps.len() - 1)] });
                 }
             }
             let target = if next == count { output.clone() } else { cx.words(output.dtype, &output.shape)? };
@@ -237,7 +248,8 @@ impl Operator for Fused {
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let views = (0..cx.inputs()).map(|k| cx.stored(k)).collect::<Result<Vec<_>>>()?;
-        let output = cx.packed_output(0);
+        let bytes = matches!(self.0.dtype, DType::I8 | DType::U8);
+        let output = if bytes { cx.resting_output(0) } else { cx.packed_output(0) };
         emit_program(cx, &self.0, &views, &output)
     }
 }
@@ -246,17 +258,30 @@ fn has_zero(tensor: &Tensor) -> bool {
     (0..tensor.len()).any(|k| element(tensor.data(), k).i() == 0)
 }
 
-/// The chain that converts elements of one type to another, as `Cast` does; rounded where f16 is.
+/// The chain that converts elements of one type to another, as `Cast` does; rounded where f16 and bf16 are.
 ///
 /// # Errors
 /// `Unsupported` for types that the device does not compute with.
-pub(super) fn conversion(from: DType, to: DType) -> Result<Program> {
+pub(super) fn conversion(from: DType, to: DType, narrowing: Narrowing) -> Result<Program> {
     let input = Input { dtype: from, constant: None };
-    Chain::convert_only(input, to)
+    Chain::convert_only(input, to, narrowing)
 }
 
 /// Runs a chain on the host.
-fn evaluate(program: &Program, inputs: &[&Tensor]) -> Result<Tensor> {
+///
+/// # Errors
+/// `Shape` if the inputs do not broadcast; `Unsupported` for a result's type; `Input` for a u64 value beyond 32 bits.
+pub(super) fn evaluate(program: &Program, inputs: &[&Tensor]) -> Result<Tensor> {
+    for tensor in inputs {
+        // Steps take the upper bit for a sign.
+        if let TensorData::U64(data) = tensor.data()
+            && let Some(x) = data.iter().find(|&&x| u32::try_from(x).is_err())
+        {
+            return Err(Error::input(format!(
+                "the u64 value {x} does not fit the 32 bits that the device computes with"
+            )));
+        }
+    }
     let shapes: Vec<Vec<Size>> = inputs.iter().map(|tensor| sizes(tensor.shape())).collect();
     let shape = pins(&broadcast_shapes(shapes.iter().map(Vec::as_slice))?);
     let len = checked_len(&shape).ok_or_else(|| Error::shape(format!("shape {shape:?} overflows")))?;
@@ -289,8 +314,20 @@ fn evaluate(program: &Program, inputs: &[&Tensor]) -> Result<Tensor> {
     let data = match program.dtype {
         DType::F32 => TensorData::F32(results.iter().map(|x| x.f()).collect()),
         DType::F16 => TensorData::F16(results.iter().map(|x| f16::from_f32(x.f())).collect()),
+        DType::Bf16 => TensorData::Bf16(results.iter().map(|x| bf16::from_f32(x.f())).collect()),
+        DType::F8E4M3Fn
+        | DType::F8E4M3Fnuz
+        | DType::F8E5M2
+        | DType::F8E5M2Fnuz
+        | DType::F8E8M0
+        | DType::F4E2M1
+        | DType::I2
+        | DType::I4
+        | DType::U2
+        | DType::U4 => TensorData::from_le_bytes(program.dtype, &ints().map(|x| x as u8).collect::<Vec<u8>>())?,
         DType::Bool => TensorData::Bool(results.iter().map(|x| x.b()).collect()),
         DType::I64 => TensorData::I64(ints().collect()),
+        DType::U64 => TensorData::U64(ints().map(|x| x as u64).collect()),
         DType::I32 => TensorData::I32(ints().map(|x| x as i32).collect()),
         DType::I16 => TensorData::I16(ints().map(|x| x as i16).collect()),
         DType::I8 => TensorData::I8(ints().map(|x| x as i8).collect()),

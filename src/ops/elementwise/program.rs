@@ -129,10 +129,10 @@ impl Program {
         Program { inputs: 1, steps, constants: Vec::new(), dtype: DType::F32 }
     }
 
-    /// `x` rounded to f16.
-    pub fn half() -> Program {
-        let steps = vec![Step { code: Code::HalfF, args: vec![Ref::Input(0)] }];
-        Program { inputs: 1, steps, constants: Vec::new(), dtype: DType::F16 }
+    /// `x` rounded to f16 or bf16.
+    pub fn half(dtype: DType) -> Program {
+        let steps = vec![Step { code: Code::rounding(dtype).unwrap_or(Code::Copy), args: vec![Ref::Input(0)] }];
+        Program { inputs: 1, steps, constants: Vec::new(), dtype }
     }
 
     /// The chain as attributes of a `fascine.Elementwise` node.
@@ -152,7 +152,7 @@ impl Program {
             ("codes".to_owned(), Attr::Strs(codes)),
             ("args".to_owned(), Attr::Ints(args)),
             ("constants".to_owned(), Attr::Ints(constants)),
-            ("dtype".to_owned(), Attr::Int(i64::from(onnx_number(self.dtype)))),
+            ("dtype".to_owned(), Attr::Int(i64::from(self.dtype.to_onnx()))),
         ])
     }
 
@@ -258,7 +258,7 @@ impl Program {
     }
 
     /// Keeps each constant that a step reads once.
-    pub(super) fn share_constants(&mut self) {
+    pub(in crate::ops) fn share_constants(&mut self) {
         let mut kept: Vec<Scalar> = Vec::new();
         let same = |a: &Scalar, b: &Scalar| match (a, b) {
             (Scalar::F(a), Scalar::F(b)) => a.to_bits() == b.to_bits(),
@@ -292,10 +292,6 @@ impl Program {
         }
         results.last().copied().unwrap_or(Scalar::I(0))
     }
-}
-
-fn onnx_number(dtype: DType) -> i32 {
-    (1..=16).find(|&number| DType::from_onnx(number) == Some(dtype)).expect("every type has a number")
 }
 
 #[cfg(test)]

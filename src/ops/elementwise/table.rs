@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::graph::Node;
 use crate::tensor::DType;
 
-use super::chain::Chain;
+use super::chain::{Chain, Narrowing};
 use super::codes::Code::*;
 use super::codes::Scalar;
 use super::program::Ref;
@@ -103,7 +103,7 @@ pub(super) static ROWS: &[Row] = &[
     row("Relu", 1, 1, |c, _| {
         let zero = c.number(Scalar::I(0))?;
         match c.dtype(0)? {
-            DType::F32 | DType::F16 => c.float(ReluF),
+            DType::F32 | DType::F16 | DType::Bf16 => c.float(ReluF),
             _ => c.numeric_of(None, Some(MaxI), None, &[c.input(0)?, zero]),
         }
     }),
@@ -141,7 +141,11 @@ pub(super) static ROWS: &[Row] = &[
         "RIGHT" => Ok(vec![Scalar::B(false)]),
         other => Err(Error::invalid_model(format!("direction '{other}'"))),
     }),
-    row("BitwiseNot", 1, 1, |c, _| c.numeric(None, Some(BitNotW), Some(BitNotW))),
+    // The upper 32 bits of a u64 would be ones.
+    row("BitwiseNot", 1, 1, |c, _| {
+        c.want(c.dtype(0)? != DType::U64)?;
+        c.numeric(None, Some(BitNotW), Some(BitNotW))
+    }),
     row("BitwiseAnd", 2, 2, |c, _| c.numeric(None, Some(BitAndW), Some(BitAndW))),
     row("BitwiseOr", 2, 2, |c, _| c.numeric(None, Some(BitOrW), Some(BitOrW))),
     row("BitwiseXor", 2, 2, |c, _| c.numeric(None, Some(BitXorW), Some(BitXorW))),
@@ -156,14 +160,13 @@ pub(super) static ROWS: &[Row] = &[
         c.step(SelectW, &[c.input(0)?, c.input(1)?, c.input(2)?])
     }),
     row("IsNaN", 1, 1, |c, _| {
-        c.want(c.dtype(0)?.is_float())?;
+        let x = c.float_input(0)?;
         c.result = Some(DType::Bool);
-        c.step(IsNanF, &[c.input(0)?])
+        c.step(IsNanF, &[x])
     }),
     row("IsInf", 1, 1, |c, a| {
-        c.want(c.dtype(0)?.is_float())?;
+        let mut args = vec![c.float_input(0)?];
         c.result = Some(DType::Bool);
-        let mut args = vec![c.input(0)?];
         for &counts in a {
             args.push(c.number(counts)?);
         }
@@ -197,19 +200,23 @@ fn binarizer(c: &mut Chain, attrs: &[Scalar]) -> Result<Ref> {
 fn pow(c: &mut Chain, _: &[Scalar]) -> Result<Ref> {
     let (base, exponent) = (c.input(0)?, c.input(1)?);
     match (c.dtype(0)?, c.dtype(1)?) {
-        (dtype @ (DType::F32 | DType::F16), of) => {
+        (dtype @ (DType::F32 | DType::F16 | DType::Bf16), of) => {
             let x = match c.constant(1) {
                 Some(2.0) => c.step(MulF, &[base, base])?,
                 Some(0.5) => c.step(SqrtF, &[base])?,
                 _ => {
-                    let exponent = if of.is_float() { exponent } else { c.convert(exponent, of, DType::F32)? };
+                    let exponent = if of.is_float() {
+                        exponent
+                    } else {
+                        c.convert(exponent, of, DType::F32, Narrowing::default())?
+                    };
                     c.step(PowF, &[base, exponent])?
                 }
             };
             c.wrap(x, dtype)
         }
         // On the device an i64 base takes another way, which checks the result's range.
-        (DType::I32 | DType::I64, DType::F32 | DType::F16) => c.step(PowIF, &[base, exponent]),
+        (DType::I32 | DType::I64, DType::F32 | DType::F16 | DType::Bf16) => c.step(PowIF, &[base, exponent]),
         (DType::I32 | DType::I64, DType::I8 | DType::I16 | DType::I32 | DType::I64 | DType::U8 | DType::U16) => {
             c.step(PowI, &[base, exponent])
         }

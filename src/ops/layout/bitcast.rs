@@ -27,8 +27,12 @@ impl BitCast {
 impl Operator for BitCast {
     fn dtypes(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
         let (from, to) = (dtype(inputs, 0)?, self.to);
-        if from.size() != to.size() {
+        if from.bits() != to.bits() {
             return Err(Error::invalid_model(format!("the bits of {from} as {to}")));
+        }
+        // The device has 32 bits of either, and what lies above them follows from the type.
+        if from != to && matches!((from, to), (DType::I64 | DType::U64 | DType::F64, _)) {
+            return Err(Error::unsupported(format!("the bits of {from} as {to}")));
         }
         if to == DType::Bool && from != to {
             return Err(Error::unsupported(format!("the bits of {from} as bool")));

@@ -6,17 +6,20 @@ use crate::graph::Node;
 use crate::lower::grid::item_groups;
 use crate::lower::storage::Storage;
 use crate::lower::{Emit, Fact, Known, Lowering, View, Work, params};
-use crate::ops::elementwise::{conversion, emit_program};
+use crate::ops::elementwise::{Narrowing, conversion, emit_program};
 use crate::ops::integer::{IntegerOp, emit_integer};
 use crate::ops::{Operator, given};
 use crate::size::{Size, pins};
-use crate::tensor::{DType, Element, Tensor, TensorData, for_each_dtype};
-use half::f16;
+use crate::tensor::{DType, Element, Minifloat, RoundMode, Tensor, TensorData, for_each_dtype, to_odd};
+use crate::tensor::{E2M1, E4M3Fn, E4M3Fnuz, E5M2, E5M2Fnuz, E8M0, I2, I4, U2, U4};
+use half::{bf16, f16};
 
 /// <https://onnx.ai/onnx/operators/onnx__Cast.html>: the shape stays.
 #[derive(Debug)]
 pub(super) struct Cast {
     to: DType,
+    /// What casts to floats of 8 bits do.
+    narrowing: Narrowing,
 }
 
 impl Cast {
@@ -27,7 +30,13 @@ impl Cast {
             .and_then(DType::from_onnx)
             .ok_or_else(|| Error::unsupported(format!("a cast to element type {number} is not supported")))?;
         arity(node, 1..=1, 1)?;
-        Ok(Cast { to })
+        let mode = match node.str("round_mode", "up")? {
+            "up" => RoundMode::Up,
+            "down" => RoundMode::Down,
+            "nearest" => RoundMode::Nearest,
+            other => return Err(Error::invalid_model(format!("round_mode '{other}'"))),
+        };
+        Ok(Cast { to, narrowing: Narrowing { saturate: node.int("saturate", 1)? != 0, mode } })
     }
 }
 
@@ -68,9 +77,45 @@ impl Numeric for f16 {
         Number::Float(self.to_f64())
     }
     fn from_number(number: Number) -> Self {
-        f16::from_f64(f64::from_number(number))
+        f16::from_f32(to_odd(f64::from_number(number)))
     }
 }
+
+impl Numeric for bf16 {
+    fn number(self) -> Number {
+        Number::Float(self.to_f64())
+    }
+    fn from_number(number: Number) -> Self {
+        match number {
+            // By way of f32, as everywhere.
+            Number::Int(v) => bf16::from_f32(v as f32),
+            Number::Float(v) => bf16::from_f32(to_odd(v)),
+        }
+    }
+}
+
+macro_rules! small {
+    (floats $($float:ty),*; integers $($integer:ty),*) => {
+        $(impl Numeric for $float {
+            fn number(self) -> Number {
+                Number::Float(self.to_f32().into())
+            }
+            fn from_number(number: Number) -> Self {
+                Self::from_f32(f32::from_number(number))
+            }
+        })*
+        $(impl Numeric for $integer {
+            fn number(self) -> Number {
+                Number::Int(self.get().into())
+            }
+            fn from_number(number: Number) -> Self {
+                Self::wrapping(i64::from_number(number))
+            }
+        })*
+    };
+}
+
+small!(floats E4M3Fn, E4M3Fnuz, E5M2, E5M2Fnuz, E8M0, E2M1; integers I2, I4, U2, U4);
 
 impl Numeric for bool {
     fn number(self) -> Number {
@@ -96,6 +141,17 @@ fn convert(data: &TensorData, to: DType) -> TensorData {
     out
 }
 
+/// As [`convert`], to a float of 8 or 4 bits.
+fn narrow(data: &TensorData, to: DType, format: Minifloat, narrowing: Narrowing) -> Result<TensorData> {
+    let floats = match (data, convert(data, DType::F32)) {
+        (TensorData::F64(data), _) => data.iter().map(|&x| to_odd(x)).collect(),
+        (_, TensorData::F32(floats)) => floats,
+        _ => return Err(Error::internal("f32 of another type")),
+    };
+    let bits: Vec<u8> = floats.iter().map(|&x| format.encode(x, narrowing.saturate, narrowing.mode)).collect();
+    TensorData::from_le_bytes(to, &bits)
+}
+
 /// What the words on the heap are.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Word {
@@ -107,11 +163,13 @@ enum Word {
 impl Word {
     fn of(dtype: DType) -> Result<Word> {
         match dtype {
-            // A word of f16 is the f32 of the same value.
-            DType::F32 | DType::F16 => Ok(Word::Float),
-            DType::I8 | DType::I16 | DType::I32 | DType::I64 => Ok(Word::Signed),
-            DType::U8 | DType::U16 | DType::U32 | DType::Bool => Ok(Word::Unsigned),
-            DType::F64 | DType::U64 => Err(Error::unsupported(format!("{dtype} is not supported on the device"))),
+            // A word of f16 or bf16 is the f32 of the same value.
+            DType::F32 | DType::F16 | DType::Bf16 => Ok(Word::Float),
+            DType::I2 | DType::I4 | DType::I8 | DType::I16 | DType::I32 | DType::I64 => Ok(Word::Signed),
+            DType::U2 | DType::U4 | DType::U8 | DType::U16 | DType::U32 | DType::U64 | DType::Bool => {
+                Ok(Word::Unsigned)
+            }
+            other => Err(Error::unsupported(format!("{other} is not supported on the device"))),
         }
     }
 }
@@ -120,8 +178,7 @@ impl Word {
 fn bits(dtype: DType) -> u32 {
     match dtype {
         DType::Bool => 1,
-        DType::I64 => 32,
-        other => other.size() as u32 * 8,
+        other => other.bits().min(32) as u32,
     }
 }
 
@@ -148,7 +205,11 @@ impl Operator for Cast {
         if value.dtype() == to {
             return Ok(Some(vec![value.clone()]));
         }
-        Ok(Some(vec![Tensor::from_data(value.shape(), convert(value.data(), to))?]))
+        let data = match to.minifloat() {
+            Some(format) => narrow(value.data(), to, format, self.narrowing)?,
+            None => convert(value.data(), to),
+        };
+        Ok(Some(vec![Tensor::from_data(value.shape(), data)?]))
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
@@ -159,14 +220,23 @@ impl Operator for Cast {
             cx.alias(0, stored);
             return Ok(());
         }
-        if to == DType::F16 || to == DType::F32 && stored.storage != Storage::Word {
+        let small = from.minifloat().or(to.minifloat()).is_some() && !matches!(to, DType::I64 | DType::U64);
+        if small || to.is_half() || to == DType::F32 && stored.storage != Storage::Word {
             let output = cx.packed_output(0);
-            return emit_program(cx, &conversion(from, to)?, &[stored], &output);
+            return emit_program(cx, &conversion(from, to, self.narrowing)?, &[stored], &output);
         }
-        let view = cx.view(0)?;
+        let (view, from) = if from.minifloat().is_some() {
+            let floats = cx.words(DType::F32, &stored.shape)?;
+            emit_program(cx, &conversion(from, DType::F32, self.narrowing)?, &[stored], &floats)?;
+            (floats, DType::F32)
+        } else {
+            (cx.view(0)?, from)
+        };
         let checked = match (from, to) {
-            (DType::F32 | DType::F16, DType::I64) => Some(IntegerOp::FromF32),
-            (DType::U32, DType::I64) => Some(IntegerOp::FromU32),
+            (DType::F32 | DType::F16 | DType::Bf16, DType::I64) => Some(IntegerOp::FromF32),
+            (DType::U32 | DType::U64, DType::I64) => Some(IntegerOp::FromU32),
+            (DType::F32 | DType::F16 | DType::Bf16, DType::U64) => Some(IntegerOp::FromF32U),
+            (_, DType::U64) if Word::of(from)? == Word::Signed => Some(IntegerOp::FromI32),
             _ => None,
         };
         if let Some(op) = checked {
@@ -180,7 +250,7 @@ impl Operator for Cast {
             (Word::Unsigned, Word::Signed) => bits(to) > bits(from) || bits(to) == 32,
             (Word::Signed, Word::Unsigned) | (Word::Float, _) | (_, Word::Float) => false,
         };
-        if same || (from, to) == (DType::F16, DType::F32) {
+        if same || from.is_half() && to == DType::F32 {
             cx.alias(0, View { dtype: to, ..view });
             return Ok(());
         }
@@ -215,5 +285,10 @@ mod tests {
         assert_eq!(convert(&ints, DType::F32), TensorData::F32(vec![-1.0, 256.0, i64::MAX as f32]));
         assert_eq!(convert(&TensorData::U64(vec![u64::MAX]), DType::F64), TensorData::F64(vec![u64::MAX as f64]));
         assert_eq!(convert(&TensorData::Bool(vec![true]), DType::F16), TensorData::F16(vec![f16::ONE]));
+        assert_eq!(convert(&ints, DType::I4), TensorData::I4([-1, 0, -1].map(I4::wrapping).to_vec()));
+        // Rounded once: the float next to it is in the middle of two.
+        let above = TensorData::F64(vec![1.0 + 2f64.powi(-4) + 2f64.powi(-40)]);
+        let narrowed = narrow(&above, DType::F8E4M3Fn, Minifloat::E4M3Fn, Narrowing::default()).unwrap();
+        assert_eq!(narrowed, TensorData::F8E4M3Fn(vec![E4M3Fn::from_f32(1.125)]));
     }
 }

@@ -4,6 +4,7 @@ use super::{INDEX, arity, axis, dtype, host, integers, is_empty, of_type, sized}
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Node;
 use crate::lower::grid::item_groups;
+use crate::lower::storage::Storage;
 use crate::lower::{BufferId, Emit, Fact, Known, Lowering, View, Work, params};
 use crate::ops::{Operator, given};
 use crate::size::{Size, decided, pins, presumed};
@@ -157,12 +158,19 @@ impl Operator for Gather {
                 return Ok(());
             }
         }
-        let data = cx.contiguous(0)?;
+        let outer = view.shape[..at].iter().product();
+        let inner: Size = view.shape[at + 1..].iter().product();
         let index = cx.contiguous(1)?;
-        let output = cx.output(0);
-        let output = cx.rounded(output);
-        let outer = data.shape[..at].iter().product();
-        let inner = data.shape[at + 1..].iter().product();
+        // Packed rows of whole words are moved as these.
+        let per_word = Size::from(32 / view.storage.bits());
+        let packed = view.storage != Storage::Word && view.offset.is_zero() && view.is_row_major();
+        let packed = packed && inner.is_multiple_of(per_word);
+        let (data, output, inner) = if packed {
+            (view, cx.resting_output(0), inner / per_word)
+        } else {
+            let output = cx.output(0);
+            (cx.contiguous(0)?, cx.rounded(output), inner)
+        };
         let sizes = [outer, size, inner, index.shape.iter().product()];
         let range = if cx.constant(1).is_some() { Range::Known } else { Range::Checked };
         emit(cx, [data.buffer, index.buffer, output.buffer], sizes, range)

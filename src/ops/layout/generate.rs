@@ -1,7 +1,7 @@
 //! Operators that make tensors out of shapes and numbers.
 
 use super::{arity, dtype, host, of_type, size_list, sized};
-use half::f16;
+use half::{bf16, f16};
 
 use crate::error::{Error, Result};
 use crate::graph::{Attr, Node};
@@ -205,6 +205,7 @@ fn scalars(inputs: &[Option<&Fact>]) -> Result<Scalars> {
         match value.data() {
             TensorData::F32(v) => (floats[i], float) = (v[0].into(), true),
             TensorData::F16(v) => (floats[i], float) = (v[0].into(), true),
+            TensorData::Bf16(v) => (floats[i], float) = (v[0].into(), true),
             TensorData::F64(v) => (floats[i], float) = (v[0], true),
             TensorData::I16(v) => ints[i] = v[0].into(),
             TensorData::I32(v) => ints[i] = v[0].into(),
@@ -223,7 +224,7 @@ impl Operator for Range {
     fn dtypes(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
         let first = dtype(inputs, 0)?;
         for i in 0..3 {
-            of_type(inputs, i, &[DType::F16, DType::F32, DType::F64, DType::I16, DType::I32, DType::I64])?;
+            of_type(inputs, i, &[DType::F16, DType::Bf16, DType::F32, DType::F64, DType::I16, DType::I32, DType::I64])?;
             of_type(inputs, i, &[first])?;
         }
         Ok(vec![first])
@@ -245,6 +246,9 @@ impl Operator for Range {
             (DType::F16, Scalars::Float(v)) => {
                 TensorData::F16((0..len).map(|i| f16::from_f32(v[0] as f32 + i as f32 * v[2] as f32)).collect())
             }
+            (DType::Bf16, Scalars::Float(v)) => {
+                TensorData::Bf16((0..len).map(|i| bf16::from_f32(v[0] as f32 + i as f32 * v[2] as f32)).collect())
+            }
             (_, Scalars::Float(v)) => TensorData::F64((0..len).map(|i| float(i, v)).collect()),
             (DType::I16, Scalars::Int(v)) => TensorData::I16((0..len).map(|i| int(i, v) as i16).collect()),
             (DType::I32, Scalars::Int(v)) => TensorData::I32((0..len).map(|i| int(i, v) as i32).collect()),
@@ -257,7 +261,7 @@ impl Operator for Range {
         let facts = cx.facts();
         let (start, delta) = match (integer_scalars(&facts)?, given(&facts, 0)?.dtype) {
             (Some([start, _, delta]), _) => (signed_word(start)?, signed_word(delta)?),
-            (None, DType::F16 | DType::F32) => {
+            (None, DType::F16 | DType::Bf16 | DType::F32) => {
                 let [start, _, delta] = floats(&facts)?;
                 (bits(start as f32), bits(delta as f32))
             }

@@ -54,6 +54,6 @@ pub(super) fn join(parts: &[TensorData]) -> Result<TensorData> {
             }
         };
     }
-    extend!(F32 F16 F64 I8 I16 I32 I64 U8 U16 U32 U64 Bool);
+    extend!(F32 F16 Bf16 F64 F8E4M3Fn F8E4M3Fnuz F8E5M2 F8E5M2Fnuz F8E8M0 F4E2M1 I2 I4 I8 I16 I32 I64 U2 U4 U8 U16 U32 U64 Bool);
     Ok(out)
 }

@@ -4,9 +4,9 @@ use super::{arity, dtype, is_empty, of_type, sized};
 use crate::error::{Error, Result};
 use crate::graph::Node;
 use crate::lower::grid::item_groups;
-use crate::lower::{Emit, Fact, Lowering, Work, bits, params};
+use crate::lower::{Emit, Fact, Lowering, Work, params};
 use crate::ops::combine::kind;
-use crate::ops::{Operator, given};
+use crate::ops::{Operator, given, one};
 use crate::size::{Size, presumed};
 use crate::tensor::{DType, TensorData};
 
@@ -112,10 +112,13 @@ impl Operator for EyeLike {
         // A diagonal that far out has no elements, nor has any beyond it.
         let far = i64::from(i32::MAX);
         let diagonal = self.diagonal.clamp(-far, far) as i32;
-        let one = if output.dtype.is_float() { bits(1.0) } else { Size::ONE };
         let len = output.len();
-        let sizes =
-            [("len", len), ("columns", output.shape[1]), ("diagonal", Size::from(diagonal as u32)), ("one", one)];
+        let sizes = [
+            ("len", len),
+            ("columns", output.shape[1]),
+            ("diagonal", Size::from(diagonal as u32)),
+            ("one", one(output.dtype)),
+        ];
         cx.emit(Emit {
             kernel: "eye_like",
             constants: &[],
@@ -159,7 +162,9 @@ fn number(inputs: &[Option<&Fact>], i: usize) -> Result<Size> {
     if value.len() != 1 {
         return Err(wrong());
     }
-    whole(value.data()).map(Size::from).ok_or_else(|| Error::invalid_model(format!("input {i} is a bool")))
+    whole(value.data())
+        .map(Size::from)
+        .ok_or_else(|| Error::invalid_model(format!("input {i} is of type {}", fact.dtype)))
 }
 
 /// The first element as an integer, cut towards zero.
@@ -168,7 +173,7 @@ fn whole(data: &TensorData) -> Option<i64> {
         TensorData::F32(data) => Some(data[0] as i64),
         TensorData::F64(data) => Some(data[0] as i64),
         TensorData::F16(data) => Some(data[0].to_f32() as i64),
-        TensorData::Bool(_) => None,
+        TensorData::Bf16(data) => Some(data[0].to_f32() as i64),
         TensorData::U64(data) => i64::try_from(data[0]).ok(),
         TensorData::I8(data) => Some(data[0].into()),
         TensorData::I16(data) => Some(data[0].into()),
@@ -177,6 +182,7 @@ fn whole(data: &TensorData) -> Option<i64> {
         TensorData::U8(data) => Some(data[0].into()),
         TensorData::U16(data) => Some(data[0].into()),
         TensorData::U32(data) => Some(data[0].into()),
+        _ => None,
     }
 }
 

@@ -102,8 +102,7 @@ impl Pad {
     fn constant(&self, inputs: &[Option<&Fact>]) -> Result<Tensor> {
         let dtype = given(inputs, 0)?.dtype;
         let fact = match self.value {
-            Some(value) if dtype == DType::F32 => return Tensor::new([1], vec![value]),
-            Some(value) if dtype == DType::F16 => return Tensor::new([1], vec![half::f16::from_f32(value)]),
+            Some(value) if dtype.is_f32() => return Tensor::rounded(dtype, [1], vec![value]),
             Some(0.0) => None,
             Some(_) => return Err(Error::unsupported(format!("a padding value of {dtype} as an attribute"))),
             None => inputs.get(2).copied().flatten(),

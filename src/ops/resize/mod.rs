@@ -194,13 +194,16 @@ impl Resize {
         match dtype {
             DType::F32 => Ok(self.extrapolation.to_bits()),
             DType::F16 => Ok(half::f16::from_f32(self.extrapolation).to_f32().to_bits()),
+            DType::Bf16 => Ok(half::bf16::from_f32(self.extrapolation).to_f32().to_bits()),
             DType::I8 => within(-128.0, 127.0),
             DType::I16 => within(-32768.0, 32767.0),
             DType::U8 => within(0.0, 255.0),
             DType::U16 => within(0.0, 65535.0),
             DType::U32 => within(0.0, f64::from(u32::MAX)),
             DType::Bool => within(0.0, 1.0),
-            _ => within(f64::from(i32::MIN), f64::from(i32::MAX)),
+            DType::U64 => within(0.0, f64::from(u32::MAX)),
+            DType::I32 | DType::I64 => within(f64::from(i32::MIN), f64::from(i32::MAX)),
+            _ => within(0.0, 0.0),
         }
     }
 }
@@ -219,6 +222,7 @@ fn floats(inputs: &[Option<&Fact>], i: Option<usize>) -> Result<Option<Vec<f32>>
     let list = match value.dtype() {
         DType::F32 => value.as_slice::<f32>()?.to_vec(),
         DType::F16 => value.as_slice::<half::f16>()?.iter().map(|x| x.to_f32()).collect(),
+        DType::Bf16 => value.as_slice::<half::bf16>()?.iter().map(|x| x.to_f32()).collect(),
         other => return Err(Error::unsupported(format!("input {i} of type {other}"))),
     };
     Ok(Some(list).filter(|list| !list.is_empty()))

@@ -198,7 +198,7 @@ impl Sizes {
 
 impl Operator for Recurrent {
     fn dtypes(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
-        let float = inputs.first().copied().flatten().filter(|dtype| matches!(dtype, DType::F32 | DType::F16));
+        let float = inputs.first().copied().flatten().filter(|dtype| dtype.is_f32());
         for (k, dtype) in inputs.iter().enumerate().filter_map(|(k, dtype)| Some((k, (*dtype)?))) {
             let fits = if k == 4 { dtype == DType::I32 } else { Some(dtype) == float };
             if !fits {

@@ -26,6 +26,7 @@ fn frequency(inputs: &[Option<&Fact>], i: usize) -> Result<f64> {
     match value.data() {
         TensorData::F32(data) if data.len() == 1 => Ok(data[0].into()),
         TensorData::F16(data) if data.len() == 1 => Ok(data[0].into()),
+        TensorData::Bf16(data) if data.len() == 1 => Ok(data[0].into()),
         _ => Err(Error::invalid_model(format!("input {i} is not one number"))),
     }
 }

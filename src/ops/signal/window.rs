@@ -8,7 +8,7 @@ use crate::lower::storage::Storage;
 use crate::lower::{Fact, Lowering, View};
 use crate::ops::{Operator, check_arity};
 use crate::size::{Size, checked_len, presumed};
-use crate::tensor::{DType, Tensor};
+use crate::tensor::{DType, Tensor, to_odd};
 
 use super::integer;
 
@@ -30,11 +30,11 @@ pub(super) struct Window {
 /// The type that the attribute `output_datatype` names.
 ///
 /// # Errors
-/// `Unsupported` if it is neither f32 nor f16.
+/// `Unsupported` if it is none of f32, f16 and bf16.
 pub(super) fn output_type(node: &Node) -> Result<DType> {
     let code = node.int("output_datatype", 1)?;
     match i32::try_from(code).ok().and_then(DType::from_onnx) {
-        Some(dtype @ (DType::F32 | DType::F16)) => Ok(dtype),
+        Some(dtype @ (DType::F32 | DType::F16 | DType::Bf16)) => Ok(dtype),
         _ => Err(Error::unsupported(format!("output_datatype {code}"))),
     }
 }
@@ -42,7 +42,8 @@ pub(super) fn output_type(node: &Node) -> Result<DType> {
 /// Numbers as a tensor of a type that [`output_type`] gives.
 pub(super) fn rounded(shape: &[usize], values: impl Iterator<Item = f64>, dtype: DType) -> Result<Tensor> {
     match dtype {
-        DType::F16 => Tensor::new(shape, values.map(half::f16::from_f64).collect::<Vec<_>>()),
+        DType::F16 => Tensor::new(shape, values.map(|value| half::f16::from_f32(to_odd(value))).collect::<Vec<_>>()),
+        DType::Bf16 => Tensor::new(shape, values.map(|value| half::bf16::from_f32(to_odd(value))).collect::<Vec<_>>()),
         _ => Tensor::new(shape, values.map(|value| value as f32).collect::<Vec<_>>()),
     }
 }

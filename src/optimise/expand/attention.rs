@@ -219,7 +219,8 @@ fn softmax(body: &mut Body<'_>, scores: ValueId, dtype: DType) -> Result<ValueId
         0 => dtype,
         1 => DType::F32,
         10 => DType::F16,
-        _ => return Err("its softmax is of neither f32 nor f16"),
+        16 => DType::Bf16,
+        _ => return Err("its softmax is of none of f32, f16 and bf16"),
     };
     if precision == dtype {
         return Ok(body.op_set("Softmax", &[scores], &[("axis", -1)]));

@@ -2,7 +2,7 @@
 
 use super::{Body, Built};
 use crate::graph::Attr;
-use crate::tensor::{DType, Tensor};
+use crate::tensor::Tensor;
 
 /// <https://onnx.ai/onnx/operators/onnx__CausalConvWithState.html>: a depthwise convolution behind the state, the last elements of
 /// what came before.
@@ -17,11 +17,8 @@ pub(super) fn causal_conv_with_state(body: &mut Body<'_>) -> Built {
         None => {
             let rows = body.sizes(x, 0, 2);
             let shape = body.concat(&[rows, state], 0);
-            let zero = match body.dtype(x)? {
-                DType::F16 => Tensor::new([1], vec![half::f16::ZERO]),
-                _ => Tensor::new([1], vec![0f32]),
-            };
-            let zero = zero.map_err(|_| "a list does not fill its shape")?;
+            let zero = Tensor::rounded(body.dtype(x)?, [1], vec![0.0]);
+            let zero = zero.map_err(|_| "its input is none of f32, f16 and bf16")?;
             body.op_with("ConstantOfShape", &[shape], [("value", Attr::Tensor(zero))])
         }
     };

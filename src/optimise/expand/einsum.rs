@@ -2,7 +2,6 @@
 
 use super::{Body, Built};
 use crate::graph::{Attr, ValueId};
-use crate::tensor::DType;
 
 /// An axis: a letter, or one of those that an ellipsis stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -169,7 +168,7 @@ fn product(body: &mut Body<'_>, a: Operand, b: Operand, needed: &[Label]) -> Mad
     let rows = split(&a.labels, &|l| !b.labels.contains(l));
     let columns = split(&b.labels, &|l| !a.labels.contains(l));
     let labels = [batch.as_slice(), &rows, &columns].concat();
-    let is_float = matches!(body.dtype(body.input(0)?)?, DType::F32 | DType::F16);
+    let is_float = body.dtype(body.input(0)?)?.is_f32();
     if summed.is_empty() || !is_float {
         let all = [labels.as_slice(), &summed].concat();
         let (a, b) = (spread(body, a, &all)?, spread(body, b, &all)?);

@@ -16,7 +16,8 @@ pub(super) fn flex_attention(body: &mut Body<'_>) -> Built {
     let precision = match body.int("softmax_precision", 1)? {
         1 => DType::F32,
         10 => DType::F16,
-        _ => return Err("its softmax is of neither f32 nor f16"),
+        16 => DType::Bf16,
+        _ => return Err("its softmax is of none of f32, f16 and bf16"),
     };
     let (mut keys, mut values) = (problem.present(body, 1, 4)?, problem.present(body, 2, 5)?);
     if problem.groups.is_some() {

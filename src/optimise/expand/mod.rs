@@ -12,9 +12,12 @@ mod convolution;
 mod einsum;
 mod flex_attention;
 mod loss;
+mod microsoft;
+mod microsoft_attention;
 mod movement;
 mod normalise;
 mod norms;
+mod quantised;
 mod rotary;
 mod signal;
 mod various;
@@ -29,6 +32,7 @@ use normalise::{
     batch_normalization, group_normalization, instance_normalization, mean_variance_normalization, rms_normalization,
 };
 use norms::{global_lp_pool, lp_normalization, normalizer};
+use quantised::dynamic_quantize_linear;
 use rotary::rotary_embedding;
 use signal::stft;
 use various::{cast_like, non_zero, swiglu, swish};
@@ -47,6 +51,7 @@ const BODIES: &[(&str, fn(&mut Body<'_>) -> Built)] = &[
     ("CastLike", cast_like),
     ("CausalConvWithState", causal_conv_with_state),
     ("Compress", compress),
+    ("DynamicQuantizeLinear", dynamic_quantize_linear),
     ("Einsum", einsum),
     ("GlobalLpPool", global_lp_pool),
     ("GroupNormalization", group_normalization),
@@ -60,6 +65,7 @@ const BODIES: &[(&str, fn(&mut Body<'_>) -> Built)] = &[
     ("RMSNormalization", rms_normalization),
     ("RotaryEmbedding", rotary_embedding),
     ("STFT", stft),
+    ("SimplifiedLayerNormalization", microsoft::simplified_layer_normalization),
     ("SoftmaxCrossEntropyLoss", softmax_cross_entropy),
     ("SwiGLU", swiglu),
     ("Swish", swish),
@@ -71,6 +77,33 @@ const PREVIEW_BODIES: &[(&str, fn(&mut Body<'_>) -> Built)] = &[("FlexAttention"
 
 /// As [`BODIES`], of the operators of classical machine learning.
 const ML_BODIES: &[(&str, fn(&mut Body<'_>) -> Built)] = &[("Normalizer", normalizer)];
+
+/// As [`BODIES`], of onnxruntime's own domain.
+const MICROSOFT_BODIES: &[(&str, fn(&mut Body<'_>) -> Built)] = &[
+    ("Attention", microsoft_attention::attention),
+    ("BiasGelu", microsoft::bias_gelu),
+    ("EmbedLayerNormalization", microsoft::embed_layer_normalization),
+    ("FastGelu", microsoft::fast_gelu),
+    ("FusedConv", microsoft::fused_conv),
+    ("FusedMatMul", microsoft::fused_matmul),
+    ("Gelu", microsoft::gelu),
+    ("GroupQueryAttention", microsoft_attention::group_query_attention),
+    ("MultiHeadAttention", microsoft_attention::multi_head_attention),
+    ("QGemm", quantised::qgemm),
+    ("QLinearAdd", quantised::qlinear_add),
+    ("QLinearAveragePool", quantised::qlinear_average_pool),
+    ("QLinearConcat", quantised::qlinear_concat),
+    ("QLinearGlobalAveragePool", quantised::qlinear_global_average_pool),
+    ("QLinearLeakyRelu", quantised::qlinear_leaky_relu),
+    ("QLinearMul", quantised::qlinear_mul),
+    ("QLinearSigmoid", quantised::qlinear_sigmoid),
+    ("QLinearSoftmax", quantised::qlinear_softmax),
+    ("QuickGelu", microsoft::quick_gelu),
+    ("RotaryEmbedding", microsoft_attention::rotary_embedding),
+    ("SimplifiedLayerNormalization", microsoft::simplified_layer_normalization),
+    ("SkipLayerNormalization", microsoft::skip_layer_normalization),
+    ("SkipSimplifiedLayerNormalization", microsoft::skip_simplified_layer_normalization),
+];
 
 impl Rewrite for ExpandOperators {
     fn name(&self) -> &'static str {
@@ -84,6 +117,7 @@ impl Rewrite for ExpandOperators {
                 "" => BODIES,
                 "ai.onnx.ml" => ML_BODIES,
                 "ai.onnx.preview" => PREVIEW_BODIES,
+                "com.microsoft" => MICROSOFT_BODIES,
                 _ => return Attempt::No,
             };
             let body = bodies.iter().find(|(op, _)| *op == node.op);
@@ -163,6 +197,18 @@ impl Body<'_> {
         id
     }
 
+    /// A node of that opset, some of whose inputs may be left out.
+    fn op_since(&mut self, op: &str, opset: i64, inputs: &[Option<ValueId>], attrs: &[(&str, Attr)]) -> ValueId {
+        let id = self.op(op, &[]);
+        if let Some(node) = self.nodes.last_mut() {
+            let given = inputs.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
+            node.inputs = inputs[..given].to_vec();
+            node.opset = opset;
+            node.attrs = attrs.iter().map(|(name, attr)| ((*name).to_owned(), attr.clone())).collect();
+        }
+        id
+    }
+
     /// A node's output of which only the attributes' number is not fixed.
     fn op_set(&mut self, op: &str, inputs: &[ValueId], attrs: &[(&str, i64)]) -> ValueId {
         let id = self.op(op, inputs);
@@ -186,13 +232,10 @@ impl Body<'_> {
         self.constant(Tensor::scalar(value))
     }
 
-    /// A number of the type that `like` has, which is f32 or f16.
+    /// A number of the type that `like` has, which is f32, f16 or bf16.
     fn number_like(&mut self, value: f32, like: ValueId) -> Result<ValueId, &'static str> {
-        match self.dtype(like)? {
-            DType::F32 => Ok(self.number(value)),
-            DType::F16 => Ok(self.constant(Tensor::scalar(half::f16::from_f32(value)))),
-            _ => Err("its input is neither f32 nor f16"),
-        }
+        let number = Tensor::rounded(self.dtype(like)?, [], vec![value]);
+        Ok(self.constant(number.map_err(|_| "its input is none of f32, f16 and bf16")?))
     }
 
     fn dtype(&self, id: ValueId) -> Result<DType, &'static str> {
@@ -202,6 +245,11 @@ impl Body<'_> {
     fn ints(&mut self, values: Vec<i64>) -> Result<ValueId, &'static str> {
         let tensor = Tensor::new([values.len()], values).map_err(|_| "a list does not fill its shape")?;
         Ok(self.constant(tensor))
+    }
+
+    /// A whole number without dimensions.
+    fn integer(&mut self, value: i64) -> ValueId {
+        self.constant(Tensor::scalar(value))
     }
 
     fn constant(&mut self, tensor: Tensor) -> ValueId {
@@ -276,7 +324,7 @@ impl Body<'_> {
     }
 
     fn cast(&mut self, x: ValueId, to: DType) -> Result<ValueId, &'static str> {
-        let code = (1..=16).find(|&code| DType::from_onnx(code) == Some(to)).ok_or("the type has no number")?;
+        let code = to.to_onnx();
         Ok(self.op_set("Cast", &[x], &[("to", code.into())]))
     }
 
@@ -286,13 +334,13 @@ impl Body<'_> {
         Ok(if rank > 2 { self.op("Unsqueeze", &[vector, axes]) } else { vector })
     }
 
-    /// A value of that type as f32, in which f16 is computed where roundings would add up.
+    /// A value of that type as f32, in which f16 and bf16 are computed where roundings would add up.
     fn widened(&mut self, x: ValueId, dtype: DType) -> Result<ValueId, &'static str> {
-        if dtype == DType::F16 { self.cast(x, DType::F32) } else { Ok(x) }
+        if dtype.is_half() { self.cast(x, DType::F32) } else { Ok(x) }
     }
 
     /// What was computed of [`Body::widened`] values, as that type.
     fn narrowed(&mut self, x: ValueId, dtype: DType) -> Result<ValueId, &'static str> {
-        if dtype == DType::F16 { self.cast(x, DType::F16) } else { Ok(x) }
+        if dtype.is_half() { self.cast(x, dtype) } else { Ok(x) }
     }
 }

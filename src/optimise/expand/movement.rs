@@ -2,7 +2,7 @@
 
 use super::{Body, Built};
 use crate::graph::{Attr, Value, ValueId};
-use crate::tensor::{DType, Tensor};
+use crate::tensor::Tensor;
 
 /// <https://onnx.ai/onnx/operators/onnx__Compress.html>: elements at the indices whose condition holds.
 pub(super) fn compress(body: &mut Body<'_>) -> Built {
@@ -23,12 +23,8 @@ pub(super) fn hardmax(body: &mut Body<'_>) -> Built {
     let x = body.input(0)?;
     let whole = body.node.opset < 13;
     let axis = body.node.int("axis", if whole { 1 } else { -1 }).map_err(|_| "axis is no number")?;
-    let values = match body.graph.value(x).dtype {
-        Some(DType::F32) => Tensor::new([2], vec![0f32, 1.0]),
-        Some(DType::F16) => Tensor::new([2], vec![half::f16::ZERO, half::f16::ONE]),
-        _ => return Err("its input is neither f32 nor f16"),
-    };
-    let values = body.constant(values.map_err(|_| "two values do not fill their shape")?);
+    let values = Tensor::rounded(body.dtype(x)?, [2], vec![0.0, 1.0]);
+    let values = body.constant(values.map_err(|_| "its input is none of f32, f16 and bf16")?);
     let (rows, at) = match whole {
         true => (body.op_with("Flatten", &[x], [("axis", Attr::Int(axis))]), 1),
         false => (x, axis),

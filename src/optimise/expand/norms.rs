@@ -3,7 +3,6 @@
 use super::{Body, Built};
 use crate::graph::{Attr, ValueId};
 use crate::tensor::{DType, Tensor};
-use half::f16;
 
 /// <https://onnx.ai/onnx/operators/onnx__LpNormalization.html>: zeros where the norm is zero.
 pub(super) fn lp_normalization(body: &mut Body<'_>) -> Built {
@@ -78,9 +77,10 @@ pub(super) fn global_lp_pool(body: &mut Body<'_>) -> Built {
 
 /// A number of the type that `x` has.
 fn number(body: &mut Body<'_>, x: ValueId, value: f32) -> ValueId {
-    match body.graph.value(x).dtype {
-        Some(DType::F16) => body.constant(Tensor::scalar(f16::from_f32(value))),
-        _ => body.number(value),
+    let rounded = body.graph.value(x).dtype.and_then(|dtype| Tensor::rounded(dtype, [], vec![value]).ok());
+    match rounded {
+        Some(number) => body.constant(number),
+        None => body.number(value),
     }
 }
 

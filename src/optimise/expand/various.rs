@@ -1,13 +1,17 @@
 //! Casts, activations, and what is counted on the device.
 
 use super::{Body, Built};
-use crate::graph::{Dim, ValueId};
+use crate::graph::{Attr, Dim, ValueId};
 
 /// <https://onnx.ai/onnx/operators/onnx__CastLike.html>
 pub(super) fn cast_like(body: &mut Body<'_>) -> Built {
     let (x, like) = (body.input(0)?, body.input(1)?);
     let dtype = body.graph.value(like).dtype.ok_or("the type to cast to is not known")?;
-    Ok(vec![body.cast(x, dtype)?])
+    let saturate = body.int("saturate", 1)?;
+    let mode = body.node.str("round_mode", "up").map_err(|_| "its rounding mode is no text")?.to_owned();
+    let attrs =
+        [("to", Attr::Int(dtype.to_onnx().into())), ("saturate", Attr::Int(saturate)), ("round_mode", Attr::Str(mode))];
+    Ok(vec![body.op_with("Cast", &[x], attrs)])
 }
 
 /// <https://onnx.ai/onnx/operators/onnx__Swish.html>: `x * sigmoid(alpha * x)`.

@@ -2,6 +2,7 @@
 
 mod loops;
 mod preparations;
+mod quantised;
 mod transformers;
 
 use std::sync::Arc;

@@ -6,7 +6,7 @@ use fascine::error::{Error, ErrorKind, Result};
 use fascine::graph::Dim;
 use fascine::runtime::InputInfo;
 use fascine::tensor::{DType, Tensor, TensorData, checked_len};
-use half::f16;
+use half::{bf16, f16};
 
 /// The sizes given on the command line.
 pub(crate) type Dims = BTreeMap<String, usize>;
@@ -154,6 +154,18 @@ pub(crate) fn random(name: &str, dtype: DType, shape: &[usize], seed: u64) -> Re
         DType::Bool => TensorData::Bool(fill(name, len, || bit() == 1)?),
         DType::F32 => TensorData::F32(fill(name, len, || if ones { 1.0 } else { random.float() })?),
         DType::F16 => TensorData::F16(fill(name, len, || f16::from_f32(if ones { 1.0 } else { random.float() }))?),
+        DType::Bf16 => TensorData::Bf16(fill(name, len, || bf16::from_f32(if ones { 1.0 } else { random.float() }))?),
+        // Of floats the bits.
+        DType::F8E4M3Fn
+        | DType::F8E4M3Fnuz
+        | DType::F8E5M2
+        | DType::F8E5M2Fnuz
+        | DType::F8E8M0
+        | DType::F4E2M1
+        | DType::I2
+        | DType::I4
+        | DType::U2
+        | DType::U4 => TensorData::from_le_bytes(dtype, &fill(name, len, bit)?)?,
         DType::F64 => TensorData::F64(fill(name, len, || if ones { 1.0 } else { random.float().into() })?),
     };
     Tensor::from_data(shape, data)

@@ -159,6 +159,7 @@ fn difference(got: &Tensor, want: &Tensor) -> Option<String> {
     let unit = match got.dtype() {
         DType::F32 => f64::from(f32::EPSILON),
         DType::F16 => f64::from(half::f16::EPSILON),
+        DType::Bf16 => f64::from(half::bf16::EPSILON),
         _ => 0.0,
     };
     let largest = values(want).into_iter().filter(|x| x.is_finite()).fold(0.0, |most, x| x.abs().max(most));
