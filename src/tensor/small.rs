@@ -291,7 +291,7 @@ mod tests {
             (Minifloat::E4M3Fnuz, 0x01, 0.000_976_562_5), (Minifloat::E5M2, 0x7b, 57344.0), (Minifloat::E5M2, 0x7c, f32::INFINITY),
             (Minifloat::E5M2, 0xfc, f32::NEG_INFINITY), (Minifloat::E5M2, 0x04, 6.103_515_6e-5), (Minifloat::E5M2, 0x01, 1.525_878_9e-5),
             (Minifloat::E5M2Fnuz, 0x7f, 57344.0), (Minifloat::E5M2Fnuz, 0x04, 3.051_757_8e-5), (Minifloat::E5M2Fnuz, 0x01, 7.629_394_5e-6),
-            (Minifloat::E8M0, 0x7f, 1.0), (Minifloat::E8M0, 0xfe, 1.701_411_8e38), (Minifloat::E8M0, 0x00, 5.877_471_8e-39),
+            (Minifloat::E8M0, 0x7f, 1.0), (Minifloat::E8M0, 0xfe, 1.701_411_8e38), (Minifloat::E8M0, 0x00, 5.877_472e-39),
             (Minifloat::E2M1, 0x1, 0.5), (Minifloat::E2M1, 0x2, 1.0), (Minifloat::E2M1, 0x7, 6.0), (Minifloat::E2M1, 0xb, -1.5),
         ];
         for (format, bits, value) in known {

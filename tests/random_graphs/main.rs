@@ -47,7 +47,7 @@ fn difference(got: &[Tensor], want: &[Value]) -> Option<String> {
         }
         let values = fascine::reference::values(got);
         // The bound is a sum of worst cases, but for the driver's functions, of which WGSL promises less.
-        let allowed = if want.dtype == DType::F32 { 8.0 * want.error } else { 0.0 };
+        let allowed = if matches!(want.dtype, DType::F32 | DType::Bf16) { 8.0 * want.error } else { 0.0 };
         for (at, (got, want)) in values.iter().zip(&want.data).enumerate() {
             let close = (got - want).abs() <= allowed;
             if !close {
