@@ -68,5 +68,5 @@ def cases():
     yield wrong("no heads", flat, "no multiple")
     yield wrong("half a past", [q, k, v, None, past[0]], "past_value")
     yield wrong("keys of another size", [q, k[..., :7], v], "cannot be multiplied")
-    yield wrong("softmax of f64", [q, k, v], "neither f32 nor f16", softmax_precision=11)
+    yield wrong("softmax of f64", [q, k, v], "none of f32, f16 and bf16", softmax_precision=11)
     yield wrong("valid keys beside a past", [q, k, v, None, *past, valid], "beside a past", opset=24)
