@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::{After, Blocked, Feed, Stage, make_ready};
 use crate::error::{Error, Result};
+use crate::graph::prune::{prune, read};
 use crate::graph::{Dim, Graph, LoopLimits, Node, ValueId};
 use crate::ops::{LoopParts, Operators};
 use crate::optimise::{self, Trip};
@@ -131,6 +132,7 @@ impl Stage<'_> {
             });
         }
         body.outputs = kept;
+        prune(&mut body);
         // What the whole gets as bytes stays bytes; what a trip hands to the next stays on the device.
         let feeds = inputs.iter().map(|taken| match taken {
             Taken::Input(index) => self.feed(*index),
@@ -220,7 +222,7 @@ impl Repeat {
             nodes.extend(optimise::joined_scans(graph, &mut taken, &self.node, &members, backwards, axis, id));
         }
         graph.nodes.splice(0..0, nodes.into_iter().map(Arc::new));
-        let read = crate::graph::prune::read(graph);
+        let read = read(graph);
         for (index, &id) in before.iter().enumerate() {
             given.push((id, Taken::Input(index), feeds.get(index).copied().unwrap_or(Feed::Tensor)));
         }
