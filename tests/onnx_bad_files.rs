@@ -6,14 +6,22 @@ use std::path::Path;
 
 use fascine::error::{Error, ErrorKind};
 use fascine::onnx::proto::{
-    AttributeProto, DataType, Dimension, FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto,
-    SparseTensorProto, StringStringEntryProto, TensorProto, TensorShapeProto, TensorType, TypeProto, TypeValue, Unread,
-    ValueInfoProto,
+    AttributeProto, DataType, Dimension, FunctionProto, GraphProto, InnerType, ModelProto, NodeProto,
+    OperatorSetIdProto, SparseTensorProto, StringStringEntryProto, TensorProto, TensorShapeProto, TensorType,
+    TypeProto, TypeValue, Unread, ValueInfoProto,
 };
 use fascine::onnx::{self, LoadOptions};
 use fascine::ops::Operators;
 use fascine::optimise::infer::infer;
 use prost::Message as _;
+
+fn of(value: TypeValue) -> Option<TypeProto> {
+    Some(TypeProto { value: Some(value) })
+}
+
+fn sequence(elements: Option<TypeProto>) -> TypeValue {
+    TypeValue::Sequence(Box::new(InnerType { elem_type: elements.map(Box::new) }))
+}
 
 fn some(text: &str) -> Option<String> {
     Some(text.to_owned())
@@ -217,9 +225,21 @@ fn contradictions_are_named() {
         ("input without type", with(|g| g.input[0].r#type = None), ErrorKind::InvalidModel, &["'x'", "no type"]),
         (
             "input that is no tensor",
-            with(|g| g.input[0].r#type = Some(TypeProto { value: Some(TypeValue::Sequence(Unread {})) })),
+            with(|g| g.input[0].r#type = of(TypeValue::Map(Unread {}))),
             ErrorKind::Unsupported,
-            &["'x'", "sequence", "tensors"],
+            &["'x'", "a map", "tensors"],
+        ),
+        (
+            "sequence of sequences",
+            with(|g| g.input[0].r#type = of(sequence(of(sequence(g.input[0].r#type.clone()))))),
+            ErrorKind::Unsupported,
+            &["'x'", "a sequence of a sequence"],
+        ),
+        (
+            "sequence of nothing",
+            with(|g| g.input[0].r#type = of(sequence(None))),
+            ErrorKind::InvalidModel,
+            &["'x'", "no type"],
         ),
         (
             "unknown operator",

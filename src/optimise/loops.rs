@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::branches::{names, unfold};
 use super::infer::typed_body;
 use super::matcher::{Attempt, rewrite};
-use super::{Outcome, Rewrite, prepare};
+use super::{FoldConstants, Outcome, Rewrite, prepare};
 use crate::graph::prune::prune;
 use crate::graph::{Attr, Dim, Graph, Node, Subgraph, Value, ValueId};
 use crate::ops::{LoopParts, Operators};
@@ -149,7 +149,9 @@ impl Condition {
         let counter = body.inputs[0];
         body.value_mut(counter).set_constant(Tensor::scalar(trip as i64));
         body.inputs.clear();
-        prepare(&mut body, &mut Operators::default());
+        let mut operators = Operators::default();
+        prepare(&mut body, &mut operators);
+        FoldConstants.apply(&mut body, &mut operators);
         let made = |id: ValueId| body.value(id).constant.clone().ok_or(OPEN);
         let goes_on = one(made(body.outputs[0])?.as_slice::<bool>()).ok_or(OPEN)?;
         for &(from, to) in &self.carried {
