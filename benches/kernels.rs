@@ -82,7 +82,7 @@ fn layer(label: &'static str, op: &str, attrs: BTreeMap<String, Attr>, input: &[
         name: "x".into(),
         dtype: Some(DType::F32),
         shape: Some(input.iter().map(|&d| Dim::Known(d)).collect()),
-        constant: None,
+        ..Value::default()
     });
     let constant = Some(values(weight, 7));
     let w = graph.add_value(Value { name: "w".into(), dtype: Some(DType::F32), constant, ..Value::default() });
