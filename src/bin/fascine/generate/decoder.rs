@@ -1,5 +1,6 @@
 //! A decoder with a cache of keys and values: its inputs and outputs, and one step of it.
 
+use fascine::Kind;
 use fascine::error::{Error, ErrorKind, Result};
 use fascine::graph::Dim;
 use fascine::runtime::{Completion, InputInfo, Model, RequestBuilder, Session};
@@ -92,6 +93,9 @@ impl Decoder {
         let (mut links, mut empty) = (Vec::new(), Vec::new());
         let [mut ids, mut mask, mut positions] = [false; 3];
         for input in &inputs {
+            if input.kind != Kind::Tensor {
+                return Err(refuse(format!("input '{}' is no tensor", input.name)));
+            }
             let known = match input.name.as_str() {
                 name if constant.iter().any(|(given, _)| given == name) => continue,
                 "input_ids" => &mut ids,
@@ -226,7 +230,7 @@ mod tests {
     #[test]
     fn an_empty_cache_has_one_sequence_of_no_tokens() {
         let symbol = |name: &str| Dim::Symbol(name.into());
-        let input = |shape: Vec<Dim>| InputInfo { name: "past".into(), dtype: DType::F32, shape };
+        let input = |shape: Vec<Dim>| InputInfo { name: "past".into(), dtype: DType::F32, shape, kind: Kind::Tensor };
         let cache = nothing(&input(vec![symbol("batch"), Dim::Known(4), symbol("past"), Dim::Known(32)])).unwrap();
         assert_eq!(cache.shape(), [1, 4, 0, 32]);
         assert!(nothing(&input(vec![Dim::Known(1), Dim::Known(4)])).unwrap_err().to_string().contains("'past'"));
