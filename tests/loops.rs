@@ -186,7 +186,7 @@ fn a_loop_goes_on_until_data_says_so() {
 
 #[test]
 fn a_loop_that_does_not_end_is_an_error_of_its_request() {
-    let runtime = runtime();
+    let runtime = Runtime::new(Options::default()).unwrap();
     let mut graph = doubling(None);
     graph.limits = LoopLimits { max_trips: 5, ..LoopLimits::default() };
     let model = runtime.load_graph(graph).unwrap();
