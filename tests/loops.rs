@@ -2,16 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use fascine::graph::builder::GraphBuilder;
 use fascine::graph::{Attr, Graph, LoopLimits, Subgraph, ValueId};
 use fascine::runtime::Drive;
 use fascine::{DType, ErrorKind, Kind, Model, Options, Runtime, Tensor, Value};
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
 
 fn runtime() -> Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
@@ -503,47 +500,4 @@ fn data_may_decide_what_a_sequence_holds() {
         assert_eq!(outputs[members.len() + 1], Tensor::scalar(members.len() as i64));
         assert_eq!(done.value("list").unwrap(), Value::Sequence(members));
     }
-}
-
-/// Counts plans that are traced.
-struct Traced(Arc<AtomicUsize>);
-
-impl Subscriber for Traced {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.fields().field("guards").is_some()
-    }
-
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-
-    fn event(&self, _: &Event<'_>) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn enter(&self, _: &Id) {}
-
-    fn exit(&self, _: &Id) {}
-}
-
-#[test]
-fn one_plan_serves_all_trips() {
-    let count = Arc::new(AtomicUsize::new(0));
-    // All is done on this thread.
-    let _guard = tracing::subscriber::set_default(Traced(count.clone()));
-    let model = manual().load_graph(doubling(None)).unwrap();
-    let traced = |limit: f32| {
-        let before = count.load(Ordering::Relaxed);
-        run(&model, &[("x", vector([1.0, 2.0])), ("limit", vector([limit]))]).unwrap();
-        count.load(Ordering::Relaxed) - before
-    };
-    // What is before, two trips and what follows them; then the same for many more trips but for what gathers as many.
-    let first = traced(10.0);
-    assert!((1..=4).contains(&first), "{first}");
-    assert!(traced(1e6) <= 1);
-    assert_eq!((traced(1e6), traced(10.0)), (0, 0));
 }
