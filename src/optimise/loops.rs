@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
+use super::bodies::typed_body;
 use super::branches::{names, unfold};
-use super::infer::typed_body;
 use super::matcher::{Attempt, rewrite};
 use super::{FoldConstants, Outcome, Rewrite, prepare};
 use crate::graph::prune::prune;

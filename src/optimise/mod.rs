@@ -10,6 +10,7 @@ use crate::ops::{Operators, is_of_forms};
 
 mod attention;
 mod batch_norm;
+mod bodies;
 mod branches;
 mod chains;
 mod cleanup;

@@ -21,12 +21,16 @@ impl Sampler {
 
     /// The index of the token. What is no number is never chosen, unless there is nothing else.
     pub(crate) fn choose(&mut self, logits: &[f32]) -> u32 {
-        let mut order: Vec<u32> = (0..logits.len() as u32).filter(|&at| !logits[at as usize].is_nan()).collect();
         let logit = |at: u32| f64::from(logits[at as usize]);
+        let numbers = (0..logits.len() as u32).filter(|&at| !logit(at).is_nan());
+        let Sampler::TopP { temperature, top_p, random } = self else {
+            let better = |best: u32, at: u32| if logit(at) > logit(best) { at } else { best };
+            return numbers.reduce(better).unwrap_or(0);
+        };
+        let mut order: Vec<u32> = numbers.collect();
         // Stable, so that of equals the first comes first.
         order.sort_by(|&a, &b| logit(b).total_cmp(&logit(a)));
         let Some(&first) = order.first() else { return 0 };
-        let Sampler::TopP { temperature, top_p, random } = self else { return first };
         // An infinite logit leaves no others.
         let weight = |at: u32| if at == first { 1.0 } else { ((logit(at) - logit(first)) / *temperature).exp() };
         let total: f64 = order.iter().map(|&at| weight(at)).sum();
