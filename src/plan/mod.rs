@@ -12,6 +12,7 @@ use crate::tensor::{DType, Tensor};
 pub mod bind;
 mod checks;
 mod deps;
+mod facts;
 mod live;
 mod memory;
 mod planner;
