@@ -162,7 +162,11 @@ fn read_sample(path: &Path) -> Result<(Option<Vec<usize>>, Tensor)> {
     Ok((Some(indices), array("values.npy")?))
 }
 
-fn parse_dtype(name: &str) -> Result<DType> {
+/// The type that numpy and ml_dtypes call so.
+///
+/// # Errors
+/// `InvalidModel` for names that are not known.
+pub fn parse_dtype(name: &str) -> Result<DType> {
     Ok(match name {
         "float32" => DType::F32,
         "float16" => DType::F16,

@@ -21,32 +21,7 @@ use fascine::tensor::{DType, Tensor, TensorData};
 use serde_json::Value as Json;
 
 fn dtype(name: &str) -> DType {
-    match name {
-        "float32" => DType::F32,
-        "float16" => DType::F16,
-        "bfloat16" => DType::Bf16,
-        "float8_e4m3fn" => DType::F8E4M3Fn,
-        "float8_e4m3fnuz" => DType::F8E4M3Fnuz,
-        "float8_e5m2" => DType::F8E5M2,
-        "float8_e5m2fnuz" => DType::F8E5M2Fnuz,
-        "float8_e8m0fnu" => DType::F8E8M0,
-        "float4_e2m1fn" => DType::F4E2M1,
-        "int2" => DType::I2,
-        "int4" => DType::I4,
-        "uint2" => DType::U2,
-        "uint4" => DType::U4,
-        "int32" => DType::I32,
-        "int64" => DType::I64,
-        "uint32" => DType::U32,
-        "uint64" => DType::U64,
-        "uint8" => DType::U8,
-        "int8" => DType::I8,
-        "uint16" => DType::U16,
-        "int16" => DType::I16,
-        "float64" => DType::F64,
-        "bool" => DType::Bool,
-        other => panic!("dtype {other}"),
-    }
+    fascine::reference::parse_dtype(name).unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn tensor(json: &Json) -> Tensor {

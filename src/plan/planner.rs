@@ -7,8 +7,8 @@ use crate::graph::{Graph, Node, ValueId};
 use crate::lower::builder::{Buffer, Builder, Home};
 use crate::lower::storage::{GRANULE, Storage, check_dtype, heap_bytes};
 use crate::lower::{BufferId, Fact, Known, Lowering, ModelWeights, Target, View};
-use crate::ops::elementwise::emit_rounding;
 use crate::ops::Operator;
+use crate::ops::elementwise::emit_rounding;
 use crate::size::{Program, Size, Trace, trace};
 use crate::tensor::{DType, Tensor};
 
