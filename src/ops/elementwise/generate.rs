@@ -130,11 +130,7 @@ pub(super) fn common(program: Option<&Program>) -> Option<u32> {
 ///
 /// # Errors
 /// As [`kernel`].
-pub(super) fn with_epilogue(
-    base: &'static str,
-    weights: Weights,
-    program: Option<&Program>,
-) -> Result<Arc<Kernel>> {
+pub(super) fn with_epilogue(base: &'static str, weights: Weights, program: Option<&Program>) -> Result<Arc<Kernel>> {
     let program = program.filter(|program| common(Some(program)).is_none());
     if program.is_none() && weights == Weights::Words {
         return Ok(library::get(base));
@@ -393,7 +389,10 @@ mod tests {
             let lines = steps(&program).replace("    ", "            ");
             let case = format!("        case {number}u: {{\n{lines}            return s{};\n", codes.len() - 1);
             assert!(text.contains(&case), "{case}");
-            assert!(Arc::ptr_eq(&with_epilogue("conv_tile", Weights::Words, Some(&program)).unwrap(), &library::get("conv_tile")));
+            assert!(Arc::ptr_eq(
+                &with_epilogue("conv_tile", Weights::Words, Some(&program)).unwrap(),
+                &library::get("conv_tile")
+            ));
         }
         assert_eq!(common(None), Some(0));
         assert_eq!(common(Some(&program(&[(Code::TanhF, &[x])], 1, 0))), None);
