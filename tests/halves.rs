@@ -169,6 +169,42 @@ fn products_of_halves_are_those_of_the_widened_numbers_rounded() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
+/// A recurrent operator of half precision, or of the widened numbers.
+fn recurrent(op: &str, gates: usize, dtype: DType, of: DType, attrs: &[(&str, Attr)]) -> Graph {
+    let mut b = GraphBuilder::new(14);
+    let x = b.input("x", dtype, ["3", "2", "5"]);
+    let mut constant = |shape: &[usize]| {
+        let tensor = rounded(of, shape, &weights(shape.iter().product(), Kind::Small));
+        b.constant(if dtype == DType::F32 { widened(&tensor).into_owned() } else { tensor })
+    };
+    let (w, r, bias) = (constant(&[2, gates * 6, 5]), constant(&[2, gates * 6, 6]), constant(&[2, 2 * gates * 6]));
+    let attrs =
+        attrs.iter().cloned().chain([("hidden_size", Attr::Int(6)), ("direction", Attr::Str("bidirectional".into()))]);
+    let y = b.node(op, [x, w, r, bias], attrs);
+    b.finish([y])
+}
+
+#[test]
+fn recurrent_operators_of_halves_are_those_of_the_widened_numbers_rounded() {
+    let reset = ("linear_before_reset", Attr::Int(1));
+    let couples = ("input_forget", Attr::Int(1));
+    let cases =
+        [("LSTM", 4, None), ("LSTM", 4, Some(couples)), ("GRU", 3, None), ("GRU", 3, Some(reset)), ("RNN", 1, None)];
+    for (dtype, suffix) in [(DType::F16, "-f16"), (DType::Bf16, "-bf16")] {
+        for (op, gates, attr) in &cases {
+            let x = rounded(dtype, &[3, 2, 5], &numbers(30, 1));
+            let class = DeviceClass::Cpu;
+            let attrs = attr.as_slice();
+            let (got, kernels) = run(&recurrent(op, *gates, dtype, dtype, attrs), class, std::slice::from_ref(&x));
+            let (y, _) = run(&recurrent(op, *gates, DType::F32, dtype, attrs), class, &[widened(&x).into_owned()]);
+            let want = rounded(dtype, y.shape(), y.as_slice::<f32>().unwrap());
+            assert_eq!(bits(&got), bits(&want), "{op} {attrs:?} of {dtype}: {kernels:?}");
+            let packed = |file: &str| kernels.contains(&format!("{file}{suffix}"));
+            assert!(packed("lstm_input") && (packed("lstm_step") || packed("recurrent_step")), "{op}: {kernels:?}");
+        }
+    }
+}
+
 /// `op` of x and weights, then a bias where it has none, another tensor, Relu and a factor.
 fn layer(dtype: DType, op: &str, bias: bool) -> (Graph, Vec<Tensor>) {
     let mut b = GraphBuilder::new(20);

@@ -119,6 +119,19 @@ pub(crate) fn with_parts(base: &str, weights: Weights, epilogue: Option<&str>) -
     parts::filled(text, weights, epilogue)
 }
 
+/// The kernel `base` with its weights read so.
+///
+/// # Errors
+/// As [`composed`].
+pub(crate) fn with_weights(base: &'static str, weights: Weights) -> Result<Arc<Kernel>> {
+    match weights {
+        Weights::Words => Ok(get(base)),
+        Weights::F16 | Weights::Bf16 => {
+            composed(&format!("{base}{}", weights.suffix()), || with_parts(base, weights, None))
+        }
+    }
+}
+
 /// The kernel of that name: made of `text` and the functions that it calls, unless it is there.
 ///
 /// # Errors

@@ -7,7 +7,7 @@
 //! | `WEIGHTS`, `weights_of(x, factor)` | four neighbouring weights as they lie, and as numbers |
 //! | `WEIGHT`, `WEIGHT_SHIFT`, `weight_of(x, at, factor)` | a word of weights, the words of a weight as a power of two, and weight `at` of the word |
 
-/// How a product or a convolution reads the side that may be constant.
+/// How a kernel reads what may be constant weights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Weights {
     /// A word each.

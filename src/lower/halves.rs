@@ -1,4 +1,4 @@
-//! Weights of half precision as products and convolutions read them: two a word, as f16 and bf16 lie, from half the memory.
+//! Weights of half precision as products, convolutions and recurrent kernels read them: two a word, as f16 and bf16 lie, from half the memory.
 //!
 //! A bf16 is widened by a shift. To widen an f16 exactly by its bits takes a dozen operations; the instruction for it takes one, but
 //! drivers may flush denormals. So f16 are stored as normal halves times a power of two, the same for all of a tensor: most weights have
@@ -61,7 +61,7 @@ fn scale_of(values: &[f16]) -> Option<i32> {
 }
 
 impl Lowering<'_> {
-    /// How input `i` lies for a product or a convolution: words, or halves where it is a constant of f16 or bf16.
+    /// How input `i` lies for a kernel that takes weights in parts: words, or halves where it is a constant of f16 or bf16.
     pub fn weight_form(&self, i: usize) -> WeightForm {
         let Some((tensor, key)) = self.constant(i).zip(self.constant_key(i)) else { return WeightForm::WORDS };
         match tensor.data() {

@@ -1,4 +1,4 @@
-//! Products and convolutions of half precision, whose weights lie two a word.
+//! Products, convolutions and recurrent operators of half precision, whose weights lie two a word.
 
 use super::{Attr, Case, DType, Family, Tensor, TensorData, ValueId, ints};
 
@@ -47,5 +47,14 @@ pub(super) const FAMILIES: &[Family] = &[
         let w = weight(c, &shape, dtype);
         let attrs = [("group", Attr::Int(groups as i64)), ("pads", ints(vec![1; 2 * axes]))];
         vec![c.b.node("Conv", [x, w], attrs)]
+    }),
+    ("recurrent of halves", |c| {
+        let dtype = dtype(c);
+        let [steps, batch, inputs, hidden] = [c.size(3), c.size(3), c.size(9), c.size(7)];
+        let (op, gates) = [("LSTM", 4), ("GRU", 3)][usize::from(c.flag())];
+        let x = input(c, &[steps, batch, inputs], dtype);
+        let w = weight(c, &[1, gates * hidden, inputs], dtype);
+        let r = weight(c, &[1, gates * hidden, hidden], dtype);
+        vec![c.b.node(op, [x, w, r], [("hidden_size", Attr::Int(hidden as i64))])]
     }),
 ];
