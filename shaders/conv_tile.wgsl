@@ -8,6 +8,8 @@ struct Params {
     channels_in: u32,
     channels_out: u32,
     has_residual: u32,
+    // What halves of the weights are multiplied with.
+    factor: f32,
     in_h: u32,
     in_w: u32,
     out_h: u32,
@@ -25,7 +27,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<storage, read> input: array<f32>;
-@group(0) @binding(1) var<storage, read> weight: array<f32>;
+@group(0) @binding(1) var<storage, read> weight: array<WEIGHT>;
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
 @group(0) @binding(3) var<storage, read> residual: array<f32>;
 @group(0) @binding(4) var<storage, read_write> output: array<f32>;
@@ -51,7 +53,7 @@ fn put(p: Params, channel: u32, first: u32, pixel: u32, pixels: u32, value: vec4
     let at = first + min(pixel + vec4(0u, 1u, 2u, 3u), vec4(pixels - 1u));
     var v = value + bias[channel];
     if p.has_residual != 0u {
-        v += vec4(residual[at.x], residual[at.y], residual[at.z], residual[at.w]);
+        v = rounded(v) + vec4(residual[at.x], residual[at.y], residual[at.z], residual[at.w]);
     }
     v = epilogue(v);
     for (var i = 0u; i < min(4u, pixels - pixel); i++) {
@@ -93,7 +95,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             let e = local + i * 64u;
             let am = e / 16u;
             let ak = start + e % 16u;
-            let a = weight[(first_channel + min(channel + am, p.channels_out - 1u)) * depth + min(ak, depth - 1u)];
+            let weight_at = (first_channel + min(channel + am, p.channels_out - 1u)) * depth + min(ak, depth - 1u);
+            let a = weight_of(weight[weight_at >> WEIGHT_SHIFT], weight_at, p.factor);
             tile_a[e % 16u * 32u + am] = select(0.0, a, ak < depth);
             let bn = e % 32u;
             let bk = min(start + e / 32u, depth - 1u);

@@ -4,6 +4,8 @@ struct Params {
     // Factors of the product and of the bias.
     scale: f32,
     bias_scale: f32,
+    // What halves of the weights are multiplied with.
+    factor: f32,
     rows: u32,
     columns: u32,
     depth: u32,
@@ -17,6 +19,8 @@ struct Params {
     right_column: u32,
     bias_row: u32,
     bias_column: u32,
+    // Whether the product is an operator's result before the bias is added.
+    apart: u32,
     has_residual: u32,
     // Batch dimensions from the innermost outwards.
     batch: array<vec4<u32>, 2>,
@@ -35,7 +39,7 @@ override RIGHT_ROWS: bool = false;
 override COALESCE: bool = false;
 
 @group(0) @binding(0) var<storage, read> left: array<f32>;
-@group(0) @binding(1) var<storage, read> right: array<f32>;
+@group(0) @binding(1) var<storage, read> right: array<WEIGHT>;
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
 @group(0) @binding(3) var<storage, read> residual: array<f32>;
 @group(0) @binding(4) var<storage, read_write> output: array<f32>;
@@ -87,11 +91,15 @@ fn put(p: Params, batch: u32, place: u32, column: u32, value: vec4<f32>) {
     }
     let columns = min(column + vec4(0u, 1u, 2u, 3u), vec4(p.columns - 1u));
     let b = row * p.bias_row + columns * p.bias_column;
-    var v = fma(vec4(bias[b.x], bias[b.y], bias[b.z], bias[b.w]), vec4(p.bias_scale), value * p.scale);
+    var v = value * p.scale;
+    if p.apart != 0u {
+        v = rounded(v);
+    }
+    v = fma(vec4(bias[b.x], bias[b.y], bias[b.z], bias[b.w]), vec4(p.bias_scale), v);
     let first = away + (batch * p.rows + row) * p.columns;
     let at = first + columns;
     if p.has_residual != 0u {
-        v += vec4(residual[at.x], residual[at.y], residual[at.z], residual[at.w]);
+        v = rounded(v) + vec4(residual[at.x], residual[at.y], residual[at.z], residual[at.w]);
     }
     v = epilogue(v);
     for (var i = 0u; i < min(4u, p.columns - column); i++) {
@@ -135,8 +143,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             let bk = select(e / 32u, e % 16u, RIGHT_ROWS);
             let last = p.depth - 1u;
             let a = left[left_at + row_start(min(row + am, rows - 1u)) + min(start + ak, last) * p.left_column];
-            let b = right[right_at + min(start + bk, last) * p.right_row
-                + min(column + bn, p.columns - 1u) * p.right_column];
+            let at = right_at + min(start + bk, last) * p.right_row + min(column + bn, p.columns - 1u) * p.right_column;
+            let b = weight_of(right[at >> WEIGHT_SHIFT], at, p.factor);
             tile_a[ak * 32u + am] = select(0.0, a, start + ak <= last);
             tile_b[bk * 32u + bn] = select(0.0, b, start + bk <= last);
         }
