@@ -6,7 +6,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// The file's path, and the command.
-pub fn fetched(file: &Path, model: &str) -> Result<(), String> {
+pub(crate) fn fetched(file: &Path, model: &str) -> Result<(), String> {
     if file.exists() {
         return Ok(());
     }
