@@ -111,7 +111,7 @@ mod tests {
         assert_eq!(of(&[]), Some(0));
         assert_eq!(of(&[0.0, -0.0]), Some(0));
         assert_eq!(of(&[65504.0, -6.1035e-5]), Some(0));
-        assert_eq!(of(&[1.0, -3.0e-5]), Some(-1));
+        assert_eq!(of(&[1.0, -3.0e-5]), Some(-2));
         assert_eq!(of(&[63.9, 5.960_464_5e-8]), Some(-10));
         assert_eq!(of(&[64.0, 5.960_464_5e-8]), None);
         assert_eq!(of(&[f32::INFINITY]), None);
