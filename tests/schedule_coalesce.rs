@@ -48,7 +48,7 @@ fn submit(scheduler: &mut Scheduler, plan: &Arc<PlanDesc>, deadline: Option<Nano
 
 /// A dispatch on kernel 3 that moves a megabyte of weights and some of its own; on kernel 30 for up to four requests.
 fn weighty(shared: u64, flops: u64, workgroups: u32) -> Arc<PlanDesc> {
-    let coalesce = Some(CoalesceDesc { kernel: KernelId(30), least: 2, width: 4, shared });
+    let coalesce = Some(CoalesceDesc { kernel: KernelId(30), least: 2, width: 4, shared, alike: None });
     let dispatch = DispatchDesc { kernel: KernelId(3), workgroups, flops, bytes: 1_050_000, deps: vec![], coalesce };
     Arc::new(PlanDesc { model: ModelId(0), dispatches: vec![dispatch] })
 }
@@ -151,7 +151,7 @@ fn what_does_not_pay_is_not_coalesced() {
     assert_eq!(coalesced(&plan, options(Policy::OnePass)), 0);
     let mut few = (*plan).clone();
     for (least, expected) in [(4, 4), (5, 0)] {
-        few.dispatches[0].coalesce = Some(CoalesceDesc { kernel: KernelId(30), least, width: 8, shared: 1_000_000 });
+        few.dispatches[0].coalesce = Some(CoalesceDesc { kernel: KernelId(30), least, width: 8, shared: 1_000_000, alike: None });
         assert_eq!(coalesced(&Arc::new(few.clone()), options(Policy::Bundled)), expected, "{least} at least");
     }
 }

@@ -414,7 +414,7 @@ fn plan() -> impl Strategy<Value = Arc<PlanDesc>> {
                 deps.sort_unstable();
                 let coalesce = coalesce.map(|(least, more, shared)| {
                     let (kernel, width) = (KernelId(COALESCED + kernel), least + more);
-                    CoalesceDesc { kernel, least, width, shared }
+                    CoalesceDesc { kernel, least, width, shared, alike: None }
                 });
                 let (kernel, workgroups) = (KernelId(kernel), 1 << groups);
                 DispatchDesc { kernel, workgroups, flops: 1 << flops, bytes: 1 << bytes, deps, coalesce }

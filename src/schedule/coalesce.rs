@@ -1,17 +1,42 @@
-//! Requests of one plan whose next dispatch is the same may run it as one lane: what they share is read once.
+//! Requests whose next dispatch is the same may run it as one lane: what they share is read once.
+
+use std::collections::HashMap;
 
 use super::bundle::Pick;
 use super::core::Core;
-use super::cost::{BundleLoad, CoalescedCost};
+use super::cost::{BundleLoad, CoalescedCost, ModelIndex};
 use super::queue::{KernelIndex, Position, Queue};
-use super::{CoalesceDesc, Pipelines};
+use super::{CoalesceDesc, DispatchDesc, KernelId, Pipelines};
 
-/// A dispatch of a plan that can be coalesced.
+/// Dispatches that can be coalesced with each other: one of a plan, or of several plans those that are alike.
 pub(super) type GroupIndex = u32;
 
-/// The requests that stand before one dispatch of a plan.
+/// What the dispatches of a group have in common. The caller's number alone is not relied on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Alike {
+    model: ModelIndex,
+    kernel: KernelId,
+    workgroups: u32,
+    flops: u64,
+    bytes: u64,
+    coalesce: CoalesceDesc,
+}
+
+impl Alike {
+    /// `None` for a dispatch that is like those of its own plan's requests alone, or cannot be coalesced.
+    pub(super) fn of(model: ModelIndex, desc: &DispatchDesc) -> Option<Self> {
+        let &DispatchDesc { kernel, workgroups, flops, bytes, coalesce, .. } = desc;
+        let coalesce = coalesce.filter(|coalesce| coalesce.alike.is_some())?;
+        Some(Alike { model, kernel, workgroups, flops, bytes, coalesce })
+    }
+}
+
+/// The requests that stand before dispatches that are alike.
 #[derive(Debug)]
 struct Group {
+    alike: Option<Alike>,
+    /// How many dispatches of plans are in it.
+    dispatches: u32,
     kernel: KernelIndex,
     least: usize,
     width: usize,
@@ -35,6 +60,8 @@ pub(super) enum Coalesced {
 pub(super) struct Coalescer {
     enabled: bool,
     groups: Vec<Group>,
+    /// Those that dispatches of other plans may enter.
+    by_alike: HashMap<Alike, GroupIndex>,
     free: Vec<GroupIndex>,
     /// The group's first, while it is seen whether they go.
     chosen: Vec<Position>,
@@ -42,13 +69,33 @@ pub(super) struct Coalescer {
 
 impl Coalescer {
     pub(super) fn new(enabled: bool) -> Self {
-        Coalescer { enabled, groups: Vec::new(), free: Vec::new(), chosen: Vec::new() }
+        Coalescer {
+            enabled,
+            groups: Vec::new(),
+            by_alike: HashMap::new(),
+            free: Vec::new(),
+            chosen: Vec::new(),
+        }
+    }
+
+    /// The group of those like it that a dispatch of a new plan enters.
+    pub(super) fn known(&mut self, alike: Option<Alike>) -> Option<GroupIndex> {
+        let index = *self.by_alike.get(&alike?)?;
+        self.groups[index as usize].dispatches += 1;
+        Some(index)
     }
 
     /// A group for a dispatch of a new plan.
-    pub(super) fn add(&mut self, kernel: KernelIndex, desc: &CoalesceDesc, cost: CoalescedCost) -> GroupIndex {
-        let group = Group { kernel, least: desc.least as usize, width: desc.width as usize, cost, waiting: Vec::new() };
-        match self.free.pop() {
+    pub(super) fn add(
+        &mut self,
+        alike: Option<Alike>,
+        kernel: KernelIndex,
+        desc: &CoalesceDesc,
+        cost: CoalescedCost,
+    ) -> GroupIndex {
+        let (least, width) = (desc.least as usize, desc.width as usize);
+        let group = Group { alike, dispatches: 1, kernel, least, width, cost, waiting: Vec::new() };
+        let index = match self.free.pop() {
             Some(index) => {
                 self.groups[index as usize] = group;
                 index
@@ -57,13 +104,20 @@ impl Coalescer {
                 self.groups.push(group);
                 self.groups.len() as GroupIndex - 1
             }
-        }
+        };
+        alike.and_then(|alike| self.by_alike.insert(alike, index));
+        index
     }
 
-    /// Of a plan that is forgotten.
-    pub(super) fn remove(&mut self, group: GroupIndex) {
-        self.groups[group as usize].waiting = Vec::new();
-        self.free.push(group);
+    /// Takes a dispatch of a plan that is forgotten out of its group.
+    pub(super) fn remove(&mut self, index: GroupIndex) {
+        let group = &mut self.groups[index as usize];
+        group.dispatches -= 1;
+        if group.dispatches == 0 {
+            group.waiting = Vec::new();
+            group.alike.and_then(|alike| self.by_alike.remove(&alike));
+            self.free.push(index);
+        }
     }
 
     /// Notes that a request stands before a dispatch.
@@ -92,6 +146,11 @@ impl Coalescer {
         let Group { waiting, width, .. } = &mut self.groups[group as usize];
         while self.chosen.len() < *width {
             let Some(position) = waiting.pop() else { break };
+            // A plan may have two dispatches that are alike.
+            if self.chosen.iter().any(|(_, rank)| rank.index == position.1.index) {
+                waiting.push(position);
+                break;
+            }
             match queue.open(position.1).map(|request| request.issued(position.1.dispatch)) {
                 None => {}
                 Some(other) if other == issued => {
