@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 
 use super::bundle::Pick;
+use super::catch_up::{Companies, groups};
 use super::core::Core;
 use super::cost::{BundleLoad, CoalescedCost, ModelIndex};
 use super::queue::{KernelIndex, Position, Queue};
+use super::request::QueuedRequest;
 use super::{CoalesceDesc, DispatchDesc, KernelId, Pipelines};
 
 /// Dispatches that can be coalesced with each other: one of a plan, or of several plans those that are alike.
@@ -41,6 +43,8 @@ struct Group {
     least: usize,
     width: usize,
     cost: CoalescedCost,
+    /// Requests that have not come to it yet, and will unless they are stopped.
+    coming: u32,
     /// The first to go last. Some may have gone on, or ended.
     waiting: Vec<Position>,
 }
@@ -63,6 +67,8 @@ pub(super) struct Coalescer {
     /// Those that dispatches of other plans may enter.
     by_alike: HashMap<Alike, GroupIndex>,
     free: Vec<GroupIndex>,
+    /// Who runs together, by model.
+    pub(super) companies: Companies,
     /// The group's first, while it is seen whether they go.
     chosen: Vec<Position>,
 }
@@ -74,6 +80,7 @@ impl Coalescer {
             groups: Vec::new(),
             by_alike: HashMap::new(),
             free: Vec::new(),
+            companies: Companies::default(),
             chosen: Vec::new(),
         }
     }
@@ -94,7 +101,7 @@ impl Coalescer {
         cost: CoalescedCost,
     ) -> GroupIndex {
         let (least, width) = (desc.least as usize, desc.width as usize);
-        let group = Group { alike, dispatches: 1, kernel, least, width, cost, waiting: Vec::new() };
+        let group = Group { alike, dispatches: 1, kernel, least, width, cost, coming: 0, waiting: Vec::new() };
         let index = match self.free.pop() {
             Some(index) => {
                 self.groups[index as usize] = group;
@@ -118,6 +125,33 @@ impl Coalescer {
             group.alike.and_then(|alike| self.by_alike.remove(&alike));
             self.free.push(index);
         }
+    }
+
+    pub(super) fn is_enabled(&self) -> bool {
+        self.enabled
+    }
+
+    /// Notes that a request came.
+    pub(super) fn came(&mut self, request: &QueuedRequest) {
+        self.companies.came(request.plan.model);
+        groups(request).for_each(|(_, group)| self.groups[group as usize].coming += 1);
+    }
+
+    /// Notes that a request that went on issues nothing further.
+    pub(super) fn stopped(&mut self, request: &QueuedRequest) {
+        let coming = groups(request).filter(|&(dispatch, _)| !request.is_source(dispatch));
+        coming.for_each(|(_, group)| self.groups[group as usize].coming -= 1);
+    }
+
+    /// Notes that a request that goes on has come to a dispatch.
+    pub(super) fn reached(&mut self, group: GroupIndex) {
+        self.groups[group as usize].coming -= 1;
+    }
+
+    /// Whether further requests are on their way to a group that has room for them.
+    pub(super) fn awaits(&self, group: GroupIndex) -> bool {
+        let Group { coming, waiting, width, .. } = &self.groups[group as usize];
+        self.enabled && *coming > 0 && waiting.len() < *width
     }
 
     /// Notes that a request stands before a dispatch.
@@ -273,8 +307,10 @@ impl Core {
             let info = request.plan.dispatches[rank.dispatch as usize];
             let count = info.workgroups - request.issued(rank.dispatch);
             let coalesced = if index == 0 { members as u32 } else { 0 };
+            let model = request.plan.model;
             self.pick(Pick { tier, rank, kernel: info.kernel, runs, count, coalesced });
             if index == 0 {
+                self.coalescer.companies.ran(model, coalesced, self.start);
                 let together = self.cost.coalesced(&cost, coalesced);
                 let load = self.cost.load(&together, count);
                 *bundle = self.cost.joined_by(bundle, load, coalesced, self.cost.load(&info.cost, count));

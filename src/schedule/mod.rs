@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 mod admission;
 mod bundle;
+mod catch_up;
 mod coalesce;
 mod core;
 mod cost;
