@@ -54,6 +54,11 @@ impl Companies {
         self.of(model).present -= 1;
     }
 
+    /// Requests that have not ended.
+    pub(super) fn present(&self, model: ModelIndex) -> u32 {
+        self.0.get(model.index()).map_or(0, |company| company.present)
+    }
+
     /// Notes that requests ran as one.
     pub(super) fn ran(&mut self, model: ModelIndex, members: u32, now: Nanos) {
         let company = self.of(model);
@@ -80,7 +85,7 @@ impl Core {
         let waits = request.desc.class != Class::Interactive
             && request.held < PATIENCE * request.total
             && request.path(rank.dispatch) >= AHEAD * request.total
-            && self.coalescer.awaits(group)
+            && self.coalescer.awaits(group, request.plan.model)
             && !self.stragglers.apart(request.plan.model);
         if waits && !self.bundle.held.contains(&rank.index) {
             self.bundle.held.push(rank.index);

@@ -45,6 +45,8 @@ struct Group {
     cost: CoalescedCost,
     /// Requests that have not come to it yet, and will unless they are stopped.
     coming: u32,
+    /// Requests that have come to it and not gone on.
+    standing: u32,
     /// The first to go last. Some may have gone on, or ended.
     waiting: Vec<Position>,
 }
@@ -101,7 +103,8 @@ impl Coalescer {
         cost: CoalescedCost,
     ) -> GroupIndex {
         let (least, width) = (desc.least as usize, desc.width as usize);
-        let group = Group { alike, dispatches: 1, kernel, least, width, cost, coming: 0, waiting: Vec::new() };
+        let group =
+            Group { alike, dispatches: 1, kernel, least, width, cost, coming: 0, standing: 0, waiting: Vec::new() };
         let index = match self.free.pop() {
             Some(index) => {
                 self.groups[index as usize] = group;
@@ -139,19 +142,34 @@ impl Coalescer {
 
     /// Notes that a request that went on issues nothing further.
     pub(super) fn stopped(&mut self, request: &QueuedRequest) {
-        let coming = groups(request).filter(|&(dispatch, _)| !request.is_source(dispatch));
-        coming.for_each(|(_, group)| self.groups[group as usize].coming -= 1);
+        for (dispatch, group) in groups(request) {
+            let Group { coming, standing, .. } = &mut self.groups[group as usize];
+            if !request.is_source(dispatch) {
+                *coming -= 1;
+            } else if request.has_left(dispatch) {
+                *standing -= 1;
+            }
+        }
     }
 
     /// Notes that a request that goes on has come to a dispatch.
     pub(super) fn reached(&mut self, group: GroupIndex) {
-        self.groups[group as usize].coming -= 1;
+        let Group { coming, standing, .. } = &mut self.groups[group as usize];
+        *coming -= 1;
+        *standing += 1;
     }
 
-    /// Whether further requests are on their way to a group that has room for them.
-    pub(super) fn awaits(&self, group: GroupIndex) -> bool {
-        let Group { coming, waiting, width, .. } = &self.groups[group as usize];
-        self.enabled && *coming > 0 && waiting.len() < *width
+    /// Notes that a request that goes on has issued all of a dispatch.
+    pub(super) fn passed(&mut self, group: GroupIndex) {
+        self.groups[group as usize].standing -= 1;
+    }
+
+    /// Whether further requests of the model are on their way to a group: as many as make a run with those that stand there, which are
+    /// too few to fill one. Where there are many requests, company comes by itself.
+    pub(super) fn awaits(&self, group: GroupIndex, model: ModelIndex) -> bool {
+        let &Group { coming, standing, least, width, .. } = &self.groups[group as usize];
+        let [coming, standing, present] = [coming, standing, self.companies.present(model)].map(|count| count as usize);
+        self.enabled && coming > 0 && standing < width && standing + coming >= least && present <= 2 * width
     }
 
     /// Notes that a request stands before a dispatch.

@@ -222,9 +222,12 @@ impl Queue {
     /// Notes that workgroups of a ready dispatch are issued, and makes ready what waited for all of them.
     pub(super) fn issue(&mut self, (tier, rank): Position, kernel: KernelIndex, count: u32, coalescer: &mut Coalescer) {
         let Some(request) = self.requests[rank.index as usize].as_mut() else { return };
+        let goes_on = request.ending.is_none();
         match request.issue(rank.dispatch, count) {
             Progress::Partial => self.ready[tier.index()].push(kernel, rank),
             Progress::Whole => {
+                let group = request.plan.dispatches[rank.dispatch as usize].group.filter(|_| goes_on);
+                group.into_iter().for_each(|group| coalescer.passed(group));
                 request.ready[tier.index()] -= 1;
                 self.ready[tier.index()].waiting -= 1;
                 let mut released = std::mem::take(&mut self.released);

@@ -300,7 +300,8 @@ impl<'a> Scenario<'a> {
             let (following, token) = talk.step(&[next], deadline)?;
             let expected = self.expected.get(conversation).map(|expected| expected[tokens.len()]);
             if expected.is_some_and(|expected| expected != token.digest) {
-                let message = format!("token {} of conversation {conversation} has other bits than alone", tokens.len());
+                let message =
+                    format!("token {} of conversation {conversation} has other bits than alone", tokens.len());
                 return Err(Error::new(ErrorKind::Internal, message));
             }
             next = following;
@@ -442,7 +443,8 @@ pub(crate) fn run(args: &Args, json: bool) -> Result<Answer> {
 
 fn text(report: &Report) -> String {
     use Align::{Left, Right};
-    let Report { adapter, slice_ms, model, conversations, prompts: [shortest, longest], tokens, runs, arms, .. } = report;
+    let Report { adapter, slice_ms, model, conversations, prompts: [shortest, longest], tokens, runs, arms, .. } =
+        report;
     let mut text = format!(
         "{conversations} conversations of {model} at once on {adapter}, slice {} ms\n{tokens} tokens each behind prompts of {shortest} to {longest}, \
          {runs} runs; logits compared: equal to the bit\n\n",
