@@ -387,7 +387,7 @@ fn nobody_waits_for_company_in_vain_or_for_long() {
 fn one_alone_is_not_sent_far_ahead_of_company() {
     let mut scheduler = Scheduler::new(Options { slice: 400_000, ..options(Policy::Bundled) });
     let mut now = 0;
-    let mut round = |scheduler: &mut Scheduler, requests: u64, now: &mut Nanos| {
+    let round = |scheduler: &mut Scheduler, requests: u64, now: &mut Nanos| {
         (0..requests).for_each(|own| {
             scheduler.submit(RequestDesc { plan: chain(16, 1_000 + own), ..RequestDesc::default() }, *now);
         });
@@ -408,7 +408,8 @@ fn one_alone_is_not_sent_far_ahead_of_company() {
     let alone = round(&mut scheduler, 1, &mut now);
     assert!(alone[0] <= 100_000, "three more are expected: {alone:?}");
     now += 1_000_000_000;
-    assert_eq!(round(&mut scheduler, 1, &mut now), before, "nobody is any more");
+    let later = round(&mut scheduler, 1, &mut now);
+    assert!(later[0] > 200_000, "nobody is any more: {later:?}");
 }
 
 #[test]
