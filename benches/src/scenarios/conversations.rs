@@ -58,6 +58,9 @@ pub(crate) struct Args {
     /// Fewer and shorter runs, for a CPU adapter
     #[arg(long)]
     short: bool,
+    /// Seconds that an arm may take to warm up, until no pipeline is being made any more; 120, or 10 if short
+    #[arg(long, value_name = "S", value_parser = super::parse_seconds)]
+    warm_up: Option<f64>,
     /// Seed of the prompts
     #[arg(long, value_name = "S", default_value_t = 0)]
     seed: u64,
@@ -332,8 +335,10 @@ impl<'a> Scenario<'a> {
         })
     }
 
-    /// Runs until no pipeline is being made any more, and lets none be made from then on.
+    /// Runs until no pipeline is being made any more, or until the time is up, and lets none be made from then on.
     fn warm_up(&self) -> Result<()> {
+        let limit = self.args.warm_up.unwrap_or(super::WARM_UP[usize::from(!self.args.short)]);
+        let (start, limit) = (Instant::now(), Duration::from_secs_f64(limit));
         self.runtime.set_merging(true)?;
         let count = usize::from(self.args.conversations);
         let mut last = None;
@@ -341,10 +346,14 @@ impl<'a> Scenario<'a> {
             self.run(0..count, None)?;
             let mut stats = self.runtime.stats()?;
             while stats.pipelines.compiling + stats.pipelines.waiting > 0 {
+                if start.elapsed() >= limit {
+                    self.runtime.set_merging(false)?;
+                }
                 std::thread::sleep(Duration::from_millis(10));
                 stats = self.runtime.stats()?;
             }
-            if last.replace(stats.pipelines.compiled) == Some(stats.pipelines.compiled) {
+            let same = last.replace(stats.pipelines.compiled) == Some(stats.pipelines.compiled);
+            if same || start.elapsed() >= limit {
                 break;
             }
         }
