@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use fascine::gpu::{
     AdapterOptions, Allocation, Download, EncodedBundle, Executor, ExecutorOptions, Gpu, Upload, WeightRange, Work,
 };
-use fascine::graph::{Attr, Graph, builder::GraphBuilder};
+use fascine::graph::{Attr, Dim, Graph, builder::GraphBuilder};
 use fascine::link::table::{EncodedLane, LaneOperand};
 use fascine::link::{Clamp, LinkedKernel, SegmentId};
 use fascine::lower::{DeviceClass, Target};
@@ -384,4 +384,168 @@ fn nothing_is_coalesced_that_is_not_to_be() {
         requests.into_iter().for_each(|request| drop(bytes(request)));
     }
     assert_eq!(runtime.stats().unwrap().coalesced, 0);
+}
+
+/// The tokens of a conversation's prompt, and those that follow: any will do.
+fn said(conversation: usize, prompt: usize, tokens: usize) -> Vec<i64> {
+    (0..prompt + tokens).map(|at| ((at * 7919 + conversation * 104_729) % 1000) as i64).collect()
+}
+
+/// A decoder's conversation: its prompt, then a token at a time. What comes of each step, as bytes.
+struct Conversation {
+    model: Model,
+    session: fascine::runtime::Session,
+    past: usize,
+}
+
+impl Conversation {
+    fn new(model: &Model) -> Self {
+        let names: Vec<String> = model.inputs().into_iter().map(|input| input.name).collect();
+        let of_cache = |name: &String| Some(name.strip_prefix("past_key_values.")?.to_owned());
+        let states: Vec<_> =
+            names.iter().filter_map(|name| Some((format!("present.{}", of_cache(name)?), name))).collect();
+        let pairs: Vec<_> = states.iter().map(|(output, input)| (output.as_str(), input.as_str())).collect();
+        Conversation { model: model.clone(), session: model.session(&pairs).unwrap(), past: 0 }
+    }
+
+    fn submit(&mut self, tokens: &[i64]) -> fascine::Request {
+        let total = self.past + tokens.len();
+        let row = |list: Vec<i64>| Tensor::new([1, list.len()], list).unwrap();
+        let mut request = self.session.request();
+        for input in self.model.inputs() {
+            let tensor = match input.name.as_str() {
+                "input_ids" => row(tokens.to_vec()),
+                "attention_mask" => row(vec![1; total]),
+                "position_ids" => row((self.past as i64..total as i64).collect()),
+                _ if self.past > 0 => continue,
+                _ => {
+                    let size = |(axis, dim): (usize, &Dim)| match dim {
+                        Dim::Known(size) => *size,
+                        Dim::Symbol(_) => usize::from(axis == 0),
+                    };
+                    let shape: Vec<usize> = input.shape.iter().enumerate().map(size).collect();
+                    Tensor::zeros(input.dtype, shape).unwrap()
+                }
+            };
+            request = request.input(&input.name, tensor).unwrap();
+        }
+        self.past = total;
+        request.submit().unwrap()
+    }
+}
+
+/// The results of every step of conversations with prompts of these lengths, each by itself.
+fn each_alone(model: &Model, prompts: &[usize], tokens: usize) -> Vec<Vec<Vec<Vec<u8>>>> {
+    let alone = |(at, &prompt): (usize, &usize)| {
+        let (mut talk, said) = (Conversation::new(model), said(at, prompt, tokens));
+        let first = bytes(talk.submit(&said[..prompt]));
+        let rest = (prompt..said.len()).map(|token| bytes(talk.submit(&said[token..=token])));
+        std::iter::once(first).chain(rest).collect()
+    };
+    prompts.iter().enumerate().map(alone).collect()
+}
+
+/// Conversations at once, no two of one length at any time, in company that changes: some pause, and some break off in the middle of a
+/// token and begin anew.
+fn conversations(name: &str, schedule: schedule::Options, prompts: &[usize], tokens: usize) {
+    let runtime = Runtime::new(Options { schedule: Some(schedule), ..Options::default() }).unwrap();
+    let (_, model) = load(&runtime, name);
+    let alone = each_alone(&model, prompts, tokens);
+    assert_eq!(runtime.stats().unwrap().coalesced, 0);
+    let start = Instant::now();
+    let (mut dice, mut round) = (Dice(17), 0);
+    while round < 1 || runtime.stats().unwrap().coalesced == 0 {
+        assert!(start.elapsed() < Duration::from_secs(300), "nothing was coalesced: {:?}", runtime.stats().unwrap());
+        let mut talks: Vec<(Conversation, usize)> = prompts.iter().map(|_| (Conversation::new(&model), 0)).collect();
+        // Steps in all: more than the conversations have, as some begin anew.
+        while talks.iter().any(|(_, step)| *step <= tokens) {
+            let mut under_way = Vec::new();
+            for (at, (talk, step)) in talks.iter_mut().enumerate() {
+                if *step > tokens || dice.below(8) == 0 {
+                    continue;
+                }
+                let said = said(at, prompts[at], tokens);
+                let request = match *step {
+                    0 => talk.submit(&said[..prompts[at]]),
+                    _ => talk.submit(&said[prompts[at] + *step - 1..prompts[at] + *step]),
+                };
+                if dice.below(24) == 0 {
+                    drop(request);
+                    (*talk, *step) = (Conversation::new(&model), 0);
+                } else {
+                    under_way.push((at, request));
+                    *step += 1;
+                }
+            }
+            for (at, request) in under_way {
+                let step = talks[at].1 - 1;
+                assert!(
+                    bytes(request) == alone[at][step],
+                    "{name}: step {step} of conversation {at} differs from alone"
+                );
+            }
+        }
+        round += 1;
+    }
+    let stats = runtime.stats().unwrap();
+    assert!(stats.coalesced <= stats.lanes && stats.coalesced > 1, "{stats:?}");
+}
+
+#[test]
+fn conversations_of_llama_at_once_are_each_as_alone() {
+    // No merged pipelines, which take long to compile.
+    let schedule = schedule::Options { max_kernels: 1, ..in_step() };
+    conversations("llama_tiny_kv", schedule, &[9, 12, 15], 2);
+}
+
+#[test]
+fn conversations_of_gpt2_at_once_are_each_as_alone() {
+    let schedule = schedule::Options { max_kernels: 1, ..schedule::Options::for_parallelism(2) };
+    conversations("gpt2_small_kv", schedule, &[9, 12, 15], 2);
+}
+
+/// What conversations coalesce by: the dispatches that weights are read by are the same at any length, addresses in the request's memory
+/// included.
+#[test]
+fn products_of_a_token_do_not_depend_on_the_past() {
+    let runtime = Runtime::new(Options::default()).unwrap();
+    for name in ["gpt2_small_kv", "llama_tiny_kv"] {
+        let (_, model) = load(&runtime, name);
+        let products = |past: usize| {
+            let shape = |input: &fascine::runtime::InputInfo| match input.name.as_str() {
+                "input_ids" | "position_ids" => vec![1, 1],
+                "attention_mask" => vec![1, past + 1],
+                _ => {
+                    let size = |(axis, dim): (usize, &Dim)| match (axis, dim) {
+                        (_, Dim::Known(size)) => *size,
+                        (0, _) => 1,
+                        _ => past,
+                    };
+                    input.shape.iter().enumerate().map(size).collect()
+                }
+            };
+            let dispatches = model.dispatches(&model.inputs().iter().map(shape).collect::<Vec<_>>()).unwrap();
+            let offset = |operand: &Operand| match operand.location {
+                Location::Activation { offset, .. } => (u64::MAX, offset, operand.bytes),
+                Location::Weight(id) => (u64::from(id.0), 0, operand.bytes),
+            };
+            let content = |dispatch: &Dispatch| {
+                let operands: Vec<_> = dispatch.operands.iter().map(offset).collect();
+                (dispatch.variant.clone(), dispatch.grid, dispatch.params.clone(), operands)
+            };
+            let coalesced: Vec<_> =
+                dispatches.iter().filter(|dispatch| dispatch.coalesce.is_some()).map(content).collect();
+            (dispatches.len(), coalesced)
+        };
+        let (_, first) = products(5);
+        for past in [6, 8, 13, 64, 1000] {
+            let (all, others) = products(past);
+            assert!(
+                others.len() * 4 > all,
+                "{name}: {} of {all} dispatches with {past} tokens can coalesce",
+                others.len()
+            );
+            assert!(others == first, "{name}: a past of 5 and one of {past}");
+        }
+    }
 }

@@ -153,6 +153,7 @@ fn plan(model: u32) -> impl Strategy<Value = Arc<PlanDesc>> {
                     least,
                     width: least + more,
                     shared: bytes * shared / 100,
+                    alike: None,
                 }),
             }
         });

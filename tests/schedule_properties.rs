@@ -244,7 +244,7 @@ impl World {
         }
     }
 
-    /// Lanes that run as one are the same workgroups of one dispatch of one plan, of different requests.
+    /// Lanes that run as one are the same workgroups of one dispatch of one plan, or of dispatches that are alike, of different requests.
     fn check_run(&self, run: &[Lane]) {
         let plan = &self.requests[&run[0].request].plan;
         let dispatch = &plan.dispatches[run[0].dispatch as usize];
@@ -258,9 +258,11 @@ impl World {
             "{run:?}"
         );
         for (at, lane) in run.iter().enumerate() {
-            let same = (lane.dispatch, lane.kernel, lane.first, lane.count);
-            assert_eq!(same, (run[0].dispatch, coalesce.kernel, run[0].first, run[0].count));
-            assert!(Arc::ptr_eq(&self.requests[&lane.request].plan, plan), "{run:?}");
+            assert_eq!((lane.kernel, lane.first, lane.count), (coalesce.kernel, run[0].first, run[0].count));
+            let other = &self.requests[&lane.request].plan;
+            let same = Arc::ptr_eq(other, plan) && lane.dispatch == run[0].dispatch;
+            let like = DispatchDesc { deps: dispatch.deps.clone(), ..other.dispatches[lane.dispatch as usize].clone() };
+            assert!(same || coalesce.alike.is_some() && other.model == plan.model && like == *dispatch, "{run:?}");
             assert!(run[..at].iter().all(|other| other.request != lane.request), "{run:?}");
         }
     }
@@ -402,7 +404,7 @@ fn run(scenario: &Scenario) -> World {
 
 fn plan() -> impl Strategy<Value = Arc<PlanDesc>> {
     let deps = prop::collection::vec(any::<prop::sample::Index>(), 0..3);
-    let coalesce = prop::option::of((2u32..4, 0u32..6, 0u64..1 << 30));
+    let coalesce = prop::option::of((2u32..4, 0u32..6, 0u64..1 << 30, prop::option::of(0u64..3)));
     let dispatch = (0..KERNELS, 0u32..11, 0u64..34, 0u64..30, deps, coalesce);
     (0u32..4, prop::collection::vec(dispatch, 0..12)).prop_map(|(model, dispatches)| {
         let dispatches =
@@ -412,9 +414,9 @@ fn plan() -> impl Strategy<Value = Arc<PlanDesc>> {
                     _ => deps.iter().map(|dep| dep.index(index) as u32).collect(),
                 };
                 deps.sort_unstable();
-                let coalesce = coalesce.map(|(least, more, shared)| {
+                let coalesce = coalesce.map(|(least, more, shared, alike)| {
                     let (kernel, width) = (KernelId(COALESCED + kernel), least + more);
-                    CoalesceDesc { kernel, least, width, shared }
+                    CoalesceDesc { kernel, least, width, shared, alike }
                 });
                 let (kernel, workgroups) = (KernelId(kernel), 1 << groups);
                 DispatchDesc { kernel, workgroups, flops: 1 << flops, bytes: 1 << bytes, deps, coalesce }

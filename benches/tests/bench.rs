@@ -44,6 +44,21 @@ fn s1_measures_queued_products_and_models() {
 }
 
 #[test]
+fn conversations_are_measured_alone_and_together() {
+    let args = ["conversations", "--short", "--conversations", "3", "--tokens", "2", "--runs", "1", "--warm-up", "0.3"];
+    let output = run(&[&args[..], &["--arm", "apart", "--arm", "coalesced", "--json"]].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((names(&report), &report["prompts"]), (vec!["apart", "coalesced"], &serde_json::json!([16, 30])));
+    for arm in report["arms"].as_array().unwrap() {
+        let number = |key: &str| arm[key].as_f64().unwrap_or_else(|| panic!("{key}: {arm}"));
+        assert!(number("alone_per_s") > 0.0 && number("together_per_s") > 0.0 && number("p99_ms") > 0.0, "{arm}");
+        assert!((0.0..=1.0).contains(&number("in_time")) && number("coalesced") <= 1.0, "{arm}");
+    }
+    assert_eq!(report["arms"][0]["coalesced"], 0.0);
+}
+
+#[test]
 fn the_zoo_is_checked_under_every_arm() {
     let output = run(&["zoo", "--model", "lstm_vad", "--model", "squeezenet1_1", "--runs", "1", "--json"]);
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));

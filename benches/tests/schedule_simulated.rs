@@ -306,7 +306,7 @@ fn others_recover_from_a_straggler() {
 fn what_requests_of_a_plan_share_is_read_once() {
     const DEVICE: DeviceModel =
         DeviceModel { parallelism: 16, flops: 1e12, bytes: 1e11, bundle: 5_000, lane: 100, submission: 0 };
-    let coalesce = Some(CoalesceDesc { kernel: KernelId(30), least: 2, width: 4, shared: 1_000_000 });
+    let coalesce = Some(CoalesceDesc { kernel: KernelId(30), least: 2, width: 4, shared: 1_000_000, alike: None });
     let (flops, bytes) = (1_000_000, 1_050_000);
     let dispatch = DispatchDesc { kernel: KernelId(3), workgroups: 16, flops, bytes, deps: vec![], coalesce };
     let plan = Arc::new(PlanDesc { model: ModelId(0), dispatches: vec![dispatch] });

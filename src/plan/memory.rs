@@ -5,7 +5,9 @@
 //! much more memory does the order of the dispatches decide.
 //!
 //! The layout is found once, at the sizes that are traced. What it decides is which of two buffers that may not share lies
-//! below the other; at any sizes a buffer then begins where the highest of those below it ends.
+//! below the other; at any sizes a buffer then begins where the highest of those below it ends. Buffers whose size no symbol
+//! decides lie below the others, so that they begin at the same place whatever the sizes are: dispatches on them alone are then the
+//! same in plans of several sizes, which requests of these can run as one lane.
 
 use std::cmp::Reverse;
 use std::collections::HashSet;
@@ -52,6 +54,11 @@ impl Use {
 
     fn estimate(&self) -> u64 {
         u64::try_from(self.bytes.estimate()).unwrap_or(u64::MAX)
+    }
+
+    /// Whether it has that many bytes at any sizes.
+    fn is_fixed(&self) -> bool {
+        self.bytes.known().is_some()
     }
 }
 
@@ -134,7 +141,8 @@ fn apart(a: &Use, b: &Use, may_follow: impl Fn(&Use, &Use) -> bool) -> bool {
     (!a.to_end && !b.from_start && may_follow(a, b)) || (!b.to_end && !a.from_start && may_follow(b, a))
 }
 
-/// The largest first, each at the lowest place that is free of all that it may not share memory with. By region.
+/// Those of fixed size first, and of each kind the largest, each at the lowest place that is free of all that it may not share memory
+/// with; those of open size above all of fixed size. By region.
 fn place(
     uses: &[Option<Use>],
     target: &Target,
@@ -142,7 +150,7 @@ fn place(
 ) -> Result<Vec<Vec<Placed>>> {
     let limit = target.max_binding_bytes;
     let mut order: Vec<(usize, &Use)> = uses.iter().enumerate().filter_map(|(i, u)| Some((i, u.as_ref()?))).collect();
-    order.sort_by_key(|&(index, used)| (Reverse(used.estimate()), index));
+    order.sort_by_key(|&(index, used)| (!used.is_fixed(), Reverse(used.estimate()), index));
     let mut regions: Vec<Vec<(Placed, &Use)>> = Vec::new();
     for (index, used) in order {
         let bytes = used.estimate();
@@ -159,9 +167,10 @@ fn place(
                 .map(|(placed, _)| (placed.start, placed.end))
                 .collect();
             blocked.sort_unstable();
-            let mut at = 0u64;
+            let fixed = placed.iter().filter(|(_, other)| other.is_fixed() && !used.is_fixed());
+            let mut at = fixed.map(|(placed, _)| placed.end.next_multiple_of(ALIGN)).max().unwrap_or(0);
             for (start, end) in blocked {
-                if at + bytes <= start {
+                if at.saturating_add(bytes) <= start {
                     break;
                 }
                 at = at.max(end.next_multiple_of(ALIGN));

@@ -3,6 +3,7 @@
 //! Callers' threads parse, plan and convert; then a message goes to the engine, which alone owns the device queue. The
 //! engine is a plain object advanced by [`Runtime::poll`]; by default a thread of its own does that.
 
+mod alike;
 mod completion;
 mod content;
 mod costs;

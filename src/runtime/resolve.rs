@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use super::alike::{Alikes, Content};
 use super::hold::Region;
 use super::message::SharedPlan;
 use crate::error::{Error, Result};
-use crate::gpu::{Executor, WeightLoad, WeightRange, WeightsId, linked_segments};
+use crate::gpu::{Executor, HeapLayout, WeightLoad, WeightRange, WeightsId, linked_segments};
 use crate::link::{LinkedKernel, SegmentId};
 use crate::lower::{ModelWeights, WeightId};
 use crate::plan::{Location, Operand};
@@ -131,6 +132,8 @@ pub(super) struct Resolved {
     pub(super) workgroups: u64,
     /// The linked kernels that it cannot do without, sorted, each once.
     pub(super) kernels: Vec<KernelId>,
+    /// What keeps the numbers by which other plans' dispatches are told to be like its own.
+    _alike: Vec<Arc<Content>>,
 }
 
 impl Resolved {
@@ -144,11 +147,17 @@ impl Resolved {
         residency: &Residency,
         regions: &[SegmentId],
         executor: &mut Executor,
+        alikes: &mut Alikes,
     ) -> Result<Self> {
+        // Requests with segments of their own have no distance from each other.
+        let coalesces = executor.heap_layout() == HeapLayout::Shared;
+        let params: Vec<Arc<[u32]>> =
+            plan.plan.dispatches.iter().map(|dispatch| dispatch.params.as_slice().into()).collect();
+        let mut alike = Vec::new();
         let mut dispatches = Vec::with_capacity(plan.plan.dispatches.len());
         let mut operands = Vec::with_capacity(plan.plan.dispatches.len());
         let mut bound = Vec::with_capacity(plan.plan.dispatches.len());
-        for dispatch in &plan.plan.dispatches {
+        for (dispatch, params) in plan.plan.dispatches.iter().zip(&params) {
             let mut segments = Vec::with_capacity(dispatch.operands.len());
             let mut addresses = Vec::with_capacity(dispatch.operands.len());
             for operand in &dispatch.operands {
@@ -166,16 +175,32 @@ impl Resolved {
             bindings.sort_by_key(|&(segment, _)| segment);
             bindings.dedup_by_key(|&mut (segment, _)| segment);
             bound.push(bindings);
-            let segments = linked;
-            operands.push(addresses);
-            let coalesce = dispatch.coalesce.as_ref().map(|coalesce| CoalesceDesc {
-                kernel: executor.intern(LinkedKernel { variant: coalesce.variant.clone(), segments: segments.clone() }),
-                least: coalesce.least,
-                width: coalesce.width,
-                shared: coalesce.shared,
+            let coalesce = dispatch.coalesce.as_ref().filter(|_| coalesces);
+            let by = coalesce.map(|coalesce| {
+                let variant = coalesce.variant.clone();
+                (coalesce, executor.intern(LinkedKernel { variant, segments: linked.clone() }))
             });
+            let kernel = executor.intern(LinkedKernel { variant: dispatch.variant.clone(), segments: linked });
+            let coalesce = by.map(|(by, coalesced)| {
+                let lies = |(&segment, address): (&SegmentId, &Address)| match *address {
+                    Address::Region { offset, bytes, .. } => (segment, offset, bytes),
+                    Address::Absolute { base, bytes } => (segment, base, bytes),
+                };
+                let lies = segments.iter().zip(&addresses).map(lies).collect();
+                let content = Content::new(plan.model, [kernel, coalesced], dispatch, by, params, lies);
+                let (number, content) = alikes.number(content);
+                alike.push(content);
+                CoalesceDesc {
+                    kernel: coalesced,
+                    least: by.least,
+                    width: by.width,
+                    shared: by.shared,
+                    alike: Some(number),
+                }
+            });
+            operands.push(addresses);
             dispatches.push(DispatchDesc {
-                kernel: executor.intern(LinkedKernel { variant: dispatch.variant.clone(), segments }),
+                kernel,
                 workgroups: dispatch.workgroups(),
                 flops: dispatch.cost.flops,
                 bytes: dispatch.cost.bytes,
@@ -190,10 +215,11 @@ impl Resolved {
             segments: regions.to_vec(),
             kernels,
             workgroups: dispatches.iter().map(|dispatch| u64::from(dispatch.workgroups)).sum(),
-            params: plan.plan.dispatches.iter().map(|dispatch| dispatch.params.as_slice().into()).collect(),
+            params,
             desc: Arc::new(PlanDesc { model: plan.model, dispatches }),
             operands,
             bound,
+            _alike: alike,
         })
     }
 

@@ -82,7 +82,7 @@ impl Core {
         match self.verdict(position) {
             Verdict::Stays => false,
             Verdict::Dropped => {
-                self.queue.stop(rank.index, Outcome::Dropped);
+                self.queue.stop(rank.index, Outcome::Dropped, &mut self.coalescer);
                 self.dropped.push(rank.index);
                 true
             }

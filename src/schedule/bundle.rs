@@ -40,6 +40,10 @@ pub(super) struct Forming {
     /// Heaps that riders were taken from.
     taken: Vec<(Tier, KernelIndex, Heap)>,
     passed: Vec<Rank>,
+    /// Indices of requests that let the bundle go before them, to go on with others.
+    pub(super) held: Vec<u32>,
+    /// Whether nothing waits for company.
+    pub(super) hurries: bool,
     /// Lanes' memory.
     spare: Vec<Vec<Lane>>,
 }
@@ -180,6 +184,10 @@ impl Core {
             // One in this bundle already goes whole: its entry is of no more use.
             let Some(request) = self.queue.open(rank) else { continue };
             let shares = self.may_share(request.plan.model);
+            if self.waits_for_company((tier, rank)) {
+                self.bundle.passed.push(rank);
+                continue;
+            }
             if shares && self.demotes((tier, rank), kernel) {
                 continue;
             }
@@ -210,6 +218,10 @@ impl Core {
             let Some(&(rank, kernel)) = self.queue.heads(tier).get(at) else { break };
             if self.queue.open(rank).is_none() {
                 self.queue.drop_head(tier, kernel);
+                continue;
+            }
+            if self.waits_for_company((tier, rank)) {
+                at += 1;
                 continue;
             }
             let rider = self.rider((tier, rank), kernel, bundle, longest).filter(|rider| !rider.heavy);
@@ -264,6 +276,7 @@ impl Core {
     fn close(&mut self, bundle: &BundleLoad) -> Formed {
         self.put_back();
         let predicted = self.cost.bundle(bundle);
+        self.note_held(predicted);
         self.cost.close(bundle, &mut self.bundle.shares);
         let waits = self.queue.waits();
         let mut used = [0.0; TIERS];

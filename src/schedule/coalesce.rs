@@ -1,21 +1,52 @@
-//! Requests of one plan whose next dispatch is the same may run it as one lane: what they share is read once.
+//! Requests whose next dispatch is the same may run it as one lane: what they share is read once.
+
+use std::collections::HashMap;
 
 use super::bundle::Pick;
+use super::catch_up::{Companies, groups};
 use super::core::Core;
-use super::cost::{BundleLoad, CoalescedCost};
+use super::cost::{BundleLoad, CoalescedCost, ModelIndex};
 use super::queue::{KernelIndex, Position, Queue};
-use super::{CoalesceDesc, Pipelines};
+use super::request::QueuedRequest;
+use super::{CoalesceDesc, DispatchDesc, KernelId, Pipelines};
 
-/// A dispatch of a plan that can be coalesced.
+/// Dispatches that can be coalesced with each other: one of a plan, or of several plans those that are alike.
 pub(super) type GroupIndex = u32;
 
-/// The requests that stand before one dispatch of a plan.
+/// What the dispatches of a group have in common. The caller's number alone is not relied on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Alike {
+    model: ModelIndex,
+    kernel: KernelId,
+    workgroups: u32,
+    flops: u64,
+    bytes: u64,
+    coalesce: CoalesceDesc,
+}
+
+impl Alike {
+    /// `None` for a dispatch that is like those of its own plan's requests alone, or cannot be coalesced.
+    pub(super) fn of(model: ModelIndex, desc: &DispatchDesc) -> Option<Self> {
+        let &DispatchDesc { kernel, workgroups, flops, bytes, coalesce, .. } = desc;
+        let coalesce = coalesce.filter(|coalesce| coalesce.alike.is_some())?;
+        Some(Alike { model, kernel, workgroups, flops, bytes, coalesce })
+    }
+}
+
+/// The requests that stand before dispatches that are alike.
 #[derive(Debug)]
 struct Group {
+    alike: Option<Alike>,
+    /// How many dispatches of plans are in it.
+    dispatches: u32,
     kernel: KernelIndex,
     least: usize,
     width: usize,
     cost: CoalescedCost,
+    /// Requests that have not come to it yet, and will unless they are stopped.
+    coming: u32,
+    /// Requests that have come to it and not gone on.
+    standing: u32,
     /// The first to go last. Some may have gone on, or ended.
     waiting: Vec<Position>,
 }
@@ -35,20 +66,46 @@ pub(super) enum Coalesced {
 pub(super) struct Coalescer {
     enabled: bool,
     groups: Vec<Group>,
+    /// Those that dispatches of other plans may enter.
+    by_alike: HashMap<Alike, GroupIndex>,
     free: Vec<GroupIndex>,
+    /// Who runs together, by model.
+    pub(super) companies: Companies,
     /// The group's first, while it is seen whether they go.
     chosen: Vec<Position>,
 }
 
 impl Coalescer {
     pub(super) fn new(enabled: bool) -> Self {
-        Coalescer { enabled, groups: Vec::new(), free: Vec::new(), chosen: Vec::new() }
+        Coalescer {
+            enabled,
+            groups: Vec::new(),
+            by_alike: HashMap::new(),
+            free: Vec::new(),
+            companies: Companies::default(),
+            chosen: Vec::new(),
+        }
+    }
+
+    /// The group of those like it that a dispatch of a new plan enters.
+    pub(super) fn known(&mut self, alike: Option<Alike>) -> Option<GroupIndex> {
+        let index = *self.by_alike.get(&alike?)?;
+        self.groups[index as usize].dispatches += 1;
+        Some(index)
     }
 
     /// A group for a dispatch of a new plan.
-    pub(super) fn add(&mut self, kernel: KernelIndex, desc: &CoalesceDesc, cost: CoalescedCost) -> GroupIndex {
-        let group = Group { kernel, least: desc.least as usize, width: desc.width as usize, cost, waiting: Vec::new() };
-        match self.free.pop() {
+    pub(super) fn add(
+        &mut self,
+        alike: Option<Alike>,
+        kernel: KernelIndex,
+        desc: &CoalesceDesc,
+        cost: CoalescedCost,
+    ) -> GroupIndex {
+        let (least, width) = (desc.least as usize, desc.width as usize);
+        let group =
+            Group { alike, dispatches: 1, kernel, least, width, cost, coming: 0, standing: 0, waiting: Vec::new() };
+        let index = match self.free.pop() {
             Some(index) => {
                 self.groups[index as usize] = group;
                 index
@@ -57,13 +114,62 @@ impl Coalescer {
                 self.groups.push(group);
                 self.groups.len() as GroupIndex - 1
             }
+        };
+        alike.and_then(|alike| self.by_alike.insert(alike, index));
+        index
+    }
+
+    /// Takes a dispatch of a plan that is forgotten out of its group.
+    pub(super) fn remove(&mut self, index: GroupIndex) {
+        let group = &mut self.groups[index as usize];
+        group.dispatches -= 1;
+        if group.dispatches == 0 {
+            group.waiting = Vec::new();
+            group.alike.and_then(|alike| self.by_alike.remove(&alike));
+            self.free.push(index);
         }
     }
 
-    /// Of a plan that is forgotten.
-    pub(super) fn remove(&mut self, group: GroupIndex) {
-        self.groups[group as usize].waiting = Vec::new();
-        self.free.push(group);
+    pub(super) fn is_enabled(&self) -> bool {
+        self.enabled
+    }
+
+    /// Notes that a request came.
+    pub(super) fn came(&mut self, request: &QueuedRequest) {
+        self.companies.came(request.plan.model);
+        groups(request).for_each(|(_, group)| self.groups[group as usize].coming += 1);
+    }
+
+    /// Notes that a request that went on issues nothing further.
+    pub(super) fn stopped(&mut self, request: &QueuedRequest) {
+        for (dispatch, group) in groups(request) {
+            let Group { coming, standing, .. } = &mut self.groups[group as usize];
+            if !request.is_source(dispatch) {
+                *coming -= 1;
+            } else if request.has_left(dispatch) {
+                *standing -= 1;
+            }
+        }
+    }
+
+    /// Notes that a request that goes on has come to a dispatch.
+    pub(super) fn reached(&mut self, group: GroupIndex) {
+        let Group { coming, standing, .. } = &mut self.groups[group as usize];
+        *coming -= 1;
+        *standing += 1;
+    }
+
+    /// Notes that a request that goes on has issued all of a dispatch.
+    pub(super) fn passed(&mut self, group: GroupIndex) {
+        self.groups[group as usize].standing -= 1;
+    }
+
+    /// Whether further requests of the model are on their way to a group: as many as make a run with those that stand there, which are
+    /// too few to fill one. Where there are many requests, company comes by itself.
+    pub(super) fn awaits(&self, group: GroupIndex, model: ModelIndex) -> bool {
+        let &Group { coming, standing, least, width, .. } = &self.groups[group as usize];
+        let [coming, standing, present] = [coming, standing, self.companies.present(model)].map(|count| count as usize);
+        self.enabled && coming > 0 && standing < width && standing + coming >= least && present <= 2 * width
     }
 
     /// Notes that a request stands before a dispatch.
@@ -92,6 +198,11 @@ impl Coalescer {
         let Group { waiting, width, .. } = &mut self.groups[group as usize];
         while self.chosen.len() < *width {
             let Some(position) = waiting.pop() else { break };
+            // A plan may have two dispatches that are alike.
+            if self.chosen.iter().any(|(_, rank)| rank.index == position.1.index) {
+                waiting.push(position);
+                break;
+            }
             match queue.open(position.1).map(|request| request.issued(position.1.dispatch)) {
                 None => {}
                 Some(other) if other == issued => {
@@ -214,8 +325,10 @@ impl Core {
             let info = request.plan.dispatches[rank.dispatch as usize];
             let count = info.workgroups - request.issued(rank.dispatch);
             let coalesced = if index == 0 { members as u32 } else { 0 };
+            let model = request.plan.model;
             self.pick(Pick { tier, rank, kernel: info.kernel, runs, count, coalesced });
             if index == 0 {
+                self.coalescer.companies.ran(model, coalesced, self.start);
                 let together = self.cost.coalesced(&cost, coalesced);
                 let load = self.cost.load(&together, count);
                 *bundle = self.cost.joined_by(bundle, load, coalesced, self.cost.load(&info.cost, count));

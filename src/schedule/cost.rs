@@ -19,7 +19,7 @@ use learn::{MEASURED, Ratio};
 pub(super) struct CostKey(u32);
 
 /// A model, numbered densely.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct ModelIndex(u32);
 
 impl ModelIndex {
@@ -417,7 +417,7 @@ pub(super) mod tests {
     #[test]
     fn what_requests_share_is_moved_once() {
         let mut model = CostModel::new(DEVICE);
-        let coalesce = CoalesceDesc { kernel: KernelId(2), least: 2, width: 8, shared: 9_000 };
+        let coalesce = CoalesceDesc { kernel: KernelId(2), least: 2, width: 8, shared: 9_000, alike: None };
         let desc = DispatchDesc { coalesce: Some(coalesce), ..desc(64, 2_000, 10_000) };
         let single = model.dispatch(&desc);
         model.ratios[single.key.0 as usize].value = 2.0;
@@ -442,7 +442,7 @@ pub(super) mod tests {
     #[test]
     fn a_coalesced_dispatch_that_stalled_once_is_tried_again() {
         let mut model = CostModel::new(DEVICE);
-        let coalesce = CoalesceDesc { kernel: KernelId(2), least: 2, width: 8, shared: 9_000 };
+        let coalesce = CoalesceDesc { kernel: KernelId(2), least: 2, width: 8, shared: 9_000, alike: None };
         let desc = DispatchDesc { coalesce: Some(coalesce), ..desc(64, 2_000, 10_000) };
         let cost = model.coalesce(&desc, &coalesce);
         let mut times = Vec::new();

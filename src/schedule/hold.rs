@@ -56,7 +56,10 @@ impl Core {
         let next = ahead.find(|&next| other.plan.dispatches[next as usize].kernel == leader.kernel)?;
         let wait = other.path(rank.dispatch) - other.path(next);
         // Those in step stay together to the end.
-        let in_step = std::ptr::eq(&*other.plan, &*held.plan) && next == leader.rank.dispatch;
+        let same_plan = std::ptr::eq(&*other.plan, &*held.plan) && next == leader.rank.dispatch;
+        let group = |request: &QueuedRequest, dispatch: u32| request.plan.dispatches[dispatch as usize].group;
+        let same_group = group(other, next).filter(|_| group(other, next) == group(held, leader.rank.dispatch));
+        let in_step = same_plan || same_group.is_some();
         let steps = if in_step { held.left() } else { 1 };
         let worth = self.pair_gain(held, leader.rank.dispatch, other, next) * f64::from(steps);
         let info = &other.plan.dispatches[rank.dispatch as usize];

@@ -54,17 +54,25 @@ impl Core {
         let own = request.filter(|request| leader.tier == Tier::DEADLINE || request.desc.class == Class::Interactive);
         let own = own.map(|request| request.plan.model);
         let slice = if leader.tier == Tier::STRAGGLER { self.quantum.least(own) } else { self.quantum.length(own) };
-        let slice = slice as f64;
+        let slice = self.slice_alone(leader, slice) as f64;
         Budget { slice, left: (slice - room.used).min(room.due), empty: room.empty }
     }
 
     /// The first ready dispatch whose kernel has a pipeline.
     pub(super) fn leader(&mut self, pipelines: &mut dyn Pipelines, room: Room) -> Option<Leader> {
+        self.bundle.hurries = false;
+        self.bundle.held.clear();
         loop {
             let mut moved = false;
             let found = self.leader_of(pipelines, room, &mut moved);
+            // The device does not wait for company.
+            let hurries = found.is_none() && !self.bundle.held.is_empty();
+            if hurries {
+                self.bundle.hurries = true;
+                self.bundle.held.clear();
+            }
             // What was moved behind may be in a tier that had its turn already.
-            if found.is_some() || !moved {
+            if found.is_some() || !(moved || hurries) {
                 return found;
             }
         }
@@ -88,6 +96,12 @@ impl Core {
                     *moved = true;
                 } else if room.only.is_some_and(|only| only != rank.request) {
                     return None;
+                } else if self.waits_for_company((tier, rank)) {
+                    if let Some(other) = self.behind((tier, rank), pipelines) {
+                        self.move_demoted();
+                        return Some(other);
+                    }
+                    at += 1;
                 } else if self.merging.has(kernel, pipelines) && !self.begins((tier, rank), pipelines) {
                     self.queue.drop_head(tier, kernel);
                     self.await_memory((tier, rank), kernel);

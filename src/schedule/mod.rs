@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 mod admission;
 mod bundle;
+mod catch_up;
 mod coalesce;
 mod core;
 mod cost;
@@ -72,8 +73,8 @@ pub enum Class {
     Background,
 }
 
-/// How requests of one plan run a dispatch as one lane: weights are then read once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// How requests run a dispatch as one lane: weights are then read once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct CoalesceDesc {
     /// What runs: as many workgroups as for one request, each doing the work of all.
     pub kernel: KernelId,
@@ -83,6 +84,10 @@ pub struct CoalesceDesc {
     pub width: u32,
     /// The part of [`DispatchDesc::bytes`] that is moved once for all.
     pub shared: u64,
+    /// Dispatches of the model's plans that have the same number here are the same but for where the memory of their requests lies,
+    /// and run as one lane whichever plans they are of. Without a number requests of one plan alone do.
+    #[serde(default)]
+    pub alike: Option<u64>,
 }
 
 /// A dispatch as the scheduler sees it.
@@ -98,7 +103,7 @@ pub struct DispatchDesc {
     pub bytes: u64,
     /// Indices of earlier dispatches of the same request.
     pub deps: Vec<u32>,
-    /// How it runs for several requests of the plan at once, if it can.
+    /// How it runs for several requests at once, if it can.
     pub coalesce: Option<CoalesceDesc>,
 }
 

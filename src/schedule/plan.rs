@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::coalesce::{Coalescer, GroupIndex};
+use super::coalesce::{Alike, Coalescer, GroupIndex};
 use super::cost::{CostModel, DispatchCost, ModelIndex};
 use super::queue::KernelIndex;
 use super::{KernelId, PlanDesc};
@@ -106,8 +106,11 @@ impl PlanInfo {
             workgroups: dispatch.workgroups,
             cost: cost.dispatch(dispatch).of(model),
             group: dispatch.coalesce.map(|coalesce| {
-                let together = cost.coalesce(dispatch, &coalesce).of(model);
-                coalescer.add(kernels.index(coalesce.kernel, true), &coalesce, together)
+                let alike = Alike::of(model, dispatch);
+                coalescer.known(alike).unwrap_or_else(|| {
+                    let together = cost.coalesce(dispatch, &coalesce).of(model);
+                    coalescer.add(alike, kernels.index(coalesce.kernel, true), &coalesce, together)
+                })
             }),
             waits: dispatch.deps.len() as u32,
             successors: (starts[index], ends[index]),

@@ -74,6 +74,11 @@ impl Quantum {
         wanted.clamp(self.shortest, self.longest)
     }
 
+    /// The shortest that a submission is made.
+    pub(super) fn shortest(&self) -> Nanos {
+        self.shortest
+    }
+
     /// As [`Quantum::length`], for work that is to be in nobody's way: as short as can be while anyone wants shorter ones.
     pub(super) fn least(&self, model: Option<ModelIndex>) -> Nanos {
         if self.length(model) < self.longest { self.shortest } else { self.longest }

@@ -91,6 +91,7 @@ impl Queue {
             self.requests.push(None);
             self.requests.len() as u32 - 1
         });
+        coalescer.came(&request);
         self.requests[index as usize] = Some(request);
         self.indices.insert(id, index);
         for dispatch in 0..dispatches {
@@ -101,8 +102,9 @@ impl Queue {
     }
 
     /// Removes a request that has ended.
-    pub(super) fn remove(&mut self, index: u32) {
+    pub(super) fn remove(&mut self, index: u32, coalescer: &mut Coalescer) {
         let Some(request) = self.requests[index as usize].take() else { return };
+        coalescer.companies.left(request.plan.model);
         let id = RequestId(request.id);
         if let Some(key) = request.desc.key
             && self.keys.get(&key) == Some(&id)
@@ -197,9 +199,10 @@ impl Queue {
     }
 
     /// Issues nothing further of a request that goes on.
-    pub(super) fn stop(&mut self, index: u32, outcome: Outcome) {
+    pub(super) fn stop(&mut self, index: u32, outcome: Outcome, coalescer: &mut Coalescer) {
         let Some(request) = self.requests[index as usize].as_mut() else { return };
         if request.stop(outcome) {
+            coalescer.stopped(request);
             for (ready, count) in self.ready.iter_mut().zip(request.ready) {
                 ready.waiting -= count as usize;
             }
@@ -219,9 +222,12 @@ impl Queue {
     /// Notes that workgroups of a ready dispatch are issued, and makes ready what waited for all of them.
     pub(super) fn issue(&mut self, (tier, rank): Position, kernel: KernelIndex, count: u32, coalescer: &mut Coalescer) {
         let Some(request) = self.requests[rank.index as usize].as_mut() else { return };
+        let goes_on = request.ending.is_none();
         match request.issue(rank.dispatch, count) {
             Progress::Partial => self.ready[tier.index()].push(kernel, rank),
             Progress::Whole => {
+                let group = request.plan.dispatches[rank.dispatch as usize].group.filter(|_| goes_on);
+                group.into_iter().for_each(|group| coalescer.passed(group));
                 request.ready[tier.index()] -= 1;
                 self.ready[tier.index()].waiting -= 1;
                 let mut released = std::mem::take(&mut self.released);
@@ -239,20 +245,29 @@ impl Queue {
         let tier = request.tier;
         request.ready[tier.index()] += 1;
         self.became_ready += 1;
-        let by_deadline = request.desc.deadline.filter(|_| tier.has_deadlines());
+        let (info, goes_on) = (request.plan.dispatches[dispatch as usize], request.ending.is_none());
+        let Some(request) = self.get(index) else { return };
+        let rank = self.rank(request, index, dispatch);
+        let ready = &mut self.ready[tier.index()];
+        ready.waiting += 1;
+        ready.push(info.kernel, rank);
+        if let Some(group) = info.group {
+            if goes_on {
+                coalescer.reached(group);
+            }
+            coalescer.join(group, (tier, rank), self);
+        }
+    }
+
+    /// The rank that a dispatch of a request has, or would have, among the ready ones.
+    pub(super) fn rank(&self, request: &QueuedRequest, index: u32, dispatch: u32) -> Rank {
+        let by_deadline = request.desc.deadline.filter(|_| request.tier.has_deadlines());
         let (urgency, class) = match self.ranking {
             Ranking::Deadline => (by_deadline.unwrap_or(0), request.desc.class),
             Ranking::Arrival => (0, Class::Normal),
             Ranking::Readiness => (self.became_ready, Class::Normal),
         };
-        let rank = Rank { urgency, class, request: request.id, dispatch, index };
-        let info = request.plan.dispatches[dispatch as usize];
-        let ready = &mut self.ready[tier.index()];
-        ready.waiting += 1;
-        ready.push(info.kernel, rank);
-        if let Some(group) = info.group {
-            coalescer.join(group, (tier, rank), self);
-        }
+        Rank { urgency, class, request: request.id, dispatch, index }
     }
 
     /// Whether requests with and without deadlines are told apart.

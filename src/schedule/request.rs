@@ -139,6 +139,14 @@ impl QueuedRequest {
         self.cells[dispatch as usize].waits == 0
     }
 
+    /// The dispatches that wait for no other, and are neither issued nor in the bundle that is being formed.
+    pub(super) fn ready_dispatches(&self) -> impl Iterator<Item = u32> + '_ {
+        let cells = self.cells.iter().zip(&self.plan.dispatches).zip(0..);
+        let ready = |cell: &Cell, workgroups| cell.waits == 0 && cell.issued < workgroups && !cell.picked;
+        let goes_on = self.ending.is_none();
+        cells.filter_map(move |((cell, info), index)| (goes_on && ready(cell, info.workgroups)).then_some(index))
+    }
+
     /// The workgroups of a dispatch that have been issued: the first of the next lane.
     pub(super) fn issued(&self, dispatch: u32) -> u32 {
         self.cells[dispatch as usize].issued

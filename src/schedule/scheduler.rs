@@ -169,7 +169,7 @@ impl Scheduler {
             return id;
         }
         if let Some(index) = replaced {
-            self.core.queue.stop(index, Outcome::Superseded);
+            self.core.queue.stop(index, Outcome::Superseded, &mut self.core.coalescer);
             self.end_if_over(index, now);
         }
         let core = &mut self.core;
@@ -410,7 +410,7 @@ impl Scheduler {
 
     fn abandon(&mut self, id: RequestId, outcome: Outcome, now: Nanos) -> Cancelled {
         let Some(index) = self.core.queue.index(id) else { return Cancelled::Unknown };
-        self.core.queue.stop(index, outcome);
+        self.core.queue.stop(index, outcome, &mut self.core.coalescer);
         self.end_if_over(index, now);
         if self.core.queue.index(id).is_some() { Cancelled::Draining } else { Cancelled::Ended }
     }
@@ -425,7 +425,7 @@ impl Scheduler {
             if held {
                 self.core.memory.ended();
             }
-            self.core.queue.remove(index);
+            self.core.queue.remove(index, &mut self.core.coalescer);
             self.end(id, outcome, now);
         }
     }

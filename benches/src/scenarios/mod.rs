@@ -3,6 +3,7 @@
 mod ablate;
 mod arm;
 mod batch;
+mod conversations;
 mod load;
 mod rig;
 mod s1;
@@ -39,6 +40,8 @@ pub(crate) enum Scenario {
     S3(s3::Args),
     /// Independent streams with deadlines, at rising load
     S4(s4::Args),
+    /// Several conversations of one decoder at once, alone and one with deadlines
+    Conversations(conversations::Args),
     /// What each rule of the scheduler is worth, on a device that does not obey its cost formula; simulated
     Ablate(ablate::Args),
     /// Many tenants that come and go, with a straggler; simulated
@@ -123,6 +126,7 @@ pub(crate) fn run(scenario: &Scenario, json: bool) -> Result<Answer> {
         Scenario::S1(args) => s1::run(args, json),
         Scenario::S3(args) => s3::run(args, json),
         Scenario::S4(args) => s4::run(args, json),
+        Scenario::Conversations(args) => conversations::run(args, json),
         Scenario::Ablate(args) => ablate::run(args, json),
         Scenario::S5(args) => s5::run(args, json),
     }

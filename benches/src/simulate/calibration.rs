@@ -139,7 +139,7 @@ impl ModelTable {
                         self.name
                     )));
                 }
-                Ok(CoalesceDesc { kernel: kernels.id(kernel), least, width, shared })
+                Ok(CoalesceDesc { kernel: kernels.id(kernel), least, width, shared, alike: None })
             });
             let coalesce = coalesce.transpose()?;
             dispatches.push(DispatchDesc { kernel, workgroups, flops, bytes, deps: row.deps.clone(), coalesce });
@@ -201,7 +201,8 @@ mod tests {
         let again: ModelTable = toml::from_str(&toml::to_string(&known).unwrap()).unwrap();
         for known in [known, again] {
             let stream = known.stream(0, &mut Kernels::default()).unwrap();
-            let coalesce = |least, width| Some(CoalesceDesc { kernel: KernelId(1), least, width, shared: 5 });
+            let coalesce =
+                |least, width| Some(CoalesceDesc { kernel: KernelId(1), least, width, shared: 5, alike: None });
             let coalesces: Vec<_> = stream.plan.dispatches.iter().map(|dispatch| dispatch.coalesce).collect();
             assert_eq!(coalesces, [coalesce(2, 8), coalesce(3, 4), None]);
             assert_eq!(stream.coalesced.unwrap().to_vec(), [Some(20), None, None]);

@@ -152,31 +152,33 @@ impl Engine {
         let member = |lane: &Lane| {
             active.get(&lane.request).ok_or_else(|| Error::internal("the scheduler issued a request that has ended"))
         };
-        let mut first = member(&run[0])?;
-        let dispatch = run[0].dispatch as usize;
-        let planned = &first.prepared.plan.plan.dispatches[dispatch];
-        let params = |active: &Active| {
-            let own = active.prepared.params.clone();
-            own.unwrap_or_else(|| active.resolved.params[dispatch].clone())
-        };
-        let mut own = params(first);
+        // Of lanes that run as one, which may be of several plans, all but the bases of their regions is the same.
+        let mut first = (member(&run[0])?, run[0].dispatch as usize);
+        let planned = &first.0.prepared.plan.plan.dispatches[first.1];
+        let params = first.0.prepared.params.clone();
+        let mut params = params.unwrap_or_else(|| first.0.resolved.params[first.1].clone());
         let mut furthest = 0;
         if run[0].coalesced != 1 {
-            let coalesce =
-                planned.coalesce.as_ref().ok_or_else(|| Error::internal("a dispatch that cannot be coalesced"))?;
-            let base = |active: &Active| active.regions[usize::from(coalesce.region)].base();
+            let cannot = || Error::internal("a dispatch that cannot be coalesced");
+            let coalesce = planned.coalesce.as_ref().ok_or_else(cannot)?;
+            let base = |(active, dispatch): (&Active, usize)| {
+                let coalesce = active.prepared.plan.plan.dispatches[dispatch].coalesce.as_ref().ok_or_else(cannot)?;
+                Ok::<u64, Error>(active.regions[usize::from(coalesce.region)].base())
+            };
             let mut bases = std::mem::take(&mut spare.bases);
             bases.clear();
+            let mut least = base(first)?;
             for lane in run {
-                let other = member(lane)?;
-                bases.push(base(other));
-                if base(other) < base(first) {
-                    first = other;
+                let other = (member(lane)?, lane.dispatch as usize);
+                let base = base(other)?;
+                bases.push(base);
+                if base < least {
+                    (first, least) = (other, base);
                 }
             }
             bases.sort_unstable();
-            own = spare.params(&params(first));
-            let words = Arc::get_mut(&mut own).ok_or_else(|| Error::internal("parameters that are shared"))?;
+            params = spare.params(&params);
+            let words = Arc::get_mut(&mut params).ok_or_else(|| Error::internal("parameters that are shared"))?;
             for (member, base) in bases.iter().enumerate() {
                 furthest = base - bases[0];
                 let word = words.get_mut(coalesce.word as usize + member).filter(|_| member < coalesce.width as usize);
@@ -189,6 +191,7 @@ impl Engine {
             spare.bases = bases;
         }
         let mut operands = spare.operands.pop().unwrap_or_default();
+        let (first, dispatch) = first;
         for ((base, bytes), operand) in first.resolved.operands(dispatch, &first.regions).zip(&planned.operands) {
             // Tensors of the requests' own are told to reach up to the furthest's end.
             let bytes = match operand.location {
@@ -199,7 +202,7 @@ impl Engine {
             operands.push(encoded.ok_or_else(|| Error::internal(format!("an operand of {bytes} bytes at {base}")))?);
         }
         let Lane { kernel, first: from, count, .. } = run[0];
-        let lane = EncodedLane { grid: planned.grid, first: from, count, operands, params: own };
+        let lane = EncodedLane { grid: planned.grid, first: from, count, operands, params };
         let part = part(bundles, start, spare, first.resolved.bound(dispatch, &first.regions));
         part.lanes.push((kernel, lane));
         Ok(())

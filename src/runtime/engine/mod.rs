@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, TryRecvError};
 use std::time::Duration;
 
+use super::alike::Alikes;
 use super::completion::Answer;
 use super::costs::CostFile;
 use super::hold::{Region, Returning};
@@ -102,6 +103,8 @@ pub(super) struct Engine {
     models: BTreeMap<ModelId, Residency>,
     /// By plan: for each way in which the regions of its requests lie.
     resolved: Recent<PlanId, Vec<Arc<Resolved>>>,
+    /// What dispatches of several plans have in common.
+    alikes: Alikes,
     active: BTreeMap<RequestId, Active>,
     /// Caller's identity to scheduler's, for cancelling.
     names: BTreeMap<CallId, RequestId>,
@@ -156,6 +159,7 @@ impl Engine {
             costs,
             models: BTreeMap::new(),
             resolved: Recent::new(RESOLVED_PLANS),
+            alikes: Alikes::default(),
             active: BTreeMap::new(),
             names: BTreeMap::new(),
             waiting: VecDeque::new(),
@@ -404,6 +408,7 @@ impl Engine {
         {
             residency.free(&mut self.executor);
             self.resolved.retain(|all| all.iter().all(|resolved| resolved.desc.model != model));
+            self.alikes.sweep();
             self.scheduler.forget(model);
         }
     }

@@ -147,7 +147,7 @@ impl Engine {
             return Ok(resolved.clone());
         }
         let residency = self.models.entry(plan.model).or_default();
-        let resolved = Resolved::new(plan, residency, segments, &mut self.executor)?;
+        let resolved = Resolved::new(plan, residency, segments, &mut self.executor, &mut self.alikes)?;
         // Every kernel is compiled ahead of its turn, not when the request gets there.
         self.executor.pipelines().want_each(&resolved.kernels);
         self.teach();
