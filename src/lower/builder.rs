@@ -116,6 +116,8 @@ pub(crate) struct Builder {
     pub(crate) facts: Vec<Option<Fact>>,
     /// By value id: where the value lies on the device, once it does.
     pub(crate) views: Vec<Option<View>>,
+    /// By value id: where the value is to lie, if that is settled before it is lowered.
+    pub(crate) reserved: Vec<Option<View>>,
     /// By value id: the same elements as words, where it lies packed and a kernel has asked for them.
     pub(crate) words: Vec<Option<View>>,
     /// By value id: whether a dispatch or an output needs it on the device.

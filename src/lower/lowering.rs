@@ -336,6 +336,15 @@ impl<'a> Lowering<'a> {
         view
     }
 
+    /// As [`Lowering::output`], where output `i` has a place already, strided perhaps: it is a state that grows, of which the first rows
+    /// may be there.
+    pub fn reserved_output(&mut self, i: usize) -> Option<View> {
+        let id = self.node.outputs.get(i).copied().flatten()?;
+        let view = self.builder.reserved[id.0 as usize].clone()?;
+        self.alias(i, view.clone());
+        Some(view)
+    }
+
     /// A view of words that hold no more digits than their type has, f16 and bf16 too: rounded by the kernel, or moved from where they were.
     #[must_use]
     pub fn rounded(&mut self, view: View) -> View {
