@@ -108,12 +108,7 @@ pub fn traced(
     })
 }
 
-fn plan_stage(
-    rooms: &Rooms<'_>,
-    inputs: Vec<Fact>,
-    weights: &Arc<ModelWeights>,
-    target: &Target,
-) -> Result<Traced> {
+fn plan_stage(rooms: &Rooms<'_>, inputs: Vec<Fact>, weights: &Arc<ModelWeights>, target: &Target) -> Result<Traced> {
     let stage = rooms.stage;
     let graph = &*stage.graph;
     let mut builder = Builder {
@@ -191,7 +186,8 @@ fn lower(node: &Node, operator: &dyn Operator, facts: &[Fact], builder: &mut Bui
     if outputs.iter().all(|(_, fact)| fact.is_empty()) {
         for (id, fact) in outputs {
             let place = builder.reserved[id.0 as usize].clone();
-            let nowhere = |builder: &mut Builder| View::at_rest(builder.activation(Size::ZERO), fact.dtype, &fact.shape);
+            let nowhere =
+                |builder: &mut Builder| View::at_rest(builder.activation(Size::ZERO), fact.dtype, &fact.shape);
             builder.views[id.0 as usize] = Some(place.unwrap_or_else(|| nowhere(builder)));
         }
         return Ok(());
@@ -232,8 +228,7 @@ fn finish(rooms: &Rooms<'_>, mut builder: Builder) -> Result<Template> {
                 }
                 Some(view)
             }
-            // What stays the state as it is stays where it is.
-            Some(view) if builder.needed[id.0 as usize] && stage.passes(index) => Some(view),
+            Some(view) if builder.needed[id.0 as usize] && rooms.passes(index, &view, &builder) => Some(view),
             Some(view) if builder.needed[id.0 as usize] => {
                 let rest = stage.keep(index).is_resident();
                 let mut view = read_back(view, name, rest, &mut builder)?;

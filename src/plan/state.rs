@@ -53,11 +53,6 @@ impl State {
     pub(super) fn new(graph: &Graph, input: usize, output: usize) -> State {
         State { input, output, axis: axis(graph, input, output) }
     }
-
-    /// Whether the output is the input as it is.
-    pub(super) fn passes(&self, graph: &Graph) -> bool {
-        graph.inputs[self.input] == graph.outputs[self.output]
-    }
 }
 
 /// The dimension along which the output is the input and further rows.
@@ -130,6 +125,14 @@ impl<'a> Rooms<'a> {
         let all: Vec<bool> = self.list().map(fits).collect();
         let estimate = |state: &State| usize::try_from(rows(state).estimate()).unwrap_or(usize::MAX);
         all.contains(&false).then(|| self.stage.states.iter().map(estimate).collect())
+    }
+
+    /// Whether an output is the state that came in, or its beginning, where it lies.
+    pub(super) fn passes(&self, output: usize, view: &View, builder: &Builder) -> bool {
+        let state = self.stage.states.iter().find(|state| state.output == output);
+        let came = state.and_then(|state| builder.views[self.stage.graph.inputs[state.input].0 as usize].as_ref());
+        let there = came.is_some_and(|came| came.buffer == view.buffer && came.storage == view.storage);
+        there && view.offset.is_zero() && view.is_row_major()
     }
 
     /// Reserves the places of the outputs that grow.

@@ -206,9 +206,8 @@ impl Session {
         // Held until the request is sent, so that the engine gets them in this order.
         let mut known = lock(ledger);
         let link_of = |input: usize| links.iter().position(|link| link.input == input);
-        let (inputs, _) = model.take_inputs(given, |input| {
-            Some(known.states[link_of(input)?].as_ref()?.shape.clone())
-        })?;
+        let (inputs, _) =
+            model.take_inputs(given, |input| Some(known.states[link_of(input)?].as_ref()?.shape.clone()))?;
         let takes: Vec<bool> = links.iter().map(|link| matches!(inputs[link.input], Given::State(..))).collect();
         let fresh = !takes.contains(&true);
         let _entered = call.span.clone().entered();

@@ -334,12 +334,7 @@ pub(super) fn first_plan(
 }
 
 /// The first part of a stage for these inputs. What remains is pushed on `stack`.
-pub(super) fn prepare(
-    model: &Inner,
-    staged: Arc<Staged>,
-    inputs: Vec<Given>,
-    stack: &mut Vec<Frame>,
-) -> Result<Ready> {
+pub(super) fn prepare(model: &Inner, staged: Arc<Staged>, inputs: Vec<Given>, stack: &mut Vec<Frame>) -> Result<Ready> {
     prepare_in(model, staged, inputs, &mut Rooms::default(), stack)
 }
 

@@ -219,11 +219,6 @@ impl<'a> Stage<'a> {
         stage
     }
 
-    /// Whether output `index` is a state that the input is as it came.
-    pub(super) fn passes(&self, index: usize) -> bool {
-        self.states.iter().any(|state| state.output == index && state.passes(&self.graph))
-    }
-
     /// How input `index` comes.
     pub fn feed(&self, index: usize) -> Feed {
         self.feeds.get(index).copied().unwrap_or(Feed::Tensor)
