@@ -163,3 +163,98 @@ fn roomy(fact: &Fact, axis: usize, rows: Size, builder: &mut Builder) -> Result<
     let buffer = builder.activation(heap_bytes(fact.dtype, &whole)?);
     Ok(View { shape: fact.shape.clone(), ..View::at_rest(buffer, fact.dtype, &whole) })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::graph::Attr;
+    use crate::graph::builder::GraphBuilder;
+    use crate::lower::{DeviceClass, Target};
+    use crate::plan::bind::Symbols;
+    use crate::plan::{Location, Plan, Source, Traced, traced};
+    use crate::tensor::DType;
+
+    const TARGET: Target =
+        Target { class: DeviceClass::Cpu, parallelism: 2, max_binding_bytes: 1 << 20, subgroup_size: 8 };
+
+    /// `present`: `past` and `x` by their third dimension; and the softmax of `q` times all that, transposed.
+    fn decoder() -> Graph {
+        let mut b = GraphBuilder::new(17);
+        let past = b.input("past", DType::F32, ["1", "3", "p", "8"]);
+        let x = b.input("x", DType::F32, ["1", "3", "n", "8"]);
+        let q = b.input("q", DType::F32, ["1", "3", "n", "8"]);
+        let present = b.node("Concat", [past, x], [("axis", Attr::Int(-2))]);
+        let keys = b.node("Transpose", [present], [("perm", Attr::Ints(vec![0, 1, 3, 2]))]);
+        let scores = b.node("MatMul", [q, keys], []);
+        let y = b.node("Softmax", [scores], [("axis", Attr::Int(-1))]);
+        b.finish([present, y])
+    }
+
+    fn at(past: usize, new: usize) -> Vec<Vec<usize>> {
+        vec![vec![1, 3, past, 8], vec![1, 3, new, 8], vec![1, 3, new, 8]]
+    }
+
+    /// Region and words of the copies into the state.
+    fn copied(plan: &Plan) -> (u16, u64) {
+        let Source::Device(state) = &plan.outputs[0].source else { panic!("a state on the device") };
+        let Location::Activation { region, offset: 0 } = state.location else { panic!("a region from its start") };
+        let copies = plan.dispatches.iter().filter(|one| one.variant.kernel().name.starts_with("copy"));
+        let len = |one: &crate::plan::Dispatch| u64::from(one.params[0]);
+        (region, copies.map(len).sum())
+    }
+
+    #[test]
+    fn one_template_serves_every_length_and_room() {
+        let graph = decoder();
+        let stage = Stage::whole(&graph).unwrap().with_states(&[(0, 0)]);
+        assert_eq!(stage.states, [State { input: 0, output: 0, axis: Some(2) }]);
+        let weights = Arc::default();
+        let trace = |past, new, room| traced(&stage, &at(past, new), &[], &[Some(room)], &weights, &TARGET).unwrap();
+        for (room, words) in [
+            (Room { from: Some(16), to: None }, 24),
+            (Room { from: Some(16), to: Some(32) }, 24 * 8),
+            (Room { from: None, to: Some(16) }, 24 * 8),
+        ] {
+            let Traced::Template(template) = trace(7, 1, room) else { panic!("a template at {room:?}") };
+            let bind = |past, new, more: usize| {
+                let room = room.map(|rows| rows * more);
+                let symbols = Symbols::of(&graph, &at(past, new), &[], &[Some(room)]).unwrap();
+                template.bind(&symbols)
+            };
+            let plan = bind(7, 1, 1).unwrap();
+            let input = plan.inputs[0].operand.unwrap();
+            let Location::Activation { region, offset: 0 } = input.location else { panic!("a region from its start") };
+            assert_eq!(copied(&plan).1, words);
+            assert_eq!(copied(&plan).0 != region, room.to.is_some(), "{room:?}");
+            let rows = room.after().unwrap();
+            assert_eq!(plan.regions[usize::from(copied(&plan).0)], 3 * 8 * 4 * rows as u64);
+            assert_eq!((plan.inputs[0].room, plan.outputs[0].room), (room.from, Some(rows)));
+            for (past, more) in [(8, 1), (14, 1), (15, 2), (31, 4), (62, 4), (40, 32)] {
+                assert!(bind(past, 1, more).is_some(), "{room:?}: {past} rows, {more} times the room");
+            }
+            // No row would be left over.
+            assert!(bind(rows - 1, 1, 1).is_none());
+            let Traced::Outgrown(after) = trace(rows - 1, 1, room) else { panic!("outgrown at {room:?}") };
+            assert_eq!(after, [rows]);
+        }
+    }
+
+    #[test]
+    fn only_what_lies_before_further_rows_grows() {
+        let graph = |inputs: [usize; 2], dtype: DType| {
+            let mut b = GraphBuilder::new(17);
+            let past = b.input("past", dtype, ["p", "2"]);
+            let x = b.input("x", dtype, ["n", "2"]);
+            let all = b.node("Concat", inputs.map(|at| [past, x][at]), [("axis", Attr::Int(0))]);
+            b.finish([all])
+        };
+        let axis = |graph: &Graph| State::new(graph, 0, 0).axis;
+        assert_eq!(axis(&graph([0, 1], DType::F32)), Some(0));
+        assert_eq!(axis(&graph([0, 1], DType::I64)), Some(0));
+        for (inputs, dtype) in [([1, 0], DType::F32), ([0, 0], DType::F32), ([0, 1], DType::F16)] {
+            assert_eq!(axis(&graph(inputs, dtype)), None);
+        }
+    }
+}
