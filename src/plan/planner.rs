@@ -220,10 +220,10 @@ fn finish(rooms: &Rooms<'_>, mut builder: Builder) -> Result<Template> {
     for (index, &id) in graph.outputs.iter().enumerate() {
         let name = &graph.value(id).name;
         let view = match builder.views[id.0 as usize].clone() {
-            Some(view) if builder.needed[id.0 as usize] && builder.reserved[id.0 as usize].is_some() => {
+            Some(view) if builder.needed[id.0 as usize] && rooms.place(index, &builder).is_some() => {
                 // Written where it is reserved: nothing else is to be done, or something was put in the place of its Concat.
-                let place = builder.reserved[id.0 as usize].as_ref().map(|place| place.buffer);
-                if place != Some(view.buffer) {
+                let there = |place: &View| place.buffer == view.buffer && view.offset.is_zero();
+                if !rooms.place(index, &builder).is_some_and(there) {
                     return Err(Error::internal(format!("the state '{name}' does not grow as it was planned to")));
                 }
                 Some(view)

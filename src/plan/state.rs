@@ -9,7 +9,7 @@
 //! one head end where those of the next begin.
 
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Node};
+use crate::graph::{Graph, Node, ValueId};
 use crate::lower::builder::Builder;
 use crate::lower::storage::{Storage, heap_bytes};
 use crate::lower::{Fact, View};
@@ -57,8 +57,8 @@ impl State {
 
 /// The dimension along which the output is the input and further rows.
 fn axis(graph: &Graph, input: usize, output: usize) -> Option<usize> {
-    let (from, to) = (*graph.inputs.get(input)?, *graph.outputs.get(output)?);
-    let node = maker(graph, output).filter(|node| node.domain.is_empty() && node.op == "Concat")?;
+    let from = *graph.inputs.get(input)?;
+    let (_, node) = maker(graph, output).filter(|(_, node)| node.domain.is_empty() && node.op == "Concat")?;
     let (&first, rest) = node.inputs.split_first()?;
     let value = graph.value(from);
     let rank = value.shape.as_ref()?.len() as i64;
@@ -66,14 +66,23 @@ fn axis(graph: &Graph, input: usize, output: usize) -> Option<usize> {
     let axis = usize::try_from(if at < 0 { at + rank } else { at }).ok().filter(|&axis| axis < rank as usize)?;
     // Rows of packed elements need not begin in a word of their own.
     let in_words = value.dtype.is_some_and(|dtype| Storage::of(dtype) == Storage::Word);
-    let alone = graph.outputs.iter().filter(|&&id| id == to).count() == 1;
-    (first == Some(from) && !rest.contains(&first) && in_words && alone).then_some(axis)
+    (first == Some(from) && !rest.contains(&first) && in_words).then_some(axis)
 }
 
-/// The node that makes an output.
-pub fn maker(graph: &Graph, output: usize) -> Option<&Node> {
-    let id = graph.outputs.get(output)?;
-    graph.nodes.iter().map(|node| &**node).find(|node| node.outputs.contains(&Some(*id)))
+/// The node that makes an output, and which value of it that is; an Identity makes nothing.
+pub fn maker(graph: &Graph, output: usize) -> Option<(ValueId, &Node)> {
+    let mut id = *graph.outputs.get(output)?;
+    // Nodes come before those that read them.
+    for node in graph.nodes.iter().rev() {
+        if !node.outputs.contains(&Some(id)) {
+            continue;
+        }
+        match (node.op.as_str(), node.inputs.first()) {
+            ("Identity", Some(&Some(same))) if node.domain.is_empty() => id = same,
+            _ => return Some((id, node)),
+        }
+    }
+    None
 }
 
 /// The rooms of a stage's states, as sizes.
@@ -135,11 +144,18 @@ impl<'a> Rooms<'a> {
         there && view.offset.is_zero() && view.is_row_major()
     }
 
+    /// Where an output lies, if that was settled before anything was lowered.
+    pub(super) fn place<'b>(&self, output: usize, builder: &'b Builder) -> Option<&'b View> {
+        let (id, _) = self.of_output(output).and_then(|_| maker(&self.stage.graph, output))?;
+        builder.reserved[id.0 as usize].as_ref()
+    }
+
     /// Reserves the places of the outputs that grow.
     pub(super) fn reserve(&self, builder: &mut Builder) -> Result<()> {
         let graph = &*self.stage.graph;
         for (state, axis, room) in self.list() {
-            let (input, output) = (graph.inputs[state.input].0 as usize, graph.outputs[state.output].0 as usize);
+            let Some((output, _)) = maker(graph, state.output) else { continue };
+            let (input, output) = (graph.inputs[state.input].0 as usize, output.0 as usize);
             if !builder.needed[output] {
                 continue;
             }
@@ -253,6 +269,13 @@ mod tests {
         let axis = |graph: &Graph| State::new(graph, 0, 0).axis;
         assert_eq!(axis(&graph([0, 1], DType::F32)), Some(0));
         assert_eq!(axis(&graph([0, 1], DType::I64)), Some(0));
+        // Behind an Identity too.
+        let mut behind = graph([0, 1], DType::F32);
+        let same = behind.add_value(crate::graph::Value { name: "same".into(), ..Default::default() });
+        let (op, inputs) = ("Identity".to_owned(), vec![Some(behind.outputs[0])]);
+        behind.add_node(Node { op, opset: 17, inputs, outputs: vec![Some(same)], ..Node::default() });
+        behind.outputs[0] = same;
+        assert_eq!(axis(&behind), Some(0));
         for (inputs, dtype) in [([1, 0], DType::F32), ([0, 0], DType::F32), ([0, 1], DType::F16)] {
             assert_eq!(axis(&graph(inputs, dtype)), None);
         }

@@ -89,7 +89,7 @@ pub(super) fn check_len(stage: &Stage<'_>, link: Link, before: &[usize], after: 
         "the state '{input}' would grow from {before:?} to {after:?}, to {rows} along dimension {axis}; the session's `max_len` is {max}"
     ));
     Err(match maker(graph, link.output) {
-        Some(node) => error.at_node(&node.name, node.operator()),
+        Some((_, node)) => error.at_node(&node.name, node.operator()),
         None => error.at_node(output, "output"),
     })
 }
