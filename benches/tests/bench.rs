@@ -59,7 +59,9 @@ fn the_zoo_is_checked_under_every_arm() {
 
 #[test]
 fn decode_compares_caches_on_the_device_and_through_the_host() {
-    let report = json(&["decode", "--model", "llama_tiny_kv", "--past", "3", "--runs", "2"]);
+    let output = run(&["decode", "--model", "llama_tiny_kv", "--past", "3", "--runs", "2", "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     let row = &report["rows"][0];
     assert_eq!((&row["model"], &row["past"], &report["tokens"]), (&"llama_tiny_kv".into(), &15.into(), &2.into()));
     for of_arms in ["prompt_ms", "token_ms", "tokens_per_s"] {
