@@ -338,6 +338,60 @@ fn a_state_that_passes_through_stays_where_it_is() {
 }
 
 #[test]
+fn kernels_that_take_no_strides_read_copies_of_a_state() {
+    let runtime = Runtime::new(Options::default()).unwrap();
+    let mut b = GraphBuilder::new(17);
+    let past = b.input("past", DType::F32, ["2", "3", "p", "4"]);
+    let x = b.input("x", DType::F32, ["2", "3", "n", "4"]);
+    let before = b.node("LRN", [past], [("size", Attr::Int(3))]);
+    let all = b.node("Concat", [past, x], [("axis", Attr::Int(2))]);
+    let after = b.node("LRN", [all], [("size", Attr::Int(3))]);
+    let mut graph = b.finish([all, before, after]);
+    rename(&mut graph, &["all", "before", "after"]);
+    let model = runtime.load_graph(graph).unwrap();
+    let session = model.session(&[("all", "past")]).unwrap();
+    let mut host = noise(&[2, 3, 2, 4], 0);
+    for step in 0..20 {
+        let with = |request: fascine::RequestBuilder| request.input("x", noise(&[2, 3, 1, 4], step + 1)).unwrap();
+        let by_host = with(model.request()).input("past", host.clone()).unwrap().submit().unwrap().wait().unwrap();
+        let request = with(session.request());
+        let request = if step == 0 { request.input("past", host.clone()).unwrap() } else { request };
+        let done = request.submit().unwrap().wait().unwrap();
+        same(&done, &by_host, &["before", "after"], &format!("step {step}"));
+        host = by_host.output("all").unwrap().clone();
+    }
+}
+
+#[test]
+fn a_state_that_is_part_of_something_else_has_a_place_of_its_own() {
+    let runtime = Runtime::new(Options::default()).unwrap();
+    let mut b = GraphBuilder::new(17);
+    let past = b.input("past", DType::F32, ["p"]);
+    let x = b.input("x", DType::F32, ["n"]);
+    let two = b.floats([1], [2.0]);
+    let new = b.node("Mul", [x, two], []);
+    let all = b.node("Concat", [past, new], [("axis", Attr::Int(0))]);
+    let whole = b.node("Concat", [all, x, all], [("axis", Attr::Int(0))]);
+    let more = b.node("Neg", [whole], []);
+    let mut graph = b.finish([all, more]);
+    rename(&mut graph, &["all", "more"]);
+    let model = runtime.load_graph(graph).unwrap();
+    let session = model.session(&[("all", "past")]).unwrap();
+    let mut host = noise(&[3], 0);
+    for step in 0..50 {
+        // A piece that fills whole vectors is computed in place, another is copied there.
+        let new = if step % 5 == 0 { 4 } else { 1 };
+        let with = |request: fascine::RequestBuilder| request.input("x", noise(&[new], step + 1)).unwrap();
+        let by_host = with(model.request()).input("past", host.clone()).unwrap().submit().unwrap().wait().unwrap();
+        let request = with(session.request());
+        let request = if step == 0 { request.input("past", host.clone()).unwrap() } else { request };
+        let done = request.submit().unwrap().wait().unwrap();
+        same(&done, &by_host, &["more"], &format!("step {step}"));
+        host = by_host.output("all").unwrap().clone();
+    }
+}
+
+#[test]
 fn a_state_counts_as_memory() {
     let cap = 16 << 20;
     let runtime = Runtime::new(Options { memory_cap: Some(cap), ..Options::default() }).unwrap();

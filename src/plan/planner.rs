@@ -148,10 +148,11 @@ fn plan_stage(rooms: &Rooms<'_>, inputs: Vec<Fact>, weights: &Arc<ModelWeights>,
         }
     }
     rooms.reserve(&mut builder)?;
+    let fed: Vec<Option<View>> = graph.inputs.iter().map(|id| builder.views[id.0 as usize].clone()).collect();
     for ((node, operator), facts) in stage.nodes().zip(&node_facts) {
         lower(node, operator, facts, &mut builder).map_err(|error| at(error, node, &builder))?;
     }
-    finish(rooms, builder).map(Traced::Template)
+    finish(rooms, fed, builder).map(Traced::Template)
 }
 
 /// Marks what must be on the device: from the outputs backwards, through values that the host does not know.
@@ -185,7 +186,7 @@ fn lower(node: &Node, operator: &dyn Operator, facts: &[Fact], builder: &mut Bui
     }
     if outputs.iter().all(|(_, fact)| fact.is_empty()) {
         for (id, fact) in outputs {
-            let place = builder.reserved[id.0 as usize].clone();
+            let place = builder.reserved[id.0 as usize].clone().map(|reserved| reserved.view);
             let nowhere =
                 |builder: &mut Builder| View::at_rest(builder.activation(Size::ZERO), fact.dtype, &fact.shape);
             builder.views[id.0 as usize] = Some(place.unwrap_or_else(|| nowhere(builder)));
@@ -211,22 +212,19 @@ fn lower(node: &Node, operator: &dyn Operator, facts: &[Fact], builder: &mut Bui
     Ok(())
 }
 
-fn finish(rooms: &Rooms<'_>, mut builder: Builder) -> Result<Template> {
+/// `fed` says where inputs lie, whatever copies of them nodes have asked for.
+fn finish(rooms: &Rooms<'_>, fed: Vec<Option<View>>, mut builder: Builder) -> Result<Template> {
     let stage = rooms.stage;
     let graph = &*stage.graph;
     // What the caller reads back lies row-major on a 16-byte boundary.
     let mut outputs: Vec<Option<View>> = Vec::with_capacity(graph.outputs.len());
-    let mut apart: Vec<BufferId> = builder.reserved.iter().flatten().map(|view| view.buffer).collect();
+    let mut apart: Vec<BufferId> = builder.reserved.iter().flatten().map(|reserved| reserved.view.buffer).collect();
     for (index, &id) in graph.outputs.iter().enumerate() {
         let name = &graph.value(id).name;
         let view = match builder.views[id.0 as usize].clone() {
-            Some(view) if builder.needed[id.0 as usize] && rooms.place(index, &builder).is_some() => {
-                // Written where it is reserved: nothing else is to be done, or something was put in the place of its Concat.
-                let there = |place: &View| place.buffer == view.buffer && view.offset.is_zero();
-                if !rooms.place(index, &builder).is_some_and(there) {
-                    return Err(Error::internal(format!("the state '{name}' does not grow as it was planned to")));
-                }
-                Some(view)
+            // Written where it belongs, whatever copies of it other nodes have asked for.
+            Some(_) if builder.needed[id.0 as usize] && rooms.place(index, &builder).is_some() => {
+                rooms.place(index, &builder).cloned()
             }
             Some(view) if builder.needed[id.0 as usize] && rooms.passes(index, &view, &builder) => Some(view),
             Some(view) if builder.needed[id.0 as usize] => {
@@ -249,7 +247,8 @@ fn finish(rooms: &Rooms<'_>, mut builder: Builder) -> Result<Template> {
         };
         outputs.push(view);
     }
-    let input_views: Vec<Option<View>> = graph.inputs.iter().map(|id| builder.views[id.0 as usize].clone()).collect();
+    let lies = |(id, fed): (&ValueId, Option<View>)| fed.or_else(|| builder.views[id.0 as usize].clone());
+    let input_views: Vec<Option<View>> = graph.inputs.iter().zip(fed).map(lies).collect();
     let mut uses = find_uses(&builder);
     let bound = builder.bound.iter().map(|bound| bound.buffer);
     for buffer in input_views.iter().flatten().map(|view| view.buffer).chain(bound) {

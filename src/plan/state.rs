@@ -10,7 +10,7 @@
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, ValueId};
-use crate::lower::builder::Builder;
+use crate::lower::builder::{Builder, Reserved};
 use crate::lower::storage::{Storage, heap_bytes};
 use crate::lower::{Fact, View};
 use crate::size::Size;
@@ -147,7 +147,7 @@ impl<'a> Rooms<'a> {
     /// Where an output lies, if that was settled before anything was lowered.
     pub(super) fn place<'b>(&self, output: usize, builder: &'b Builder) -> Option<&'b View> {
         let (id, _) = self.of_output(output).and_then(|_| maker(&self.stage.graph, output))?;
-        builder.reserved[id.0 as usize].as_ref()
+        builder.reserved[id.0 as usize].as_ref().map(|reserved| &reserved.view)
     }
 
     /// Reserves the places of the outputs that grow.
@@ -161,12 +161,17 @@ impl<'a> Rooms<'a> {
             }
             let fact = builder.facts[output].clone();
             let fact = fact.ok_or_else(|| Error::internal("an output of which nothing is known"))?;
+            // Stages that were made anew have other nodes, perhaps.
+            if State::new(graph, state.input, state.output).axis != Some(axis) {
+                let name = &graph.value(graph.outputs[state.output]).name;
+                return Err(Error::internal(format!("the state '{name}' does not grow any more")));
+            }
             let view = match (room.to, &builder.views[input]) {
                 (Some(to), _) => roomy(&fact, axis, to, builder)?,
                 (None, Some(view)) => View { shape: fact.shape, ..view.clone() },
                 (None, None) => return Err(Error::internal("a state that grows where it is not")),
             };
-            builder.reserved[output] = Some(view);
+            builder.reserved[output] = Some(Reserved { view, begun: room.to.is_none() });
         }
         Ok(())
     }

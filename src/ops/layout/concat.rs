@@ -94,7 +94,7 @@ impl Operator for Concat {
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let reserved = cx.reserved_output(0);
-        let output = reserved.unwrap_or_else(|| cx.output(0));
+        let (output, begun) = reserved.unwrap_or_else(|| (cx.output(0), false));
         let output = cx.rounded(output);
         let at = axis(self.axis, output.shape.len())?;
         let whole = cx.divide();
@@ -104,9 +104,7 @@ impl Operator for Concat {
             let source = cx.view(i)?;
             let offset = start * output.strides[at];
             start += source.shape[at];
-            // Of a state that grows the first rows are where they belong.
-            let is_there = i == 0 && source.buffer == output.buffer;
-            if is_there || is_empty(&source.shape) {
+            if begun && i == 0 || is_empty(&source.shape) {
                 continue;
             }
             // A part in one piece is computed where it belongs, if nothing else has a claim on its place.
