@@ -187,14 +187,16 @@ fn a_session_goes_on_after_a_refusal() {
     assert_eq!(session.state("state").unwrap(), Some((DType::F32, vec![1])));
     assert_eq!((counted(first), counted(second)), (-1.0, -2.0));
     assert_eq!(counted(session.request().submit().unwrap()), -3.0);
-    // One that is cancelled breaks the session; a refusal leaves it broken, and room lets it start again.
+    // One that is cancelled leaves the state as it was, and so does a refusal.
     drop(session.request().submit().unwrap());
     let other = count(&model, 0.0).submit().unwrap();
     assert_full(begin(vec![9.0]), "'counter'", 2);
     counted(other);
+    assert_eq!(session.state("state").unwrap(), Some((DType::F32, vec![1])));
     while runtime.stats().unwrap().now.requests > 0 {
         runtime.poll().unwrap();
     }
+    assert_eq!(counted(session.request().submit().unwrap()), -4.0);
     assert_eq!(counted(begin(vec![9.0]).unwrap()), -10.0);
     assert_eq!(counted(session.request().submit().unwrap()), -11.0);
 }

@@ -117,7 +117,7 @@ fn a_bound_template_is_the_plan_of_those_shapes() {
             let made = template(&graph, &shapes(&graph, traced), &weights, &target(class)).unwrap();
             for &sizes in others {
                 let shapes = shapes(&graph, sizes);
-                let symbols = Symbols::of(&graph, &shapes, &[]).unwrap();
+                let symbols = Symbols::of(&graph, &shapes, &[], &[]).unwrap();
                 let Some(bound) = made.bind(&symbols) else {
                     println!(
                         "{name} {class:?} traced at {traced:?}, not for {sizes:?}: {:?}",
@@ -147,7 +147,7 @@ fn lengths_need_few_templates_and_leave_no_weights() {
     for round in 0..2 {
         for length in 1..=300 {
             let shapes = shapes(&graph, &[("batch", 1), ("sequence", length)]);
-            let symbols = Symbols::of(&graph, &shapes, &[]).unwrap();
+            let symbols = Symbols::of(&graph, &shapes, &[], &[]).unwrap();
             if templates.iter().any(|known: &fascine::plan::Template| known.bind(&symbols).is_some()) {
                 continue;
             }

@@ -3,6 +3,9 @@
 mod calibrate;
 #[path = "../../src/bin/fascine/common/mod.rs"]
 mod common;
+#[path = "../../src/bin/fascine/generate/decoder.rs"]
+#[allow(dead_code, reason = "what the command line alone needs")]
+mod decoder;
 mod modules;
 mod scenarios;
 mod simulate;

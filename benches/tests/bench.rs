@@ -73,6 +73,20 @@ fn the_zoo_is_checked_under_every_arm() {
 }
 
 #[test]
+fn decode_compares_caches_on_the_device_and_through_the_host() {
+    let output = run(&["decode", "--model", "llama_tiny_kv", "--past", "3", "--runs", "2", "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let row = &report["rows"][0];
+    assert_eq!((&row["model"], &row["past"], &report["tokens"]), (&"llama_tiny_kv".into(), &15.into(), &2.into()));
+    for of_arms in ["prompt_ms", "token_ms", "tokens_per_s"] {
+        assert!((0..2).all(|arm| row[of_arms][arm].as_f64().unwrap() > 0.0), "{row}");
+    }
+    let ratio = row["tokens_per_s"][0].as_f64().unwrap() / row["tokens_per_s"][1].as_f64().unwrap();
+    assert_eq!(row["ratio"].as_f64().unwrap(), ratio);
+}
+
+#[test]
 fn s3_measures_urgent_streams_beside_best_effort() {
     let folder = tempfile::tempdir().unwrap();
     let trace = folder.path().join("trace.json");
@@ -130,6 +144,8 @@ fn wrong_arguments_get_one_message() {
         (&["s1", "--queued", "0", "--copies", "0"], "nothing to measure"),
         (&["zoo", "--model", "nosuch"], "nosuch"),
         (&["zoo", "--dim", "batch=1"], "--dim"),
+        (&["decode", "--dim", "batch=1"], "--dim"),
+        (&["decode", "--model", "squeezenet1_1"], "squeezenet1_1"),
         (&["s3", "--urgent-model", "nosuch"], "nosuch"),
         (&["s3", "--urgent", "0"], "--urgent"),
         (&["s3", "--best-effort-model", "lstm_vad:0"], "copies"),

@@ -92,6 +92,14 @@ pub(crate) struct EmittedCoalescing {
     pub(crate) shared: Size,
 }
 
+/// Where a value is to lie, from before it is lowered.
+#[derive(Clone, Debug)]
+pub(crate) struct Reserved {
+    pub(crate) view: View,
+    /// Whether its beginning, all that the node's first input is, is there already.
+    pub(crate) begun: bool,
+}
+
 /// A buffer with values that follow from the sizes of the symbols, or that were computed for some of them alone. They go up with the
 /// request, and nothing of them stays with the model.
 #[derive(Clone, Debug)]
@@ -116,6 +124,8 @@ pub(crate) struct Builder {
     pub(crate) facts: Vec<Option<Fact>>,
     /// By value id: where the value lies on the device, once it does.
     pub(crate) views: Vec<Option<View>>,
+    /// By value id: where the value is to lie, if that is settled before it is lowered.
+    pub(crate) reserved: Vec<Option<Reserved>>,
     /// By value id: the same elements as words, where it lies packed and a kernel has asked for them.
     pub(crate) words: Vec<Option<View>>,
     /// By value id: whether a dispatch or an output needs it on the device.
@@ -175,6 +185,7 @@ impl Builder {
         let free = matches!(home, Home::Activation)
             && view.buffer != parent
             && !self.fed.contains(&view.buffer)
+            && !self.reserved.iter().flatten().any(|reserved| reserved.view.buffer == view.buffer)
             && !self.bound.iter().any(|bound| bound.buffer == view.buffer);
         if !(free && view.offset.is_zero() && view.is_row_major()) {
             return false;

@@ -9,7 +9,7 @@ use crate::kernel::{Variant, library};
 use crate::size::{Size, estimates, sizes};
 use crate::tensor::{DType, Tensor};
 
-use super::builder::{BufferOperand, Builder, Emitted, EmittedCoalescing, Home};
+use super::builder::{BufferOperand, Builder, Emitted, EmittedCoalescing, Home, Reserved};
 use super::grid::{item_groups, linear_grid};
 use super::params::{params, words};
 use super::storage::{Storage, heap_bytes, widened};
@@ -339,6 +339,15 @@ impl<'a> Lowering<'a> {
         let view = View::row_major(self.builder.activation(bytes), *dtype, shape);
         self.alias(i, view.clone());
         view
+    }
+
+    /// As [`Lowering::output`], where output `i` has a place already, strided perhaps: it is a state that grows. Gives whether all that is
+    /// the node's first input is there.
+    pub fn reserved_output(&mut self, i: usize) -> Option<(View, bool)> {
+        let id = self.node.outputs.get(i).copied().flatten()?;
+        let Reserved { view, begun } = self.builder.reserved[id.0 as usize].clone()?;
+        self.alias(i, view.clone());
+        Some((view, begun))
     }
 
     /// A view of words that hold no more digits than their type has, f16 and bf16 too: rounded by the kernel, or moved from where they were.

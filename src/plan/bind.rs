@@ -6,6 +6,8 @@ use crate::error::{Error, Result};
 use crate::graph::{Dim, Graph, Value};
 use crate::tensor::{Tensor, TensorData};
 
+use super::Room;
+
 /// Checks concrete input shapes (in graph order) against what the model declares: ranks, known dimensions, and one size
 /// for every symbol. Returns the symbols' sizes.
 ///
@@ -49,7 +51,7 @@ pub fn check_shapes(graph: &Graph, shapes: &[Vec<usize>]) -> Result<BTreeMap<Str
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Symbols {
     /// Of the named symbols in the order of their names, then of every dimension that the model does not declare, then of the
-    /// integers among the values that the host knows.
+    /// integers among the values that the host knows, then of rooms of states.
     pub(super) sizes: Vec<i64>,
     pub(super) key: Key,
 }
@@ -61,6 +63,8 @@ pub(super) struct Key {
     ranks: Vec<usize>,
     /// By input: its dimensions and elements where the host knows the value.
     values: Vec<Option<(Vec<usize>, Fixed)>>,
+    /// By state: which of its rooms there are.
+    rooms: Vec<Option<Room<()>>>,
 }
 
 /// Elements of a value that no symbols stand for.
@@ -88,8 +92,8 @@ pub(super) struct Given {
 }
 
 impl Symbols {
-    /// The symbols' sizes at these input shapes and values, and each input in terms of them. No values are those of a graph
-    /// that has none for the host.
+    /// The symbols' sizes at these input shapes, values and rooms, and each input and room in terms of them. No values are those of a
+    /// graph that has none for the host.
     ///
     /// # Errors
     /// As [`check_shapes`].
@@ -97,7 +101,8 @@ impl Symbols {
         graph: &Graph,
         shapes: &[Vec<usize>],
         values: &[Option<Tensor>],
-    ) -> Result<(Symbols, Vec<Given>)> {
+        rooms: &[Option<Room>],
+    ) -> Result<(Symbols, Vec<Given>, Vec<Option<Room<Number>>>)> {
         let named = check_shapes(graph, shapes)?;
         let mut sizes: Vec<i64> = named.values().map(|&size| i64::try_from(size).unwrap_or(i64::MAX)).collect();
         let place = |name: &String| named.keys().position(|known| known == name).unwrap_or(0);
@@ -122,7 +127,9 @@ impl Symbols {
             };
             given.push(Given { dims, value: None });
         }
-        let mut key = Key { ranks: shapes.iter().map(Vec::len).collect(), values: vec![None; values.len()] };
+        let ranks = shapes.iter().map(Vec::len).collect();
+        let kinds = rooms.iter().map(|room| room.map(|room| room.map(drop))).collect();
+        let mut key = Key { ranks, values: vec![None; values.len()], rooms: kinds };
         for ((value, given), key) in values.iter().zip(&mut given).zip(&mut key.values) {
             let Some(tensor) = value else { continue };
             let (numbers, fixed) = match integers(tensor) {
@@ -143,15 +150,25 @@ impl Symbols {
             given.value = Some((tensor.clone(), numbers));
             *key = Some((tensor.shape().to_vec(), fixed));
         }
-        Ok((Symbols { sizes, key }, given))
+        let symbol = |rows: usize| {
+            sizes.push(i64::try_from(rows).unwrap_or(i64::MAX));
+            Number::Symbol(sizes.len() - 1)
+        };
+        let rooms = rooms.iter().scan(symbol, |symbol, room| Some(room.map(|room| room.map(&mut *symbol)))).collect();
+        Ok((Symbols { sizes, key }, given, rooms))
     }
 
-    /// The symbols' sizes at these input shapes (in graph order) and at the values that the host knows.
+    /// The symbols' sizes at these input shapes (in graph order), at the values that the host knows and at the rooms of states.
     ///
     /// # Errors
     /// `Input` if the shapes contradict the model.
-    pub fn of(graph: &Graph, shapes: &[Vec<usize>], values: &[Option<Tensor>]) -> Result<Symbols> {
-        Ok(Self::given(graph, shapes, values)?.0)
+    pub fn of(
+        graph: &Graph,
+        shapes: &[Vec<usize>],
+        values: &[Option<Tensor>],
+        rooms: &[Option<Room>],
+    ) -> Result<Symbols> {
+        Ok(Self::given(graph, shapes, values, rooms)?.0)
     }
 }
 

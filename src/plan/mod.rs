@@ -17,11 +17,13 @@ mod live;
 mod memory;
 mod planner;
 pub mod stage;
+mod state;
 mod template;
 
 pub use checks::Checks;
 pub use live::live_bytes;
 pub use planner::{Traced, plan, template, traced};
+pub use state::{Room, State, maker};
 pub use template::Template;
 
 /// Where a tensor lies.
@@ -96,6 +98,8 @@ pub struct PlanInput {
     pub operand: Option<Operand>,
     /// Whether that is a region of its own, from its start, which may hold the data already.
     pub resident: bool,
+    /// For how many rows the region has room, if it is a state that grows where it lies.
+    pub room: Option<usize>,
 }
 
 /// Where an output's value comes from.
@@ -124,6 +128,8 @@ pub struct PlanOutput {
     pub source: Source,
     /// What becomes of it.
     pub keep: Keep,
+    /// For how many rows there is room, if it is a state that grows where it lies.
+    pub room: Option<usize>,
 }
 
 /// What becomes of an output.

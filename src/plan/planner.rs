@@ -16,10 +16,11 @@ use super::bind::{Given, Number, Symbols};
 use super::facts::find_facts;
 use super::memory::{Layout, Use};
 use super::stage::{Blocked, Stage};
+use super::state::Rooms;
 use super::template::{
     Template, TracedDispatch, TracedInput, TracedLocation, TracedOperand, TracedOutput, TracedSource,
 };
-use super::{Keep, Plan, deps, memory};
+use super::{Keep, Plan, Room, deps, memory};
 
 /// Plans `graph` at these input shapes (in graph order) for `target`. Weights that the plan needs are added to `weights`,
 /// which belongs to the model and is shared by its plans.
@@ -28,7 +29,7 @@ use super::{Keep, Plan, deps, memory};
 /// As [`template`].
 pub fn plan(graph: &Graph, shapes: &[Vec<usize>], weights: &Arc<ModelWeights>, target: &Target) -> Result<Plan> {
     let template = template(graph, shapes, weights, target)?;
-    let symbols = Symbols::of(graph, shapes, &[])?;
+    let symbols = Symbols::of(graph, shapes, &[], &[])?;
     template.bind(&symbols).ok_or_else(|| Error::internal("a template does not serve the shapes that it was traced at"))
 }
 
@@ -43,9 +44,10 @@ pub fn template(
     weights: &Arc<ModelWeights>,
     target: &Target,
 ) -> Result<Template> {
-    match traced(&Stage::whole(graph)?, shapes, &[], weights, target)? {
+    match traced(&Stage::whole(graph)?, shapes, &[], &[], weights, target)? {
         Traced::Template(template) => Ok(template),
         Traced::Blocked(blocked) => Err(blocked.refusal(graph)),
+        Traced::Outgrown(_) => Err(Error::internal("a graph without states outgrows their rooms")),
     }
 }
 
@@ -56,9 +58,12 @@ pub enum Traced {
     Template(Template),
     /// Some nodes need values that are not there yet.
     Blocked(Blocked),
+    /// There is no room for a state after the request: by state its rows then.
+    Outgrown(Vec<usize>),
 }
 
-/// As [`template`], for a stage of a model, with the values of those inputs that the host knows.
+/// As [`template`], for a stage of a model, with the values of those inputs that the host knows, and the rooms of its states that
+/// grow.
 ///
 /// # Errors
 /// As [`template`].
@@ -66,10 +71,11 @@ pub fn traced(
     stage: &Stage<'_>,
     shapes: &[Vec<usize>],
     values: &[Option<Tensor>],
+    rooms: &[Option<Room>],
     weights: &Arc<ModelWeights>,
     target: &Target,
 ) -> Result<Traced> {
-    let (symbols, given) = Symbols::given(&stage.graph, shapes, values)?;
+    let (symbols, given, rooms) = Symbols::given(&stage.graph, shapes, values, rooms)?;
     let (traced, trace) = trace(&symbols.sizes, |sizes| {
         let size = |number: &Number| match *number {
             Number::Known(number) => Size::number(number),
@@ -90,28 +96,27 @@ pub fn traced(
             Ok(Fact { dtype, shape, known })
         };
         let facts = stage.graph.inputs.iter().zip(&given).map(fact).collect::<Result<Vec<Fact>>>()?;
-        plan_stage(stage, facts, weights, target)
+        let rooms = rooms.iter().map(|room| room.map(|room| room.map(|number| size(&number)))).collect();
+        plan_stage(&Rooms::new(stage, rooms), facts, weights, target)
     });
     let program = Program::new(trace);
     let key = symbols.key;
     Ok(match traced? {
-        Ok(template) => Traced::Template(Template { program, key, ..template }),
-        Err(blocked) => Traced::Blocked(Blocked { program, key, ..blocked }),
+        Traced::Template(template) => Traced::Template(Template { program, key, ..template }),
+        Traced::Blocked(blocked) => Traced::Blocked(Blocked { program, key, ..blocked }),
+        Traced::Outgrown(rows) => Traced::Outgrown(rows),
     })
 }
 
-fn plan_stage(
-    stage: &Stage<'_>,
-    inputs: Vec<Fact>,
-    weights: &Arc<ModelWeights>,
-    target: &Target,
-) -> Result<std::result::Result<Template, Blocked>> {
+fn plan_stage(rooms: &Rooms<'_>, inputs: Vec<Fact>, weights: &Arc<ModelWeights>, target: &Target) -> Result<Traced> {
+    let stage = rooms.stage;
     let graph = &*stage.graph;
     let mut builder = Builder {
         target: target.clone(),
         weights: weights.clone(),
         facts: vec![None; graph.values.len()],
         views: vec![None; graph.values.len()],
+        reserved: vec![None; graph.values.len()],
         words: vec![None; graph.values.len()],
         needed: vec![false; graph.values.len()],
         delivered: vec![false; graph.values.len()],
@@ -127,23 +132,27 @@ fn plan_stage(
     };
     let node_facts = match find_facts(stage, inputs, &mut builder)? {
         Ok(facts) => facts,
-        Err(blocked) => return Ok(Err(blocked)),
+        Err(blocked) => return Ok(Traced::Blocked(blocked)),
     };
+    if let Some(rows) = rooms.outgrown(&builder) {
+        return Ok(Traced::Outgrown(rows));
+    }
     find_needed(stage, &mut builder);
-    for &id in &graph.inputs {
+    for (index, &id) in graph.inputs.iter().enumerate() {
         if builder.needed[id.0 as usize] {
             let fact = fact_of(&builder, id.0).clone();
             check_dtype(fact.dtype).map_err(|error| named(error, &graph.value(id).name))?;
-            let bytes = heap_bytes(fact.dtype, &fact.shape).map_err(|error| named(error, &graph.value(id).name))?;
-            let buffer = builder.activation(bytes);
-            builder.fed.push(buffer);
-            builder.views[id.0 as usize] = Some(View::at_rest(buffer, fact.dtype, &fact.shape));
+            let view = rooms.input(index, &fact, &mut builder).map_err(|error| named(error, &graph.value(id).name))?;
+            builder.fed.push(view.buffer);
+            builder.views[id.0 as usize] = Some(view);
         }
     }
+    rooms.reserve(&mut builder)?;
+    let fed: Vec<Option<View>> = graph.inputs.iter().map(|id| builder.views[id.0 as usize].clone()).collect();
     for ((node, operator), facts) in stage.nodes().zip(&node_facts) {
         lower(node, operator, facts, &mut builder).map_err(|error| at(error, node, &builder))?;
     }
-    finish(stage, builder).map(Ok)
+    finish(rooms, fed, builder).map(Traced::Template)
 }
 
 /// Marks what must be on the device: from the outputs backwards, through values that the host does not know.
@@ -177,8 +186,10 @@ fn lower(node: &Node, operator: &dyn Operator, facts: &[Fact], builder: &mut Bui
     }
     if outputs.iter().all(|(_, fact)| fact.is_empty()) {
         for (id, fact) in outputs {
-            let buffer = builder.activation(Size::ZERO);
-            builder.views[id.0 as usize] = Some(View::at_rest(buffer, fact.dtype, &fact.shape));
+            let place = builder.reserved[id.0 as usize].clone().map(|reserved| reserved.view);
+            let nowhere =
+                |builder: &mut Builder| View::at_rest(builder.activation(Size::ZERO), fact.dtype, &fact.shape);
+            builder.views[id.0 as usize] = Some(place.unwrap_or_else(|| nowhere(builder)));
         }
         return Ok(());
     }
@@ -201,14 +212,21 @@ fn lower(node: &Node, operator: &dyn Operator, facts: &[Fact], builder: &mut Bui
     Ok(())
 }
 
-fn finish(stage: &Stage<'_>, mut builder: Builder) -> Result<Template> {
+/// `fed` says where inputs lie, whatever copies of them nodes have asked for.
+fn finish(rooms: &Rooms<'_>, fed: Vec<Option<View>>, mut builder: Builder) -> Result<Template> {
+    let stage = rooms.stage;
     let graph = &*stage.graph;
     // What the caller reads back lies row-major on a 16-byte boundary.
     let mut outputs: Vec<Option<View>> = Vec::with_capacity(graph.outputs.len());
-    let mut apart: Vec<BufferId> = Vec::new();
+    let mut apart: Vec<BufferId> = builder.reserved.iter().flatten().map(|reserved| reserved.view.buffer).collect();
     for (index, &id) in graph.outputs.iter().enumerate() {
         let name = &graph.value(id).name;
         let view = match builder.views[id.0 as usize].clone() {
+            // Written where it belongs, whatever copies of it other nodes have asked for.
+            Some(_) if builder.needed[id.0 as usize] && rooms.place(index, &builder).is_some() => {
+                rooms.place(index, &builder).cloned()
+            }
+            Some(view) if builder.needed[id.0 as usize] && rooms.passes(index, &view, &builder) => Some(view),
             Some(view) if builder.needed[id.0 as usize] => {
                 let rest = stage.keep(index).is_resident();
                 let mut view = read_back(view, name, rest, &mut builder)?;
@@ -229,7 +247,8 @@ fn finish(stage: &Stage<'_>, mut builder: Builder) -> Result<Template> {
         };
         outputs.push(view);
     }
-    let input_views: Vec<Option<View>> = graph.inputs.iter().map(|id| builder.views[id.0 as usize].clone()).collect();
+    let lies = |(id, fed): (&ValueId, Option<View>)| fed.or_else(|| builder.views[id.0 as usize].clone());
+    let input_views: Vec<Option<View>> = graph.inputs.iter().zip(fed).map(lies).collect();
     let mut uses = find_uses(&builder);
     let bound = builder.bound.iter().map(|bound| bound.buffer);
     for buffer in input_views.iter().flatten().map(|view| view.buffer).chain(bound) {
@@ -285,7 +304,8 @@ fn finish(stage: &Stage<'_>, mut builder: Builder) -> Result<Template> {
             let operand = view.as_ref().and_then(|view| operand(view.buffer));
             let name = graph.value(id).name.clone();
             let (dtype, shape) = (fact.dtype, fact.shape.clone());
-            TracedInput { name, dtype, storage: Storage::of(dtype), shape, operand, resident: resident(index) }
+            let (resident, room) = (resident(index), rooms.of_input(index).map(|(_, room)| room));
+            TracedInput { name, dtype, storage: Storage::of(dtype), shape, operand, resident, room }
         })
         .collect();
     let mut traced_outputs = Vec::with_capacity(graph.outputs.len());
@@ -305,7 +325,8 @@ fn finish(stage: &Stage<'_>, mut builder: Builder) -> Result<Template> {
         let keep = if matches!(source, TracedSource::Device(_)) { stage.keep(index) } else { Keep::Read };
         let (dtype, shape) = (fact.dtype, fact.shape.clone());
         let storage = view.as_ref().map_or_else(|| Storage::of(dtype), |view| view.storage);
-        traced_outputs.push(TracedOutput { name, dtype, storage, shape, source, keep });
+        let room = rooms.of_output(index).filter(|_| keep.is_resident());
+        traced_outputs.push(TracedOutput { name, dtype, storage, shape, source, keep, room });
     }
     let placed = |buffer: BufferId| operand(buffer).ok_or_else(|| Error::internal("a buffer has no location"));
     let report = builder.report.map(|buffer| Ok((placed(buffer)?, builder.checks.clone())));
@@ -466,9 +487,9 @@ mod tests {
         let graph = joining(&shape, 1, Some("Exp"));
         let mut stage = Stage::whole(&graph).unwrap();
         stage.graph.to_mut().nodes.iter_mut().for_each(|node| Arc::make_mut(node).attrs.clear());
-        match traced(&stage, &vec![shape.to_vec(); 3], &[], &Arc::default(), &TARGET).unwrap() {
+        match traced(&stage, &vec![shape.to_vec(); 3], &[], &[], &Arc::default(), &TARGET).unwrap() {
             Traced::Template(template) => assert_eq!(template.outputs[0].shape, [2, 12].map(Size::number)),
-            Traced::Blocked(blocked) => panic!("{blocked:?}"),
+            other => panic!("{other:?}"),
         }
     }
 

@@ -55,6 +55,7 @@ pub(super) struct TracedInput {
     pub(super) shape: Vec<Size>,
     pub(super) operand: Option<TracedOperand>,
     pub(super) resident: bool,
+    pub(super) room: Option<Size>,
 }
 
 #[derive(Debug)]
@@ -72,6 +73,7 @@ pub(super) struct TracedOutput {
     pub(super) shape: Vec<Size>,
     pub(super) source: TracedSource,
     pub(super) keep: Keep,
+    pub(super) room: Option<Size>,
 }
 
 impl Template {
@@ -100,6 +102,7 @@ impl Template {
                 shape: binder.shape(&input.shape)?,
                 operand,
                 resident: input.resident,
+                room: binder.number(input.room)?,
             })
         });
         let outputs = self.outputs.iter().map(|output| {
@@ -116,6 +119,7 @@ impl Template {
                 shape: binder.shape(&output.shape)?,
                 source,
                 keep,
+                room: binder.number(output.room)?,
             })
         });
         let bound = self.bound.iter().map(|(operand, content)| {
@@ -173,6 +177,10 @@ impl Binder<'_> {
 
     fn shape(&self, shape: &[Size]) -> Option<Vec<usize>> {
         shape.iter().map(|&size| usize::try_from(self.values.of(size)).ok()).collect()
+    }
+
+    fn number(&self, size: Option<Size>) -> Option<Option<usize>> {
+        size.map(|size| usize::try_from(self.values.of(size)).ok()).map_or(Some(None), |number| number.map(Some))
     }
 
     fn tensor(&self, known: &Known) -> Option<Tensor> {

@@ -313,6 +313,7 @@ fn plan(variant: Variant, tensors: &[Tensor], grid: [u32; 3], cap: u64) -> Resul
             shape: tensor.shape().to_vec(),
             operand: (bytes > 0).then_some(operand),
             resident: false,
+            room: None,
         });
         if binding.access == Access::ReadWrite {
             let runs = !grid.contains(&0) && bytes > 0;
@@ -323,6 +324,7 @@ fn plan(variant: Variant, tensors: &[Tensor], grid: [u32; 3], cap: u64) -> Resul
                 shape: tensor.shape().to_vec(),
                 source: if runs { Source::Device(operand) } else { Source::Input(index) },
                 keep: Keep::Read,
+                room: None,
             });
         }
     }

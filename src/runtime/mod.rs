@@ -38,7 +38,7 @@ pub use model::{InputInfo, Model, OutputInfo, PlanSummary};
 use options::Internals;
 pub use options::{Clock, Drive, Options};
 pub use request::{Request, RequestBuilder};
-pub use session::Session;
+pub use session::{Session, SessionOptions};
 pub use value::Value;
 
 pub use crate::gpu::adapter::DeviceType;

@@ -7,7 +7,7 @@ use futures::channel::oneshot;
 
 use super::message::{Call, Course, Message, Prepared, SharedPlan};
 use super::request::{Request, RequestBuilder, When};
-use super::session::{Link, Session};
+use super::session::{Link, Session, SessionOptions};
 use super::stages::{self, Given, GoOn, Origins, Ready, Staged};
 use super::{Shared, Value, ids};
 use crate::error::{Error, Result};
@@ -62,8 +62,8 @@ impl Inner {
         if let Some((_, staged)) = sessions.iter().find(|(known, _)| known == links) {
             return staged.clone();
         }
-        let (inputs, outputs): (Vec<_>, Vec<_>) = links.iter().map(|link| (link.input, link.output)).unzip();
-        let staged = Staged::new(self.root.stage().with_residents(&inputs, &outputs));
+        let states: Vec<_> = links.iter().map(|link| (link.input, link.output)).collect();
+        let staged = Staged::new(self.root.stage().with_states(&states));
         sessions.push((links.to_vec(), staged.clone()));
         staged
     }
@@ -262,7 +262,15 @@ impl Model {
     /// # Errors
     /// `Input` for names that the model lacks or that are named twice, or an output of another type than its input.
     pub fn session(&self, state: &[(&str, &str)]) -> Result<Session> {
-        Session::new(self, state)
+        self.session_with(state, &SessionOptions::default())
+    }
+
+    /// As [`Model::session`], with options.
+    ///
+    /// # Errors
+    /// As [`Model::session`].
+    pub fn session_with(&self, state: &[(&str, &str)], options: &SessionOptions) -> Result<Session> {
+        Session::new(self, state, options)
     }
 
     pub(super) fn check_input_name<'a>(&self, name: &str, mut given: impl Iterator<Item = &'a str>) -> Result<()> {

@@ -10,7 +10,12 @@ use super::stages::{self, Given, Staged};
 use super::{Value, ids};
 use crate::error::{Error, Result};
 use crate::graph::Kind;
+use crate::plan::PlanOutput;
 use crate::tensor::DType;
+
+mod room;
+
+pub(super) use room::Rooms;
 
 /// A session, as the engine knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -20,9 +25,20 @@ pub(super) struct SessionId(pub(super) u64);
 /// network. They run one after another in the order of their submission, whatever their deadlines.
 ///
 /// The first request gives the inputs that are the state; later ones may give some of them anew. A request that gives all of
-/// them starts afresh. If a request fails, is dropped or cancelled, the requests after it fail too, up to one that starts
-/// afresh: their state would not be what they were planned for. One that `submit` refuses leaves the session as it was. The
-/// state's memory is freed when the last clone is gone.
+/// them starts afresh.
+///
+/// A request that fails, is dropped or cancelled leaves the state as it was, and so does one that `submit` refuses. Requests that were
+/// submitted behind it by then fail too, up to one that starts afresh: they were planned for the state that it would have
+/// left. Later ones go on from the state that is there.
+///
+/// Where the model joins an input that is state and further rows by a Concat to the output that becomes it, as decoders do with
+/// their caches, the state grows where it lies: a request writes its own rows and copies no others. There is room for up to twice as
+/// many rows as there are, and where that is used up the state is copied to twice the room;
+/// [`SessionOptions::max_len`] takes the room for all at once. Elements that are packed on the device (of fewer than 32 bits) are copied
+/// with each request.
+///
+/// The state counts as tensor memory of the runtime ([`Options::memory_cap`](super::Options::memory_cap)), between requests too. It is freed when
+/// the last clone is gone.
 #[derive(Clone)]
 pub struct Session {
     inner: Arc<Inner>,
@@ -33,7 +49,16 @@ struct Inner {
     model: Model,
     staged: Arc<Staged>,
     links: Arc<[Link]>,
+    options: SessionOptions,
     ledger: Arc<Mutex<Ledger>>,
+}
+
+/// How a session keeps its state.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SessionOptions {
+    /// How far a state may grow along the dimension in which it does, such as the most tokens of a conversation. A request that would
+    /// exceed it is refused by `submit`. The first request takes the memory of that many at once, and none is ever copied.
+    pub max_len: Option<usize>,
 }
 
 /// An output of the model, and the input that it becomes.
@@ -46,12 +71,19 @@ pub(super) struct Link {
 /// What is known of a session's state after all requests that were submitted.
 #[derive(Default)]
 pub(super) struct Ledger {
-    /// By link: type and shape.
-    states: Vec<Option<(DType, Vec<usize>)>>,
-    /// Fresh starts so far.
+    /// By link.
+    states: Vec<Option<Known>>,
+    /// Fresh starts and failures so far.
     epoch: u64,
-    /// Why requests that do not start afresh cannot run.
-    broken: Option<Error>,
+}
+
+/// What is known of a state before it is there.
+#[derive(Clone, Debug)]
+struct Known {
+    dtype: DType,
+    shape: Vec<usize>,
+    /// For how many rows there is room, where it grows where it lies.
+    room: Option<usize>,
 }
 
 /// A request's turn in its session.
@@ -62,7 +94,7 @@ pub(super) struct Turn {
     pub(super) takes: Vec<bool>,
     pub(super) cancelled: bool,
     ledger: Arc<Mutex<Ledger>>,
-    epoch: u64,
+    pub(super) epoch: u64,
 }
 
 /// A session's state, and the requests that wait for it.
@@ -73,28 +105,36 @@ pub(super) struct State {
     /// Whether a request of it is under way.
     pub(super) busy: bool,
     pub(super) queue: VecDeque<Prepared>,
-    /// Why requests that take the state cannot run.
-    pub(super) broken: Option<Error>,
+    /// What ended the last request that failed, and its epoch: requests up to that were planned for what it did not leave.
+    pub(super) broken: Option<(u64, Error)>,
     /// Whether the last handle is gone.
     pub(super) ended: bool,
 }
 
 impl Turn {
-    /// Whether nothing of the session's state matters to it.
-    pub(super) fn is_fresh(&self) -> bool {
-        !self.takes.contains(&true)
-    }
-
-    /// Tells the session's handles that the request did not leave the state that the next ones need.
-    pub(super) fn break_off(&self, error: &Error) {
+    /// Tells the session's handles that the request failed: the next one finds the state as it is.
+    pub(super) fn break_off(&self, tensors: &[Option<Given>]) {
         let mut ledger = lock(&self.ledger);
-        if ledger.epoch == self.epoch && ledger.broken.is_none() {
-            ledger.broken = Some(error.clone());
+        // What started afresh since then does not ask for it.
+        if ledger.epoch == self.epoch {
+            ledger.epoch += 1;
+            let known = |link: usize| tensors.get(link)?.as_ref().and_then(Known::of);
+            ledger.states = (0..self.links.len()).map(known).collect();
         }
     }
 }
 
-/// The error of a request whose session was broken off by an earlier one.
+impl Known {
+    fn of(given: &Given) -> Option<Known> {
+        Some(match given {
+            Given::Host(tensor) => Known { dtype: tensor.dtype(), shape: tensor.shape().to_vec(), room: None },
+            Given::Device(tensor) => Known { dtype: tensor.dtype, shape: tensor.shape.clone(), room: tensor.room },
+            Given::State(_) => return None,
+        })
+    }
+}
+
+/// The error of a request that was planned for the state that an earlier one was to leave.
 pub(super) fn broken(error: &Error) -> Error {
     Error::new(error.kind(), format!("an earlier request of the session left no state: {}", error.message()))
 }
@@ -104,7 +144,7 @@ fn lock(ledger: &Mutex<Ledger>) -> MutexGuard<'_, Ledger> {
 }
 
 impl Session {
-    pub(super) fn new(model: &Model, state: &[(&str, &str)]) -> Result<Self> {
+    pub(super) fn new(model: &Model, state: &[(&str, &str)], options: &SessionOptions) -> Result<Self> {
         let (inputs, outputs) = (model.inputs(), model.outputs());
         let mut kinds = inputs.iter().map(|input| input.kind).chain(outputs.iter().map(|output| output.kind));
         if kinds.any(|kind| kind != Kind::Tensor) {
@@ -132,6 +172,7 @@ impl Session {
             model: model.clone(),
             staged,
             links: links.into(),
+            options: options.clone(),
             ledger: Arc::new(Mutex::new(ledger)),
         };
         Ok(Session { inner: Arc::new(inner) })
@@ -156,35 +197,40 @@ impl Session {
         let inputs = model.inputs();
         let link = links.iter().position(|link| inputs[link.input].name == name);
         let link = link.ok_or_else(|| Error::input(format!("'{name}' is no state of the session")))?;
-        Ok(lock(ledger).states[link].clone())
+        Ok(lock(ledger).states[link].clone().map(|known| (known.dtype, known.shape)))
     }
 
     pub(super) fn submit(&self, given: Vec<(String, Value)>, when: When) -> Result<Request> {
-        let Inner { id: session, model, staged, links, ledger } = &*self.inner;
+        let Inner { id: session, model, staged, links, options, ledger } = &*self.inner;
         let call = Call::new(&model.inner.shared, model.inner.id, &model.inner.name)?;
         // Held until the request is sent, so that the engine gets them in this order.
         let mut known = lock(ledger);
         let link_of = |input: usize| links.iter().position(|link| link.input == input);
-        let (inputs, _) = model.take_inputs(given, |input| {
-            let (_, shape) = known.states[link_of(input)?].as_ref()?;
-            Some(shape.clone())
-        })?;
+        let (inputs, _) =
+            model.take_inputs(given, |input| Some(known.states[link_of(input)?].as_ref()?.shape.clone()))?;
         let takes: Vec<bool> = links.iter().map(|link| matches!(inputs[link.input], Given::State(..))).collect();
         let fresh = !takes.contains(&true);
-        if let (Some(error), false) = (&known.broken, fresh) {
-            return Err(broken(error));
-        }
         let _entered = call.span.clone().entered();
         let mut stack = Vec::new();
-        let ready = stages::prepare(&model.inner, staged.clone(), inputs, &mut stack)?;
+        let before: Vec<Vec<usize>> = links.iter().map(|link| inputs[link.input].shape().to_vec()).collect();
+        let mut rooms = Rooms::new(staged.stage(), &inputs, &known.states, options.max_len);
+        let ready = stages::prepare_in(&model.inner, staged.clone(), inputs, &mut rooms, &mut stack)?;
         if !stack.is_empty() {
             return Err(Error::unsupported(
                 "a session of a model that runs in stages: the shape of its state is not known in advance",
             ));
         }
         let outputs = &ready.plan.plan.outputs;
-        let after: Vec<_> =
-            links.iter().map(|l| Some((outputs[l.output].dtype, outputs[l.output].shape.clone()))).collect();
+        for (link, before) in links.iter().zip(&before) {
+            if let Some(max_len) = options.max_len {
+                room::check_len(staged.stage(), *link, before, &outputs[link.output].shape, max_len)?;
+            }
+        }
+        let after = |link: &Link| {
+            let PlanOutput { dtype, shape, room, .. } = &outputs[link.output];
+            Some(Known { dtype: *dtype, shape: shape.clone(), room: *room })
+        };
+        let after: Vec<_> = links.iter().map(after).collect();
         let epoch = known.epoch + u64::from(fresh);
         let turn =
             Turn { session: *session, links: links.clone(), takes, cancelled: false, ledger: ledger.clone(), epoch };
@@ -192,9 +238,6 @@ impl Session {
         let request = model.send(call, ready, Some(Box::new(course)), when)?;
         known.epoch = epoch;
         known.states = after;
-        if fresh {
-            known.broken = None;
-        }
         Ok(request)
     }
 }

@@ -9,11 +9,12 @@ use super::content::Content;
 use super::hold::Hold;
 use super::message::{InputBytes, SharedPlan};
 use super::model::Inner;
+use super::session::Rooms;
 use crate::error::{Error, Result};
 use crate::graph::Form;
 use crate::plan::bind::Symbols;
 use crate::plan::stage::{After, Blocked, Feed, Origin, Part, Stage};
-use crate::plan::{self, Location, Operand, Plan, PlanInput, PlanOutput, Source, Template, Traced};
+use crate::plan::{self, Location, Operand, Plan, PlanInput, PlanOutput, Room, Source, Template, Traced};
 use crate::tensor::{DType, Tensor};
 
 mod repeat;
@@ -43,11 +44,20 @@ struct Cache {
     ways: Vec<(Arc<Blocked>, Way)>,
 }
 
-/// What a plan is made for: the inputs' shapes, and the values that the host knows.
+/// What a plan is made for: the inputs' shapes, the values that the host knows, and the rooms of states that grow.
 #[derive(Clone, PartialEq)]
 struct Shapes {
     shapes: Vec<Vec<usize>>,
     values: Vec<Option<Tensor>>,
+    rooms: Vec<Option<Room>>,
+}
+
+/// What there is for some inputs.
+enum Found {
+    Plan(Arc<SharedPlan>),
+    Way(Way),
+    /// No room for a state: by state its rows after the request.
+    Outgrown(Vec<usize>),
 }
 
 /// How a blocked stage goes on.
@@ -82,6 +92,8 @@ pub(super) struct Resident {
     pub(super) hold: Arc<Hold>,
     pub(super) dtype: DType,
     pub(super) shape: Vec<usize>,
+    /// For how many rows the region has room, if it is a state that grows where it lies.
+    pub(super) room: Option<usize>,
 }
 
 /// An output of a stage: read back, on the device, or both.
@@ -162,7 +174,7 @@ pub(super) enum Next {
 }
 
 impl Given {
-    fn shape(&self) -> &[usize] {
+    pub(super) fn shape(&self) -> &[usize] {
         match self {
             Given::Host(tensor) => tensor.shape(),
             Given::Device(resident) => &resident.shape,
@@ -196,28 +208,29 @@ impl Staged {
     }
 
     /// The plan for these inputs, or the way on where there is none.
-    fn find(&self, model: &Inner, at: &Shapes) -> Result<std::result::Result<Arc<SharedPlan>, Way>> {
+    fn find(&self, model: &Inner, at: &Shapes) -> Result<Found> {
         // Planning and packing may take long: the lock is held by neither.
         let templates = {
             let mut cache = self.lock();
             if let Some(plan) = cache.plan(at) {
-                return Ok(Ok(plan));
+                return Ok(Found::Plan(plan));
             }
             cache.templates.clone()
         };
         let shapes = &at.shapes;
         let _span = tracing::debug_span!("plan", model = model.id.0, name = &*model.name, ?shapes).entered();
-        let symbols = Symbols::of(&self.stage.graph, shapes, &at.values)?;
+        let symbols = Symbols::of(&self.stage.graph, shapes, &at.values, &at.rooms)?;
         let bound = templates.iter().rev().find_map(|template| Some((template.clone(), template.bind(&symbols)?)));
         let (template, plan) = match bound {
             Some(bound) => bound,
             None => {
                 if let Some(way) = self.lock().way(&symbols) {
-                    return Ok(Err(way));
+                    return Ok(Found::Way(way));
                 }
                 let target = &model.shared.target;
-                match plan::traced(&self.stage, shapes, &at.values, &model.weights, target)? {
-                    Traced::Blocked(blocked) => return self.go_on(model, blocked).map(Err),
+                match plan::traced(&self.stage, shapes, &at.values, &at.rooms, &model.weights, target)? {
+                    Traced::Blocked(blocked) => return self.go_on(model, blocked).map(Found::Way),
+                    Traced::Outgrown(rows) => return Ok(Found::Outgrown(rows)),
                     Traced::Template(template) => {
                         let (expressions, guards) = template.complexity();
                         tracing::debug!(expressions, guards, templates = templates.len(), "traced");
@@ -232,7 +245,7 @@ impl Staged {
         let plan = Arc::new(SharedPlan::new(model.id, model.name.clone(), plan, model.weights.clone()));
         let mut cache = self.lock();
         cache.keep(template);
-        Ok(Ok(cache.insert(at, plan, model.shared.plan_cache)))
+        Ok(Found::Plan(cache.insert(at, plan, model.shared.plan_cache)))
     }
 
     fn go_on(&self, model: &Inner, blocked: Blocked) -> Result<Way> {
@@ -305,11 +318,12 @@ pub(super) fn first_plan(
 ) -> Result<(Option<Arc<SharedPlan>>, bool)> {
     let (mut shapes, mut more) = (shapes.to_vec(), false);
     while !staged.stage.feeds.contains(&Feed::Values) {
-        match staged.find(model, &Shapes { shapes: shapes.clone(), values: Vec::new() })? {
-            Ok(plan) => return Ok((Some(plan), more)),
-            Err(Way::Instead(other)) => staged = other,
-            Err(Way::Repeat(_)) => return Ok((None, true)),
-            Err(Way::Split(split)) => {
+        match staged.find(model, &Shapes { shapes: shapes.clone(), values: Vec::new(), rooms: Vec::new() })? {
+            Found::Plan(plan) => return Ok((Some(plan), more)),
+            Found::Outgrown(_) => return Err(Error::internal("states without a session")),
+            Found::Way(Way::Instead(other)) => staged = other,
+            Found::Way(Way::Repeat(_)) => return Ok((None, true)),
+            Found::Way(Way::Split(split)) => {
                 more = true;
                 shapes = split.first_inputs.iter().map(|&index| shapes[index].clone()).collect();
                 staged = split.first.clone();
@@ -320,10 +334,16 @@ pub(super) fn first_plan(
 }
 
 /// The first part of a stage for these inputs. What remains is pushed on `stack`.
-pub(super) fn prepare(
+pub(super) fn prepare(model: &Inner, staged: Arc<Staged>, inputs: Vec<Given>, stack: &mut Vec<Frame>) -> Result<Ready> {
+    prepare_in(model, staged, inputs, &mut Rooms::default(), stack)
+}
+
+/// As [`prepare`], with the states of a session in these rooms; those that are too small become larger.
+pub(super) fn prepare_in(
     model: &Inner,
     mut staged: Arc<Staged>,
     mut inputs: Vec<Given>,
+    rooms: &mut Rooms,
     stack: &mut Vec<Frame>,
 ) -> Result<Ready> {
     // A stage is put in place of another no more often than it has inputs or nodes; the bound is one for faults.
@@ -337,24 +357,30 @@ pub(super) fn prepare(
         } else {
             Vec::new()
         };
-        let at = Shapes { shapes: inputs.iter().map(|given| given.shape().to_vec()).collect(), values };
+        // Parts of a stage have no states.
+        let own = if staged.stage.states.is_empty() { Vec::new() } else { rooms.list.clone() };
+        let shapes = inputs.iter().map(|given| given.shape().to_vec()).collect();
+        let at = Shapes { shapes, values, rooms: own };
         match staged.find(model, &at)? {
-            Ok(plan) => return ready(plan, inputs),
-            Err(Way::Instead(other)) => {
+            Found::Plan(plan) => return ready(plan, inputs),
+            Found::Outgrown(rows) => {
+                rooms.outgrown(&staged.stage, &at.shapes, &rows, model.shared.target.max_binding_bytes)?;
+            }
+            Found::Way(Way::Instead(other)) => {
                 // Now it is known what is in its sequences.
                 if staged.stage.graph.results.is_none() {
                     stack.extend(together_at_last(&other));
                 }
                 staged = other;
             }
-            Err(Way::Repeat(repeat)) => {
+            Found::Way(Way::Repeat(repeat)) => {
                 if stack.len() >= MAX_PARTS {
                     return Err(too_deep());
                 }
                 let under = repeat.begin(std::mem::take(&mut inputs))?;
                 (staged, inputs) = repeat.next(model, under, stack)?;
             }
-            Err(Way::Split(split)) => {
+            Found::Way(Way::Split(split)) => {
                 if stack.len() >= MAX_PARTS {
                     return Err(too_deep());
                 }
@@ -454,6 +480,9 @@ fn ready(plan: Arc<SharedPlan>, given: Vec<Given>) -> Result<Ready> {
             Given::Host(tensor) => Some(tensor),
             Given::State(..) => None,
             Given::Device(resident) => {
+                if resident.room != planned.room {
+                    return Err(Error::internal(format!("input '{}' does not lie as it is planned to", planned.name)));
+                }
                 *held = Some(resident.hold);
                 None
             }

@@ -4,6 +4,7 @@ mod ablate;
 mod arm;
 mod batch;
 mod conversations;
+mod decode;
 mod load;
 mod rig;
 mod s1;
@@ -34,6 +35,8 @@ const WARM_UP: [f64; 2] = [10.0, 120.0];
 pub(crate) enum Scenario {
     /// The models of a folder against their references, alone and under every arm, and their times alone
     Zoo(zoo::Args),
+    /// Tokens a second of decoders, their cache on the device and through the host
+    Decode(decode::Args),
     /// Queued products and whole models, each with weights of its own, all at once
     S1(s1::Args),
     /// One urgent stream beside saturating best-effort ones
@@ -123,6 +126,7 @@ fn parse_within(text: &str, range: RangeInclusive<f64>) -> std::result::Result<f
 pub(crate) fn run(scenario: &Scenario, json: bool) -> Result<Answer> {
     match scenario {
         Scenario::Zoo(args) => zoo::run(args, json),
+        Scenario::Decode(args) => decode::run(args, json),
         Scenario::S1(args) => s1::run(args, json),
         Scenario::S3(args) => s3::run(args, json),
         Scenario::S4(args) => s4::run(args, json),

@@ -93,7 +93,8 @@ impl Operator for Concat {
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
-        let output = cx.output(0);
+        let reserved = cx.reserved_output(0);
+        let (output, begun) = reserved.unwrap_or_else(|| (cx.output(0), false));
         let output = cx.rounded(output);
         let at = axis(self.axis, output.shape.len())?;
         let whole = cx.divide();
@@ -103,7 +104,7 @@ impl Operator for Concat {
             let source = cx.view(i)?;
             let offset = start * output.strides[at];
             start += source.shape[at];
-            if is_empty(&source.shape) {
+            if begun && i == 0 || is_empty(&source.shape) {
                 continue;
             }
             // A part in one piece is computed where it belongs, if nothing else has a claim on its place.

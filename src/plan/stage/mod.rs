@@ -21,8 +21,8 @@ mod sources;
 
 pub use repeat::{Repeat, Taken, Yielded};
 
-use super::Keep;
 use super::bind::{Key, Symbols};
+use super::{Keep, State};
 
 /// How an input of a stage comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +44,8 @@ pub struct Stage<'a> {
     pub feeds: Vec<Feed>,
     /// By output; [`Keep::Read`] beyond its end.
     pub keeps: Vec<Keep>,
+    /// Outputs that are inputs of the next request.
+    pub states: Vec<State>,
     /// By node.
     operators: Vec<Arc<dyn Operator>>,
     /// By value: the key of a constant that it shares with the whole model.
@@ -171,6 +173,7 @@ impl<'a> Stage<'a> {
             graph: Cow::Owned(Graph::default()),
             feeds: Vec::new(),
             keeps: Vec::new(),
+            states: Vec::new(),
             operators: Vec::new(),
             shared: Vec::new(),
             number: 0,
@@ -188,7 +191,7 @@ impl<'a> Stage<'a> {
     fn of(graph: Cow<'a, Graph>, operators: &mut Operators) -> Result<Self> {
         let operators = operators.of_all(&graph)?;
         let shared = graph.values.iter().map(|value| value.constant.is_some()).collect();
-        Ok(Stage { graph, feeds: Vec::new(), keeps: Vec::new(), operators, shared, number: 0 })
+        Ok(Stage { graph, feeds: Vec::new(), keeps: Vec::new(), states: Vec::new(), operators, shared, number: 0 })
     }
 
     /// As [`Stage::whole`], of a graph of its own, of which `operators` knows the nodes that were parsed before.
@@ -204,13 +207,16 @@ impl<'a> Stage<'a> {
         self.graph.nodes.iter().map(|node| &**node).zip(self.operators.iter().map(|operator| &**operator))
     }
 
-    /// The stage with inputs and outputs that lie in regions of their own.
-    pub fn with_residents(&self, inputs: &[usize], outputs: &[usize]) -> Stage<'static> {
+    /// The stage with a session's states, each an input and the output that it becomes, in regions of their own.
+    pub fn with_states(&self, states: &[(usize, usize)]) -> Stage<'static> {
         let mut stage = self.to_owned_stage();
         stage.feeds.resize(self.graph.inputs.len(), Feed::Tensor);
         stage.keeps.resize(self.graph.outputs.len(), Keep::Read);
-        inputs.iter().for_each(|&index| stage.feeds[index] = Feed::Resident);
-        outputs.iter().for_each(|&index| stage.keeps[index] = Keep::Resident);
+        for &(input, output) in states {
+            stage.feeds[input] = Feed::Resident;
+            stage.keeps[output] = Keep::Resident;
+            stage.states.push(State::new(&self.graph, input, output));
+        }
         stage
     }
 
@@ -273,6 +279,7 @@ impl<'a> Stage<'a> {
             graph: Cow::Owned(self.graph.as_ref().clone()),
             feeds: self.feeds.clone(),
             keeps: self.keeps.clone(),
+            states: self.states.clone(),
             operators: self.operators.clone(),
             shared: self.shared.clone(),
             number: self.number,
@@ -382,6 +389,7 @@ impl<'a> Stage<'a> {
                 graph: Cow::Owned(part),
                 feeds,
                 keeps: outputs.iter().map(|&(_, keep)| keep).collect(),
+                states: Vec::new(),
                 operators,
                 shared: self.shared.clone(),
                 number: self.number,

@@ -145,6 +145,7 @@ impl Stage<'_> {
         let body = Stage {
             feeds: feeds.collect(),
             keeps,
+            states: Vec::new(),
             operators: operators.of_all(&body)?,
             shared,
             number,

@@ -191,13 +191,10 @@ impl Engine {
         };
         state.busy = true;
         let Some(turn) = prepared.course.as_ref().and_then(|course| course.turn.as_ref()) else { return };
-        if turn.is_fresh() {
-            state.broken = None;
-        }
         let mut outcome = match (&state.broken, turn.cancelled) {
-            (Some(error), _) => Err((Outcome::Failed, session::broken(error))),
-            (None, true) => Err((Outcome::Cancelled, ended(Outcome::Cancelled))),
-            (None, false) => Ok(()),
+            (Some((epoch, error)), _) if turn.epoch <= *epoch => Err((Outcome::Failed, session::broken(error))),
+            (_, true) => Err((Outcome::Cancelled, ended(Outcome::Cancelled))),
+            (_, false) => Ok(()),
         };
         let taken = turn.links.iter().zip(&turn.takes).enumerate().filter(|(_, (_, takes))| **takes);
         let taken: Vec<(usize, usize)> = taken.map(|(index, (link, _))| (index, link.input)).collect();
@@ -230,11 +227,11 @@ impl Engine {
         let Some(turn) = prepared.course.as_ref().and_then(|course| course.turn.as_ref()) else { return };
         let Some(state) = self.sessions.get_mut(&turn.session) else { return };
         if let Err(error) = result
-            && state.broken.is_none()
+            && state.broken.as_ref().is_none_or(|(epoch, _)| *epoch < turn.epoch)
         {
-            state.broken = Some(error.clone());
-            state.tensors.clear();
-            turn.break_off(error);
+            // What it wrote lies behind what was there, or in regions that nobody takes: the state is as it was.
+            state.broken = Some((turn.epoch, error.clone()));
+            turn.break_off(&state.tensors);
         }
         state.busy = false;
         self.turns.push(turn.session);
@@ -270,7 +267,9 @@ fn take_up(prepared: &mut Prepared, input: usize, state: Option<Given>) -> Resul
     let unlike =
         || Error::internal(format!("the state for '{}' is not what the request was planned for", planned.name));
     match state {
-        Some(Given::Device(resident)) if resident.shape == planned.shape && resident.dtype == planned.dtype => {
+        Some(Given::Device(resident))
+            if resident.shape == planned.shape && resident.dtype == planned.dtype && resident.room == planned.room =>
+        {
             if prepared.held.len() <= input {
                 prepared.held.resize(input + 1, None);
             }

@@ -301,7 +301,8 @@ fn outputs(
         };
         let resident = stages::kept_region(output).and_then(|region| match &regions[region] {
             Region::Held(hold) => {
-                Some(Resident { hold: hold.clone(), dtype: output.dtype, shape: output.shape.clone() })
+                let (dtype, shape, room) = (output.dtype, output.shape.clone(), output.room);
+                Some(Resident { hold: hold.clone(), dtype, shape, room })
             }
             Region::Own(_) => None,
         });
