@@ -66,7 +66,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use graph::{Dim, Kind};
 pub use onnx::LoadOptions;
 pub use runtime::{
-    Completion, InputInfo, KernelRequest, Model, Options, OutputInfo, Request, RequestBuilder, Runtime, Session, Stats,
+    Completion, DeviceTensor, Download, InputInfo, KernelRequest, Model, Options, OutputInfo, Request, RequestBuilder, Runtime, Session, Stats,
     Timing, UserKernel, Value,
 };
 pub use schedule::{Admission, Class};

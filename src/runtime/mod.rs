@@ -6,6 +6,7 @@
 mod completion;
 mod content;
 mod costs;
+mod device_tensor;
 mod engine;
 mod figures;
 mod hold;
@@ -31,6 +32,7 @@ use std::path::Path;
 use std::sync::{Arc, Weak};
 
 pub use completion::{Completion, Timing};
+pub use device_tensor::{DeviceTensor, Download};
 pub use figures::{Device, Figures, Source};
 pub use kernel::{KernelRequest, UserKernel};
 pub use model::{InputInfo, Model, OutputInfo, PlanSummary};
@@ -338,6 +340,9 @@ pub struct Stats {
     pub prediction: schedule::PredictionError,
     /// GPU memory now.
     pub memory: MemoryStats,
+    /// Bytes of [`MemoryStats::heap_used`] that outlive requests: tensors kept on the device, the states of sessions, and what parts of requests
+    /// leave to the next.
+    pub held_bytes: u64,
     /// Pipelines and compiles.
     pub pipelines: PipelineStats,
     /// How much the engine remembers of plans: in a steady state it does not grow.
@@ -360,7 +365,7 @@ pub struct Kept {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Now {
-    /// Requests that have come and not ended: what [`Options::max_queued`] bounds.
+    /// Requests and downloads that have come and not ended: what [`Options::max_queued`] bounds.
     pub requests: usize,
     /// Those of them of which nothing has been issued: the depth of the queue.
     pub queued: usize,

@@ -7,7 +7,7 @@ use futures::channel::oneshot;
 
 use super::message::{Call, Course, Message, Prepared, SharedPlan};
 use super::request::{Request, RequestBuilder, When};
-use super::session::{Link, Session};
+use super::session::Session;
 use super::stages::{self, Given, GoOn, Origins, Ready, Staged};
 use super::{Shared, Value, ids};
 use crate::error::{Error, Result};
@@ -34,14 +34,36 @@ pub(super) struct Inner {
     root: Arc<Staged>,
     /// Stages made so far.
     stages: AtomicU32,
-    /// The whole model with the state of a session, by what that is.
-    sessions: Mutex<Vec<(Vec<Link>, Arc<Staged>)>>,
+    /// The whole model by which inputs and outputs are on the device, the most recently used last.
+    by_residents: Mutex<Vec<(Residents, Arc<Staged>)>>,
     /// Whether inputs are sequences or optionals.
     takes_forms: bool,
     /// The whole model by the forms of these, the most recently used last.
     by_forms: Mutex<Vec<(Vec<Form>, Arc<Staged>)>>,
     /// The outputs as the file has them, where some are sequences or optionals.
     declared: Option<Vec<OutputInfo>>,
+}
+
+/// Inputs and outputs that lie on the device, apart from the request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Residents {
+    inputs: Vec<usize>,
+    outputs: Vec<usize>,
+}
+
+impl Residents {
+    pub(super) fn new(inputs: impl IntoIterator<Item = usize>, outputs: impl IntoIterator<Item = usize>) -> Self {
+        let sorted = |mut list: Vec<usize>| {
+            list.sort_unstable();
+            list.dedup();
+            list
+        };
+        Residents { inputs: sorted(inputs.into_iter().collect()), outputs: sorted(outputs.into_iter().collect()) }
+    }
+
+    fn none(&self) -> bool {
+        self.inputs.is_empty() && self.outputs.is_empty()
+    }
 }
 
 impl Inner {
@@ -57,14 +79,23 @@ impl Inner {
     }
 
     /// The model with these outputs and inputs on the device.
-    pub(super) fn session_stage(&self, links: &[Link]) -> Arc<Staged> {
-        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, staged)) = sessions.iter().find(|(known, _)| known == links) {
-            return staged.clone();
+    pub(super) fn with_residents(&self, residents: Residents) -> Arc<Staged> {
+        if residents.none() {
+            return self.root.clone();
         }
-        let (inputs, outputs): (Vec<_>, Vec<_>) = links.iter().map(|link| (link.input, link.output)).unzip();
-        let staged = Staged::new(self.root.stage().with_residents(&inputs, &outputs));
-        sessions.push((links.to_vec(), staged.clone()));
+        let mut known = self.by_residents.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = match known.iter().position(|(known, _)| *known == residents) {
+            Some(index) => known.remove(index),
+            None => {
+                let staged = Staged::new(self.root.stage().with_residents(&residents.inputs, &residents.outputs));
+                (residents, staged)
+            }
+        };
+        if known.len() >= self.shared.plan_cache {
+            known.remove(0);
+        }
+        let staged = entry.1.clone();
+        known.push(entry);
         staged
     }
 }
@@ -177,7 +208,7 @@ impl Model {
             root: Staged::new(Stage::owned(graph, &mut operators)?),
             weights: Arc::default(),
             stages: AtomicU32::new(0),
-            sessions: Mutex::default(),
+            by_residents: Mutex::default(),
             takes_forms: graph_takes_forms,
             by_forms: Mutex::default(),
             declared,
@@ -223,7 +254,13 @@ impl Model {
 
     /// Starts a request.
     pub fn request(&self) -> RequestBuilder {
-        RequestBuilder { model: self.clone(), session: None, inputs: Vec::new(), schedule: When::default() }
+        RequestBuilder {
+            model: self.clone(),
+            session: None,
+            inputs: Vec::new(),
+            kept: Vec::new(),
+            schedule: When::default(),
+        }
     }
 
     /// Plans for the given input shapes (in graph order) and says what the plan needs, or the first stage's, if the model runs in
@@ -277,6 +314,21 @@ impl Model {
         Ok(())
     }
 
+    /// Which output is to stay on the device.
+    pub(super) fn output_to_keep(&self, name: &str) -> Result<usize> {
+        let outputs = self.outputs();
+        let index = outputs.iter().position(|output| output.name == name).ok_or_else(|| {
+            let known: Vec<&str> = outputs.iter().map(|output| output.name.as_str()).collect();
+            Error::input(format!("there is no output '{name}'; the outputs are {}", known.join(", ")))
+        })?;
+        if self.inner.takes_forms || self.inner.declared.is_some() {
+            return Err(Error::unsupported(format!(
+                "output '{name}' cannot be kept on the device: not all inputs and outputs of the model are tensors"
+            )));
+        }
+        Ok(index)
+    }
+
     /// Takes the inputs in graph order, with their forms where not all are tensors; `state` gives those of a session that are not
     /// given.
     pub(super) fn take_inputs(
@@ -295,6 +347,10 @@ impl Model {
             let (name, value) = given.swap_remove(at);
             let tensor = match value {
                 Value::Tensor(tensor) if info.kind == Kind::Tensor => tensor,
+                Value::Device(tensor) if info.kind == Kind::Tensor => {
+                    inputs.push(tensor.as_input(&self.inner.shared, &info)?);
+                    continue;
+                }
                 value => {
                     let (form, tensors) = value.apart(&name, info.kind, info.dtype)?;
                     forms.resize(index, Form::Tensor);
@@ -318,12 +374,19 @@ impl Model {
         Ok((inputs, forms))
     }
 
-    pub(super) fn submit(&self, given: Vec<(String, Value)>, when: When) -> Result<Request> {
+    pub(super) fn submit(&self, given: Vec<(String, Value)>, kept: Vec<usize>, when: When) -> Result<Request> {
         let call = Call::new(&self.inner.shared, self.inner.id, &self.inner.name)?;
         let (inputs, forms) = self.take_inputs(given, |_| None)?;
+        let residents = Residents::new(on_device(&inputs), kept.iter().copied());
+        if !forms.is_empty() && !residents.none() {
+            return Err(Error::unsupported(
+                "tensors on the device, for a model whose inputs are not all tensors: download them first",
+            ));
+        }
         let _entered = call.span.clone().entered();
         let mut stack = Vec::new();
-        let whole = if forms.is_empty() { self.inner.root.clone() } else { self.inner.with_forms(&forms)? };
+        let whole =
+            if forms.is_empty() { self.inner.with_residents(residents) } else { self.inner.with_forms(&forms)? };
         stack.extend(stages::together_at_last(&whole));
         let ready = stages::prepare(&self.inner, whole, inputs, &mut stack)?;
         let course = Course {
@@ -334,11 +397,18 @@ impl Model {
             turn: None,
         };
         let course = (!course.stack.is_empty()).then(|| Box::new(course));
-        self.send(call, ready, course, when)
+        self.send(call, ready, kept, course, when)
     }
 
     /// Hands a request to the engine.
-    pub(super) fn send(&self, call: Call, ready: Ready, course: Option<Box<Course>>, when: When) -> Result<Request> {
+    pub(super) fn send(
+        &self,
+        call: Call,
+        ready: Ready,
+        kept: Vec<usize>,
+        course: Option<Box<Course>>,
+        when: When,
+    ) -> Result<Request> {
         let Call { id, submitted, span, seat } = call;
         let (reply, answer) = oneshot::channel();
         let Ready { plan, inputs, uploads, held } = ready;
@@ -349,6 +419,7 @@ impl Model {
             inputs,
             uploads,
             held,
+            kept,
             course,
             deadline: when.deadline.map(|deadline| after(submitted, deadline)),
             class: when.class,
@@ -363,6 +434,11 @@ impl Model {
         shared.port.send(Message::Submit(Box::new(prepared)))?;
         Ok(Request::new(id, shared.clone(), Some(self.clone()), answer))
     }
+}
+
+/// Which inputs are there already.
+pub(super) fn on_device(inputs: &[Given]) -> impl Iterator<Item = usize> {
+    inputs.iter().enumerate().filter(|(_, given)| matches!(given, Given::Device(_))).map(|(index, _)| index)
 }
 
 fn output_infos(graph: &Graph) -> Vec<OutputInfo> {

@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::message::{Call, Course, Message, Prepared};
-use super::model::Model;
+use super::model::{Model, Residents, on_device};
 use super::request::{Request, RequestBuilder, When};
-use super::stages::{self, Given, Staged};
+use super::stages::{self, Given};
 use super::{Value, ids};
 use crate::error::{Error, Result};
 use crate::graph::Kind;
@@ -31,7 +31,6 @@ pub struct Session {
 struct Inner {
     id: SessionId,
     model: Model,
-    staged: Arc<Staged>,
     links: Arc<[Link]>,
     ledger: Arc<Mutex<Ledger>>,
 }
@@ -125,12 +124,10 @@ impl Session {
             }
             links.push(Link { output, input });
         }
-        let staged = model.inner.session_stage(&links);
         let ledger = Ledger { states: vec![None; links.len()], ..Ledger::default() };
         let inner = Inner {
             id: ids::session(),
             model: model.clone(),
-            staged,
             links: links.into(),
             ledger: Arc::new(Mutex::new(ledger)),
         };
@@ -159,8 +156,13 @@ impl Session {
         Ok(lock(ledger).states[link].clone())
     }
 
-    pub(super) fn submit(&self, given: Vec<(String, Value)>, when: When) -> Result<Request> {
-        let Inner { id: session, model, staged, links, ledger } = &*self.inner;
+    /// Whether an output is state.
+    pub(super) fn carries(&self, output: usize) -> bool {
+        self.inner.links.iter().any(|link| link.output == output)
+    }
+
+    pub(super) fn submit(&self, given: Vec<(String, Value)>, kept: Vec<usize>, when: When) -> Result<Request> {
+        let Inner { id: session, model, links, ledger } = &*self.inner;
         let call = Call::new(&model.inner.shared, model.inner.id, &model.inner.name)?;
         // Held until the request is sent, so that the engine gets them in this order.
         let mut known = lock(ledger);
@@ -176,7 +178,14 @@ impl Session {
         }
         let _entered = call.span.clone().entered();
         let mut stack = Vec::new();
-        let ready = stages::prepare(&model.inner, staged.clone(), inputs, &mut stack)?;
+        let states = links.iter().map(|link| (link.input, link.output));
+        let (state_inputs, state_outputs): (Vec<usize>, Vec<usize>) = states.unzip();
+        let residents =
+            Residents::new(state_inputs.into_iter().chain(on_device(&inputs)), state_outputs.iter().chain(&kept).copied());
+        // Among the results, which are the outputs that are not state.
+        let kept = kept.iter().map(|&at| at - state_outputs.iter().filter(|&&state| state < at).count()).collect();
+        let staged = model.inner.with_residents(residents);
+        let ready = stages::prepare(&model.inner, staged, inputs, &mut stack)?;
         if !stack.is_empty() {
             return Err(Error::unsupported(
                 "a session of a model that runs in stages: the shape of its state is not known in advance",
@@ -189,7 +198,7 @@ impl Session {
         let turn =
             Turn { session: *session, links: links.clone(), takes, cancelled: false, ledger: ledger.clone(), epoch };
         let course = Course { model: model.inner.goes_on(), stack, begun: None, origins: None, turn: Some(turn) };
-        let request = model.send(call, ready, Some(Box::new(course)), when)?;
+        let request = model.send(call, ready, kept, Some(Box::new(course)), when)?;
         known.epoch = epoch;
         known.states = after;
         if fresh {

@@ -128,15 +128,17 @@ pub(super) struct Ready {
 pub(super) struct Origins {
     plan: Arc<SharedPlan>,
     inputs: Vec<Option<Tensor>>,
+    held: Vec<Option<Arc<Hold>>>,
     stack: Vec<Frame>,
 }
 
 impl Origins {
-    /// Of a request of several parts whose inputs the host has; tensors are shared.
+    /// Of a request of several parts whose inputs are there; tensors are shared.
     pub(super) fn of(first: &Ready, stack: &[Frame]) -> Option<Self> {
-        let on_device = first.held.iter().any(Option::is_some);
-        let origins = || Origins { plan: first.plan.clone(), inputs: first.inputs.clone(), stack: stack.to_vec() };
-        (!stack.is_empty() && !on_device).then(origins)
+        let Ready { plan, inputs, held, .. } = first;
+        let origins =
+            || Origins { plan: plan.clone(), inputs: inputs.clone(), held: held.clone(), stack: stack.to_vec() };
+        (!stack.is_empty()).then(origins)
     }
 
     /// The first part again, and what comes after it.
@@ -149,7 +151,7 @@ impl Origins {
             plan: self.plan.clone(),
             inputs: self.inputs.clone(),
             uploads,
-            held: vec![None; self.inputs.len()],
+            held: self.held.clone(),
         };
         Ok((ready, self.stack.clone()))
     }

@@ -74,6 +74,7 @@ impl Engine {
             }
             any = true;
             if let Some((prepared, error)) = self.make_way(prepared, error) {
+                let error = self.no_room(&prepared, error);
                 self.end_unscheduled(prepared, Outcome::Failed, error);
             }
         }
