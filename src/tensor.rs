@@ -397,6 +397,22 @@ impl Tensor {
         T::unwrap(&self.data).ok_or_else(|| Error::input(format!("the tensor is {}, not {}", self.dtype(), T::DTYPE)))
     }
 
+    /// What lies at `index` of the first axis: a tensor without that axis.
+    ///
+    /// # Errors
+    /// `Shape` for a scalar, or if the axis is not that long.
+    pub fn entry(&self, index: usize) -> Result<Self> {
+        let Some((&entries, shape)) = self.shape.split_first() else {
+            return Err(Error::shape("a scalar has no entries"));
+        };
+        if index >= entries {
+            return Err(Error::shape(format!("no entry {index} in a tensor of shape {:?}", self.shape)));
+        }
+        let len = self.len() / entries;
+        let data = for_each_dtype!(&*self.data, data => Element::wrap(data[index * len..][..len].to_vec()));
+        Self::from_data(shape, data)
+    }
+
     /// The same elements under another shape.
     ///
     /// # Errors
