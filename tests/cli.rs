@@ -266,9 +266,7 @@ fn steps_are_runs(
     let output_of = |name: &str| {
         states.iter().find_map(|(input, output)| match input.split_once('*') {
             None => (*input == name).then(|| (*output).to_owned()),
-            Some((before, after)) => {
-                Some(output.replace('*', name.strip_prefix(before)?.strip_suffix(after)?))
-            }
+            Some((before, after)) => Some(output.replace('*', name.strip_prefix(before)?.strip_suffix(after)?)),
         })
     };
     let mut last: Option<fascine::Completion> = None;
@@ -348,7 +346,10 @@ fn steps_that_do_not_fit_are_named() {
         (&["--state", "h=h_out", "--steps", "4", "--each", &h], &["--each h", "state"]),
     ];
     for (more, words) in cases {
-        fails(&[&["run", VAD, "--synthetic-weights", "--dim", "batch=1", "--dim", "samples=512"], more].concat(), words);
+        fails(
+            &[&["run", VAD, "--synthetic-weights", "--dim", "batch=1", "--dim", "samples=512"], more].concat(),
+            words,
+        );
     }
     fails(&vad(&["run", VAD], &["--state", "h=h_out", "--steps", "2", "--grow", "typo=1"]), &["--grow typo"]);
     fails(&vad(&["run", VAD], &["--state", "h=h_out", "--steps", "2", "--grow", "batch=1"]), &["step 2", "batch"]);

@@ -194,7 +194,10 @@ fn a_request_that_only_kept_tensors_leave_no_room_for_fails_and_says_so() {
         };
         assert_eq!(error.kind(), ErrorKind::Memory);
         let bytes: u64 = tensors.iter().map(DeviceTensor::device_bytes).sum();
-        assert!(error.message().contains(&bytes.to_string()) && error.message().contains("kept on the device"), "{error}");
+        assert!(
+            error.message().contains(&bytes.to_string()) && error.message().contains("kept on the device"),
+            "{error}"
+        );
         let expected = tensors[0].download().unwrap().wait().unwrap();
         tensors.clear();
         assert_eq!(by_host(&encoder, &[("x", x.clone())])[0], expected);
@@ -226,7 +229,8 @@ fn wrong_tensors_and_names_are_named() {
     assert!(error.kind() == ErrorKind::Input, "{error}");
     assert!(error.message().contains("'b'") && error.message().contains("[2, 3]"), "{error}");
 
-    let done = encoder.request().input("x", ramp(&[1, 1])).unwrap().keep("y").unwrap().submit().unwrap().wait().unwrap();
+    let done =
+        encoder.request().input("x", ramp(&[1, 1])).unwrap().keep("y").unwrap().submit().unwrap().wait().unwrap();
     assert!(done.output("y").unwrap_err().message().contains("kept"));
     assert!(done.kept("turned").unwrap_err().message().contains("'turned'"));
     assert!(done.output("turned").is_ok() && done.kept("none").is_err());

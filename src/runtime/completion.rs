@@ -117,7 +117,8 @@ impl Completion {
     pub fn kept(&self, name: &str) -> Result<&DeviceTensor> {
         self.kept.iter().find(|(known, _)| known == name).map(|(_, tensor)| tensor).ok_or_else(|| {
             let known: Vec<&str> = self.kept.iter().map(|(name, _)| name.as_str()).collect();
-            let known = if known.is_empty() { "none was".to_owned() } else { format!("those that were: {}", known.join(", ")) };
+            let known =
+                if known.is_empty() { "none was".to_owned() } else { format!("those that were: {}", known.join(", ")) };
             Error::input(format!("output '{name}' was not kept on the device; {known}"))
         })
     }

@@ -33,7 +33,7 @@ impl Content {
 
     /// Of a tensor that stayed on the device.
     pub(super) fn fetched(bytes: Vec<u8>, resident: Resident) -> Self {
-        let Resident { hold: _, dtype, shape } = resident;
+        let Resident { dtype, shape, .. } = resident;
         Content::ReadBack(Arc::new(ReadBack { bytes, storage: Storage::of(dtype), dtype, shape }))
     }
 

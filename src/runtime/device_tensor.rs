@@ -128,7 +128,10 @@ impl PartialEq for DeviceTensor {
 
 impl fmt::Debug for DeviceTensor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DeviceTensor").field("dtype", &self.dtype()).field("shape", &self.shape()).finish_non_exhaustive()
+        f.debug_struct("DeviceTensor")
+            .field("dtype", &self.dtype())
+            .field("shape", &self.shape())
+            .finish_non_exhaustive()
     }
 }
 

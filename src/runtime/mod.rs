@@ -19,6 +19,7 @@ mod options;
 mod queue;
 mod recent;
 mod request;
+mod residents;
 mod resolve;
 mod session;
 mod stages;

@@ -7,7 +7,8 @@ use futures::channel::oneshot;
 
 use super::message::{Call, Course, Message, Prepared, SharedPlan};
 use super::request::{Request, RequestBuilder, When};
-use super::session::Session;
+use super::residents::{ByResidents, Residents};
+use super::session::{Link, Session};
 use super::stages::{self, Given, GoOn, Origins, Ready, Staged};
 use super::{Shared, Value, ids};
 use crate::error::{Error, Result};
@@ -34,36 +35,15 @@ pub(super) struct Inner {
     root: Arc<Staged>,
     /// Stages made so far.
     stages: AtomicU32,
-    /// The whole model by which inputs and outputs are on the device, the most recently used last.
-    by_residents: Mutex<Vec<(Residents, Arc<Staged>)>>,
+    /// The whole model with the state of a session, by what that is.
+    sessions: Mutex<Vec<(Vec<Link>, Arc<Staged>)>>,
+    pub(super) by_residents: ByResidents,
     /// Whether inputs are sequences or optionals.
     takes_forms: bool,
     /// The whole model by the forms of these, the most recently used last.
     by_forms: Mutex<Vec<(Vec<Form>, Arc<Staged>)>>,
     /// The outputs as the file has them, where some are sequences or optionals.
     declared: Option<Vec<OutputInfo>>,
-}
-
-/// Inputs and outputs that lie on the device, apart from the request.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Residents {
-    inputs: Vec<usize>,
-    outputs: Vec<usize>,
-}
-
-impl Residents {
-    pub(super) fn new(inputs: impl IntoIterator<Item = usize>, outputs: impl IntoIterator<Item = usize>) -> Self {
-        let sorted = |mut list: Vec<usize>| {
-            list.sort_unstable();
-            list.dedup();
-            list
-        };
-        Residents { inputs: sorted(inputs.into_iter().collect()), outputs: sorted(outputs.into_iter().collect()) }
-    }
-
-    fn none(&self) -> bool {
-        self.inputs.is_empty() && self.outputs.is_empty()
-    }
 }
 
 impl Inner {
@@ -79,23 +59,14 @@ impl Inner {
     }
 
     /// The model with these outputs and inputs on the device.
-    pub(super) fn with_residents(&self, residents: Residents) -> Arc<Staged> {
-        if residents.none() {
-            return self.root.clone();
+    pub(super) fn session_stage(&self, links: &[Link]) -> Arc<Staged> {
+        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, staged)) = sessions.iter().find(|(known, _)| known == links) {
+            return staged.clone();
         }
-        let mut known = self.by_residents.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = match known.iter().position(|(known, _)| *known == residents) {
-            Some(index) => known.remove(index),
-            None => {
-                let staged = Staged::new(self.root.stage().with_residents(&residents.inputs, &residents.outputs));
-                (residents, staged)
-            }
-        };
-        if known.len() >= self.shared.plan_cache {
-            known.remove(0);
-        }
-        let staged = entry.1.clone();
-        known.push(entry);
+        let (inputs, outputs): (Vec<_>, Vec<_>) = links.iter().map(|link| (link.input, link.output)).unzip();
+        let staged = Staged::new(self.root.stage().with_residents(&inputs, &outputs));
+        sessions.push((links.to_vec(), staged.clone()));
         staged
     }
 }
@@ -208,7 +179,8 @@ impl Model {
             root: Staged::new(Stage::owned(graph, &mut operators)?),
             weights: Arc::default(),
             stages: AtomicU32::new(0),
-            by_residents: Mutex::default(),
+            sessions: Mutex::default(),
+            by_residents: ByResidents::default(),
             takes_forms: graph_takes_forms,
             by_forms: Mutex::default(),
             declared,
@@ -377,16 +349,18 @@ impl Model {
     pub(super) fn submit(&self, given: Vec<(String, Value)>, kept: Vec<usize>, when: When) -> Result<Request> {
         let call = Call::new(&self.inner.shared, self.inner.id, &self.inner.name)?;
         let (inputs, forms) = self.take_inputs(given, |_| None)?;
-        let residents = Residents::new(on_device(&inputs), kept.iter().copied());
-        if !forms.is_empty() && !residents.none() {
+        let residents = Residents::of(&inputs, &kept);
+        if !forms.is_empty() && !residents.is_empty() {
             return Err(Error::unsupported(
                 "tensors on the device, for a model whose inputs are not all tensors: download them first",
             ));
         }
         let _entered = call.span.clone().entered();
         let mut stack = Vec::new();
-        let whole =
-            if forms.is_empty() { self.inner.with_residents(residents) } else { self.inner.with_forms(&forms)? };
+        let whole = match forms.as_slice() {
+            [] => self.inner.with_residents(&self.inner.root, &[], residents),
+            forms => self.inner.with_forms(forms)?,
+        };
         stack.extend(stages::together_at_last(&whole));
         let ready = stages::prepare(&self.inner, whole, inputs, &mut stack)?;
         let course = Course {
@@ -434,11 +408,6 @@ impl Model {
         shared.port.send(Message::Submit(Box::new(prepared)))?;
         Ok(Request::new(id, shared.clone(), Some(self.clone()), answer))
     }
-}
-
-/// Which inputs are there already.
-pub(super) fn on_device(inputs: &[Given]) -> impl Iterator<Item = usize> {
-    inputs.iter().enumerate().filter(|(_, given)| matches!(given, Given::Device(_))).map(|(index, _)| index)
 }
 
 fn output_infos(graph: &Graph) -> Vec<OutputInfo> {

@@ -60,7 +60,9 @@ impl RequestBuilder {
     pub fn keep(mut self, name: &str) -> Result<Self> {
         let index = self.model.output_to_keep(name)?;
         if self.session.as_ref().is_some_and(|session| session.carries(index)) {
-            return Err(Error::input(format!("output '{name}' is the session's state, which stays on the device as it is")));
+            return Err(Error::input(format!(
+                "output '{name}' is the session's state, which stays on the device as it is"
+            )));
         }
         if self.kept.contains(&index) {
             return Err(Error::input(format!("output '{name}' is kept already")));

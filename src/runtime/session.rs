@@ -4,9 +4,10 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::message::{Call, Course, Message, Prepared};
-use super::model::{Model, Residents, on_device};
+use super::model::Model;
 use super::request::{Request, RequestBuilder, When};
-use super::stages::{self, Given};
+use super::residents::Residents;
+use super::stages::{self, Given, Staged};
 use super::{Value, ids};
 use crate::error::{Error, Result};
 use crate::graph::Kind;
@@ -31,6 +32,7 @@ pub struct Session {
 struct Inner {
     id: SessionId,
     model: Model,
+    staged: Arc<Staged>,
     links: Arc<[Link]>,
     ledger: Arc<Mutex<Ledger>>,
 }
@@ -124,10 +126,12 @@ impl Session {
             }
             links.push(Link { output, input });
         }
+        let staged = model.inner.session_stage(&links);
         let ledger = Ledger { states: vec![None; links.len()], ..Ledger::default() };
         let inner = Inner {
             id: ids::session(),
             model: model.clone(),
+            staged,
             links: links.into(),
             ledger: Arc::new(Mutex::new(ledger)),
         };
@@ -162,7 +166,7 @@ impl Session {
     }
 
     pub(super) fn submit(&self, given: Vec<(String, Value)>, kept: Vec<usize>, when: When) -> Result<Request> {
-        let Inner { id: session, model, links, ledger } = &*self.inner;
+        let Inner { id: session, model, staged, links, ledger } = &*self.inner;
         let call = Call::new(&model.inner.shared, model.inner.id, &model.inner.name)?;
         // Held until the request is sent, so that the engine gets them in this order.
         let mut known = lock(ledger);
@@ -178,13 +182,9 @@ impl Session {
         }
         let _entered = call.span.clone().entered();
         let mut stack = Vec::new();
-        let states = links.iter().map(|link| (link.input, link.output));
-        let (state_inputs, state_outputs): (Vec<usize>, Vec<usize>) = states.unzip();
-        let residents =
-            Residents::new(state_inputs.into_iter().chain(on_device(&inputs)), state_outputs.iter().chain(&kept).copied());
+        let staged = model.inner.with_residents(staged, links, Residents::of(&inputs, &kept));
         // Among the results, which are the outputs that are not state.
-        let kept = kept.iter().map(|&at| at - state_outputs.iter().filter(|&&state| state < at).count()).collect();
-        let staged = model.inner.with_residents(residents);
+        let kept = kept.iter().map(|&at| at - links.iter().filter(|link| link.output < at).count()).collect();
         let ready = stages::prepare(&model.inner, staged, inputs, &mut stack)?;
         if !stack.is_empty() {
             return Err(Error::unsupported(

@@ -147,12 +147,7 @@ impl Origins {
     /// Those of uploads, which were made before.
     pub(super) fn again(&self) -> Result<(Ready, Vec<Frame>)> {
         let uploads = uploads(&self.plan.plan, &self.inputs)?;
-        let ready = Ready {
-            plan: self.plan.clone(),
-            inputs: self.inputs.clone(),
-            uploads,
-            held: self.held.clone(),
-        };
+        let ready = Ready { plan: self.plan.clone(), inputs: self.inputs.clone(), uploads, held: self.held.clone() };
         Ok((ready, self.stack.clone()))
     }
 }

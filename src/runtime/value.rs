@@ -80,7 +80,9 @@ impl Value {
     pub(super) fn apart(self, name: &str, kind: Kind, dtype: DType) -> Result<(Form, Vec<Tensor>)> {
         let given = self.kind();
         if self.is_on_device() {
-            return Err(Error::input(format!("input '{name}': a tensor on the device is given only where a tensor is wanted, not {kind}")));
+            return Err(Error::input(format!(
+                "input '{name}': a tensor on the device is given only where a tensor is wanted, not {kind}"
+            )));
         }
         let wrong = || Error::input(format!("input '{name}' is {given}, but {kind} is wanted"));
         let (form, tensors) = match (self, kind) {

@@ -142,7 +142,13 @@ fn read_each(
         let tensor = npy::read(file)?;
         match tensor.shape().first() {
             Some(&entries) if entries == args.steps => each.push((name.clone(), tensor)),
-            _ => return wrong(format!("its shape is {:?}; the first axis has to be --steps {}", tensor.shape(), args.steps)),
+            _ => {
+                return wrong(format!(
+                    "its shape is {:?}; the first axis has to be --steps {}",
+                    tensor.shape(),
+                    args.steps
+                ));
+            }
         }
     }
     Ok(each)

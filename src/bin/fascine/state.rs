@@ -72,7 +72,10 @@ pub(crate) fn links(patterns: &[StatePattern], inputs: &[InputInfo], outputs: &[
         }
         let Some(output) = outputs.iter().find(|output| output.name == name) else {
             let known = names(outputs.iter().map(|output| output.name.as_str()).collect());
-            return wrong(pattern, format!("for input '{}' there is no output '{name}'; the outputs are {known}", input.name));
+            return wrong(
+                pattern,
+                format!("for input '{}' there is no output '{name}'; the outputs are {known}", input.name),
+            );
         };
         if output.kind != Kind::Tensor {
             return wrong(pattern, format!("output '{name}' is {}, no tensor", output.kind));
@@ -80,7 +83,10 @@ pub(crate) fn links(patterns: &[StatePattern], inputs: &[InputInfo], outputs: &[
         if let Some(dtype) = output.dtype
             && dtype != input.dtype
         {
-            return wrong(pattern, format!("output '{name}' is {dtype}, but input '{}' is {}", input.name, input.dtype));
+            return wrong(
+                pattern,
+                format!("output '{name}' is {dtype}, but input '{}' is {}", input.name, input.dtype),
+            );
         }
         links.push(Link { input: input.name.clone(), output: name });
     }

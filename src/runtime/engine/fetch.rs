@@ -40,7 +40,7 @@ impl Fetches {
 
 /// Bytes that are read back.
 fn bytes(fetch: &Fetch) -> Result<u64> {
-    let Resident { hold, dtype, shape } = &fetch.resident;
+    let Resident { hold, dtype, shape, .. } = &fetch.resident;
     let len = checked_len(shape).and_then(|len| u64::try_from(len).ok());
     let bits = len.and_then(|len| len.checked_mul(Storage::of(*dtype).bits().into()));
     let bits = bits.ok_or_else(|| Error::internal("a tensor on the device is too large"))?;
