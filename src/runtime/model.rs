@@ -1,7 +1,7 @@
 //! A loaded model: its graph, its weights, and its stages with their plans.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use futures::channel::oneshot;
 
@@ -38,6 +38,8 @@ pub(super) struct Inner {
     /// The whole model with the state of a session, by what that is.
     sessions: Mutex<Vec<(Vec<Link>, Arc<Staged>)>>,
     pub(super) by_residents: ByResidents,
+    /// A plan of nothing.
+    nothing: OnceLock<Arc<SharedPlan>>,
     /// Whether inputs are sequences or optionals.
     takes_forms: bool,
     /// The whole model by the forms of these, the most recently used last.
@@ -51,6 +53,13 @@ impl Inner {
     pub(super) fn goes_on(self: &Arc<Self>) -> Weak<dyn GoOn> {
         let model: Weak<Inner> = Arc::downgrade(self);
         model
+    }
+
+    /// What runs of a request that is planned when its turn comes: nothing, before its first part.
+    pub(super) fn nothing(&self) -> Ready {
+        let plan = || Arc::new(SharedPlan::new(self.id, self.name.clone(), Plan::default(), self.weights.clone()));
+        let plan = self.nothing.get_or_init(plan).clone();
+        Ready { plan, inputs: Vec::new(), uploads: Vec::new(), held: Vec::new() }
     }
 
     /// A number that tells the constants of a new stage from those of others.
@@ -181,6 +190,7 @@ impl Model {
             stages: AtomicU32::new(0),
             sessions: Mutex::default(),
             by_residents: ByResidents::default(),
+            nothing: OnceLock::new(),
             takes_forms: graph_takes_forms,
             by_forms: Mutex::default(),
             declared,

@@ -7,7 +7,7 @@ use super::message::{Call, Course, Message, Prepared};
 use super::model::Model;
 use super::request::{Request, RequestBuilder, When};
 use super::residents::Residents;
-use super::stages::{self, Given, Staged};
+use super::stages::{self, Frame, Given, Staged};
 use super::{Value, ids};
 use crate::error::{Error, Result};
 use crate::graph::Kind;
@@ -21,7 +21,8 @@ pub(super) struct SessionId(pub(super) u64);
 /// network. They run one after another in the order of their submission, whatever their deadlines.
 ///
 /// The first request gives the inputs that are the state; later ones may give some of them anew. A request that gives all of
-/// them starts afresh. If a request fails, is dropped or cancelled, the requests after it fail too, up to one that starts
+/// them starts afresh. Of a model that runs in stages the state's shape is known when the request before is done, and the next is planned
+/// then. If a request fails, is dropped or cancelled, the requests after it fail too, up to one that starts
 /// afresh: their state would not be what they were planned for. One that `submit` refuses leaves the session as it was. The
 /// state's memory is freed when the last clone is gone.
 #[derive(Clone)]
@@ -47,8 +48,10 @@ pub(super) struct Link {
 /// What is known of a session's state after all requests that were submitted.
 #[derive(Default)]
 pub(super) struct Ledger {
-    /// By link: type and shape.
+    /// By link: type and shape, as far as they are known before the requests are done.
     states: Vec<Option<(DType, Vec<usize>)>>,
+    /// Requests so far.
+    submitted: u64,
     /// Fresh starts so far.
     epoch: u64,
     /// Why requests that do not start afresh cannot run.
@@ -64,6 +67,8 @@ pub(super) struct Turn {
     pub(super) cancelled: bool,
     ledger: Arc<Mutex<Ledger>>,
     epoch: u64,
+    /// Which request of the session it is.
+    number: u64,
 }
 
 /// A session's state, and the requests that wait for it.
@@ -84,6 +89,19 @@ impl Turn {
     /// Whether nothing of the session's state matters to it.
     pub(super) fn is_fresh(&self) -> bool {
         !self.takes.contains(&true)
+    }
+
+    /// Tells the session's handles what the state is, unless there are further requests.
+    pub(super) fn leave(&self, tensors: &[Option<Given>]) {
+        let mut ledger = lock(&self.ledger);
+        if ledger.submitted == self.number {
+            let known = |given: &Option<Given>| match given.as_ref()? {
+                Given::Host(tensor) => Some((tensor.dtype(), tensor.shape().to_vec())),
+                Given::Device(resident) => Some((resident.dtype, resident.shape.clone())),
+                Given::State(_) => None,
+            };
+            ledger.states = tensors.iter().map(known).collect();
+        }
     }
 
     /// Tells the session's handles that the request did not leave the state that the next ones need.
@@ -148,7 +166,8 @@ impl Session {
         &self.inner.model
     }
 
-    /// Shape and type of the state that becomes input `name`, once all requests submitted so far are done.
+    /// Shape and type of the state that becomes input `name`, once all requests submitted so far are done; `None` while they are not known, before
+    /// the first request and, of a model that runs in stages, until the requests are done.
     ///
     /// # Errors
     /// `Input` if that input is no state of the session.
@@ -172,8 +191,10 @@ impl Session {
         let mut known = lock(ledger);
         let link_of = |input: usize| links.iter().position(|link| link.input == input);
         let (inputs, _) = model.take_inputs(given, |input| {
-            let (_, shape) = known.states[link_of(input)?].as_ref()?;
-            Some(shape.clone())
+            let state = known.states[link_of(input)?].as_ref();
+            // Of what is there only later.
+            let unknown = (known.submitted > 0).then(Vec::new);
+            state.map(|(_, shape)| shape.clone()).or(unknown)
         })?;
         let takes: Vec<bool> = links.iter().map(|link| matches!(inputs[link.input], Given::State(..))).collect();
         let fresh = !takes.contains(&true);
@@ -185,21 +206,35 @@ impl Session {
         let staged = model.inner.with_residents(staged, links, Residents::of(&inputs, &kept));
         // Among the results, which are the outputs that are not state.
         let kept = kept.iter().map(|&at| at - links.iter().filter(|link| link.output < at).count()).collect();
-        let ready = stages::prepare(&model.inner, staged, inputs, &mut stack)?;
-        if !stack.is_empty() {
-            return Err(Error::unsupported(
-                "a session of a model that runs in stages: the shape of its state is not known in advance",
-            ));
-        }
+        let unknown = links.iter().zip(&takes).enumerate().any(|(at, (_, takes))| *takes && known.states[at].is_none());
+        let later = Frame::Whole { staged: staged.clone(), given: inputs.clone() };
+        let mut ready = match unknown {
+            true => model.inner.nothing(),
+            false => stages::prepare(&model.inner, staged, inputs, &mut stack)?,
+        };
         let outputs = &ready.plan.plan.outputs;
-        let after: Vec<_> =
-            links.iter().map(|l| Some((outputs[l.output].dtype, outputs[l.output].shape.clone()))).collect();
+        let after: Vec<_> = match unknown || !stack.is_empty() {
+            true => vec![None; links.len()],
+            false => links.iter().map(|l| Some((outputs[l.output].dtype, outputs[l.output].shape.clone()))).collect(),
+        };
+        if unknown || !fresh && !stack.is_empty() {
+            // Its parts depend on what the state is.
+            (ready, stack) = (model.inner.nothing(), vec![later]);
+        }
         let epoch = known.epoch + u64::from(fresh);
-        let turn =
-            Turn { session: *session, links: links.clone(), takes, cancelled: false, ledger: ledger.clone(), epoch };
+        let turn = Turn {
+            session: *session,
+            links: links.clone(),
+            takes,
+            cancelled: false,
+            ledger: ledger.clone(),
+            epoch,
+            number: known.submitted + 1,
+        };
         let course = Course { model: model.inner.goes_on(), stack, begun: None, origins: None, turn: Some(turn) };
         let request = model.send(call, ready, kept, Some(Box::new(course)), when)?;
         known.epoch = epoch;
+        known.submitted += 1;
         known.states = after;
         if fresh {
             known.broken = None;

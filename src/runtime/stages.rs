@@ -97,6 +97,8 @@ pub(super) struct Produced {
 /// What remains of a request after the part that runs, the innermost last.
 #[derive(Clone)]
 pub(super) enum Frame {
+    /// Nothing runs yet: the stage is planned when its inputs are there.
+    Whole { staged: Arc<Staged>, given: Vec<Given> },
     /// The first part runs, for these inputs of the whole.
     First { split: Arc<Split>, given: Vec<Given> },
     /// The second part runs; the first gave these.
@@ -110,7 +112,7 @@ pub(super) enum Frame {
 impl Frame {
     /// Whether another part follows.
     pub(super) fn goes_on(&self) -> bool {
-        matches!(self, Frame::First { .. } | Frame::Trip { .. })
+        matches!(self, Frame::Whole { .. } | Frame::First { .. } | Frame::Trip { .. })
     }
 }
 
@@ -408,6 +410,7 @@ fn go_on(model: &Inner, stack: &mut Vec<Frame>, mut produced: Vec<Produced>) -> 
         match stack.pop() {
             None => return Ok(Next::Done(produced)),
             Some(Frame::Together(results)) => produced = together(&results, produced),
+            Some(Frame::Whole { staged, given }) => return prepare(model, staged, given, stack).map(Next::Run),
             Some(Frame::Trip { repeat, under }) => {
                 let under = repeat.after(under, produced)?;
                 let (staged, inputs) = repeat.next(model, under, stack)?;

@@ -200,7 +200,10 @@ impl Engine {
         begin::give_back(&mut self.executor, Taken { regions, promise }, &mut self.spare.regions);
         let produced = match produced {
             Ok(produced) => {
-                if let Some(course) = &mut prepared.course {
+                // One that is planned when its turn comes has not begun by that.
+                if let Some(course) = &mut prepared.course
+                    && !prepared.plan.plan.regions.is_empty()
+                {
                     course.begun = Some((started.unwrap_or(at), timing));
                 }
                 // Another part may have to be planned first.
