@@ -449,6 +449,19 @@ mod tests {
     }
 
     #[test]
+    fn entries_are_what_lies_along_the_first_axis() {
+        let tensor = Tensor::new([2, 3], vec![1u8, 2, 3, 4, 5, 6]).unwrap();
+        assert_eq!(tensor.entry(1).unwrap(), Tensor::new([3], vec![4u8, 5, 6]).unwrap());
+        assert_eq!(tensor.entry(1).unwrap().entry(2).unwrap(), Tensor::scalar(6u8));
+        assert_eq!(Tensor::zeros(DType::I4, [3, 0]).unwrap().entry(2).unwrap().shape(), [0]);
+        for wrong in
+            [tensor.entry(2), Tensor::scalar(0f32).entry(0), Tensor::zeros(DType::F32, [0, 2]).unwrap().entry(0)]
+        {
+            assert!(wrong.is_err());
+        }
+    }
+
+    #[test]
     fn bytes_round_trip() {
         let tensor = Tensor::new([3], vec![1i64, -2, i64::MAX]).unwrap();
         let back = TensorData::from_le_bytes(DType::I64, tensor.bytes()).unwrap();

@@ -73,7 +73,7 @@ use thread::Driver;
 
 /// Runs requests of many models on one device. Cheap to clone; every clone is the same runtime.
 ///
-/// It ends when its last clone, model, kernel and request handle are gone. One that is alive when the process ends, in a static for
+/// It ends when its last clone, model, kernel, request handle and tensor on the device are gone. One that is alive when the process ends, in a static for
 /// instance, is ended then (on Unix, where drivers would otherwise be torn down under its threads): requests that are not done fail
 /// with `Closed`, and the process waits for the device and for compiles in work, a minute at most.
 #[derive(Clone)]

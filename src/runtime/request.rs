@@ -103,7 +103,7 @@ impl RequestBuilder {
     /// Checks the inputs, plans for their shapes (or finds the plan), and hands the request to the engine.
     ///
     /// # Errors
-    /// `Input` for inputs missing, of another type or shape; `Shape` or `Unsupported` if the model cannot be planned at
+    /// `Input` for inputs missing, of another type or shape, or on the device of another runtime; `Shape` or `Unsupported` if the model cannot be planned at
     /// these shapes; `Memory` if it can never fit; `QueueFull` if [`Options::max_queued`](super::Options::max_queued) requests
     /// are under way (a clone of the builder can try again, tensors are shared); `Closed` if the engine has stopped.
     pub fn submit(self) -> Result<Request> {

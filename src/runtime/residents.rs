@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::model::Inner;
 use super::session::Link;
 use super::stages::{Given, Staged};
+use crate::plan::Keep;
+use crate::plan::stage::{Feed, Stage};
 
 /// Inputs that are on the device, and outputs that stay there, each once and in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +30,16 @@ impl Residents {
     pub(super) fn is_empty(&self) -> bool {
         self.inputs.is_empty() && self.outputs.is_empty()
     }
+
+    /// The stage with these in regions of their own, besides those that are.
+    fn stage(&self, whole: &Stage<'static>) -> Stage<'static> {
+        let mut stage = whole.clone();
+        stage.feeds.resize(stage.graph.inputs.len(), Feed::Tensor);
+        stage.keeps.resize(stage.graph.outputs.len(), Keep::Read);
+        self.inputs.iter().for_each(|&index| stage.feeds[index] = Feed::Resident);
+        self.outputs.iter().for_each(|&index| stage.keeps[index] = Keep::Resident);
+        stage
+    }
 }
 
 impl Inner {
@@ -40,8 +52,8 @@ impl Inner {
         let entry = match known.iter().position(|(links, other, _)| links == state && *other == residents) {
             Some(index) => known.remove(index),
             None => {
-                let stage = whole.stage().with_residents(&residents.inputs, &residents.outputs);
-                (state.to_vec(), residents, Staged::new(stage))
+                let staged = Staged::new(residents.stage(whole.stage()));
+                (state.to_vec(), residents, staged)
             }
         };
         if known.len() >= self.shared.plan_cache {
