@@ -50,6 +50,13 @@ onnx_suite() {
   printf 'test: %s\n' "$(tail -n 1 <<<"$report" | sed 's/refused/skipped/')"
 }
 
+# Registers and occupancy as a GPU's compiler sees them: no spills, no kernel that grew unseen, no merged pipeline that costs much.
+gpu_stats() {
+  local table
+  table=$(scripts/gpu-stats.sh --check) || { printf '%s\n' "$table"; return 1; }
+  tail -n 1 <<<"$table"
+}
+
 . scripts/setup-build.sh
 setup_build rustfmt clippy
 step scripts/setup-vulkan.sh
@@ -63,6 +70,7 @@ step panics_abort
 step second_driver
 step cargo test --locked --workspace --doc
 step scripts/tint.sh
+step gpu_stats
 step snapshots
 RUSTDOCFLAGS=-Dwarnings step cargo doc --locked --workspace --no-deps
 RUSTDOCFLAGS=-Dwarnings step cargo doc --locked -p fascine --no-deps --no-default-features

@@ -8,6 +8,8 @@ struct Params {
     // Output channels for each input channel.
     multiplier: u32,
     has_residual: u32,
+    // What halves of the weights are multiplied with.
+    factor: f32,
     in_h: u32,
     in_w: u32,
     out_h: u32,
@@ -29,11 +31,15 @@ struct Params {
 override WINDOW: bool = false;
 
 @group(0) @binding(0) var<storage, read> input: array<f32>;
-@group(0) @binding(1) var<storage, read> weight: array<f32>;
+@group(0) @binding(1) var<storage, read> weight: array<WEIGHT>;
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
 @group(0) @binding(3) var<storage, read> residual: array<f32>;
 @group(0) @binding(4) var<storage, read_write> output: array<f32>;
 @group(0) @binding(5) var<uniform> params: Params;
+
+fn tap(at: u32) -> vec4<f32> {
+    return vec4(weight_of(weight[at >> WEIGHT_SHIFT], at, params.factor));
+}
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -76,9 +82,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
                 vec2(input[far_at.x], input[far_at.y]),
                 vec2(row_ok) & (far >= vec2(0)) & (far <= vec2(last)),
             );
-            acc = fma(vec4(weight[weight_at]), a, acc);
-            acc = fma(vec4(weight[weight_at + 1u]), vec4(a.yzw, b.x), acc);
-            acc = fma(vec4(weight[weight_at + 2u]), vec4(a.zw, b), acc);
+            acc = fma(tap(weight_at), a, acc);
+            acc = fma(tap(weight_at + 1u), vec4(a.yzw, b.x), acc);
+            acc = fma(tap(weight_at + 2u), vec4(a.zw, b), acc);
             weight_at += 3u;
         } else {
             for (var kx = 0u; kx < p.kernel_w; kx++) {
@@ -89,7 +95,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
                     vec4(input[at.x], input[at.y], input[at.z], input[at.w]),
                     vec4(row_ok) & (ix >= vec4(0)) & (ix <= vec4(last)),
                 );
-                acc = fma(vec4(weight[weight_at]), v, acc);
+                acc = fma(tap(weight_at), v, acc);
                 weight_at++;
             }
         }
@@ -99,7 +105,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let count = p.out_w - column;
     let at = to + min(vec4(0u, 1u, 2u, 3u), vec4(count - 1u));
     if p.has_residual != 0u {
-        acc += vec4(residual[at.x], residual[at.y], residual[at.z], residual[at.w]);
+        acc = rounded(acc) + vec4(residual[at.x], residual[at.y], residual[at.z], residual[at.w]);
     }
     acc = epilogue(acc);
     output[to] = acc.x;

@@ -18,6 +18,8 @@ struct Params {
     // (unit stride and dilation, at least four columns wide).
     fast: u32,
     has_residual: u32,
+    // What halves of the weights are multiplied with.
+    factor: f32,
     in_h: u32,
     in_w: u32,
     out_h: u32,
@@ -38,7 +40,7 @@ struct Params {
 override WINDOW: bool = true;
 
 @group(0) @binding(0) var<storage, read> input: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read> weight: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> weight: array<WEIGHTS>;
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
 @group(0) @binding(3) var<storage, read> residual: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> output: array<vec4<f32>>;
@@ -162,7 +164,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
                         let ok = row_ok & (ix >= vec4(0)) & (ix <= vec4(last));
                         b = select(vec4(0.0), four(row + vec4<u32>(clamp(ix, vec4(0), vec4(last)))), ok);
                     }
-                    let w = weight[weight_at];
+                    let w = weights_of(weight[weight_at], p.factor);
                     weight_at += 8u;
                     c0 = outer(c0, subgroupBroadcast(w, 0u), b);
                     c1 = outer(c1, subgroupBroadcast(w, 1u), b);
@@ -185,7 +187,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             } else {
                 b = four(plane + spot);
             }
-            let w = weight[weight_at];
+            let w = weights_of(weight[weight_at], p.factor);
             weight_at += 8u;
             c0 = outer(c0, subgroupBroadcast(w, 0u), b);
             c1 = outer(c1, subgroupBroadcast(w, 1u), b);
@@ -205,6 +207,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         let at = (first_out + channel + i) * out_size + pixel;
         var v = tiles[i >> 2u][i & 3u];
         if p.has_residual != 0u {
+            v = rounded(v);
             if whole {
                 v += residual[at.x >> 2u];
             } else {

@@ -8,6 +8,8 @@ struct Params {
     channels_in: u32,
     channels_out: u32,
     has_residual: u32,
+    // What halves of the weights are multiplied with.
+    factor: f32,
     in_h: u32,
     in_w: u32,
     out_h: u32,
@@ -25,15 +27,20 @@ struct Params {
 }
 
 @group(0) @binding(0) var<storage, read> input: array<f32>;
-@group(0) @binding(1) var<storage, read> weight: array<f32>;
+@group(0) @binding(1) var<storage, read> weight: array<WEIGHT>;
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
 @group(0) @binding(3) var<storage, read> residual: array<f32>;
 @group(0) @binding(4) var<storage, read_write> output: array<f32>;
 @group(0) @binding(5) var<uniform> params: Params;
 
-// By depth, then channel or pixel.
-var<workgroup> tile_a: array<f32, 512>;
-var<workgroup> tile_b: array<f32, 512>;
+// Four channels or pixels each, by depth and then by their number in a row, which depth turns: whoever stores or loads side by side is in
+// other banks.
+var<workgroup> tile_a: array<vec4<f32>, 128>;
+var<workgroup> tile_b: array<vec4<f32>, 128>;
+
+fn place_in_tile(k: u32, four: u32) -> u32 {
+    return k * 8u + (four ^ (k & 7u));
+}
 
 fn outer(acc: mat4x4<f32>, w: vec4<f32>, b: vec4<f32>) -> mat4x4<f32> {
     return mat4x4<f32>(
@@ -51,7 +58,7 @@ fn put(p: Params, channel: u32, first: u32, pixel: u32, pixels: u32, value: vec4
     let at = first + min(pixel + vec4(0u, 1u, 2u, 3u), vec4(pixels - 1u));
     var v = value + bias[channel];
     if p.has_residual != 0u {
-        v += vec4(residual[at.x], residual[at.y], residual[at.z], residual[at.w]);
+        v = rounded(v) + vec4(residual[at.x], residual[at.y], residual[at.z], residual[at.w]);
     }
     v = epilogue(v);
     for (var i = 0u; i < min(4u, pixels - pixel); i++) {
@@ -80,38 +87,41 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let plane = p.in_h * p.in_w;
     let first_in = (image * p.groups + channel_group) * p.channels_in * plane;
     let first_channel = channel_group * p.channels_out;
-    // The pixel whose column of the matrix this invocation loads.
-    let mine = min(pixel + local % 32u, pixels - 1u);
-    let y = i32(mine / p.out_w * p.stride_y) - i32(p.pad_y);
-    let x = i32(mine % p.out_w * p.stride_x) - i32(p.pad_x);
+    // The pixels whose columns of the matrix this invocation loads.
+    let mine = min(vec4(pixel + local % 8u * 4u) + vec4(0u, 1u, 2u, 3u), vec4(pixels - 1u));
+    let y = vec4<i32>(mine / p.out_w * p.stride_y) - i32(p.pad_y);
+    let x = vec4<i32>(mine % p.out_w * p.stride_x) - i32(p.pad_x);
 
     var acc = mat4x4<f32>();
     let m = local / 8u;
     let n = local % 8u;
     for (var start = 0u; start < depth; start += 16u) {
-        for (var i = 0u; i < 8u; i++) {
+        for (var i = 0u; i < 2u; i++) {
             let e = local + i * 64u;
-            let am = e / 16u;
-            let ak = start + e % 16u;
-            let a = weight[(first_channel + min(channel + am, p.channels_out - 1u)) * depth + min(ak, depth - 1u)];
-            tile_a[e % 16u * 32u + am] = select(0.0, a, ak < depth);
-            let bn = e % 32u;
-            let bk = min(start + e / 32u, depth - 1u);
-            let iy = y + i32(bk % taps / p.kernel_w * p.dilation_y);
-            let ix = x + i32(bk % p.kernel_w * p.dilation_x);
-            let inside = iy >= 0 && iy < i32(p.in_h) && ix >= 0 && ix < i32(p.in_w) && start + e / 32u < depth;
-            let at = u32(clamp(iy, 0, i32(p.in_h) - 1)) * p.in_w + u32(clamp(ix, 0, i32(p.in_w) - 1));
-            tile_b[e / 32u * 32u + bn] = select(0.0, input[first_in + bk / taps * plane + at], inside);
+            let ak = e % 16u;
+            let c = min(vec4(channel + e / 16u * 4u) + vec4(0u, 1u, 2u, 3u), vec4(p.channels_out - 1u));
+            let w = (first_channel + c) * depth + min(start + ak, depth - 1u);
+            let a = vec4(
+                weight_of(weight[w.x >> WEIGHT_SHIFT], w.x, p.factor),
+                weight_of(weight[w.y >> WEIGHT_SHIFT], w.y, p.factor),
+                weight_of(weight[w.z >> WEIGHT_SHIFT], w.z, p.factor),
+                weight_of(weight[w.w >> WEIGHT_SHIFT], w.w, p.factor),
+            );
+            tile_a[place_in_tile(ak, e / 16u)] = select(vec4(0.0), a, start + ak < depth);
+            let bk = e / 8u;
+            let tap = min(start + bk, depth - 1u);
+            let iy = y + i32(tap % taps / p.kernel_w * p.dilation_y);
+            let ix = x + i32(tap % p.kernel_w * p.dilation_x);
+            let in_y = (iy >= vec4(0i)) & (iy < vec4(i32(p.in_h)));
+            let inside = in_y & (ix >= vec4(0i)) & (ix < vec4(i32(p.in_w))) & vec4(start + bk < depth);
+            let row = vec4<u32>(clamp(iy, vec4(0i), vec4(i32(p.in_h) - 1)));
+            let at = first_in + tap / taps * plane + row * p.in_w + vec4<u32>(clamp(ix, vec4(0i), vec4(i32(p.in_w) - 1)));
+            let b = vec4(input[at.x], input[at.y], input[at.z], input[at.w]);
+            tile_b[place_in_tile(bk, local % 8u)] = select(vec4(0.0), b, inside);
         }
         workgroupBarrier();
         for (var k = 0u; k < 16u; k++) {
-            let a = k * 32u + m * 4u;
-            let b = k * 32u + n * 4u;
-            acc = outer(
-                acc,
-                vec4(tile_a[a], tile_a[a + 1u], tile_a[a + 2u], tile_a[a + 3u]),
-                vec4(tile_b[b], tile_b[b + 1u], tile_b[b + 2u], tile_b[b + 3u]),
-            );
+            acc = outer(acc, tile_a[place_in_tile(k, m)], tile_b[place_in_tile(k, n)]);
         }
         workgroupBarrier();
     }

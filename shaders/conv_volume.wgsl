@@ -8,6 +8,8 @@ struct Params {
     channels_in: u32,
     channels_out: u32,
     has_residual: u32,
+    // What halves of the weights are multiplied with.
+    factor: f32,
     // Each of planes, rows and columns.
     input_size: vec4<u32>,
     output_size: vec4<u32>,
@@ -20,18 +22,22 @@ struct Params {
 }
 
 @group(0) @binding(0) var<storage, read> input: array<f32>;
-@group(0) @binding(1) var<storage, read> weight: array<f32>;
+@group(0) @binding(1) var<storage, read> weight: array<WEIGHT>;
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
 @group(0) @binding(3) var<storage, read> residual: array<f32>;
 @group(0) @binding(4) var<storage, read_write> output: array<f32>;
 @group(0) @binding(5) var<uniform> params: Params;
+
+fn tap(at: u32) -> vec4<f32> {
+    return vec4(weight_of(weight[at >> WEIGHT_SHIFT], at, params.factor));
+}
 
 // Writes what there is of four columns of one channel.
 fn put(sum: vec4<f32>, to: u32, count: u32) {
     let at = to + min(vec4(0u, 1u, 2u, 3u), vec4(count - 1u));
     var acc = sum;
     if params.has_residual != 0u {
-        acc += vec4(residual[at.x], residual[at.y], residual[at.z], residual[at.w]);
+        acc = rounded(acc) + vec4(residual[at.x], residual[at.y], residual[at.z], residual[at.w]);
     }
     acc = epilogue(acc);
     output[to] = acc.x;
@@ -96,10 +102,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
                         vec4(input[at.x], input[at.y], input[at.z], input[at.w]),
                         vec4(row_ok) & (ix >= vec4(0)) & (ix < vec4(size.z)),
                     );
-                    a = fma(vec4(weight[weight_at.x]), v, a);
-                    b = fma(vec4(weight[weight_at.y]), v, b);
-                    c = fma(vec4(weight[weight_at.z]), v, c);
-                    d = fma(vec4(weight[weight_at.w]), v, d);
+                    a = fma(tap(weight_at.x), v, a);
+                    b = fma(tap(weight_at.y), v, b);
+                    c = fma(tap(weight_at.z), v, c);
+                    d = fma(tap(weight_at.w), v, d);
                     weight_at += vec4(1u);
                 }
             }

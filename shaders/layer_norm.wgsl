@@ -23,22 +23,23 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> deviations: array<f32>;
 @group(0) @binding(6) var<uniform> params: Params;
 
-var<workgroup> part: array<f32, 64>;
+// Of the tiles' type, so that merged pipelines need no memory beside theirs.
+var<workgroup> part: array<vec4<f32>, 64>;
 
 fn join(local: u32, x: f32) -> f32 {
     if INVOCATIONS == 1u {
         return x;
     }
     workgroupBarrier();
-    part[local] = x;
+    part[local].x = x;
     for (var step = 32u; step > 0u; step /= 2u) {
         workgroupBarrier();
         if local < step {
-            part[local] += part[local + step];
+            part[local].x += part[local + step].x;
         }
     }
     workgroupBarrier();
-    return part[0];
+    return part[0].x;
 }
 
 @compute @workgroup_size(64)

@@ -16,20 +16,26 @@ struct Params {
     x_time: u32,
     x_batch: u32,
     x_input: u32,
+    // What halves of the weights are multiplied with.
+    factor: f32,
     pad0: u32,
     pad1: u32,
-    pad2: u32,
     // With COALESCE: the number of requests, then how far the tensors of each further one lie from the first's, in vec4.
     coalesced: vec4<u32>,
 }
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 // direction x input x gate
-@group(0) @binding(1) var<storage, read> weights: array<f32>;
+@group(0) @binding(1) var<storage, read> weights: array<WEIGHT>;
 // direction x (input biases, state biases)
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
 @group(0) @binding(3) var<storage, read_write> result: array<f32>;
 @group(0) @binding(4) var<uniform> params: Params;
+
+// Weight `at`.
+fn weight_at(at: u32) -> f32 {
+    return weight_of(weights[at >> WEIGHT_SHIFT], at, params.factor);
+}
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -54,7 +60,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         var sums = vec4(sum);
         for (var k = 0u; k < params.inputs; k++) {
             let inputs = vec4(x[from_], x[from_ + away.y], x[from_ + away.z], x[from_ + away.w]);
-            sums = fma(inputs, vec4(weights[w]), sums);
+            sums = fma(inputs, vec4(weight_at(w)), sums);
             from_ += params.x_input;
             w += params.gates;
         }
@@ -64,7 +70,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         }
     } else {
         for (var k = 0u; k < params.inputs; k++) {
-            sum = fma(x[from_], weights[w], sum);
+            sum = fma(x[from_], weight_at(w), sum);
             from_ += params.x_input;
             w += params.gates;
         }

@@ -24,6 +24,8 @@ struct Params {
     first: u32,
     has_hidden: u32,
     has_cell: u32,
+    // What halves of the weights are multiplied with.
+    factor: f32,
     // Offset, and from one to the next, of the initial state's directions and batch entries.
     state_offset: vec4<u32>,
     state_direction: vec4<u32>,
@@ -35,13 +37,18 @@ struct Params {
 // time x direction x batch x gate
 @group(0) @binding(0) var<storage, read> gates: array<f32>;
 // direction x state x gate
-@group(0) @binding(1) var<storage, read> weights: array<f32>;
+@group(0) @binding(1) var<storage, read> weights: array<WEIGHT>;
 @group(0) @binding(2) var<storage, read> hidden: array<f32>;
 @group(0) @binding(3) var<storage, read> cell: array<f32>;
 // direction x batch x state
 @group(0) @binding(4) var<storage, read_write> state: array<f32>;
 @group(0) @binding(5) var<storage, read_write> y: array<f32>;
 @group(0) @binding(6) var<uniform> params: Params;
+
+// Weight `at`.
+fn weight_at(at: u32) -> f32 {
+    return weight_of(weights[at >> WEIGHT_SHIFT], at, params.factor);
+}
 
 fn clipped(x: f32) -> f32 {
     return select(x, clamp(x, -params.clip, params.clip), params.clip > 0.0);
@@ -95,19 +102,19 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         if params.first == 0u {
             for (var k = 0u; k < size; k++) {
                 let s = vec4(y[at + k], y[at + k + away.y], y[at + k + away.z], y[at + k + away.w]);
-                i = fma(s, vec4(weights[w]), i);
-                o = fma(s, vec4(weights[w + size]), o);
-                f = fma(s, vec4(weights[w + 2u * size]), f);
-                c = fma(s, vec4(weights[w + 3u * size]), c);
+                i = fma(s, vec4(weight_at(w)), i);
+                o = fma(s, vec4(weight_at(w + size)), o);
+                f = fma(s, vec4(weight_at(w + 2u * size)), f);
+                c = fma(s, vec4(weight_at(w + 3u * size)), c);
                 w += 4u * size;
             }
         } else if params.has_hidden != 0u {
             for (var k = 0u; k < size; k++) {
                 let s = vec4(hidden[at + k], hidden[at + k + away.y], hidden[at + k + away.z], hidden[at + k + away.w]);
-                i = fma(s, vec4(weights[w]), i);
-                o = fma(s, vec4(weights[w + size]), o);
-                f = fma(s, vec4(weights[w + 2u * size]), f);
-                c = fma(s, vec4(weights[w + 3u * size]), c);
+                i = fma(s, vec4(weight_at(w)), i);
+                o = fma(s, vec4(weight_at(w + size)), o);
+                f = fma(s, vec4(weight_at(w + 2u * size)), f);
+                c = fma(s, vec4(weight_at(w + 3u * size)), c);
                 w += 4u * size;
             }
         }
@@ -123,19 +130,19 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         if params.first == 0u {
             for (var k = 0u; k < size; k++) {
                 let s = y[at + k];
-                i = fma(s, weights[w], i);
-                o = fma(s, weights[w + size], o);
-                f = fma(s, weights[w + 2u * size], f);
-                c = fma(s, weights[w + 3u * size], c);
+                i = fma(s, weight_at(w), i);
+                o = fma(s, weight_at(w + size), o);
+                f = fma(s, weight_at(w + 2u * size), f);
+                c = fma(s, weight_at(w + 3u * size), c);
                 w += 4u * size;
             }
         } else if params.has_hidden != 0u {
             for (var k = 0u; k < size; k++) {
                 let s = hidden[at + k];
-                i = fma(s, weights[w], i);
-                o = fma(s, weights[w + size], o);
-                f = fma(s, weights[w + 2u * size], f);
-                c = fma(s, weights[w + 3u * size], c);
+                i = fma(s, weight_at(w), i);
+                o = fma(s, weight_at(w + size), o);
+                f = fma(s, weight_at(w + 2u * size), f);
+                c = fma(s, weight_at(w + 3u * size), c);
                 w += 4u * size;
             }
         }

@@ -6,6 +6,8 @@ struct Params {
     // Factors of the product and of the bias.
     scale: f32,
     bias_scale: f32,
+    // What halves of the weights are multiplied with.
+    factor: f32,
     // Subgroups' worth of work: batch x row tiles x column tiles.
     tiles: u32,
     rows: u32,
@@ -23,6 +25,8 @@ struct Params {
     // Of the bias, in elements.
     bias_row: u32,
     bias_column: u32,
+    // Whether the product is an operator's result before the bias is added.
+    apart: u32,
     has_residual: u32,
     // Batch dimensions from the innermost outwards.
     left_batch: vec4<u32>,
@@ -38,7 +42,7 @@ struct Params {
 override COALESCE: bool = false;
 
 @group(0) @binding(0) var<storage, read> left: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read> right: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> right: array<WEIGHTS>;
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
 @group(0) @binding(3) var<storage, read> residual: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> output: array<vec4<f32>>;
@@ -118,10 +122,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         for (var k = 0u; k < p.depth; k++) {
             let a = left[near];
             near++;
-            sum = fma(vec4(a.x), right[right_at], sum);
-            sum = fma(vec4(a.y), right[right_at + p.right_row], sum);
-            sum = fma(vec4(a.z), right[right_at + 2u * p.right_row], sum);
-            sum = fma(vec4(a.w), right[right_at + 3u * p.right_row], sum);
+            sum = fma(vec4(a.x), weights_of(right[right_at], p.factor), sum);
+            sum = fma(vec4(a.y), weights_of(right[right_at + p.right_row], p.factor), sum);
+            sum = fma(vec4(a.z), weights_of(right[right_at + 2u * p.right_row], p.factor), sum);
+            sum = fma(vec4(a.w), weights_of(right[right_at + 3u * p.right_row], p.factor), sum);
             right_at += 4u * p.right_row;
         }
         c0[0] = sum;
@@ -129,10 +133,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         for (var k = 0u; k < p.depth; k++) {
             let a = left[near];
             near++;
-            let bx = right[right_at];
-            let by = right[right_at + p.right_row];
-            let bz = right[right_at + 2u * p.right_row];
-            let bw = right[right_at + 3u * p.right_row];
+            let bx = weights_of(right[right_at], p.factor);
+            let by = weights_of(right[right_at + p.right_row], p.factor);
+            let bz = weights_of(right[right_at + 2u * p.right_row], p.factor);
+            let bw = weights_of(right[right_at + 3u * p.right_row], p.factor);
             right_at += 4u * p.right_row;
             c0 = outer(c0, four(a.x, 0u), bx);
             c1 = outer(c1, four(a.x, 4u), bx);
@@ -175,7 +179,14 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         }
         let b = own * p.bias_row + column * p.bias_column;
         let start = vec4(bias[b.x], bias[b.y], bias[b.z], bias[b.w]);
-        var v = fma(start, vec4(p.bias_scale), fours[i >> 2u][i & 3u] * p.scale);
+        var v = fours[i >> 2u][i & 3u] * p.scale;
+        if p.apart != 0u {
+            v = rounded(v);
+        }
+        v = fma(start, vec4(p.bias_scale), v);
+        if p.has_residual != 0u {
+            v = rounded(v);
+        }
         let at = (batch * p.rows + own) * p.columns + column + 4u * away;
         if whole {
             if p.has_residual != 0u {

@@ -4,6 +4,8 @@ struct Params {
     // Factors of the product and of the bias.
     scale: f32,
     bias_scale: f32,
+    // What halves of the weights are multiplied with.
+    factor: f32,
     rows: u32,
     columns: u32,
     depth: u32,
@@ -17,6 +19,8 @@ struct Params {
     right_column: u32,
     bias_row: u32,
     bias_column: u32,
+    // Whether the product is an operator's result before the bias is added.
+    apart: u32,
     has_residual: u32,
     // Batch dimensions from the innermost outwards.
     batch: array<vec4<u32>, 2>,
@@ -35,15 +39,20 @@ override RIGHT_ROWS: bool = false;
 override COALESCE: bool = false;
 
 @group(0) @binding(0) var<storage, read> left: array<f32>;
-@group(0) @binding(1) var<storage, read> right: array<f32>;
+@group(0) @binding(1) var<storage, read> right: array<WEIGHT>;
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
 @group(0) @binding(3) var<storage, read> residual: array<f32>;
 @group(0) @binding(4) var<storage, read_write> output: array<f32>;
 @group(0) @binding(5) var<uniform> params: Params;
 
-// By depth, then row or column.
-var<workgroup> tile_a: array<f32, 512>;
-var<workgroup> tile_b: array<f32, 512>;
+// Four rows or columns each, by depth and then by their number in a row, which depth turns: whoever stores or loads side by side is in
+// other banks.
+var<workgroup> tile_a: array<vec4<f32>, 128>;
+var<workgroup> tile_b: array<vec4<f32>, 128>;
+
+fn place_in_tile(k: u32, four: u32) -> u32 {
+    return k * 8u + (four ^ (k & 7u));
+}
 
 fn outer(acc: mat4x4<f32>, w: vec4<f32>, b: vec4<f32>) -> mat4x4<f32> {
     return mat4x4<f32>(
@@ -87,11 +96,15 @@ fn put(p: Params, batch: u32, place: u32, column: u32, value: vec4<f32>) {
     }
     let columns = min(column + vec4(0u, 1u, 2u, 3u), vec4(p.columns - 1u));
     let b = row * p.bias_row + columns * p.bias_column;
-    var v = fma(vec4(bias[b.x], bias[b.y], bias[b.z], bias[b.w]), vec4(p.bias_scale), value * p.scale);
+    var v = value * p.scale;
+    if p.apart != 0u {
+        v = rounded(v);
+    }
+    v = fma(vec4(bias[b.x], bias[b.y], bias[b.z], bias[b.w]), vec4(p.bias_scale), v);
     let first = away + (batch * p.rows + row) * p.columns;
     let at = first + columns;
     if p.has_residual != 0u {
-        v += vec4(residual[at.x], residual[at.y], residual[at.z], residual[at.w]);
+        v = rounded(v) + vec4(residual[at.x], residual[at.y], residual[at.z], residual[at.w]);
     }
     v = epilogue(v);
     for (var i = 0u; i < min(4u, p.columns - column); i++) {
@@ -127,28 +140,35 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let m = local / 8u;
     let n = local % 8u;
     for (var start = 0u; start < p.depth; start += 16u) {
-        for (var i = 0u; i < 8u; i++) {
+        for (var i = 0u; i < 2u; i++) {
             let e = local + i * 64u;
-            let am = select(e / 16u, e % 32u, LEFT_ROWS);
-            let ak = select(e % 16u, e / 32u, LEFT_ROWS);
-            let bn = select(e % 32u, e / 16u, RIGHT_ROWS);
-            let bk = select(e / 32u, e % 16u, RIGHT_ROWS);
+            let am = select(e / 16u, e % 8u, LEFT_ROWS);
+            let ak = select(e % 16u, e / 8u, LEFT_ROWS);
+            let bn = select(e % 8u, e / 16u, RIGHT_ROWS);
+            let bk = select(e / 8u, e % 16u, RIGHT_ROWS);
             let last = p.depth - 1u;
-            let a = left[left_at + row_start(min(row + am, rows - 1u)) + min(start + ak, last) * p.left_column];
-            let b = right[right_at + min(start + bk, last) * p.right_row
-                + min(column + bn, p.columns - 1u) * p.right_column];
-            tile_a[ak * 32u + am] = select(0.0, a, start + ak <= last);
-            tile_b[bk * 32u + bn] = select(0.0, b, start + bk <= last);
+            let left_k = left_at + min(start + ak, last) * p.left_column;
+            let r = min(vec4(row + am * 4u) + vec4(0u, 1u, 2u, 3u), vec4(rows - 1u));
+            let a = vec4(
+                left[left_k + row_start(r.x)],
+                left[left_k + row_start(r.y)],
+                left[left_k + row_start(r.z)],
+                left[left_k + row_start(r.w)],
+            );
+            let c = min(vec4(column + bn * 4u) + vec4(0u, 1u, 2u, 3u), vec4(p.columns - 1u));
+            let at = vec4(right_at + min(start + bk, last) * p.right_row) + c * p.right_column;
+            let b = vec4(
+                weight_of(right[at.x >> WEIGHT_SHIFT], at.x, p.factor),
+                weight_of(right[at.y >> WEIGHT_SHIFT], at.y, p.factor),
+                weight_of(right[at.z >> WEIGHT_SHIFT], at.z, p.factor),
+                weight_of(right[at.w >> WEIGHT_SHIFT], at.w, p.factor),
+            );
+            tile_a[place_in_tile(ak, am)] = select(vec4(0.0), a, start + ak <= last);
+            tile_b[place_in_tile(bk, bn)] = select(vec4(0.0), b, start + bk <= last);
         }
         workgroupBarrier();
         for (var k = 0u; k < 16u; k++) {
-            let a = k * 32u + m * 4u;
-            let b = k * 32u + n * 4u;
-            acc = outer(
-                acc,
-                vec4(tile_a[a], tile_a[a + 1u], tile_a[a + 2u], tile_a[a + 3u]),
-                vec4(tile_b[b], tile_b[b + 1u], tile_b[b + 2u], tile_b[b + 3u]),
-            );
+            acc = outer(acc, tile_a[place_in_tile(k, m)], tile_b[place_in_tile(k, n)]);
         }
         workgroupBarrier();
     }

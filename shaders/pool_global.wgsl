@@ -11,7 +11,8 @@ override AVERAGE: bool = true;
 @group(0) @binding(1) var<storage, read_write> output: array<f32>;
 @group(0) @binding(2) var<uniform> params: Params;
 
-var<workgroup> partial: array<f32, 64>;
+// Of the tiles' type, so that merged pipelines need no memory beside theirs.
+var<workgroup> partial: array<vec4<f32>, 64>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -23,11 +24,11 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         let v = input[start + i];
         value = select(select(value, v, !(v <= value)), value + v, AVERAGE);
     }
-    partial[local] = value;
+    partial[local].x = value;
     workgroupBarrier();
     if (local & 7u) == 0u && plane < p.planes {
         for (var i = 1u; i < 8u; i++) {
-            let v = partial[local + i];
+            let v = partial[local + i].x;
             value = select(select(value, v, !(v <= value)), value + v, AVERAGE);
         }
         output[plane] = select(value, value / f32(p.size), AVERAGE);

@@ -29,8 +29,9 @@ struct Params {
     // Where in `kept` the state lies before and after the step.
     before: u32,
     after: u32,
+    // What halves of the weights are multiplied with.
+    factor: f32,
     pad0: u32,
-    pad1: u32,
     // Three for each direction: which, alpha, beta.
     functions: array<vec4<u32>, 6>,
 }
@@ -38,7 +39,7 @@ struct Params {
 // time x direction x batch x gate
 @group(0) @binding(0) var<storage, read> gates: array<f32>;
 // direction x state x gate
-@group(0) @binding(1) var<storage, read> weights: array<f32>;
+@group(0) @binding(1) var<storage, read> weights: array<WEIGHT>;
 // direction x (input, output, forget), or direction x (input biases, state biases)
 @group(0) @binding(2) var<storage, read> extra: array<f32>;
 @group(0) @binding(3) var<storage, read> lengths: array<i32>;
@@ -48,6 +49,11 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> y: array<f32>;
 @group(0) @binding(6) var<storage, read_write> report: array<u32>;
 @group(0) @binding(7) var<uniform> params: Params;
+
+// Weight `at`.
+fn weight_at(at: u32) -> f32 {
+    return weight_of(weights[at >> WEIGHT_SHIFT], at, params.factor);
+}
 
 fn function_of(f: vec4<u32>, x: f32) -> f32 {
     let a = bitcast<f32>(f.y);
@@ -111,7 +117,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         var sum = gates[((t * params.directions + d) * params.batch + b) * size + h];
         var w = d * size * size + h;
         for (var k = 0u; k < size; k++) {
-            sum = fma(kept[row + k], weights[w], sum);
+            sum = fma(kept[row + k], weight_at(w), sum);
             w += size;
         }
         next = apply(params.functions[f], sum);
@@ -121,7 +127,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         var sums = vec4(gates[g], gates[g + size], gates[g + 2u * size], gates[g + 3u * size]);
         for (var k = 0u; k < size; k++) {
             let s = vec4(kept[row + k]);
-            let each = vec4(weights[w], weights[w + size], weights[w + 2u * size], weights[w + 3u * size]);
+            let each = vec4(weight_at(w), weight_at(w + size), weight_at(w + 2u * size), weight_at(w + 3u * size));
             sums = fma(s, each, sums);
             w += 4u * size;
         }
@@ -155,7 +161,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             var sum = gates[g + 2u * size];
             var w = first + 2u * size;
             for (var k = 0u; k < size; k++) {
-                sum = fma(kept[resets - h + k], weights[w], sum);
+                sum = fma(kept[resets - h + k], weight_at(w), sum);
                 w += 3u * size;
             }
             let z = kept[updates];
@@ -165,7 +171,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             var w = first;
             for (var k = 0u; k < size; k++) {
                 let s = kept[row + k];
-                sums = fma(vec3(s), vec3(weights[w], weights[w + size], weights[w + 2u * size]), sums);
+                sums = fma(vec3(s), vec3(weight_at(w), weight_at(w + size), weight_at(w + 2u * size)), sums);
                 w += 3u * size;
             }
             var input = gates[g + 2u * size];

@@ -33,8 +33,9 @@ const LOWEST: u32 = 0x80000000u;
 const MOST: u32 = 0xffffffffu;
 
 // Low word and high word, signed for sums; for squares unsigned, and all ones from there on; for products the magnitude, all
-// ones from there on, and the sign.
-var<workgroup> part: array<vec2<u32>, 64>;
+// ones from there on, and the sign. Two arrays of words, as `reduce` has them, so that merged pipelines have one pair.
+var<workgroup> part_low: array<u32, 64>;
+var<workgroup> part_high: array<u32, 64>;
 
 fn row_start(row: u32) -> u32 {
     var rest = row;
@@ -157,14 +158,18 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         total = join(total, term(source[base + element_at(k)]));
     }
     if INVOCATIONS > 1u {
-        part[local] = total;
+        part_low[local] = total.x;
+        part_high[local] = total.y;
         for (var step = 32u; step > 0u; step /= 2u) {
             workgroupBarrier();
             if local < step {
-                part[local] = join(part[local], part[local + step]);
+                let other = vec2(part_low[local + step], part_high[local + step]);
+                let joined = join(vec2(part_low[local], part_high[local]), other);
+                part_low[local] = joined.x;
+                part_high[local] = joined.y;
             }
         }
-        total = part[0];
+        total = vec2(part_low[0], part_high[0]);
     }
     if invocation == 0u {
         let done = finish(total);

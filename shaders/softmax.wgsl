@@ -15,7 +15,8 @@ struct Params {
 @group(0) @binding(1) var<storage, read_write> result: array<f32>;
 @group(0) @binding(2) var<uniform> params: Params;
 
-var<workgroup> part: array<f32, 64>;
+// Of the tiles' type, so that merged pipelines need no memory beside theirs.
+var<workgroup> part: array<vec4<f32>, 64>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -35,15 +36,15 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         top = max(top, source[base + k * params.inner]);
     }
     if INVOCATIONS > 1u {
-        part[local] = top;
+        part[local].x = top;
         for (var step = 32u; step > 0u; step /= 2u) {
             workgroupBarrier();
             if local < step {
-                part[local] = max(part[local], part[local + step]);
+                part[local].x = max(part[local].x, part[local + step].x);
             }
         }
         workgroupBarrier();
-        top = part[0];
+        top = part[0].x;
     }
     var sum = 0.0;
     for (var k = invocation; k < params.len; k += INVOCATIONS) {
@@ -56,15 +57,15 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     }
     if INVOCATIONS > 1u {
         workgroupBarrier();
-        part[local] = sum;
+        part[local].x = sum;
         for (var step = 32u; step > 0u; step /= 2u) {
             workgroupBarrier();
             if local < step {
-                part[local] += part[local + step];
+                part[local].x += part[local + step].x;
             }
         }
         workgroupBarrier();
-        sum = part[0];
+        sum = part[0].x;
     }
     if LOG {
         let log_sum = scalar_log(sum);

@@ -5,6 +5,8 @@
 //! `FASCINE_CASES` sets the models of each family.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "clamped/halves.rs"]
+mod halves;
 #[path = "clamped/movement.rs"]
 mod movement;
 #[path = "clamped/quantised.rs"]
@@ -466,7 +468,7 @@ const FAMILIES: &[Family] = &[
 ];
 
 fn families() -> impl Iterator<Item = &'static Family> {
-    [FAMILIES, movement::FAMILIES, quantised::FAMILIES, windows::FAMILIES].into_iter().flatten()
+    [FAMILIES, halves::FAMILIES, movement::FAMILIES, quantised::FAMILIES, windows::FAMILIES].into_iter().flatten()
 }
 
 /// A model, its inputs, and whether its request must fail.

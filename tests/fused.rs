@@ -196,8 +196,11 @@ fn a_sum_of_halves_loses_what_each_node_rounds_away() {
 #[test]
 fn chains_behind_products_have_the_bits_of_their_nodes() {
     let mut wrong = Vec::new();
-    for (name, build) in chains() {
-        let mut b = Floats::new(DType::F32);
+    let dtypes = [DType::F32, DType::F16];
+    for (dtype, (name, build)) in
+        dtypes.into_iter().flat_map(|dtype| chains().into_iter().map(move |chain| (dtype, chain)))
+    {
+        let mut b = Floats::new(dtype);
         let x = b.input("x", &[X.len(), 1]);
         let unit = b.floats([1, 4], [1.0, 0.7, -2.0, 3.0]);
         let product = b.node("MatMul", [x, unit], []);
@@ -208,7 +211,10 @@ fn chains_behind_products_have_the_bits_of_their_nodes() {
             |id: ValueId| graph.nodes.iter().flat_map(|node| &node.inputs).filter(|input| **input == Some(id)).count();
         let fused = if users(product) == 1 { 1 } else { 2 };
         if fused == 1 {
-            compare(name, graph, &[Tensor::new([X.len(), 1], X.to_vec()).unwrap()], fused, &mut wrong);
+            let inputs = [tensor(dtype, [X.len(), 1], X.to_vec())];
+            // Halves are widened first, and packed at the end.
+            let fused = fused + 2 * usize::from(dtype == DType::F16);
+            compare(&format!("{name}, {dtype}"), graph, &inputs, fused, &mut wrong);
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");

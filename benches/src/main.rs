@@ -3,6 +3,7 @@
 mod calibrate;
 #[path = "../../src/bin/fascine/common/mod.rs"]
 mod common;
+mod modules;
 mod scenarios;
 mod simulate;
 
@@ -29,6 +30,8 @@ enum Command {
     Scenario(scenarios::Scenario),
     /// Run the scheduler against a virtual device
     Simulate(simulate::Args),
+    /// Write the SPIR-V of what models run on a GPU, for scripts/gpu-stats.sh
+    Modules(modules::Args),
     /// Measure what the adapter's dispatches cost, for `simulate`, `s4` and `s5`
     Calibrate(calibrate::Args),
 }
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
         |args, json| match args.command {
             Command::Scenario(scenario) => scenarios::run(&scenario, json),
             Command::Simulate(args) => simulate::run(&args, json),
+            Command::Modules(args) => modules::run(&args, json),
             Command::Calibrate(args) => calibrate::run(&args, json),
         },
     )

@@ -58,6 +58,8 @@ fn load_i4(x: u32, index: u32) -> vec4<u32> { return wrap_i4(nibbles_of(x, index
 fn load_u4(x: u32, index: u32) -> vec4<u32> { return nibbles_of(x, index); }
 fn load_i2(x: u32, index: u32) -> vec4<u32> { return wrap_i2(pairs_of(x, index)); }
 fn load_u2(x: u32, index: u32) -> vec4<u32> { return pairs_of(x, index); }
+// Two numbers a word that are no denormals of half precision, infinities or NaN: these drivers widen as they are.
+fn unpack_halves(x: vec2<u32>) -> vec4<f32> { return vec4(unpack2x16float(x.x), unpack2x16float(x.y)); }
 fn store_bf16(x: vec4<u32>) -> vec2<u32> {
     let h = narrow_brain(x);
     return vec2(h.x | (h.y << 16u), h.z | (h.w << 16u));

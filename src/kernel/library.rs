@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
+use super::parts::{self, Weights};
 use super::{Kernel, Trust, functions};
 use crate::error::{Error, Result};
 
@@ -91,16 +92,6 @@ kernels! {
     "widen",
 }
 
-/// A kernel's function `epilogue` where what it is to do is among the common programs, or nothing: the words are a zero, two
-/// constants and the program's number.
-const COMMON_EPILOGUE: &str = "const EPILOGUE: u32 = 1u;
-fn epilogue(x: vec4<f32>) -> vec4<f32> {
-    let e = params.epilogue[0];
-    let zero = vec4(e.x);
-    return bitcast<vec4<f32>>(common_epilogue(e.w, bitcast<vec4<u32>>(x) ^ zero, vec4(e.y), vec4(e.z), zero));
-}
-";
-
 static LIBRARY: LazyLock<BTreeMap<&'static str, Arc<Kernel>>> = LazyLock::new(|| {
     SOURCES
         .iter()
@@ -114,24 +105,31 @@ static LIBRARY: LazyLock<BTreeMap<&'static str, Arc<Kernel>>> = LazyLock::new(||
 /// Kernels made while planning that are still in use, by name.
 static COMPOSED: Mutex<BTreeMap<String, Weak<Kernel>>> = Mutex::new(BTreeMap::new());
 
-/// A kernel as the project's are made of their files: with the functions that it calls, and the common epilogue where it has one.
+/// A kernel as the project's are made of their files: with the functions that it calls, and the plain parts where it leaves some open.
 ///
 /// # Errors
 /// As [`Kernel::parse`].
 pub fn parse(name: &str, text: &str) -> Result<Kernel> {
-    let epilogue = if has_epilogue(text) { COMMON_EPILOGUE } else { "" };
-    Kernel::parse(name, &functions::join(&format!("{text}\n{epilogue}")), Trust::Project)
+    Kernel::parse(name, &functions::join(&parts::filled(text, Weights::Words, None)), Trust::Project)
 }
 
-/// Whether the text leaves its function `epilogue` and the length `EPILOGUE` of its parameter of that name open.
-fn has_epilogue(text: &str) -> bool {
-    text.contains("array<vec4<u32>, EPILOGUE>")
-}
-
-/// The text of the kernel `base` with a definition of `epilogue` and `EPILOGUE`.
-pub(crate) fn with_epilogue(base: &str, epilogue: &str) -> String {
+/// The text of the kernel `base` with its weights read so and that definition of `epilogue`, or the common one.
+pub(crate) fn with_parts(base: &str, weights: Weights, epilogue: Option<&str>) -> String {
     let (_, text) = SOURCES.iter().find(|(name, _)| *name == base).expect("names are written in this crate only");
-    format!("{text}\n{epilogue}")
+    parts::filled(text, weights, epilogue)
+}
+
+/// The kernel `base` with its weights read so.
+///
+/// # Errors
+/// As [`composed`].
+pub(crate) fn with_weights(base: &'static str, weights: Weights) -> Result<Arc<Kernel>> {
+    match weights {
+        Weights::Words => Ok(get(base)),
+        Weights::F16 | Weights::Bf16 => {
+            composed(&format!("{base}{}", weights.suffix()), || with_parts(base, weights, None))
+        }
+    }
 }
 
 /// The kernel of that name: made of `text` and the functions that it calls, unless it is there.

@@ -11,6 +11,7 @@ pub mod functions;
 pub mod library;
 mod limits;
 mod linear;
+pub mod parts;
 mod reflect;
 
 pub(crate) use reflect::{merged_validator, validator};

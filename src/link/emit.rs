@@ -35,7 +35,20 @@ pub fn emit(linked: &Linked, language: Language) -> Result<Vec<u8>> {
             text.replace(LARGEST, "0x1.fffffep+127f").into_bytes()
         }
         Language::SpirV => {
-            let options = spv::Options { lang_version: (1, 3), ..Default::default() };
+            // As the device is given it: one of the project's own kernels goes without checks (gpu/trusted.rs).
+            let checked = linked.has_user_kernel;
+            let zeroed = spv::ZeroInitializeWorkgroupMemoryMode::Polyfill;
+            let options = spv::Options {
+                lang_version: (1, 3),
+                zero_initialize_workgroup_memory: if checked {
+                    zeroed
+                } else {
+                    spv::ZeroInitializeWorkgroupMemoryMode::None
+                },
+                force_loop_bounding: checked,
+                emit_int_div_checks: checked,
+                ..Default::default()
+            };
             let words = spv::write_vec(module, info, &options, None).map_err(|e| fail(&e))?;
             words.iter().flat_map(|word| word.to_le_bytes()).collect()
         }

@@ -9,7 +9,7 @@ use naga::{ArraySize, Handle, Module, TypeInner};
 
 use super::fold::fold_branches;
 use crate::error::{Error, Result};
-use crate::kernel::{Kernel, Variant, validator};
+use crate::kernel::{Kernel, Trust, Variant, validator};
 
 /// A kernel whose overrides have values, without unused functions and types; its handles are not the kernel's.
 pub(super) struct Specialised {
@@ -19,6 +19,7 @@ pub(super) struct Specialised {
     pub(super) roles: Vec<(Handle<naga::GlobalVariable>, Role)>,
     /// By type: the size of an array, without overrides.
     pub(super) array_sizes: Vec<Option<ArraySize>>,
+    pub(super) trust: Trust,
 }
 
 /// What a global variable is to the linker.
@@ -51,7 +52,7 @@ pub(super) fn specialise(variant: &Variant) -> Result<Specialised> {
     let sizes = module.types.iter().map(|(_, ty)| array_size(&ty.inner, &module));
     let array_sizes = sizes.collect::<Result<_, String>>().map_err(refuse)?;
     let roles = roles(kernel, &module);
-    Ok(Specialised { module, info, roles, array_sizes })
+    Ok(Specialised { module, info, roles, array_sizes, trust: kernel.trust })
 }
 
 /// The overrides stay in the module; only the sizes of arrays still name them.

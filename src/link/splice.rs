@@ -14,6 +14,7 @@ use super::relocate::remap_expression;
 use super::specialise::Specialised;
 use super::{SegmentBinding, SegmentId, SegmentKind};
 use crate::error::{Error, Result};
+use crate::kernel::Trust;
 
 /// New handles by old ones, for one arena of one kernel.
 #[derive(Debug)]
@@ -50,9 +51,17 @@ pub(super) struct Merged {
     segments: BTreeMap<u8, (SegmentId, Handle<GlobalVariable>)>,
     /// By segment, its variable as words.
     words: BTreeMap<u8, Handle<GlobalVariable>>,
-    workgroup: Vec<(Handle<Type>, Handle<GlobalVariable>)>,
+    workgroup: Vec<WorkgroupVariable>,
     /// Functions that kernels share, by what they are: every handle in it is of the merged module.
     functions: BTreeMap<String, Handle<Function>>,
+}
+
+/// A workgroup variable that kernels share.
+struct WorkgroupVariable {
+    ty: Handle<Type>,
+    variable: Handle<GlobalVariable>,
+    /// Whether a user's kernel has it, which may load and store it as a whole.
+    fixed: bool,
 }
 
 impl Merged {
@@ -223,7 +232,7 @@ impl Merged {
         self.module.constants.append(constant, Span::UNDEFINED)
     }
 
-    /// Workgroup variables are shared with other kernels by type, never within one kernel: the n-th of a type is the n-th.
+    /// Workgroup variables are shared with other kernels, never within one kernel: the n-th of a type is the n-th.
     fn splice_variables(
         &mut self,
         from: &Specialised,
@@ -238,14 +247,14 @@ impl Merged {
             let init = init.map(|init| expressions.get(init));
             let new = match space {
                 AddressSpace::WorkGroup => {
-                    let free = self.workgroup.iter().find(|(shared, handle)| *shared == ty && !used.contains(handle));
-                    match free {
-                        Some((_, handle)) => *handle,
+                    let fixed = from.trust == Trust::User;
+                    match self.shared(ty, fixed, &used) {
+                        Some(handle) => handle,
                         None => {
                             let name = Some(format!("shared_{}", self.workgroup.len()));
-                            let handle = self.append_variable(name, *space, ty, init, *memory_decorations);
-                            self.workgroup.push((ty, handle));
-                            handle
+                            let variable = self.append_variable(name, *space, ty, init, *memory_decorations);
+                            self.workgroup.push(WorkgroupVariable { ty, variable, fixed });
+                            variable
                         }
                     }
                 }
@@ -264,6 +273,36 @@ impl Merged {
             used.push(new);
             map.globals.insert(old, new);
         }
+    }
+
+    /// A workgroup variable of the type that the kernel does not use yet. The project's kernels go through their arrays element by
+    /// element, so that the longest array of an element type does for all of them: a module takes what its largest kernel takes.
+    fn shared(
+        &mut self,
+        ty: Handle<Type>,
+        fixed: bool,
+        used: &[Handle<GlobalVariable>],
+    ) -> Option<Handle<GlobalVariable>> {
+        let elements = |ty: Handle<Type>| match self.module.types[ty].inner {
+            TypeInner::Array { base, size: ArraySize::Constant(size), stride } => Some((base, stride, size)),
+            _ => None,
+        };
+        let free = |shared: &WorkgroupVariable| !used.contains(&shared.variable);
+        if let Some(same) = self.workgroup.iter_mut().find(|shared| shared.ty == ty && free(shared)) {
+            same.fixed |= fixed;
+            return Some(same.variable);
+        }
+        let (base, stride, size) = elements(ty).filter(|_| !fixed)?;
+        let alike = |shared: &WorkgroupVariable| {
+            elements(shared.ty).filter(|&(b, s, _)| !shared.fixed && free(shared) && (b, s) == (base, stride))
+        };
+        let (at, (_, _, known)) = (self.workgroup.iter().enumerate()).find_map(|(at, s)| Some((at, alike(s)?)))?;
+        let shared = &mut self.workgroup[at];
+        if size > known {
+            shared.ty = ty;
+            self.module.global_variables.get_mut(shared.variable).ty = ty;
+        }
+        Some(shared.variable)
     }
 
     fn append_variable(
@@ -369,6 +408,29 @@ mod tests {
         let three = "var<workgroup> x: array<u32, 8>; var<workgroup> y: u32; var<workgroup> z: array<u32, 8>;";
         merged.splice(&special("l", three, "x[0] + y + z[0]"), "l").unwrap();
         assert_eq!(count(&merged, AddressSpace::WorkGroup), 3);
+    }
+
+    #[test]
+    fn the_longest_array_of_an_element_type_does_for_the_projects_kernels() {
+        let mut merged = Merged::new();
+        let sizes = |merged: &Merged| -> Vec<u32> {
+            let ctx = merged.module.to_ctx();
+            let shared = merged.module.global_variables.iter().filter(|(_, v)| v.space == AddressSpace::WorkGroup);
+            shared.map(|(_, v)| merged.module.types[v.ty].inner.try_size(ctx).unwrap()).collect()
+        };
+        let short = "var<workgroup> a: array<u32, 8>; var<workgroup> b: array<u32, 4>;";
+        merged.splice(&special("k", short, "a[0] + b[0]"), "k").unwrap();
+        assert_eq!(sizes(&merged), [32, 16]);
+        merged.splice(&special("l", "var<workgroup> long: array<u32, 64>;", "long[0]"), "l").unwrap();
+        assert_eq!(sizes(&merged), [256, 16]);
+        // Another element type, and a user's kernel, which may take its array as a whole: each has its own.
+        merged.splice(&special("m", "var<workgroup> f: array<vec2<u32>, 64>;", "f[0].x"), "m").unwrap();
+        let whole = "var<workgroup> mine: array<u32, 32>; fn at(a: array<u32, 32>) -> u32 { var b = a; return b[3]; }";
+        let user = Specialised { trust: Trust::User, ..special("u", whole, "at(mine)") };
+        merged.splice(&user, "u").unwrap();
+        assert_eq!(sizes(&merged), [256, 16, 512, 128]);
+        merged.splice(&special("n", "var<workgroup> longest: array<u32, 100>;", "longest[0]"), "n").unwrap();
+        assert_eq!(sizes(&merged), [400, 16, 512, 128]);
     }
 
     #[test]

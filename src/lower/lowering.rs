@@ -128,6 +128,11 @@ impl<'a> Lowering<'a> {
         self.node.outputs.get(i).copied().flatten().is_some_and(|id| self.builder.needed[id.0 as usize])
     }
 
+    /// The key of input `i`, where it is a constant of the model.
+    pub(super) fn constant_key(&self, i: usize) -> Option<u64> {
+        self.builder.keys[self.value(i).ok()?]
+    }
+
     /// The host value of input `i`, where it is known: a weight, a folded constant, or what follows from sizes, for which
     /// alone the plan is then.
     pub fn constant(&self, i: usize) -> Option<&Tensor> {

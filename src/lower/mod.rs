@@ -9,6 +9,7 @@ pub(crate) mod builder;
 mod copies;
 mod fact;
 pub mod grid;
+mod halves;
 mod lowering;
 mod params;
 pub mod storage;
@@ -16,6 +17,7 @@ mod view;
 mod weights;
 
 pub use fact::{Fact, Known};
+pub use halves::WeightForm;
 pub use lowering::{BufferId, CoalesceBy, DeviceClass, Emit, Lowering, Target, Work};
 pub(crate) use params::{bits, params, word, words};
 pub use view::{View, collapse, row_major};

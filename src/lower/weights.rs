@@ -31,6 +31,8 @@ pub struct ModelWeights {
 struct Inner {
     ids: BTreeMap<Key, WeightId>,
     entries: Vec<Entry>,
+    /// By key of a constant of f16: see [`ModelWeights::scale`].
+    scales: BTreeMap<u64, Option<i32>>,
 }
 
 #[derive(Debug)]
@@ -70,6 +72,16 @@ impl ModelWeights {
         if let Some(entry) = self.lock().entries.get_mut(id.0 as usize) {
             entry.bytes = None;
         }
+    }
+
+    /// By which power of two the constant of that key is divided, found by `find` once.
+    pub(crate) fn scale(&self, key: u64, find: impl FnOnce() -> Option<i32>) -> Option<i32> {
+        if let Some(&scale) = self.lock().scales.get(&key) {
+            return scale;
+        }
+        let scale = find();
+        self.lock().scales.insert(key, scale);
+        scale
     }
 
     /// The id for that source and layout, made by `make` if it is new.

@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::graph::Node;
 use crate::lower::grid::item_groups;
 use crate::lower::storage::Storage;
-use crate::lower::{BufferId, DeviceClass, Emit, Fact, Lowering, Work, params};
+use crate::lower::{BufferId, DeviceClass, Emit, Fact, Lowering, WeightForm, Work, bits, params};
 use crate::size::{Size, agree, is_empty, presumed};
 use crate::tensor::{DType, Tensor};
 
@@ -198,16 +198,17 @@ impl Run<'_> {
         &self,
         cx: &mut Lowering<'_>,
         kernel: &'static str,
-        weight: BufferId,
+        (form, weight): (WeightForm, BufferId),
         variant: Option<(&str, f64)>,
         groups: Size,
         sizes: &[(&str, Size)],
     ) -> Result<()> {
-        let kernel = self.epilogue.kernel(kernel)?;
+        let kernel = self.epilogue.kernel(kernel, form.weights)?;
         let program: Vec<Size> = self.epilogue.words()?.into_iter().map(Size::from).collect();
-        let residual = [("has_residual", Size::from(u8::from(self.residual.is_some())))];
+        let residual = Size::from(u8::from(self.residual.is_some()));
+        let own = [("has_residual", residual), ("factor", bits(form.factor))];
         let Geometry { planes, rows, columns, .. } = self.geometry;
-        let mut numbers = [sizes, &residual].concat();
+        let mut numbers = [sizes, &own].concat();
         let vectors = window_vectors(&[planes, rows, columns]);
         let mut lists: Vec<(&str, &[Size])> = vec![("epilogue", &program)];
         match self.geometry.spatial.len() {
@@ -228,7 +229,8 @@ impl Run<'_> {
 
     fn depthwise(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let Geometry { images, groups, group_out, rows, columns, .. } = self.geometry;
-        let weight = cx.contiguous(1)?.buffer;
+        let form = cx.weight_form(1);
+        let weight = (form, cx.weights(1, form)?);
         let channels = groups * group_out;
         let items = images * channels * rows.output * columns.output.div_ceil(4);
         let window = Some(("WINDOW", f64::from(u8::from(self.geometry.has_window()))));
@@ -238,7 +240,8 @@ impl Run<'_> {
 
     fn volume(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let g = &self.geometry;
-        let weight = cx.contiguous(1)?.buffer;
+        let form = cx.weight_form(1);
+        let weight = (form, cx.weights(1, form)?);
         let rows = g.images * g.groups * g.group_out.div_ceil(4) * g.planes.output * g.rows.output;
         let items = rows * g.columns.output.div_ceil(4);
         let sizes =
@@ -248,7 +251,8 @@ impl Run<'_> {
 
     fn subgroup(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let g = &self.geometry;
-        let weight = cx.packed(1, "conv_subgroup", |weight| pack(weight, g))?;
+        let form = cx.weight_form(1);
+        let weight = (form, cx.laid_out(1, form, "conv_subgroup", |weight| pack(weight, g))?);
         let pointwise = g.rows.is_pointwise() && g.columns.is_pointwise();
         let single = g.is_single();
         let fast = match single {
@@ -277,7 +281,8 @@ impl Run<'_> {
 
     fn tile(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let g = &self.geometry;
-        let weight = cx.contiguous(1)?.buffer;
+        let form = cx.weight_form(1);
+        let weight = (form, cx.weights(1, form)?);
         let tiles = g.images * g.groups * g.group_out.div_ceil(32) * g.pixels().div_ceil(32);
         let sizes =
             [("images", g.images), ("groups", g.groups), ("channels_in", g.group_in), ("channels_out", g.group_out)];
@@ -286,7 +291,7 @@ impl Run<'_> {
 }
 
 /// Weights as `conv_subgroup` reads them: [group][tile of 32][channel][ky][kx][32], filled up with the last channel.
-fn pack(weight: &Tensor, geometry: &Geometry) -> Result<Vec<u8>> {
+fn pack(weight: &Tensor, geometry: &Geometry) -> Result<Vec<f32>> {
     let (depth, group_out, groups) = (geometry.depth().pin(), geometry.group_out.pin(), geometry.groups.pin());
     let from = weight.as_slice::<f32>()?;
     let mut packed = Vec::with_capacity(groups * group_out.next_multiple_of(TILE) * depth);
@@ -297,5 +302,5 @@ fn pack(weight: &Tensor, geometry: &Geometry) -> Result<Vec<u8>> {
             }
         }
     }
-    Ok(bytemuck::cast_slice(&packed).to_vec())
+    Ok(packed)
 }

@@ -56,13 +56,18 @@ fn fire(removed: Vec<usize>, node: Node) -> Attempt {
 
 /// The node with `program` of its results behind what is done to them already; why not, if it cannot be.
 fn followed(node: &Node, root: &Node, program: &Program) -> Result<Node, &'static str> {
+    let dtype = program.dtype;
     let mut fused = fuse(node, root);
     let joined = if has_program(node) {
         let own = Node { inputs: vec![None], ..node.clone() };
         let own = Program::from_node(&own).map_err(|_| "what is done to the operand is no program")?;
         Program::join((&own, &["x"]), (program, &["y"]), &"y").map(|(joined, _)| joined)
     } else {
-        Some(program.clone())
+        match dtype.is_half() {
+            // The product's own rounding comes first.
+            true => Program::join((&Program::half(dtype), &["x"]), (program, &["y"]), &"y").map(|(joined, _)| joined),
+            false => Some(program.clone()),
+        }
     };
     match joined.filter(|joined| joined.constants_len() <= MAX_CONSTANTS) {
         Some(joined) => fused.attrs.extend(joined.to_attrs()),
@@ -77,15 +82,15 @@ fn try_program(graph: &Graph, matcher: &Matcher, root: &Node) -> Attempt {
     if !root.inputs.iter().any(made) {
         return Attempt::No;
     }
-    let Some((program, reads)) = chain(graph, root).filter(|(program, _)| program.dtype == DType::F32) else {
-        return Attempt::Near("it is no elementwise operator on f32");
+    let Some((program, reads)) = chain(graph, root).filter(|(program, _)| program.dtype.is_f32()) else {
+        return Attempt::Near("it is no elementwise operator on floats");
     };
     let &[from] = reads.as_slice() else { return Attempt::Near("it reads more than the product") };
     let Some((at, node)) = target(graph, matcher, from) else {
         return Attempt::Near("it reads more than the product");
     };
-    if graph.value(from).dtype != Some(DType::F32) {
-        return Attempt::Near("the product is not known to be f32");
+    if graph.value(from).dtype != Some(program.dtype) {
+        return Attempt::Near("the product is not known to be of the result's type");
     }
     let uses = root.inputs.iter().filter(|&&id| id == Some(from)).count();
     if !matcher.used(from, uses) {
@@ -123,7 +128,7 @@ fn is_bias(graph: &Graph, node: &Node, sum: ValueId, added: ValueId) -> bool {
     let (shape, weight) = (constant.shape(), input(node, 1).and_then(|id| graph.value(id).shape.as_ref()));
     let (Some(weight), Some(rank)) = (weight, graph.value(sum).shape.as_ref().map(Vec::len)) else { return false };
     let len = constant.len();
-    if constant.dtype() != DType::F32 || shape.len() > rank {
+    if graph.value(sum).dtype != Some(constant.dtype()) || shape.len() > rank {
         return false;
     }
     match node.op.as_str() {
@@ -133,7 +138,8 @@ fn is_bias(graph: &Graph, node: &Node, sum: ValueId, added: ValueId) -> bool {
                 && shape.last() == Some(&len)
                 && last_dim(graph.value(sum)) == Some(len)
         }
-        "Conv" => {
+        // A bias of half precision would be added before the sum is rounded.
+        "Conv" if constant.dtype() == DType::F32 => {
             let spatial = weight.len().saturating_sub(2);
             weight.first() == Some(&Dim::Known(len))
                 && rank == weight.len()
@@ -160,7 +166,9 @@ fn try_sum(graph: &mut Graph, matcher: &Matcher, index: usize) -> Attempt {
             continue;
         }
         let bias = !has_bias && !has_residual && is_bias(graph, node, sum, added);
-        let residual = !has_residual && graph.value(added).dtype == Some(DType::F32) && same_shape(graph, sum, added);
+        let dtypes = [sum, added].map(|id| graph.value(id).dtype.filter(|dtype| dtype.is_f32()));
+        let alike = dtypes[0].is_some() && dtypes[0] == dtypes[1];
+        let residual = !has_residual && alike && same_shape(graph, sum, added);
         if !bias && !residual {
             near = Some("what is added is neither a bias nor of provably the same shape");
             continue;

@@ -12,9 +12,9 @@ mod s4_report;
 mod s4_simulated;
 mod s5;
 mod tenants;
-mod virtual_zoo;
+pub(crate) mod virtual_zoo;
 mod watch;
-mod zoo;
+pub(crate) mod zoo;
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;

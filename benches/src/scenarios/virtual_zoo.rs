@@ -1,20 +1,22 @@
 //! The zoo on a virtual GPU: real plans, costed by the device's rates.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use fascine::error::{Error, ErrorKind, Result};
-use fascine::graph::Dim;
+use fascine::graph::{Dim, Graph};
+use fascine::kernel::Variant;
 use fascine::lower::ModelWeights;
 use fascine::lower::{DeviceClass, Target};
 use fascine::onnx::{self, LoadOptions};
 use fascine::ops::Operators;
 use fascine::optimise::{self, objection};
-use fascine::plan::plan;
+use fascine::plan::{Plan, plan};
 use fascine::schedule::{Nanos, Options};
 use fascine_bench::simulator::{Scenario, VirtualDevice};
 
-use crate::simulate::calibration::{Calibration, Kernels, ModelTable};
+use crate::simulate::calibration::{Calibration, Kernels, ModelTable, kernel};
 use crate::simulate::device::DeviceFile;
 use crate::simulate::scenario;
 
@@ -47,6 +49,8 @@ pub(crate) struct Virtual {
     pub(crate) device: VirtualDevice,
     pub(crate) models: Vec<ModelTable>,
     pub(crate) kernels: Kernels,
+    /// By name, those of models that were planned (a calibration has names alone).
+    pub(crate) variants: BTreeMap<String, Variant>,
 }
 
 impl Virtual {
@@ -54,12 +58,13 @@ impl Virtual {
         let file = DeviceFile::default();
         let calibration = calibration.map(Calibration::read).transpose()?;
         let device = file.build(calibration.as_ref())?;
+        let mut variants = BTreeMap::new();
         let (label, models) = match calibration {
             Some(Calibration { adapter, models, .. }) if !models.is_empty() => {
                 (format!("{adapter} as calibrated"), models)
             }
             known => {
-                let models = MEMBERS.iter().map(|member| planned(zoo, member, device.model.parallelism));
+                let models = MEMBERS.iter().map(|member| planned(zoo, member, device.model.parallelism, &mut variants));
                 let name = known.map_or_else(|| "a default GPU".to_owned(), |known| known.adapter);
                 (name, models.collect::<Result<Vec<_>>>()?)
             }
@@ -74,7 +79,7 @@ impl Virtual {
             model.lane as f64 / 1e3,
             model.submission as f64 / 1e3,
         );
-        Ok(Virtual { label, device, models, kernels: Kernels::default() })
+        Ok(Virtual { label, device, models, kernels: Kernels::default(), variants })
     }
 
     /// A scenario without streams, in which pipelines are there soon.
@@ -100,38 +105,66 @@ impl Virtual {
 }
 
 /// Plans a member for a GPU. No device is needed for it.
-fn planned(zoo: &Path, member: &Member, parallelism: u32) -> Result<ModelTable> {
+fn planned(
+    zoo: &Path,
+    member: &Member,
+    parallelism: u32,
+    variants: &mut BTreeMap<String, Variant>,
+) -> Result<ModelTable> {
     let path = zoo.join(format!("{}.onnx", member.file));
+    let (plan, weights) = plan_for_gpu(&path, parallelism, |graph| {
+        let size = |dim: &Dim| match dim {
+            Dim::Known(size) => Ok(*size),
+            Dim::Symbol(symbol) => {
+                let known = member.dims.iter().find(|(name, _)| name == symbol).map(|(_, size)| *size);
+                known.ok_or_else(|| Error::new(ErrorKind::Shape, format!("dimension '{symbol}' has no size")))
+            }
+        };
+        let shape = |&id| graph.value(id).shape.iter().flatten().map(size).collect::<Result<Vec<usize>>>();
+        graph.inputs.iter().map(shape).collect()
+    })?;
+    variants.extend(variants_of(&plan).map(|variant| (kernel(variant), variant.clone())));
+    let mut table = ModelTable::new(member.name.to_owned(), &plan.dispatches, &[], &[]);
+    table.weight_bytes = weights;
+    table.heap_bytes = plan.regions.iter().sum();
+    Ok(table)
+}
+
+/// The kernels of a plan, those for several requests at once among them.
+pub(crate) fn variants_of(plan: &Plan) -> impl Iterator<Item = &Variant> {
+    plan.dispatches.iter().flat_map(|dispatch| {
+        let coalesced = dispatch.coalesce.as_ref().map(|coalesce| &coalesce.variant);
+        std::iter::once(&dispatch.variant).chain(coalesced)
+    })
+}
+
+/// A model's plan with the kernels for GPUs at the shapes that its inputs are given, and the bytes of its weights.
+///
+/// # Errors
+/// Those of reading, optimising and planning, with the file's name.
+pub(crate) fn plan_for_gpu(
+    path: &Path,
+    parallelism: u32,
+    shapes: impl FnOnce(&Graph) -> Result<Vec<Vec<usize>>>,
+) -> Result<(Plan, u64)> {
     let options = LoadOptions { synthetic_weights: true, ..LoadOptions::default() };
-    let mut graph = onnx::load(&path, &options).map_err(|error| match error.kind() {
+    let mut graph = onnx::load(path, &options).map_err(|error| match error.kind() {
         ErrorKind::Io => Error::new(
             ErrorKind::Io,
             format!("{}; give the folder of the models with --zoo, or run in the repository's root", error.message()),
         )
-        .in_file(&path),
+        .in_file(path),
         _ => error,
     })?;
     let mut operators = Operators::default();
     let objections = optimise::prepare(&mut graph, &mut operators);
     objection::refusal(&graph, &objections)?;
     let _: optimise::Report = optimise::optimise(&mut graph, &mut operators);
-    let size = |dim: &Dim| match dim {
-        Dim::Known(size) => Ok(*size),
-        Dim::Symbol(symbol) => {
-            let known = member.dims.iter().find(|(name, _)| name == symbol).map(|(_, size)| *size);
-            known
-                .ok_or_else(|| Error::new(ErrorKind::Shape, format!("dimension '{symbol}' has no size")).in_file(&path))
-        }
-    };
-    let shape = |&id| graph.value(id).shape.iter().flatten().map(size).collect::<Result<Vec<usize>>>();
-    let shapes = graph.inputs.iter().map(shape).collect::<Result<Vec<_>>>()?;
+    let shapes = shapes(&graph).map_err(|error| error.in_file(path))?;
     let weights = Arc::new(ModelWeights::new());
     let target = Target { class: DeviceClass::Gpu, parallelism, max_binding_bytes: 1 << 30, subgroup_size: 32 };
-    let plan = plan(&graph, &shapes, &weights, &target).map_err(|error| error.in_file(&path))?;
-    let mut table = ModelTable::new(member.name.to_owned(), &plan.dispatches, &[], &[]);
-    table.weight_bytes = weights.total_bytes();
-    table.heap_bytes = plan.regions.iter().sum();
-    Ok(table)
+    let plan = plan(&graph, &shapes, &weights, &target).map_err(|error| error.in_file(path))?;
+    Ok((plan, weights.total_bytes()))
 }
 
 /// Calls `job` with 0 to `count`, on every core, and returns the results in order.

@@ -1,5 +1,7 @@
 //! `fascine-bench zoo`: the models of a folder against their reference outputs, alone and under every arm, and their times alone.
 
+use std::path::Path;
+
 use fascine::error::{Error, ErrorKind, Result};
 use fascine::gpu::HeapLayout;
 use fascine::onnx::LoadOptions;
@@ -76,7 +78,7 @@ pub(crate) fn run(args: &Args, json: bool) -> Result<Answer> {
         let what = "zoo takes sizes from the cases and runs every arm: --dim and --arm have no place";
         return Err(Error::new(ErrorKind::Input, what));
     }
-    let names = if args.models.is_empty() { with_cases(args)? } else { args.models.clone() };
+    let names = if args.models.is_empty() { with_cases(&args.common.zoo)? } else { args.models.clone() };
     let progress = bar((names.len() + POLICIES.len()) as u64, "loading");
     let rig = Rig::new(&args.common, &[], HeapLayout::Shared)?;
     let runs = args.common.runs(RUNS);
@@ -99,8 +101,7 @@ pub(crate) fn run(args: &Args, json: bool) -> Result<Answer> {
 }
 
 /// The models of the folder that have a file of cases, by name.
-fn with_cases(args: &Args) -> Result<Vec<String>> {
-    let folder = &args.common.zoo;
+pub(crate) fn with_cases(folder: &Path) -> Result<Vec<String>> {
     let io = |error: std::io::Error| Error::new(ErrorKind::Io, error.to_string()).in_file(folder);
     let mut names = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(io)? {

@@ -87,6 +87,11 @@ impl Kernels {
         let next = KernelId(self.0.len() as u32);
         *self.0.entry(kernel.to_owned()).or_insert(next)
     }
+
+    /// The name of the kernel with that number.
+    pub(crate) fn name(&self, id: KernelId) -> Option<&str> {
+        self.0.iter().find(|(_, known)| **known == id).map(|(name, _)| name.as_str())
+    }
 }
 
 impl Calibration {
@@ -151,7 +156,7 @@ impl ModelTable {
 }
 
 /// The kernel's name and overrides.
-fn kernel(variant: &Variant) -> String {
+pub(crate) fn kernel(variant: &Variant) -> String {
     let mut name = variant.kernel().name.clone();
     for (constant, value) in variant.constants() {
         write!(name, ",{constant}={value}").expect("a String takes everything");

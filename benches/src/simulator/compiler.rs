@@ -33,7 +33,8 @@ impl Kernels {
 /// Pipelines that are compiled one after the other, those of single kernels first.
 #[derive(Debug)]
 pub(super) struct Compiler {
-    ready: Vec<Kernels>,
+    /// Those that are no subset of another's kernels.
+    ready: Vec<(Kernels, Vec<KernelId>)>,
     waiting: VecDeque<Vec<KernelId>>,
     /// What is being compiled, and when it is done.
     current: Option<(Vec<KernelId>, Nanos)>,
@@ -70,10 +71,10 @@ impl Compiler {
 
     pub(super) fn advance(&mut self, now: Nanos) {
         self.now = now;
-        if let Some((set, _)) = self.current.take_if(|(_, at)| *at <= now) {
-            let set = Kernels::of(&set);
-            self.ready.retain(|older| !older.is_subset(&set));
-            self.ready.push(set);
+        if let Some((kernels, _)) = self.current.take_if(|(_, at)| *at <= now) {
+            let set = Kernels::of(&kernels);
+            self.ready.retain(|(older, _)| !older.is_subset(&set));
+            self.ready.push((set, kernels));
             self.compiled += 1;
             self.compiled_at = now;
             self.settled = [0; 2];
@@ -83,7 +84,12 @@ impl Compiler {
 
     /// Whether each of these has a pipeline.
     pub(super) fn knows(&self, kernels: &[KernelId]) -> bool {
-        kernels.iter().all(|&kernel| self.ready.iter().any(|set| set.has(kernel)))
+        kernels.iter().all(|&kernel| self.ready.iter().any(|(set, _)| set.has(kernel)))
+    }
+
+    /// The kernels of each pipeline that there is.
+    pub(super) fn pipelines(self) -> Vec<Vec<KernelId>> {
+        self.ready.into_iter().map(|(_, kernels)| kernels).collect()
     }
 
     /// Loses all that there is and is under way.
@@ -102,7 +108,7 @@ impl Compiler {
     }
 
     fn is_ready(&self, kernels: &[KernelId]) -> bool {
-        self.ready.iter().any(|set| kernels.iter().all(|&kernel| set.has(kernel)))
+        self.ready.iter().any(|(set, _)| kernels.iter().all(|&kernel| set.has(kernel)))
     }
 }
 

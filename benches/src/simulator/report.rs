@@ -1,6 +1,6 @@
 //! What came of a simulation.
 
-use fascine::schedule::{Nanos, Outcome, PredictionError};
+use fascine::schedule::{KernelId, Nanos, Outcome, PredictionError};
 
 /// What became of a stream's requests (those that came after the warm-up).
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -85,6 +85,8 @@ pub struct Report {
     pub cold: u64,
     /// Time during which the device idled though something was ready, for want of pipelines.
     pub blocked: Nanos,
+    /// The kernels of each pipeline that there was at the end.
+    pub pipelines: Vec<Vec<KernelId>>,
     /// How far predictions were off at the end.
     pub error: PredictionError,
 }

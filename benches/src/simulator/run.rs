@@ -356,6 +356,7 @@ impl<'a> World<'a> {
             compiled_at: self.compiler.compiled_at,
             lookups: self.compiler.lookups,
             settled: self.compiler.settled,
+            pipelines: self.compiler.pipelines(),
             error: self.scheduler.prediction_error(),
             ..self.report
         };

@@ -9,9 +9,11 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use crate::error::Result;
+use crate::kernel::parts::Weights;
 use crate::kernel::{Kernel, library};
 use crate::lower::storage::Storage;
 
+use super::codes::Code;
 use super::program::{Program, Ref, Step};
 
 /// How the kernel reads an input, and as what it lies.
@@ -116,20 +118,30 @@ const COMMON: [&str; 2] = ["relu_f(x0)", "max_f(x0,c0);min_f(s0,c1)"];
 /// The number of a program that every kernel with an epilogue has; 0 is no program.
 pub(super) fn common(program: Option<&Program>) -> Option<u32> {
     let Some(program) = program else { return Some(0) };
+    if program.dtype.is_half() {
+        return None;
+    }
     let notation = notation(&program.steps);
     (1..).zip(COMMON).find(|(_, common)| *common == notation).map(|(number, _)| number)
 }
 
-/// The kernel `base` with `program` as its function `epilogue`, or with the common ones; `None` is no program.
+/// The kernel `base` with its weights read so and `program` as its function `epilogue`, or with the common ones; `None` is no
+/// program.
 ///
 /// # Errors
 /// As [`kernel`].
-pub(super) fn with_epilogue(base: &'static str, program: Option<&Program>) -> Result<Arc<Kernel>> {
-    let Some(program) = program.filter(|program| common(Some(program)).is_none()) else {
+pub(super) fn with_epilogue(base: &'static str, weights: Weights, program: Option<&Program>) -> Result<Arc<Kernel>> {
+    let program = program.filter(|program| common(Some(program)).is_none());
+    if program.is_none() && weights == Weights::Words {
         return Ok(library::get(base));
-    };
-    let name = shortened(format!("{base}:{}", notation(&program.steps)));
-    library::composed(&name, || library::with_epilogue(base, &epilogue(program)))
+    }
+    let mut name = format!("{base}{}", weights.suffix());
+    if let Some(program) = program {
+        let sum = Code::rounding(program.dtype).map_or(String::new(), |code| format!("{}(sum);", code.function()));
+        let _ = write!(name, ":{sum}{}", notation(&program.steps));
+    }
+    let epilogue = program.map(epilogue);
+    library::composed(&shortened(name), || library::with_parts(base, weights, epilogue.as_deref()))
 }
 
 /// The constants of an epilogue as its kernel takes them: a zero, then the program's, filled up to whole vectors.
@@ -181,7 +193,7 @@ fn steps(program: &Program) -> String {
     out
 }
 
-/// The function that computes `program` of one value.
+/// The functions that compute `program` of one value, and the value as the program's type has it.
 fn epilogue(program: &Program) -> String {
     let vectors = epilogue_len(program.constants.len()) / 4;
     let mut out = format!("const EPILOGUE: u32 = {vectors}u;\nfn epilogue(x: vec4<f32>) -> vec4<f32> {{\n");
@@ -193,6 +205,11 @@ fn epilogue(program: &Program) -> String {
     }
     out += &steps(program);
     let _ = writeln!(out, "    return bitcast<vec4<f32>>(s{});\n}}", program.steps.len() - 1);
+    let rounded = match Code::rounding(program.dtype) {
+        Some(code) => format!("bitcast<vec4<f32>>({}(bitcast<vec4<u32>>(x)))", code.function()),
+        None => "x".to_owned(),
+    };
+    let _ = writeln!(out, "fn rounded(x: vec4<f32>) -> vec4<f32> {{ return {rounded}; }}");
     out
 }
 
@@ -284,7 +301,7 @@ fn locate(k: usize, rank: usize) -> String {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::super::codes::{Code, Scalar};
+    use super::super::codes::Scalar;
     use super::*;
     use crate::kernel::functions;
     use crate::tensor::DType;
@@ -372,7 +389,10 @@ mod tests {
             let lines = steps(&program).replace("    ", "            ");
             let case = format!("        case {number}u: {{\n{lines}            return s{};\n", codes.len() - 1);
             assert!(text.contains(&case), "{case}");
-            assert!(Arc::ptr_eq(&with_epilogue("conv_tile", Some(&program)).unwrap(), &library::get("conv_tile")));
+            assert!(Arc::ptr_eq(
+                &with_epilogue("conv_tile", Weights::Words, Some(&program)).unwrap(),
+                &library::get("conv_tile")
+            ));
         }
         assert_eq!(common(None), Some(0));
         assert_eq!(common(Some(&program(&[(Code::TanhF, &[x])], 1, 0))), None);

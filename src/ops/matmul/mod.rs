@@ -81,7 +81,8 @@ impl Operator for MatMul {
         let row = cx.input(0).is_some_and(|fact| fact.shape.len() == 1);
         let packable = cx.constant(1).is_some().then_some(Packing { transposed: false });
         let program = &self.epilogue.rounding(cx.output_fact(0).dtype);
-        Product { a, b, row, column, scale: 1.0, bias_scale: 1.0, packable, weight: 1, program }.lower(cx)
+        let apart = cx.input(2).is_some();
+        Product { a, b, row, column, scale: 1.0, bias_scale: 1.0, apart, packable, weight: 1, program }.lower(cx)
     }
 }
 
@@ -128,7 +129,8 @@ impl Operator for Gemm {
         let packable = cx.constant(1).is_some().then_some(Packing { transposed: self.b_transposed });
         let &Gemm { scale, bias_scale, .. } = self;
         let program = &self.epilogue.rounding(cx.output_fact(0).dtype);
-        Product { a, b, row: false, column: false, scale, bias_scale, packable, weight: 1, program }.lower(cx)
+        let (row, column, apart) = (false, false, false);
+        Product { a, b, row, column, scale, bias_scale, apart, packable, weight: 1, program }.lower(cx)
     }
 }
 
@@ -221,6 +223,7 @@ fn turned(cx: &mut Lowering<'_>, program: &elementwise::Epilogue, columns: Size)
     let bias = cx.constant_bytes(vec![0; 16])?;
     let epilogue = Epilogue { bias, bias_strides: [Size::ZERO; 2], residual: None, output: buffer, program };
     let packable = Some(Packing { transposed: true });
-    Product { a, b, row: false, column: false, scale: 1.0, bias_scale: 1.0, packable, weight: 0, program }
+    let (row, column, apart) = (false, false, false);
+    Product { a, b, row, column, scale: 1.0, bias_scale: 1.0, apart, packable, weight: 0, program }
         .emit_sizes(cx, &product, &epilogue)
 }

@@ -1,7 +1,9 @@
 //! The dispatch of a product: sizes and strides, what comes after the sum, the kernel that suits the device.
 
 use crate::error::{Error, Result};
-use crate::lower::{BufferId, CoalesceBy, DeviceClass, Emit, Lowering, View, Work, bits, collapse, params, words};
+use crate::lower::{
+    BufferId, CoalesceBy, DeviceClass, Emit, Lowering, View, WeightForm, Work, bits, collapse, params, words,
+};
 use crate::size::{Size, is_empty};
 use crate::tensor::Tensor;
 
@@ -27,6 +29,8 @@ pub(super) struct Product<'a> {
     pub(super) column: bool,
     pub(super) scale: f32,
     pub(super) bias_scale: f32,
+    /// Whether the product is a result of its own, rounded as one, before the bias is added.
+    pub(super) apart: bool,
     pub(super) packable: Option<Packing>,
     /// The input that holds the right side, where it is constant.
     pub(super) weight: usize,
@@ -161,11 +165,17 @@ impl<'a> Product<'a> {
         Err(Error::unsupported("a bias that varies over the batch of a matrix product"))
     }
 
-    fn right(&self, cx: &mut Lowering<'_>) -> Result<BufferId> {
+    /// The right side as it lies.
+    fn right(&self, cx: &mut Lowering<'_>, form: WeightForm) -> Result<BufferId> {
         match self.packable {
-            Some(_) => Ok(cx.view(self.weight)?.buffer),
+            Some(_) => cx.weights(self.weight, form),
             None => Ok(self.b.buffer),
         }
+    }
+
+    /// How the right side lies.
+    fn form(&self, cx: &Lowering<'_>) -> WeightForm {
+        self.packable.as_ref().map_or(WeightForm::WORDS, |_| cx.weight_form(self.weight))
     }
 
     fn cost(&self, sizes: &Sizes, epilogue: &Epilogue<'_>) -> Work {
@@ -188,17 +198,19 @@ impl<'a> Product<'a> {
             return Ok(false);
         }
         let plain = sizes.b[1] == 1 && fours(&[sizes.columns, sizes.b[0], self.b.offset]) && fours(&sizes.b_batch);
+        let form = self.form(cx);
         let (right, offset, step, row, width, width_step) = match &self.packable {
             Some(packing) if self.b.shape.len() == 2 => {
                 let (depth, columns) = (sizes.depth, sizes.columns);
                 let key = if packing.transposed { "matmul_subgroup transposed" } else { "matmul_subgroup" };
-                let right = cx.packed(self.weight, key, |weight| pack(weight, packing, depth.pin(), columns.pin()))?;
+                let make = |weight: &Tensor| pack(weight, packing, depth.pin(), columns.pin());
+                let right = cx.laid_out(self.weight, form, key, make)?;
                 let (none, eight) = (Size::ZERO, Size::from(8));
                 (right, none, depth * 8, eight, eight, none)
             }
             _ if plain => {
                 let eight = Size::from(8);
-                (self.right(cx)?, self.b.offset / 4, eight, sizes.b[0] / 4, sizes.columns / 4, eight)
+                (self.right(cx, form)?, self.b.offset / 4, eight, sizes.b[0] / 4, sizes.columns / 4, eight)
             }
             _ => return Ok(false),
         };
@@ -223,8 +235,8 @@ impl<'a> Product<'a> {
             ("right_width", width),
             ("right_step", width_step),
         ];
-        let kernel = epilogue.program.kernel("matmul_subgroup")?;
-        let params = self.params(&kernel, epilogue, &numbers, &lists)?;
+        let kernel = epilogue.program.kernel("matmul_subgroup", form.weights)?;
+        let params = self.params(&kernel, form, epilogue, &numbers, &lists)?;
         let groups = tiles.div_ceil(8);
         // Coalesced rows fill one tile.
         self.emit(cx, &kernel, right, &[], groups, params, sizes, epilogue, coalesced(16, sizes.rows))?;
@@ -249,12 +261,13 @@ impl<'a> Product<'a> {
             ("right_row", sizes.b[0]),
             ("right_column", sizes.b[1]),
         ];
-        let kernel = epilogue.program.kernel("matmul_tile")?;
-        let params = self.params(&kernel, epilogue, &numbers, &lists)?;
+        let form = self.form(cx);
+        let kernel = epilogue.program.kernel("matmul_tile", form.weights)?;
+        let params = self.params(&kernel, form, epilogue, &numbers, &lists)?;
         let by_rows = |strides: [Size; 2]| f64::from(u8::from(strides[0] < strides[1]));
         let variant = [("LEFT_ROWS", by_rows(sizes.a)), ("RIGHT_ROWS", by_rows(sizes.b))];
         let tiles = sizes.batches() * sizes.rows.div_ceil(32) * sizes.columns.div_ceil(32);
-        let right = self.right(cx)?;
+        let right = self.right(cx, form)?;
         self.emit(cx, &kernel, right, &variant, tiles, params, sizes, epilogue, coalesced(32, sizes.rows))
     }
 
@@ -262,15 +275,18 @@ impl<'a> Product<'a> {
     fn params<const N: usize>(
         &self,
         kernel: &Kernel,
+        form: WeightForm,
         epilogue: &Epilogue<'_>,
         numbers: &[(&str, Size)],
         lists: &[(&str, [Size; N])],
     ) -> Result<Vec<Size>> {
         let both = [
             ("scale", bits(self.scale)),
+            ("factor", bits(form.factor)),
             ("bias_scale", bits(self.bias_scale)),
             ("bias_row", epilogue.bias_strides[0]),
             ("bias_column", epilogue.bias_strides[1]),
+            ("apart", Size::from(u8::from(self.apart))),
             ("has_residual", Size::from(u8::from(epilogue.residual.is_some()))),
         ];
         let lists = lists.iter().map(|(name, list)| (*name, list.as_slice()));
@@ -327,7 +343,7 @@ fn coalesced(tile: usize, rows: Size) -> usize {
 
 /// Weights as `matmul_subgroup` reads them: [tile of 32 columns][depth][32], filled up with copies of the last four columns
 /// (where columns come in fours) or of the last one: what invocations past the end store again.
-fn pack(weight: &Tensor, packing: &Packing, depth: usize, columns: usize) -> Result<Vec<u8>> {
+fn pack(weight: &Tensor, packing: &Packing, depth: usize, columns: usize) -> Result<Vec<f32>> {
     let from = weight.as_slice::<f32>()?;
     let at = |k: usize, n: usize| {
         let n = match n {
@@ -343,5 +359,5 @@ fn pack(weight: &Tensor, packing: &Packing, depth: usize, columns: usize) -> Res
             packed.extend((tile..tile + 32).map(|n| at(k, n)));
         }
     }
-    Ok(bytemuck::cast_slice(&packed).to_vec())
+    Ok(packed)
 }

@@ -1,6 +1,7 @@
 //! Every recurrent network but the usual LSTM: sequences of several lengths, any activation, peepholes.
 
 use crate::error::{ErrorKind, Result};
+use crate::kernel::library;
 use crate::lower::grid::item_groups;
 use crate::lower::{BufferId, Emit, Lowering, View, Work, bits, params, row_major};
 use crate::size::Size;
@@ -47,7 +48,8 @@ pub(super) fn lower(cx: &mut Lowering<'_>, network: &Recurrent, sizes: &Sizes) -
     let apart = cell == Cell::Gru { linear_before_reset: true };
     let has_bias = cx.input(3).is_some();
     let gates = input_gates(cx, sizes, has_bias && !apart)?;
-    let weights = transposed(cx, 2)?;
+    let (form, weights) = transposed(cx, 2)?;
+    let kernel = library::with_weights("recurrent_step", form.weights)?;
     let extra = match cell {
         Cell::Lstm if cx.input(7).is_some() => Some(cx.contiguous(7)?.buffer),
         Cell::Gru { .. } if apart && has_bias => Some(cx.contiguous(3)?.buffer),
@@ -74,6 +76,7 @@ pub(super) fn lower(cx: &mut Lowering<'_>, network: &Recurrent, sizes: &Sizes) -
     let steps_number = steps.pin();
     for step in 0..steps_number {
         let numbers = [
+            ("factor", bits(form.factor)),
             ("len", len),
             ("size", hidden),
             ("batch", batch),
@@ -91,7 +94,7 @@ pub(super) fn lower(cx: &mut Lowering<'_>, network: &Recurrent, sizes: &Sizes) -
         ];
         for &part in cell.parts() {
             cx.emit(Emit {
-                kernel: "recurrent_step",
+                kernel: &kernel.name,
                 constants: &[
                     ("PART", f64::from(part as u32)),
                     ("EXTRA", f64::from(u8::from(extra.is_some()))),
@@ -99,7 +102,7 @@ pub(super) fn lower(cx: &mut Lowering<'_>, network: &Recurrent, sizes: &Sizes) -
                 ],
                 groups: item_groups(len),
                 operands: &[gates, weights, extra.unwrap_or(weights), lengths.unwrap_or(gates), kept, y.buffer, report],
-                params: params("recurrent_step", &numbers, &[("functions", &functions)])?,
+                params: params(&kernel.name, &numbers, &[("functions", &functions)])?,
                 cost: Work::of_words(
                     len * hidden * 2 * sizes.gates_each,
                     len * (sizes.gates_each + 3) + directions * hidden * sizes.gates(),

@@ -1,6 +1,7 @@
 //! The LSTM of usual activations: a kernel a step, which requests may share.
 
 use crate::error::Result;
+use crate::kernel::library;
 use crate::lower::grid::item_groups;
 use crate::lower::{BufferId, CoalesceBy, Emit, Lowering, View, Work, bits, params, row_major};
 use crate::size::Size;
@@ -26,7 +27,8 @@ pub(super) fn lower(cx: &mut Lowering<'_>, lstm: &Recurrent, sizes: &Sizes) -> R
 /// Gives Y and the cells' final state.
 fn run_steps(cx: &mut Lowering<'_>, lstm: &Recurrent, sizes: &Sizes, gates: BufferId) -> Result<(View, BufferId)> {
     let Sizes { steps, batch, hidden, directions, batch_first, .. } = *sizes;
-    let weights = transposed(cx, 2)?;
+    let (form, weights) = transposed(cx, 2)?;
+    let kernel = library::with_weights("lstm_step", form.weights)?;
     let initial_h = if cx.input(5).is_some() { Some(cx.contiguous(5)?.buffer) } else { None };
     let initial_c = if cx.input(6).is_some() { Some(cx.contiguous(6)?.buffer) } else { None };
     let y = cx.output(0);
@@ -41,6 +43,7 @@ fn run_steps(cx: &mut Lowering<'_>, lstm: &Recurrent, sizes: &Sizes, gates: Buff
         let flag = |on: bool| Size::from(u8::from(on));
         let has = |initial: Option<BufferId>| first && initial.is_some();
         let numbers = [
+            ("factor", bits(form.factor)),
             ("first", flag(first)),
             ("has_hidden", flag(has(initial_h))),
             ("has_cell", flag(has(initial_c))),
@@ -61,7 +64,7 @@ fn run_steps(cx: &mut Lowering<'_>, lstm: &Recurrent, sizes: &Sizes, gates: Buff
         let lists: [(&str, &[Size]); 4] =
             [("state_offset", &zeros), ("state_direction", &direction), ("state_batch", &entry), ("coalesced", &zeros)];
         let emit = Emit {
-            kernel: "lstm_step",
+            kernel: &kernel.name,
             constants: &[],
             groups: item_groups(len),
             operands: &[
@@ -73,7 +76,7 @@ fn run_steps(cx: &mut Lowering<'_>, lstm: &Recurrent, sizes: &Sizes, gates: Buff
                 state,
                 y.buffer,
             ],
-            params: params("lstm_step", &numbers, &lists)?,
+            params: params(&kernel.name, &numbers, &lists)?,
             cost: Work::of_words(len * hidden * 8, (len * 2 + directions * hidden * hidden) * 4),
         };
         cx.emit_coalesced(emit, CoalesceBy { least: 3, width: COALESCED, constants: &[], own: &[0, 2, 3, 4, 5] })?;

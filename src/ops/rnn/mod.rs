@@ -2,8 +2,9 @@
 
 use crate::error::{Error, Result};
 use crate::graph::Node;
+use crate::kernel::library;
 use crate::lower::grid::item_groups;
-use crate::lower::{BufferId, CoalesceBy, Emit, Fact, Lowering, View, Work, params};
+use crate::lower::{BufferId, CoalesceBy, Emit, Fact, Lowering, View, WeightForm, Work, bits, params};
 use crate::size::{Size, agree, is_empty, presumed};
 use crate::tensor::DType;
 
@@ -249,26 +250,26 @@ fn no_steps(cx: &mut Lowering<'_>, sizes: &Sizes, states: usize) -> Result<()> {
 }
 
 /// Weights of one direction after another, each transposed: state (or input) x gate.
-fn transposed(cx: &mut Lowering<'_>, k: usize) -> Result<BufferId> {
+fn transposed(cx: &mut Lowering<'_>, k: usize) -> Result<(WeightForm, BufferId)> {
     if cx.constant(k).is_none() {
         let view = cx.view(k)?.permuted(&[0, 2, 1]);
-        return Ok(cx.materialise(&view)?.buffer);
+        return Ok((WeightForm::WORDS, cx.materialise(&view)?.buffer));
     }
-    cx.packed(k, "transposed", |tensor| {
+    let form = cx.weight_form(k);
+    let weights = cx.laid_out(k, form, "transposed", |tensor| {
         let &[directions, rows, columns] = tensor.shape() else {
             return Err(Error::internal("weights without three dimensions"));
         };
         let data = tensor.as_slice::<f32>()?;
-        let mut bytes = Vec::with_capacity(data.len() * 4);
+        let mut turned = Vec::with_capacity(data.len());
         for matrix in 0..directions {
             for column in 0..columns {
-                for row in 0..rows {
-                    bytes.extend_from_slice(&data[(matrix * rows + row) * columns + column].to_ne_bytes());
-                }
+                turned.extend((0..rows).map(|row| data[(matrix * rows + row) * columns + column]));
             }
         }
-        Ok(bytes)
-    })
+        Ok(turned)
+    })?;
+    Ok((form, weights))
 }
 
 /// The inputs' part of all gates, `[steps, directions, batch, gates]`, with the sum of both biases if asked.
@@ -276,12 +277,14 @@ fn input_gates(cx: &mut Lowering<'_>, sizes: &Sizes, has_bias: bool) -> Result<B
     let Sizes { steps, batch, inputs, directions, batch_first, .. } = *sizes;
     let gates_size = sizes.gates();
     let x = cx.view(0)?;
-    let weights = transposed(cx, 1)?;
+    let (form, weights) = transposed(cx, 1)?;
+    let kernel = library::with_weights("lstm_input", form.weights)?;
     let bias = if has_bias { cx.contiguous(3)?.buffer } else { weights };
     let gates = cx.words(DType::F32, &[steps, directions, batch, gates_size])?.buffer;
     let len = steps * directions * batch * gates_size;
     let (time, entry) = if batch_first { (1, 0) } else { (0, 1) };
     let sizes = [
+        ("factor", bits(form.factor)),
         ("len", len),
         ("inputs", inputs),
         ("gates", gates_size),
@@ -293,11 +296,11 @@ fn input_gates(cx: &mut Lowering<'_>, sizes: &Sizes, has_bias: bool) -> Result<B
         ("x_input", x.strides[2]),
     ];
     let emit = Emit {
-        kernel: "lstm_input",
+        kernel: &kernel.name,
         constants: &[("BIAS", f64::from(u8::from(has_bias)))],
         groups: item_groups(len),
         operands: &[x.buffer, weights, bias, gates],
-        params: params("lstm_input", &sizes, &[("coalesced", &[Size::ZERO; 4])])?,
+        params: params(&kernel.name, &sizes, &[("coalesced", &[Size::ZERO; 4])])?,
         cost: Work::of_words(len * inputs * 2, x.len() + len + directions * gates_size * inputs),
     };
     cx.emit_coalesced(emit, CoalesceBy { least: 3, width: COALESCED, constants: &[], own: &[0, 3] })?;
