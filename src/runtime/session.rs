@@ -52,6 +52,8 @@ pub(super) struct Ledger {
     states: Vec<Option<(DType, Vec<usize>)>>,
     /// Requests so far.
     submitted: u64,
+    /// Whether only the last of them tells the shapes, when it is done: it runs in stages.
+    awaited: bool,
     /// Fresh starts so far.
     epoch: u64,
     /// Why requests that do not start afresh cannot run.
@@ -94,7 +96,8 @@ impl Turn {
     /// Tells the session's handles what the state is, unless there are further requests.
     pub(super) fn leave(&self, tensors: &[Option<Given>]) {
         let mut ledger = lock(&self.ledger);
-        if ledger.submitted == self.number {
+        if ledger.awaited && ledger.submitted == self.number {
+            ledger.awaited = false;
             let known = |given: &Option<Given>| match given.as_ref()? {
                 Given::Host(tensor) => Some((tensor.dtype(), tensor.shape().to_vec())),
                 Given::Device(resident) => Some((resident.dtype, resident.shape.clone())),
@@ -191,10 +194,8 @@ impl Session {
         let mut known = lock(ledger);
         let link_of = |input: usize| links.iter().position(|link| link.input == input);
         let (inputs, _) = model.take_inputs(given, |input| {
-            let state = known.states[link_of(input)?].as_ref();
-            // Of what is there only later.
-            let unknown = (known.submitted > 0).then(Vec::new);
-            state.map(|(_, shape)| shape.clone()).or(unknown)
+            let state = known.states[link_of(input)?].as_ref().map(|(_, shape)| shape.clone());
+            state.or(known.awaited.then(Vec::new))
         })?;
         let takes: Vec<bool> = links.iter().map(|link| matches!(inputs[link.input], Given::State(..))).collect();
         let fresh = !takes.contains(&true);
@@ -206,20 +207,18 @@ impl Session {
         let staged = model.inner.with_residents(staged, links, Residents::of(&inputs, &kept));
         // Among the results, which are the outputs that are not state.
         let kept = kept.iter().map(|&at| at - links.iter().filter(|link| link.output < at).count()).collect();
-        let unknown = links.iter().zip(&takes).enumerate().any(|(at, (_, takes))| *takes && known.states[at].is_none());
-        let later = Frame::Whole { staged: staged.clone(), given: inputs.clone() };
-        let mut ready = match unknown {
+        let when_there = (!fresh).then(|| Frame::Whole { staged: staged.clone(), given: inputs.clone() });
+        let mut ready = match known.awaited && !fresh {
             true => model.inner.nothing(),
             false => stages::prepare(&model.inner, staged, inputs, &mut stack)?,
         };
+        let awaited = known.awaited && !fresh || !stack.is_empty();
         let outputs = &ready.plan.plan.outputs;
-        let after: Vec<_> = match unknown || !stack.is_empty() {
-            true => vec![None; links.len()],
-            false => links.iter().map(|l| Some((outputs[l.output].dtype, outputs[l.output].shape.clone()))).collect(),
-        };
-        if unknown || !fresh && !stack.is_empty() {
-            // Its parts depend on what the state is.
-            (ready, stack) = (model.inner.nothing(), vec![later]);
+        let shape = |link: &Link| Some((outputs[link.output].dtype, outputs[link.output].shape.clone()));
+        let after = links.iter().map(|link| if awaited { None } else { shape(link) }).collect();
+        // Parts are planned for the state as it is.
+        if let (Some(whole), true) = (when_there, awaited) {
+            (ready, stack) = (model.inner.nothing(), vec![whole]);
         }
         let epoch = known.epoch + u64::from(fresh);
         let turn = Turn {
@@ -235,7 +234,7 @@ impl Session {
         let request = model.send(call, ready, kept, Some(Box::new(course)), when)?;
         known.epoch = epoch;
         known.submitted += 1;
-        known.states = after;
+        (known.states, known.awaited) = (after, awaited);
         if fresh {
             known.broken = None;
         }
