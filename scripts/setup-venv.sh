@@ -1,4 +1,5 @@
-# Sourced by scripts that need Python packages. `setup_venv FOLDER PACKAGE==VERSION...` makes FOLDER a virtual environment with these
+# shellcheck shell=bash
+# To be sourced. `setup_venv FOLDER PACKAGE==VERSION...` makes FOLDER a virtual environment with these
 # packages, unless it is that already; on Debian it installs Python's venv where it is missing.
 setup_venv() {
   local folder=$1

@@ -399,6 +399,57 @@ fn a_session_keeps_its_state_on_the_device() {
     }
 }
 
+/// `total` plus `x` if `mode` is 1 more than 16, else times `x`.
+fn moded() -> Graph {
+    let branch = |operator: &str| {
+        let mut b = GraphBuilder::new(17);
+        let total = b.input("total", DType::F32, ["n"]);
+        let x = b.input("x", DType::F32, ["n"]);
+        let result = b.node(operator, [total, x], []);
+        Attr::Graph(Box::new(Subgraph { graph: b.finish([result]), captures: vec![1, 2] }))
+    };
+    let attrs = [("then_branch", branch("Add")), ("else_branch", branch("Mul"))];
+    let mut b = GraphBuilder::new(17);
+    let total = b.input("total", DType::F32, ["n"]);
+    let x = b.input("x", DType::F32, ["n"]);
+    let mode = b.input("mode", DType::I64, []);
+    let (one, sixteen) = (b.node("Identity", [mode], []), b.ints([16]));
+    let less = b.node("Sub", [one, sixteen], []);
+    let expected = b.ints([1]);
+    let is = b.node("Equal", [less, expected], []);
+    let condition = b.node("Squeeze", [is], []);
+    let outputs = b.node_with("If", [Some(condition), Some(total), Some(x)], attrs, 1);
+    let result = b.node("Identity", [outputs[0]], []);
+    let twice = b.node("Add", [result, result], []);
+    let mut graph = b.finish([result, twice]);
+    for (index, name) in ["after", "twice"].into_iter().enumerate() {
+        let id = graph.outputs[index];
+        graph.value_mut(id).name = name.to_owned();
+    }
+    graph
+}
+
+#[test]
+fn a_branch_that_an_input_chooses_is_taken_within_a_session() {
+    let runtime = runtime();
+    let model = runtime.load_graph(moded()).unwrap();
+    let session = model.session(&[("after", "total")]).unwrap();
+    let mut total = [1.0f32, 2.0];
+    for (step, mode) in [17i64, 17, 3, 17, 1, 0, -4, 17].into_iter().enumerate() {
+        let x = [0.5f32, step as f32 + 1.0];
+        let mut request = session.request().input("x", tensor(&[2], x.to_vec())).unwrap();
+        request = request.input("mode", tensor(&[], vec![mode])).unwrap();
+        if step == 0 {
+            request = request.input("total", tensor(&[2], total.to_vec())).unwrap();
+        }
+        let done = request.submit().unwrap().wait().unwrap();
+        for (total, x) in total.iter_mut().zip(x) {
+            *total = if mode == 17 { *total + x } else { *total * x };
+        }
+        assert_eq!(floats(done.output("twice").unwrap()), total.map(|total| 2.0 * total), "step {step}");
+    }
+}
+
 #[test]
 fn a_state_that_lies_packed_is_the_next_requests_input() {
     let mut b = GraphBuilder::new(17);

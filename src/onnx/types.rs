@@ -64,7 +64,8 @@ fn tensor_type(proto: Option<&TypeProto>, name: &str) -> Result<(Option<DType>, 
     let mut dims = Vec::with_capacity(shape.dim.len());
     for (axis, dim) in shape.dim.iter().enumerate() {
         dims.push(match (dim.dim_value, dim.dim_param.as_deref()) {
-            (None, Some(symbol)) if !symbol.is_empty() => Dim::Symbol(symbol.to_owned()),
+            // `?` and `-1` name nothing, though some exporters write them for every open dimension.
+            (None, Some(symbol)) if symbol.contains(char::is_alphabetic) => Dim::Symbol(symbol.to_owned()),
             // A dimension without a name is equal to no other. Old exporters write an open one as -1.
             (None | Some(-1), _) => Dim::Symbol(format!("{name}.{axis}")),
             (Some(size), _) => Dim::Known(

@@ -285,6 +285,12 @@ def sequences():
     case("sequences", nodes, [("x", ["n", 6], x), ("y", ["n", 2], y)], outputs, weights=weights, evaluator=False)
 
 
+def dimensions():
+    nodes = [node("ReduceSum", ["x", "axes"], ["rows"], keepdims=0), node("Concat", ["rows", "y"], ["z"], axis=0)]
+    inputs = [("x", ["?", "?", "?"], floats(2, 3, 4)), ("y", ["-1", "-1"], floats(5, 4))]
+    case("dimensions-without-names", nodes, inputs, [("z", None)], weights=[("axes", np.array([1], np.int64))])
+
+
 functions()
 branches()
 bodies()
@@ -292,3 +298,4 @@ stages()
 movement()
 resampling()
 sequences()
+dimensions()

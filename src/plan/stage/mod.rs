@@ -17,6 +17,7 @@ use crate::size::Program;
 use crate::tensor::Tensor;
 
 mod repeat;
+mod sources;
 
 pub use repeat::{Repeat, Taken, Yielded};
 
@@ -252,10 +253,8 @@ impl<'a> Stage<'a> {
         if let (Some(&index), true) = (blocked.loops.first(), blocked.needs.is_empty()) {
             return self.repeat(index, blocked, number);
         }
-        let inputs: Vec<usize> = (self.graph.inputs.iter().enumerate())
-            .filter(|(_, id)| blocked.needs.contains(id))
-            .map(|(index, _)| index)
-            .collect();
+        let mut inputs = self.sources(&blocked.needs);
+        inputs.extend((0..self.graph.inputs.len()).filter(|&index| blocked.needs.contains(&self.graph.inputs[index])));
         // What went up with the request the host has; what lies on the device has to be read back first.
         let given: Vec<usize> = inputs.into_iter().filter(|&index| self.feed(index) == Feed::Tensor).collect();
         if given.is_empty() {
