@@ -76,6 +76,13 @@ impl Error {
         }))
     }
 
+    /// Says first what it is about.
+    #[must_use]
+    pub(crate) fn within(mut self, what: impl fmt::Display) -> Self {
+        self.0.message = format!("{what}: {}", self.0.message);
+        self
+    }
+
     /// Names the file concerned, unless one is named already.
     #[must_use]
     pub fn in_file(mut self, path: impl AsRef<Path>) -> Self {

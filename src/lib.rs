@@ -66,8 +66,8 @@ pub use error::{Error, ErrorKind, Result};
 pub use graph::{Dim, Kind};
 pub use onnx::LoadOptions;
 pub use runtime::{
-    Completion, InputInfo, KernelRequest, Model, Options, OutputInfo, Request, RequestBuilder, Runtime, Session,
-    SessionOptions, Stats, Timing, UserKernel, Value,
+    Completion, DeviceTensor, Download, InputInfo, KernelRequest, Model, Options, OutputInfo, Request, RequestBuilder,
+    Runtime, Session, SessionOptions, Stats, Timing, UserKernel, Value,
 };
 pub use schedule::{Admission, Class};
 pub use tensor::{DType, Tensor};

@@ -397,6 +397,22 @@ impl Tensor {
         T::unwrap(&self.data).ok_or_else(|| Error::input(format!("the tensor is {}, not {}", self.dtype(), T::DTYPE)))
     }
 
+    /// What lies at `index` of the first axis: a tensor without that axis.
+    ///
+    /// # Errors
+    /// `Shape` for a scalar, or if the axis is not that long.
+    pub fn entry(&self, index: usize) -> Result<Self> {
+        let Some((&entries, shape)) = self.shape.split_first() else {
+            return Err(Error::shape("a scalar has no entries"));
+        };
+        if index >= entries {
+            return Err(Error::shape(format!("no entry {index} in a tensor of shape {:?}", self.shape)));
+        }
+        let len = self.len() / entries;
+        let data = for_each_dtype!(&*self.data, data => Element::wrap(data[index * len..][..len].to_vec()));
+        Self::from_data(shape, data)
+    }
+
     /// The same elements under another shape.
     ///
     /// # Errors
@@ -430,6 +446,19 @@ mod tests {
         assert!(Tensor::new([2, 3], vec![0f32; 5]).is_err());
         assert!(Tensor::new([0, usize::MAX], Vec::<f32>::new()).is_ok());
         assert!(Tensor::zeros(DType::U8, [usize::MAX, 2]).is_err());
+    }
+
+    #[test]
+    fn entries_are_what_lies_along_the_first_axis() {
+        let tensor = Tensor::new([2, 3], vec![1u8, 2, 3, 4, 5, 6]).unwrap();
+        assert_eq!(tensor.entry(1).unwrap(), Tensor::new([3], vec![4u8, 5, 6]).unwrap());
+        assert_eq!(tensor.entry(1).unwrap().entry(2).unwrap(), Tensor::scalar(6u8));
+        assert_eq!(Tensor::zeros(DType::I4, [3, 0]).unwrap().entry(2).unwrap().shape(), [0]);
+        for wrong in
+            [tensor.entry(2), Tensor::scalar(0f32).entry(0), Tensor::zeros(DType::F32, [0, 2]).unwrap().entry(0)]
+        {
+            assert!(wrong.is_err());
+        }
     }
 
     #[test]

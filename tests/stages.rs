@@ -526,6 +526,86 @@ fn a_session_of_a_detector_has_the_bits_of_states_carried_by_hand() {
     }
 }
 
+/// `all`: `past`, and twice what of `x` differs from zero; `from`: where in `all` to begin, `rest`: what is from there on; `next`: the
+/// place of the largest of `all`.
+fn picks() -> Graph {
+    let mut b = GraphBuilder::new(17);
+    let (past, x) = (b.input("past", DType::F32, ["p"]), b.input("x", DType::F32, ["n"]));
+    let from = b.input("from", DType::I64, ["1"]);
+    let (axis, end) = (b.ints([0]), b.ints([i64::MAX]));
+    let at = b.node("NonZero", [x], []);
+    let flat = b.node("Squeeze", [at, axis], []);
+    let picked = b.node("Gather", [x, flat], []);
+    let twice = b.node("Add", [picked, picked], []);
+    let all = b.node("Concat", [past, twice], [("axis", Attr::Int(0))]);
+    let rest = b.node("Slice", [all, from, end, axis], []);
+    let next = b.node("ArgMax", [all], [("axis", Attr::Int(0)), ("keepdims", Attr::Int(1))]);
+    let mut graph = b.finish([rest, all, next]);
+    for (at, name) in ["rest", "all", "next"].into_iter().enumerate() {
+        let id = graph.outputs[at];
+        graph.value_mut(id).name = name.to_owned();
+    }
+    graph
+}
+
+#[test]
+fn a_session_of_a_model_in_stages_has_the_bits_of_states_carried_by_hand() {
+    for runtime in [Runtime::new(Options::default()).unwrap(), manual()] {
+        let model = runtime.load_graph(picks()).unwrap();
+        let sessions: Vec<_> = (0..3).map(|_| model.session(&[("all", "past"), ("next", "from")]).unwrap()).collect();
+        let x = |k: usize, step: usize| {
+            let n = 1 + (k * 7 + step * 5) % 11;
+            tensor(&[n], (0..n).map(|i| ((i * 7 + step * 3 + k) % 4) as f32).collect())
+        };
+        let (past, from) = (tensor(&[2], vec![0.5f32, -1.0]), tensor(&[1], vec![0i64]));
+        // All at once: those of a session wait for each other.
+        let mut requests = Vec::new();
+        for step in 0..6 {
+            for (k, session) in sessions.iter().enumerate() {
+                let mut request = session.request().input("x", x(k, step)).unwrap();
+                // Once more afresh, in the middle.
+                if step == 0 || (k, step) == (1, 3) {
+                    request = request.input("past", past.clone()).unwrap().input("from", from.clone()).unwrap();
+                }
+                requests.push((step, k, request.submit().unwrap()));
+            }
+        }
+        let mut states = vec![(past.clone(), from.clone()); 3];
+        for (step, k, request) in requests {
+            let done = request.wait().unwrap_or_else(|error| panic!("step {step} of {k}: {error}"));
+            let (mut before, mut begin) = states[k].clone();
+            if (k, step) == (1, 3) {
+                (before, begin) = (past.clone(), from.clone());
+            }
+            let by_hand = run(&model, &[("past", before), ("from", begin), ("x", x(k, step))]).unwrap();
+            assert_eq!(done.outputs().len(), 1);
+            assert_eq!(done.output("rest").unwrap(), &by_hand[0], "step {step} of {k}");
+            states[k] = (by_hand[1].clone(), by_hand[2].clone());
+        }
+        for (session, (past, _)) in sessions.iter().zip(&states) {
+            assert_eq!(session.state("past").unwrap(), Some((DType::F32, past.shape().to_vec())));
+        }
+        // One that fails breaks the session off.
+        let session = &sessions[0];
+        let bad =
+            session.request().input("x", tensor(&[1], vec![1f32])).unwrap().input("from", tensor(&[2], vec![0i64; 2]));
+        assert_eq!(bad.unwrap().submit().unwrap_err().kind(), ErrorKind::Input);
+        let late = session.request().input("x", x(0, 0)).unwrap();
+        let late = late.deadline(Duration::ZERO).admission(Admission::DropLate).submit().unwrap();
+        assert_eq!(late.wait().unwrap_err().kind(), ErrorKind::Dropped);
+        drop(session.request().input("x", x(0, 0)).unwrap().submit());
+        let afresh = session.request().input("x", x(0, 0)).unwrap().input("past", past).unwrap();
+        let afresh = afresh.input("from", from).unwrap().submit().unwrap().wait();
+        assert!(afresh.is_ok(), "{afresh:?}");
+        drop(sessions);
+        let start = Instant::now();
+        while runtime.memory().unwrap().heap_used > 0 {
+            runtime.poll().unwrap();
+            assert!(start.elapsed() < Duration::from_secs(60), "the states are not given back");
+        }
+    }
+}
+
 #[test]
 fn a_session_goes_on_where_memory_holds_no_third_state() {
     // The state is 6 MiB: the old one and the new one fit, no third.

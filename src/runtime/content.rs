@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::error::Result;
 use crate::lower::storage::Storage;
 use crate::plan::PlanOutput;
+use crate::runtime::stages::Resident;
 use crate::tensor::{DType, Tensor};
 
 /// What the host has of an output.
@@ -28,6 +29,12 @@ impl Content {
         let PlanOutput { storage, dtype, shape, .. } = output;
         let (storage, dtype, shape) = (*storage, *dtype, shape.clone());
         Content::ReadBack(Arc::new(ReadBack { bytes, storage, dtype, shape }))
+    }
+
+    /// Of a tensor that stayed on the device.
+    pub(super) fn fetched(bytes: Vec<u8>, resident: Resident) -> Self {
+        let Resident { dtype, shape, .. } = resident;
+        Content::ReadBack(Arc::new(ReadBack { bytes, storage: Storage::of(dtype), dtype, shape }))
     }
 
     /// The tensor, which is made once.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::message::{Message, Port};
 use crate::gpu::Allocation;
@@ -11,27 +11,37 @@ use crate::gpu::Allocation;
 pub(super) struct Hold {
     allocation: Option<Allocation>,
     port: Port,
-    returning: Returning,
+    holds: Holds,
 }
 
-/// How many regions nothing holds any more that the engine has not been told of yet.
+/// All regions that outlive requests.
 #[derive(Clone, Default)]
-pub(super) struct Returning(Arc<AtomicUsize>);
+pub(super) struct Holds {
+    /// Bytes of those that something holds.
+    bytes: Arc<AtomicU64>,
+    /// How many nothing holds any more that the engine has not been told of yet.
+    returning: Arc<AtomicUsize>,
+}
 
-impl Returning {
-    pub(super) fn any(&self) -> bool {
-        self.0.load(Ordering::Relaxed) > 0
+impl Holds {
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn any_returning(&self) -> bool {
+        self.returning.load(Ordering::Relaxed) > 0
     }
 
     /// One has been given back.
     pub(super) fn returned(&self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.returning.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 impl Hold {
-    pub(super) fn new(allocation: Allocation, port: Port, returning: Returning) -> Self {
-        Hold { allocation: Some(allocation), port, returning }
+    pub(super) fn new(allocation: Allocation, port: Port, holds: Holds) -> Self {
+        holds.bytes.fetch_add(allocation.bytes(), Ordering::Relaxed);
+        Hold { allocation: Some(allocation), port, holds }
     }
 
     /// Bytes of the region.
@@ -43,7 +53,8 @@ impl Hold {
 impl Drop for Hold {
     fn drop(&mut self) {
         if let Some(allocation) = self.allocation.take() {
-            self.returning.0.fetch_add(1, Ordering::Relaxed);
+            self.holds.returning.fetch_add(1, Ordering::Relaxed);
+            self.holds.bytes.fetch_sub(allocation.bytes(), Ordering::Relaxed);
             // An engine that has stopped has freed everything.
             let _ = self.port.send(Message::Free(allocation));
         }

@@ -258,6 +258,7 @@ impl KernelRequest {
             inputs,
             uploads,
             held: Vec::new(),
+            kept: Vec::new(),
             course: None,
             deadline: schedule.deadline.map(|deadline| after(submitted, deadline)),
             class: schedule.class,

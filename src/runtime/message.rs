@@ -9,11 +9,12 @@ use tracing::Span;
 use tracing::field::Empty;
 
 use super::completion::Answer;
+use super::content::Content;
 use super::hold::Hold;
 use super::ids::{self, CallId, PlanId};
 use super::queue::Seat;
 use super::session::{SessionId, Turn};
-use super::stages::{Frame, GoOn, Origins};
+use super::stages::{Frame, GoOn, Origins, Resident};
 use super::{Shared, Stats, Timing, closed};
 use crate::error::{Error, Result};
 use crate::gpu::Allocation;
@@ -32,6 +33,8 @@ pub(super) enum Message {
     Continue(Box<Prepared>, Option<Error>),
     /// A request whose next part can never be planned any more, as the thread that planned it ended; its caller has heard of it.
     Abandoned(CallId),
+    /// Brings a tensor that stays on the device to the host.
+    Fetch(Box<Fetch>),
     /// A region that nothing holds any more.
     Free(Allocation),
     /// A session's last handle is gone.
@@ -76,6 +79,13 @@ pub(super) struct InputBytes {
     pub(super) bytes: Arc<[u8]>,
 }
 
+/// A tensor on the device that the caller wants.
+pub(super) struct Fetch {
+    pub(super) resident: Resident,
+    pub(super) seat: Seat,
+    pub(super) reply: oneshot::Sender<Result<Content>>,
+}
+
 /// A request as it leaves the caller's thread.
 pub(super) struct Prepared {
     /// Also what [`Message::Cancel`] names.
@@ -88,6 +98,8 @@ pub(super) struct Prepared {
     pub(super) uploads: Vec<InputBytes>,
     /// By input: what is on the device already. Empty if nothing is.
     pub(super) held: Vec<Option<Arc<Hold>>>,
+    /// Which of the results stay on the device and go to the caller.
+    pub(super) kept: Vec<usize>,
     /// What lies around the part that runs, unless that is all of it.
     pub(super) course: Option<Box<Course>>,
     pub(super) deadline: Option<Nanos>,
@@ -130,7 +142,7 @@ impl Call {
     /// # Errors
     /// `QueueFull` if there is none.
     pub(super) fn new(shared: &Shared, model: ModelId, name: &str) -> Result<Self> {
-        let seat = shared.queue.seat(name)?;
+        let seat = shared.queue.seat(format_args!("a request of '{name}'"))?;
         let id = ids::call();
         Ok(Call { id, submitted: shared.clock.now(), span: span(id, model, name), seat })
     }

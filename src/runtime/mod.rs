@@ -7,6 +7,7 @@ mod alike;
 mod completion;
 mod content;
 mod costs;
+mod device_tensor;
 mod engine;
 mod figures;
 mod hold;
@@ -19,6 +20,7 @@ mod options;
 mod queue;
 mod recent;
 mod request;
+mod residents;
 mod resolve;
 mod session;
 mod stages;
@@ -32,6 +34,7 @@ use std::path::Path;
 use std::sync::{Arc, Weak};
 
 pub use completion::{Completion, Timing};
+pub use device_tensor::{DeviceTensor, Download};
 pub use figures::{Device, Figures, Source};
 pub use kernel::{KernelRequest, UserKernel};
 pub use model::{InputInfo, Model, OutputInfo, PlanSummary};
@@ -71,7 +74,7 @@ use thread::Driver;
 
 /// Runs requests of many models on one device. Cheap to clone; every clone is the same runtime.
 ///
-/// It ends when its last clone, model, kernel and request handle are gone. One that is alive when the process ends, in a static for
+/// It ends when its last clone, model, kernel, request handle and tensor on the device are gone. One that is alive when the process ends, in a static for
 /// instance, is ended then (on Unix, where drivers would otherwise be torn down under its threads): requests that are not done fail
 /// with `Closed`, and the process waits for the device and for compiles in work, a minute at most.
 #[derive(Clone)]
@@ -339,6 +342,9 @@ pub struct Stats {
     pub prediction: schedule::PredictionError,
     /// GPU memory now.
     pub memory: MemoryStats,
+    /// Bytes of [`MemoryStats::heap_used`] that outlive requests: tensors kept on the device, the states of sessions, and what parts of requests
+    /// leave to the next.
+    pub held_bytes: u64,
     /// Pipelines and compiles.
     pub pipelines: PipelineStats,
     /// How much the engine remembers of plans: in a steady state it does not grow.
@@ -361,7 +367,7 @@ pub struct Kept {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Now {
-    /// Requests that have come and not ended: what [`Options::max_queued`] bounds.
+    /// Requests and downloads that have come and not ended: what [`Options::max_queued`] bounds.
     pub requests: usize,
     /// Those of them of which nothing has been issued: the depth of the queue.
     pub queued: usize,

@@ -1,12 +1,13 @@
 //! A loaded model: its graph, its weights, and its stages with their plans.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use futures::channel::oneshot;
 
 use super::message::{Call, Course, Message, Prepared, SharedPlan};
 use super::request::{Request, RequestBuilder, When};
+use super::residents::{ByResidents, Residents};
 use super::session::{Link, Session, SessionOptions};
 use super::stages::{self, Given, GoOn, Origins, Ready, Staged};
 use super::{Shared, Value, ids};
@@ -36,6 +37,9 @@ pub(super) struct Inner {
     stages: AtomicU32,
     /// The whole model with the state of a session, by what that is.
     sessions: Mutex<Vec<(Vec<Link>, Arc<Staged>)>>,
+    pub(super) by_residents: ByResidents,
+    /// A plan of nothing.
+    nothing: OnceLock<Arc<SharedPlan>>,
     /// Whether inputs are sequences or optionals.
     takes_forms: bool,
     /// The whole model by the forms of these, the most recently used last.
@@ -49,6 +53,13 @@ impl Inner {
     pub(super) fn goes_on(self: &Arc<Self>) -> Weak<dyn GoOn> {
         let model: Weak<Inner> = Arc::downgrade(self);
         model
+    }
+
+    /// What runs of a request that is planned when its turn comes: nothing, before its first part.
+    pub(super) fn nothing(&self) -> Ready {
+        let plan = || Arc::new(SharedPlan::new(self.id, self.name.clone(), Plan::default(), self.weights.clone()));
+        let plan = self.nothing.get_or_init(plan).clone();
+        Ready { plan, inputs: Vec::new(), uploads: Vec::new(), held: Vec::new() }
     }
 
     /// A number that tells the constants of a new stage from those of others.
@@ -178,6 +189,8 @@ impl Model {
             weights: Arc::default(),
             stages: AtomicU32::new(0),
             sessions: Mutex::default(),
+            by_residents: ByResidents::default(),
+            nothing: OnceLock::new(),
             takes_forms: graph_takes_forms,
             by_forms: Mutex::default(),
             declared,
@@ -223,7 +236,13 @@ impl Model {
 
     /// Starts a request.
     pub fn request(&self) -> RequestBuilder {
-        RequestBuilder { model: self.clone(), session: None, inputs: Vec::new(), schedule: When::default() }
+        RequestBuilder {
+            model: self.clone(),
+            session: None,
+            inputs: Vec::new(),
+            kept: Vec::new(),
+            schedule: When::default(),
+        }
     }
 
     /// Plans for the given input shapes (in graph order) and says what the plan needs, or the first stage's, if the model runs in
@@ -285,6 +304,21 @@ impl Model {
         Ok(())
     }
 
+    /// Which output is to stay on the device.
+    pub(super) fn output_to_keep(&self, name: &str) -> Result<usize> {
+        let outputs = self.outputs();
+        let index = outputs.iter().position(|output| output.name == name).ok_or_else(|| {
+            let known: Vec<&str> = outputs.iter().map(|output| output.name.as_str()).collect();
+            Error::input(format!("there is no output '{name}'; the outputs are {}", known.join(", ")))
+        })?;
+        if self.inner.takes_forms || self.inner.declared.is_some() {
+            return Err(Error::unsupported(format!(
+                "output '{name}' cannot be kept on the device: not all inputs and outputs of the model are tensors"
+            )));
+        }
+        Ok(index)
+    }
+
     /// Takes the inputs in graph order, with their forms where not all are tensors; `state` gives those of a session that are not
     /// given.
     pub(super) fn take_inputs(
@@ -303,6 +337,10 @@ impl Model {
             let (name, value) = given.swap_remove(at);
             let tensor = match value {
                 Value::Tensor(tensor) if info.kind == Kind::Tensor => tensor,
+                Value::Device(tensor) if info.kind == Kind::Tensor => {
+                    inputs.push(tensor.as_input(&self.inner.shared, &info)?);
+                    continue;
+                }
                 value => {
                     let (form, tensors) = value.apart(&name, info.kind, info.dtype)?;
                     forms.resize(index, Form::Tensor);
@@ -326,12 +364,21 @@ impl Model {
         Ok((inputs, forms))
     }
 
-    pub(super) fn submit(&self, given: Vec<(String, Value)>, when: When) -> Result<Request> {
+    pub(super) fn submit(&self, given: Vec<(String, Value)>, kept: Vec<usize>, when: When) -> Result<Request> {
         let call = Call::new(&self.inner.shared, self.inner.id, &self.inner.name)?;
         let (inputs, forms) = self.take_inputs(given, |_| None)?;
+        let residents = Residents::of(&inputs, &kept);
+        if !forms.is_empty() && !residents.is_empty() {
+            return Err(Error::unsupported(
+                "tensors on the device, for a model whose inputs are not all tensors: download them first",
+            ));
+        }
         let _entered = call.span.clone().entered();
         let mut stack = Vec::new();
-        let whole = if forms.is_empty() { self.inner.root.clone() } else { self.inner.with_forms(&forms)? };
+        let whole = match forms.as_slice() {
+            [] => self.inner.with_residents(&self.inner.root, &[], residents),
+            forms => self.inner.with_forms(forms)?,
+        };
         stack.extend(stages::together_at_last(&whole));
         let ready = stages::prepare(&self.inner, whole, inputs, &mut stack)?;
         let course = Course {
@@ -342,11 +389,18 @@ impl Model {
             turn: None,
         };
         let course = (!course.stack.is_empty()).then(|| Box::new(course));
-        self.send(call, ready, course, when)
+        self.send(call, ready, kept, course, when)
     }
 
     /// Hands a request to the engine.
-    pub(super) fn send(&self, call: Call, ready: Ready, course: Option<Box<Course>>, when: When) -> Result<Request> {
+    pub(super) fn send(
+        &self,
+        call: Call,
+        ready: Ready,
+        kept: Vec<usize>,
+        course: Option<Box<Course>>,
+        when: When,
+    ) -> Result<Request> {
         let Call { id, submitted, span, seat } = call;
         let (reply, answer) = oneshot::channel();
         let Ready { plan, inputs, uploads, held } = ready;
@@ -357,6 +411,7 @@ impl Model {
             inputs,
             uploads,
             held,
+            kept,
             course,
             deadline: when.deadline.map(|deadline| after(submitted, deadline)),
             class: when.class,

@@ -1,5 +1,6 @@
 //! How many requests there may be at a time.
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -26,11 +27,11 @@ impl Queue {
         Ok(Queue { taken: Arc::default(), most })
     }
 
-    /// A seat for a request of the model (or user's kernel) of that name.
+    /// A seat for what is so called.
     ///
     /// # Errors
     /// `QueueFull` if there is none.
-    pub(super) fn seat(&self, name: &str) -> Result<Seat> {
+    pub(super) fn seat(&self, what: impl Display) -> Result<Seat> {
         let one_more = |taken| (taken < self.most).then_some(taken + 1);
         match self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more) {
             Ok(_) => Ok(Seat(self.taken.clone())),
@@ -38,7 +39,7 @@ impl Queue {
                 let most = self.most;
                 Err(Error::new(
                     ErrorKind::QueueFull,
-                    format!("no seat for a request of '{name}': {most} are under way, as many as max_queued allows"),
+                    format!("no seat for {what}: {most} requests are under way, as many as max_queued allows"),
                 ))
             }
         }
@@ -72,7 +73,7 @@ mod tests {
         });
         let seats: Vec<_> = (0..3).map(|_| queue.seat("m").unwrap()).collect();
         let error = queue.seat("m").map(|_| ()).unwrap_err();
-        assert!(error.kind() == ErrorKind::QueueFull && error.message().contains("'m': 3 are"), "{error}");
+        assert!(error.kind() == ErrorKind::QueueFull && error.message().contains("m: 3 requests are"), "{error}");
         drop(seats);
         assert_eq!(queue.taken.load(Ordering::Relaxed), 0);
     }

@@ -14,7 +14,7 @@ use super::message::Message;
 use super::model::Model;
 use super::session::Session;
 use super::{Completion, Shared, Value, closed};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::schedule::{Admission, Class};
 
 /// A request under construction. See [`Model::request`].
@@ -23,6 +23,8 @@ pub struct RequestBuilder {
     pub(super) model: Model,
     pub(super) session: Option<Session>,
     pub(super) inputs: Vec<(String, Value)>,
+    /// Outputs of the model that stay on the device.
+    pub(super) kept: Vec<usize>,
     pub(super) schedule: When,
 }
 
@@ -36,7 +38,7 @@ pub(super) struct When {
 }
 
 impl RequestBuilder {
-    /// Gives an input: a tensor, or a [`Value`] of the kind that the model wants. Type and shape are checked by
+    /// Gives an input: a tensor, on the host or on the device, or a [`Value`] of the kind that the model wants. Type and shape are checked by
     /// [`submit`](RequestBuilder::submit).
     ///
     /// # Errors
@@ -44,6 +46,28 @@ impl RequestBuilder {
     pub fn input(mut self, name: &str, value: impl Into<Value>) -> Result<Self> {
         self.model.check_input_name(name, self.inputs.iter().map(|(name, _)| name.as_str()))?;
         self.inputs.push((name.to_owned(), value.into()));
+        Ok(self)
+    }
+
+    /// Leaves an output on the device: [`Completion::kept`] gives it, for the inputs of further requests, of any model of the runtime.
+    ///
+    /// Its memory is the caller's as soon as the request is done. A request for which there is no room beside such tensors fails with
+    /// `Memory`: it does not wait for the caller to drop them.
+    ///
+    /// # Errors
+    /// `Input` if the model has no such output, it is named already, or is the state of a session; `Unsupported` for a model whose
+    /// inputs or outputs are not all tensors.
+    pub fn keep(mut self, name: &str) -> Result<Self> {
+        let index = self.model.output_to_keep(name)?;
+        if self.session.as_ref().is_some_and(|session| session.carries(index)) {
+            return Err(Error::input(format!(
+                "output '{name}' is the session's state, which stays on the device as it is"
+            )));
+        }
+        if self.kept.contains(&index) {
+            return Err(Error::input(format!("output '{name}' is kept already")));
+        }
+        self.kept.push(index);
         Ok(self)
     }
 
@@ -79,14 +103,18 @@ impl RequestBuilder {
     /// Checks the inputs, plans for their shapes (or finds the plan), and hands the request to the engine.
     ///
     /// # Errors
-    /// `Input` for inputs missing, of another type or shape; `Shape` or `Unsupported` if the model cannot be planned at
+    /// `Input` for inputs missing, of another type or shape, or on the device of another runtime; `Shape` or `Unsupported` if the model cannot be planned at
     /// these shapes; `Memory` if it can never fit; `QueueFull` if [`Options::max_queued`](super::Options::max_queued) requests
     /// are under way (a clone of the builder can try again, tensors are shared); `Closed` if the engine has stopped.
     pub fn submit(self) -> Result<Request> {
-        match &self.session {
-            None => self.model.clone().submit(self.inputs, self.schedule),
-            Some(session) => session.clone().submit(self.inputs, self.schedule),
-        }
+        let submitted = match &self.session {
+            None => self.model.submit(self.inputs, self.kept, self.schedule),
+            Some(session) => session.submit(self.inputs, self.kept, self.schedule),
+        };
+        submitted.map_err(|error| match error.kind() {
+            ErrorKind::Input => error.within(format_args!("a request of '{}'", self.model.name())),
+            _ => error,
+        })
     }
 }
 
@@ -127,7 +155,7 @@ impl Request {
     /// device met, such as an index out of range; `Shape` or `Unsupported` for a later stage; `Memory`, `Device` or `Closed`.
     pub fn wait(mut self) -> Result<Completion> {
         let answer = self.answer.take().ok_or_else(closed)?;
-        self.shared.driver.wait(answer)?.ok_or_else(closed)??.complete()
+        self.shared.driver.wait(answer)?.ok_or_else(closed)??.complete(&self.shared)
     }
 }
 
@@ -138,7 +166,7 @@ impl Future for Request {
         let Some(answer) = self.answer.as_mut() else { return Poll::Ready(Err(closed())) };
         let result = std::task::ready!(Pin::new(answer).poll(context));
         self.answer = None;
-        Poll::Ready(result.unwrap_or_else(|_| Err(closed())).and_then(Answer::complete))
+        Poll::Ready(result.unwrap_or_else(|_| Err(closed())).and_then(|answer| answer.complete(&self.shared)))
     }
 }
 

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::message::{Call, Course, Message, Prepared};
 use super::model::Model;
 use super::request::{Request, RequestBuilder, When};
-use super::stages::{self, Given, Staged};
+use super::residents::Residents;
+use super::stages::{self, Frame, Given, Staged};
 use super::{Value, ids};
 use crate::error::{Error, Result};
 use crate::graph::Kind;
@@ -25,7 +26,8 @@ pub(super) struct SessionId(pub(super) u64);
 /// network. They run one after another in the order of their submission, whatever their deadlines.
 ///
 /// The first request gives the inputs that are the state; later ones may give some of them anew. A request that gives all of
-/// them starts afresh.
+/// them starts afresh. Of a model that runs in stages the state's shape is known when the request before is done, and the next is planned
+/// then.
 ///
 /// A request that fails, is dropped or cancelled leaves the state as it was, and so does one that `submit` refuses. Requests that were
 /// submitted behind it by then fail too, up to one that starts afresh: they were planned for the state that it would have
@@ -35,7 +37,7 @@ pub(super) struct SessionId(pub(super) u64);
 /// their caches, the state grows where it lies: a request writes its own rows and copies no others. There is room for up to twice as
 /// many rows as there are, and where that is used up the state is copied to twice the room;
 /// [`SessionOptions::max_len`] takes the room for all at once. Elements that are packed on the device (of fewer than 32 bits) are copied
-/// with each request.
+/// with each request, and so is the state of what runs in stages.
 ///
 /// The state counts as tensor memory of the runtime ([`Options::memory_cap`](super::Options::memory_cap)), between requests too. It is freed when
 /// the last clone is gone.
@@ -71,8 +73,12 @@ pub(super) struct Link {
 /// What is known of a session's state after all requests that were submitted.
 #[derive(Default)]
 pub(super) struct Ledger {
-    /// By link.
+    /// By link, as far as it is known before the requests are done.
     states: Vec<Option<Known>>,
+    /// Requests so far.
+    submitted: u64,
+    /// Whether only the last of them tells the shapes, when it is done: it runs in stages.
+    awaited: bool,
     /// Fresh starts and failures so far.
     epoch: u64,
 }
@@ -95,6 +101,8 @@ pub(super) struct Turn {
     pub(super) cancelled: bool,
     ledger: Arc<Mutex<Ledger>>,
     pub(super) epoch: u64,
+    /// Which request of the session it is.
+    number: u64,
 }
 
 /// A session's state, and the requests that wait for it.
@@ -112,12 +120,22 @@ pub(super) struct State {
 }
 
 impl Turn {
+    /// Tells the session's handles what the state is, unless there are further requests.
+    pub(super) fn leave(&self, tensors: &[Option<Given>]) {
+        let mut ledger = lock(&self.ledger);
+        if ledger.awaited && ledger.submitted == self.number {
+            ledger.awaited = false;
+            ledger.states = tensors.iter().map(|given| given.as_ref().and_then(Known::of)).collect();
+        }
+    }
+
     /// Tells the session's handles that the request failed: the next one finds the state as it is.
     pub(super) fn break_off(&self, tensors: &[Option<Given>]) {
         let mut ledger = lock(&self.ledger);
         // What started afresh since then does not ask for it.
         if ledger.epoch == self.epoch {
             ledger.epoch += 1;
+            ledger.awaited = false;
             let known = |link: usize| tensors.get(link)?.as_ref().and_then(Known::of);
             ledger.states = (0..self.links.len()).map(known).collect();
         }
@@ -132,6 +150,10 @@ impl Known {
             Given::State(_) => return None,
         })
     }
+}
+
+fn has_room(known: &Option<Known>) -> bool {
+    known.as_ref().is_some_and(|known| known.room.is_some())
 }
 
 /// The error of a request that was planned for the state that an earlier one was to leave.
@@ -188,7 +210,8 @@ impl Session {
         &self.inner.model
     }
 
-    /// Shape and type of the state that becomes input `name`, once all requests submitted so far are done.
+    /// Shape and type of the state that becomes input `name`, once all requests submitted so far are done; `None` while they are not known, before
+    /// the first request and, of a model that runs in stages, until the requests are done.
     ///
     /// # Errors
     /// `Input` if that input is no state of the session.
@@ -200,44 +223,70 @@ impl Session {
         Ok(lock(ledger).states[link].clone().map(|known| (known.dtype, known.shape)))
     }
 
-    pub(super) fn submit(&self, given: Vec<(String, Value)>, when: When) -> Result<Request> {
+    /// Whether an output is state.
+    pub(super) fn carries(&self, output: usize) -> bool {
+        self.inner.links.iter().any(|link| link.output == output)
+    }
+
+    pub(super) fn submit(&self, given: Vec<(String, Value)>, kept: Vec<usize>, when: When) -> Result<Request> {
         let Inner { id: session, model, staged, links, options, ledger } = &*self.inner;
         let call = Call::new(&model.inner.shared, model.inner.id, &model.inner.name)?;
         // Held until the request is sent, so that the engine gets them in this order.
         let mut known = lock(ledger);
         let link_of = |input: usize| links.iter().position(|link| link.input == input);
-        let (inputs, _) =
-            model.take_inputs(given, |input| Some(known.states[link_of(input)?].as_ref()?.shape.clone()))?;
+        let (inputs, _) = model.take_inputs(given, |input| {
+            let state = known.states[link_of(input)?].as_ref().map(|known| known.shape.clone());
+            state.or(known.awaited.then(Vec::new))
+        })?;
         let takes: Vec<bool> = links.iter().map(|link| matches!(inputs[link.input], Given::State(..))).collect();
         let fresh = !takes.contains(&true);
         let _entered = call.span.clone().entered();
         let mut stack = Vec::new();
         let before: Vec<Vec<usize>> = links.iter().map(|link| inputs[link.input].shape().to_vec()).collect();
+        let staged = model.inner.with_residents(staged, links, Residents::of(&inputs, &kept));
+        // Among the results, which are the outputs that are not state.
+        let kept = kept.iter().map(|&at| at - links.iter().filter(|link| link.output < at).count()).collect();
+        let when_there = (!fresh).then(|| Frame::Whole { staged: staged.clone(), given: inputs.clone() });
         let mut rooms = Rooms::new(staged.stage(), &inputs, &known.states, options.max_len);
-        let ready = stages::prepare_in(&model.inner, staged.clone(), inputs, &mut rooms, &mut stack)?;
-        if !stack.is_empty() {
-            return Err(Error::unsupported(
-                "a session of a model that runs in stages: the shape of its state is not known in advance",
-            ));
+        let mut ready = match known.awaited && !fresh {
+            true => model.inner.nothing(),
+            false => stages::prepare_in(&model.inner, staged.clone(), inputs, &mut rooms, &mut stack)?,
+        };
+        let awaited = known.awaited && !fresh || !stack.is_empty();
+        if awaited && known.states.iter().zip(&takes).any(|(known, takes)| *takes && has_room(known)) {
+            let what = "a request that runs in stages, where one before it left its state with room to grow";
+            return Err(Error::unsupported(what));
         }
         let outputs = &ready.plan.plan.outputs;
-        for (link, before) in links.iter().zip(&before) {
-            if let Some(max_len) = options.max_len {
-                room::check_len(staged.stage(), *link, before, &outputs[link.output].shape, max_len)?;
-            }
-        }
         let after = |link: &Link| {
-            let PlanOutput { dtype, shape, room, .. } = &outputs[link.output];
+            let PlanOutput { dtype, shape, room, .. } = outputs.get(link.output)?;
             Some(Known { dtype: *dtype, shape: shape.clone(), room: *room })
         };
-        let after: Vec<_> = links.iter().map(after).collect();
+        let after: Vec<_> = links.iter().map(|link| if awaited { None } else { after(link) }).collect();
+        for ((link, before), after) in links.iter().zip(&before).zip(&after) {
+            if let (Some(max_len), Some(after)) = (options.max_len, after) {
+                room::check_len(staged.stage(), *link, before, &after.shape, max_len)?;
+            }
+        }
+        // Parts are planned for the state as it is.
+        if let (Some(whole), true) = (when_there, awaited) {
+            (ready, stack) = (model.inner.nothing(), vec![whole]);
+        }
         let epoch = known.epoch + u64::from(fresh);
-        let turn =
-            Turn { session: *session, links: links.clone(), takes, cancelled: false, ledger: ledger.clone(), epoch };
+        let turn = Turn {
+            session: *session,
+            links: links.clone(),
+            takes,
+            cancelled: false,
+            ledger: ledger.clone(),
+            epoch,
+            number: known.submitted + 1,
+        };
         let course = Course { model: model.inner.goes_on(), stack, begun: None, origins: None, turn: Some(turn) };
-        let request = model.send(call, ready, Some(Box::new(course)), when)?;
+        let request = model.send(call, ready, kept, Some(Box::new(course)), when)?;
         known.epoch = epoch;
-        known.states = after;
+        known.submitted += 1;
+        (known.states, known.awaited) = (after, awaited);
         Ok(request)
     }
 }

@@ -109,6 +109,8 @@ pub(super) struct Produced {
 /// What remains of a request after the part that runs, the innermost last.
 #[derive(Clone)]
 pub(super) enum Frame {
+    /// Nothing runs yet: the stage is planned when its inputs are there.
+    Whole { staged: Arc<Staged>, given: Vec<Given> },
     /// The first part runs, for these inputs of the whole.
     First { split: Arc<Split>, given: Vec<Given> },
     /// The second part runs; the first gave these.
@@ -122,7 +124,7 @@ pub(super) enum Frame {
 impl Frame {
     /// Whether another part follows.
     pub(super) fn goes_on(&self) -> bool {
-        matches!(self, Frame::First { .. } | Frame::Trip { .. })
+        matches!(self, Frame::Whole { .. } | Frame::First { .. } | Frame::Trip { .. })
     }
 }
 
@@ -140,15 +142,17 @@ pub(super) struct Ready {
 pub(super) struct Origins {
     plan: Arc<SharedPlan>,
     inputs: Vec<Option<Tensor>>,
+    held: Vec<Option<Arc<Hold>>>,
     stack: Vec<Frame>,
 }
 
 impl Origins {
-    /// Of a request of several parts whose inputs the host has; tensors are shared.
+    /// Of a request of several parts whose inputs are there; tensors are shared.
     pub(super) fn of(first: &Ready, stack: &[Frame]) -> Option<Self> {
-        let on_device = first.held.iter().any(Option::is_some);
-        let origins = || Origins { plan: first.plan.clone(), inputs: first.inputs.clone(), stack: stack.to_vec() };
-        (!stack.is_empty() && !on_device).then(origins)
+        let Ready { plan, inputs, held, .. } = first;
+        let origins =
+            || Origins { plan: plan.clone(), inputs: inputs.clone(), held: held.clone(), stack: stack.to_vec() };
+        (!stack.is_empty()).then(origins)
     }
 
     /// The first part again, and what comes after it.
@@ -157,12 +161,7 @@ impl Origins {
     /// Those of uploads, which were made before.
     pub(super) fn again(&self) -> Result<(Ready, Vec<Frame>)> {
         let uploads = uploads(&self.plan.plan, &self.inputs)?;
-        let ready = Ready {
-            plan: self.plan.clone(),
-            inputs: self.inputs.clone(),
-            uploads,
-            held: vec![None; self.inputs.len()],
-        };
+        let ready = Ready { plan: self.plan.clone(), inputs: self.inputs.clone(), uploads, held: self.held.clone() };
         Ok((ready, self.stack.clone()))
     }
 }
@@ -437,6 +436,7 @@ fn go_on(model: &Inner, stack: &mut Vec<Frame>, mut produced: Vec<Produced>) -> 
         match stack.pop() {
             None => return Ok(Next::Done(produced)),
             Some(Frame::Together(results)) => produced = together(&results, produced),
+            Some(Frame::Whole { staged, given }) => return prepare(model, staged, given, stack).map(Next::Run),
             Some(Frame::Trip { repeat, under }) => {
                 let under = repeat.after(under, produced)?;
                 let (staged, inputs) = repeat.next(model, under, stack)?;

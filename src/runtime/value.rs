@@ -1,5 +1,6 @@
 //! What a request gives and gets: tensors, sequences and optionals.
 
+use super::device_tensor::DeviceTensor;
 use crate::error::{Error, Result};
 use crate::graph::{Form, Kind};
 use crate::tensor::{DType, Tensor};
@@ -9,6 +10,8 @@ use crate::tensor::{DType, Tensor};
 pub enum Value {
     /// A tensor.
     Tensor(Tensor),
+    /// A tensor that is on the device already.
+    Device(DeviceTensor),
     /// A list of tensors of one type.
     Sequence(Vec<Tensor>),
     /// A tensor or a sequence, or nothing.
@@ -18,6 +21,18 @@ pub enum Value {
 impl From<Tensor> for Value {
     fn from(tensor: Tensor) -> Self {
         Value::Tensor(tensor)
+    }
+}
+
+impl From<DeviceTensor> for Value {
+    fn from(tensor: DeviceTensor) -> Self {
+        Value::Device(tensor)
+    }
+}
+
+impl From<&DeviceTensor> for Value {
+    fn from(tensor: &DeviceTensor) -> Self {
+        Value::Device(tensor.clone())
     }
 }
 
@@ -33,20 +48,28 @@ impl Value {
         Value::Optional(value.map(|value| Box::new(value.into())))
     }
 
-    /// The tensor, if it is one.
+    /// The tensor, if it is one on the host.
     pub fn tensor(&self) -> Option<&Tensor> {
         match self {
             Value::Tensor(tensor) => Some(tensor),
-            Value::Sequence(_) | Value::Optional(_) => None,
+            Value::Device(_) | Value::Sequence(_) | Value::Optional(_) => None,
         }
     }
 
     fn kind(&self) -> Kind {
         match self {
-            Value::Tensor(_) => Kind::Tensor,
+            Value::Tensor(_) | Value::Device(_) => Kind::Tensor,
             Value::Sequence(_) => Kind::Sequence,
             Value::Optional(Some(value)) if matches!(**value, Value::Sequence(_)) => Kind::OptionalSequence,
             Value::Optional(_) => Kind::Optional,
+        }
+    }
+
+    fn is_on_device(&self) -> bool {
+        match self {
+            Value::Device(_) => true,
+            Value::Optional(Some(value)) => value.is_on_device(),
+            _ => false,
         }
     }
 
@@ -56,6 +79,11 @@ impl Value {
     /// `Input` if the input is of another kind or type.
     pub(super) fn apart(self, name: &str, kind: Kind, dtype: DType) -> Result<(Form, Vec<Tensor>)> {
         let given = self.kind();
+        if self.is_on_device() {
+            return Err(Error::input(format!(
+                "input '{name}': a tensor on the device is given only where a tensor is wanted, not {kind}"
+            )));
+        }
         let wrong = || Error::input(format!("input '{name}' is {given}, but {kind} is wanted"));
         let (form, tensors) = match (self, kind) {
             (Value::Tensor(tensor), Kind::Tensor) => (Form::Tensor, vec![tensor]),

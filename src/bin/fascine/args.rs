@@ -6,8 +6,9 @@ use std::time::Duration;
 use clap::{Parser, Subcommand, ValueEnum};
 use fascine::schedule::Policy;
 
-use crate::common::args::{DeviceArgs, ModelArgs, PrintArgs};
+use crate::common::args::{DeviceArgs, ModelArgs, PrintArgs, parse_dim};
 use crate::generate::GenerateArgs;
+use crate::state::StatePattern;
 
 /// Runs many neural networks at once on one GPU, bundled into shared dispatches.
 #[derive(Debug, Parser)]
@@ -75,6 +76,21 @@ pub(crate) struct RunArgs {
     /// Further shapes for --vary: larger by 1 to N, in a mixed order
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = parse_count, requires = "vary")]
     pub(crate) shapes: usize,
+    /// Run step by step: the output becomes the input of the next step, without leaving the device. A `*` on both sides stands for what
+    /// names have in common (`past.*=present.*`); may be given several times. Before the first step the state is what --input says, else
+    /// zeros; an open dimension that only state has begins at 0, unless --dim says otherwise. The outputs are those of the last step
+    #[arg(long, value_name = "INPUT=OUTPUT", value_parser = StatePattern::parse, conflicts_with_all = ["repeat", "vary"])]
+    pub(crate) state: Vec<StatePattern>,
+    /// Steps to run
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = parse_count, requires = "state")]
+    pub(crate) steps: usize,
+    /// An input that is another in each step: the file has an axis more, in front, with an entry for each; may be given several times
+    #[arg(long, value_name = "NAME=FILE.npy", value_parser = parse_input, requires = "state")]
+    pub(crate) each: Vec<(String, PathBuf)>,
+    /// An open dimension that is larger by K in each further step, such as that of a mask of all tokens so far; may be given several
+    /// times
+    #[arg(long, value_name = "NAME=K", value_parser = parse_dim, requires = "state")]
+    pub(crate) grow: Vec<(String, usize)>,
     /// Seed of random inputs
     #[arg(long, value_name = "S", default_value_t = 0)]
     pub(crate) seed: u64,

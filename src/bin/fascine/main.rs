@@ -12,6 +12,8 @@ mod mix;
 mod report;
 mod run;
 mod run_host;
+mod run_steps;
+mod state;
 mod suite;
 
 use std::process::ExitCode;

@@ -9,21 +9,38 @@ use fascine::npy;
 use fascine::onnx::LoadOptions;
 use fascine::reference;
 use fascine::runtime::trace::Trace;
-use fascine::runtime::{Completion, Model, Options, PlanSummary, Runtime};
+use fascine::runtime::{Completion, InputInfo, Model, Options, PlanSummary, Runtime};
 use fascine::tensor::Tensor;
+use indicatif::ProgressBar;
 use serde::Serialize;
 
 use crate::args::RunArgs;
 use crate::progress::bar;
-use crate::run_host::{self, Host, once};
+use crate::run_host::{self, Host, Times, once};
 use crate::table::{self, Align};
-use crate::{Answer, chrome, inputs, millis};
+use crate::{Answer, chrome, inputs, millis, run_steps};
+
+/// What was run.
+pub(crate) struct Ran {
+    /// Of the first run.
+    pub(crate) summary: PlanSummary,
+    pub(crate) plan: Duration,
+    /// Pipelines that there were after the first run.
+    pub(crate) at_first: u64,
+    /// By run; not empty.
+    pub(crate) times: Vec<Times>,
+    /// Of the last.
+    pub(crate) completion: Completion,
+}
 
 /// What `--json` prints.
 #[derive(Serialize)]
 struct Report {
     adapter: String,
     model: String,
+    /// With `--state`; the outputs and `bundles` are the last one's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    steps: Option<usize>,
     outputs: Vec<Output>,
     /// From `submit` to the results, with planning, upload of weights and compiling.
     first_ms: f64,
@@ -67,28 +84,15 @@ pub(crate) fn run(args: &RunArgs, json: bool) -> Result<Answer> {
     let trace = args.trace.is_some().then(Trace::default);
     let options = Options { adapter: args.device.options(), trace: trace.clone(), ..Options::default() };
     let runtime = Runtime::new(options)?;
-    let progress = bar(args.repeat as u64, "loading");
+    let progress = bar(args.repeat.max(args.steps) as u64, "loading");
     let options = LoadOptions { synthetic_weights: args.load.synthetic_weights, ..LoadOptions::default() };
     let start = Instant::now();
     let model = runtime.load_with(&args.model, &options)?;
     let load = start.elapsed();
-    let (tensors, summary, plan) = prepare(&model, args, given)?;
-
-    progress.set_message("compiling and running");
-    let (first, mut completion) = once(&model, &tensors)?;
-    let at_first = runtime.stats()?.pipelines.compiled;
-    progress.set_message("running");
-    progress.inc(1);
-    let mut steady = Vec::with_capacity(args.repeat);
-    for _ in 1..args.repeat {
-        let (times, again) = once(&model, &tensors)?;
-        steady.push(times);
-        completion = again;
-        progress.inc(1);
-    }
-    if steady.is_empty() {
-        steady.push(first);
-    }
+    let runs = if args.state.is_empty() { repeat } else { run_steps::run };
+    let Ran { summary, plan, at_first, times, completion } = runs(&runtime, &model, args, given, &progress)?;
+    let first = times[0];
+    let steady = if times.len() > 1 { &times[1..] } else { &times[..] };
     let new_shape = run_host::new_shapes(&runtime, &model, args)?;
     progress.finish_and_clear();
     let pipelines = runtime.stats()?.pipelines;
@@ -102,6 +106,7 @@ pub(crate) fn run(args: &RunArgs, json: bool) -> Result<Answer> {
     let report = Report {
         adapter: runtime.adapter(),
         model: args.model.display().to_string(),
+        steps: (!args.state.is_empty()).then_some(args.steps),
         outputs: completion
             .outputs()
             .zip(files)
@@ -124,18 +129,37 @@ pub(crate) fn run(args: &RunArgs, json: bool) -> Result<Answer> {
             compiled: pipelines.compiled,
             compile_ms: millis(Duration::from_nanos(pipelines.compile_nanos)),
         },
-        host: Host::of(load, plan, &steady, new_shape),
+        host: Host::of(load, plan, steady, new_shape),
     };
     Ok(if json { Answer::json(&report) } else { Answer::text(text(&report, &completion)) })
 }
 
-/// All inputs in graph order, and the plan for their shapes.
-fn prepare(
+/// Runs the model as often as wanted, each time with the same inputs.
+fn repeat(
+    runtime: &Runtime,
     model: &Model,
     args: &RunArgs,
     given: Vec<(String, Tensor)>,
-) -> Result<(Vec<(String, Tensor)>, PlanSummary, Duration)> {
-    let info = model.inputs();
+    progress: &ProgressBar,
+) -> Result<Ran> {
+    let (tensors, summary, plan) = prepare(model, args, given)?;
+    progress.set_message("compiling and running");
+    let (first, mut completion) = once(model, &tensors)?;
+    let at_first = runtime.stats()?.pipelines.compiled;
+    progress.set_message("running");
+    progress.inc(1);
+    let mut times = vec![first];
+    for _ in 1..args.repeat {
+        let (time, again) = once(model, &tensors)?;
+        times.push(time);
+        completion = again;
+        progress.inc(1);
+    }
+    Ok(Ran { summary, plan, at_first, times, completion })
+}
+
+/// Refuses names that no input has or that are given twice, and models whose inputs are not all tensors.
+pub(crate) fn check_given(info: &[InputInfo], given: &[(String, Tensor)]) -> Result<()> {
     if let Some(input) = info.iter().find(|input| input.kind != Kind::Tensor) {
         let message = format!("input '{}' is {}; this command gives tensors only", input.name, input.kind);
         return Err(Error::new(ErrorKind::Unsupported, message));
@@ -150,6 +174,17 @@ fn prepare(
             return wrong("given twice".to_owned());
         }
     }
+    Ok(())
+}
+
+/// All inputs in graph order, and the plan for their shapes.
+fn prepare(
+    model: &Model,
+    args: &RunArgs,
+    given: Vec<(String, Tensor)>,
+) -> Result<(Vec<(String, Tensor)>, PlanSummary, Duration)> {
+    let info = model.inputs();
+    check_given(&info, &given)?;
     let mut dims = inputs::dims(&args.load.dims)?;
     inputs::check_names(&dims, &inputs::symbols(&info))?;
     if let Some(name) = args.vary.iter().find(|name| !inputs::symbols(&info).contains(&name.as_str())) {
@@ -221,6 +256,7 @@ fn text(report: &Report, completion: &Completion) -> String {
         ("kernel variants", report.variants.to_string()),
         ("pipelines compiled", report.pipelines.compiled.to_string()),
     ];
+    pairs.extend(report.steps.map(|steps| ("steps, each with the state of the last", steps.to_string())));
     pairs.extend(run_host::pairs(&report.host));
     text + &table::pairs(&pairs)
 }

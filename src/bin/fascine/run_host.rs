@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use fascine::error::Result;
-use fascine::runtime::{Completion, Model, Runtime};
+use fascine::runtime::{Completion, Model, RequestBuilder, Runtime};
 use fascine::tensor::Tensor;
 use serde::Serialize;
 
@@ -53,11 +53,14 @@ pub(crate) struct Times {
 
 /// Runs a request.
 pub(crate) fn once(model: &Model, tensors: &[(String, Tensor)]) -> Result<(Times, Completion)> {
+    let give = |request: RequestBuilder, (name, tensor): &(String, Tensor)| request.input(name, tensor.clone());
+    timed(|| tensors.iter().try_fold(model.request(), give))
+}
+
+/// Makes a request and runs it.
+pub(crate) fn timed(make: impl FnOnce() -> Result<RequestBuilder>) -> Result<(Times, Completion)> {
     let start = Instant::now();
-    let mut request = model.request();
-    for (name, tensor) in tensors {
-        request = request.input(name, tensor.clone())?;
-    }
+    let request = make()?;
     let before = Instant::now();
     let request = request.submit()?;
     let submit = before.elapsed();

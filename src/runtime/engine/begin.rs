@@ -201,6 +201,21 @@ impl Pipelines for Gate<'_> {
 }
 
 impl Engine {
+    /// The error of a request for which there is no room, and will be none.
+    pub(super) fn no_room(&self, prepared: &Prepared, error: Error) -> Error {
+        if error.kind() != ErrorKind::Memory {
+            return error;
+        }
+        let error = error.within(format_args!("a request of '{}'", prepared.plan.name));
+        match self.holds.bytes() {
+            0 => error,
+            bytes => Error::memory(format!(
+                "{}; nothing under way will free any, and {bytes} bytes are held by tensors kept on the device and by sessions",
+                error.message()
+            )),
+        }
+    }
+
     /// Why a request can never have what it needs, if that is so.
     pub(super) fn never_fits(&self, prepared: &Prepared) -> Option<Error> {
         let regions = prepared.plan.plan.regions.iter().enumerate();
@@ -211,7 +226,7 @@ impl Engine {
 
     /// Whether somebody has memory, or will ask for it, that is no request of the scheduler's.
     pub(super) fn others_hold(&mut self) -> bool {
-        !self.loading.is_empty() || !self.between.is_empty() || self.returning.any() || self.executor.is_busy()
+        !self.loading.is_empty() || !self.between.is_empty() || self.holds.any_returning() || self.executor.is_busy()
     }
 
     pub(super) fn door(&self) -> Door {

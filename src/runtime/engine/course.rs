@@ -215,6 +215,7 @@ impl Engine {
         let Some(turn) = prepared.course.as_ref().and_then(|course| course.turn.as_ref()) else { return Ok(produced) };
         let tensors = turn.links.iter().map(|link| produced[link.output].given().map(Some));
         let tensors = tensors.collect::<Result<Vec<_>>>()?;
+        turn.leave(&tensors);
         if let Some(state) = self.sessions.get_mut(&turn.session) {
             state.tensors = tensors;
         }
@@ -262,6 +263,10 @@ impl Engine {
 
 /// Makes a session's state an input of the request.
 fn take_up(prepared: &mut Prepared, input: usize, state: Option<Given>) -> Result<()> {
+    if let Some(Frame::Whole { given, .. }) = prepared.course.as_mut().and_then(|course| course.stack.last_mut()) {
+        given[input] = state.ok_or_else(|| Error::internal("a session has no state to take up"))?;
+        return Ok(());
+    }
     let plan = prepared.plan.clone();
     let planned = &plan.plan.inputs[input];
     let unlike =

@@ -28,7 +28,11 @@ impl Engine {
             let submission = self.scheduler.issue(now, &mut gate);
             let Gate { failed, elsewhere, .. } = gate;
             let changed = !(failed.is_empty() && elsewhere.is_empty());
-            failed.into_iter().for_each(|(id, error)| self.fail(id, error));
+            for (id, error) in failed {
+                let Some(active) = self.active.get(&id) else { continue };
+                let error = self.no_room(&active.prepared, error);
+                self.fail(id, error);
+            }
             elsewhere.into_iter().for_each(|id| self.start_elsewhere(id));
             any |= changed;
             match submission {

@@ -4,6 +4,7 @@
 mod begin;
 mod course;
 mod delayed;
+mod fetch;
 mod issue;
 mod load;
 mod nap;
@@ -19,7 +20,7 @@ use std::time::Duration;
 use super::alike::Alikes;
 use super::completion::Answer;
 use super::costs::CostFile;
-use super::hold::{Region, Returning};
+use super::hold::{Holds, Region};
 use super::ids::{CallId, PlanId};
 use super::message::{Inbox, Message, Port, Prepared};
 use super::options::Clock;
@@ -33,6 +34,7 @@ use crate::gpu::{Executor, Promise, Work};
 use crate::schedule::log::Recorder;
 use crate::schedule::{self, ModelId, Nanos, Outcome, RequestId, SubmissionId};
 use course::Planner;
+use fetch::Fetches;
 use nap::Nap;
 use spare::Spare;
 
@@ -96,7 +98,7 @@ pub(super) struct Engine {
     inbox: Inbox,
     /// To its own inbox.
     port: Port,
-    returning: Returning,
+    holds: Holds,
     planner: Planner,
     trace: Option<Trace>,
     costs: Option<CostFile>,
@@ -118,6 +120,7 @@ pub(super) struct Engine {
     loading: VecDeque<Prepared>,
     /// Requests whose next part is planned elsewhere, and whether they were cancelled.
     between: BTreeMap<CallId, bool>,
+    fetches: Fetches,
     sessions: BTreeMap<SessionId, session::State>,
     /// Sessions whose next request may begin.
     turns: Vec<SessionId>,
@@ -153,7 +156,7 @@ impl Engine {
             clock,
             inbox,
             port,
-            returning: Returning::default(),
+            holds: Holds::default(),
             planner: Planner::new(threaded),
             trace,
             costs,
@@ -167,6 +170,7 @@ impl Engine {
             stalled: None,
             loading: VecDeque::new(),
             between: BTreeMap::new(),
+            fetches: Fetches::default(),
             sessions: BTreeMap::new(),
             turns: Vec::new(),
             in_flight: BTreeMap::new(),
@@ -203,7 +207,8 @@ impl Engine {
         progress |= self.load();
         progress |= self.take_turns();
         progress |= self.admit_waiting();
-        match self.issue() {
+        let issued = self.send_fetches().and_then(|sent| Ok(self.issue()? || sent));
+        match issued {
             Ok(issued) => progress |= issued,
             Err(error) => self.lose(error),
         }
@@ -218,7 +223,7 @@ impl Engine {
     fn idle(&self) -> bool {
         let turns = self.sessions.values().any(|state| !state.queue.is_empty());
         let unscheduled = self.waiting.is_empty() && self.loading.is_empty() && self.between.is_empty();
-        self.active.is_empty() && unscheduled && !turns
+        self.active.is_empty() && unscheduled && !turns && self.fetches.len() == 0
     }
 
     /// Sleeps until a message comes. Where none tells that the device has finished something, for a moment only while it is at
@@ -266,9 +271,10 @@ impl Engine {
             Message::Submit(prepared) => self.submit(*prepared),
             Message::Continue(prepared, error) => self.go_on(*prepared, error),
             Message::Abandoned(request) => drop(self.between.remove(&request)),
+            Message::Fetch(fetch) => self.fetch(*fetch),
             Message::Free(allocation) => {
                 self.executor.free(allocation);
-                self.returning.returned();
+                self.holds.returned();
             }
             Message::EndSession(id) => self.end_session(id),
             Message::Cancel(id) => self.cancel(id),
@@ -305,6 +311,7 @@ impl Engine {
             stragglers,
             straggled,
             loading: self.loading.len(),
+            held_bytes: self.holds.bytes(),
             kept: Kept { plans: self.resolved.len(), names: self.names.len(), scheduler: self.scheduler.kept() },
             ..self.stats.clone()
         }
@@ -315,9 +322,10 @@ impl Engine {
         let unstarted = self.active.values().filter(|active| active.started.is_none()).count();
         let turns: usize = self.sessions.values().map(|state| state.queue.len()).sum();
         let unscheduled = self.waiting.len() + self.loading.len() + turns;
+        let requests = self.active.len() + self.between.len() + unscheduled + self.fetches.len();
         let bundles = || self.in_flight.values().flat_map(|flight| &flight.bundles);
         Now {
-            requests: self.active.len() + self.between.len() + unscheduled,
+            requests,
             queued: unstarted + unscheduled,
             waiting_for_memory: self.waiting.len() + self.refused(),
             models: self.models.len(),
@@ -458,6 +466,7 @@ impl Engine {
 
     /// Fails the requests that the scheduler does not know of.
     fn fail_unscheduled(&mut self, error: &Error) {
+        self.fail_fetches(error);
         let turns = self.sessions.values_mut().flat_map(|state| std::mem::take(&mut state.queue)).collect::<Vec<_>>();
         let unscheduled = std::mem::take(&mut self.waiting).into_iter().chain(std::mem::take(&mut self.loading));
         for prepared in unscheduled.chain(turns) {

@@ -74,6 +74,7 @@ impl Engine {
             }
             any = true;
             if let Some((prepared, error)) = self.make_way(prepared, error) {
+                let error = self.no_room(&prepared, error);
                 self.end_unscheduled(prepared, Outcome::Failed, error);
             }
         }
@@ -90,7 +91,7 @@ impl Engine {
         others && prepared.plan.plan.regions.iter().all(|&bytes| self.executor.fits_ever(bytes))
     }
 
-    /// Hands a request to the scheduler, which says when it takes memory; a later part takes it at once. One whose weights are on
+    /// Hands a request to the scheduler, which says when it takes memory; a later part, and one that runs alone, take it at once. One whose weights are on
     /// their way waits for them.
     fn hand_over(&mut self, prepared: Prepared) -> std::result::Result<(), Box<(Prepared, Error)>> {
         let residency = self.models.entry(prepared.plan.model).or_default();
@@ -108,8 +109,9 @@ impl Engine {
         }
         // One without dispatches ends at once; what it leaves on the device needs memory.
         let idle = prepared.plan.plan.dispatches.is_empty();
-        let at_once =
-            prepared.has_begun() || idle && prepared.outputs().iter().any(|o| stages::kept_region(o).is_some());
+        let leaves = idle && prepared.outputs().iter().any(|output| stages::kept_region(output).is_some());
+        // The scheduler asks first for others, who may not begin while one runs alone.
+        let at_once = prepared.has_begun() || leaves || self.alone == Some(prepared.id);
         let taken =
             match at_once.then(|| begin::take(&mut self.executor, &prepared, &mut self.spare.regions)).transpose() {
                 Ok(taken) => taken,

@@ -33,6 +33,9 @@ impl Engine {
     fn retire(&mut self, mut finished: Finished) {
         let gpu_nanos = finished.gpu_nanos();
         let (id, span) = (finished.id, finished.span);
+        if self.fetches.is_of(id) {
+            return self.deliver(finished);
+        }
         let _span = tracing::trace_span!("retire", submission = id.0, gpu_nanos).entered();
         for (tag, bytes) in finished.downloads.drain(..) {
             let (request, output) = (RequestId(tag >> 16), tag & 0xffff);
@@ -197,7 +200,10 @@ impl Engine {
         begin::give_back(&mut self.executor, Taken { regions, promise }, &mut self.spare.regions);
         let produced = match produced {
             Ok(produced) => {
-                if let Some(course) = &mut prepared.course {
+                // One that is planned when its turn comes has not begun by that.
+                if let Some(course) = &mut prepared.course
+                    && !prepared.plan.plan.regions.is_empty()
+                {
                     course.begun = Some((started.unwrap_or(at), timing));
                 }
                 // Another part may have to be planned first.
@@ -210,10 +216,12 @@ impl Engine {
         prepared.span.record("bundles", timing.bundles);
         prepared.span.record("lanes", timing.lanes);
         self.record(&prepared, started, at, outcome);
+        let kept = std::mem::take(&mut prepared.kept);
         let result = produced.map(|mut outputs| {
             // What the caller does not read is free now.
-            outputs.iter_mut().for_each(|one| one.resident = None);
-            Answer { outputs, timing }
+            let not_kept = outputs.iter_mut().enumerate().filter(|(index, _)| !kept.contains(index));
+            not_kept.for_each(|(_, one)| one.resident = None);
+            Answer { outputs, kept, timing }
         });
         self.end(prepared, result);
     }
@@ -226,7 +234,7 @@ impl Engine {
         let kept: Vec<usize> = prepared.outputs().iter().filter_map(stages::kept_region).collect();
         let share = |(index, region)| match region {
             Region::Own(allocation) if kept.contains(&index) => {
-                Region::Held(Arc::new(Hold::new(allocation, self.port.clone(), self.returning.clone())))
+                Region::Held(Arc::new(Hold::new(allocation, self.port.clone(), self.holds.clone())))
             }
             region => region,
         };

@@ -6,6 +6,8 @@ use fascine::graph::Dim;
 use fascine::runtime::{Completion, InputInfo, Model, RequestBuilder, Session};
 use fascine::tensor::{DType, Tensor, TensorData};
 
+use crate::state::StatePattern;
+
 /// How exporters call the inputs and outputs of the cache: Optimum's, `torch.onnx`'s and transformers.js', older ones.
 const STATES: [(&str, &str); 4] = [
     ("past_key_values.*", "present.*"),
@@ -13,32 +15,6 @@ const STATES: [(&str, &str); 4] = [
     ("past.*", "present.*"),
     ("past_*", "present_*"),
 ];
-
-/// An input and the output that it becomes, each with one `*` for what they have in common.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct StatePattern {
-    input: String,
-    output: String,
-}
-
-impl StatePattern {
-    pub(crate) fn parse(text: &str) -> std::result::Result<Self, String> {
-        let (input, output) = text.split_once('=').ok_or("INPUT=OUTPUT is wanted")?;
-        for side in [input, output] {
-            if side.matches('*').count() != 1 {
-                return Err(format!("'{side}' has no `*`, or several"));
-            }
-        }
-        Ok(StatePattern { input: input.to_owned(), output: output.to_owned() })
-    }
-
-    /// The output that an input of this name becomes.
-    fn output_of(&self, input: &str) -> Option<String> {
-        let (before, after) = self.input.split_once('*')?;
-        let common = input.strip_prefix(before)?.strip_suffix(after)?;
-        Some(self.output.replacen('*', common, 1))
-    }
-}
 
 /// Where the cache is between two steps.
 enum State {
@@ -84,7 +60,7 @@ impl Decoder {
         }
         let patterns: Vec<StatePattern> = match pattern {
             Some(pattern) => vec![pattern.clone()],
-            None => STATES.map(|(input, output)| StatePattern { input: input.into(), output: output.into() }).into(),
+            None => STATES.map(|(input, output)| StatePattern::new(input, output)).into(),
         };
         let becomes = |input: &InputInfo| {
             let mut names = patterns.iter().filter_map(|pattern| pattern.output_of(&input.name));
@@ -214,18 +190,6 @@ fn nothing(input: &InputInfo) -> Result<Tensor> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_pattern_names_the_output_of_an_input() {
-        let pattern = StatePattern::parse("past_key_values.*=present.*").unwrap();
-        assert_eq!(pattern.output_of("past_key_values.3.key").as_deref(), Some("present.3.key"));
-        assert_eq!(pattern.output_of("past.3.key"), None);
-        let middle = StatePattern::parse("past_*_in=past_*_out").unwrap();
-        assert_eq!(middle.output_of("past_k0_in").as_deref(), Some("past_k0_out"));
-        for text in ["past.*", "past=present", "a.*=b", "*.*=present.*"] {
-            assert!(StatePattern::parse(text).is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn an_empty_cache_has_one_sequence_of_no_tokens() {

@@ -15,8 +15,9 @@ use fascine::runtime::{Options, Runtime};
 use serde::Serialize;
 
 use crate::common::args::DeviceArgs;
+use crate::state::StatePattern;
 use crate::{Answer, millis, table};
-use decoder::{Decoder, StatePattern};
+use decoder::Decoder;
 use sample::Sampler;
 use text::Text;
 
@@ -49,7 +50,7 @@ pub(crate) struct GenerateArgs {
     /// Seed of what is drawn
     #[arg(long, value_name = "S", default_value_t = 0)]
     seed: u64,
-    /// The cache's inputs, and the outputs that they go on with, each with a `*`; the usual names by default
+    /// The cache's inputs, and the outputs that they go on with, each with a `*`, or one of each; the usual names by default
     #[arg(long, value_name = "INPUT=OUTPUT", value_parser = StatePattern::parse)]
     state: Option<StatePattern>,
     /// An input that stays the same, such as what an encoder gave; may be given several times
