@@ -1,4 +1,4 @@
-// Product of signed bytes less their zero points, exact modulo 2^32: rows of both sides in vectors of sixteen, as pack_rows leaves them.
+// Product of bytes less their zero points, exact modulo 2^32: rows of both sides in vectors of sixteen, as pack_rows leaves them.
 // 4 rows of 4 columns for each invocation.
 
 struct Params {
@@ -9,7 +9,9 @@ struct Params {
     // Elements of a row, and its vectors.
     depth: u32,
     vectors: u32,
-    // What was taken from each element when it was packed: 0 or 128.
+    // What makes the bytes of a word signed ones, and what that takes from each: 0 or 128. Those that were packed are signed already.
+    left_flip: u32,
+    right_flip: u32,
     left_shift: i32,
     right_shift: i32,
     // Of the zero points, in elements.
@@ -21,23 +23,37 @@ struct Params {
     result_batch: u32,
     result_row: u32,
     result_column: u32,
+    // With SCALED, distances from one column to the next, 0 or 1.
+    scale_column: u32,
+    factor_column: u32,
+    has_factor: u32,
+    has_bias: u32,
+    has_residual: u32,
     // Batch dimensions from the innermost outwards; distances in vectors, for zero points in elements.
     batch: array<vec4<u32>, 2>,
     left_batch: array<vec4<u32>, 2>,
     right_batch: array<vec4<u32>, 2>,
     left_zero_batch: array<vec4<u32>, 2>,
     right_zero_batch: array<vec4<u32>, 2>,
+    // What its function takes: a zero that no compiler knows, and constants.
+    epilogue: array<vec4<u32>, EPILOGUE>,
 }
 
 // Whether there is more than one row.
 override TALL: bool = true;
+// Whether the result is the sum times scales, with bias, residual and program, as f32; else it is the sum.
+override SCALED: bool = false;
 
 @group(0) @binding(0) var<storage, read> left: array<vec4<u32>>;
 @group(0) @binding(1) var<storage, read> right: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read> left_zero: array<i32>;
 @group(0) @binding(3) var<storage, read> right_zero: array<i32>;
-@group(0) @binding(4) var<storage, read_write> result: array<i32>;
-@group(0) @binding(5) var<uniform> params: Params;
+@group(0) @binding(4) var<storage, read> scale: array<u32>;
+@group(0) @binding(5) var<storage, read> factor: array<u32>;
+@group(0) @binding(6) var<storage, read> bias: array<u32>;
+@group(0) @binding(7) var<storage, read> residual: array<u32>;
+@group(0) @binding(8) var<storage, read_write> result: array<u32>;
+@group(0) @binding(9) var<uniform> params: Params;
 
 fn sixteen(a: vec4<u32>, b: vec4<u32>) -> i32 {
     return dot4I8Packed(a.x, b.x) + dot4I8Packed(a.y, b.y) + dot4I8Packed(a.z, b.z) + dot4I8Packed(a.w, b.w);
@@ -47,9 +63,30 @@ fn products(a: vec4<u32>, b: array<vec4<u32>, 4>) -> vec4<i32> {
     return vec4(sixteen(a, b[0]), sixteen(a, b[1]), sixteen(a, b[2]), sixteen(a, b[3]));
 }
 
-fn put(at: u32, count: u32, step: u32, value: vec4<i32>) {
+// Elements of a row from `at` on, so many, which are those of `columns`.
+fn put(at: u32, columns: vec4<u32>, count: u32, step: u32, sums: vec4<i32>) {
+    var v = bitcast<vec4<u32>>(sums);
+    if SCALED {
+        let p = params;
+        let zero = vec4(p.epilogue[0].x);
+        let s = columns * p.scale_column;
+        var scales = vec4(scale[s.x], scale[s.y], scale[s.z], scale[s.w]);
+        if p.has_factor != 0u {
+            let f = columns * p.factor_column;
+            scales = mul_f(scales, vec4(factor[f.x], factor[f.y], factor[f.z], factor[f.w])) ^ zero;
+        }
+        v = mul_f(int_to_float_w(v) ^ zero, scales);
+        if p.has_bias != 0u {
+            v = add_f(v ^ zero, vec4(bias[columns.x], bias[columns.y], bias[columns.z], bias[columns.w]));
+        }
+        if p.has_residual != 0u {
+            let r = at + columns - columns.x;
+            v = add_f(v ^ zero, vec4(residual[r.x], residual[r.y], residual[r.z], residual[r.w]));
+        }
+        v = bitcast<vec4<u32>>(epilogue(bitcast<vec4<f32>>(v)));
+    }
     for (var i = 0u; i < count; i++) {
-        result[at + i * step] = value[i];
+        result[at + i * step] = v[i];
     }
 }
 
@@ -97,16 +134,21 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     var left_sum = vec4(0);
     var right_sum = vec4(0);
     for (var k = 0u; k < p.vectors; k++) {
-        let b = array<vec4<u32>, 4>(right[b_at.x + k], right[b_at.y + k], right[b_at.z + k], right[b_at.w + k]);
-        let a0 = left[a_at.x + k];
+        let b = array<vec4<u32>, 4>(
+            right[b_at.x + k] ^ vec4(p.right_flip),
+            right[b_at.y + k] ^ vec4(p.right_flip),
+            right[b_at.z + k] ^ vec4(p.right_flip),
+            right[b_at.w + k] ^ vec4(p.right_flip),
+        );
+        let a0 = left[a_at.x + k] ^ vec4(p.left_flip);
         acc[0] += products(a0, b);
         if sums_right {
             right_sum += products(ones, b);
         }
         if TALL {
-            let a1 = left[a_at.y + k];
-            let a2 = left[a_at.z + k];
-            let a3 = left[a_at.w + k];
+            let a1 = left[a_at.y + k] ^ vec4(p.left_flip);
+            let a2 = left[a_at.z + k] ^ vec4(p.left_flip);
+            let a3 = left[a_at.w + k] ^ vec4(p.left_flip);
             acc[1] += products(a1, b);
             acc[2] += products(a2, b);
             acc[3] += products(a3, b);
@@ -123,6 +165,6 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let depth = bitcast<i32>(p.depth);
     for (var i = 0u; i < select(1u, min(4u, p.rows - row), TALL); i++) {
         let less = left_zeros[i] * right_sum + left_sum[i] * right_zeros - left_zeros[i] * right_zeros * depth;
-        put(first + i * p.result_row, count, p.result_column, acc[i] - less);
+        put(first + i * p.result_row, columns, count, p.result_column, acc[i] - less);
     }
 }

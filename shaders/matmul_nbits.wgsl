@@ -22,8 +22,6 @@ struct Params {
 
 // Bits of a weight.
 override BITS: u32 = 4u;
-// Whether there is more than one row.
-override TALL: bool = true;
 // Zero points: 0 none, 1 a byte each, four columns a word, 2 an f32 each.
 override ZEROS: u32 = 0u;
 
@@ -54,7 +52,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         return;
     }
     let tile = item % p.width;
-    let row = item / p.width * select(1u, 4u, TALL);
+    let row = item / p.width * 4u;
     // Rows past the end repeat the last.
     let a_at = min(row + vec4(0u, 1u, 2u, 3u), vec4(p.rows - 1u)) * p.left_row;
     let mask = vec4((1u << BITS) - 1u);
@@ -78,15 +76,13 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             bits >>= vec4(BITS);
             let k = first + i;
             acc[0] += left[a_at.x + k] * b;
-            if TALL {
-                acc[1] += left[a_at.y + k] * b;
-                acc[2] += left[a_at.z + k] * b;
-                acc[3] += left[a_at.w + k] * b;
-            }
+            acc[1] += left[a_at.y + k] * b;
+            acc[2] += left[a_at.z + k] * b;
+            acc[3] += left[a_at.w + k] * b;
         }
     }
     let column = tile * 4u;
-    for (var i = 0u; i < select(1u, min(4u, p.rows - row), TALL); i++) {
+    for (var i = 0u; i < min(4u, p.rows - row); i++) {
         for (var j = 0u; j < min(4u, p.columns - column); j++) {
             var sum = acc[i][j];
             if p.has_bias != 0u {

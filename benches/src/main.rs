@@ -3,9 +3,6 @@
 mod calibrate;
 #[path = "../../src/bin/fascine/common/mod.rs"]
 mod common;
-#[path = "../../src/bin/fascine/generate/decoder.rs"]
-#[allow(dead_code, reason = "what the command line alone needs")]
-mod decoder;
 mod modules;
 mod scenarios;
 mod simulate;
@@ -15,7 +12,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use common::args::PrintArgs;
-use common::{Answer, args, chrome, inputs, millis, policy, progress, table};
+use common::{Answer, args, chrome, decoder, inputs, millis, policy, progress, table};
 
 /// Baselines beside fascine, on a device and on a virtual one.
 #[derive(Debug, Parser)]

@@ -109,7 +109,7 @@ pub(super) struct Geometry {
     pub(super) group_in: Size,
     /// Output channels of one group.
     pub(super) group_out: Size,
-    spatial: Vec<Axis>,
+    pub(super) spatial: Vec<Axis>,
     pub(super) planes: Axis,
     pub(super) rows: Axis,
     pub(super) columns: Axis,
@@ -183,6 +183,46 @@ impl Geometry {
     }
 }
 
+/// How the kernels on subgroups divide a convolution.
+pub(super) struct SubgroupTiles {
+    /// Their `WINDOW`.
+    pub(super) window: bool,
+    /// Workgroups.
+    pub(super) grid: Size,
+    /// Parameters.
+    pub(super) sizes: [(&'static str, Size); 8],
+}
+
+impl Geometry {
+    /// Tiles of [`TILE`] output channels of 32 pixels.
+    pub(super) fn subgroup_tiles(&self) -> SubgroupTiles {
+        let pointwise = self.rows.is_pointwise() && self.columns.is_pointwise();
+        let single = self.is_single();
+        let fast = match single {
+            true => pointwise && self.pixels().is_multiple_of(4),
+            false => self.has_window() && self.columns.output >= 4,
+        };
+        let in_rows = !single && fast;
+        let quads =
+            if in_rows { self.rows.output * self.columns.output.div_ceil(4) } else { self.pixels().div_ceil(4) };
+        let (channel_tiles, blocks) = (self.group_out.div_ceil(TILE), quads.div_ceil(8));
+        let tiles = self.images * blocks * self.groups * channel_tiles;
+        // Whichever of weights and pixels is larger is read once.
+        let blocks_first = self.group_out * self.depth() > self.group_in * self.rows.input * self.columns.input;
+        let sizes = [
+            ("groups", self.groups),
+            ("tiles", tiles),
+            ("channel_tiles", channel_tiles),
+            ("channels_in", self.group_in),
+            ("channels_out", self.group_out),
+            ("pixel_blocks", blocks),
+            ("blocks_first", Size::from(u8::from(blocks_first))),
+            ("fast", Size::from(u8::from(fast))),
+        ];
+        SubgroupTiles { window: !single, grid: tiles.div_ceil(8), sizes }
+    }
+}
+
 /// One convolution to emit.
 struct Run<'a> {
     geometry: Geometry,
@@ -253,30 +293,8 @@ impl Run<'_> {
         let g = &self.geometry;
         let form = cx.weight_form(1);
         let weight = (form, cx.laid_out(1, form, "conv_subgroup", |weight| pack(weight, g))?);
-        let pointwise = g.rows.is_pointwise() && g.columns.is_pointwise();
-        let single = g.is_single();
-        let fast = match single {
-            true => pointwise && g.pixels().is_multiple_of(4),
-            false => g.has_window() && g.columns.output >= 4,
-        };
-        let in_rows = !single && fast;
-        let quads = if in_rows { g.rows.output * g.columns.output.div_ceil(4) } else { g.pixels().div_ceil(4) };
-        let (channel_tiles, blocks) = (g.group_out.div_ceil(TILE), quads.div_ceil(8));
-        let tiles = g.images * blocks * g.groups * channel_tiles;
-        // Whichever of weights and pixels is larger is read once.
-        let blocks_first = g.group_out * g.depth() > g.group_in * g.rows.input * g.columns.input;
-        let sizes = [
-            ("groups", g.groups),
-            ("tiles", tiles),
-            ("channel_tiles", channel_tiles),
-            ("channels_in", g.group_in),
-            ("channels_out", g.group_out),
-            ("pixel_blocks", blocks),
-            ("blocks_first", Size::from(u8::from(blocks_first))),
-            ("fast", Size::from(u8::from(fast))),
-        ];
-        let grid = tiles.div_ceil(8);
-        self.emit(cx, "conv_subgroup", weight, Some(("WINDOW", f64::from(u8::from(!single)))), grid, &sizes)
+        let SubgroupTiles { window, grid, sizes } = g.subgroup_tiles();
+        self.emit(cx, "conv_subgroup", weight, Some(("WINDOW", f64::from(u8::from(window)))), grid, &sizes)
     }
 
     fn tile(&self, cx: &mut Lowering<'_>) -> Result<()> {
@@ -292,8 +310,12 @@ impl Run<'_> {
 
 /// Weights as `conv_subgroup` reads them: [group][tile of 32][channel][ky][kx][32], filled up with the last channel.
 fn pack(weight: &Tensor, geometry: &Geometry) -> Result<Vec<f32>> {
+    Ok(in_tiles(weight.as_slice::<f32>()?, geometry))
+}
+
+/// As [`pack`], elements of any type.
+pub(super) fn in_tiles<T: Copy>(from: &[T], geometry: &Geometry) -> Vec<T> {
     let (depth, group_out, groups) = (geometry.depth().pin(), geometry.group_out.pin(), geometry.groups.pin());
-    let from = weight.as_slice::<f32>()?;
     let mut packed = Vec::with_capacity(groups * group_out.next_multiple_of(TILE) * depth);
     for group in from.chunks_exact(group_out * depth) {
         for tile in (0..group_out).step_by(TILE) {
@@ -302,5 +324,5 @@ fn pack(weight: &Tensor, geometry: &Geometry) -> Result<Vec<f32>> {
             }
         }
     }
-    Ok(packed)
+    packed
 }

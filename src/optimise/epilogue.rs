@@ -1,7 +1,7 @@
 //! Bias, residual and elementwise operators into the Conv, Gemm or MatMul that makes their operand.
 //!
 //! The fused node, of domain `fascine`, keeps the operator's name and attributes. Its inputs are x, w, bias, residual (the
-//! last two may be left out); the attributes of a `fascine.Elementwise` of one input say what is done to the sum. The factors
+//! last two may be left out; of a `fascine.MatMulInteger` they are behind others); the attributes of a `fascine.Elementwise` of one input say what is done to the sum. The factors
 //! of a Gemm are then called `scale` and `bias_scale`.
 
 use super::elementwise::chain;
@@ -23,8 +23,14 @@ const MAX_CONSTANTS: usize = 63;
 fn target<'g>(graph: &'g Graph, matcher: &Matcher, id: ValueId) -> Option<(usize, &'g Node)> {
     let (at, node) = matcher.producer(graph, id)?;
     let fused = node.domain == "fascine";
-    let fits = (node.domain.is_empty() || fused) && matches!(node.op.as_str(), "Conv" | "Gemm" | "MatMul");
+    let fits = (node.domain.is_empty() || fused) && matches!(node.op.as_str(), "Conv" | "Gemm" | "MatMul")
+        || fused && node.op == "MatMulInteger";
     (fits && output(node).is_some()).then_some((at, node))
+}
+
+/// Which inputs of a fused node are bias and residual.
+fn places(node: &Node) -> [usize; 2] {
+    if node.op == "MatMulInteger" { [6, 7] } else { [2, 3] }
 }
 
 /// Whether something is done to the node's results already.
@@ -132,7 +138,7 @@ fn is_bias(graph: &Graph, node: &Node, sum: ValueId, added: ValueId) -> bool {
         return false;
     }
     match node.op.as_str() {
-        "MatMul" => {
+        "MatMul" | "MatMulInteger" => {
             weight.len() >= 2
                 && weight.last() == Some(&Dim::Known(len))
                 && shape.last() == Some(&len)
@@ -159,8 +165,9 @@ fn try_sum(graph: &mut Graph, matcher: &Matcher, index: usize) -> Attempt {
     sides.sort_by_key(|&(sum, _)| std::cmp::Reverse(matcher.producer(graph, sum).map(|(at, _)| at)));
     for (sum, added) in sides {
         let Some((at, node)) = target(graph, matcher, sum).filter(|(_, node)| !has_program(node)) else { continue };
-        let has_bias = input(node, 2).is_some();
-        let has_residual = input(node, 3).is_some();
+        let [bias_at, residual_at] = places(node);
+        let has_bias = input(node, bias_at).is_some();
+        let has_residual = input(node, residual_at).is_some();
         if sum == added || !matcher.used(sum, 1) {
             near = Some("the operand is used elsewhere");
             continue;
@@ -178,11 +185,11 @@ fn try_sum(graph: &mut Graph, matcher: &Matcher, index: usize) -> Attempt {
             let constant = graph.value(added).constant.clone();
             let Some(flat) = constant.and_then(|t| t.reshaped([t.len()]).ok()) else { continue };
             let flat = graph.add_constant(format!("{}.bias", fused.name), flat);
-            fused.inputs.resize(3, None);
-            fused.inputs[2] = Some(flat);
+            fused.inputs.resize(bias_at + 1, None);
+            fused.inputs[bias_at] = Some(flat);
         } else {
-            fused.inputs.resize(4, None);
-            fused.inputs[3] = Some(added);
+            fused.inputs.resize(residual_at + 1, None);
+            fused.inputs[residual_at] = Some(added);
         }
         return fire(vec![at], fused);
     }

@@ -21,12 +21,14 @@ mod expand;
 mod fold;
 mod gelu;
 pub mod infer;
+mod integer_scale;
 mod join;
 mod kinds;
 mod loops;
 mod matcher;
 mod normalise;
 pub mod objection;
+mod packed_weights;
 mod quantised;
 mod rotaries;
 mod rotary;
@@ -47,10 +49,12 @@ pub use epilogue::FuseEpilogue;
 pub use expand::ExpandOperators;
 pub use fold::FoldConstants;
 pub use gelu::FuseGelu;
+pub use integer_scale::FuseIntegerScale;
 pub use join::JoinProducts;
 pub use loops::UnrollLoops;
 pub(crate) use loops::{Trip, empty as empty_scan, fresh, joined as joined_scans, one_trip};
 pub use normalise::{FuseLayerNorm, FuseRmsNorm, FuseSoftmax};
+pub use packed_weights::KeepWeightsPacked;
 pub use quantised::MultiplyIntegers;
 pub use rotaries::JoinRotaries;
 pub use rotary::FuseRotary;
@@ -98,6 +102,8 @@ pub const REWRITES: &[&dyn Rewrite] = &[
     &DropIdentities,
     &FoldBatchNorm,
     &MultiplyIntegers,
+    &FuseIntegerScale,
+    &KeepWeightsPacked,
     &ComposeTransposes,
     &TransposeThroughReshapes,
     &ComposeReshapes,

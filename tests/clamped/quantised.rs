@@ -98,6 +98,50 @@ pub(crate) const FAMILIES: &[Family] = &[
         let attrs = attrs.map(|(name, value)| (name, Attr::Int(value as i64)));
         vec![c.b.node("com.microsoft.MatMulNBits", inputs[..given].to_vec(), attrs)]
     }),
+    ("a row by weights of few bits", |c| {
+        let (depth, columns) = (c.size(90), c.size(80));
+        let (bits, block) = ([2, 4, 8][c.random.range(0, 2) as usize], [16, 32][c.random.range(0, 1) as usize]);
+        let blocks = depth.div_ceil(block);
+        let weight = bytes(c, &[columns, blocks, block * bits / 8], false);
+        let (x, scales) = (c.input(&[1, depth]), c.weight(&[columns, blocks]));
+        let inputs = vec![x, c.b.constant(weight), scales];
+        let attrs = [("K", depth), ("N", columns), ("bits", bits), ("block_size", block)];
+        let attrs = attrs.map(|(name, value)| (name, Attr::Int(value as i64)));
+        vec![c.b.node("com.microsoft.MatMulNBits", inputs, attrs)]
+    }),
+    ("weights that are dequantised", |c| {
+        // More than are dequantised at load.
+        let [rows, depth, columns] = [c.size(20), 32 + c.size(9), 32 + c.size(9)];
+        let signed = c.flag();
+        let per = if c.flag() { vec![columns] } else { Vec::new() };
+        let (weight, zero) = (bytes(c, &[depth, columns], signed), bytes(c, &per, signed));
+        let scale = c.weight(&per);
+        let inputs = [c.b.constant(weight), scale, c.b.constant(zero)];
+        let weight = c.b.node("DequantizeLinear", inputs, [("axis", Attr::Int(1))]);
+        let x = c.input(&[rows, depth]);
+        vec![c.b.node("MatMul", [x, weight], [])]
+    }),
+    ("scaled integer product", |c| {
+        let [batch, rows, depth, columns] = [c.size(3), c.size(20), c.size(50), c.size(70)];
+        let x = c.input(&[batch, rows, depth]);
+        let signed = c.flag();
+        let (weight, zero) = (bytes(c, &[depth, columns], signed), bytes(c, &[columns], signed));
+        let quantised = c.b.node_with("DynamicQuantizeLinear", [Some(x)], [], 3);
+        let (weight, zero) = (c.b.constant(weight), c.b.constant(zero));
+        let inputs = [quantised[0], weight, quantised[2], zero];
+        let sums = c.b.node("MatMulInteger", inputs, []);
+        let own = scale(c, &[columns]);
+        let factor = c.b.node("Mul", [quantised[1], own], []);
+        let sums = c.b.node("Cast", [sums], [("to", Attr::Int(1))]);
+        let mut y = c.b.node("Mul", [sums, factor], []);
+        let bias = c.weight(&[columns]);
+        y = c.b.node("Add", [y, bias], []);
+        if c.flag() {
+            let residual = c.input(&[batch, rows, columns]);
+            y = c.b.node("Add", [y, residual], []);
+        }
+        vec![c.b.node("Tanh", [y], [])]
+    }),
     ("packed rows by index", |c| {
         let [rows, width, count] = [c.size(9), 4 * c.size(9), c.size(9)];
         let table = bytes(c, &[rows, width], false);

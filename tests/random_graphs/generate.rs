@@ -8,7 +8,7 @@ use fascine::graph::{Attr, Graph, ValueId};
 use fascine::tensor::{DType, Tensor};
 
 use super::host::{EPSILON, Value};
-use super::{moves, numbers};
+use super::{moves, numbers, quantised};
 
 /// A graph with inputs, and what it should give.
 #[derive(Debug)]
@@ -90,7 +90,7 @@ pub fn generate(seed: u64, nodes: usize) -> Case {
         operators: Vec::new(),
     };
     g.input(DType::F32, None);
-    let families: Vec<Family> = [numbers::FAMILIES, moves::FAMILIES].concat();
+    let families: Vec<Family> = [numbers::FAMILIES, moves::FAMILIES, quantised::FAMILIES].concat();
     for _ in 0..nodes * 20 {
         if g.operators.len() == nodes {
             break;
@@ -124,6 +124,7 @@ impl Generator {
         let number = |dice: &mut Dice| match dtype {
             DType::Bool => dice.below(2) as f64,
             DType::U8 => dice.below(256) as f64,
+            DType::I8 => dice.below(256) as f64 - 128.0,
             _ if whole => dice.below(9) as f64 - 4.0,
             _ => f64::from((dice.below(1 << 16) as f32 / f32::from(1u16 << 15) - 1.0) * 3.0),
         };
@@ -224,11 +225,16 @@ impl Generator {
         Some(())
     }
 
-    /// Adds a node of one output.
     /// The value that was made last.
-    pub fn last(&self) -> Option<ValueId> {
-        self.values.last().map(|known| known.id)
+    pub fn newest(&self) -> Option<Known> {
+        self.values.last().cloned()
     }
+
+    pub fn last(&self) -> Option<ValueId> {
+        self.newest().map(|known| known.id)
+    }
+
+    /// Adds a node of one output.
 
     pub fn node(&mut self, op: &'static str, inputs: &[ValueId], attrs: &[(&str, Attr)], value: Value) -> Option<()> {
         self.nodes(op, inputs, attrs, vec![value])

@@ -44,6 +44,8 @@ impl Value {
         match self.dtype {
             DType::F32 => Tensor::new(shape, data.iter().map(|&x| x as f32).collect::<Vec<f32>>()),
             DType::Bf16 => Tensor::new(shape, data.iter().map(|&x| half::bf16::from_f32(x as f32)).collect::<Vec<_>>()),
+            DType::F16 => Tensor::new(shape, data.iter().map(|&x| half::f16::from_f32(x as f32)).collect::<Vec<_>>()),
+            DType::I8 => Tensor::new(shape, data.iter().map(|&x| x as i8).collect::<Vec<i8>>()),
             DType::I32 => Tensor::new(shape, data.iter().map(|&x| x as i32).collect::<Vec<i32>>()),
             DType::I64 => Tensor::new(shape, data.iter().map(|&x| x as i64).collect::<Vec<i64>>()),
             DType::U8 => Tensor::new(shape, data.iter().map(|&x| x as u8).collect::<Vec<u8>>()),

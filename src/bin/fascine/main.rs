@@ -13,13 +13,12 @@ mod report;
 mod run;
 mod run_host;
 mod run_steps;
-mod state;
 mod suite;
 
 use std::process::ExitCode;
 
 use args::{Args, Command};
-use common::{Answer, chrome, inputs, millis, policy, progress, table};
+use common::{Answer, chrome, decoder, inputs, millis, policy, progress, state, table};
 
 fn main() -> ExitCode {
     common::main(

@@ -14,7 +14,7 @@ use super::generate;
 use super::program::{Program, Ref, Step};
 
 /// The program behind a kernel, if there is one.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Epilogue(Option<Program>);
 
 impl Epilogue {

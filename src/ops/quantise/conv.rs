@@ -1,16 +1,19 @@
 //! <https://onnx.ai/onnx/operators/onnx__ConvInteger.html> and QLinearConv: products of windows, laid out as rows, with the weights.
 
-use super::product::{Product, Side, byte, flip, rows, rows_bytes, vectors, zero_point};
+use super::product::{
+    Product, Rows, Side, byte, flip, on_subgroups, rows, rows_bytes, shift, signed_bytes, unsigned_flip,
+    unsigned_shift, vectors, zero_point,
+};
 use super::steps::{Scaled, range, requantise};
 use crate::error::{Error, Result};
 use crate::graph::Node;
 use crate::lower::grid::item_groups;
 use crate::lower::storage::Storage;
 use crate::lower::{BufferId, Emit, Fact, Lowering, View, Work, params};
-use crate::ops::conv::{Conv, Geometry};
+use crate::ops::conv::{Conv, Geometry, SubgroupTiles, in_tiles};
 use crate::ops::elementwise::program::{Program, Ref, Step};
 use crate::ops::elementwise::{Code, emit_program};
-use crate::ops::window::window_vectors;
+use crate::ops::window::{window_sizes, window_vectors};
 use crate::ops::{Operator, check_arity, given};
 use crate::size::{Size, is_empty, presumed};
 use crate::tensor::DType;
@@ -79,6 +82,9 @@ impl Places {
         if depth.is_zero() {
             return Err(Error::unsupported("a convolution without any input element"));
         }
+        if self.subgroup(cx, &geometry, result)? {
+            return Ok(());
+        }
         let zero = zero_point(cx, self.x_zero, &[Size::ONE; 1], one)?;
         let windows = self.windows(cx, &geometry, &zero)?;
         let weight = rows(cx, self.w, "channels", |view| View {
@@ -92,14 +98,52 @@ impl Places {
         let step = channel.strides[0];
         let strides = vec![Size::ZERO, step * group_out, step];
         let channel = View { shape: vec![images, groups, group_out], strides, ..channel };
-        let left = Side { buffer: windows, dtype: x_dtype, batch: vec![groups * pixels, pixels], zero: still };
-        let right = Side { buffer: weight, dtype: w_dtype, batch: vec![Size::ZERO, group_out], zero: channel };
+        let left = Side { rows: windows, dtype: x_dtype, batch: vec![groups * pixels, pixels], zero: still };
+        let right = Side { rows: weight, dtype: w_dtype, batch: vec![Size::ZERO, group_out], zero: channel };
         let strides = [Size::ONE, pixels];
-        Product { batch, rows: pixels, columns: group_out, depth, left, right, result, strides }.emit(cx)
+        Product { batch, rows: pixels, columns: group_out, depth, left, right, result, strides, scaled: None }.emit(cx)
+    }
+
+    /// Emits `conv_integer_subgroup` where it suits the device and the convolution.
+    fn subgroup(self, cx: &mut Lowering<'_>, geometry: &Geometry, result: BufferId) -> Result<bool> {
+        let g = geometry;
+        let suits = g.spatial.len() < 3 && (g.group_in > 1 || g.groups == 1) && cx.constant(self.w).is_some();
+        if !on_subgroups(cx) || !suits {
+            return Ok(false);
+        }
+        let stored = cx.stored(self.x)?;
+        if stored.storage == Storage::Word || !stored.offset.is_zero() || !stored.is_row_major() {
+            return Ok(false);
+        }
+        let (x_dtype, w_dtype) = (stored.dtype, given(&cx.facts(), self.w)?.dtype);
+        let zero = zero_point(cx, self.x_zero, &[Size::ONE; 1], one)?;
+        let channel = zero_point(cx, self.w_zero, &[g.channels_out()], |view| view)?;
+        let weight = cx.packed(self.w, "conv_integer_subgroup", |tensor| Ok(in_tiles(&signed_bytes(tensor)?, g)))?;
+        let SubgroupTiles { window, grid, sizes } = g.subgroup_tiles();
+        let own = [
+            ("flip", unsigned_flip(x_dtype)),
+            ("input_shift", Size::from(unsigned_shift(x_dtype))),
+            ("weight_shift", Size::from(shift(w_dtype))),
+            ("input_zero_offset", zero.offset),
+            ("weight_zero_offset", channel.offset),
+            ("weight_zero_channel", channel.strides[0]),
+        ];
+        let numbers = [&sizes[..], &own, &window_sizes(&g.rows, &g.columns)].concat();
+        let outputs = g.images * g.channels_out() * g.pixels();
+        let bytes = stored.bytes() + g.channels_out() * g.depth() + outputs * 4;
+        cx.emit(Emit {
+            kernel: "conv_integer_subgroup",
+            constants: &[("WINDOW", f64::from(u8::from(window)))],
+            groups: grid,
+            operands: &[stored.buffer, weight, zero.buffer, channel.buffer, result],
+            params: params("conv_integer_subgroup", &numbers, &[])?,
+            cost: Work { flops: outputs * g.depth() * 2, bytes },
+        })?;
+        Ok(true)
     }
 
     /// The windows as rows of signed bytes: by image, group and pixel.
-    fn windows(self, cx: &mut Lowering<'_>, geometry: &Geometry, zero: &View) -> Result<BufferId> {
+    fn windows(self, cx: &mut Lowering<'_>, geometry: &Geometry, zero: &View) -> Result<Rows> {
         let stored = cx.stored(self.x)?;
         let plain = stored.offset.is_zero() && stored.is_row_major();
         let x = if plain { stored } else { cx.contiguous(self.x)? };
@@ -126,7 +170,7 @@ impl Places {
             params: params("pack_windows", &numbers, &lists)?,
             cost: Work { flops: Size::ZERO, bytes: x.bytes() + rows_bytes(count, depth) },
         })?;
-        Ok(buffer)
+        Ok(Rows::signed(buffer))
     }
 }
 

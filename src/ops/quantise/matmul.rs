@@ -1,14 +1,17 @@
 //! <https://onnx.ai/onnx/operators/onnx__MatMulInteger.html> and QLinearMatMul.
 
-use super::product::{Product, Side, byte, rows, zero_point};
+use super::product::{Product, Side, byte, on_subgroups, rows, zero_point};
+use super::scaled::{BIAS, RESIDUAL, Scaling};
 use super::steps::{Scaled, range, requantise};
+use super::subgroup::OnSubgroups;
 use crate::error::{Error, Result};
 use crate::graph::Node;
 use crate::lower::{Fact, Lowering, View, row_major};
 use crate::ops::broadcast::broadcasts_to;
+use crate::ops::elementwise::Epilogue;
 use crate::ops::matmul::matmul_shape;
 use crate::ops::{Operator, check_arity, given};
-use crate::size::{Size, is_empty};
+use crate::size::{Size, agree, is_empty};
 use crate::tensor::DType;
 
 /// Which inputs are what.
@@ -91,8 +94,8 @@ impl Places {
         Ok(shape)
     }
 
-    /// Emits the exact product into `result`, words of i32, which has the shape of the product of matrices.
-    fn product(self, cx: &mut Lowering<'_>, result: &View) -> Result<()> {
+    /// Emits the product into `result`, which has the shape of the product of matrices: the exact sums, words of i32, or what `scaled` makes of them.
+    fn product(self, cx: &mut Lowering<'_>, result: &View, scaled: Option<Scaling>) -> Result<()> {
         let (a_fact, b_fact) = (given(&cx.facts(), self.a)?.clone(), given(&cx.facts(), self.b)?.clone());
         let (a_vector, b_vector) = (a_fact.shape.len() == 1, b_fact.shape.len() == 1);
         let [a, b, shape] = matrices(&a_fact.shape, &b_fact.shape)?;
@@ -102,6 +105,9 @@ impl Places {
         if depth.is_zero() {
             return Err(Error::unsupported("a product of depth 0"));
         }
+        let a_zero = zero_point(cx, self.a_zero, &[batch, &[height, Size::ONE]].concat(), by_rows)?;
+        let b_zero = zero_point(cx, self.b_zero, &[batch, &[Size::ONE, width]].concat(), |view| view)?;
+        let (a_zero, b_zero) = (without(a_zero, batch.len() + 1), without(b_zero, batch.len()));
         let left = rows(cx, self.a, "rows", |mut view| {
             if a_vector {
                 view.shape.insert(0, Size::ONE);
@@ -109,6 +115,13 @@ impl Places {
             }
             view
         })?;
+        let strides = [width, Size::ONE];
+        let joined = b.len() == 2 && a_zero.strides.iter().all(|stride| stride.is_zero());
+        if joined && !b_vector && on_subgroups(cx) && cx.constant(self.b).is_some() {
+            let rows = shape[..shape.len() - 1].iter().product();
+            let sides = OnSubgroups { left, dtypes: [a_fact.dtype, b_fact.dtype], zeros: [a_zero, b_zero] };
+            return sides.emit(cx, self.b, [rows, depth, width], result.buffer, scaled.as_ref());
+        }
         let right = rows(cx, self.b, "columns", |mut view| {
             if b_vector {
                 view.shape.push(Size::ONE);
@@ -119,19 +132,15 @@ impl Places {
             view.strides.swap(rank - 2, rank - 1);
             view
         })?;
-        let a_zero = zero_point(cx, self.a_zero, &[batch, &[height, Size::ONE]].concat(), by_rows)?;
-        let b_zero = zero_point(cx, self.b_zero, &[batch, &[Size::ONE, width]].concat(), |view| view)?;
-        let (a_zero, b_zero) = (without(a_zero, batch.len() + 1), without(b_zero, batch.len()));
-        let strides = [width, Size::ONE];
-        if b.len() == 2 && a_zero.strides.iter().all(|stride| stride.is_zero()) {
+        if joined {
             // Rows of all batches against one right side are rows of one product.
             let zero = |view: &View| View {
                 shape: Vec::new(),
                 strides: vec![*view.strides.last().unwrap_or(&Size::ZERO)],
                 ..view.clone()
             };
-            let left = Side { buffer: left, dtype: a_fact.dtype, batch: Vec::new(), zero: zero(&a_zero) };
-            let right = Side { buffer: right, dtype: b_fact.dtype, batch: Vec::new(), zero: zero(&b_zero) };
+            let left = Side { rows: left, dtype: a_fact.dtype, batch: Vec::new(), zero: zero(&a_zero) };
+            let right = Side { rows: right, dtype: b_fact.dtype, batch: Vec::new(), zero: zero(&b_zero) };
             let rows = shape[..shape.len() - 1].iter().product();
             return Product {
                 batch: Vec::new(),
@@ -142,6 +151,7 @@ impl Places {
                 right,
                 result: result.buffer,
                 strides,
+                scaled,
             }
             .emit(cx);
         }
@@ -150,8 +160,8 @@ impl Places {
             let strides = row_major(own).into_iter().map(|stride| stride * rows).collect();
             Ok(View { strides, ..View::row_major(result.buffer, DType::I32, own) }.broadcast(batch)?.strides)
         };
-        let left = Side { buffer: left, dtype: a_fact.dtype, batch: batches(&a, height)?, zero: a_zero };
-        let right = Side { buffer: right, dtype: b_fact.dtype, batch: batches(&b, width)?, zero: b_zero };
+        let left = Side { rows: left, dtype: a_fact.dtype, batch: batches(&a, height)?, zero: a_zero };
+        let right = Side { rows: right, dtype: b_fact.dtype, batch: batches(&b, width)?, zero: b_zero };
         Product {
             batch: batch.to_vec(),
             rows: height,
@@ -161,6 +171,7 @@ impl Places {
             right,
             result: result.buffer,
             strides,
+            scaled,
         }
         .emit(cx)
     }
@@ -190,7 +201,49 @@ impl Operator for MatMulInteger {
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let output = cx.output(0);
-        if is_empty(&output.shape) { Ok(()) } else { INTEGER.product(cx, &output) }
+        if is_empty(&output.shape) { Ok(()) } else { INTEGER.product(cx, &output, None) }
+    }
+}
+
+/// `fascine.MatMulInteger`: as [`MatMulInteger`], with a scale, a factor? of the scale, a bias? and a residual?, all of f32, and a
+/// program. Scale and factor are one number or one for each column, the bias is one for each column, the residual has the result's shape.
+#[derive(Debug)]
+pub(super) struct ScaledMatMulInteger(Epilogue);
+
+impl ScaledMatMulInteger {
+    pub(super) fn parse(node: &Node) -> Result<Self> {
+        check_arity(node, 5..=8, 1..=1)?;
+        Ok(ScaledMatMulInteger(Epilogue::of(node)?))
+    }
+}
+
+impl Operator for ScaledMatMulInteger {
+    fn dtypes(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>> {
+        INTEGER.dtypes(inputs)?;
+        Ok(vec![DType::F32])
+    }
+
+    fn shapes(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Vec<Size>>> {
+        let shape = INTEGER.shapes(inputs, &[2], &[3])?;
+        let columns = *shape.last().ok_or_else(|| Error::shape("a scaled product of vectors"))?;
+        let of = |i: usize| inputs.get(i).copied().flatten().map(|fact| fact.shape.as_slice());
+        if let Some(bias) = of(BIAS).filter(|bias| !agree(bias, &[columns])) {
+            return Err(Error::shape(format!("the bias {bias:?} is not one for each of {columns} columns")));
+        }
+        match of(RESIDUAL).filter(|residual| !agree(residual, &shape)) {
+            Some(residual) => Err(Error::shape(format!("the residual {residual:?} is not of shape {shape:?}"))),
+            None => Ok(vec![shape]),
+        }
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        let output = cx.output(0);
+        if is_empty(&output.shape) {
+            return Ok(());
+        }
+        let columns = output.shape[output.shape.len() - 1];
+        let scaled = Scaling::of(cx, &self.0, columns)?;
+        INTEGER.product(cx, &output, Some(scaled))
     }
 }
 
@@ -242,7 +295,7 @@ impl Operator for QLinearMatMul {
         }
         let [_, _, shape] = matrices(&given(&cx.facts(), LINEAR.a)?.shape, &given(&cx.facts(), LINEAR.b)?.shape)?;
         let sums = cx.words(DType::I32, &shape)?;
-        LINEAR.product(cx, &sums)?;
+        LINEAR.product(cx, &sums, None)?;
         let output = View { strides: row_major(&shape), shape, ..output };
         let scaled = Scaled { scales: [(1, &by_rows), (4, &|view| view)], scale: 6, zero: 7 };
         requantise(cx, sums, &scaled, &output)

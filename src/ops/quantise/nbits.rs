@@ -1,5 +1,6 @@
 //! <https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.MatMulNBits>
 
+use super::product::on_subgroups;
 use crate::error::{Error, Result};
 use crate::graph::Node;
 use crate::lower::grid::item_groups;
@@ -12,8 +13,15 @@ use crate::tensor::{DType, Tensor, TensorData};
 /// Columns of a vector.
 const LANES: usize = 4;
 
+/// Invocations of a subgroup of `matmul_nbits_subgroup`, each of which has a vector of columns; and the subgroups of a workgroup.
+const SUBGROUP: usize = 8;
+
+/// Vectors of columns of a workgroup of `matmul_nbits_row`.
+const ROW_VECTORS: usize = 8;
+
 /// A `[.., k]` of f32, f16 or bf16 times the transpose of a constant `[n, k]` of 2, 4 or 8 bits, in blocks along k with a scale each and a zero point?
-/// each, the lowest bits first, and a bias? `[n]`. The weights stay packed. An order of the rows (`g_idx`) is not supported.
+/// each, the lowest bits first, and a bias? `[n]`. The weights stay packed. An order of the rows (`g_idx`) is not supported. That of domain
+/// `fascine` has blocks of any whole number of words.
 #[derive(Debug)]
 pub(super) struct MatMulNBits {
     depth: usize,
@@ -38,7 +46,9 @@ impl MatMulNBits {
         if ![2, 4, 8].contains(&operator.bits) {
             return Err(Error::unsupported(format!("weights of {} bits; 2, 4 and 8 are supported", operator.bits)));
         }
-        if operator.block < 16 || !operator.block.is_power_of_two() {
+        let whole_words = (operator.block * operator.bits).is_multiple_of(32);
+        let fits = operator.block >= 16 && operator.block.is_power_of_two();
+        if !(fits || node.domain == "fascine" && whole_words) {
             return Err(Error::invalid_model(format!("blocks of {}, no power of two from 16 on", operator.block)));
         }
         if node.inputs.get(4).copied().flatten().is_some() {
@@ -182,27 +192,37 @@ impl Operator for MatMulNBits {
         let rows: Size = output.shape[..output.shape.len() - 1].iter().product();
         let tall = rows > 1;
         let width = self.columns.div_ceil(LANES);
-        let items = if tall { rows.div_ceil(4) } else { Size::ONE } * width;
         let block_words = self.block_bytes() / 4;
-        let numbers = [
-            ("items", items),
-            ("rows", rows),
+        let both = [
             ("columns", Size::from(self.columns)),
             ("depth", Size::from(self.depth)),
-            ("left_row", Size::from(self.depth)),
             ("words", Size::from(self.blocks() * block_words)),
             ("block_words", Size::from(block_words)),
             ("width", Size::from(width)),
             ("has_bias", Size::from(u8::from(cx.input(5).is_some()))),
             ("zero", bits(f32::from(1u8 << (self.bits - 1)))),
         ];
+        let tiles = rows.div_ceil(if rows > 8 { 16 } else { 8 }) * width.div_ceil(SUBGROUP);
+        let items = rows.div_ceil(4) * width;
+        let (kernel, groups, own) = if on_subgroups(cx) {
+            ("matmul_nbits_subgroup", tiles.div_ceil(SUBGROUP), vec![("tiles", tiles), ("rows", rows)])
+        } else if tall {
+            let own = vec![("items", items), ("rows", rows), ("left_row", Size::from(self.depth))];
+            ("matmul_nbits", item_groups(items), own)
+        } else {
+            ("matmul_nbits_row", Size::from(width.div_ceil(ROW_VECTORS)), Vec::new())
+        };
+        let mut constants = vec![("BITS", self.bits as f64), ("ZEROS", f64::from(kind))];
+        if kernel == "matmul_nbits_subgroup" {
+            constants.push(("TALL", f64::from(u8::from(tall))));
+        }
         let weights = Size::from(self.columns * self.blocks() * (self.block_bytes() + 4));
         cx.emit(Emit {
-            kernel: "matmul_nbits",
-            constants: &[("BITS", self.bits as f64), ("TALL", f64::from(u8::from(tall))), ("ZEROS", f64::from(kind))],
-            groups: item_groups(items),
+            kernel,
+            constants: &constants,
+            groups,
             operands: &[left.buffer, weight, scales, zeros, bias, output.buffer],
-            params: params("matmul_nbits", &numbers, &[])?,
+            params: params(kernel, &[&both[..], &own].concat(), &[])?,
             cost: Work {
                 flops: rows * self.columns * self.depth * 2,
                 bytes: weights + Storage::Word.bytes(rows * (self.depth + self.columns)),

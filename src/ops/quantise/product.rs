@@ -1,9 +1,10 @@
 //! Products of 8-bit integers, exact in 32 bits: each side as rows of signed bytes, and the dispatch that multiplies them.
 
+use super::scaled::{End, Scaling};
 use crate::error::{Error, Result};
 use crate::lower::grid::item_groups;
 use crate::lower::storage::Storage;
-use crate::lower::{BufferId, Emit, Lowering, View, Work, collapse, params, words};
+use crate::lower::{BufferId, DeviceClass, Emit, Lowering, View, Work, collapse, params, words};
 use crate::size::{Size, pins};
 use crate::tensor::{DType, Tensor, TensorData};
 
@@ -22,13 +23,28 @@ pub(super) fn byte(dtype: DType, what: &str) -> Result<DType> {
 }
 
 /// What is taken from a number of that type to make it a signed byte.
-fn shift(dtype: DType) -> u32 {
+pub(super) fn shift(dtype: DType) -> u32 {
     if dtype == DType::U8 { 128 } else { 0 }
+}
+
+/// What is added to a number of that type to make it an unsigned byte.
+pub(super) fn unsigned_shift(dtype: DType) -> u32 {
+    if dtype == DType::I8 { 128 } else { 0 }
+}
+
+/// The same for four at once, by an exclusive or.
+pub(super) fn unsigned_flip(dtype: DType) -> Size {
+    Size::from(unsigned_shift(dtype) * 0x0101_0101)
 }
 
 /// The same for four at once, by an exclusive or.
 pub(super) fn flip(dtype: DType) -> Size {
     Size::from(shift(dtype) * 0x0101_0101)
+}
+
+/// Whether the device is a CPU whose subgroups have the invocations that its kernels want.
+pub(super) fn on_subgroups(cx: &Lowering<'_>) -> bool {
+    cx.target().class == DeviceClass::Cpu && cx.target().subgroup_size == 8
 }
 
 /// The vectors of a row.
@@ -41,9 +57,24 @@ pub(super) fn rows_bytes(rows: Size, depth: Size) -> Size {
     rows * vectors(depth) * VECTOR
 }
 
-/// A side of a product: rows of signed bytes.
-pub(super) struct Side {
+/// Rows of bytes, each filled up to whole vectors.
+#[derive(Clone, Copy)]
+pub(super) struct Rows {
     pub(super) buffer: BufferId,
+    /// What makes four of them signed, by an exclusive or.
+    pub(super) flip: Size,
+}
+
+impl Rows {
+    /// Of signed bytes.
+    pub(super) fn signed(buffer: BufferId) -> Rows {
+        Rows { buffer, flip: Size::ZERO }
+    }
+}
+
+/// A side of a product.
+pub(super) struct Side {
+    pub(super) rows: Rows,
     pub(super) dtype: DType,
     /// From one batch to the next, per batch dimension, in rows; 0 repeats it.
     pub(super) batch: Vec<Size>,
@@ -63,6 +94,8 @@ pub(super) struct Product {
     /// The result: i32, a matrix after the other; from one row to the next and from one column to the next.
     pub(super) result: BufferId,
     pub(super) strides: [Size; 2],
+    /// What is done to the sums.
+    pub(super) scaled: Option<Scaling>,
 }
 
 impl Product {
@@ -87,6 +120,8 @@ impl Product {
             ("columns", columns),
             ("depth", depth),
             ("vectors", vectors),
+            ("left_flip", left.rows.flip),
+            ("right_flip", right.rows.flip),
             ("left_shift", Size::from(shift(left.dtype))),
             ("right_shift", Size::from(shift(right.dtype))),
             ("left_zero_offset", left.zero.offset),
@@ -106,12 +141,26 @@ impl Product {
         ];
         let outputs = batches * rows * columns;
         let bytes = rows_bytes(batches * rows, depth) + rows_bytes(columns, depth) + outputs * 4;
+        let end = End::of(self.scaled.as_ref(), "matmul_integer", left.rows.buffer)?;
+        let numbers = [&numbers[..], &end.numbers].concat();
+        let lists = [&lists[..], &[("epilogue", end.program.as_slice())]].concat();
+        let [scale, factor, bias, residual] = end.operands;
         cx.emit(Emit {
-            kernel: "matmul_integer",
-            constants: &[("TALL", f64::from(u8::from(tall)))],
+            kernel: &end.kernel.name,
+            constants: &[("TALL", f64::from(u8::from(tall))), end.variant],
             groups: item_groups(items),
-            operands: &[left.buffer, right.buffer, left.zero.buffer, right.zero.buffer, self.result],
-            params: params("matmul_integer", &numbers, &lists)?,
+            operands: &[
+                left.rows.buffer,
+                right.rows.buffer,
+                left.zero.buffer,
+                right.zero.buffer,
+                scale,
+                factor,
+                bias,
+                residual,
+                self.result,
+            ],
+            params: params(&end.kernel.name, &numbers, &lists)?,
             cost: Work { flops: outputs * depth * 2, bytes },
         })
     }
@@ -132,12 +181,16 @@ pub(super) fn zero_point(
 }
 
 /// Input `i` as rows of signed bytes: `order` gives a view of it whose last dimension is a row. Those of constants are made once.
-pub(super) fn rows(cx: &mut Lowering<'_>, i: usize, key: &str, order: impl Fn(View) -> View) -> Result<BufferId> {
+pub(super) fn rows(cx: &mut Lowering<'_>, i: usize, key: &str, order: impl Fn(View) -> View) -> Result<Rows> {
     if let Some(tensor) = cx.constant(i) {
         let view = order(View::row_major(BufferId(u32::MAX), tensor.dtype(), &crate::size::sizes(tensor.shape())));
-        return cx.packed(i, key, |tensor| host_rows(tensor, &view));
+        return Ok(Rows::signed(cx.packed(i, key, |tensor| host_rows(tensor, &view))?));
     }
     let view = order(cx.stored(i)?);
+    let in_vectors = view.shape.last().is_some_and(|depth| depth.is_multiple_of(VECTOR));
+    if view.storage != Storage::Word && in_vectors && view.offset.is_zero() && view.is_row_major() {
+        return Ok(Rows { buffer: view.buffer, flip: flip(view.dtype) });
+    }
     let (&depth, outer) = view.shape.split_last().ok_or_else(|| Error::internal("rows of a scalar"))?;
     let (&step, strides) = view.strides.split_last().ok_or_else(|| Error::internal("rows of a scalar"))?;
     let count: Size = outer.iter().product();
@@ -163,16 +216,21 @@ pub(super) fn rows(cx: &mut Lowering<'_>, i: usize, key: &str, order: impl Fn(Vi
         params: params("pack_rows", &numbers, &lists)?,
         cost: Work { flops: Size::ZERO, bytes: view.bytes() + rows_bytes(count, depth) },
     })?;
-    Ok(buffer)
+    Ok(Rows::signed(buffer))
+}
+
+/// The numbers of a constant as signed bytes.
+pub(super) fn signed_bytes(tensor: &Tensor) -> Result<Vec<u8>> {
+    match tensor.data() {
+        TensorData::U8(data) => Ok(data.iter().map(|x| x ^ 0x80).collect()),
+        TensorData::I8(data) => Ok(data.iter().map(|&x| x as u8).collect()),
+        _ => Err(Error::internal(format!("bytes of a tensor of type {}", tensor.dtype()))),
+    }
 }
 
 /// The rows of a constant, laid out as `view` has it.
 fn host_rows(tensor: &Tensor, view: &View) -> Result<Vec<u8>> {
-    let bytes: Vec<u8> = match tensor.data() {
-        TensorData::U8(data) => data.iter().map(|x| x ^ 0x80).collect(),
-        TensorData::I8(data) => data.iter().map(|&x| x as u8).collect(),
-        _ => return Err(Error::internal(format!("bytes of a tensor of type {}", tensor.dtype()))),
-    };
+    let bytes = signed_bytes(tensor)?;
     let (shape, strides) = (pins(&view.shape), pins(&view.strides));
     let depth = *shape.last().ok_or_else(|| Error::internal("rows of a scalar"))?;
     let mut packed = Vec::with_capacity(shape.iter().rev().skip(1).product::<usize>() * depth.next_multiple_of(VECTOR));

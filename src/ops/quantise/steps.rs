@@ -8,7 +8,7 @@ use crate::ops::elementwise::{Code, Scalar, emit_program, minifloat_word};
 use crate::tensor::{DType, Minifloat, RoundMode};
 
 /// A bound that holds every sum of a rounded quotient and a zero point of 16 bits, and that f32 has exactly.
-const FAR: f32 = 1_048_576.0;
+pub(super) const FAR: f32 = 1_048_576.0;
 
 /// The least and the largest number of an integer type that is quantised to.
 ///

@@ -32,7 +32,6 @@ use normalise::{
     batch_normalization, group_normalization, instance_normalization, mean_variance_normalization, rms_normalization,
 };
 use norms::{global_lp_pool, lp_normalization, normalizer};
-use quantised::dynamic_quantize_linear;
 use rotary::rotary_embedding;
 use signal::stft;
 use various::{cast_like, non_zero, swiglu, swish};
@@ -51,7 +50,6 @@ const BODIES: &[(&str, fn(&mut Body<'_>) -> Built)] = &[
     ("CastLike", cast_like),
     ("CausalConvWithState", causal_conv_with_state),
     ("Compress", compress),
-    ("DynamicQuantizeLinear", dynamic_quantize_linear),
     ("Einsum", einsum),
     ("GlobalLpPool", global_lp_pool),
     ("GroupNormalization", group_normalization),

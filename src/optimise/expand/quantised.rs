@@ -6,27 +6,6 @@ use crate::tensor::DType;
 
 type Made = Result<ValueId, &'static str>;
 
-/// <https://onnx.ai/onnx/operators/onnx__DynamicQuantizeLinear.html>. The scale of zeros, by which nothing can be divided, is 1, as in
-/// onnxruntime.
-pub(super) fn dynamic_quantize_linear(body: &mut Body<'_>) -> Built {
-    let x = body.input(0)?;
-    let (zero, one, levels) = (body.number(0.0), body.number(1.0), body.number(255.0));
-    let all = [("keepdims", 0)];
-    let (high, low) = (body.op_set("ReduceMax", &[x], &all), body.op_set("ReduceMin", &[x], &all));
-    let (high, low) = (body.op("Max", &[high, zero]), body.op("Min", &[low, zero]));
-    let range = body.op("Sub", &[high, low]);
-    let steps = body.op("Div", &[range, levels]);
-    let flat = body.op("Equal", &[steps, zero]);
-    let scale = body.op("Where", &[flat, one, steps]);
-    let offset = body.op("Div", &[low, scale]);
-    let offset = body.op("Sub", &[zero, offset]);
-    let offset = body.op("Clip", &[offset, zero, levels]);
-    let offset = body.op("Round", &[offset]);
-    let offset = body.cast(offset, DType::U8)?;
-    let y = body.op("QuantizeLinear", &[x, scale, offset]);
-    Ok(vec![y, scale, offset])
-}
-
 /// What the quantised input `i` stands for, by the scale and zero point behind it.
 fn dequantised(body: &mut Body<'_>, i: usize) -> Made {
     let (x, scale) = (body.input(i)?, body.input(i + 1)?);

@@ -1,6 +1,8 @@
 //! Each rule: where it fires and where it must not.
 
+mod integer_scale;
 mod loops;
+mod packed_weights;
 mod preparations;
 mod quantised;
 mod transformers;

@@ -3,10 +3,12 @@
 
 pub(crate) mod args;
 pub(crate) mod chrome;
+pub(crate) mod decoder;
 pub(crate) mod inputs;
 mod log;
 pub(crate) mod policy;
 pub(crate) mod progress;
+pub(crate) mod state;
 pub(crate) mod table;
 
 use std::io::Write;

@@ -1,6 +1,5 @@
 //! `fascine generate`: a decoder that goes on with a text, its cache on the device.
 
-mod decoder;
 mod sample;
 mod text;
 
@@ -15,9 +14,9 @@ use fascine::runtime::{Options, Runtime};
 use serde::Serialize;
 
 use crate::common::args::DeviceArgs;
+use crate::decoder::Decoder;
 use crate::state::StatePattern;
 use crate::{Answer, millis, table};
-use decoder::Decoder;
 use sample::Sampler;
 use text::Text;
 

@@ -6,7 +6,7 @@ use fascine::graph::Dim;
 use fascine::runtime::{Completion, InputInfo, Model, RequestBuilder, Session};
 use fascine::tensor::{DType, Tensor, TensorData};
 
-use crate::state::StatePattern;
+use super::state::StatePattern;
 
 /// How exporters call the inputs and outputs of the cache: Optimum's, `torch.onnx`'s and transformers.js', older ones.
 const STATES: [(&str, &str); 4] = [
