@@ -235,7 +235,6 @@ impl Generator {
     }
 
     /// Adds a node of one output.
-
     pub fn node(&mut self, op: &'static str, inputs: &[ValueId], attrs: &[(&str, Attr)], value: Value) -> Option<()> {
         self.nodes(op, inputs, attrs, vec![value])
     }

@@ -54,7 +54,7 @@ fn bytes_lie_by_columns_with_the_zero_of_signed_ones_in_the_middle() {
 #[test]
 fn nibbles_lie_by_blocks_the_low_one_first() {
     let mut b = GraphBuilder::new(21);
-    let weight = Tensor::new([1, 16], (0..16).map(|k| U4::wrapping(k)).collect::<Vec<U4>>()).unwrap();
+    let weight = Tensor::new([1, 16], (0..16).map(U4::wrapping).collect::<Vec<U4>>()).unwrap();
     let weight = dequantised(&mut b, weight, &[1, 2], None, 1, 8);
     let x = b.input("x", DType::F32, ["n", "16"]);
     let y = b.node("Gemm", [x, weight], [("transB", Attr::Int(1))]);
