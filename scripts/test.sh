@@ -21,11 +21,11 @@ panics_abort() {
   "$binary"
 }
 
-# Licences, sources and duplicate versions. The tool itself is built once, under target/.
+# Licences, sources and duplicate versions. The tool itself is built once, under target/, unoptimised: building takes longer than running.
 dependencies() {
   local tools=${CARGO_TARGET_DIR:-target}/tools
   export PATH="$PWD/$tools/bin:$tools/bin:$PATH"
-  command -v cargo-deny >/dev/null || cargo install cargo-deny --locked --quiet --root "$tools"
+  command -v cargo-deny >/dev/null || cargo install cargo-deny --debug --locked --quiet --root "$tools"
   cargo deny --workspace --all-features check --hide-inclusion-graph bans licenses sources
 }
 
