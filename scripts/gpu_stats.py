@@ -10,8 +10,8 @@ import sys
 
 import vulkan as vk
 
-# How many subgroups fewer a merged pipeline may keep on a SIMD than its heaviest kernel does alone, as a part.
-MERGED_LOSS = 0.26
+# How many subgroups fewer a merged pipeline may keep on a SIMD than its heaviest kernel does alone, as a part: a step of RDNA 3.
+MERGED_LOSS = 0.13
 # Registers of a kernel beyond those that were accepted, as a part.
 GROWTH = 1.1
 DECORATE, VARIABLE, ENTRY_POINT = 71, 59, 15
