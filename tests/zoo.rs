@@ -213,7 +213,7 @@ fn dispatches_stay_few() {
         ("llama_tiny_kv", 60),
         ("llama_tiny_kv_op23", 59),
         ("minilm", 60),
-        ("minilm_int8", 120),
+        ("minilm_int8", 121),
         ("resnet18", 23),
         ("resnet18_int8", 45),
         ("vit_tiny_patch16_224", 89),

@@ -299,8 +299,9 @@ fn top_k(g: &mut Generator) -> Option<()> {
     let ordered = |row: &[f64]| {
         let mut order: Vec<usize> = (0..row.len()).collect();
         order.sort_by(|&a, &b| {
-            let by = if largest { row[b].total_cmp(&row[a]) } else { row[a].total_cmp(&row[b]) };
-            by.then(a.cmp(&b))
+            let (first, second) = if largest { (row[b], row[a]) } else { (row[a], row[b]) };
+            // Zeros of either sign are equal, and there is no NaN.
+            first.partial_cmp(&second).unwrap().then(a.cmp(&b))
         });
         order
     };

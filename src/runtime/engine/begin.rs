@@ -64,12 +64,29 @@ fn fill(executor: &mut Executor, prepared: &Prepared, taken: &mut Taken) -> Resu
     if !executor.may_have(largest(prepared)) {
         return Err(Error::memory(format!("no room for {bytes} bytes of tensor memory beside those in use")));
     }
-    for (region, &bytes) in prepared.plan.plan.regions.iter().enumerate() {
-        taken.regions.push(match held(prepared, region) {
-            Some(hold) if hold.bytes() >= bytes => Region::Held(hold),
-            Some(_) => return Err(Error::internal("a tensor on the device is smaller than planned")),
-            None => Region::Own(executor.allocate(bytes)?),
-        });
+    let regions = prepared.plan.plan.regions.iter().copied().enumerate();
+    let kept_smaller = |(region, bytes)| held(prepared, region).is_some_and(|hold| hold.bytes() < bytes);
+    if regions.clone().any(kept_smaller) {
+        return Err(Error::internal("a tensor on the device is smaller than planned"));
+    }
+    // The largest first: a small one may take the segment that would have to go for it.
+    let own = regions.clone().filter(|&(region, _)| held(prepared, region).is_none());
+    let first = own.max_by_key(|&(region, bytes)| (bytes, std::cmp::Reverse(region)));
+    let mut first = first.map(|(region, bytes)| Ok((region, executor.allocate(bytes)?))).transpose()?;
+    for (region, bytes) in regions {
+        if let Some(hold) = held(prepared, region) {
+            taken.regions.push(Region::Held(hold));
+        } else if let Some((_, allocation)) = first.take_if(|(largest, _)| *largest == region) {
+            taken.regions.push(Region::Own(allocation));
+        } else {
+            match executor.allocate(bytes) {
+                Ok(allocation) => taken.regions.push(Region::Own(allocation)),
+                Err(error) => {
+                    first.into_iter().for_each(|(_, allocation)| executor.free(allocation));
+                    return Err(error);
+                }
+            }
+        }
     }
     let promise = staging(prepared);
     executor.promise(promise)?;
