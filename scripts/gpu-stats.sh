@@ -35,7 +35,9 @@ setup_venv "$tools" "$package" "${pins[@]}"
 
 modules=$(mktemp -d)
 trap 'rm -rf "$modules"' EXIT
-cargo run --locked --quiet -p fascine-bench --bin fascine-bench -- --json modules "$modules" "$@" >"$modules/index.json"
+# With the features that the tests' builds have.
+cargo build --locked --quiet --workspace --bins
+"${CARGO_TARGET_DIR:-target}/debug/fascine-bench" --json modules "$modules" "$@" >"$modules/index.json"
 status=0
 for family in "${families[@]}"; do
   RADV_FORCE_FAMILY=$family VK_DRIVER_FILES=$driver MESA_SHADER_CACHE_DISABLE=true \
