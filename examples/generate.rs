@@ -68,7 +68,7 @@ fn main() -> fascine::Result<()> {
     println!("on {}", runtime.adapter());
 
     let mut conversations = [Conversation::new(&decoder)?, Conversation::new(&decoder)?];
-    let mut next = [vec![464, 2068, 7586, 21831], vec![15, 496]];
+    let mut next = [vec![464, 2068, 7586, 1831], vec![15, 496]];
     for _ in 0..TOKENS {
         // Both at once: their products run as one and read the weights once.
         let mut requests = Vec::new();
