@@ -38,8 +38,8 @@ second_driver() (
   VK_DRIVER_FILES=$(scripts/setup-swiftshader.sh)
   export VK_DRIVER_FILES
   "${CARGO_TARGET_DIR:-target}/debug/fascine" devices | grep -F SwiftShader
-  # Eight tokens of gpt2 take this driver minutes.
-  cargo test --locked -p fascine --test operators --test coalesce --test link_bits -- --skip conversations_of_gpt2
+  # Conversations take this driver minutes.
+  cargo test --locked -p fascine --test operators --test coalesce --test link_bits -- --skip conversations_of
   cargo test --locked -p fascine --test zoo -- lstm_vad_matches squeezenet1_1_matches
 )
 
