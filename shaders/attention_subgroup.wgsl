@@ -62,15 +62,6 @@ fn far(x: f32) -> vec4<f32> {
     return vec4(subgroupBroadcast(x, 4u), subgroupBroadcast(x, 5u), subgroupBroadcast(x, 6u), subgroupBroadcast(x, 7u));
 }
 
-fn outer(acc: mat4x4<f32>, w: vec4<f32>, b: vec4<f32>) -> mat4x4<f32> {
-    return mat4x4<f32>(
-        fma(vec4(w.x), b, acc[0]),
-        fma(vec4(w.y), b, acc[1]),
-        fma(vec4(w.z), b, acc[2]),
-        fma(vec4(w.w), b, acc[3]),
-    );
-}
-
 fn shrunk(acc: mat4x4<f32>, w: vec4<f32>) -> mat4x4<f32> {
     return mat4x4<f32>(acc[0] * w.x, acc[1] * w.y, acc[2] * w.z, acc[3] * w.w);
 }

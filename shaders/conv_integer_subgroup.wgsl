@@ -51,15 +51,6 @@ override WINDOW: bool = true;
 @group(0) @binding(4) var<storage, read_write> output: array<i32>;
 @group(0) @binding(5) var<uniform> params: Params;
 
-fn outer(acc: array<vec4<i32>, 4>, w: vec4<i32>, b: vec4<i32>) -> array<vec4<i32>, 4> {
-    return array<vec4<i32>, 4>(
-        vec4(w.x) * b + acc[0],
-        vec4(w.y) * b + acc[1],
-        vec4(w.z) * b + acc[2],
-        vec4(w.w) * b + acc[3],
-    );
-}
-
 // The bytes of a word, signed.
 fn signed(word: u32) -> vec4<i32> {
     return (vec4(bitcast<i32>(word)) << vec4(24u, 16u, 8u, 0u)) >> vec4(24u);
@@ -177,14 +168,14 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
                     weight_at += 8u;
                     pixels += b;
                     weights += w;
-                    c0 = outer(c0, subgroupBroadcast(w, 0u), b);
-                    c1 = outer(c1, subgroupBroadcast(w, 1u), b);
-                    c2 = outer(c2, subgroupBroadcast(w, 2u), b);
-                    c3 = outer(c3, subgroupBroadcast(w, 3u), b);
-                    c4 = outer(c4, subgroupBroadcast(w, 4u), b);
-                    c5 = outer(c5, subgroupBroadcast(w, 5u), b);
-                    c6 = outer(c6, subgroupBroadcast(w, 6u), b);
-                    c7 = outer(c7, subgroupBroadcast(w, 7u), b);
+                    c0 = outer_i(c0, subgroupBroadcast(w, 0u), b);
+                    c1 = outer_i(c1, subgroupBroadcast(w, 1u), b);
+                    c2 = outer_i(c2, subgroupBroadcast(w, 2u), b);
+                    c3 = outer_i(c3, subgroupBroadcast(w, 3u), b);
+                    c4 = outer_i(c4, subgroupBroadcast(w, 4u), b);
+                    c5 = outer_i(c5, subgroupBroadcast(w, 5u), b);
+                    c6 = outer_i(c6, subgroupBroadcast(w, 6u), b);
+                    c7 = outer_i(c7, subgroupBroadcast(w, 7u), b);
                 }
             }
             plane += in_size;
@@ -202,14 +193,14 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             weight_at += 8u;
             pixels += b;
             weights += w;
-            c0 = outer(c0, subgroupBroadcast(w, 0u), b);
-            c1 = outer(c1, subgroupBroadcast(w, 1u), b);
-            c2 = outer(c2, subgroupBroadcast(w, 2u), b);
-            c3 = outer(c3, subgroupBroadcast(w, 3u), b);
-            c4 = outer(c4, subgroupBroadcast(w, 4u), b);
-            c5 = outer(c5, subgroupBroadcast(w, 5u), b);
-            c6 = outer(c6, subgroupBroadcast(w, 6u), b);
-            c7 = outer(c7, subgroupBroadcast(w, 7u), b);
+            c0 = outer_i(c0, subgroupBroadcast(w, 0u), b);
+            c1 = outer_i(c1, subgroupBroadcast(w, 1u), b);
+            c2 = outer_i(c2, subgroupBroadcast(w, 2u), b);
+            c3 = outer_i(c3, subgroupBroadcast(w, 3u), b);
+            c4 = outer_i(c4, subgroupBroadcast(w, 4u), b);
+            c5 = outer_i(c5, subgroupBroadcast(w, 5u), b);
+            c6 = outer_i(c6, subgroupBroadcast(w, 6u), b);
+            c7 = outer_i(c7, subgroupBroadcast(w, 7u), b);
             plane += in_size;
         }
     }

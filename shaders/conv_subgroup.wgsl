@@ -46,15 +46,6 @@ override WINDOW: bool = true;
 @group(0) @binding(4) var<storage, read_write> output: array<vec4<f32>>;
 @group(0) @binding(5) var<uniform> params: Params;
 
-fn outer(acc: mat4x4<f32>, w: vec4<f32>, b: vec4<f32>) -> mat4x4<f32> {
-    return mat4x4<f32>(
-        fma(vec4(w.x), b, acc[0]),
-        fma(vec4(w.y), b, acc[1]),
-        fma(vec4(w.z), b, acc[2]),
-        fma(vec4(w.w), b, acc[3]),
-    );
-}
-
 fn spread(v: vec4<f32>) -> mat4x4<f32> {
     return mat4x4<f32>(vec4(v.x), vec4(v.y), vec4(v.z), vec4(v.w));
 }

@@ -46,15 +46,6 @@ override SCALED: bool = false;
 @group(0) @binding(8) var<storage, read_write> result: array<u32>;
 @group(0) @binding(9) var<uniform> params: Params;
 
-fn outer(acc: array<vec4<i32>, 4>, a: vec4<i32>, b: vec4<i32>) -> array<vec4<i32>, 4> {
-    return array<vec4<i32>, 4>(
-        vec4(a.x) * b + acc[0],
-        vec4(a.y) * b + acc[1],
-        vec4(a.z) * b + acc[2],
-        vec4(a.w) * b + acc[3],
-    );
-}
-
 fn four(a: i32, first: u32) -> vec4<i32> {
     switch first {
         case 0u: {
@@ -149,25 +140,25 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             let bw = vec4<i32>(b >> vec4(24u));
             near_sum += a;
             column_sum += bx + by + bz + bw;
-            c0 = outer(c0, four(a.x, 0u), bx);
-            c1 = outer(c1, four(a.x, 4u), bx);
-            c0 = outer(c0, four(a.y, 0u), by);
-            c1 = outer(c1, four(a.y, 4u), by);
-            c0 = outer(c0, four(a.z, 0u), bz);
-            c1 = outer(c1, four(a.z, 4u), bz);
-            c0 = outer(c0, four(a.w, 0u), bw);
-            c1 = outer(c1, four(a.w, 4u), bw);
+            c0 = outer_i(c0, four(a.x, 0u), bx);
+            c1 = outer_i(c1, four(a.x, 4u), bx);
+            c0 = outer_i(c0, four(a.y, 0u), by);
+            c1 = outer_i(c1, four(a.y, 4u), by);
+            c0 = outer_i(c0, four(a.z, 0u), bz);
+            c1 = outer_i(c1, four(a.z, 4u), bz);
+            c0 = outer_i(c0, four(a.w, 0u), bw);
+            c1 = outer_i(c1, four(a.w, 4u), bw);
             if tall {
                 let h = bytes(left[far + k] ^ p.left_flip);
                 far_sum += h;
-                c2 = outer(c2, four(h.x, 0u), bx);
-                c3 = outer(c3, four(h.x, 4u), bx);
-                c2 = outer(c2, four(h.y, 0u), by);
-                c3 = outer(c3, four(h.y, 4u), by);
-                c2 = outer(c2, four(h.z, 0u), bz);
-                c3 = outer(c3, four(h.z, 4u), bz);
-                c2 = outer(c2, four(h.w, 0u), bw);
-                c3 = outer(c3, four(h.w, 4u), bw);
+                c2 = outer_i(c2, four(h.x, 0u), bx);
+                c3 = outer_i(c3, four(h.x, 4u), bx);
+                c2 = outer_i(c2, four(h.y, 0u), by);
+                c3 = outer_i(c3, four(h.y, 4u), by);
+                c2 = outer_i(c2, four(h.z, 0u), bz);
+                c3 = outer_i(c3, four(h.z, 4u), bz);
+                c2 = outer_i(c2, four(h.w, 0u), bw);
+                c3 = outer_i(c3, four(h.w, 4u), bw);
             }
         }
     }

@@ -45,26 +45,6 @@ fn zero_points(block: u32) -> vec4<f32> {
     return vec4(params.zero);
 }
 
-fn outer(acc: mat4x4<f32>, w: vec4<f32>, b: vec4<f32>) -> mat4x4<f32> {
-    return mat4x4<f32>(
-        fma(vec4(w.x), b, acc[0]),
-        fma(vec4(w.y), b, acc[1]),
-        fma(vec4(w.z), b, acc[2]),
-        fma(vec4(w.w), b, acc[3]),
-    );
-}
-
-fn four(a: f32, first: u32) -> vec4<f32> {
-    switch first {
-        case 0u: {
-            return vec4(subgroupBroadcast(a, 0u), subgroupBroadcast(a, 1u), subgroupBroadcast(a, 2u), subgroupBroadcast(a, 3u));
-        }
-        default: {
-            return vec4(subgroupBroadcast(a, 4u), subgroupBroadcast(a, 5u), subgroupBroadcast(a, 6u), subgroupBroadcast(a, 7u));
-        }
-    }
-}
-
 // Four values of a row; past its end they count nothing.
 fn values(row: u32, k: u32) -> vec4<f32> {
     let depth = params.depth;
@@ -119,28 +99,28 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             bits >>= vec4((4u * BITS) & 31u);
             if TALL {
                 let a = values(near, first);
-                c0 = outer(c0, four(a.x, 0u), bx);
-                c1 = outer(c1, four(a.x, 4u), bx);
-                c0 = outer(c0, four(a.y, 0u), by);
-                c1 = outer(c1, four(a.y, 4u), by);
-                c0 = outer(c0, four(a.z, 0u), bz);
-                c1 = outer(c1, four(a.z, 4u), bz);
-                c0 = outer(c0, four(a.w, 0u), bw);
-                c1 = outer(c1, four(a.w, 4u), bw);
+                c0 = outer(c0, broadcast_four(a.x, 0u), bx);
+                c1 = outer(c1, broadcast_four(a.x, 4u), bx);
+                c0 = outer(c0, broadcast_four(a.y, 0u), by);
+                c1 = outer(c1, broadcast_four(a.y, 4u), by);
+                c0 = outer(c0, broadcast_four(a.z, 0u), bz);
+                c1 = outer(c1, broadcast_four(a.z, 4u), bz);
+                c0 = outer(c0, broadcast_four(a.w, 0u), bw);
+                c1 = outer(c1, broadcast_four(a.w, 4u), bw);
                 if tall {
                     let h = values(far, first);
-                    c2 = outer(c2, four(h.x, 0u), bx);
-                    c3 = outer(c3, four(h.x, 4u), bx);
-                    c2 = outer(c2, four(h.y, 0u), by);
-                    c3 = outer(c3, four(h.y, 4u), by);
-                    c2 = outer(c2, four(h.z, 0u), bz);
-                    c3 = outer(c3, four(h.z, 4u), bz);
-                    c2 = outer(c2, four(h.w, 0u), bw);
-                    c3 = outer(c3, four(h.w, 4u), bw);
+                    c2 = outer(c2, broadcast_four(h.x, 0u), bx);
+                    c3 = outer(c3, broadcast_four(h.x, 4u), bx);
+                    c2 = outer(c2, broadcast_four(h.y, 0u), by);
+                    c3 = outer(c3, broadcast_four(h.y, 4u), by);
+                    c2 = outer(c2, broadcast_four(h.z, 0u), bz);
+                    c3 = outer(c3, broadcast_four(h.z, 4u), bz);
+                    c2 = outer(c2, broadcast_four(h.w, 0u), bw);
+                    c3 = outer(c3, broadcast_four(h.w, 4u), bw);
                 }
             } else {
                 let k = first + (invocation & 3u);
-                let a = four(select(0.0, left[min(k, p.depth - 1u)], k < p.depth), 0u);
+                let a = broadcast_four(select(0.0, left[min(k, p.depth - 1u)], k < p.depth), 0u);
                 sum = fma(vec4(a.x), bx, sum);
                 sum = fma(vec4(a.y), by, sum);
                 sum = fma(vec4(a.z), bz, sum);

@@ -48,26 +48,6 @@ override COALESCE: bool = false;
 @group(0) @binding(4) var<storage, read_write> output: array<vec4<f32>>;
 @group(0) @binding(5) var<uniform> params: Params;
 
-fn outer(acc: mat4x4<f32>, w: vec4<f32>, b: vec4<f32>) -> mat4x4<f32> {
-    return mat4x4<f32>(
-        fma(vec4(w.x), b, acc[0]),
-        fma(vec4(w.y), b, acc[1]),
-        fma(vec4(w.z), b, acc[2]),
-        fma(vec4(w.w), b, acc[3]),
-    );
-}
-
-fn four(a: f32, first: u32) -> vec4<f32> {
-    switch first {
-        case 0u: {
-            return vec4(subgroupBroadcast(a, 0u), subgroupBroadcast(a, 1u), subgroupBroadcast(a, 2u), subgroupBroadcast(a, 3u));
-        }
-        default: {
-            return vec4(subgroupBroadcast(a, 4u), subgroupBroadcast(a, 5u), subgroupBroadcast(a, 6u), subgroupBroadcast(a, 7u));
-        }
-    }
-}
-
 fn distance(request: u32) -> u32 {
     return select(params.coalesced[request >> 2u][request & 3u], 0u, request == 0u);
 }
@@ -138,25 +118,25 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             let bz = weights_of(right[right_at + 2u * p.right_row], p.factor);
             let bw = weights_of(right[right_at + 3u * p.right_row], p.factor);
             right_at += 4u * p.right_row;
-            c0 = outer(c0, four(a.x, 0u), bx);
-            c1 = outer(c1, four(a.x, 4u), bx);
-            c0 = outer(c0, four(a.y, 0u), by);
-            c1 = outer(c1, four(a.y, 4u), by);
-            c0 = outer(c0, four(a.z, 0u), bz);
-            c1 = outer(c1, four(a.z, 4u), bz);
-            c0 = outer(c0, four(a.w, 0u), bw);
-            c1 = outer(c1, four(a.w, 4u), bw);
+            c0 = outer(c0, broadcast_four(a.x, 0u), bx);
+            c1 = outer(c1, broadcast_four(a.x, 4u), bx);
+            c0 = outer(c0, broadcast_four(a.y, 0u), by);
+            c1 = outer(c1, broadcast_four(a.y, 4u), by);
+            c0 = outer(c0, broadcast_four(a.z, 0u), bz);
+            c1 = outer(c1, broadcast_four(a.z, 4u), bz);
+            c0 = outer(c0, broadcast_four(a.w, 0u), bw);
+            c1 = outer(c1, broadcast_four(a.w, 4u), bw);
             if tall {
                 let h = left[far];
                 far++;
-                c2 = outer(c2, four(h.x, 0u), bx);
-                c3 = outer(c3, four(h.x, 4u), bx);
-                c2 = outer(c2, four(h.y, 0u), by);
-                c3 = outer(c3, four(h.y, 4u), by);
-                c2 = outer(c2, four(h.z, 0u), bz);
-                c3 = outer(c3, four(h.z, 4u), bz);
-                c2 = outer(c2, four(h.w, 0u), bw);
-                c3 = outer(c3, four(h.w, 4u), bw);
+                c2 = outer(c2, broadcast_four(h.x, 0u), bx);
+                c3 = outer(c3, broadcast_four(h.x, 4u), bx);
+                c2 = outer(c2, broadcast_four(h.y, 0u), by);
+                c3 = outer(c3, broadcast_four(h.y, 4u), by);
+                c2 = outer(c2, broadcast_four(h.z, 0u), bz);
+                c3 = outer(c3, broadcast_four(h.z, 4u), bz);
+                c2 = outer(c2, broadcast_four(h.w, 0u), bw);
+                c3 = outer(c3, broadcast_four(h.w, 4u), bw);
             }
         }
     }

@@ -45,23 +45,9 @@ override COALESCE: bool = false;
 @group(0) @binding(4) var<storage, read_write> output: array<f32>;
 @group(0) @binding(5) var<uniform> params: Params;
 
-// Four rows or columns each, by depth and then by their number in a row, which depth turns: whoever stores or loads side by side is in
-// other banks.
+// Four rows or columns each, at `place_in_tile`.
 var<workgroup> tile_a: array<vec4<f32>, 128>;
 var<workgroup> tile_b: array<vec4<f32>, 128>;
-
-fn place_in_tile(k: u32, four: u32) -> u32 {
-    return k * 8u + (four ^ (k & 7u));
-}
-
-fn outer(acc: mat4x4<f32>, w: vec4<f32>, b: vec4<f32>) -> mat4x4<f32> {
-    return mat4x4<f32>(
-        fma(vec4(w.x), b, acc[0]),
-        fma(vec4(w.y), b, acc[1]),
-        fma(vec4(w.z), b, acc[2]),
-        fma(vec4(w.w), b, acc[3]),
-    );
-}
 
 // Rows of all requests.
 fn all_rows() -> u32 {

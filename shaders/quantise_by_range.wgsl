@@ -24,10 +24,6 @@ override INVOCATIONS: u32 = 1u;
 
 var<workgroup> ranges: array<vec2<u32>, 64>;
 
-fn joined(a: vec2<u32>, b: vec2<u32>) -> vec2<u32> {
-    return vec2(min_f(vec4(a.x), vec4(b.x)).x, max_f(vec4(a.y), vec4(b.y)).x);
-}
-
 fn quantised(x: vec4<u32>, scale: vec4<u32>, offset: vec4<u32>) -> u32 {
     let zero = vec4(params.zero);
     let far = vec4(params.far);
@@ -48,14 +44,14 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         for (var step = 32u; step > 0u; step /= 2u) {
             workgroupBarrier();
             if local < step {
-                ranges[local] = joined(ranges[local], ranges[local + step]);
+                ranges[local] = join_ranges(ranges[local], ranges[local + step]);
             }
         }
         workgroupBarrier();
         range = ranges[0];
     } else {
         for (var k = 0u; k < p.parts; k++) {
-            range = joined(range, parts[k]);
+            range = join_ranges(range, parts[k]);
         }
     }
     let zero = vec4(p.zero);

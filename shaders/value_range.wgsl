@@ -17,10 +17,6 @@ override INVOCATIONS: u32 = 1u;
 
 var<workgroup> ranges: array<vec2<u32>, 64>;
 
-fn joined(a: vec2<u32>, b: vec2<u32>) -> vec2<u32> {
-    return vec2(min_f(vec4(a.x), vec4(b.x)).x, max_f(vec4(a.y), vec4(b.y)).x);
-}
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let p = params;
@@ -49,7 +45,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         for (var step = 32u; step > 0u; step /= 2u) {
             workgroupBarrier();
             if local < step {
-                ranges[local] = joined(ranges[local], ranges[local + step]);
+                ranges[local] = join_ranges(ranges[local], ranges[local + step]);
             }
         }
         range = ranges[0];

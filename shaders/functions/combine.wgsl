@@ -37,3 +37,8 @@ fn combine_checked(op: u32, a: u32, b: u32) -> vec2<u32> {
     let fits = mul_high(vec4(sizes.x), vec4(sizes.y)).x == 0u && (low < 0x80000000u || (low == 0x80000000u && negative));
     return vec2(a * b, select(1u, 0u, fits));
 }
+
+// The least range of f32s that holds two, each the bits of its ends. NaN where one is.
+fn join_ranges(a: vec2<u32>, b: vec2<u32>) -> vec2<u32> {
+    return vec2(min_f(vec4(a.x), vec4(b.x)).x, max_f(vec4(a.y), vec4(b.y)).x);
+}

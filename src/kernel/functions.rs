@@ -23,6 +23,7 @@ files! {
     "operations",
     "random",
     "storage",
+    "tiles",
     "trigonometric",
     "whole",
     "window",
