@@ -59,7 +59,8 @@ struct Inner {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SessionOptions {
     /// How far a state may grow along the dimension in which it does, such as the most tokens of a conversation. A request that would
-    /// exceed it is refused by `submit`. The first request takes the memory of that many at once, and none is ever copied.
+    /// exceed it is refused by `submit`, and so is one that runs in stages. The first request takes the memory of that many at once, and
+    /// none is ever copied.
     pub max_len: Option<usize>,
 }
 
@@ -255,6 +256,11 @@ impl Session {
         let awaited = known.awaited && !fresh || !stack.is_empty();
         if awaited && known.states.iter().zip(&takes).any(|(known, takes)| *takes && has_room(known)) {
             let what = "a request that runs in stages, where one before it left its state with room to grow";
+            return Err(Error::unsupported(what));
+        }
+        if awaited && options.max_len.is_some() {
+            let what =
+                "`max_len` of a session whose request runs in stages: how long its state gets is not known before";
             return Err(Error::unsupported(what));
         }
         let outputs = &ready.plan.plan.outputs;
