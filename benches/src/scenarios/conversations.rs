@@ -8,16 +8,15 @@ use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use fascine::error::{Error, ErrorKind, Result};
-use fascine::graph::Dim;
 use fascine::onnx::LoadOptions;
 use fascine::runtime::trace::Trace;
-use fascine::runtime::{InputInfo, Model, Options, Runtime, Session, Stats};
+use fascine::runtime::{Model, Options, Runtime, Stats};
 use fascine::schedule::{Class, Coalesce, Nanos, Policy};
-use fascine::tensor::{DType, Tensor, TensorData};
 use serde::Serialize;
 
 use super::rig::{median, millis, quantile};
 use crate::args::DeviceArgs;
+use crate::decoder::{Decoder, likeliest};
 use crate::progress::bar;
 use crate::table::{self, Align};
 use crate::{Answer, chrome};
@@ -30,8 +29,7 @@ const WARM_UP: usize = 6;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The decoder, a name in the zoo or a path: inputs input_ids, attention_mask, position_ids, and past_key_values.* that
-    /// outputs present.* become
+    /// The decoder, a name in the zoo or a path, as `fascine generate` takes them
     #[arg(long, value_name = "MODEL", default_value = "gpt2_small_kv")]
     model: String,
     /// Conversations at once
@@ -140,87 +138,23 @@ struct Token {
     end: Instant,
 }
 
-struct Decoder {
-    model: Model,
-    inputs: Vec<InputInfo>,
-}
-
-struct Conversation<'a> {
-    decoder: &'a Decoder,
-    session: Session,
-    past: usize,
-}
-
-impl Decoder {
-    fn new(model: Model) -> Result<Self> {
-        Ok(Decoder { inputs: model.inputs(), model })
-    }
-
-    fn begin(&self) -> Result<Conversation<'_>> {
-        let states = self.inputs.iter().filter_map(|input| Some((present(&input.name)?, input.name.as_str())));
-        let states: Vec<(String, &str)> = states.collect();
-        let pairs: Vec<(&str, &str)> = states.iter().map(|(output, input)| (output.as_str(), *input)).collect();
-        Ok(Conversation { decoder: self, session: self.model.session(&pairs)?, past: 0 })
-    }
-}
-
-/// The output that an input of the cache becomes.
-fn present(input: &str) -> Option<String> {
-    Some(format!("present.{}", input.strip_prefix("past_key_values.")?))
-}
-
-impl Conversation<'_> {
-    /// Takes further tokens; gives the token that is likeliest after them.
-    fn step(&mut self, tokens: &[i64], deadline: Option<Duration>) -> Result<(i64, Token)> {
-        let total = self.past + tokens.len();
-        let row = |list: Vec<i64>| Tensor::new([1, list.len()], list);
-        let mut request = self.session.request();
-        for input in &self.decoder.inputs {
-            let tensor = match input.name.as_str() {
-                "input_ids" => row(tokens.to_vec())?,
-                "attention_mask" => row(vec![1; total])?,
-                "position_ids" => row((self.past as i64..total as i64).collect())?,
-                name if present(name).is_some() => {
-                    if self.past > 0 {
-                        continue;
-                    }
-                    let size = |(axis, dim): (usize, &Dim)| match dim {
-                        Dim::Known(size) => *size,
-                        Dim::Symbol(_) => usize::from(axis == 0),
-                    };
-                    Tensor::zeros(input.dtype, input.shape.iter().enumerate().map(size).collect::<Vec<usize>>())?
-                }
-                name => return Err(refuse(format!("input '{name}' is neither of tokens nor of a cache"))),
-            };
-            request = request.input(&input.name, tensor)?;
-        }
-        if let Some(deadline) = deadline {
-            request = request.deadline(deadline).class(Class::Interactive);
-        }
-        let start = Instant::now();
-        let done = request.submit()?.wait()?;
-        let (latency, end) = (start.elapsed().as_nanos() as Nanos, Instant::now());
-        self.past = total;
-        let logits = done.output("logits")?;
-        let TensorData::F32(values) = logits.data() else {
-            return Err(refuse(format!("logits of {} and not {}", logits.dtype(), DType::F32)));
-        };
-        let mut hasher = DefaultHasher::new();
-        logits.bytes().hash(&mut hasher);
-        let last = &values[values.len() - logits.shape().last().copied().unwrap_or(0)..];
-        let best = last.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).map_or(0, |(index, _)| index);
-        Ok((best as i64, Token { digest: hasher.finish(), latency, end }))
-    }
-}
-
-fn refuse(message: String) -> Error {
-    Error::new(ErrorKind::Unsupported, message)
+/// A conversation takes further tokens; gives the token that is likeliest after them.
+fn step(talk: &mut Decoder, tokens: &[u32], deadline: Option<Duration>) -> Result<(u32, Token)> {
+    let start = Instant::now();
+    let logits = talk.step_with(tokens, |request| match deadline {
+        Some(deadline) => request.deadline(deadline).class(Class::Interactive),
+        None => request,
+    })?;
+    let (latency, end) = (start.elapsed().as_nanos() as Nanos, Instant::now());
+    let mut hasher = DefaultHasher::new();
+    logits.iter().for_each(|logit| logit.to_bits().hash(&mut hasher));
+    Ok((likeliest(&logits), Token { digest: hasher.finish(), latency, end }))
 }
 
 struct Scenario<'a> {
     args: &'a Args,
     runtime: Runtime,
-    decoder: Decoder,
+    model: Model,
     /// By conversation: the digests of its logits alone.
     expected: Vec<Vec<u64>>,
     tokens: u32,
@@ -258,9 +192,9 @@ impl<'a> Scenario<'a> {
             ..Options::default()
         })?;
         let load = LoadOptions { synthetic_weights: true, ..LoadOptions::default() };
-        let decoder = Decoder::new(runtime.load_with(&path, &load)?)?;
+        let model = runtime.load_with(&path, &load)?;
         let tokens = args.tokens.unwrap_or(TOKENS[usize::from(!args.short)]);
-        Ok(Scenario { args, runtime, decoder, expected: Vec::new(), tokens })
+        Ok(Scenario { args, runtime, model, expected: Vec::new(), tokens })
     }
 
     fn set(&self, arm: Arm) -> Result<()> {
@@ -273,12 +207,12 @@ impl<'a> Scenario<'a> {
         self.runtime.set_schedule(fascine::schedule::Options { policy, coalesce, ..device.clone() })
     }
 
-    fn prompt(&self, conversation: usize) -> Vec<i64> {
+    fn prompt(&self, conversation: usize) -> Vec<u32> {
         let length = self.args.prompt as usize + conversation * self.args.longer as usize;
         let token = |at: usize| {
             let mut hasher = DefaultHasher::new();
             (self.args.seed, conversation, at).hash(&mut hasher);
-            (hasher.finish() % 1000) as i64
+            (hasher.finish() % 1000) as u32
         };
         (0..length).map(token).collect()
     }
@@ -290,17 +224,17 @@ impl<'a> Scenario<'a> {
         deadline: Option<Duration>,
         (ready, over): (&Barrier, &AtomicBool),
     ) -> Result<Vec<Token>> {
-        let mut talk = self.decoder.begin();
+        let mut talk = Decoder::new(&self.model, None, Vec::new(), false);
         let prompted = talk.as_mut().map_err(|error| error.clone()).and_then(|talk| {
             let prompt = self.prompt(conversation);
-            talk.step(&prompt, None)
+            step(talk, &prompt, None)
         });
         // All wait for each other, whatever came of it.
         ready.wait();
         let (mut talk, (mut next, _)) = (talk?, prompted?);
         let mut tokens = Vec::with_capacity(self.tokens as usize);
         while tokens.len() < self.tokens as usize && !over.load(Ordering::Relaxed) {
-            let (following, token) = talk.step(&[next], deadline)?;
+            let (following, token) = step(&mut talk, &[next], deadline)?;
             let expected = self.expected.get(conversation).map(|expected| expected[tokens.len()]);
             if expected.is_some_and(|expected| expected != token.digest) {
                 let message =

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::Common;
 use super::rig::{Rig, Setup, median};
-use crate::decoder::Decoder;
+use crate::decoder::{Decoder, likeliest};
 use crate::progress::bar;
 use crate::table::{self, Align};
 use crate::{Answer, millis};
@@ -108,8 +108,7 @@ fn measure(rig: &Rig, args: &Args, name: &str, past: usize, tokens: u32) -> Resu
                 format!("{name}: at token {step} the cache on the device gives other bits than through the host");
             return Err(Error::new(ErrorKind::Internal, what));
         }
-        let likeliest = (0..logits[0].len()).max_by(|&a, &b| logits[0][a].total_cmp(&logits[0][b]));
-        fed = vec![likeliest.unwrap_or(0) as u32];
+        fed = vec![likeliest(&logits[0])];
     }
     let medians = [0, 1].map(|arm: usize| median(&times[arm].iter().copied().map(millis).collect::<Vec<_>>()));
     let rate = |arm: usize| f64::from(tokens) / times[arm].iter().sum::<Duration>().as_secs_f64();

@@ -120,6 +120,15 @@ impl Decoder {
 
     /// Takes further tokens, and gives the logits of what comes after the last of them.
     pub(crate) fn step(&mut self, tokens: &[u32]) -> Result<Vec<f32>> {
+        self.step_with(tokens, |request| request)
+    }
+
+    /// As [`Decoder::step`], by a request to which more is said.
+    pub(crate) fn step_with(
+        &mut self,
+        tokens: &[u32],
+        say: impl FnOnce(RequestBuilder) -> RequestBuilder,
+    ) -> Result<Vec<f32>> {
         let (n, total) = (tokens.len(), self.past + tokens.len());
         let mut request = match &self.state {
             State::Device(session) => session.request(),
@@ -141,7 +150,7 @@ impl Decoder {
             State::Device(_) => request,
             State::Host(state) => given(request, state)?,
         };
-        let done = request.submit()?.wait()?;
+        let done = say(request).submit()?.wait()?;
         if let State::Host(state) = &mut self.state {
             let links = self.links.iter();
             let carry = |(input, output): &(String, String)| Ok((input.clone(), done.output(output)?.clone()));
@@ -168,6 +177,13 @@ impl Decoder {
             other => Err(refuse(format!("output '{}' is {}; logits are f32 or f16", self.logits, other.dtype()))),
         }
     }
+}
+
+/// The index of the largest logit, the first of equals. What is no number is never chosen, unless there is nothing else.
+pub(crate) fn likeliest(logits: &[f32]) -> u32 {
+    let logit = |at: u32| logits[at as usize];
+    let numbers = (0..logits.len() as u32).filter(|&at| !logit(at).is_nan());
+    numbers.reduce(|best, at| if logit(at) > logit(best) { at } else { best }).unwrap_or(0)
 }
 
 fn row(data: Vec<i64>) -> Result<Tensor> {

@@ -1,5 +1,6 @@
 //! Choosing the next token.
 
+use crate::decoder::likeliest;
 use crate::inputs::Random;
 
 /// How the next token is chosen.
@@ -21,12 +22,9 @@ impl Sampler {
 
     /// The index of the token. What is no number is never chosen, unless there is nothing else.
     pub(crate) fn choose(&mut self, logits: &[f32]) -> u32 {
+        let Sampler::TopP { temperature, top_p, random } = self else { return likeliest(logits) };
         let logit = |at: u32| f64::from(logits[at as usize]);
         let numbers = (0..logits.len() as u32).filter(|&at| !logit(at).is_nan());
-        let Sampler::TopP { temperature, top_p, random } = self else {
-            let better = |best: u32, at: u32| if logit(at) > logit(best) { at } else { best };
-            return numbers.reduce(better).unwrap_or(0);
-        };
         let mut order: Vec<u32> = numbers.collect();
         // Stable, so that of equals the first comes first.
         order.sort_by(|&a, &b| logit(b).total_cmp(&logit(a)));
