@@ -104,16 +104,16 @@ fn together(ran: &[(u64, Case, Model, Vec<Tensor>)], how: &str, failures: &mut V
     }
 }
 
-#[test]
-fn random_graphs_are_right_alone_in_company_and_in_parts() {
-    let (first, count) = (number("FASCINE_SEED", 0), number("FASCINE_GRAPHS", 72));
+/// How often each operator ran.
+type Seen = BTreeMap<&'static str, usize>;
+
+/// Runs the companies, each with whether its kernels are merged. Gives what was wrong.
+fn run_companies(companies: &[(&[u64], bool)]) -> (Vec<String>, Seen) {
     let runtime = Runtime::new(Options::default()).unwrap();
     let usual = runtime.schedule().clone();
-    let mut failures = Vec::new();
-    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
-    let seeds: Vec<u64> = (first..first + count).collect();
-    for (at, company) in seeds.chunks(COMPANY).enumerate() {
-        runtime.set_merging(at % MERGED == 0).unwrap();
+    let (mut failures, mut seen) = (Vec::new(), Seen::new());
+    for &(company, merged) in companies {
+        runtime.set_merging(merged).unwrap();
         let mut ran = Vec::new();
         for &seed in company {
             let case = generate(seed, nodes_of(seed));
@@ -128,6 +128,21 @@ fn random_graphs_are_right_alone_in_company_and_in_parts() {
         together(&ran, "in parts", &mut failures);
         runtime.set_schedule(usual.clone()).unwrap();
     }
+    (failures, seen)
+}
+
+#[test]
+fn random_graphs_are_right_alone_in_company_and_in_parts() {
+    let (first, count) = (number("FASCINE_SEED", 0), number("FASCINE_GRAPHS", 72));
+    let seeds: Vec<u64> = (first..first + count).collect();
+    let companies: Vec<_> = seeds.chunks(COMPANY).enumerate().map(|(at, seeds)| (seeds, at % MERGED == 0)).collect();
+    // Two runtimes beside each other: a driver compiles for minutes.
+    let halves = companies.split_at(companies.len() / 2);
+    let [(mut failures, mut seen), (more, also)] = std::thread::scope(|scope| {
+        [halves.0, halves.1].map(|half| scope.spawn(|| run_companies(half))).map(|thread| thread.join().unwrap())
+    });
+    failures.extend(more);
+    also.into_iter().for_each(|(operator, times)| *seen.entry(operator).or_default() += times);
     println!("{count} graphs: {seen:?}");
     assert!(failures.is_empty(), "{} of {count}:\n{}", failures.len(), failures.join("\n"));
     assert!(count < 72 || seen.len() >= 50, "only {} operators", seen.len());
