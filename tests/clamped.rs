@@ -387,7 +387,9 @@ const FAMILIES: &[Family] = &[
         vec![c.b.node("fascine.Rotary", [x, cos, sin], attrs)]
     }),
     ("lstm", |c| {
-        let [steps, batch, inputs, hidden] = [c.size(4), c.size(3), c.size(9), c.size(20)];
+        // Some too large for all steps in a dispatch.
+        let larger = if c.size(4) == 1 { 256 } else { 0 };
+        let [steps, batch, inputs, hidden] = [c.size(4), c.size(3), c.size(9), larger + c.size(20)];
         let x = c.input(&[steps, batch, inputs]);
         let (w, r) = (c.weight(&[1, 4 * hidden, inputs]), c.weight(&[1, 4 * hidden, hidden]));
         let bias = c.weight(&[1, 8 * hidden]);
@@ -396,7 +398,8 @@ const FAMILIES: &[Family] = &[
         c.b.node_with("LSTM", [x, w, r, bias].map(Some), attrs, 3)
     }),
     ("recurrent", |c| {
-        let [steps, batch, inputs, hidden] = [c.size(4), c.size(3), c.size(9), c.size(20)];
+        let larger = if c.size(4) == 1 { 256 } else { 0 };
+        let [steps, batch, inputs, hidden] = [c.size(4), c.size(3), c.size(9), larger + c.size(20)];
         let (op, gates) = [("RNN", 1), ("GRU", 3), ("LSTM", 4)][c.random.range(0, 2) as usize];
         let x = c.input(&[steps, batch, inputs]);
         let (w, r) = (c.weight(&[2, gates * hidden, inputs]), c.weight(&[2, gates * hidden, hidden]));

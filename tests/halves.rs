@@ -200,7 +200,7 @@ fn recurrent_operators_of_halves_are_those_of_the_widened_numbers_rounded() {
             let want = rounded(dtype, y.shape(), y.as_slice::<f32>().unwrap());
             assert_eq!(bits(&got), bits(&want), "{op} {attrs:?} of {dtype}: {kernels:?}");
             let packed = |file: &str| kernels.contains(&format!("{file}{suffix}"));
-            assert!(packed("lstm_input") && (packed("lstm_step") || packed("recurrent_step")), "{op}: {kernels:?}");
+            assert!(packed("lstm_input") && packed("recurrent"), "{op}: {kernels:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Recurrent networks: the inputs' part of the gates for all steps at once, then a dispatch per step.
+//! Recurrent networks: the inputs' part of the gates for all steps at once, then the steps.
 
 use crate::error::{Error, Result};
 use crate::graph::Node;
@@ -11,8 +11,7 @@ use crate::tensor::DType;
 use super::{Entry, Operator, check_arity, operator};
 
 mod activation;
-mod general;
-mod lstm;
+mod steps;
 
 use activation::Activation;
 
@@ -110,20 +109,9 @@ impl Recurrent {
         })
     }
 
-    /// Whether `lstm` computes it, with these inputs.
-    fn is_usual_lstm(&self, inputs: &[Option<&Fact>], steps: Size) -> bool {
-        let all_steps = match inputs.get(4).copied().flatten().map(|fact| (fact.value(), &fact.shape)) {
-            None => true,
-            Some((Some(lengths), _)) => {
-                lengths.as_slice::<i32>().is_ok_and(|lengths| lengths.iter().all(|&n| steps == Size::from(n)))
-            }
-            Some((None, _)) => false,
-        };
-        self.cell == Cell::Lstm
-            && !self.couples
-            && inputs.get(7).is_none_or(Option::is_none)
-            && self.activations.iter().zip(self.cell.activations().iter().cycle()).all(|(a, b)| a == b)
-            && all_steps
+    /// Whether its functions are those of a node that names none.
+    fn is_usual(&self) -> bool {
+        self.activations.iter().zip(self.cell.activations().iter().cycle()).all(|(a, b)| a == b)
     }
 }
 
@@ -191,6 +179,12 @@ impl Sizes {
         if self.batch_first { vec![batch, directions, hidden] } else { vec![directions, batch, hidden] }
     }
 
+    /// From one to the next of its directions and batch entries.
+    fn state_strides(&self) -> [Size; 2] {
+        let Sizes { batch, hidden, directions, .. } = *self;
+        if self.batch_first { [hidden, directions * hidden] } else { [batch * hidden, hidden] }
+    }
+
     fn y(&self) -> Vec<Size> {
         let Sizes { steps, batch, hidden, directions, .. } = *self;
         if self.batch_first { vec![batch, steps, directions, hidden] } else { vec![steps, directions, batch, hidden] }
@@ -219,10 +213,7 @@ impl Operator for Recurrent {
         if sizes.steps.is_zero() || is_empty(&sizes.state()) {
             return no_steps(cx, &sizes, self.cell.states());
         }
-        if self.is_usual_lstm(&cx.facts(), sizes.steps) {
-            return lstm::lower(cx, self, &sizes);
-        }
-        general::lower(cx, self, &sizes)
+        steps::lower(cx, self, &sizes)
     }
 }
 
@@ -236,10 +227,7 @@ fn no_steps(cx: &mut Lowering<'_>, sizes: &Sizes, states: usize) -> Result<()> {
         let state = sizes.state();
         let source = match cx.input(input) {
             Some(_) => cx.view(input)?,
-            None => View {
-                strides: vec![Size::ZERO; state.len()],
-                ..View::row_major(cx.constant_bytes(vec![0; 16])?, DType::F32, &state)
-            },
+            None => zeros(cx, &state)?,
         };
         let target = cx.output(output);
         if !target.is_empty() {
@@ -270,6 +258,63 @@ fn transposed(cx: &mut Lowering<'_>, k: usize) -> Result<(WeightForm, BufferId)>
         Ok(turned)
     })?;
     Ok((form, weights))
+}
+
+/// Weights of one direction after another, as a step reads them: fours of the state x gate x neighbours in the four. Zeros fill up the
+/// last four.
+fn in_fours(cx: &mut Lowering<'_>, k: usize, sizes: &Sizes) -> Result<(WeightForm, BufferId)> {
+    if cx.constant(k).is_none() {
+        return Ok((WeightForm::WORDS, moved_in_fours(cx, k, sizes)?));
+    }
+    let form = cx.weight_form(k);
+    let weights = cx.laid_out(k, form, "fours", |tensor| {
+        let &[directions, rows, columns] = tensor.shape() else {
+            return Err(Error::internal("weights without three dimensions"));
+        };
+        let data = tensor.as_slice::<f32>()?;
+        let mut turned = Vec::with_capacity(directions * rows * columns.next_multiple_of(4));
+        for matrix in 0..directions {
+            for first in (0..columns).step_by(4) {
+                for row in 0..rows {
+                    let start = (matrix * rows + row) * columns;
+                    turned.extend((first..first + 4).map(|k| if k < columns { data[start + k] } else { 0.0 }));
+                }
+            }
+        }
+        Ok(turned)
+    })?;
+    Ok((form, weights))
+}
+
+/// As [`in_fours`], of weights that the device has.
+fn moved_in_fours(cx: &mut Lowering<'_>, k: usize, sizes: &Sizes) -> Result<BufferId> {
+    let Sizes { directions, hidden, .. } = *sizes;
+    let rows = sizes.gates();
+    let size = hidden.pin();
+    let source = cx.view(k)?;
+    let target = cx.words(source.dtype, &[directions, Size::from(size.div_ceil(4)), rows, Size::from(4u8)])?;
+    if size % 4 != 0 {
+        let zeros = zeros(cx, &target.shape)?;
+        cx.copy(&zeros, &target)?;
+    }
+    for (first, fours, width) in [(0, size / 4, 4), (size / 4 * 4, 1, size % 4)] {
+        let shape = [directions, Size::from(fours), rows, Size::from(width)];
+        let [direction, row, column] = [source.strides[0], source.strides[1], source.strides[2]];
+        let from = View {
+            offset: source.offset + column * first,
+            shape: shape.to_vec(),
+            strides: vec![direction, column * 4, row, column],
+            ..source.clone()
+        };
+        let to = View { offset: rows * first, shape: shape.to_vec(), ..target.clone() };
+        cx.copy(&from, &to)?;
+    }
+    Ok(target.buffer)
+}
+
+fn zeros(cx: &mut Lowering<'_>, shape: &[Size]) -> Result<View> {
+    let buffer = cx.constant_bytes(vec![0; 16])?;
+    Ok(View { strides: vec![Size::ZERO; shape.len()], ..View::row_major(buffer, DType::F32, shape) })
 }
 
 /// The inputs' part of all gates, `[steps, directions, batch, gates]`, with the sum of both biases if asked.
