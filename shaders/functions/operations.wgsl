@@ -165,13 +165,5 @@ fn half_f(x: vec4<u32>) -> vec4<u32> {
     return (x & vec4(0x80000000u)) | h;
 }
 fn brain_f(a: vec4<u32>) -> vec4<u32> { return narrow_brain(a) << vec4(16u); }
-// To f32 (0: as it is), f16 (1) or bf16 (2).
-fn rounded_to(x: vec4<f32>, format: u32) -> vec4<f32> {
-    switch format {
-        case 0u: { return x; }
-        case 1u: { return bitcast<vec4<f32>>(half_f(bitcast<vec4<u32>>(x))); }
-        default: { return bitcast<vec4<f32>>(brain_f(bitcast<vec4<u32>>(x))); }
-    }
-}
 fn widen_w(a: vec4<u32>, b: vec4<u32>) -> vec4<u32> { return widen_minifloat(a, b.x); }
 fn narrow_w(a: vec4<u32>, b: vec4<u32>) -> vec4<u32> { return narrow_minifloat(a, b.x); }

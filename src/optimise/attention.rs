@@ -163,7 +163,7 @@ fn attempt(graph: &mut Graph, matcher: &Matcher, index: usize) -> Option<Attempt
     }
     let [mut q, mut k] = pair(product_node)?;
     let mut before = None;
-    let dtype = graph.value(result).dtype.filter(|dtype| dtype.is_f32() || dtype.is_half());
+    let dtype = graph.value(v).dtype.filter(|dtype| dtype.is_f32());
     if dtype == Some(DType::F32) {
         q = unscaled(graph, matcher, q, &mut scale, &mut nodes);
         k = unscaled(graph, matcher, k, &mut scale, &mut nodes);
