@@ -1,6 +1,9 @@
 // softmax(q k^T * scale + mask) v with a softmax that runs along the keys. A workgroup makes 4 rows of 64 columns: for 64
 // keys at a time, an invocation first scores one key, then adds to one column.
 
+// What scores, weights and results are rounded to, as those of operators of their own: f16 (1), bf16 (2) or not at all.
+override ROUNDING: u32 = 0u;
+
 struct Params {
     scale: f32,
     // Sizes: workgroups, query rows, keys, elements of a key, columns.
@@ -59,6 +62,28 @@ fn dot_four(a: vec4<u32>, b: vec4<u32>) -> u32 {
     return c.x + c.y + c.z + c.w;
 }
 
+// Of four rows and a key.
+fn masks_at(at: vec4<u32>) -> vec4<f32> {
+    return vec4(mask[at.x], mask[at.y], mask[at.z], mask[at.w]);
+}
+
+// The scores of four rows and a key, each step rounded.
+fn scored(q_at: vec4<u32>, k_at: u32, mask_at: vec4<u32>) -> vec4<f32> {
+    var product = vec4(0.0);
+    for (var d = 0u; d < params.depth; d++) {
+        let at = q_at + d * params.q_depth;
+        product = fma(vec4(q[at.x], q[at.y], q[at.z], q[at.w]), vec4(k[k_at + d * params.k_depth]), product);
+    }
+    var score = rounded_to(product, ROUNDING);
+    if params.scale != 1.0 {
+        score = rounded_to(score * params.scale, ROUNDING);
+    }
+    if params.has_mask != 0u {
+        score = rounded_to(score + masks_at(mask_at), ROUNDING);
+    }
+    return score;
+}
+
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let p = params;
@@ -92,18 +117,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         let key = first + local;
         var score = vec4(lowest());
         if key < p.keys {
-            var product = vec4(0.0);
-            let k_at = k_base + key * p.k_key;
-            for (var d = 0u; d < p.depth; d++) {
-                let at = q_at + d * p.q_depth;
-                product = fma(vec4(q[at.x], q[at.y], q[at.z], q[at.w]), vec4(k[k_at + d * p.k_depth]), product);
-            }
-            score = product * p.scale;
+            let at = mask_at + key * p.mask_key;
+            score = scored(q_at, k_base + key * p.k_key, at);
             if p.has_mask != 0u {
-                let at = mask_at + key * p.mask_key;
-                let masks = vec4(mask[at.x], mask[at.y], mask[at.z], mask[at.w]);
-                score += masks;
-                seen = select(seen, vec4(1.0), bitcast<vec4<u32>>(masks) != vec4(0xff800000u));
+                seen = select(seen, vec4(1.0), bitcast<vec4<u32>>(masks_at(at)) != vec4(0xff800000u));
             }
         }
         workgroupBarrier();
@@ -121,11 +138,30 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         weights[local] = exp_of(score - top);
         workgroupBarrier();
         sum *= shrink;
-        acc *= shrink;
+        if ROUNDING == 0u {
+            acc *= shrink;
+        }
         for (var i = 0u; i < min(64u, p.keys - first); i++) {
             let w = weights[i];
             sum += w;
-            acc = fma(w, vec4(v[v_base + (first + i) * p.v_key]), acc);
+            if ROUNDING == 0u {
+                acc = fma(w, vec4(v[v_base + (first + i) * p.v_key]), acc);
+            }
+        }
+    }
+    if ROUNDING != 0u {
+        // Quotients are rounded: the sums must be there.
+        for (var first = 0u; first < p.keys; first += 64u) {
+            let key = first + local;
+            workgroupBarrier();
+            if key < p.keys {
+                let score = scored(q_at, k_base + key * p.k_key, mask_at + key * p.mask_key);
+                weights[local] = rounded_to(exp_of(score - top) / sum, ROUNDING);
+            }
+            workgroupBarrier();
+            for (var i = 0u; i < min(64u, p.keys - first); i++) {
+                acc = fma(weights[i], vec4(v[v_base + (first + i) * p.v_key]), acc);
+            }
         }
     }
 
@@ -141,7 +177,12 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         workgroupBarrier();
     }
     if column < p.columns {
-        var result = acc / sum;
+        var result = acc;
+        if ROUNDING == 0u {
+            result /= sum;
+        } else {
+            result = rounded_to(result, ROUNDING);
+        }
         if p.nan_to_zero != 0u {
             let is_nan = (bitcast<vec4<u32>>(sum) & vec4(0x7fffffffu)) > vec4(0x7f800000u);
             result = select(result, vec4(0.0), is_nan | (sum == vec4(0.0)));

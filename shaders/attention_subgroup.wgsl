@@ -1,6 +1,9 @@
 // Attention on CPU adapters whose subgroups have 8 invocations. A subgroup makes 8 rows of 32 columns: for 8 keys at a time, a
 // invocation first scores one key, then adds to 4 columns; queries and weights reach the other invocations by broadcast.
 
+// What scores, weights and results are rounded to, as those of operators of their own: f16 (1), bf16 (2) or not at all.
+override ROUNDING: u32 = 0u;
+
 struct Params {
     scale: f32,
     // Sizes: subgroups' worth of work, query rows, keys; of a key and of a row of columns in vec4.
@@ -54,6 +57,52 @@ fn dot_four(a: vec4<u32>, b: vec4<u32>) -> u32 {
     return c.x + c.y + c.z + c.w;
 }
 
+// Of four rows and a key.
+fn masks_at(at: vec4<u32>) -> vec4<f32> {
+    return vec4(mask[at.x], mask[at.y], mask[at.z], mask[at.w]);
+}
+
+// Products as scores, each step rounded.
+fn scored(product: vec4<f32>, mask_at: vec4<u32>) -> vec4<f32> {
+    var s = rounded_to(product, ROUNDING);
+    if params.scale != 1.0 {
+        s = rounded_to(s * params.scale, ROUNDING);
+    }
+    if params.has_mask != 0u {
+        s = rounded_to(s + masks_at(mask_at), ROUNDING);
+    }
+    return s;
+}
+
+// By row: whether the mask is not -inf.
+fn shown_of(seen: vec4<f32>, mask_at: vec4<u32>) -> vec4<f32> {
+    return select(seen, vec4(1.0), bitcast<vec4<u32>>(masks_at(mask_at)) != vec4(0xff800000u));
+}
+
+struct Products {
+    near: vec4<f32>,
+    far: vec4<f32>,
+}
+
+// Of this invocation's key and the eight rows.
+fn products(q_base: u32, k_at: u32) -> Products {
+    var s0 = vec4(0.0);
+    var s1 = vec4(0.0);
+    for (var d = 0u; d < params.depth; d++) {
+        let b = k[k_at + d];
+        let a = q[q_base + d];
+        s0 = fma(near(a.x), vec4(b.x), s0);
+        s1 = fma(far(a.x), vec4(b.x), s1);
+        s0 = fma(near(a.y), vec4(b.y), s0);
+        s1 = fma(far(a.y), vec4(b.y), s1);
+        s0 = fma(near(a.z), vec4(b.z), s0);
+        s1 = fma(far(a.z), vec4(b.z), s1);
+        s0 = fma(near(a.w), vec4(b.w), s0);
+        s1 = fma(far(a.w), vec4(b.w), s1);
+    }
+    return Products(s0, s1);
+}
+
 fn near(x: f32) -> vec4<f32> {
     return vec4(subgroupBroadcast(x, 0u), subgroupBroadcast(x, 1u), subgroupBroadcast(x, 2u), subgroupBroadcast(x, 3u));
 }
@@ -105,32 +154,14 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     for (var first = 0u; first < p.keys; first += 8u) {
         let exists = first + invocation < p.keys;
         let key = min(first + invocation, p.keys - 1u);
-        let k_at = k_base + key * p.k_key;
-        var s0 = vec4(0.0);
-        var s1 = vec4(0.0);
-        for (var d = 0u; d < p.depth; d++) {
-            let b = k[k_at + d];
-            let a = q[q_base + d];
-            s0 = fma(near(a.x), vec4(b.x), s0);
-            s1 = fma(far(a.x), vec4(b.x), s1);
-            s0 = fma(near(a.y), vec4(b.y), s0);
-            s1 = fma(far(a.y), vec4(b.y), s1);
-            s0 = fma(near(a.z), vec4(b.z), s0);
-            s1 = fma(far(a.z), vec4(b.z), s1);
-            s0 = fma(near(a.w), vec4(b.w), s0);
-            s1 = fma(far(a.w), vec4(b.w), s1);
-        }
-        s0 *= p.scale;
-        s1 *= p.scale;
+        let product = products(q_base, k_base + key * p.k_key);
+        let mask_near_at = mask_near + key * p.mask_key;
+        let mask_far_at = mask_far + key * p.mask_key;
+        let s0 = scored(product.near, mask_near_at);
+        let s1 = scored(product.far, mask_far_at);
         if p.has_mask != 0u {
-            let at = mask_near + key * p.mask_key;
-            let m0 = vec4(mask[at.x], mask[at.y], mask[at.z], mask[at.w]);
-            s0 += m0;
-            let to = mask_far + key * p.mask_key;
-            let m1 = vec4(mask[to.x], mask[to.y], mask[to.z], mask[to.w]);
-            s1 += m1;
-            seen0 = select(seen0, vec4(1.0), bitcast<vec4<u32>>(m0) != vec4(0xff800000u));
-            seen1 = select(seen1, vec4(1.0), bitcast<vec4<u32>>(m1) != vec4(0xff800000u));
+            seen0 = shown_of(seen0, mask_near_at);
+            seen1 = shown_of(seen1, mask_far_at);
         }
         // Invocations past the last key repeat it, which leaves the maximum as it is.
         let next0 = max(top0, subgroupMax(s0));
@@ -143,16 +174,34 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         let w1 = select(vec4(0.0), exp_of(s1 - top1), exists);
         sum0 = fma(sum0, shrink0, w0);
         sum1 = fma(sum1, shrink1, w1);
-        c0 = shrunk(c0, shrink0);
-        c1 = shrunk(c1, shrink1);
-        for (var i = 0u; i < 8u && first + i < p.keys; i++) {
-            let b = v[v_base + (first + i) * p.v_key];
-            c0 = outer(c0, subgroupShuffle(w0, i), b);
-            c1 = outer(c1, subgroupShuffle(w1, i), b);
+        if ROUNDING == 0u {
+            c0 = shrunk(c0, shrink0);
+            c1 = shrunk(c1, shrink1);
+            for (var i = 0u; i < 8u && first + i < p.keys; i++) {
+                let b = v[v_base + (first + i) * p.v_key];
+                c0 = outer(c0, subgroupShuffle(w0, i), b);
+                c1 = outer(c1, subgroupShuffle(w1, i), b);
+            }
         }
     }
-    var total0 = subgroupAdd(sum0);
-    var total1 = subgroupAdd(sum1);
+    let total0 = subgroupAdd(sum0);
+    let total1 = subgroupAdd(sum1);
+    if ROUNDING != 0u {
+        // Quotients are rounded: the sums must be there.
+        for (var first = 0u; first < p.keys; first += 8u) {
+            let key = min(first + invocation, p.keys - 1u);
+            let product = products(q_base, k_base + key * p.k_key);
+            let s0 = scored(product.near, mask_near + key * p.mask_key);
+            let s1 = scored(product.far, mask_far + key * p.mask_key);
+            let w0 = rounded_to(exp_of(s0 - top0) / total0, ROUNDING);
+            let w1 = rounded_to(exp_of(s1 - top1) / total1, ROUNDING);
+            for (var i = 0u; i < 8u && first + i < p.keys; i++) {
+                let b = v[v_base + (first + i) * p.v_key];
+                c0 = outer(c0, subgroupShuffle(w0, i), b);
+                c1 = outer(c1, subgroupShuffle(w1, i), b);
+            }
+        }
+    }
     let shown0 = subgroupMax(seen0);
     let shown1 = subgroupMax(seen1);
 
@@ -163,7 +212,12 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         let at = dot_four(index, p.output_batch) + column;
         for (var i = 0u; i < 8u && row + i < p.rows; i++) {
             let total = totals[i >> 2u][i & 3u];
-            var result = fours[i >> 2u][i & 3u] / total;
+            var result = fours[i >> 2u][i & 3u];
+            if ROUNDING == 0u {
+                result /= total;
+            } else {
+                result = rounded_to(result, ROUNDING);
+            }
             if p.nan_to_zero != 0u && (total == 0.0 || (bitcast<u32>(total) & 0x7fffffffu) > 0x7f800000u) {
                 result = vec4(0.0);
             }

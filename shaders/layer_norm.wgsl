@@ -7,6 +7,8 @@ override CENTRED: bool = true;
 // Whether mean and inverse deviation are wanted too.
 override STATISTICS: bool = false;
 override INVOCATIONS: u32 = 1u;
+// What results are rounded to: f16 (1), bf16 (2) or not at all.
+override ROUNDING: u32 = 0u;
 
 struct Params {
     rows: u32,
@@ -74,7 +76,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         if BIAS {
             y += bias[k];
         }
-        result[base + k] = y;
+        result[base + k] = rounded_to(vec4(y), ROUNDING).x;
     }
     if STATISTICS && invocation == 0u {
         means[row] = mean;

@@ -3,6 +3,8 @@
 
 override LOG: bool = false;
 override INVOCATIONS: u32 = 1u;
+// What results are rounded to: f16 (1), bf16 (2) or not at all.
+override ROUNDING: u32 = 0u;
 
 struct Params {
     rows: u32,
@@ -71,11 +73,12 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         let log_sum = scalar_log(sum);
         for (var k = invocation; k < params.len; k += INVOCATIONS) {
             let at = base + k * params.inner;
-            result[at] = source[at] - top - log_sum;
+            result[at] = rounded_to(vec4(source[at] - top - log_sum), ROUNDING).x;
         }
     } else {
         for (var k = invocation; k < params.len; k += INVOCATIONS) {
-            result[base + k * params.inner] /= sum;
+            let at = base + k * params.inner;
+            result[at] = rounded_to(vec4(result[at] / sum), ROUNDING).x;
         }
     }
 }

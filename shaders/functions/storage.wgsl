@@ -27,6 +27,14 @@ fn narrow_brain(x: vec4<u32>) -> vec4<u32> {
     let quiet = (x >> vec4(16u)) | vec4(0x40u);
     return select(h, quiet, (x & vec4(0x7fffffffu)) > vec4(0x7f800000u));
 }
+// To f32 (0: as it is), f16 (1) or bf16 (2).
+fn rounded_to(x: vec4<f32>, format: u32) -> vec4<f32> {
+    switch format {
+        case 0u: { return x; }
+        case 1u: { return bitcast<vec4<f32>>(half_f(bitcast<vec4<u32>>(x))); }
+        default: { return bitcast<vec4<f32>>(brain_f(bitcast<vec4<u32>>(x))); }
+    }
+}
 // How many elements a word holds, as a power of two; formats as lower/storage.rs numbers them.
 fn elements_log2(format: u32) -> u32 {
     switch format {

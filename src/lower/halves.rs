@@ -8,7 +8,7 @@ use half::{bf16, f16};
 
 use crate::error::Result;
 use crate::kernel::parts::Weights;
-use crate::tensor::{Tensor, TensorData};
+use crate::tensor::{DType, Tensor, TensorData};
 
 use super::lowering::{BufferId, Lowering};
 
@@ -37,6 +37,16 @@ impl WeightForm {
             Weights::Bf16 => half(|x| bf16::from_f32(x).to_bits()),
         }
     }
+}
+
+/// The override by which a kernel rounds to its results' type itself.
+pub(crate) fn rounding(dtype: DType) -> (&'static str, f64) {
+    let format = match dtype {
+        DType::F16 => 1.0,
+        DType::Bf16 => 2.0,
+        _ => 0.0,
+    };
+    ("ROUNDING", format)
 }
 
 /// The exponent of the power of two by which f16 are divided, so that all are normal or 0; `None` if none serves.

@@ -18,6 +18,7 @@ mod weights;
 
 pub use fact::{Fact, Known};
 pub use halves::WeightForm;
+pub(crate) use halves::rounding;
 pub use lowering::{BufferId, CoalesceBy, DeviceClass, Emit, Lowering, Target, Work};
 pub(crate) use params::{bits, params, word, words};
 pub use view::{View, collapse, row_major};

@@ -2,7 +2,9 @@
 
 use crate::error::{Error, Result};
 use crate::graph::Node;
-use crate::lower::{BufferId, DeviceClass, Emit, Fact, Lowering, View, Work, bits, collapse, params, row_major, words};
+use crate::lower::{
+    BufferId, DeviceClass, Emit, Fact, Lowering, View, Work, bits, collapse, params, rounding, row_major, words,
+};
 use crate::size::Size;
 use crate::tensor::DType;
 
@@ -17,7 +19,8 @@ const BATCH_DIMS: usize = 4;
 
 /// `softmax(q k^T * scale + mask) v`: inputs q, k, v, mask?; attributes `scale`, `k_transposed` (k is `[.., D, T]`),
 /// `nan_to_zero` (rows of which no key is left are 0, not NaN), `masked_to_zero` (rows whose mask is -inf throughout are 0) and
-/// `groups` (so many heads of q, its dimension before the last two, take the same head of k and v).
+/// `groups` (so many heads of q, its dimension before the last two, take the same head of k and v). In half precision each of its steps is
+/// rounded, as an operator's result.
 #[derive(Debug)]
 struct Attention {
     scale: f32,
@@ -155,13 +158,16 @@ impl Attention {
 fn output(cx: &mut Lowering<'_>, shape: &[Size]) -> Result<View> {
     let rank = shape.len();
     if rank < 3 {
-        return Ok(cx.output(0));
+        let view = cx.output(0);
+        return Ok(cx.rounded(view));
     }
     let mut lies = shape.to_vec();
     lies.swap(rank - 3, rank - 2);
     let mut strides = row_major(&lies);
     strides.swap(rank - 3, rank - 2);
-    let view = View { strides, ..cx.words(DType::F32, shape)? };
+    let dtype = cx.output_fact(0).dtype;
+    let view = View { strides, ..cx.words(dtype, shape)? };
+    let view = cx.rounded(view);
     cx.alias(0, view.clone());
     Ok(view)
 }
@@ -277,7 +283,8 @@ impl Problem {
             let inner = [("q_depth", q_depth), ("k_depth", k_depth), ("v_column", v_column)];
             ("attention", tiles, params("attention", &[&numbers[..], &inner].concat(), &lists)?)
         };
-        cx.emit(Emit { kernel, constants: &[], groups, operands: &operands, params, cost: self.cost() })
+        let constants = &[rounding(cx.output_fact(0).dtype)];
+        cx.emit(Emit { kernel, constants, groups, operands: &operands, params, cost: self.cost() })
     }
 
     /// Whether everything lies in vectors of four.

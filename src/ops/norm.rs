@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::graph::Node;
-use crate::lower::{Emit, Fact, Lowering, Work, bits, params};
+use crate::lower::{Emit, Fact, Lowering, Work, bits, params, rounding};
 use crate::size::Size;
 use crate::tensor::DType;
 
@@ -60,6 +60,7 @@ impl Operator for Softmax {
         }
         let source = cx.contiguous(0)?;
         let output = cx.output(0);
+        let output = cx.rounded(output);
         let shape = &output.shape;
         let (axis, whole) = (self.axis(shape.len())?, self.whole);
         let inner = if whole || shape.is_empty() { Size::ONE } else { shape[axis + 1..].iter().product() };
@@ -70,7 +71,11 @@ impl Operator for Softmax {
         let sizes = [("rows", rows), ("len", len), ("inner", inner)];
         cx.emit(Emit {
             kernel: "softmax",
-            constants: &[("LOG", f64::from(u8::from(self.log))), ("INVOCATIONS", f64::from(invocations))],
+            constants: &[
+                ("LOG", f64::from(u8::from(self.log))),
+                ("INVOCATIONS", f64::from(invocations)),
+                rounding(output.dtype),
+            ],
             groups: row_groups(rows, invocations),
             operands: &[source.buffer, output.buffer],
             params: params("softmax", &sizes, &[])?,
@@ -154,6 +159,7 @@ impl Operator for LayerNorm {
         let bias = if has_bias { parameter(cx, 2)? } else { scale.clone() };
         let statistics = cx.wants_output(1) || cx.wants_output(2);
         let output = cx.output(0);
+        let output = cx.rounded(output);
         let (means, deviations) = if statistics {
             (cx.output(1).buffer, cx.output(2).buffer)
         } else {
@@ -167,6 +173,7 @@ impl Operator for LayerNorm {
                 ("CENTRED", f64::from(u8::from(self.centred))),
                 ("STATISTICS", f64::from(u8::from(statistics))),
                 ("INVOCATIONS", f64::from(invocations)),
+                rounding(output.dtype),
             ],
             groups: row_groups(rows, invocations),
             operands: &[source.buffer, scale.buffer, bias.buffer, output.buffer, means, deviations],

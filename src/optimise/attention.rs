@@ -1,10 +1,13 @@
 //! Scaled dot-product attention as exporters decompose it.
 
-use super::matcher::{Attempt, Matcher, input, ints, is_f32, output, pair, rewrite, same_shape, scalar, with_scalar};
+use super::matcher::{
+    Attempt, Matcher, half_scalar, input, ints, like, output, pair, rewrite, same_shape, scalar, with_scalar,
+};
 use super::{Outcome, Rewrite};
 use crate::graph::prune::prune;
-use crate::graph::{Attr, Dim, Graph, Kind, Node, Value, ValueId};
+use crate::graph::{Attr, Dim, Graph, Node, ValueId};
 use crate::ops::{Operators, lookup};
+use crate::tensor::DType;
 
 /// `softmax(q k^T * scale + mask) v`, with or without rows of NaN set to 0, is `fascine.Attention`: inputs q, k, v, mask
 /// (may be left out); attributes `scale`, `k_transposed` (1 where k is given as `[.., D, T]`), `nan_to_zero`, `groups` (heads of
@@ -13,11 +16,22 @@ use crate::ops::{Operators, lookup};
 #[derive(Debug)]
 pub struct FuseAttention;
 
-/// A value as it is before multiplications by numbers, which join the scale.
+/// A value as it is before multiplications by numbers, which join the scale; in half precision where the kernel's own multiplication
+/// rounds as the node does.
 fn unscaled(graph: &Graph, matcher: &Matcher, id: ValueId, scale: &mut f64, nodes: &mut Vec<usize>) -> ValueId {
     let found = ["Mul", "Div"].into_iter().find_map(|op| matcher.made_by(graph, id, op));
     let Some((at, node)) = found.filter(|_| matcher.used(id, 1)) else { return id };
-    let Some((value, number)) = with_scalar(graph, node) else { return id };
+    let half = || {
+        let [a, b] = pair(node)?;
+        let (value, number) = match (half_scalar(graph, a), half_scalar(graph, b)) {
+            (None, Some(number)) => (a, number),
+            (Some(number), None) => (b, number),
+            _ => return None,
+        };
+        let exact = node.op == "Mul" || number.to_bits() & 0x7f_ffff == 0;
+        (exact && same_shape(graph, value, id)).then_some((value, number))
+    };
+    let Some((value, number)) = with_scalar(graph, node).or_else(half) else { return id };
     if node.op == "Div" {
         if input(node, 0) != Some(value) || number == 0.0 {
             return id;
@@ -54,14 +68,7 @@ fn moved(graph: &mut Graph, moves: &[usize], from: ValueId) -> (Vec<Node>, Value
         let mut node = Node::clone(&graph.nodes[index]);
         node.inputs[0] = Some(at);
         for id in node.outputs.iter_mut().flatten() {
-            let Value { name, dtype, shape, .. } = graph.value(*id).clone();
-            at = graph.add_value(Value {
-                name: format!("{name}.unscaled"),
-                dtype,
-                shape,
-                constant: None,
-                kind: Kind::Tensor,
-            });
+            at = like(graph, *id, "unscaled");
             *id = at;
         }
         nodes.push(node);
@@ -92,12 +99,17 @@ fn repeated(graph: &Graph, matcher: &Matcher, id: ValueId) -> Option<(ValueId, u
     fits.then_some((x, *groups))
 }
 
+/// A constant of one element.
+fn number(graph: &Graph, id: ValueId) -> Option<f32> {
+    scalar(graph, id).or_else(|| half_scalar(graph, id))
+}
+
 /// The softmax's output behind `where(isnan(s), 0, s)`.
 fn without_nan(graph: &Graph, matcher: &Matcher, id: ValueId, nodes: &mut Vec<usize>) -> Option<ValueId> {
     let (at, node) = matcher.made_by(graph, id, "Where").filter(|_| matcher.used(id, 1))?;
     let (condition, zero, kept) = (input(node, 0)?, input(node, 1)?, input(node, 2)?);
     let (nan_at, nan) = matcher.made_by(graph, condition, "IsNaN").filter(|_| matcher.used(condition, 1))?;
-    let fits = scalar(graph, zero) == Some(0.0) && input(nan, 0) == Some(kept) && matcher.used(kept, 2);
+    let fits = number(graph, zero) == Some(0.0) && input(nan, 0) == Some(kept) && matcher.used(kept, 2);
     nodes.extend([at, nan_at]);
     fits.then_some(kept)
 }
@@ -112,7 +124,7 @@ fn attempt(graph: &mut Graph, matcher: &Matcher, index: usize) -> Option<Attempt
     if !root.domain.is_empty() || root.op != "MatMul" {
         return None;
     }
-    let [weights, v] = pair(root)?;
+    let ([weights, v], result) = (pair(root)?, output(root)?);
     let mut nodes = Vec::new();
     let cleaned = without_nan(graph, matcher, weights, &mut nodes);
     let nan_to_zero = cleaned.is_some();
@@ -149,10 +161,14 @@ fn attempt(graph: &mut Graph, matcher: &Matcher, index: usize) -> Option<Attempt
     if !nan_to_zero && !matcher.used(weights, 1) || !inner.iter().all(|&id| matcher.used(id, 1)) {
         return Some(Attempt::Near("a part is used elsewhere"));
     }
-    let [q, k] = pair(product_node)?;
-    let q = unscaled(graph, matcher, q, &mut scale, &mut nodes);
-    let k = unscaled(graph, matcher, k, &mut scale, &mut nodes);
-    let before = unscaled_before_moves(graph, matcher, q);
+    let [mut q, mut k] = pair(product_node)?;
+    let mut before = None;
+    let dtype = graph.value(v).dtype.filter(|dtype| dtype.is_f32());
+    if dtype == Some(DType::F32) {
+        q = unscaled(graph, matcher, q, &mut scale, &mut nodes);
+        k = unscaled(graph, matcher, k, &mut scale, &mut nodes);
+        before = unscaled_before_moves(graph, matcher, q);
+    }
     let (mut k, k_transposed) = match swapped(graph, matcher, k) {
         Some(before) => (before, 0),
         None => (k, 1),
@@ -165,10 +181,10 @@ fn attempt(graph: &mut Graph, matcher: &Matcher, index: usize) -> Option<Attempt
     {
         (k, v, groups) = (keys, values, count);
     }
-    let all_f32 = [q, k, v].into_iter().chain(mask).all(|id| is_f32(graph, id));
+    let alike = dtype.is_some() && [q, k, v].into_iter().chain(mask).all(|id| graph.value(id).dtype == dtype);
     let same_rank = [q, k, v].into_iter().all(|id| rank(graph, id) == Some(ranks));
-    if !all_f32 || !same_rank || mask.is_some_and(|mask| rank(graph, mask).is_none_or(|r| r > ranks)) {
-        return Some(Attempt::Near("not f32 of one known rank"));
+    if !alike || !same_rank || mask.is_some_and(|mask| rank(graph, mask).is_none_or(|r| r > ranks)) {
+        return Some(Attempt::Near("not floats of one type and one known rank"));
     }
     // A mask that is larger than the scores would broadcast them.
     if let Some(mask) = mask
@@ -177,7 +193,7 @@ fn attempt(graph: &mut Graph, matcher: &Matcher, index: usize) -> Option<Attempt
     {
         return Some(Attempt::Near("the mask does not provably broadcast into the scores"));
     }
-    let (name, result) = (root.name.clone(), output(root)?);
+    let name = root.name.clone();
     let (mut made, q) = match before {
         None => (Vec::new(), q),
         Some((from, number, moves)) => {
@@ -221,8 +237,8 @@ fn masked(graph: &Graph, matcher: &Matcher, index: usize) -> Option<Attempt> {
     let mask = input(attention, 3)?;
     let over_last = max.int("keepdims", 1).ok()? == 1
         && ints(graph, max, "axes", 18, 1)?.as_slice() == [-1]
-        && scalar(graph, hidden) == Some(f32::NEG_INFINITY);
-    if !over_last || input(max, 0) != Some(mask) || scalar(graph, zero) != Some(0.0) {
+        && number(graph, hidden) == Some(f32::NEG_INFINITY);
+    if !over_last || input(max, 0) != Some(mask) || number(graph, zero) != Some(0.0) {
         return Some(Attempt::Near("the rows that are set to 0 are not those whose mask is -inf throughout"));
     }
     let result = output(root)?;

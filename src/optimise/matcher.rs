@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Outcome, Skip};
-use crate::graph::{Attr, Dim, Graph, Node, Value, ValueId};
-use crate::tensor::{DType, Tensor};
+use crate::graph::{Attr, Dim, Graph, Kind, Node, Value, ValueId};
+use crate::tensor::{DType, Tensor, TensorData};
 
 /// Who makes and who uses each value, kept current while a rule runs.
 pub(super) struct Matcher {
@@ -144,6 +144,12 @@ pub(super) fn rewrite(graph: &mut Graph, mut rule: impl FnMut(&mut Graph, &Match
     outcome
 }
 
+/// A further value of the type and shape of `id`.
+pub(super) fn like(graph: &mut Graph, id: ValueId, suffix: &str) -> ValueId {
+    let Value { name, dtype, shape, .. } = graph.value(id).clone();
+    graph.add_value(Value { name: format!("{name}.{suffix}"), dtype, shape, constant: None, kind: Kind::Tensor })
+}
+
 /// Input `i` of a node, if it is given.
 pub(super) fn input(node: &Node, i: usize) -> Option<ValueId> {
     node.inputs.get(i).copied().flatten()
@@ -170,6 +176,15 @@ pub(super) fn scalar(graph: &Graph, id: ValueId) -> Option<f32> {
     let tensor = graph.value(id).constant.as_ref()?;
     match tensor.as_slice::<f32>() {
         Ok(&[value]) => Some(value),
+        _ => None,
+    }
+}
+
+/// The value of a constant of one element in half precision.
+pub(super) fn half_scalar(graph: &Graph, id: ValueId) -> Option<f32> {
+    match graph.value(id).constant.as_ref()?.data() {
+        TensorData::F16(values) if values.len() == 1 => Some(values[0].to_f32()),
+        TensorData::Bf16(values) if values.len() == 1 => Some(values[0].to_f32()),
         _ => None,
     }
 }

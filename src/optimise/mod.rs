@@ -32,6 +32,7 @@ mod packed_weights;
 mod quantised;
 mod rotaries;
 mod rotary;
+mod scaled_moves;
 mod scans;
 mod sequences;
 #[cfg(test)]
@@ -58,6 +59,7 @@ pub use packed_weights::KeepWeightsPacked;
 pub use quantised::MultiplyIntegers;
 pub use rotaries::JoinRotaries;
 pub use rotary::FuseRotary;
+pub use scaled_moves::ScaleBeforeMoves;
 pub use scans::ScansAsLoops;
 pub use sequences::{ResolveSequences, give_forms, resolve_outputs};
 pub use unflatten::UnflattenGemm;
@@ -113,6 +115,7 @@ pub const REWRITES: &[&dyn Rewrite] = &[
     &FuseRmsNorm,
     &FuseSoftmax,
     &FuseRotary,
+    &ScaleBeforeMoves,
     &FuseAttention,
     &MergeDuplicates,
     &JoinProducts,
