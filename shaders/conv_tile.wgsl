@@ -49,9 +49,14 @@ override PACKED: bool = false;
 var<workgroup> tile_a: array<vec4<f32>, 264>;
 var<workgroup> tile_b: array<vec4<f32>, 264>;
 
-fn put(p: Params, channel: u32, first: u32, at: vec4<u32>, pixels: u32, value: vec4<f32>) {
+fn put(p: Params, image_group: u32, channel: u32, at: vec4<u32>, value: vec4<f32>) {
+    if channel >= p.channels_out {
+        return;
+    }
+    let pixels = p.out_h * p.out_w;
+    let first = (image_group * p.channels_out + channel) * pixels;
     let near = first + min(at, vec4(pixels - 1u));
-    var v = value + bias[channel * p.bias_channel];
+    var v = value + bias[(image_group % p.groups * p.channels_out + channel) * p.bias_channel];
     if p.has_residual != 0u {
         v = rounded(v) + vec4(residual[near.x], residual[near.y], residual[near.z], residual[near.w]);
     }
@@ -75,9 +80,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let pixel_tiles = (pixels + side - 1u) / side;
     let pixel = tile % pixel_tiles * side;
     tile /= pixel_tiles;
-    let channel_group = tile % p.groups;
-    let image = tile / p.groups;
-    if image >= p.images {
+    let image_group = tile;
+    let channel_group = image_group % p.groups;
+    if image_group >= p.images * p.groups {
         return;
     }
     let taps = p.kernel_h * p.kernel_w;
@@ -103,7 +108,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     // Before the first row or column is far beyond the last.
     let y = mine / p.out_w * p.stride_y - p.pad_y;
     let x = mine % p.out_w * p.stride_x - p.pad_x;
-    let b_at = (image * p.groups + channel_group) * p.channels_in * plane + y * p.in_w + x;
+    let b_at = image_group * p.channels_in * plane + y * p.in_w + x;
 
     var c00 = mat4x4<f32>();
     var c01 = mat4x4<f32>();
@@ -156,20 +161,11 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         workgroupBarrier();
     }
 
-    let first_channel = channel_group * p.channels_out;
-    let first_out = (image * p.groups * p.channels_out + first_channel) * pixels;
-    let near = vec4(pixel + n) + spread;
-    for (var i = 0u; i < 4u; i++) {
-        let c = channel + m * 4u + i;
-        if c < p.channels_out {
-            put(p, first_channel + c, first_out + c * pixels, near, pixels, c00[i]);
-            if WIDTH == 16u {
-                put(p, first_channel + c, first_out + c * pixels, near + 8u, pixels, c01[i]);
-            }
-        }
-        if WIDTH == 16u && c + 32u < p.channels_out {
-            put(p, first_channel + c + 32u, first_out + (c + 32u) * pixels, near, pixels, c10[i]);
-            put(p, first_channel + c + 32u, first_out + (c + 32u) * pixels, near + 8u, pixels, c11[i]);
-        }
+    // A copy: an index that is not constant would keep the sums in memory from the start.
+    var sums = array<mat4x4<f32>, 4>(c00, c01, c10, c11);
+    for (var i = 0u; i < WIDTH * WIDTH / 16u; i++) {
+        let quarter = i / 4u;
+        let at = vec4(pixel + n + quarter % 2u * 8u) + spread;
+        put(p, image_group, channel + m * 4u + quarter / 2u * 32u + i % 4u, at, sums[quarter][i % 4u]);
     }
 }

@@ -55,9 +55,8 @@ fn product([batch, rows, depth, columns]: [usize; 4], constant: bool) -> Case {
     let result = |index: usize| {
         let (plane, row, column) = (index / columns / rows, index / columns % rows, index % columns);
         let first = if constant { 0 } else { plane * depth * columns };
-        let sum: f64 = (0..depth)
-            .map(|k| at(&x, (plane * rows + row) * depth + k) * at(&w, first + k * columns + column))
-            .sum();
+        let sum: f64 =
+            (0..depth).map(|k| at(&x, (plane * rows + row) * depth + k) * at(&w, first + k * columns + column)).sum();
         (sum + at(&bias, column) + at(&residual, index)).max(0.0)
     };
     let expected = (0..batch * rows * columns).map(result).collect();
@@ -118,10 +117,8 @@ fn conv([images, groups, channels, out, size, side]: [usize; 6], constant: bool)
     let bias = b.constant(bias);
     let added = input(&mut b, "residual", residual.shape());
     inputs.push(residual);
-    let attrs = relu().into_iter().chain([
-        ("pads", Attr::Ints(vec![pad as i64; 4])),
-        ("group", Attr::Int(groups as i64)),
-    ]);
+    let attrs =
+        relu().into_iter().chain([("pads", Attr::Ints(vec![pad as i64; 4])), ("group", Attr::Int(groups as i64))]);
     let y = b.node("fascine.Conv", [left, right, bias, added], attrs.collect::<Vec<_>>());
     let name = format!("{images} x {groups} x {channels} -> {out}, {size}, {side} x {side}, constant {constant}");
     Case { name, graph: b.finish([y]), inputs, expected }

@@ -223,8 +223,7 @@ fn turned(cx: &mut Lowering<'_>, program: &elementwise::Epilogue, columns: Size)
     let bias = cx.constant_bytes(vec![0; 16])?;
     let packable = Some(Packing { transposed: true });
     let (scale, bias_scale, apart, bias_strides) = (1.0, 1.0, false, [Size::ZERO; 2]);
-    let epilogue =
-        Epilogue { scale, bias_scale, apart, bias, bias_strides, residual: None, output: buffer, program };
+    let epilogue = Epilogue { scale, bias_scale, apart, bias, bias_strides, residual: None, output: buffer, program };
     Product { a, b, row: false, column: false, scale, bias_scale, apart, packable, weight: 0, program }
         .emit_sizes(cx, &product, &epilogue)
 }
