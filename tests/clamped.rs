@@ -195,6 +195,16 @@ const FAMILIES: &[Family] = &[
         let (x, w) = (c.tensor(&[m, k]), c.weight(&[k, n]));
         vec![c.b.node("MatMul", [x, w], [])]
     }),
+    ("deep matmul", |c| {
+        let [m, k, n] = [c.size(20), 128 * c.size(3) + 128, c.size(32)];
+        let (x, w) = (c.input(&[m, k]), c.weight(&[k, n]));
+        vec![c.b.node("MatMul", [x, w], [])]
+    }),
+    ("row in fours", |c| {
+        let [k, n] = [4 * c.size(40), c.size(90)];
+        let (x, w) = (c.input(&[1, k]), c.weight(&[k, n]));
+        vec![c.b.node("MatMul", [x, w], [])]
+    }),
     ("row times matrix", |c| {
         let [k, n] = [c.size(200), c.size(90)];
         let (x, w, bias) = (c.input(&[1, k]), c.weight(&[k, n]), c.weight(&[n]));

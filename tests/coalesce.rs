@@ -68,7 +68,7 @@ fn product(dice: &mut Dice, [rows, depth, columns]: [usize; 3], extras: bool) ->
     } else {
         b.node("MatMul", [x, w], [])
     };
-    Subject { graph: b.finish([y]), inputs, shared: &["matmul_subgroup", "matmul_tile"] }
+    Subject { graph: b.finish([y]), inputs, shared: &["matmul_row", "matmul_subgroup", "matmul_tile"] }
 }
 
 fn lstm(dice: &mut Dice, [steps, batch, inputs, hidden]: [usize; 4], initial: bool) -> Subject {

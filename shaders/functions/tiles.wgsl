@@ -30,8 +30,8 @@ fn broadcast_four(a: f32, first: u32) -> vec4<f32> {
     }
 }
 
-// Where four rows or columns of a tile in workgroup memory lie, eight such fours a depth, turned with it: whoever stores or loads side by
-// side is in other banks.
-fn place_in_tile(k: u32, four: u32) -> u32 {
-    return k * 8u + (four ^ (k & 7u));
+// Where four rows or columns of a tile in workgroup memory lie, `width` such fours a depth: depths in groups of four, and behind each group
+// a gap, so that invocations that store depths side by side are in other banks. A tile of `width` times `256 / width` takes 264.
+fn place_in_tile(depth: u32, four: u32, width: u32) -> u32 {
+    return (depth >> 2u) * (4u * width + width / 8u) + (depth & 3u) * width + four;
 }

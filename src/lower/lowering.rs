@@ -469,6 +469,8 @@ impl<'a> Lowering<'a> {
             let (root, _) = self.builder.root(buffer);
             match (by.own.contains(&position), self.builder.buffer(root).home) {
                 (true, Home::Activation) => {}
+                // A kernel may have two bindings for one buffer.
+                (false, Home::Weight(_)) if emitted.operands[..position].iter().any(|o| o.buffer == buffer) => {}
                 (false, Home::Weight(_)) => shared += bytes,
                 _ => return Ok(()),
             }

@@ -9,6 +9,7 @@ use crate::size::{Size, agree, is_empty, presumed};
 use crate::tensor::{DType, Tensor};
 
 use super::elementwise::Epilogue;
+use super::tiles::{Grid, Sums};
 use super::window::{Axis, Rounding, Window, planes_rows_columns, window_sizes, window_vectors};
 use super::{Entry, Operator, check_inputs, operator};
 
@@ -16,7 +17,7 @@ use super::{Entry, Operator, check_inputs, operator};
 pub(super) const TABLE: &[Entry] =
     &[("", "Conv", |node| operator(Conv::parse(node, 3))), ("fascine", "Conv", |node| operator(Conv::parse(node, 4)))];
 
-/// Output channels of a subgroup in `conv_subgroup`.
+/// Output channels that weights are packed for: those of a subgroup in `conv_subgroup`.
 const TILE: usize = 32;
 
 /// <https://onnx.ai/onnx/operators/onnx__Conv.html>: x `[n, c, (d, (h,)) w]`, w `[m, c / groups, kernel..]`, bias? `[m]`, and for
@@ -239,7 +240,7 @@ impl Run<'_> {
         cx: &mut Lowering<'_>,
         kernel: &'static str,
         (form, weight): (WeightForm, BufferId),
-        variant: Option<(&str, f64)>,
+        variant: &[(&str, f64)],
         groups: Size,
         sizes: &[(&str, Size)],
     ) -> Result<()> {
@@ -256,12 +257,14 @@ impl Run<'_> {
             _ => numbers.extend(window_sizes(&rows, &columns)),
         }
         let params = params(&kernel.name, &numbers, &lists)?;
+        // The residual lies on the heap in any case: a linked kernel has the segments of its operands. `conv_tile` has two bindings
+        // for its weights.
+        let operands = [self.input, weight, self.bias, self.residual.unwrap_or(self.input), self.output, weight];
         cx.emit(Emit {
             kernel: &kernel.name,
-            constants: variant.as_slice(),
+            constants: variant,
             groups,
-            // The residual lies on the heap in any case: a linked kernel has the segments of its operands.
-            operands: &[self.input, weight, self.bias, self.residual.unwrap_or(self.input), self.output],
+            operands: &operands[..kernel.bindings.len()],
             params,
             cost: self.geometry.cost(self.residual.is_some()),
         })
@@ -273,9 +276,9 @@ impl Run<'_> {
         let weight = (form, cx.weights(1, form)?);
         let channels = groups * group_out;
         let items = images * channels * rows.output * columns.output.div_ceil(4);
-        let window = Some(("WINDOW", f64::from(u8::from(self.geometry.has_window()))));
+        let window = [("WINDOW", f64::from(u8::from(self.geometry.has_window())))];
         let sizes = [("items", items), ("channels", channels), ("multiplier", group_out)];
-        self.emit(cx, "conv_depthwise", weight, window, item_groups(items), &sizes)
+        self.emit(cx, "conv_depthwise", weight, &window, item_groups(items), &sizes)
     }
 
     fn volume(&self, cx: &mut Lowering<'_>) -> Result<()> {
@@ -286,7 +289,7 @@ impl Run<'_> {
         let items = rows * g.columns.output.div_ceil(4);
         let sizes =
             [("items", items), ("groups", g.groups), ("channels_in", g.group_in), ("channels_out", g.group_out)];
-        self.emit(cx, "conv_volume", weight, None, item_groups(items), &sizes)
+        self.emit(cx, "conv_volume", weight, &[], item_groups(items), &sizes)
     }
 
     fn subgroup(&self, cx: &mut Lowering<'_>) -> Result<()> {
@@ -294,21 +297,58 @@ impl Run<'_> {
         let form = cx.weight_form(1);
         let weight = (form, cx.laid_out(1, form, "conv_subgroup", |weight| pack(weight, g))?);
         let SubgroupTiles { window, grid, sizes } = g.subgroup_tiles();
-        self.emit(cx, "conv_subgroup", weight, Some(("WINDOW", f64::from(u8::from(window)))), grid, &sizes)
+        self.emit(cx, "conv_subgroup", weight, &[("WINDOW", f64::from(u8::from(window)))], grid, &sizes)
     }
 
     fn tile(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let g = &self.geometry;
+        let units = if g.groups == 1 { g.group_in } else { Size::ONE };
+        let planes = g.images * g.groups;
+        let grid = Grid { planes, rows: g.group_out, columns: g.pixels(), depth: g.depth(), units };
+        let tiling = grid.tiling(cx.target());
         let form = cx.weight_form(1);
-        let weight = (form, cx.weights(1, form)?);
-        let tiles = g.images * g.groups * g.group_out.div_ceil(32) * g.pixels().div_ceil(32);
-        let sizes =
-            [("images", g.images), ("groups", g.groups), ("channels_in", g.group_in), ("channels_out", g.group_out)];
-        self.emit(cx, "conv_tile", weight, None, tiles, &sizes)
+        let packed = cx.constant(1).is_some();
+        let (weight, tile, channels) = match packed {
+            true => {
+                let weight = cx.laid_out(1, form, "conv_subgroup", |weight| pack(weight, g))?;
+                (weight, g.depth() * TILE, g.group_out.next_multiple_of(TILE))
+            }
+            false => (cx.weights(1, form)?, g.depth(), g.group_out),
+        };
+        // Parts of the depth are groups that give all channels each.
+        let parts = tiling.parts;
+        let (groups, weight_group, step) = match parts {
+            1 => (g.groups, channels * g.depth(), Size::ONE),
+            _ => (Size::from(parts), g.depth() / parts * if packed { TILE } else { 1 }, Size::ZERO),
+        };
+        let sizes = [
+            ("images", g.images),
+            ("groups", groups),
+            ("channels_in", g.group_in / parts),
+            ("channels_out", g.group_out),
+            ("weight_group", weight_group),
+            ("weight_tile", tile),
+            ("bias_channel", step),
+        ];
+        let variant = [tiling.width(), ("PACKED", f64::from(u8::from(packed)))];
+        if parts == 1 {
+            return self.emit(cx, "conv_tile", (form, weight), &variant, tiling.groups(&grid), &sizes);
+        }
+        let part = tiling.sums(cx, &grid)?;
+        let none = Epilogue::default();
+        let bias = cx.constant_bytes(vec![0; 16])?;
+        let divided = Run { geometry: g.clone(), epilogue: &none, bias, residual: None, output: part, ..*self };
+        divided.emit(cx, "conv_tile", (form, weight), &variant, tiling.groups(&grid), &sizes)?;
+        let (bias, residual, output, program) = (self.bias, self.residual, self.output, self.epilogue);
+        let block = grid.rows * grid.columns;
+        let bias_strides = [Size::ONE, Size::ZERO];
+        let (scale, bias_scale, apart) = (1.0, 1.0, false);
+        Sums { part, parts, block, scale, bias_scale, bias, bias_strides, apart, residual, output, program }
+            .emit(cx, &grid)
     }
 }
 
-/// Weights as `conv_subgroup` reads them: [group][tile of 32][channel][ky][kx][32], filled up with the last channel.
+/// Weights as `conv_subgroup` and `conv_tile` read them: [group][tile of 32][channel][ky][kx][32], filled up with the last channel.
 fn pack(weight: &Tensor, geometry: &Geometry) -> Result<Vec<f32>> {
     Ok(in_tiles(weight.as_slice::<f32>()?, geometry))
 }

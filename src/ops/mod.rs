@@ -50,6 +50,7 @@ mod scan;
 mod signal;
 mod sort;
 mod suppression;
+mod tiles;
 mod top_k;
 mod tree_ensemble;
 mod unique;

@@ -96,10 +96,19 @@ impl Direct {
     ) {
         let kernel = dispatch.variant.kernel();
         let mut encoder = self.device.create_command_encoder(&Default::default());
-        let buffers: Vec<wgpu::Buffer> = (dispatch.operands.iter())
-            .map(|operand| match operand.location {
+        // What two bindings write is one buffer.
+        let mut written: BTreeMap<(u16, u64), wgpu::Buffer> = BTreeMap::new();
+        let buffers: Vec<wgpu::Buffer> = (dispatch.operands.iter().zip(&kernel.bindings))
+            .map(|(operand, binding)| match operand.location {
                 Location::Activation { region, offset } => {
+                    let writes = binding.access == Access::ReadWrite;
+                    if let Some(buffer) = written.get(&(region, offset)).filter(|_| writes) {
+                        return buffer.clone();
+                    }
                     let buffer = self.buffer(operand.bytes);
+                    if writes {
+                        written.insert((region, offset), buffer.clone());
+                    }
                     encoder.copy_buffer_to_buffer(&regions[usize::from(region)], offset, &buffer, 0, operand.bytes);
                     buffer
                 }

@@ -221,9 +221,9 @@ fn turned(cx: &mut Lowering<'_>, program: &elementwise::Epilogue, columns: Size)
     let strides = if shape.len() == 1 { vec![Size::ONE] } else { vec![Size::ONE, rows] };
     cx.alias(0, View { strides, ..View::row_major(buffer, DType::F32, &shape) });
     let bias = cx.constant_bytes(vec![0; 16])?;
-    let epilogue = Epilogue { bias, bias_strides: [Size::ZERO; 2], residual: None, output: buffer, program };
     let packable = Some(Packing { transposed: true });
-    let (row, column, apart) = (false, false, false);
-    Product { a, b, row, column, scale: 1.0, bias_scale: 1.0, apart, packable, weight: 0, program }
+    let (scale, bias_scale, apart, bias_strides) = (1.0, 1.0, false, [Size::ZERO; 2]);
+    let epilogue = Epilogue { scale, bias_scale, apart, bias, bias_strides, residual: None, output: buffer, program };
+    Product { a, b, row: false, column: false, scale, bias_scale, apart, packable, weight: 0, program }
         .emit_sizes(cx, &product, &epilogue)
 }

@@ -9,9 +9,13 @@ use crate::tensor::Tensor;
 
 use crate::kernel::Kernel;
 use crate::ops::elementwise;
+use crate::ops::tiles::{Grid, Sums, Tiling};
 
 /// Most requests whose rows are coalesced: the words of the kernels' parameter `coalesced`.
 const COALESCED: usize = 8;
+
+/// Batch dimensions of `matmul_tile`.
+const BATCH: usize = 8;
 
 /// How constant weights may be packed.
 pub(super) struct Packing {
@@ -58,6 +62,11 @@ impl Sizes {
 
 /// What comes after the sum.
 pub(super) struct Epilogue<'a> {
+    /// Factors of the product and of the bias.
+    pub(super) scale: f32,
+    pub(super) bias_scale: f32,
+    /// Whether the product is a result of its own, rounded as one, before the bias is added.
+    pub(super) apart: bool,
     pub(super) bias: BufferId,
     /// Elements from row to row and from column to column.
     pub(super) bias_strides: [Size; 2],
@@ -139,7 +148,8 @@ impl<'a> Product<'a> {
         let residual = cx.input(3).is_some().then(|| cx.contiguous(3)).transpose()?.map(|view| view.buffer);
         let output = cx.output(0);
         let output = cx.rounded(output).buffer;
-        Ok(Epilogue { bias, bias_strides, residual, output, program: self.program })
+        let &Product { scale, bias_scale, apart, program, .. } = self;
+        Ok(Epilogue { scale, bias_scale, apart, bias, bias_strides, residual, output, program })
     }
 
     /// The bias by row (of all batches) and column; expanded first if it varies otherwise.
@@ -184,36 +194,45 @@ impl<'a> Product<'a> {
         Work::of_words(outputs * sizes.depth * 2, inputs + outputs * (1 + usize::from(epilogue.residual.is_some())))
     }
 
-    /// Emits `matmul_subgroup` where alignment allows.
-    fn try_subgroup(&self, cx: &mut Lowering<'_>, sizes: &Sizes, epilogue: &Epilogue<'_>) -> Result<bool> {
-        let fours = |values: &[Size]| values.iter().all(|v| v.is_multiple_of(4));
-        let left = sizes.a[1] == 1 || sizes.depth == 1;
-        if sizes.batch.len() > 3
-            || !left
-            || !fours(&[sizes.depth, self.a.offset])
-            || (sizes.rows > 1 && !fours(&[sizes.a[0]]))
-            || !fours(&sizes.a_batch)
-            || sizes.depth.is_zero()
-        {
-            return Ok(false);
+    /// Whether the left side can be read in fours along its depth.
+    fn left_in_fours(&self, sizes: &Sizes) -> bool {
+        let along = sizes.a[1] == 1 || sizes.depth == 1;
+        along
+            && fours(&[sizes.depth, self.a.offset])
+            && (sizes.rows <= 1 || fours(&[sizes.a[0]]))
+            && fours(&sizes.a_batch)
+            && !sizes.depth.is_zero()
+    }
+
+    /// The right side where it can be read in fours along its columns: packed, or as it lies.
+    fn right_in_fours(&self, cx: &mut Lowering<'_>, sizes: &Sizes, form: WeightForm) -> Result<Option<Right>> {
+        if let Some(packing) = self.packable.as_ref().filter(|_| self.b.shape.len() == 2) {
+            let (depth, columns) = (sizes.depth, sizes.columns);
+            let key = if packing.transposed { "matmul_subgroup transposed" } else { "matmul_subgroup" };
+            let make = |weight: &Tensor| pack(weight, packing, depth.pin(), columns.pin());
+            let buffer = cx.laid_out(self.weight, form, key, make)?;
+            let (offset, tile, row) = (Size::ZERO, depth * 32, Size::from(32));
+            return Ok(Some(Right { buffer, packed: true, offset, tile, row }));
         }
         let plain = sizes.b[1] == 1 && fours(&[sizes.columns, sizes.b[0], self.b.offset]) && fours(&sizes.b_batch);
+        if !plain {
+            return Ok(None);
+        }
+        let (offset, tile, row) = (self.b.offset, Size::from(32), sizes.b[0]);
+        Ok(Some(Right { buffer: self.right(cx, form)?, packed: false, offset, tile, row }))
+    }
+
+    /// Emits `matmul_subgroup` where alignment allows.
+    fn try_subgroup(&self, cx: &mut Lowering<'_>, sizes: &Sizes, epilogue: &Epilogue<'_>) -> Result<bool> {
+        if sizes.batch.len() > 3 || !self.left_in_fours(sizes) {
+            return Ok(false);
+        }
         let form = self.form(cx);
-        let (right, offset, step, row, width, width_step) = match &self.packable {
-            Some(packing) if self.b.shape.len() == 2 => {
-                let (depth, columns) = (sizes.depth, sizes.columns);
-                let key = if packing.transposed { "matmul_subgroup transposed" } else { "matmul_subgroup" };
-                let make = |weight: &Tensor| pack(weight, packing, depth.pin(), columns.pin());
-                let right = cx.laid_out(self.weight, form, key, make)?;
-                let (none, eight) = (Size::ZERO, Size::from(8));
-                (right, none, depth * 8, eight, eight, none)
-            }
-            _ if plain => {
-                let eight = Size::from(8);
-                (self.right(cx, form)?, self.b.offset / 4, eight, sizes.b[0] / 4, sizes.columns / 4, eight)
-            }
-            _ => return Ok(false),
+        let Some(Right { buffer: right, packed, offset, tile, row }) = self.right_in_fours(cx, sizes, form)? else {
+            return Ok(false);
         };
+        let eight = Size::from(8);
+        let (width, width_step) = if packed { (eight, Size::ZERO) } else { (sizes.columns / 4, eight) };
         let tall = sizes.rows > 8;
         let tiles = sizes.batches() * sizes.rows.div_ceil(if tall { 16 } else { 8 }) * sizes.columns.div_ceil(32);
         let quarter = |strides: &[Size]| strides.iter().map(|&s| s / 4).collect::<Vec<_>>();
@@ -229,46 +248,118 @@ impl<'a> Product<'a> {
             ("depth", sizes.depth / 4),
             ("left_offset", self.a.offset / 4),
             ("left_row", sizes.a[0] / 4),
-            ("right_offset", offset),
-            ("right_tile", step),
-            ("right_row", row),
+            ("right_offset", offset / 4),
+            ("right_tile", tile / 4),
+            ("right_row", row / 4),
             ("right_width", width),
             ("right_step", width_step),
+            ("bias_row", epilogue.bias_strides[0]),
         ];
         let kernel = epilogue.program.kernel("matmul_subgroup", form.weights)?;
         let params = self.params(&kernel, form, epilogue, &numbers, &lists)?;
         let groups = tiles.div_ceil(8);
         // Coalesced rows fill one tile.
-        self.emit(cx, &kernel, right, &[], groups, params, sizes, epilogue, coalesced(16, sizes.rows))?;
+        let width = coalesced(16, sizes.rows);
+        self.emit(cx, &kernel, [self.a.buffer, right], &[], groups, params, sizes, epilogue, width)?;
         Ok(true)
     }
 
+    /// Emits the kernels of GPUs.
     fn tile(&self, cx: &mut Lowering<'_>, sizes: &Sizes, epilogue: &Epilogue<'_>) -> Result<()> {
-        let lists = [
-            ("batch", words::<8>(&sizes.batch, 1)?),
-            ("left_batch", words::<8>(&sizes.a_batch, 0)?),
-            ("right_batch", words::<8>(&sizes.b_batch, 0)?),
-        ];
-        let numbers = [
-            ("rows", sizes.rows),
+        let form = self.form(cx);
+        let fours = match self.left_in_fours(sizes) {
+            true => self.right_in_fours(cx, sizes, form)?,
+            false => None,
+        };
+        let quads = fours.is_some();
+        let right = match fours {
+            Some(right) => right,
+            None => {
+                let (buffer, offset, row) = (self.right(cx, form)?, self.b.offset, sizes.b[0]);
+                Right { buffer, packed: false, offset, tile: Size::ZERO, row }
+            }
+        };
+        let divisible = sizes.batch.len() < BATCH && sizes.depth.is_multiple_of(4);
+        let grid = Grid {
+            planes: sizes.batches(),
+            rows: sizes.rows,
+            columns: sizes.columns,
+            depth: sizes.depth,
+            units: if divisible { sizes.depth / 4 } else { Size::ONE },
+        };
+        let tiling = grid.tiling(cx.target());
+        let divided = Divided { sizes, form, right, quads, tiling, groups: tiling.groups(&grid) };
+        if tiling.parts == 1 {
+            return self.divided(cx, &divided, epilogue);
+        }
+        let part = tiling.sums(cx, &grid)?;
+        let only = Epilogue {
+            scale: 1.0,
+            bias_scale: 1.0,
+            apart: false,
+            bias: cx.constant_bytes(vec![0; 16])?,
+            bias_strides: [Size::ZERO; 2],
+            residual: None,
+            output: part,
+            program: &elementwise::Epilogue::default(),
+        };
+        self.divided(cx, &divided, &only)?;
+        let &Epilogue { scale, bias_scale, apart, bias, bias_strides, residual, output, program } = epilogue;
+        let (parts, block) = (tiling.parts, grid.planes * grid.rows * grid.columns);
+        Sums { part, parts, block, scale, bias_scale, bias, bias_strides, apart, residual, output, program }
+            .emit(cx, &grid)
+    }
+
+    /// Emits all parts: `matmul_row` of a row alone in fours, else `matmul_tile`.
+    fn divided(&self, cx: &mut Lowering<'_>, divided: &Divided<'_>, epilogue: &Epilogue<'_>) -> Result<()> {
+        let &Divided { sizes, form, ref right, quads, tiling, groups } = divided;
+        let depth = sizes.depth / tiling.parts;
+        let both = [
             ("columns", sizes.columns),
-            ("depth", sizes.depth),
-            ("batches", sizes.batches()),
+            ("depth", depth),
             ("left_offset", self.a.offset),
+            ("right_offset", right.offset),
+            ("right_row", right.row),
+            ("right_tile", right.tile),
+        ];
+        let inputs = [self.a.buffer, right.buffer];
+        if quads && sizes.rows == 1 && sizes.batches() == 1 {
+            let kernel = epilogue.program.kernel("matmul_row", form.weights)?;
+            let numbers = [&both[..], &[("tiles", groups / tiling.parts)]].concat();
+            let params = self.params::<BATCH>(&kernel, form, epilogue, &numbers, &[])?;
+            return self.emit(cx, &kernel, inputs, &[], groups, params, sizes, epilogue, COALESCED);
+        }
+        // Parts of the depth are products of a further batch dimension.
+        let mut batches = [sizes.batch.clone(), sizes.a_batch.clone(), sizes.b_batch.clone()];
+        if tiling.parts > 1 {
+            let steps = [Size::from(tiling.parts), depth * sizes.a[1], depth * right.row];
+            batches.iter_mut().zip(steps).for_each(|(list, step)| list.push(step));
+        }
+        let [batch, left_batch, right_batch] = &batches;
+        let lists = [
+            ("batch", words::<BATCH>(batch, 1)?),
+            ("left_batch", words::<BATCH>(left_batch, 0)?),
+            ("right_batch", words::<BATCH>(right_batch, 0)?),
+        ];
+        let own = [
+            ("rows", sizes.rows),
+            ("batches", sizes.batches() * tiling.parts),
             ("left_row", sizes.a[0]),
             ("left_column", sizes.a[1]),
-            ("right_offset", self.b.offset),
-            ("right_row", sizes.b[0]),
             ("right_column", sizes.b[1]),
+            ("bias_row", epilogue.bias_strides[0]),
         ];
-        let form = self.form(cx);
         let kernel = epilogue.program.kernel("matmul_tile", form.weights)?;
-        let params = self.params(&kernel, form, epilogue, &numbers, &lists)?;
-        let by_rows = |strides: [Size; 2]| f64::from(u8::from(strides[0] < strides[1]));
-        let variant = [("LEFT_ROWS", by_rows(sizes.a)), ("RIGHT_ROWS", by_rows(sizes.b))];
-        let tiles = sizes.batches() * sizes.rows.div_ceil(32) * sizes.columns.div_ceil(32);
-        let right = self.right(cx, form)?;
-        self.emit(cx, &kernel, right, &variant, tiles, params, sizes, epilogue, coalesced(32, sizes.rows))
+        let params = self.params(&kernel, form, epilogue, &[&both[..], &own].concat(), &lists)?;
+        let by_rows = |strides: [Size; 2]| f64::from(u8::from(!quads && strides[0] < strides[1]));
+        let variant = [
+            tiling.width(),
+            ("QUADS", f64::from(u8::from(quads))),
+            ("LEFT_ROWS", by_rows(sizes.a)),
+            ("RIGHT_ROWS", by_rows(sizes.b)),
+        ];
+        let width = if tiling.is_large() { 0 } else { coalesced(32, sizes.rows) };
+        self.emit(cx, &kernel, inputs, &variant, groups, params, sizes, epilogue, width)
     }
 
     /// The parameters of a kernel: what both have, and its own numbers and lists.
@@ -281,12 +372,11 @@ impl<'a> Product<'a> {
         lists: &[(&str, [Size; N])],
     ) -> Result<Vec<Size>> {
         let both = [
-            ("scale", bits(self.scale)),
+            ("scale", bits(epilogue.scale)),
             ("factor", bits(form.factor)),
-            ("bias_scale", bits(self.bias_scale)),
-            ("bias_row", epilogue.bias_strides[0]),
+            ("bias_scale", bits(epilogue.bias_scale)),
             ("bias_column", epilogue.bias_strides[1]),
-            ("apart", Size::from(u8::from(self.apart))),
+            ("apart", Size::from(u8::from(epilogue.apart))),
             ("has_residual", Size::from(u8::from(epilogue.residual.is_some()))),
         ];
         let lists = lists.iter().map(|(name, list)| (*name, list.as_slice()));
@@ -301,7 +391,7 @@ impl<'a> Product<'a> {
         &self,
         cx: &mut Lowering<'_>,
         kernel: &Kernel,
-        right: BufferId,
+        [left, right]: [BufferId; 2],
         constants: &[(&str, f64)],
         groups: Size,
         params: Vec<Size>,
@@ -309,18 +399,16 @@ impl<'a> Product<'a> {
         epilogue: &Epilogue<'_>,
         width: usize,
     ) -> Result<()> {
+        // On the heap in any case: a linked kernel has the segments of its operands.
+        let residual = epilogue.residual.unwrap_or(left);
+        let once = [left, right, epilogue.bias, residual, epilogue.output];
+        // `matmul_tile` has two bindings for what it may read or write in fours.
+        let operands = [once.as_slice(), &[left, right, residual, epilogue.output]].concat();
         let emit = Emit {
             kernel: &kernel.name,
             constants,
             groups,
-            operands: &[
-                self.a.buffer,
-                right,
-                epilogue.bias,
-                // On the heap in any case: a linked kernel has the segments of its operands.
-                epilogue.residual.unwrap_or(self.a.buffer),
-                epilogue.output,
-            ],
+            operands: &operands[..kernel.bindings.len()],
             params,
             cost: self.cost(sizes, epilogue),
         };
@@ -329,11 +417,36 @@ impl<'a> Product<'a> {
         }
         // Measured on llvmpipe: coalesced single rows take longer than two requests apart, a third of the time of eight.
         let least = if sizes.rows == 1 { width.min(3) } else { 2 };
-        cx.emit_coalesced(
-            emit,
-            CoalesceBy { least: least as u32, width: width as u32, constants: &[], own: &[0, 3, 4] },
-        )
+        let own: &[usize] = if kernel.bindings.len() > once.len() { &[0, 3, 4, 5, 7, 8] } else { &[0, 3, 4] };
+        cx.emit_coalesced(emit, CoalesceBy { least: least as u32, width: width as u32, constants: &[], own })
     }
+}
+
+/// A right side as a kernel reads it; distances in elements.
+struct Right {
+    buffer: BufferId,
+    packed: bool,
+    offset: Size,
+    /// From 32 columns to the next; 0 where it is not read in fours.
+    tile: Size,
+    /// From row to row.
+    row: Size,
+}
+
+/// A product as `matmul_tile` and `matmul_row` divide it.
+struct Divided<'a> {
+    sizes: &'a Sizes,
+    form: WeightForm,
+    right: Right,
+    /// Whether both sides are read in fours.
+    quads: bool,
+    tiling: Tiling,
+    /// Workgroups.
+    groups: Size,
+}
+
+fn fours(values: &[Size]) -> bool {
+    values.iter().all(|value| value.is_multiple_of(4))
 }
 
 /// Requests whose rows fill a tile of `tile` rows, at most [`COALESCED`].
@@ -341,7 +454,7 @@ fn coalesced(tile: usize, rows: Size) -> usize {
     (2..=COALESCED).rev().find(|&width| rows * width <= tile).unwrap_or(0)
 }
 
-/// Weights as `matmul_subgroup` reads them: [tile of 32 columns][depth][32], filled up with copies of the last four columns
+/// Weights as `matmul_subgroup` and `matmul_tile` read them: [tile of 32 columns][depth][32], filled up with copies of the last four columns
 /// (where columns come in fours) or of the last one: what invocations past the end store again.
 fn pack(weight: &Tensor, packing: &Packing, depth: usize, columns: usize) -> Result<Vec<f32>> {
     let from = weight.as_slice::<f32>()?;
