@@ -46,13 +46,13 @@ impl Grid {
         self.planes * self.rows.div_ceil(side) * self.columns.div_ceil(side)
     }
 
-    /// The largest tile of which there are enough for the device; where there are not enough of the small ones either, parts of a depth
-    /// that is the same for all sizes.
+    /// Large tiles where small ones would fill the device, which holds a quarter as many of those: they take four times the registers. Else small
+    /// ones, and where they leave the device half empty parts of a depth that is the same for all sizes.
     pub(super) fn tiling(&self, target: &Target) -> Tiling {
         let parallelism = target.parallelism;
         let more_than_small = |size: Size| (size / (SMALL + 1)).min(1);
         let large = self.tiles(LARGE) * more_than_small(self.rows) * more_than_small(self.columns);
-        if large >= Size::from(parallelism) {
+        if large * 4 >= Size::from(parallelism) {
             return Tiling { side: LARGE, parts: 1 };
         }
         let divisible = |parts: usize| {
@@ -158,8 +158,8 @@ mod tests {
     #[test]
     fn large_tiles_where_they_fill_the_device_and_parts_where_small_ones_do_not() {
         // Tiles of 64: 4; of 32: 16.
-        assert_eq!(tiling(4, [1, 128, 128, 1024, 256]), (64, 1));
-        assert_eq!(tiling(5, [1, 128, 128, 1024, 256]), (32, 1));
+        assert_eq!(tiling(16, [1, 128, 128, 1024, 256]), (64, 1));
+        assert_eq!(tiling(17, [1, 128, 128, 1024, 256]), (32, 1));
         assert_eq!(tiling(31, [1, 128, 128, 1024, 256]), (32, 1));
         assert_eq!(tiling(32, [1, 128, 128, 1024, 256]), (32, 2));
         assert_eq!(tiling(127, [1, 128, 128, 1024, 256]), (32, 4));
