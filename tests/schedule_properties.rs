@@ -219,7 +219,7 @@ impl World {
                 assert_eq!(lanes, submission.bundles.len());
                 assert!(lanes == 1 || predicted <= self.options.slice + rounding, "{predicted}");
             }
-            Policy::Bundled => {
+            Policy::Bundled | Policy::Together => {
                 let indivisible = !self.timed || submission.bundles.len() == 1 && first.count <= DEVICE.parallelism;
                 assert!(indivisible || predicted <= self.options.slice + rounding, "{predicted}: {submission:?}");
             }

@@ -44,6 +44,31 @@ fn s1_measures_queued_products_and_models() {
 }
 
 #[test]
+fn s2_measures_pairs_of_kernels_and_pairs_and_copies_of_models() {
+    let mut args = vec!["s2", "--kernel", "mat-vec", "--kernel", "elementwise", "--runs", "2"];
+    args.extend(["--model", "lstm_vad", "--pair", "lstm_vad,minilm", "--copies", "2"]);
+    let report = json(&[&args[..], &["--arm", "time-only", "--arm", "deadlines"]].concat());
+    assert_eq!((&report["scenario"], &report["outputs_equal"]), (&"s2".into(), &true.into()));
+    let positive =
+        |of: &Value, key: &str| assert!(of[key].as_f64().unwrap_or_else(|| panic!("{key}: {of}")) > 0.0, "{of}");
+    let pairs = report["kernels"]["pairs"].as_array().unwrap();
+    assert_eq!(pairs.iter().map(|pair| pair["scale"].as_f64().unwrap()).collect::<Vec<_>>(), [0.25, 1.0, 4.0]);
+    for pair in pairs {
+        assert_eq!((&pair["a"], &pair["b"]), (&"mat-vec".into(), &"elementwise".into()));
+        ["a_ms", "b_ms", "apart_ms", "together_ms"].iter().for_each(|key| positive(pair, key));
+    }
+    assert_eq!(report["kernels"]["summaries"].as_array().unwrap().len(), 4);
+    let rows = report["models"]["rows"].as_array().unwrap();
+    let what: Vec<&str> = rows.iter().map(|row| row["what"].as_str().unwrap()).collect();
+    assert_eq!(what, ["lstm_vad + minilm", "lstm_vad x 2"]);
+    for row in rows {
+        assert_eq!(names(row), ["B1 time-only", "O2 + deadlines"]);
+        positive(row, "bundled_to_best");
+        row["arms"].as_array().unwrap().iter().for_each(|arm| positive(arm, "wall_ms"));
+    }
+}
+
+#[test]
 fn conversations_are_measured_alone_and_together() {
     let args = ["conversations", "--short", "--conversations", "3", "--tokens", "2", "--runs", "1", "--warm-up", "0.3"];
     let output = run(&[&args[..], &["--arm", "apart", "--arm", "coalesced", "--json"]].concat());
@@ -142,6 +167,9 @@ fn wrong_arguments_get_one_message() {
     for (args, word) in [
         (&["s1", "--arm", "batching"] as &[&str], "the arms of s1"),
         (&["s1", "--queued", "0", "--copies", "0"], "nothing to measure"),
+        (&["s2", "--arm", "batching", "--part", "models"], "the arms of s2"),
+        (&["s2", "--kernel", "nosuch"], "nosuch"),
+        (&["s2", "--pair", "lstm_vad"], "--pair"),
         (&["zoo", "--model", "nosuch"], "nosuch"),
         (&["zoo", "--dim", "batch=1"], "--dim"),
         (&["decode", "--dim", "batch=1"], "--dim"),

@@ -4,8 +4,9 @@ use std::cmp::Reverse;
 
 use super::coalesce::Coalesced;
 use super::core::Core;
-use super::cost::{BundleLoad, Share, nanos};
+use super::cost::{BundleLoad, DispatchCost, Share, nanos};
 use super::lead::{Leader, Room};
+use super::options::Joining;
 use super::parts::{TIERS, Tier};
 use super::queue::{Heap, KernelIndex, Position, Rank};
 use super::{Bundle, KernelId, Lane, Pipelines, RequestId};
@@ -131,7 +132,7 @@ impl Core {
             self.add_kernel((tier, kernel), &mut heap, &mut bundle, longest, pipelines);
         }
         self.bundle.taken.push((tier, kernel, heap));
-        let heavy = self.cost.is_heavy(&info.cost, count);
+        let heavy = self.keeps_apart(&info.cost, count);
         for other in Tier::all().filter(|_| merges) {
             if other != tier {
                 let mut heap = self.queue.take(other, kernel);
@@ -250,10 +251,21 @@ impl Core {
         let joined = self.cost.joined(bundle, load);
         let (together, alone) = (self.cost.bundle(&joined), self.cost.alone(load));
         let gain = self.cost.bundle(bundle) + alone - together;
-        let pays = together <= longest && gain > 0.0 && gain >= self.rules.min_gain * alone;
+        let pays = gain > 0.0 && gain >= self.rules.min_gain * alone || self.rules.joining == Joining::Always;
         let pick = Pick { tier, rank, kernel, runs: kernel, count, coalesced: 1 };
-        let heavy = self.cost.is_heavy(&info.cost, count);
-        pays.then(|| Rider { joined, pick, share: self.cost.share(&info.cost, load), gain, heavy })
+        let heavy = self.keeps_apart(&info.cost, count);
+        (pays && together <= longest).then(|| Rider {
+            joined,
+            pick,
+            share: self.cost.share(&info.cost, load),
+            gain,
+            heavy,
+        })
+    }
+
+    /// Whether workgroups of a dispatch share bundles with their own kernel alone.
+    fn keeps_apart(&self, cost: &DispatchCost, count: u32) -> bool {
+        self.rules.joining == Joining::WherePays && self.cost.is_heavy(cost, count)
     }
 
     /// Whether lanes of a model may join the bundle.
@@ -267,7 +279,7 @@ impl Core {
             return true;
         }
         if let Some(lead) = self.bundle.picks.first() {
-            self.merging.miss((lead.runs, kernel), gain, pipelines);
+            self.merging.miss((lead.runs, kernel), gain.max(0.0), pipelines);
         }
         false
     }

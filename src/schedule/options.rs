@@ -16,6 +16,8 @@ pub enum Policy {
     /// Bundles of many lanes.
     #[default]
     Bundled,
+    /// As [`Policy::Bundled`], and dispatches that are ready share bundles whether that pays or not: what its choice is held against.
+    Together,
 }
 
 /// Which ready dispatch goes first under bundling.
@@ -220,6 +222,13 @@ pub(super) enum Split {
     No,
 }
 
+/// Which lanes may join a bundle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Joining {
+    WherePays,
+    Always,
+}
+
 /// A policy, spelt out.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rules {
@@ -232,6 +241,7 @@ pub(super) struct Rules {
     pub(super) lanes: usize,
     pub(super) bundles: usize,
     pub(super) min_gain: f64,
+    pub(super) joining: Joining,
 }
 
 impl Rules {
@@ -246,6 +256,7 @@ impl Rules {
             lanes: 1,
             bundles: 1,
             min_gain: options.min_gain,
+            joining: Joining::WherePays,
         };
         let in_flight = options.in_flight.max(1);
         let bundles = options.max_bundles.max(1);
@@ -255,7 +266,7 @@ impl Rules {
                 Rules { scope: Scope::OneRequest, slice: Nanos::MAX, bundles: usize::MAX, in_flight, ..each }
             }
             Policy::OnePass => Rules { ranking: Ranking::Readiness, bundles, in_flight, ..each },
-            Policy::Bundled => Rules {
+            Policy::Bundled | Policy::Together => Rules {
                 ranking: match options.order {
                     Order::Arrival => Ranking::Arrival,
                     Order::EarliestDeadline => Ranking::Deadline,
@@ -265,6 +276,7 @@ impl Rules {
                 bundles,
                 in_flight,
                 lanes: options.max_lanes.max(1),
+                joining: if options.policy == Policy::Together { Joining::Always } else { Joining::WherePays },
                 ..each
             },
         }

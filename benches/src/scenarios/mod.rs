@@ -8,6 +8,7 @@ mod decode;
 mod load;
 mod rig;
 mod s1;
+mod s2;
 mod s3;
 mod s4;
 mod s4_report;
@@ -39,6 +40,8 @@ pub(crate) enum Scenario {
     Decode(decode::Args),
     /// Queued products and whole models, each with weights of its own, all at once
     S1(s1::Args),
+    /// Pairs of kernels, and pairs and copies of models: what sharing the device gains, and that it never loses
+    S2(s2::Args),
     /// One urgent stream beside saturating best-effort ones
     S3(s3::Args),
     /// Independent streams with deadlines, at rising load
@@ -128,6 +131,7 @@ pub(crate) fn run(scenario: &Scenario, json: bool) -> Result<Answer> {
         Scenario::Zoo(args) => zoo::run(args, json),
         Scenario::Decode(args) => decode::run(args, json),
         Scenario::S1(args) => s1::run(args, json),
+        Scenario::S2(args) => s2::run(args, json),
         Scenario::S3(args) => s3::run(args, json),
         Scenario::S4(args) => s4::run(args, json),
         Scenario::Conversations(args) => conversations::run(args, json),

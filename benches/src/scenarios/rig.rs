@@ -118,14 +118,7 @@ impl Rig {
     }
 
     pub(crate) fn setup(&self) -> Setup {
-        let schedule = self.runtime.schedule();
-        Setup {
-            adapter: self.runtime.adapter(),
-            limits: self.runtime.caps().clone(),
-            slice_ms: millis(schedule.slice),
-            in_flight: schedule.in_flight,
-            longest_wait_ms: millis(schedule.longest_wait()),
-        }
+        Setup::of(&self.runtime)
     }
 
     /// Serves as `arm` does from now on. What was learned of durations is forgotten.
@@ -144,35 +137,10 @@ impl Rig {
         Ok(driven.served)
     }
 
-    /// Runs the load until a pass neither made nor asked for a pipeline, or until the time is up; a compile that is under way
-    /// then is waited for. After that no pipeline is made until the next warm-up: compiling beside what is measured would be
-    /// measured with it.
+    /// Runs the load as [`warm_up`] does.
     pub(crate) fn warm_up(&mut self, streams: &[Stream], rules: Rules, pass: Nanos) -> Result<()> {
-        self.runtime.set_merging(true)?;
-        let start = Instant::now();
-        let mut last = None;
-        for _ in 0..MAX_WARM_UP {
-            self.drive(streams, rules, pass)?;
-            let compiled = self.settle(start)?;
-            if start.elapsed() >= self.limit || last == Some(compiled) {
-                break;
-            }
-            last = Some(compiled);
-        }
-        self.runtime.set_merging(false)
-    }
-
-    /// Waits until no pipeline is being made; returns how many have been.
-    fn settle(&self, start: Instant) -> Result<u64> {
-        let mut stats = self.runtime.stats()?;
-        while stats.pipelines.compiling + stats.pipelines.waiting > 0 {
-            if start.elapsed() >= self.limit {
-                self.runtime.set_merging(false)?;
-            }
-            std::thread::sleep(Duration::from_millis(10));
-            stats = self.runtime.stats()?;
-        }
-        Ok(stats.pipelines.compiled)
+        let (runtime, limit) = (self.runtime.clone(), self.limit);
+        warm_up(&runtime, limit, || self.drive(streams, rules, pass).map(drop))
     }
 
     /// Runs a batch of every size, so that its plan and kernels are there.
@@ -207,6 +175,30 @@ impl Rig {
     }
 }
 
+/// Passes until one neither made nor asked for a pipeline, or until the time is up; a compile that is under way then is waited
+/// for. After that no pipeline is made until the next warm-up: compiling beside what is measured would be measured with it.
+pub(crate) fn warm_up(runtime: &Runtime, limit: Duration, mut pass: impl FnMut() -> Result<()>) -> Result<()> {
+    runtime.set_merging(true)?;
+    let start = Instant::now();
+    let mut last = None;
+    for _ in 0..MAX_WARM_UP {
+        pass()?;
+        let mut stats = runtime.stats()?;
+        while stats.pipelines.compiling + stats.pipelines.waiting > 0 {
+            if start.elapsed() >= limit {
+                runtime.set_merging(false)?;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+            stats = runtime.stats()?;
+        }
+        if start.elapsed() >= limit || last == Some(stats.pipelines.compiled) {
+            break;
+        }
+        last = Some(stats.pipelines.compiled);
+    }
+    runtime.set_merging(false)
+}
+
 /// What an arm tells the scheduler.
 pub(crate) fn rules(arm: Arm, admission: Admission, batching: Batching) -> Rules {
     let batching = (arm == Arm::Batching).then_some(batching);
@@ -230,12 +222,28 @@ pub(crate) fn median(values: &[f64]) -> f64 {
     }
 }
 
+pub(crate) fn geometric(values: impl ExactSizeIterator<Item = f64>) -> f64 {
+    let count = values.len().max(1) as f64;
+    (values.map(f64::ln).sum::<f64>() / count).exp()
+}
+
 pub(crate) fn millis(nanos: Nanos) -> f64 {
     // Microseconds are as far as these clocks mean anything.
     (nanos as f64 / 1e3).round() / 1e3
 }
 
 impl Setup {
+    pub(crate) fn of(runtime: &Runtime) -> Self {
+        let schedule = runtime.schedule();
+        Setup {
+            adapter: runtime.adapter(),
+            limits: runtime.caps().clone(),
+            slice_ms: millis(schedule.slice),
+            in_flight: schedule.in_flight,
+            longest_wait_ms: millis(schedule.longest_wait()),
+        }
+    }
+
     pub(crate) fn text(&self) -> String {
         let Setup { adapter, limits, slice_ms, in_flight, longest_wait_ms } = self;
         let timestamps = format!("{:?}", limits.timestamps).to_lowercase();

@@ -12,10 +12,10 @@ use serde::Serialize;
 
 use super::Common;
 use super::arm::Arm;
-use super::rig::{Rig, Setup, median};
+use super::rig::{self, Rig, Setup, geometric, median};
 use super::tenants::{Tensors, Wanted};
 use crate::Answer;
-use crate::inputs;
+use crate::inputs::{self, Dims};
 use crate::progress::bar;
 use crate::table::{self, Align};
 
@@ -29,8 +29,6 @@ const SHORT_COUNTS: [usize; 3] = [2, 10, 40];
 const COPIES: [usize; 3] = [2, 8, 32];
 /// Rounds that are timed: short and full.
 const ROUNDS: [u32; 2] = [5, 21];
-/// Rounds of a warm-up at most.
-const MAX_WARM_UP: usize = 12;
 /// The arms that this scenario is of.
 const ARMS: [Arm; 3] = [Arm::TimeOnly, Arm::OnePass, Arm::Bundled];
 
@@ -130,7 +128,8 @@ pub(crate) fn run(args: &Args, json: bool) -> Result<Answer> {
     }
     if let Some(&most) = copies.iter().max() {
         progress.set_message(format!("{}: loading", args.model));
-        let rig = Rig::new(&args.common, &[Wanted { name: args.model.clone(), copies: most }], HeapLayout::Shared)?;
+        let wanted = Wanted { name: args.model.clone(), copies: most, dims: Dims::new() };
+        let rig = Rig::new(&args.common, &[wanted], HeapLayout::Shared)?;
         let flops = rig.tenants.first().map_or(0, |tenant| tenant.summary.flops);
         let job = |tenant: &super::tenants::Tenant| Job {
             model: tenant.model.clone(),
@@ -199,30 +198,6 @@ fn round(runtime: &Runtime, jobs: &[Job]) -> Result<Round> {
     Ok(Round { wall, device, outputs })
 }
 
-/// Rounds until one neither made nor asked for a pipeline, or the time is up; none is made afterwards.
-fn warm_up(rig: &Rig, queue: &Queue<'_>, common: &Common) -> Result<()> {
-    let runtime = &rig.runtime;
-    runtime.set_merging(true)?;
-    let start = Instant::now();
-    let mut last = None;
-    for _ in 0..MAX_WARM_UP {
-        round(runtime, queue.jobs)?;
-        let mut stats = runtime.stats()?;
-        while stats.pipelines.compiling + stats.pipelines.waiting > 0 {
-            if start.elapsed() >= common.warm_up() {
-                runtime.set_merging(false)?;
-            }
-            std::thread::sleep(Duration::from_millis(5));
-            stats = runtime.stats()?;
-        }
-        if start.elapsed() >= common.warm_up() || last == Some(stats.pipelines.compiled) {
-            break;
-        }
-        last = Some(stats.pipelines.compiled);
-    }
-    runtime.set_merging(false)
-}
-
 fn measure(
     rig: &Rig,
     arms: &[Arm],
@@ -238,7 +213,7 @@ fn measure(
     for &arm in arms {
         progress.set_message(format!("{} x {requests}, {}", queue.what, arm.name()));
         rig.set(arm)?;
-        warm_up(rig, queue, common)?;
+        rig::warm_up(runtime, common.warm_up(), || round(runtime, queue.jobs).map(drop))?;
         let before = runtime.stats()?;
         let (mut walls, mut devices) = (Vec::new(), Vec::new());
         for _ in 0..rounds {
@@ -306,11 +281,6 @@ fn means(rows: &[Row]) -> Vec<Mean> {
         }
     }
     means
-}
-
-fn geometric(values: impl ExactSizeIterator<Item = f64>) -> f64 {
-    let count = values.len().max(1) as f64;
-    (values.map(f64::ln).sum::<f64>() / count).exp()
 }
 
 fn text(report: &Report) -> String {

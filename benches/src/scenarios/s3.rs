@@ -14,6 +14,7 @@ use super::batch::Batching;
 use super::load::{self, Rules, Served, Source, Stream};
 use super::rig::{BatchReport, PASS, Rig, Setup, StreamReport, median, millis, quantile, rules};
 use super::tenants::Wanted;
+use crate::inputs::Dims;
 use crate::progress::bar;
 use crate::table::{self, Align};
 use crate::{Answer, chrome};
@@ -170,7 +171,8 @@ pub(crate) fn run(args: &Args, json: bool) -> Result<Answer> {
 
 impl<'a> Scenario<'a> {
     fn new(args: &'a Args) -> Result<Self> {
-        let mut wanted = vec![Wanted { name: args.urgent_model.clone(), copies: args.urgent.into() }];
+        let mut wanted =
+            vec![Wanted { name: args.urgent_model.clone(), copies: args.urgent.into(), dims: Dims::new() }];
         wanted.extend(args.best_effort.iter().cloned());
         let mut rig = Rig::new(&args.common, &wanted, HeapLayout::Shared)?;
         let alone = rig.alone()?;

@@ -25,6 +25,8 @@ pub(crate) type Tensors = Vec<(String, Tensor)>;
 pub(crate) struct Wanted {
     pub(crate) name: String,
     pub(crate) copies: usize,
+    /// Sizes of open dimensions that are not as those of other models.
+    pub(crate) dims: Dims,
 }
 
 impl std::str::FromStr for Wanted {
@@ -41,7 +43,7 @@ impl std::str::FromStr for Wanted {
         if name.is_empty() {
             return Err("a model's name is wanted".into());
         }
-        Ok(Wanted { name: name.to_owned(), copies })
+        Ok(Wanted { name: name.to_owned(), copies, dims: Dims::new() })
     }
 }
 
@@ -82,13 +84,13 @@ pub(crate) fn load(
     seed: u64,
 ) -> Result<Vec<Tenant>> {
     let given = inputs::dims(given)?;
-    let mut dims: Dims = SIZES.iter().map(|(name, size)| ((*name).to_owned(), *size)).collect();
-    dims.extend(given.clone());
+    let defaults: Dims = SIZES.iter().map(|(name, size)| ((*name).to_owned(), *size)).collect();
     let (mut tenants, mut symbols) = (Vec::new(), Vec::new());
     // Copies of a model that is named twice differ too.
     let mut copies: Vec<(&str, u64)> = Vec::new();
     for wanted in wanted {
         let path = wanted.path(zoo);
+        let dims: Dims = [&defaults, &wanted.dims, &given].into_iter().cloned().flatten().collect();
         for copy in 0..wanted.copies {
             let number = copies.iter().filter(|(name, _)| *name == wanted.name).count() as u64;
             copies.push((&wanted.name, number));
@@ -158,12 +160,12 @@ mod tests {
 
     #[test]
     fn models_have_copies() {
-        assert_eq!("minilm:3".parse(), Ok(Wanted { name: "minilm".into(), copies: 3 }));
-        assert_eq!("c:/a.onnx".parse(), Ok(Wanted { name: "c:/a.onnx".into(), copies: 1 }));
+        assert_eq!("minilm:3".parse(), Ok(Wanted { name: "minilm".into(), copies: 3, dims: Dims::new() }));
+        assert_eq!("c:/a.onnx".parse(), Ok(Wanted { name: "c:/a.onnx".into(), copies: 1, dims: Dims::new() }));
         for text in ["", ":2", "minilm:0", "minilm:65", "minilm:99999999999999999999"] {
             assert!(text.parse::<Wanted>().is_err(), "{text}");
         }
-        let wanted = Wanted { name: "lstm_vad".into(), copies: 2 };
+        let wanted = Wanted { name: "lstm_vad".into(), copies: 2, dims: Dims::new() };
         assert_eq!(wanted.path(Path::new("zoo")), Path::new("zoo/lstm_vad.onnx"));
         assert_eq!(wanted.label(1), "lstm_vad #1");
     }

@@ -8,5 +8,6 @@ pub(crate) fn name(policy: Policy) -> &'static str {
         Policy::TimeOnly => "time-only",
         Policy::OnePass => "one-pass",
         Policy::Bundled => "bundled",
+        Policy::Together => "together",
     }
 }
