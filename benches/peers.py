@@ -25,7 +25,25 @@ ROOT = Path(__file__).resolve().parent.parent
 ZOO = ROOT / "tests" / "zoo"
 WHEELS = ["numpy==2.4.6", "onnx==1.23.2", "onnxruntime-webgpu==1.27.0"]
 DECODERS = ["gpt2_small_kv", "llama_tiny_kv", "llama_tiny_q4"]
-MODELS = ["lstm_vad", "minilm", "minilm_int8", "mobilenet_v2", "resnet18", "resnet18_int8", "squeezenet1_1", *DECODERS]
+F32 = [
+    "efficientnet_b0",
+    "gpt2_small_kv",
+    "llama_tiny_kv",
+    "llama_tiny_kv_op23",
+    "lstm_vad",
+    "minilm",
+    "mobilenet_v2",
+    "mobilenet_v3_small",
+    "resnet18",
+    "resnet50",
+    "shufflenet_v2_x0_5",
+    "squeezenet1_1",
+    "unet_small",
+    "vit_tiny_patch16_224",
+    "whisper_tiny_decoder_kv",
+    "whisper_tiny_encoder",
+]
+MODELS = [*F32, "minilm_int8", "resnet18_int8", "llama_tiny_q4"]
 PROVIDERS = {"webgpu": ["WebGpuExecutionProvider", "CPUExecutionProvider"], "cpu": ["CPUExecutionProvider"]}
 NAMES = {"fascine": "fascine", "webgpu": "onnxruntime WebGPU", "cpu": "onnxruntime CPU"}
 
@@ -271,7 +289,7 @@ def over(a, b):
 
 
 def report(args, folder):
-    rows, tokens, notes, adapter = [], [], [], "?"
+    rows, tokens, notes, ratios, adapter = [], [], [], [], "?"
     for name in args.models:
         own = folder / name
         own.mkdir()
@@ -280,6 +298,7 @@ def report(args, folder):
         notes += sorted({f"{name}: {run['error']}" for runs in answers.values() for run in runs if "error" in run})
         notes += [f"{name}: {NAMES[r]} is {value:.1e} off" for r, value in off.items() if not value < 2e-2]
         ours, peer, floor = (middle(answers[runner], "median") for runner in NAMES)
+        ratios += [peer / ours] if name in F32 and ours and peer else []
         cold = [answers[runner][0].get("first") for runner in ("fascine", "webgpu")]
         rows.append(
             f"| {name} | {cell(ours)} | {cell(peer)} | {cell(over(peer, ours), '{:.2f}')} | {cell(floor)} "
@@ -298,6 +317,9 @@ def report(args, folder):
     print("| model | fascine | WebGPU | WebGPU / fascine | CPU | fascine, cold first | WebGPU, cold first |")
     print("|---|---:|---:|---:|---:|---:|---:|")
     print("\n".join(rows))
+    if ratios:
+        mean = statistics.geometric_mean(ratios)
+        print(f"\nWebGPU / fascine over the {len(ratios)} models in f32: geometric mean {mean:.2f}, least {min(ratios):.2f}")
     if tokens:
         print(f"\nTokens a second, a prompt of {args.prompt} on an empty cache and {args.tokens} tokens behind it:\n")
         print("| model | prefill, fascine | WebGPU | ratio | CPU | decode, fascine | WebGPU | ratio | CPU |")
