@@ -127,6 +127,22 @@ fn the_earliest_deadline_leads() {
 }
 
 #[test]
+fn what_does_not_pay_shares_a_bundle_only_if_all_is_to() {
+    let heavy = [0, 1].map(|kernel| chain(&[(kernel, 160, 800_000_000)]));
+    type Bundles<'a> = &'a [&'a [(u64, u32)]];
+    let cases: [(Policy, Bundles<'_>); 2] =
+        [(Policy::Bundled, &[&[(0, 0)], &[(1, 0)]]), (Policy::Together, &[&[(0, 0), (1, 0)]])];
+    for (policy, expected) in cases {
+        let mut scheduler = Scheduler::new(options(policy));
+        for plan in &heavy {
+            submit(&mut scheduler, plan, None);
+        }
+        let submission = scheduler.issue(0, &mut Shop::any()).unwrap();
+        assert_eq!(lanes(&submission), expected, "{policy:?}");
+    }
+}
+
+#[test]
 fn dispatches_that_fill_the_device_are_not_merged() {
     let heavy = chain(&[(0, 160, 400_000_000)]);
     let mut scheduler = Scheduler::new(options(Policy::Bundled));
