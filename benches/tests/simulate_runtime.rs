@@ -24,7 +24,7 @@ struct Client {
 }
 
 fn clients() -> Vec<Client> {
-    let tokens = |_| Tensor::zeros(DType::I64, [1, 16]).unwrap();
+    let tokens = |_| Tensor::zeros(DType::I64, [1, 4]).unwrap();
     let state = || Tensor::zeros(DType::F32, [2, 1, 64]).unwrap();
     let audio = Tensor::zeros(DType::F32, [1, 1600]).unwrap();
     let text = ["input_ids", "attention_mask", "token_type_ids"];
@@ -104,7 +104,7 @@ fn calibrate(file: &Path, clients: &[Client]) {
     let mut args = vec!["calibrate", "--synthetic-weights", "--runs", "5", "--out", file.to_str().unwrap()];
     let models: Vec<String> = clients.iter().map(|client| zoo(client.name)).collect();
     args.extend(models.iter().map(String::as_str));
-    args.extend(["--dim", "batch=1", "--dim", "samples=1600", "--dim", "sequence=16"]);
+    args.extend(["--dim", "batch=1", "--dim", "samples=1600", "--dim", "sequence=4"]);
     let calibration = fascine_bench(&args);
     assert!(["flops", "bytes"].iter().all(|rate| calibration[rate].as_f64().unwrap() > 1e6), "{calibration}");
     let mut measured = 0;
