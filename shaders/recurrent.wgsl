@@ -80,7 +80,8 @@ struct Params {
 @group(0) @binding(10) var<uniform> params: Params;
 
 // With WHOLE: the state before a step and behind it, in turns, then what else would be `kept`. Zeros fill up the last four.
-var<workgroup> held: array<f32, 4 * MOST>;
+// Of the tiles' type, so that merged pipelines need no memory beside theirs.
+var<workgroup> held: array<vec4<f32>, MOST>;
 
 // An element at a step within its sequence.
 struct Element {
@@ -96,6 +97,14 @@ struct Element {
     kept: u32,
     y: u32,
     ends: bool,
+}
+
+fn held_at(at: u32) -> f32 {
+    return held[at >> 2u][at & 3u];
+}
+
+fn hold(at: u32, value: f32) {
+    held[at >> 2u][at & 3u] = value;
 }
 
 // Gates of an element.
@@ -144,8 +153,7 @@ fn apply(d: u32, which: u32, x: f32) -> f32 {
 // Four neighbours of the state from element 4q on, with zeros past its end.
 fn four_of(row: u32, q: u32) -> vec4<f32> {
     if WHOLE {
-        let at = row + 4u * q;
-        return vec4(held[at], held[at + 1u], held[at + 2u], held[at + 3u]);
+        return held[(row >> 2u) + q];
     }
     let end = params.size - 1u;
     let element = 4u * q + vec4(0u, 1u, 2u, 3u);
@@ -218,7 +226,7 @@ fn sums_of(start: vec4<f32>, row: u32, weight: u32) -> vec4<f32> {
 
 fn old_state(e: Element) -> f32 {
     if WHOLE {
-        return held[e.row + e.h];
+        return held_at(e.row + e.h);
     }
     if params.has_state == 0u {
         return 0.0;
@@ -228,7 +236,7 @@ fn old_state(e: Element) -> f32 {
 
 fn old_cell(e: Element) -> f32 {
     if WHOLE {
-        return held[e.kept];
+        return held_at(e.kept);
     }
     if params.has_cell == 0u {
         return 0.0;
@@ -238,7 +246,7 @@ fn old_cell(e: Element) -> f32 {
 
 fn keep(at: u32, value: f32) {
     if WHOLE {
-        held[at] = value;
+        hold(at, value);
     } else {
         kept[at] = value;
     }
@@ -247,7 +255,7 @@ fn keep(at: u32, value: f32) {
 fn leave(e: Element, next: f32) {
     y[e.y] = next;
     if WHOLE {
-        held[(e.row ^ MOST) + e.h] = next;
+        hold((e.row ^ MOST) + e.h, next);
     } else if e.ends {
         last[e.state] = next;
     }
@@ -316,7 +324,7 @@ fn candidate(e: Element) {
     let sum = sum_of(gates[e.gate + 2u * size], row, e.weight + 2u * size);
     var z = 0.0;
     if WHOLE {
-        z = held[e.kept];
+        z = held_at(e.kept);
     } else {
         z = kept[e.kept];
     }
@@ -460,16 +468,16 @@ fn whole(workgroup: u32, local: u32) {
     let state = d * params.state_direction + b * params.state_batch;
     let length = length_of(b);
     for (var h = local; h < 4u * fours(); h += LANES) {
-        held[h] = 0.0;
-        held[MOST + h] = 0.0;
-        held[2u * MOST + h] = 0.0;
-        held[3u * MOST + h] = 0.0;
+        hold(h, 0.0);
+        hold(MOST + h, 0.0);
+        hold(2u * MOST + h, 0.0);
+        hold(3u * MOST + h, 0.0);
         if h < size {
             if params.has_state != 0u {
-                held[h] = before[state + h];
+                hold(h, before[state + h]);
             }
             if params.has_cell != 0u {
-                held[2u * MOST + h] = cells[state + h];
+                hold(2u * MOST + h, cells[state + h]);
             }
         }
     }
@@ -485,7 +493,7 @@ fn whole(workgroup: u32, local: u32) {
                 advance(e);
             } else {
                 clear_behind(d, b, h, step);
-                held[(row ^ MOST) + h] = held[row + h];
+                hold((row ^ MOST) + h, held_at(row + h));
             }
         }
         meet();
@@ -503,9 +511,9 @@ fn whole(workgroup: u32, local: u32) {
         row ^= MOST;
     }
     for (var h = local; h < size; h += LANES) {
-        last[state + h] = held[row + h];
+        last[state + h] = held_at(row + h);
         if PART == 1u {
-            kept[state + h] = held[2u * MOST + h];
+            kept[state + h] = held_at(2u * MOST + h);
         }
     }
 }
