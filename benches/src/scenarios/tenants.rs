@@ -90,7 +90,8 @@ pub(crate) fn load(
     let mut copies: Vec<(&str, u64)> = Vec::new();
     for wanted in wanted {
         let path = wanted.path(zoo);
-        let dims: Dims = [&defaults, &wanted.dims, &given].into_iter().flatten().cloned().collect();
+        let dims = [&defaults, &wanted.dims, &given].into_iter().flatten();
+        let dims: Dims = dims.map(|(name, &size)| (name.clone(), size)).collect();
         for copy in 0..wanted.copies {
             let number = copies.iter().filter(|(name, _)| *name == wanted.name).count() as u64;
             copies.push((&wanted.name, number));
