@@ -14,7 +14,7 @@ use serde_json::Value;
 const FACTOR: f64 = 3.0;
 const SECONDS: f64 = 4.0;
 /// A machine that was busy with something else for a while is given another chance.
-const ATTEMPTS: usize = 3;
+const ATTEMPTS: usize = 6;
 
 /// A model of the zoo, the inputs of a request, and how many come a second.
 struct Client {
