@@ -19,8 +19,8 @@ override LENGTHS: bool = false;
 // Whether a single step of an LSTM is made for up to four requests.
 override COALESCE: bool = false;
 
-// The largest hidden size with WHOLE.
-const MOST: u32 = 256u;
+// The largest hidden size with WHOLE, a multiple of 4.
+override MOST: u32 = 128u;
 
 struct Params {
     // Elements: directions x batch x hidden size.
@@ -79,9 +79,11 @@ struct Params {
 @group(0) @binding(9) var<storage, read_write> report: array<u32>;
 @group(0) @binding(10) var<uniform> params: Params;
 
-// With WHOLE: the state before a step and behind it, in turns, then what else would be `kept`. Zeros fill up the last four.
-// Of the tiles' type, so that merged pipelines need no memory beside theirs.
-var<workgroup> held: array<vec4<f32>, MOST>;
+// With WHOLE, of each element the state and an LSTM's cell, before a step and behind it in turns; and a GRU's update gate and what its reset
+// leaves of the state. An invocation writes the vectors of its own elements only: a component may be written with the others of its
+// vector. Of the tiles' type, so that merged pipelines need no memory beside theirs. Zeros fill up the last four.
+var<workgroup> held: array<vec4<f32>, 2u * MOST>;
+var<workgroup> gated: array<vec4<f32>, MOST>;
 
 // An element at a step within its sequence.
 struct Element {
@@ -97,14 +99,6 @@ struct Element {
     kept: u32,
     y: u32,
     ends: bool,
-}
-
-fn held_at(at: u32) -> f32 {
-    return held[at >> 2u][at & 3u];
-}
-
-fn hold(at: u32, value: f32) {
-    held[at >> 2u][at & 3u] = value;
 }
 
 // Gates of an element.
@@ -150,15 +144,19 @@ fn apply(d: u32, which: u32, x: f32) -> f32 {
     return function_of(d, which, select(x, clipped, params.clip > 0.0));
 }
 
-// Four neighbours of the state from element 4q on, with zeros past its end.
-fn four_of(row: u32, q: u32) -> vec4<f32> {
+// Four neighbours of the state from element 4q on, or of what a GRU's resets leave of it, with zeros past its end.
+fn four_of(row: u32, q: u32, reset: bool) -> vec4<f32> {
     if WHOLE {
-        return held[(row >> 2u) + q];
+        let at = row + 4u * q;
+        if reset {
+            return vec4(gated[at].y, gated[at + 1u].y, gated[at + 2u].y, gated[at + 3u].y);
+        }
+        return vec4(held[at].x, held[at + 1u].x, held[at + 2u].x, held[at + 3u].x);
     }
     let end = params.size - 1u;
     let element = 4u * q + vec4(0u, 1u, 2u, 3u);
     let at = row + min(element, vec4(end));
-    if PART == 4u {
+    if reset {
         return select(vec4(0.0), vec4(kept[at.x], kept[at.y], kept[at.z], kept[at.w]), element <= vec4(end));
     }
     return select(vec4(0.0), vec4(before[at.x], before[at.y], before[at.z], before[at.w]), element <= vec4(end));
@@ -189,14 +187,14 @@ fn add_four(sums: vec4<f32>, s: mat4x4<f32>, w: vec4<f32>) -> vec4<f32> {
     return fma(s[3], vec4(w.w), fma(s[2], vec4(w.z), fma(s[1], vec4(w.y), fma(s[0], vec4(w.x), sums))));
 }
 
-// One gate's sum of products with the state in that row.
-fn sum_of(start: f32, row: u32, weight: u32) -> f32 {
+// One gate's sum of products with the state, or what resets leave of it, in that row.
+fn sum_of(start: f32, row: u32, weight: u32, reset: bool) -> f32 {
     var sum = start;
     var w = weight;
     let step = gates_each() * params.size;
     let count = fours();
     for (var q = 0u; q < count; q++) {
-        sum = add_products(sum, four_of(row, q), weights_at(w));
+        sum = add_products(sum, four_of(row, q, reset), weights_at(w));
         w += step;
     }
     return sum;
@@ -210,7 +208,7 @@ fn sums_of(start: vec4<f32>, row: u32, weight: u32) -> vec4<f32> {
     let step = gates_each() * size;
     let count = fours();
     for (var q = 0u; q < count; q++) {
-        let s = four_of(row, q);
+        let s = four_of(row, q, false);
         sums.x = add_products(sums.x, s, weights_at(w));
         sums.y = add_products(sums.y, s, weights_at(w + size));
         if PART != 3u {
@@ -226,7 +224,7 @@ fn sums_of(start: vec4<f32>, row: u32, weight: u32) -> vec4<f32> {
 
 fn old_state(e: Element) -> f32 {
     if WHOLE {
-        return held_at(e.row + e.h);
+        return held[e.row + e.h].x;
     }
     if params.has_state == 0u {
         return 0.0;
@@ -236,7 +234,7 @@ fn old_state(e: Element) -> f32 {
 
 fn old_cell(e: Element) -> f32 {
     if WHOLE {
-        return held_at(e.kept);
+        return held[e.row + e.h].y;
     }
     if params.has_cell == 0u {
         return 0.0;
@@ -244,18 +242,18 @@ fn old_cell(e: Element) -> f32 {
     return cells[e.state];
 }
 
-fn keep(at: u32, value: f32) {
+fn keep_cell(e: Element, cell: f32) {
     if WHOLE {
-        hold(at, value);
+        held[MOST - e.row + e.h].y = cell;
     } else {
-        kept[at] = value;
+        kept[e.kept] = cell;
     }
 }
 
 fn leave(e: Element, next: f32) {
     y[e.y] = next;
     if WHOLE {
-        hold((e.row ^ MOST) + e.h, next);
+        held[MOST - e.row + e.h].x = next;
     } else if e.ends {
         last[e.state] = next;
     }
@@ -276,7 +274,7 @@ fn lstm(e: Element, given: vec4<f32>) {
         forget = apply(e.d, 0u, sums.z);
     }
     let now = fma(forget, cell, taken * apply(e.d, 1u, sums.w));
-    keep(e.kept, now);
+    keep_cell(e, now);
     if EXTRA {
         sums.y += extra[p + size] * now;
     }
@@ -303,28 +301,25 @@ fn gru(e: Element) {
     let old = old_state(e);
     if PART == 2u {
         leave(e, (1.0 - z) * apply(e.d, 1u, fma(r, sums.z, input)) + z * old);
+    } else if WHOLE {
+        gated[e.h] = vec4(z, r * old, 0.0, 0.0);
     } else {
-        keep(e.kept, z);
-        keep(e.kept + resets(), r * old);
+        kept[e.kept] = z;
+        kept[e.kept + params.len] = r * old;
     }
-}
-
-// How far behind the update gates lies what the resets leave.
-fn resets() -> u32 {
-    if WHOLE {
-        return MOST;
-    }
-    return params.len;
 }
 
 // The state that a GRU goes to, from its gates.
 fn candidate(e: Element) {
     let size = params.size;
-    let row = e.kept + resets() - e.h;
-    let sum = sum_of(gates[e.gate + 2u * size], row, e.weight + 2u * size);
+    var row = 0u;
+    if !WHOLE {
+        row = e.kept + params.len - e.h;
+    }
+    let sum = sum_of(gates[e.gate + 2u * size], row, e.weight + 2u * size, true);
     var z = 0.0;
     if WHOLE {
-        z = held_at(e.kept);
+        z = gated[e.h].x;
     } else {
         z = kept[e.kept];
     }
@@ -333,7 +328,7 @@ fn candidate(e: Element) {
 
 fn advance(e: Element) {
     switch PART {
-        case 0u: { leave(e, apply(e.d, 0u, sum_of(gates[e.gate], e.row, e.weight))); }
+        case 0u: { leave(e, apply(e.d, 0u, sum_of(gates[e.gate], e.row, e.weight, false))); }
         case 1u: {
             let size = params.size;
             let g = e.gate;
@@ -362,10 +357,10 @@ fn advance_four(e: Element) {
     let count = fours();
     for (var q = 0u; q < count; q++) {
         let s = transpose(mat4x4(
-            four_of(e.row, q),
-            four_of(e.row + away.y, q),
-            four_of(e.row + away.z, q),
-            four_of(e.row + away.w, q),
+            four_of(e.row, q, false),
+            four_of(e.row + away.y, q, false),
+            four_of(e.row + away.z, q, false),
+            four_of(e.row + away.w, q, false),
         ));
         i = add_four(i, s, weights_at(w));
         o = add_four(o, s, weights_at(w + size));
@@ -468,17 +463,19 @@ fn whole(workgroup: u32, local: u32) {
     let state = d * params.state_direction + b * params.state_batch;
     let length = length_of(b);
     for (var h = local; h < 4u * fours(); h += LANES) {
-        hold(h, 0.0);
-        hold(MOST + h, 0.0);
-        hold(2u * MOST + h, 0.0);
-        hold(3u * MOST + h, 0.0);
+        var first = vec4(0.0);
         if h < size {
             if params.has_state != 0u {
-                hold(h, before[state + h]);
+                first.x = before[state + h];
             }
             if params.has_cell != 0u {
-                hold(2u * MOST + h, cells[state + h]);
+                first.y = cells[state + h];
             }
+        }
+        held[h] = first;
+        held[MOST + h] = vec4(0.0);
+        if PART == 3u {
+            gated[h] = vec4(0.0);
         }
     }
     meet();
@@ -489,11 +486,10 @@ fn whole(workgroup: u32, local: u32) {
             if step < length {
                 var e = element(d, b, h, step, length);
                 e.row = row;
-                e.kept = 2u * MOST + h;
                 advance(e);
             } else {
                 clear_behind(d, b, h, step);
-                hold((row ^ MOST) + h, held_at(row + h));
+                held[MOST - row + h] = held[row + h];
             }
         }
         meet();
@@ -502,18 +498,17 @@ fn whole(workgroup: u32, local: u32) {
                 if step < length {
                     var e = element(d, b, h, step, length);
                     e.row = row;
-                    e.kept = 2u * MOST + h;
                     candidate(e);
                 }
             }
             meet();
         }
-        row ^= MOST;
+        row = MOST - row;
     }
     for (var h = local; h < size; h += LANES) {
-        last[state + h] = held_at(row + h);
+        last[state + h] = held[row + h].x;
         if PART == 1u {
-            kept[state + h] = held_at(2u * MOST + h);
+            kept[state + h] = held[row + h].y;
         }
     }
 }

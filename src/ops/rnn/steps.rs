@@ -21,7 +21,7 @@ const LEAST_WEIGHTS: usize = 1 << 12;
 
 /// How a workgroup works that makes many steps.
 struct Whole {
-    /// The largest hidden size. Beyond, a step's weights keep one workgroup busy for longer than a dispatch of many takes: measured on llvmpipe with
+    /// The largest hidden size, a multiple of four. Beyond, a step's weights keep one workgroup busy for longer than a dispatch of many takes: measured on llvmpipe with
     /// two cores, a step of 256 elements takes 0.20 ms this way and 0.34 ms as a dispatch, which more cores share. With barriers the first
     /// takes 0.33 ms. On GPUs nothing was measured: the bound is half, as two passes of 64 invocations over the weights.
     most: usize,
@@ -209,6 +209,7 @@ impl<'a> Steps<'a> {
         ];
         constants.extend(whole.map(|_| ("WHOLE", 1.0)));
         constants.extend(whole.map(|whole| ("LANES", f64::from(whole.lanes))));
+        constants.extend(whole.map(|whole| ("MOST", whole.most as f64)));
         let words = len * (gates_each + 3) * range.count + directions * hidden * self.sizes.gates();
         let emit = Emit {
             kernel: &self.kernel.name,
