@@ -25,7 +25,9 @@ fn model(name: &str) -> Graph {
 }
 
 fn target(class: DeviceClass) -> Target {
-    Target { class, parallelism: 8, max_binding_bytes: 1 << 27, subgroup_size: 8 }
+    // Workgroups that a large GPU holds, and that a CPU of a few cores keeps busy.
+    let parallelism = if class == DeviceClass::Gpu { 4096 } else { 8 };
+    Target { class, parallelism, max_binding_bytes: 1 << 27, subgroup_size: 8 }
 }
 
 fn shapes(graph: &Graph, sizes: &[(&str, usize)]) -> Vec<Vec<usize>> {
@@ -134,7 +136,7 @@ fn a_bound_template_is_the_plan_of_those_shapes() {
             }
         }
     }
-    assert!(served >= 11, "templates served {served} of 18 other shapes");
+    assert!(served >= 12, "templates served {served} of 18 other shapes");
 }
 
 #[test]
