@@ -30,14 +30,6 @@ fn ramp(shape: &[usize]) -> Tensor {
     tensor(shape, (0..len).map(|i| (i * 37 % 101) as f32 / 50.0 - 1.0).collect())
 }
 
-fn named(mut graph: Graph, names: &[&str]) -> Graph {
-    for (at, name) in names.iter().enumerate() {
-        let id = graph.outputs[at];
-        graph.value_mut(id).name = (*name).to_owned();
-    }
-    graph
-}
-
 /// `y` = exp(`x`) - 1 for `x` of any two sizes, and its columns turned into rows.
 fn encoder() -> Graph {
     let mut b = GraphBuilder::new(17);
@@ -46,7 +38,7 @@ fn encoder() -> Graph {
     let exp = b.node("Exp", [x], []);
     let y = b.node("Sub", [exp, one], []);
     let turned = b.node("Transpose", [y], [("perm", Attr::Ints(vec![1, 0]))]);
-    named(b.finish([y, turned]), &["y", "turned"])
+    b.finish_named([("y", y), ("turned", turned)])
 }
 
 /// The product of `a` and `b`, of kernels that compile fast, and the largest of each row of `a`.
@@ -59,7 +51,7 @@ fn head() -> Graph {
     let each = g.node("Mul", [rows, columns], []);
     let product = g.node("ReduceSum", [each, two], [("keepdims", Attr::Int(0))]);
     let best = g.node("ReduceMax", [a], [("axes", Attr::Ints(vec![1])), ("keepdims", Attr::Int(0))]);
-    named(g.finish([product, best]), &["product", "best"])
+    g.finish_named([("product", product), ("best", best)])
 }
 
 /// As many bytes of tensors as outlive requests, once nothing is under way.
@@ -270,7 +262,8 @@ fn narrow_and_empty_tensors_stay_packed() {
         (b.input("half", DType::F16, ["n"]), b.input("byte", DType::I8, ["n"]), b.input("flag", DType::Bool, ["n"]));
     let long = b.input("long", DType::I64, ["n"]);
     let outputs = [("Neg", half), ("Abs", byte), ("Not", flag), ("Neg", long)].map(|(op, x)| b.node(op, [x], []));
-    let model = runtime().load_graph(named(b.finish(outputs), &["half2", "byte2", "flag2", "long2"])).unwrap();
+    let model =
+        runtime().load_graph(b.finish_named(["half2", "byte2", "flag2", "long2"].into_iter().zip(outputs))).unwrap();
     for n in [0usize, 1, 5, 1000] {
         let inputs = [
             ("half", tensor(&[n], (0..n).map(|i| f16::from_f32(i as f32 / 8.0)).collect::<Vec<f16>>())),
@@ -319,9 +312,9 @@ fn outputs_that_are_views_inputs_or_constants_are_kept_too() {
     let constant = b.floats([2], [3.0, 4.0]);
     let known = b.node("Identity", [constant], []);
     let sizes = b.node("Shape", [x], []);
-    let graph = b.finish([flat, turned, known, sizes, x]);
     let names = ["flat", "turned", "known", "sizes", "x"];
-    let model = runtime().load_graph(named(graph, &names)).unwrap();
+    let graph = b.finish_named(names.into_iter().zip([flat, turned, known, sizes, x]));
+    let model = runtime().load_graph(graph).unwrap();
     for n in [0, 1, 6] {
         let given = ramp(&[n, 4]);
         let expected = by_host(&model, &[("x", given.clone())]);
@@ -360,7 +353,7 @@ fn by_value() -> Graph {
     let one = b.ints([1]);
     let next = b.node("Add", [start, one], []);
     let all = b.node("Identity", [x], []);
-    named(b.finish([double, next, all]), &["double", "next", "all"])
+    b.finish_named([("double", double), ("next", next), ("all", all)])
 }
 
 /// What of `x` differs from zero: its shape is the device's to tell.
@@ -374,7 +367,7 @@ fn by_data() -> Graph {
     let flat = b.node("Squeeze", [at, axis], []);
     let left = b.node("Gather", [scaled, flat], []);
     let minus = b.node("Neg", [left], []);
-    named(b.finish([minus, scaled, flat]), &["left", "scaled", "places"])
+    b.finish_named([("left", minus), ("scaled", scaled), ("places", flat)])
 }
 
 #[test]
@@ -457,7 +450,7 @@ fn sessions_take_and_leave_tensors_beside_their_state() {
     let axes = b.ints([0]);
     let sum = b.node("ReduceSum", [all, axes], [("keepdims", Attr::Int(1))]);
     let least = b.node("ReduceMin", [all], [("keepdims", Attr::Int(0))]);
-    let model = runtime().load_graph(named(b.finish([sum, all, least]), &["sum", "all", "least"])).unwrap();
+    let model = runtime().load_graph(b.finish_named([("sum", sum), ("all", all), ("least", least)])).unwrap();
     let session = model.session(&[("all", "past")]).unwrap();
     assert!(session.request().keep("all").unwrap_err().message().contains("state"));
     // The first state is on the device already, and may be given to another session as well.
@@ -490,7 +483,7 @@ fn models_of_sequences_say_that_they_cannot() {
     let one = b.constant(Tensor::scalar(1i64));
     let list = b.node("SplitToSequence", [x, one], [("axis", Attr::Int(1))]);
     let y = b.node("Neg", [x], []);
-    let model = runtime().load_graph(named(b.finish([list, y]), &["list", "y"])).unwrap();
+    let model = runtime().load_graph(b.finish_named([("list", list), ("y", y)])).unwrap();
     for name in ["list", "y"] {
         let error = model.request().keep(name).unwrap_err();
         assert!(error.kind() == ErrorKind::Unsupported && error.message().contains(name), "{error}");

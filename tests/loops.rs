@@ -426,11 +426,7 @@ fn of_sequences() -> Graph {
     let first = other.node("SequenceAt", [list, zero], []);
     let other = Attr::Graph(Box::new(Subgraph { graph: other.finish([first]), captures: vec![2] }));
     let chosen = b.node("If", [has, maybe, sequence], [("then_branch", then), ("else_branch", other)]);
-    let mut graph = b.finish([doubled, length, chosen]);
-    for (at, name) in ["doubled", "length", "chosen"].into_iter().enumerate() {
-        let id = graph.outputs[at];
-        graph.value_mut(id).name = name.to_owned();
-    }
+    let mut graph = b.finish_named([("doubled", doubled), ("length", length), ("chosen", chosen)]);
     let doubled = graph.outputs[0];
     graph.value_mut(doubled).kind = Kind::Sequence;
     graph

@@ -24,11 +24,7 @@ fn counter(runtime: &Runtime) -> Model {
     let one = b.floats([1], [1.0]);
     let next = b.node("Add", [state, one], []);
     let y = b.node("Neg", [next], []);
-    let mut graph = b.finish([next, y]);
-    for (at, name) in ["next", "y"].into_iter().enumerate() {
-        let id = graph.outputs[at];
-        graph.value_mut(id).name = name.to_owned();
-    }
+    let mut graph = b.finish_named([("next", next), ("y", y)]);
     graph.name = "counter".into();
     runtime.load_graph(graph).unwrap()
 }

@@ -2,47 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod common;
+
+use common::sessions::{copied, noise, same, tensor, traced};
 use fascine::graph::builder::GraphBuilder;
 use fascine::graph::{Attr, Graph};
 use fascine::runtime::trace::Trace;
 use fascine::{Completion, DType, LoadOptions, Model, Options, Request, Runtime, Session, Tensor};
-
-fn tensor<T: fascine::tensor::Element>(shape: &[usize], data: Vec<T>) -> Tensor {
-    Tensor::new(shape, data).unwrap()
-}
-
-/// Numbers with a seed, each with digits to the end.
-fn noise(shape: &[usize], seed: usize) -> Tensor {
-    let len = shape.iter().product::<usize>();
-    tensor(shape, (0..len).map(|i| ((i * 7_919 + seed * 104_729) % 10_007) as f32 / 3_001.0 - 1.5).collect())
-}
-
-fn rename(graph: &mut Graph, names: &[&str]) {
-    for (at, name) in names.iter().enumerate() {
-        let id = graph.outputs[at];
-        graph.value_mut(id).name = (*name).to_owned();
-    }
-}
-
-fn same(a: &Completion, b: &Completion, names: &[&str], what: &str) {
-    for name in names {
-        let (a, b) = (a.output(name).unwrap(), b.output(name).unwrap());
-        assert_eq!(a.shape(), b.shape(), "{name}, {what}");
-        assert!(a.bytes() == b.bytes(), "{name}, {what}");
-    }
-}
-
-fn traced() -> (Runtime, Trace) {
-    let trace = Trace::default();
-    (Runtime::new(Options { trace: Some(trace.clone()), ..Options::default() }).unwrap(), trace)
-}
-
-/// Workgroups that copied, since it was last asked.
-fn copied(trace: &Trace) -> u64 {
-    let bundles = trace.take();
-    let lanes = bundles.iter().flat_map(|bundle| &bundle.lanes);
-    lanes.filter(|lane| lane.kernel.starts_with("copy")).map(|lane| u64::from(lane.count)).sum()
-}
 
 /// A decoder of the zoo, on the device and through the host.
 struct Decoder {
@@ -125,9 +91,7 @@ fn attention(op: &str) -> Graph {
         ),
     };
     let outputs = b.node_with(op, inputs, attrs, 3);
-    let mut graph = b.finish(outputs);
-    rename(&mut graph, &["y", "all_keys", "all_values"]);
-    graph
+    b.finish_named(["y", "all_keys", "all_values"].into_iter().zip(outputs))
 }
 
 #[test]

@@ -2,30 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod common;
+
 use std::time::{Duration, Instant};
 
+use common::sessions::{copied, noise, same, tensor, traced};
 use fascine::graph::builder::GraphBuilder;
 use fascine::graph::{Attr, Graph};
 use fascine::runtime::{Drive, trace::Trace};
 use fascine::schedule::Admission;
 use fascine::{Completion, DType, Error, ErrorKind, Model, Options, Request, Runtime, Session, SessionOptions, Tensor};
-
-fn tensor<T: fascine::tensor::Element>(shape: &[usize], data: Vec<T>) -> Tensor {
-    Tensor::new(shape, data).unwrap()
-}
-
-/// Numbers with a seed, each with digits to the end.
-fn noise(shape: &[usize], seed: usize) -> Tensor {
-    let len = shape.iter().product::<usize>();
-    tensor(shape, (0..len).map(|i| ((i * 7_919 + seed * 104_729) % 10_007) as f32 / 3_001.0 - 1.5).collect())
-}
-
-fn rename(graph: &mut Graph, names: &[&str]) {
-    for (at, name) in names.iter().enumerate() {
-        let id = graph.outputs[at];
-        graph.value_mut(id).name = (*name).to_owned();
-    }
-}
 
 /// `all`: `past` and then `x`, along one of four dimensions, of which the others have these sizes; `sum` along it, and `more`, of
 /// every element.
@@ -45,17 +31,7 @@ fn cache(sizes: [usize; 4], axis: usize) -> Graph {
     let sum = b.node("ReduceSum", [all, axes], [("keepdims", Attr::Int(0))]);
     let third = b.floats([1], [1.0 / 3.0]);
     let more = b.node("Mul", [all, third], []);
-    let mut graph = b.finish([all, sum, more]);
-    rename(&mut graph, &["all", "sum", "more"]);
-    graph
-}
-
-fn same(a: &Completion, b: &Completion, names: &[&str], what: &str) {
-    for name in names {
-        let (a, b) = (a.output(name).unwrap(), b.output(name).unwrap());
-        assert_eq!(a.shape(), b.shape(), "{name}, {what}");
-        assert!(a.bytes() == b.bytes(), "{name}, {what}");
-    }
+    b.finish_named([("all", all), ("sum", sum), ("more", more)])
 }
 
 /// What has gone is given back a moment after the answer is there.
@@ -65,18 +41,6 @@ fn settles(runtime: &Runtime, what: &str, mut fits: impl FnMut(u64) -> bool) {
         assert!(start.elapsed() < Duration::from_secs(60), "{what}: {} bytes", runtime.memory().unwrap().heap_used);
         std::thread::yield_now();
     }
-}
-
-fn traced() -> (Runtime, Trace) {
-    let trace = Trace::default();
-    (Runtime::new(Options { trace: Some(trace.clone()), ..Options::default() }).unwrap(), trace)
-}
-
-/// Workgroups that copied, since it was last asked.
-fn copied(trace: &Trace) -> u64 {
-    let bundles = trace.take();
-    let lanes = bundles.iter().flat_map(|bundle| &bundle.lanes);
-    lanes.filter(|lane| lane.kernel.starts_with("copy")).map(|lane| u64::from(lane.count)).sum()
 }
 
 /// A session and the same loop through the host, whose bits it has to have.
@@ -233,9 +197,7 @@ fn lookups() -> Graph {
     let axes = b.ints([0]);
     let sum = b.node("ReduceSum", [all, axes], [("keepdims", Attr::Int(0))]);
     let count = b.node("Neg", [next], []);
-    let mut graph = b.finish([all, next, sum, count]);
-    rename(&mut graph, &["all", "next", "sum", "count"]);
-    graph
+    b.finish_named([("all", all), ("next", next), ("sum", sum), ("count", count)])
 }
 
 #[test]
@@ -317,8 +279,7 @@ fn a_state_that_passes_through_stays_where_it_is() {
     let x = b.input("x", DType::F32, ["1", "4"]);
     let kept = b.node("Identity", [keys], []);
     let sum = b.node("Add", [keys, x], []);
-    let mut graph = b.finish([kept, sum]);
-    rename(&mut graph, &["kept", "sum"]);
+    let graph = b.finish_named([("kept", kept), ("sum", sum)]);
     let model = runtime.load_graph(graph).unwrap();
     let session = model.session(&[("kept", "keys")]).unwrap();
     let given = noise(&[600, 4], 1);
@@ -344,8 +305,7 @@ fn kernels_that_take_no_strides_read_copies_of_a_state() {
     let before = b.node("LRN", [past], [("size", Attr::Int(3))]);
     let all = b.node("Concat", [past, x], [("axis", Attr::Int(2))]);
     let after = b.node("LRN", [all], [("size", Attr::Int(3))]);
-    let mut graph = b.finish([all, before, after]);
-    rename(&mut graph, &["all", "before", "after"]);
+    let graph = b.finish_named([("all", all), ("before", before), ("after", after)]);
     let model = runtime.load_graph(graph).unwrap();
     let session = model.session(&[("all", "past")]).unwrap();
     let mut host = noise(&[2, 3, 2, 4], 0);
@@ -371,8 +331,7 @@ fn a_state_that_is_part_of_something_else_has_a_place_of_its_own() {
     let all = b.node("Concat", [past, new], [("axis", Attr::Int(0))]);
     let whole = b.node("Concat", [all, x, all], [("axis", Attr::Int(0))]);
     let more = b.node("Neg", [whole], []);
-    let mut graph = b.finish([all, more]);
-    rename(&mut graph, &["all", "more"]);
+    let graph = b.finish_named([("all", all), ("more", more)]);
     let model = runtime.load_graph(graph).unwrap();
     let session = model.session(&[("all", "past")]).unwrap();
     let mut host = noise(&[3], 0);
@@ -402,8 +361,7 @@ fn a_state_counts_as_memory() {
     let axes = b.ints([2]);
     let last = b.node("ReduceMax", [x], [("axes", Attr::Ints(vec![2, 3]))]);
     let sum = b.node("ReduceSum", [all, axes], []);
-    let mut graph = b.finish([all, last, sum]);
-    rename(&mut graph, &["all", "last", "sum"]);
+    let graph = b.finish_named([("all", all), ("last", last), ("sum", sum)]);
     let model = runtime.load_graph(graph).unwrap();
     let run = |session: &Session, rows: usize| {
         let request = session.request().input("x", noise(&[1, 1, rows, 16_384], rows)).unwrap();

@@ -46,12 +46,7 @@ fn cache() -> Graph {
     let all = b.node("Concat", [past, x], [("axis", Attr::Int(0))]);
     let axes = b.ints([0]);
     let sum = b.node("ReduceSum", [all, axes], [("keepdims", Attr::Int(0))]);
-    let mut graph = b.finish([all, sum]);
-    let all = graph.outputs[0];
-    graph.value_mut(all).name = "all".to_owned();
-    let sum = graph.outputs[1];
-    graph.value_mut(sum).name = "sum".to_owned();
-    graph
+    b.finish_named([("all", all), ("sum", sum)])
 }
 
 #[test]
@@ -115,12 +110,7 @@ fn moded() -> Graph {
     let outputs = b.node_with("If", [Some(condition), Some(total), Some(x)], attrs, 1);
     let result = b.node("Identity", [outputs[0]], []);
     let twice = b.node("Add", [result, result], []);
-    let mut graph = b.finish([result, twice]);
-    for (index, name) in ["after", "twice"].into_iter().enumerate() {
-        let id = graph.outputs[index];
-        graph.value_mut(id).name = name.to_owned();
-    }
-    graph
+    b.finish_named([("after", result), ("twice", twice)])
 }
 
 #[test]
@@ -154,11 +144,7 @@ fn a_state_that_lies_packed_is_the_next_requests_input() {
     let odd = b.node("Not", [seen], []);
     let wide = b.node("Cast", [past], [("to", Attr::Int(1))]);
     let number = b.node("Cast", [seen], [("to", Attr::Int(6))]);
-    let mut graph = b.finish([all, odd, wide, number]);
-    for (at, name) in ["all", "odd", "wide", "number"].into_iter().enumerate() {
-        let id = graph.outputs[at];
-        graph.value_mut(id).name = name.to_owned();
-    }
+    let graph = b.finish_named([("all", all), ("odd", odd), ("wide", wide), ("number", number)]);
     let model = runtime().load_graph(graph).unwrap();
     let session = model.session(&[("all", "past"), ("odd", "seen")]).unwrap();
     let row = |step: usize| [step as f32, 0.1, -6e-8].map(f16::from_f32);
@@ -234,12 +220,7 @@ fn picks() -> Graph {
     let all = b.node("Concat", [past, twice], [("axis", Attr::Int(0))]);
     let rest = b.node("Slice", [all, from, end, axis], []);
     let next = b.node("ArgMax", [all], [("axis", Attr::Int(0)), ("keepdims", Attr::Int(1))]);
-    let mut graph = b.finish([rest, all, next]);
-    for (at, name) in ["rest", "all", "next"].into_iter().enumerate() {
-        let id = graph.outputs[at];
-        graph.value_mut(id).name = name.to_owned();
-    }
-    graph
+    b.finish_named([("rest", rest), ("all", all), ("next", next)])
 }
 
 #[test]

@@ -43,6 +43,31 @@ fn input(b: &mut GraphBuilder, name: &str, shape: &[usize]) -> fascine::graph::V
     b.input(name, DType::F32, shape.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
+/// A node of the operator with a Relu behind, and what is fed: x, weights if they are not constant, and a residual.
+fn model<const N: usize>(
+    op: &str,
+    attrs: [(&'static str, Attr); N],
+    [x, w, bias, residual]: [Tensor; 4],
+    constant: bool,
+) -> (Graph, Vec<Tensor>) {
+    let mut b = GraphBuilder::new(17);
+    let left = input(&mut b, "x", x.shape());
+    let mut inputs = vec![x];
+    let right = match constant {
+        true => b.constant(w),
+        false => {
+            let right = input(&mut b, "w", w.shape());
+            inputs.push(w);
+            right
+        }
+    };
+    let bias = b.constant(bias);
+    let added = input(&mut b, "residual", residual.shape());
+    inputs.push(residual);
+    let y = b.node(op, [left, right, bias, added], relu().into_iter().chain(attrs));
+    (b.finish([y]), inputs)
+}
+
 /// `relu(x w + bias + residual)`, the right side constant or given.
 fn product([batch, rows, depth, columns]: [usize; 4], constant: bool) -> Case {
     let x = numbers(&[batch, rows, depth], 1);
@@ -60,23 +85,9 @@ fn product([batch, rows, depth, columns]: [usize; 4], constant: bool) -> Case {
         (sum + at(&bias, column) + at(&residual, index)).max(0.0)
     };
     let expected = (0..batch * rows * columns).map(result).collect();
-    let mut b = GraphBuilder::new(17);
-    let left = input(&mut b, "x", x.shape());
-    let mut inputs = vec![x];
-    let right = match constant {
-        true => b.constant(w),
-        false => {
-            let right = input(&mut b, "w", w.shape());
-            inputs.push(w);
-            right
-        }
-    };
-    let bias = b.constant(bias);
-    let added = input(&mut b, "residual", residual.shape());
-    inputs.push(residual);
-    let y = b.node("fascine.MatMul", [left, right, bias, added], relu());
     let name = format!("{batch} x {rows} x {depth} x {columns}, constant {constant}");
-    Case { name, graph: b.finish([y]), inputs, expected }
+    let (graph, inputs) = model("fascine.MatMul", [], [x, w, bias, residual], constant);
+    Case { name, graph, inputs, expected }
 }
 
 /// `relu(conv(x, w) + bias + residual)` with a kernel of `side`, padded by one less than half of it.
@@ -103,25 +114,10 @@ fn conv([images, groups, channels, out, size, side]: [usize; 6], constant: bool)
         sum.max(0.0)
     };
     let expected = (0..shape.iter().product()).map(result).collect();
-    let mut b = GraphBuilder::new(17);
-    let left = input(&mut b, "x", x.shape());
-    let mut inputs = vec![x];
-    let right = match constant {
-        true => b.constant(w),
-        false => {
-            let right = input(&mut b, "w", w.shape());
-            inputs.push(w);
-            right
-        }
-    };
-    let bias = b.constant(bias);
-    let added = input(&mut b, "residual", residual.shape());
-    inputs.push(residual);
-    let attrs =
-        relu().into_iter().chain([("pads", Attr::Ints(vec![pad as i64; 4])), ("group", Attr::Int(groups as i64))]);
-    let y = b.node("fascine.Conv", [left, right, bias, added], attrs.collect::<Vec<_>>());
+    let attrs = [("pads", Attr::Ints(vec![pad as i64; 4])), ("group", Attr::Int(groups as i64))];
     let name = format!("{images} x {groups} x {channels} -> {out}, {size}, {side} x {side}, constant {constant}");
-    Case { name, graph: b.finish([y]), inputs, expected }
+    let (graph, inputs) = model("fascine.Conv", attrs, [x, w, bias, residual], constant);
+    Case { name, graph, inputs, expected }
 }
 
 impl Case {

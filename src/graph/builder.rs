@@ -106,6 +106,15 @@ impl GraphBuilder {
         self.graph.value_mut(id).kind = kind;
     }
 
+    /// The graph with these outputs, which get these names.
+    pub fn finish_named<'a>(mut self, outputs: impl IntoIterator<Item = (&'a str, ValueId)>) -> Graph {
+        for (name, id) in outputs {
+            self.graph.value_mut(id).name = name.to_owned();
+            self.graph.outputs.push(id);
+        }
+        self.graph
+    }
+
     /// The graph with these outputs.
     pub fn finish(mut self, outputs: impl IntoIterator<Item = ValueId>) -> Graph {
         self.graph.outputs = outputs.into_iter().collect();

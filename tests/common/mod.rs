@@ -3,3 +3,4 @@
 
 pub mod direct;
 pub mod kernels;
+pub mod sessions;
