@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use common::sessions::{copied, noise, same, tensor, traced};
 use fascine::graph::builder::GraphBuilder;
 use fascine::graph::{Attr, Graph};
-use fascine::runtime::{Drive, trace::Trace};
+use fascine::runtime::Drive;
 use fascine::schedule::Admission;
 use fascine::{Completion, DType, Error, ErrorKind, Model, Options, Request, Runtime, Session, SessionOptions, Tensor};
 
