@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::graph::{Attr, Node};
 
-/// A function with its numbers, as `shaders/recurrent_step.wgsl` has it.
+/// A function with its numbers, as `shaders/recurrent.wgsl` has it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Activation {
     /// Its number in the kernel.
