@@ -7,8 +7,7 @@ mod common;
 use common::sessions::{copied, noise, same, tensor, traced};
 use fascine::graph::builder::GraphBuilder;
 use fascine::graph::{Attr, Graph};
-use fascine::runtime::trace::Trace;
-use fascine::{Completion, DType, LoadOptions, Model, Options, Request, Runtime, Session, Tensor};
+use fascine::{DType, LoadOptions, Model, Options, Request, Runtime, Session, Tensor};
 
 /// A decoder of the zoo, on the device and through the host.
 struct Decoder {
