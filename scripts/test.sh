@@ -39,7 +39,8 @@ second_driver() (
   export VK_DRIVER_FILES
   "${CARGO_TARGET_DIR:-target}/debug/fascine" devices | grep -F SwiftShader
   # Conversations take this driver minutes.
-  cargo test --locked -p fascine --test operators --test coalesce --test link_bits -- --skip conversations_of
+  cargo test --locked -p fascine --test operators --test coalesce -- --skip conversations_of
+  cargo test --locked -p fascine --test link -- bits::
   cargo test --locked -p fascine --test zoo -- lstm_vad_matches squeezenet1_1_matches
 )
 

@@ -3,7 +3,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[allow(dead_code, unreachable_pub, reason = "shared with other tests")]
 #[path = "link_common/random.rs"]
 mod random;
 

@@ -15,7 +15,6 @@ mod halves;
 mod movement;
 #[path = "clamped/quantised.rs"]
 mod quantised;
-#[allow(dead_code, unreachable_pub, reason = "shared with other tests")]
 #[path = "link_common/random.rs"]
 mod random;
 #[path = "clamped/windows.rs"]

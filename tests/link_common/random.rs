@@ -1,4 +1,5 @@
 //! Random numbers that are the same on every machine (splitmix64).
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part")]
 
 pub struct Random(u64);
 

@@ -1,0 +1,7 @@
+//! The command line.
+#![cfg(feature = "cli")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod commands;
+mod generate;
+mod trace;
