@@ -5,7 +5,6 @@
 mod common;
 mod deadlines;
 mod device_tensors;
-mod loop_plans;
 mod loops;
 mod memory;
 mod models;

@@ -1,4 +1,5 @@
 //! One plan serves all trips of a loop. Alone in its process: which events are looked at is settled once for all threads.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
