@@ -14,9 +14,6 @@ struct Params {
     pixel_blocks: u32,
     // Whether neighbours share weights rather than pixels.
     blocks_first: u32,
-    // Whether a tap's pixels come in fours that are loaded whole (one tap), or a row's window is loaded once for its three taps
-    // (unit stride and dilation, at least four columns wide).
-    fast: u32,
     has_residual: u32,
     // What halves of the weights are multiplied with.
     factor: f32,
@@ -85,28 +82,14 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let in_size = p.in_h * p.in_w;
     let out_size = p.out_h * p.out_w;
 
-    let fast = p.fast != 0u;
-    let whole = fast && !WINDOW;
-    var pixel: vec4<u32>;
-    var y: vec4<i32>;
-    var x: vec4<i32>;
-    if WINDOW && fast {
-        let columns = (p.out_w + 3u) / 4u;
-        let item = min(block * 8u + invocation, columns * p.out_h - 1u);
-        let row = item / columns;
-        let column = min(4u * (item % columns), p.out_w - 4u);
-        pixel = row * p.out_w + column + vec4(0u, 1u, 2u, 3u);
-        y = vec4(i32(row));
-        x = i32(column) + vec4(0, 1, 2, 3);
-    } else {
-        let first = (block * 8u + invocation) * 4u;
-        pixel = min(first + vec4(0u, 1u, 2u, 3u), vec4(out_size - 1u));
-        if whole {
-            pixel = min(first, out_size - 4u) + vec4(0u, 1u, 2u, 3u);
-        }
-        y = vec4<i32>(pixel / p.out_w);
-        x = vec4<i32>(pixel % p.out_w);
+    let whole = out_size % 4u == 0u;
+    let first = (block * 8u + invocation) * 4u;
+    var pixel = min(first + vec4(0u, 1u, 2u, 3u), vec4(out_size - 1u));
+    if whole {
+        pixel = min(first, out_size - 4u) + vec4(0u, 1u, 2u, 3u);
     }
+    var y = vec4<i32>(pixel / p.out_w);
+    var x = vec4<i32>(pixel % p.out_w);
     y = y * i32(p.stride_y) - i32(p.pad_y);
     x = x * i32(p.stride_x) - i32(p.pad_x);
 
@@ -125,71 +108,71 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     var c6 = spread(subgroupBroadcast(start, 6u));
     var c7 = spread(subgroupBroadcast(start, 7u));
 
+    // Two channels a step, and taps in the same loop: at the end of a loop's body llvmpipe blends all sums with those before, by the
+    // lanes that went on, which takes longer than one channel's multiply-adds.
     let taps = select(1u, p.kernel_h * p.kernel_w, WINDOW);
+    let fours = !WINDOW && whole && p.stride_y == 1u && p.stride_x == 1u;
+    let end_y = vec4(i32(p.in_h) - 1);
+    let end_x = vec4(i32(p.in_w) - 1);
     var weight_at = (channel_group * p.channel_tiles + channel_tile) * p.channels_in * taps * 8u + invocation;
     var plane = first_in * in_size;
-    if WINDOW {
-        let last = i32(p.in_w) - 1;
-        for (var c = 0u; c < p.channels_in; c++) {
-            for (var ky = 0u; ky < p.kernel_h; ky++) {
-                let iy = y + i32(ky * p.dilation_y);
-                let row_ok = (iy >= vec4(0)) & (iy < vec4(i32(p.in_h)));
-                let row = plane + vec4<u32>(clamp(iy, vec4(0), vec4(i32(p.in_h) - 1))) * p.in_w;
-                // Columns x.x to x.x + 5.
-                var low = vec4(0.0);
-                var high = vec2(0.0);
-                if fast {
-                    let more = x.xy + 4;
-                    let high_at = row.xy + vec2<u32>(clamp(more, vec2(0), vec2(last)));
-                    low = four(row + vec4<u32>(clamp(x, vec4(0), vec4(last))));
-                    high = vec2(input[high_at.x >> 2u][high_at.x & 3u], input[high_at.y >> 2u][high_at.y & 3u]);
-                    low = select(vec4(0.0), low, row_ok & (x >= vec4(0)) & (x <= vec4(last)));
-                    high = select(vec2(0.0), high, row_ok.xy & (more >= vec2(0)) & (more <= vec2(last)));
-                }
-                for (var kx = 0u; kx < p.kernel_w; kx++) {
-                    var b = low;
-                    low = vec4(low.yzw, high.x);
-                    high = vec2(high.y, 0.0);
-                    if !fast {
-                        let ix = x + i32(kx * p.dilation_x);
-                        let ok = row_ok & (ix >= vec4(0)) & (ix <= vec4(last));
-                        b = select(vec4(0.0), four(row + vec4<u32>(clamp(ix, vec4(0), vec4(last)))), ok);
-                    }
-                    let w = weights_of(weight[weight_at], p.factor);
-                    weight_at += 8u;
-                    c0 = outer(c0, subgroupBroadcast(w, 0u), b);
-                    c1 = outer(c1, subgroupBroadcast(w, 1u), b);
-                    c2 = outer(c2, subgroupBroadcast(w, 2u), b);
-                    c3 = outer(c3, subgroupBroadcast(w, 3u), b);
-                    c4 = outer(c4, subgroupBroadcast(w, 4u), b);
-                    c5 = outer(c5, subgroupBroadcast(w, 5u), b);
-                    c6 = outer(c6, subgroupBroadcast(w, 6u), b);
-                    c7 = outer(c7, subgroupBroadcast(w, 7u), b);
-                }
-            }
-            plane += in_size;
+    var left = p.channels_in;
+    var iy = y;
+    var ix = x;
+    var kx = 0u;
+    for (var step = (p.channels_in + 1u) / 2u * taps; step > 0u; step--) {
+        let second = left > 1u;
+        let near = plane + vec4<u32>(clamp(iy, vec4(0), end_y)) * p.in_w + vec4<u32>(clamp(ix, vec4(0), end_x));
+        let far = near + select(0u, in_size, second);
+        var b0: vec4<f32>;
+        var b1: vec4<f32>;
+        if fours {
+            b0 = input[near.x >> 2u];
+            b1 = input[far.x >> 2u];
+        } else {
+            b0 = four(near);
+            b1 = four(far);
         }
-    } else {
-        let spot = vec4<u32>(y) * p.in_w + vec4<u32>(x);
-        for (var c = 0u; c < p.channels_in; c++) {
-            var b: vec4<f32>;
-            if whole {
-                b = input[(plane + pixel.x) >> 2u];
-            } else {
-                b = four(plane + spot);
-            }
-            let w = weights_of(weight[weight_at], p.factor);
-            weight_at += 8u;
-            c0 = outer(c0, subgroupBroadcast(w, 0u), b);
-            c1 = outer(c1, subgroupBroadcast(w, 1u), b);
-            c2 = outer(c2, subgroupBroadcast(w, 2u), b);
-            c3 = outer(c3, subgroupBroadcast(w, 3u), b);
-            c4 = outer(c4, subgroupBroadcast(w, 4u), b);
-            c5 = outer(c5, subgroupBroadcast(w, 5u), b);
-            c6 = outer(c6, subgroupBroadcast(w, 6u), b);
-            c7 = outer(c7, subgroupBroadcast(w, 7u), b);
-            plane += in_size;
+        if WINDOW {
+            let inside = (iy >= vec4(0)) & (iy <= end_y) & (ix >= vec4(0)) & (ix <= end_x);
+            b0 = select(vec4(0.0), b0, inside);
+            b1 = select(vec4(0.0), b1, inside);
         }
+        let w0 = weights_of(weight[weight_at], p.factor);
+        var w1 = weights_of(weight[weight_at + select(0u, taps * 8u, second)], p.factor);
+        b1 = select(vec4(0.0), b1, vec4(second));
+        w1 = select(vec4(0.0), w1, vec4(second));
+        c0 = outer(c0, subgroupBroadcast(w0, 0u), b0);
+        c1 = outer(c1, subgroupBroadcast(w0, 1u), b0);
+        c2 = outer(c2, subgroupBroadcast(w0, 2u), b0);
+        c3 = outer(c3, subgroupBroadcast(w0, 3u), b0);
+        c4 = outer(c4, subgroupBroadcast(w0, 4u), b0);
+        c5 = outer(c5, subgroupBroadcast(w0, 5u), b0);
+        c6 = outer(c6, subgroupBroadcast(w0, 6u), b0);
+        c7 = outer(c7, subgroupBroadcast(w0, 7u), b0);
+        c0 = outer(c0, subgroupBroadcast(w1, 0u), b1);
+        c1 = outer(c1, subgroupBroadcast(w1, 1u), b1);
+        c2 = outer(c2, subgroupBroadcast(w1, 2u), b1);
+        c3 = outer(c3, subgroupBroadcast(w1, 3u), b1);
+        c4 = outer(c4, subgroupBroadcast(w1, 4u), b1);
+        c5 = outer(c5, subgroupBroadcast(w1, 5u), b1);
+        c6 = outer(c6, subgroupBroadcast(w1, 6u), b1);
+        c7 = outer(c7, subgroupBroadcast(w1, 7u), b1);
+        weight_at += 8u;
+        var done = true;
+        if WINDOW {
+            kx++;
+            ix += i32(p.dilation_x);
+            let row_done = kx == p.kernel_w;
+            kx = select(kx, 0u, row_done);
+            ix = select(ix, x, row_done);
+            iy = select(iy, iy + i32(p.dilation_y), row_done);
+            done = iy.x == y.x + i32(p.kernel_h * p.dilation_y);
+            iy = select(iy, y, done);
+        }
+        plane += select(0u, 2u * in_size, done);
+        weight_at += select(0u, taps * 8u, done);
+        left -= select(0u, 2u, done);
     }
 
     // A loop: stores written out for each channel would take the driver longer to compile than all the rest.

@@ -191,22 +191,13 @@ pub(super) struct SubgroupTiles {
     /// Workgroups.
     pub(super) grid: Size,
     /// Parameters.
-    pub(super) sizes: [(&'static str, Size); 8],
+    pub(super) sizes: [(&'static str, Size); 7],
 }
 
 impl Geometry {
     /// Tiles of [`TILE`] output channels of 32 pixels.
     pub(super) fn subgroup_tiles(&self) -> SubgroupTiles {
-        let pointwise = self.rows.is_pointwise() && self.columns.is_pointwise();
-        let single = self.is_single();
-        let fast = match single {
-            true => pointwise && self.pixels().is_multiple_of(4),
-            false => self.has_window() && self.columns.output >= 4,
-        };
-        let in_rows = !single && fast;
-        let quads =
-            if in_rows { self.rows.output * self.columns.output.div_ceil(4) } else { self.pixels().div_ceil(4) };
-        let (channel_tiles, blocks) = (self.group_out.div_ceil(TILE), quads.div_ceil(8));
+        let (channel_tiles, blocks) = (self.group_out.div_ceil(TILE), self.pixels().div_ceil(32));
         let tiles = self.images * blocks * self.groups * channel_tiles;
         // Whichever of weights and pixels is larger is read once.
         let blocks_first = self.group_out * self.depth() > self.group_in * self.rows.input * self.columns.input;
@@ -218,9 +209,8 @@ impl Geometry {
             ("channels_out", self.group_out),
             ("pixel_blocks", blocks),
             ("blocks_first", Size::from(u8::from(blocks_first))),
-            ("fast", Size::from(u8::from(fast))),
         ];
-        SubgroupTiles { window: !single, grid: tiles.div_ceil(8), sizes }
+        SubgroupTiles { window: !self.is_single(), grid: tiles.div_ceil(8), sizes }
     }
 }
 
