@@ -22,6 +22,7 @@ kernels! {
     "cast",
     "col2im",
     "conv_depthwise",
+    "conv_depthwise_subgroup",
     "conv_integer_subgroup",
     "conv_subgroup",
     "conv_tile",

@@ -92,7 +92,7 @@ impl Operator for Conv {
         }
         let subgroups = cx.target().class == DeviceClass::Cpu && cx.target().subgroup_size == 8;
         if run.geometry.group_in == 1 && run.geometry.groups > 1 {
-            run.depthwise(cx)
+            run.depthwise(cx, subgroups)
         } else if subgroups && cx.constant(1).is_some() {
             run.subgroup(cx)
         } else {
@@ -175,6 +175,22 @@ impl Geometry {
     fn has_window(&self) -> bool {
         let Axis { kernel, stride, dilation, .. } = self.columns;
         kernel == 3 && stride == 1 && dilation == 1
+    }
+
+    /// Columns of the kernel, where `conv_depthwise_subgroup` suits.
+    fn subgroup_columns(&self) -> Option<u8> {
+        let (rows, columns) = (&self.rows, &self.columns);
+        let near = rows.dilation == 1 && columns.dilation == 1 && (columns.stride == 1 || columns.stride == 2);
+        let low = rows.kernel.known().is_some_and(|kernel| kernel <= 8);
+        [3, 5].into_iter().find(|&taps| near && low && columns.kernel == usize::from(taps))
+    }
+
+    /// Rows that an invocation of `conv_depthwise_subgroup` computes, and how many times eight invocations a channel takes. Four rows
+    /// where that takes fewer of them.
+    fn bands(&self) -> (usize, Size) {
+        let blocks = |band: usize| (self.rows.output.div_ceil(band) * self.columns.output.div_ceil(4)).div_ceil(8);
+        let (two, four) = (blocks(2), blocks(4));
+        if two.known().is_some() && two == four { (2, two) } else { (4, four) }
     }
 
     /// Whether each output reads one element of each channel, which is always there.
@@ -260,11 +276,24 @@ impl Run<'_> {
         })
     }
 
-    fn depthwise(&self, cx: &mut Lowering<'_>) -> Result<()> {
+    fn depthwise(&self, cx: &mut Lowering<'_>, subgroups: bool) -> Result<()> {
         let Geometry { images, groups, group_out, rows, columns, .. } = self.geometry;
         let form = cx.weight_form(1);
         let weight = (form, cx.weights(1, form)?);
         let channels = groups * group_out;
+        if let Some(taps) = self.geometry.subgroup_columns().filter(|_| subgroups) {
+            let (band, blocks) = self.geometry.bands();
+            let tiles = images * channels * blocks;
+            let sizes = [
+                ("tiles", tiles),
+                ("channels", channels),
+                ("multiplier", group_out),
+                ("blocks", blocks),
+                ("rows", Size::from(band)),
+            ];
+            let variant = [("COLUMNS", f64::from(taps))];
+            return self.emit(cx, "conv_depthwise_subgroup", weight, &variant, tiles.div_ceil(8), &sizes);
+        }
         let items = images * channels * rows.output * columns.output.div_ceil(4);
         let window = [("WINDOW", f64::from(u8::from(self.geometry.has_window())))];
         let sizes = [("items", items), ("channels", channels), ("multiplier", group_out)];
