@@ -28,6 +28,15 @@ pub(super) const FAMILIES: &[Family] = &[
         let attrs = [("mode", text(pick(c, &["linear", "cubic"])))];
         c.b.node_with("Resize", [Some(x), None, None, Some(sizes)], attrs, 1)
     }),
+    ("depthwise", |c| {
+        let (channels, rows, columns) = (1 + c.size(4), c.size(4), 1 + 2 * c.size(2));
+        let size = [rows + c.size(9), columns + c.size(9)];
+        let x = c.input(&[2, channels, size[0], size[1]]);
+        let w = c.weight(&[2 * channels, 1, rows, columns]);
+        let strides = c.shape(2, 2);
+        let attrs = [("group", Attr::Int(channels as i64)), ("strides", ints(strides)), ("pads", ints([1, 2, 0, 1]))];
+        vec![c.b.node("Conv", [x, w], attrs)]
+    }),
     ("volumes", |c| {
         let [groups, channels, out] = [c.size(2), c.size(3), c.size(3)];
         let (kernel, stride, dilation) = (c.shape(3, 3), c.shape(3, 2), c.shape(3, 2));
