@@ -1,6 +1,6 @@
 // Convolution with as many groups as input channels, on CPU adapters whose subgroups have 8 invocations. A subgroup works on one output
-// channel: an invocation computes four columns of two or four rows, so that what it loads serves several sums, and the weights, a row of
-// the kernel an invocation, reach the others by shuffles.
+// channel: an invocation goes down four columns of the output, with as many rows under way as the kernel has, so that a row of the input is
+// loaded once. The weights, a row of the kernel an invocation, reach the others by shuffles.
 
 struct Params {
     // Subgroups' worth of work: images x channels x blocks.
@@ -11,7 +11,7 @@ struct Params {
     multiplier: u32,
     // Of what eight invocations compute, in an image's channel.
     blocks: u32,
-    // Of an invocation: 2 or 4.
+    // Of the output that an invocation computes.
     rows: u32,
     has_residual: u32,
     // What halves of the weights are multiplied with.
@@ -20,7 +20,7 @@ struct Params {
     in_w: u32,
     out_h: u32,
     out_w: u32,
-    // At most 8.
+    // At most COLUMNS.
     kernel_h: u32,
     kernel_w: u32,
     stride_y: u32,
@@ -110,12 +110,20 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let x = i32(column * p.stride_x) - i32(p.pad_x);
     let two = p.stride_x == 2u;
     var y = i32(out_y * p.stride_y) - i32(p.pad_y);
-    let first = vec4(bias[channel]);
-    var sum0 = first;
-    var sum1 = first;
-    var sum2 = first;
-    var sum3 = first;
-    for (var j = 0u; j < p.kernel_h + (p.rows - 1u) * p.stride_y; j++) {
+    let before = vec4(bias[channel]);
+    // The rows of the output that a row of the input is part of, from the first that is not done.
+    var sum0 = before;
+    var sum1 = before;
+    var sum2 = before;
+    var sum3 = before;
+    var sum4 = before;
+    // Which row of the kernel meets the row of the input for the first of them.
+    var k = 0;
+    var at = (plane * p.out_h + out_y) * p.out_w + column;
+    let count = p.out_w - column;
+    let steps = p.kernel_h + (p.rows - 1u) * p.stride_y;
+    var left = min(p.rows, p.out_h - out_y);
+    for (var j = 0u; j < steps; j++) {
         let row_inside = y >= 0 && y < i32(p.in_h);
         let row = start + u32(clamp(y, 0, i32(p.in_h) - 1)) * p.in_w;
         y++;
@@ -140,58 +148,72 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         let v2 = select(vec4(a.zw, b.xy), vec4(a.z, b.xz, c.x), two);
         let v3 = select(vec4(a.w, b.xyz), vec4(a.w, b.yw, c.y), two);
         let v4 = select(b, vec4(b.xz, c.xz), two);
-        if j < p.kernel_h {
-            let k = j;
-            sum0 = fma(vec4(subgroupShuffle(k0, k)), v0, sum0);
-            sum0 = fma(vec4(subgroupShuffle(k1, k)), v1, sum0);
-            sum0 = fma(vec4(subgroupShuffle(k2, k)), v2, sum0);
+        if k >= 0 && k < i32(p.kernel_h) {
+            let tap_row = u32(k);
+            sum0 = fma(vec4(subgroupShuffle(k0, tap_row)), v0, sum0);
+            sum0 = fma(vec4(subgroupShuffle(k1, tap_row)), v1, sum0);
+            sum0 = fma(vec4(subgroupShuffle(k2, tap_row)), v2, sum0);
             if COLUMNS == 5u {
-                sum0 = fma(vec4(subgroupShuffle(k3, k)), v3, sum0);
-                sum0 = fma(vec4(subgroupShuffle(k4, k)), v4, sum0);
+                sum0 = fma(vec4(subgroupShuffle(k3, tap_row)), v3, sum0);
+                sum0 = fma(vec4(subgroupShuffle(k4, tap_row)), v4, sum0);
             }
         }
-        if j >= p.stride_y && j < p.stride_y + p.kernel_h {
-            let k = j - p.stride_y;
-            sum1 = fma(vec4(subgroupShuffle(k0, k)), v0, sum1);
-            sum1 = fma(vec4(subgroupShuffle(k1, k)), v1, sum1);
-            sum1 = fma(vec4(subgroupShuffle(k2, k)), v2, sum1);
+        if k - i32(p.stride_y) >= 0 && k - i32(p.stride_y) < i32(p.kernel_h) {
+            let tap_row = u32(k - i32(p.stride_y));
+            sum1 = fma(vec4(subgroupShuffle(k0, tap_row)), v0, sum1);
+            sum1 = fma(vec4(subgroupShuffle(k1, tap_row)), v1, sum1);
+            sum1 = fma(vec4(subgroupShuffle(k2, tap_row)), v2, sum1);
             if COLUMNS == 5u {
-                sum1 = fma(vec4(subgroupShuffle(k3, k)), v3, sum1);
-                sum1 = fma(vec4(subgroupShuffle(k4, k)), v4, sum1);
+                sum1 = fma(vec4(subgroupShuffle(k3, tap_row)), v3, sum1);
+                sum1 = fma(vec4(subgroupShuffle(k4, tap_row)), v4, sum1);
             }
         }
-        if p.rows > 2u && j >= 2u * p.stride_y && j < 2u * p.stride_y + p.kernel_h {
-            let k = j - 2u * p.stride_y;
-            sum2 = fma(vec4(subgroupShuffle(k0, k)), v0, sum2);
-            sum2 = fma(vec4(subgroupShuffle(k1, k)), v1, sum2);
-            sum2 = fma(vec4(subgroupShuffle(k2, k)), v2, sum2);
+        if k - 2 * i32(p.stride_y) >= 0 && k - 2 * i32(p.stride_y) < i32(p.kernel_h) {
+            let tap_row = u32(k - 2 * i32(p.stride_y));
+            sum2 = fma(vec4(subgroupShuffle(k0, tap_row)), v0, sum2);
+            sum2 = fma(vec4(subgroupShuffle(k1, tap_row)), v1, sum2);
+            sum2 = fma(vec4(subgroupShuffle(k2, tap_row)), v2, sum2);
             if COLUMNS == 5u {
-                sum2 = fma(vec4(subgroupShuffle(k3, k)), v3, sum2);
-                sum2 = fma(vec4(subgroupShuffle(k4, k)), v4, sum2);
+                sum2 = fma(vec4(subgroupShuffle(k3, tap_row)), v3, sum2);
+                sum2 = fma(vec4(subgroupShuffle(k4, tap_row)), v4, sum2);
             }
         }
-        if p.rows > 2u && j >= 3u * p.stride_y && j < 3u * p.stride_y + p.kernel_h {
-            let k = j - 3u * p.stride_y;
-            sum3 = fma(vec4(subgroupShuffle(k0, k)), v0, sum3);
-            sum3 = fma(vec4(subgroupShuffle(k1, k)), v1, sum3);
-            sum3 = fma(vec4(subgroupShuffle(k2, k)), v2, sum3);
+        if COLUMNS == 5u && k - 3 * i32(p.stride_y) >= 0 && k - 3 * i32(p.stride_y) < i32(p.kernel_h) {
+            let tap_row = u32(k - 3 * i32(p.stride_y));
+            sum3 = fma(vec4(subgroupShuffle(k0, tap_row)), v0, sum3);
+            sum3 = fma(vec4(subgroupShuffle(k1, tap_row)), v1, sum3);
+            sum3 = fma(vec4(subgroupShuffle(k2, tap_row)), v2, sum3);
             if COLUMNS == 5u {
-                sum3 = fma(vec4(subgroupShuffle(k3, k)), v3, sum3);
-                sum3 = fma(vec4(subgroupShuffle(k4, k)), v4, sum3);
+                sum3 = fma(vec4(subgroupShuffle(k3, tap_row)), v3, sum3);
+                sum3 = fma(vec4(subgroupShuffle(k4, tap_row)), v4, sum3);
             }
         }
-    }
-
-    let count = p.out_w - column;
-    let at = (plane * p.out_h + out_y) * p.out_w + column;
-    store(at, count, sum0);
-    if out_y + 1u < p.out_h {
-        store(at + p.out_w, count, sum1);
-    }
-    if p.rows > 2u && out_y + 2u < p.out_h {
-        store(at + 2u * p.out_w, count, sum2);
-    }
-    if p.rows > 2u && out_y + 3u < p.out_h {
-        store(at + 3u * p.out_w, count, sum3);
+        if COLUMNS == 5u && k - 4 * i32(p.stride_y) >= 0 && k - 4 * i32(p.stride_y) < i32(p.kernel_h) {
+            let tap_row = u32(k - 4 * i32(p.stride_y));
+            sum4 = fma(vec4(subgroupShuffle(k0, tap_row)), v0, sum4);
+            sum4 = fma(vec4(subgroupShuffle(k1, tap_row)), v1, sum4);
+            sum4 = fma(vec4(subgroupShuffle(k2, tap_row)), v2, sum4);
+            if COLUMNS == 5u {
+                sum4 = fma(vec4(subgroupShuffle(k3, tap_row)), v3, sum4);
+                sum4 = fma(vec4(subgroupShuffle(k4, tap_row)), v4, sum4);
+            }
+        }
+        k++;
+        if k == i32(p.kernel_h) {
+            k -= i32(p.stride_y);
+            if left > 0u {
+                left--;
+                store(at, count, sum0);
+            }
+            at += p.out_w;
+            sum0 = sum1;
+            sum1 = sum2;
+            sum2 = before;
+            if COLUMNS == 5u {
+                sum2 = sum3;
+                sum3 = sum4;
+                sum4 = before;
+            }
+        }
     }
 }

@@ -181,16 +181,27 @@ impl Geometry {
     fn subgroup_columns(&self) -> Option<u8> {
         let (rows, columns) = (&self.rows, &self.columns);
         let near = rows.dilation == 1 && columns.dilation == 1 && (columns.stride == 1 || columns.stride == 2);
-        let low = rows.kernel.known().is_some_and(|kernel| kernel <= 8);
-        [3, 5].into_iter().find(|&taps| near && low && columns.kernel == usize::from(taps))
+        let fits = |taps: &u8| {
+            let taps = i64::from(*taps);
+            columns.kernel.known() == Some(taps) && rows.kernel.known().is_some_and(|kernel| kernel <= taps)
+        };
+        [3, 5].into_iter().find(|taps| near && fits(taps))
     }
 
-    /// Rows that an invocation of `conv_depthwise_subgroup` computes, and how many times eight invocations a channel takes. Four rows
-    /// where that takes fewer of them.
+    /// Rows that an invocation of `conv_depthwise_subgroup` computes, and how many times eight invocations a channel takes: fewest where
+    /// lanes would idle else, many where they share what is loaded.
     fn bands(&self) -> (usize, Size) {
-        let blocks = |band: usize| (self.rows.output.div_ceil(band) * self.columns.output.div_ceil(4)).div_ceil(8);
-        let (two, four) = (blocks(2), blocks(4));
-        if two.known().is_some() && two == four { (2, two) } else { (4, four) }
+        // What eight invocations cost, and what each of their rows of the input does, in 50 ns of llvmpipe.
+        const INVOCATIONS: usize = 9;
+        const ROW: usize = 3;
+        const UNKNOWN: usize = 8;
+        let blocks = |rows: usize| (self.rows.output.div_ceil(rows) * self.columns.output.div_ceil(4)).div_ceil(8);
+        let cost = |rows: usize| {
+            let steps = self.rows.kernel + self.rows.stride * (rows - 1);
+            (blocks(rows) * (steps * ROW + INVOCATIONS)).known()
+        };
+        let rows = (1..=32).filter_map(|rows| Some((cost(rows)?, rows))).min().map_or(UNKNOWN, |(_, rows)| rows);
+        (rows, blocks(rows))
     }
 
     /// Whether each output reads one element of each channel, which is always there.
