@@ -3,9 +3,12 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod depthwise;
 mod functions;
 mod fused;
 mod halves;
 mod integers;
+#[path = "../link_common/random.rs"]
+mod random;
 mod recurrent;
 mod tiles;
