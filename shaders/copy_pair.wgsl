@@ -2,9 +2,13 @@
 // innermost.
 
 struct Params {
-    // Words to copy: of both, and of the first.
-    len: u32,
+    // Invocations: runs of all rows of both, and of the first.
+    items: u32,
     first: u32,
+    // Words of a row that an invocation copies.
+    run: u32,
+    // How many times that is a row.
+    runs: vec2<u32>,
     source_offset: vec2<u32>,
     target_offset: vec2<u32>,
     // Dimensions that matter, 1 to 8.
@@ -23,25 +27,35 @@ struct Params {
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let index = workgroup.x * 64u + local;
-    if index >= params.len {
+    if index >= params.items {
         return;
     }
     let second = index >= params.first;
     let which = select(0u, 1u, second);
-    var rest = index - select(0u, params.first, second);
-    var from_ = params.source_offset[which];
-    var to = params.target_offset[which];
-    for (var k = 0u; k < params.rank[which]; k++) {
-        let four = which * 2u + (k >> 2u);
+    let item = index - select(0u, params.first, second);
+    let row = which * 2u;
+    let at_first = item % params.runs[which] * params.run;
+    let count = min(params.run, params.sizes[row].x - at_first);
+    let source_step = params.source_strides[row].x;
+    let target_step = params.target_strides[row].x;
+    var rest = item / params.runs[which];
+    var from_ = params.source_offset[which] + at_first * source_step;
+    var to = params.target_offset[which] + at_first * target_step;
+    for (var k = 1u; k < params.rank[which]; k++) {
+        let four = row + (k >> 2u);
         let size = params.sizes[four][k & 3u];
         let at = rest % size;
         rest /= size;
         from_ += at * params.source_strides[four][k & 3u];
         to += at * params.target_strides[four][k & 3u];
     }
-    if second {
-        result[to] = other[from_];
-    } else {
-        result[to] = one[from_];
+    for (var i = 0u; i < count; i++) {
+        if second {
+            result[to] = other[from_];
+        } else {
+            result[to] = one[from_];
+        }
+        from_ += source_step;
+        to += target_step;
     }
 }
