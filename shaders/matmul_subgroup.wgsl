@@ -1,4 +1,4 @@
-// Matrix product on CPU adapters whose subgroups have 8 invocations. A subgroup computes 16 rows of 32 columns: an invocation holds 4
+// Matrix product on CPU adapters whose subgroups have 8 invocations. A subgroup computes up to 32 rows of 32 columns: an invocation holds 4
 // columns, and the left matrix, 4 values of a row an invocation, reaches the others by broadcast. Invocations past the last row or
 // column repeat the last one.
 
@@ -11,6 +11,8 @@ struct Params {
     // Subgroups' worth of work: batch x row tiles x column tiles.
     tiles: u32,
     rows: u32,
+    // Of a tile of one request: 8, 16 or 32.
+    row_tile: u32,
     columns: u32,
     // All below in vec4: the length of a row on the left, and distances.
     depth: u32,
@@ -48,6 +50,11 @@ override COALESCE: bool = false;
 @group(0) @binding(4) var<storage, read_write> output: array<vec4<f32>>;
 @group(0) @binding(5) var<uniform> params: Params;
 
+// Four steps of a sum, one after the other.
+fn four_steps(sum: vec4<f32>, a: vec4<f32>, bx: vec4<f32>, by: vec4<f32>, bz: vec4<f32>, bw: vec4<f32>) -> vec4<f32> {
+    return fma(vec4(a.w), bw, fma(vec4(a.z), bz, fma(vec4(a.y), by, fma(vec4(a.x), bx, sum))));
+}
+
 fn distance(request: u32) -> u32 {
     return select(params.coalesced[request >> 2u][request & 3u], 0u, request == 0u);
 }
@@ -72,9 +79,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     if COALESCE {
         rows *= params.coalesced[0].x;
     }
-    // Whether rows 8 to 15 of a tile are computed.
-    let tall = rows > 8u;
-    let row_tile = select(8u, 16u, tall);
+    let row_tile = select(p.row_tile, select(8u, 16u, rows > 8u), COALESCE);
     let row_tiles = (p.rows + row_tile - 1u) / row_tile;
     let row = tile % row_tiles * row_tile;
     tile /= row_tiles;
@@ -89,12 +94,18 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let left_at = p.left_offset + dot(index, p.left_batch.xyz);
     var near = left_at + row_start(min(row + invocation, rows - 1u));
     var far = left_at + row_start(min(row + 8u + invocation, rows - 1u));
+    var third = left_at + row_start(min(row + 16u + invocation, rows - 1u));
+    var fourth = left_at + row_start(min(row + 24u + invocation, rows - 1u));
     var right_at = p.right_offset + dot(index, p.right_batch.xyz) + column_tile * p.right_tile
         + min(invocation, p.right_width - 1u - column_tile * p.right_step);
     var c0 = mat4x4<f32>();
     var c1 = mat4x4<f32>();
     var c2 = mat4x4<f32>();
     var c3 = mat4x4<f32>();
+    var c4 = mat4x4<f32>();
+    var c5 = mat4x4<f32>();
+    var c6 = mat4x4<f32>();
+    var c7 = mat4x4<f32>();
     if !COALESCE && rows == 1u {
         // Invocations hold the same values of the row, which need no broadcast; in the order of the rows of a tile, so that a row
         // among others has the same bits.
@@ -111,32 +122,54 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         c0[0] = sum;
     } else {
         for (var k = 0u; k < p.depth; k++) {
-            let a = left[near];
-            near++;
             let bx = weights_of(right[right_at], p.factor);
             let by = weights_of(right[right_at + p.right_row], p.factor);
             let bz = weights_of(right[right_at + 2u * p.right_row], p.factor);
             let bw = weights_of(right[right_at + 3u * p.right_row], p.factor);
             right_at += 4u * p.right_row;
-            c0 = outer(c0, broadcast_four(a.x, 0u), bx);
-            c1 = outer(c1, broadcast_four(a.x, 4u), bx);
-            c0 = outer(c0, broadcast_four(a.y, 0u), by);
-            c1 = outer(c1, broadcast_four(a.y, 4u), by);
-            c0 = outer(c0, broadcast_four(a.z, 0u), bz);
-            c1 = outer(c1, broadcast_four(a.z, 4u), bz);
-            c0 = outer(c0, broadcast_four(a.w, 0u), bw);
-            c1 = outer(c1, broadcast_four(a.w, 4u), bw);
-            if tall {
-                let h = left[far];
+            let a = left[near];
+            near++;
+            c0[0] = four_steps(c0[0], subgroupBroadcast(a, 0u), bx, by, bz, bw);
+            c0[1] = four_steps(c0[1], subgroupBroadcast(a, 1u), bx, by, bz, bw);
+            c0[2] = four_steps(c0[2], subgroupBroadcast(a, 2u), bx, by, bz, bw);
+            c0[3] = four_steps(c0[3], subgroupBroadcast(a, 3u), bx, by, bz, bw);
+            c1[0] = four_steps(c1[0], subgroupBroadcast(a, 4u), bx, by, bz, bw);
+            c1[1] = four_steps(c1[1], subgroupBroadcast(a, 5u), bx, by, bz, bw);
+            c1[2] = four_steps(c1[2], subgroupBroadcast(a, 6u), bx, by, bz, bw);
+            c1[3] = four_steps(c1[3], subgroupBroadcast(a, 7u), bx, by, bz, bw);
+            if row_tile > 8u {
+                let a = left[far];
                 far++;
-                c2 = outer(c2, broadcast_four(h.x, 0u), bx);
-                c3 = outer(c3, broadcast_four(h.x, 4u), bx);
-                c2 = outer(c2, broadcast_four(h.y, 0u), by);
-                c3 = outer(c3, broadcast_four(h.y, 4u), by);
-                c2 = outer(c2, broadcast_four(h.z, 0u), bz);
-                c3 = outer(c3, broadcast_four(h.z, 4u), bz);
-                c2 = outer(c2, broadcast_four(h.w, 0u), bw);
-                c3 = outer(c3, broadcast_four(h.w, 4u), bw);
+                c2[0] = four_steps(c2[0], subgroupBroadcast(a, 0u), bx, by, bz, bw);
+                c2[1] = four_steps(c2[1], subgroupBroadcast(a, 1u), bx, by, bz, bw);
+                c2[2] = four_steps(c2[2], subgroupBroadcast(a, 2u), bx, by, bz, bw);
+                c2[3] = four_steps(c2[3], subgroupBroadcast(a, 3u), bx, by, bz, bw);
+                c3[0] = four_steps(c3[0], subgroupBroadcast(a, 4u), bx, by, bz, bw);
+                c3[1] = four_steps(c3[1], subgroupBroadcast(a, 5u), bx, by, bz, bw);
+                c3[2] = four_steps(c3[2], subgroupBroadcast(a, 6u), bx, by, bz, bw);
+                c3[3] = four_steps(c3[3], subgroupBroadcast(a, 7u), bx, by, bz, bw);
+            }
+            if row_tile > 16u {
+                let a = left[third];
+                third++;
+                c4[0] = four_steps(c4[0], subgroupBroadcast(a, 0u), bx, by, bz, bw);
+                c4[1] = four_steps(c4[1], subgroupBroadcast(a, 1u), bx, by, bz, bw);
+                c4[2] = four_steps(c4[2], subgroupBroadcast(a, 2u), bx, by, bz, bw);
+                c4[3] = four_steps(c4[3], subgroupBroadcast(a, 3u), bx, by, bz, bw);
+                c5[0] = four_steps(c5[0], subgroupBroadcast(a, 4u), bx, by, bz, bw);
+                c5[1] = four_steps(c5[1], subgroupBroadcast(a, 5u), bx, by, bz, bw);
+                c5[2] = four_steps(c5[2], subgroupBroadcast(a, 6u), bx, by, bz, bw);
+                c5[3] = four_steps(c5[3], subgroupBroadcast(a, 7u), bx, by, bz, bw);
+                let d = left[fourth];
+                fourth++;
+                c6[0] = four_steps(c6[0], subgroupBroadcast(d, 0u), bx, by, bz, bw);
+                c6[1] = four_steps(c6[1], subgroupBroadcast(d, 1u), bx, by, bz, bw);
+                c6[2] = four_steps(c6[2], subgroupBroadcast(d, 2u), bx, by, bz, bw);
+                c6[3] = four_steps(c6[3], subgroupBroadcast(d, 3u), bx, by, bz, bw);
+                c7[0] = four_steps(c7[0], subgroupBroadcast(d, 4u), bx, by, bz, bw);
+                c7[1] = four_steps(c7[1], subgroupBroadcast(d, 5u), bx, by, bz, bw);
+                c7[2] = four_steps(c7[2], subgroupBroadcast(d, 6u), bx, by, bz, bw);
+                c7[3] = four_steps(c7[3], subgroupBroadcast(d, 7u), bx, by, bz, bw);
             }
         }
     }
@@ -149,7 +182,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         column = min(first, p.columns - 4u) + vec4(0u, 1u, 2u, 3u);
     }
     // A loop: stores written out for each row would take the driver longer to compile than all the rest.
-    var fours = array<mat4x4<f32>, 4>(c0, c1, c2, c3);
+    var fours = array<mat4x4<f32>, 8>(c0, c1, c2, c3, c4, c5, c6, c7);
     for (var i = 0u; i < row_tile && row + i < rows; i++) {
         var own = row + i;
         var away = 0u;

@@ -233,8 +233,15 @@ impl<'a> Product<'a> {
         };
         let eight = Size::from(8);
         let (width, width_step) = if packed { (eight, Size::ZERO) } else { (sizes.columns / 4, eight) };
-        let tall = sizes.rows > 8;
-        let tiles = sizes.batches() * sizes.rows.div_ceil(if tall { 16 } else { 8 }) * sizes.columns.div_ceil(32);
+        let tiles = |rows: usize| sizes.batches() * sizes.rows.div_ceil(rows) * sizes.columns.div_ceil(32);
+        // Thirty-two rows share what is loaded of the right, where every processor still gets some workgroups of eight tiles.
+        let plenty = Size::from(cx.target().parallelism) * (4 * 8);
+        let row_tile = match sizes.rows {
+            rows if rows > 16 && tiles(32) >= plenty => 32,
+            rows if rows > 8 => 16,
+            _ => 8,
+        };
+        let tiles = tiles(row_tile);
         let quarter = |strides: &[Size]| strides.iter().map(|&s| s / 4).collect::<Vec<_>>();
         let lists = [
             ("left_batch", words::<4>(&quarter(&sizes.a_batch), 0)?),
@@ -244,6 +251,7 @@ impl<'a> Product<'a> {
         let numbers = [
             ("tiles", tiles),
             ("rows", sizes.rows),
+            ("row_tile", Size::from(row_tile)),
             ("columns", sizes.columns),
             ("depth", sizes.depth / 4),
             ("left_offset", self.a.offset / 4),
