@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use fascine::graph::Graph;
 use fascine::kernel::Variant;
-use fascine::lower::{DeviceClass, ModelWeights, Target};
+use fascine::lower::{DeviceClass, ModelWeights, Target, Tuning};
 use fascine::onnx::{self, LoadOptions};
 use fascine::ops::Operators;
 use fascine::optimise;
@@ -27,7 +27,7 @@ fn model(name: &str) -> Graph {
 fn target(class: DeviceClass) -> Target {
     // Workgroups that a large GPU holds, and that a CPU of a few cores keeps busy.
     let parallelism = if class == DeviceClass::Gpu { 4096 } else { 8 };
-    Target { class, parallelism, max_binding_bytes: 1 << 27, subgroup_size: 8 }
+    Target { class, parallelism, max_binding_bytes: 1 << 27, subgroup_size: 8, tuning: Tuning::NONE }
 }
 
 fn shapes(graph: &Graph, sizes: &[(&str, usize)]) -> Vec<Vec<usize>> {
