@@ -88,8 +88,12 @@ fn point(line: &str, table: &mut TileTable) -> Option<()> {
 mod tests {
     use std::fs;
 
+    use super::super::{DeviceModel, Figures, Options, Runtime};
     use super::*;
     use crate::gpu::{AdapterOptions, Gpu};
+    use crate::graph::builder::GraphBuilder;
+    use crate::lower::DeviceClass;
+    use crate::tensor::{DType, Tensor};
 
     #[test]
     fn only_sound_files_of_the_adapter_are_read() {
@@ -115,6 +119,45 @@ mod tests {
         }
         fs::write(&file.path, &sound[..sound.len() / 2]).unwrap();
         assert_eq!(file.read(), TileTable::default());
+    }
+
+    #[test]
+    fn runtimes_plan_by_the_table_for_their_share() {
+        let caps = Gpu::open(&AdapterOptions::default()).unwrap().caps().clone();
+        let folder = tempfile::tempdir().unwrap();
+        let mut table = TileTable::default();
+        for (share, choice) in [(Share::Half, (64, 1)), (Share::Quarter, (64, 2))] {
+            let choice = Choice { side: choice.0, parts: choice.1 };
+            table.insert(Tiled::Product, share, [256, 6], vec![Timed { choice, nanos: 1 }]);
+        }
+        TileFile::new(folder.path(), &caps).write(&table).unwrap();
+        let numbers = |len: usize| (0..len).map(|k| (k * 7 % 101) as f32 / 101.0 - 0.5).collect::<Vec<f32>>();
+        // The rule takes small tiles in two parts where 16 workgroups run at a time.
+        let run = |share| {
+            let figures = Figures::Given(DeviceModel::gpu(16));
+            let cache_dir = Some(folder.path().to_owned());
+            let class = Some(DeviceClass::Gpu);
+            let options = Options { cache_dir, share, class, device: figures, ..Options::default() };
+            let runtime = Runtime::new(options).unwrap();
+            let mut graph = GraphBuilder::new(17);
+            let x = graph.input("x", DType::F32, ["70", "256"]);
+            let w = graph.floats([256, 48], numbers(256 * 48));
+            let y = graph.node("MatMul", [x, w], []);
+            let model = runtime.load_graph(graph.finish([y])).unwrap();
+            let dispatches = model.dispatches(&[vec![70, 256]]).unwrap();
+            let width = dispatches[0].variant.constants().find(|(name, _)| *name == "WIDTH").unwrap().1;
+            let x = Tensor::new([70, 256], numbers(70 * 256)).unwrap();
+            let done = model.request().input("x", x).unwrap().submit().unwrap().wait().unwrap();
+            let values = done.outputs().next().unwrap().1.as_slice::<f32>().unwrap().to_vec();
+            ((4.0 * width, dispatches.len()), values)
+        };
+        let (whole, expected) = run(Share::Whole);
+        assert_eq!(whole, (32.0, 2), "by rule");
+        for (share, choice) in [(Share::Half, (64.0, 1)), (Share::Quarter, (64.0, 2))] {
+            let (chosen, got) = run(share);
+            assert_eq!(chosen, choice, "{share:?}");
+            assert!(got.iter().zip(&expected).all(|(got, expected)| (got - expected).abs() < 1e-4), "{share:?}");
+        }
     }
 
     #[test]
