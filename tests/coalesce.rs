@@ -12,7 +12,7 @@ use fascine::gpu::{
 use fascine::graph::{Attr, Dim, Graph, builder::GraphBuilder};
 use fascine::link::table::{EncodedLane, LaneOperand};
 use fascine::link::{Clamp, LinkedKernel, SegmentId};
-use fascine::lower::{DeviceClass, Target};
+use fascine::lower::{DeviceClass, Target, Tuning};
 use fascine::lower::{ModelWeights, WeightId};
 use fascine::plan::{Dispatch, Location, Operand, Plan, Source, plan};
 use fascine::reference::{Case, Suite};
@@ -131,7 +131,7 @@ impl Bench {
         let caps = self.executor.caps();
         let [least, most] = caps.subgroup_size;
         let subgroup_size = if caps.subgroups && least == most { least } else { 0 };
-        Target { class, parallelism: 8, max_binding_bytes: caps.max_segment_bytes, subgroup_size }
+        Target { class, parallelism: 8, max_binding_bytes: caps.max_segment_bytes, subgroup_size, tuning: Tuning::NONE }
     }
 
     fn segment(&self, operand: &Operand, member: &Member) -> SegmentId {

@@ -44,7 +44,7 @@ pub(crate) fn run(args: &Args, json: bool) -> Result<Answer> {
     let progress = bar(probes::STEPS + args.models.len() as u64, "opening the adapter");
     let dims = inputs::dims(&args.load.dims)?;
     let trace = Trace::default();
-    let options = Options { adapter: args.device.options(), trace: Some(trace.clone()), ..Options::default() };
+    let options = Options { trace: Some(trace.clone()), ..args.device.options() };
     let runtime = Runtime::new(options)?;
     let mut calibration = probes::device(&runtime, &trace, args.runs as usize, &progress)?;
     under(&runtime, Policy::TimeOnly)?;

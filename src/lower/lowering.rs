@@ -13,6 +13,7 @@ use super::builder::{BufferOperand, Builder, Emitted, EmittedCoalescing, Home, R
 use super::grid::{item_groups, linear_grid};
 use super::params::{params, words};
 use super::storage::{Storage, heap_bytes, widened};
+use super::tuning::Tuning;
 use super::view::{View, collapse};
 use super::{Check, Fact};
 
@@ -31,6 +32,8 @@ pub struct Target {
     pub max_binding_bytes: u64,
     /// Invocations of every subgroup; 0 where it varies, or subgroup operations are missing.
     pub subgroup_size: u32,
+    /// How tiles of products and convolutions were measured to be best.
+    pub tuning: Tuning,
 }
 
 /// Which family of kernel variants suits a device.

@@ -13,6 +13,7 @@ mod halves;
 mod lowering;
 mod params;
 pub mod storage;
+pub mod tuning;
 mod view;
 mod weights;
 
@@ -21,6 +22,7 @@ pub use halves::WeightForm;
 pub(crate) use halves::rounding;
 pub use lowering::{BufferId, CoalesceBy, DeviceClass, Emit, Lowering, Target, Work};
 pub(crate) use params::{bits, params, word, words};
+pub use tuning::{Share, Tuning};
 pub use view::{View, collapse, row_major};
 pub use weights::ModelWeights;
 

@@ -12,6 +12,7 @@ use super::elementwise::Epilogue;
 use super::tiles::{Grid, Sums};
 use super::window::{Axis, Rounding, Window, planes_rows_columns, window_sizes, window_vectors};
 use super::{Entry, Operator, check_inputs, operator};
+use crate::lower::tuning::Tiled;
 
 /// The operators of this file.
 pub(super) const TABLE: &[Entry] =
@@ -334,7 +335,8 @@ impl Run<'_> {
         let g = &self.geometry;
         let units = if g.groups == 1 { g.group_in } else { Size::ONE };
         let planes = g.images * g.groups;
-        let grid = Grid { planes, rows: g.group_out, columns: g.pixels(), depth: g.depth(), units };
+        let grid =
+            Grid { kernel: Tiled::Conv, planes, rows: g.group_out, columns: g.pixels(), depth: g.depth(), units };
         let tiling = grid.tiling(cx.target());
         let form = cx.weight_form(1);
         let packed = cx.constant(1).is_some();

@@ -1,11 +1,13 @@
 //! How `matmul_tile` and `conv_tile` divide their work among workgroups of a GPU: the size of a tile, parts of the depth, and the
 //! dispatch that adds the parts.
 //!
-//! A choice is by sizes and [`Target::parallelism`] alone, so that it is the plan's: no bundle changes it, nor a bit with it. Tiles of
-//! either size add up a result in the same order; parts do not.
+//! A choice is by sizes and [`Target`] alone, so that it is the plan's: no bundle changes it, nor a bit with it. Tiles of either size
+//! add up a result in the same order; parts do not. What was measured on the adapter counts ([`Target::tuning`]), and where nothing was, a
+//! rule by [`Target::parallelism`].
 
 use crate::error::Result;
 use crate::lower::storage::Storage;
+use crate::lower::tuning::{Choice, Tiled};
 use crate::lower::{BufferId, Emit, Lowering, Target, Work, bits, params};
 use crate::size::Size;
 
@@ -13,17 +15,14 @@ use crate::kernel::parts::Weights;
 
 use super::elementwise::Epilogue;
 
-/// Rows and columns of a tile: 4 x 4 results for each invocation.
-const SMALL: usize = 32;
-/// Rows and columns of a large tile: 8 x 8 results for each invocation.
-const LARGE: usize = 64;
-/// Most parts of a depth.
-const PARTS: usize = 8;
+const SMALL: usize = Choice::SMALL;
+const LARGE: usize = Choice::LARGE;
 /// The least depth of a part: below, what the second dispatch costs is not gained.
 const PART_DEPTH: usize = 128;
 
-/// Results to divide: `planes` matrices of `rows` times `columns`, each result a sum over `depth`.
+/// Results of a kernel to divide: `planes` matrices of `rows` times `columns`, each result a sum over `depth`.
 pub(super) struct Grid {
+    pub(super) kernel: Tiled,
     pub(super) planes: Size,
     pub(super) rows: Size,
     pub(super) columns: Size,
@@ -46,22 +45,36 @@ impl Grid {
         self.planes * self.rows.div_ceil(side) * self.columns.div_ceil(side)
     }
 
+    /// What was measured to be best, else what the rule says.
+    pub(super) fn tiling(&self, target: &Target) -> Tiling {
+        let fits = |choice: Choice| {
+            let filled =
+                choice.side == SMALL || (self.kernel != Tiled::Row && self.rows > SMALL && self.columns > SMALL);
+            filled && (choice.parts == 1 || self.divides_into(choice.parts))
+        };
+        match target.tuning.best(self.kernel, [self.depth, self.tiles(SMALL)], fits) {
+            Some(Choice { side, parts }) => Tiling { side, parts },
+            None => self.by_rule(target.parallelism),
+        }
+    }
+
+    /// Whether the depth is the same for all sizes and makes so many parts.
+    fn divides_into(&self, parts: usize) -> bool {
+        let depth = self.depth.known().is_some() && self.depth >= parts * PART_DEPTH;
+        depth && self.units.is_multiple_of(parts)
+    }
+
     /// Large tiles where small ones would fill the device, which holds a quarter as many of those: they take four times the registers. Else small
     /// ones, and where they leave the device half empty parts of a depth that is the same for all sizes.
-    pub(super) fn tiling(&self, target: &Target) -> Tiling {
-        let parallelism = target.parallelism;
+    fn by_rule(&self, parallelism: u32) -> Tiling {
         let more_than_small = |size: Size| (size / (SMALL + 1)).min(1);
         let large = self.tiles(LARGE) * more_than_small(self.rows) * more_than_small(self.columns);
         if large * 4 >= Size::from(parallelism) {
             return Tiling { side: LARGE, parts: 1 };
         }
-        let divisible = |parts: usize| {
-            let depth = self.depth.known().is_some() && self.depth >= parts * PART_DEPTH;
-            depth && self.units.is_multiple_of(parts)
-        };
         let fits = |parts: usize| self.tiles(SMALL) * parts <= Size::from(parallelism);
-        let halves = std::iter::successors(Some(PARTS), |parts| Some(parts / 2)).take_while(|&parts| parts > 1);
-        let parts = halves.into_iter().find(|&parts| divisible(parts) && fits(parts)).unwrap_or(1);
+        let halves = std::iter::successors(Some(Choice::PARTS), |parts| Some(parts / 2)).take_while(|&parts| parts > 1);
+        let parts = halves.into_iter().find(|&parts| self.divides_into(parts) && fits(parts)).unwrap_or(1);
         Tiling { side: SMALL, parts }
     }
 }
@@ -146,12 +159,19 @@ impl Sums<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lower::DeviceClass;
+    use crate::lower::tuning::{Share, TileTable, Timed};
+    use crate::lower::{DeviceClass, Tuning};
 
-    fn tiling(parallelism: u32, [planes, rows, columns, depth, units]: [usize; 5]) -> (usize, usize) {
+    fn tiling(parallelism: u32, sizes: [usize; 5]) -> (usize, usize) {
+        tuned(parallelism, Tuning::NONE, sizes)
+    }
+
+    fn tuned(parallelism: u32, tuning: Tuning, [planes, rows, columns, depth, units]: [usize; 5]) -> (usize, usize) {
         let [planes, rows, columns, depth, units] = [planes, rows, columns, depth, units].map(Size::from);
-        let target = Target { class: DeviceClass::Gpu, parallelism, max_binding_bytes: 1 << 27, subgroup_size: 32 };
-        let Tiling { side, parts } = Grid { planes, rows, columns, depth, units }.tiling(&target);
+        let target =
+            Target { class: DeviceClass::Gpu, parallelism, max_binding_bytes: 1 << 27, subgroup_size: 32, tuning };
+        let Tiling { side, parts } =
+            Grid { kernel: Tiled::Product, planes, rows, columns, depth, units }.tiling(&target);
         (side, parts)
     }
 
@@ -171,5 +191,30 @@ mod tests {
         // A large tile would be half empty.
         assert_eq!(tiling(4, [100, 32, 128, 64, 16]), (32, 1));
         assert_eq!(tiling(4, [100, 33, 128, 64, 16]), (64, 1));
+    }
+
+    #[test]
+    fn what_was_measured_goes_before_the_rule() {
+        let [large, parts] = [(64, 4), (32, 2)].map(|(side, parts)| Choice { side, parts });
+        let timed = |choices: &[Choice]| {
+            choices.iter().zip(1..).map(|(&choice, k)| Timed { choice, nanos: k * 1_000 }).collect()
+        };
+        let mut table = TileTable::default();
+        table.insert(Tiled::Product, Share::Whole, [1024, 16], timed(&[large, parts, Choice::PLAIN]));
+        table.insert(Tiled::Product, Share::Quarter, [1024, 16], timed(&[Choice::PLAIN, large]));
+        let table = std::sync::Arc::new(table);
+        let whole = Tuning::new(table.clone(), Share::Whole);
+        let [at, narrow, undivided, beyond] =
+            [[1, 128, 128, 1024, 256], [4, 32, 128, 1024, 256], [1, 128, 128, 1020, 255], [1, 1024, 1024, 1024, 256]];
+        assert_eq!(tuned(16, whole.clone(), at), (64, 4));
+        assert_eq!(tuned(16, Tuning::new(table.clone(), Share::Quarter), at), (32, 1));
+        // A large tile would be half empty, and a depth of 1020 makes no parts.
+        assert_eq!(tuned(16, whole.clone(), narrow), (32, 2));
+        assert_eq!(tuned(16, whole.clone(), undivided), (32, 1));
+        // Not measured.
+        for (share, sizes) in [(Share::Half, at), (Share::Whole, beyond)] {
+            assert_eq!(tuned(16, Tuning::new(table.clone(), share), sizes), tiling(16, sizes));
+            assert_eq!(tiling(16, sizes), (64, 1));
+        }
     }
 }

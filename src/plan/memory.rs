@@ -228,14 +228,20 @@ fn resolve(
 mod tests {
     use super::*;
     use crate::kernel::Access;
-    use crate::lower::DeviceClass;
+    use crate::lower::{DeviceClass, Tuning};
 
     fn numbers(sizes: &[Size]) -> Vec<i64> {
         sizes.iter().map(|size| size.estimate()).collect()
     }
 
     fn target(limit: u64) -> Target {
-        Target { class: DeviceClass::Cpu, parallelism: 2, max_binding_bytes: limit, subgroup_size: 8 }
+        Target {
+            class: DeviceClass::Cpu,
+            parallelism: 2,
+            max_binding_bytes: limit,
+            subgroup_size: 8,
+            tuning: Tuning::NONE,
+        }
     }
 
     fn used(bytes: u64, touches: &[(u32, bool)]) -> Option<Use> {

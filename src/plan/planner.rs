@@ -417,11 +417,16 @@ pub(super) fn at(error: Error, node: &Node, builder: &Builder) -> Error {
 mod tests {
     use super::*;
     use crate::graph::{Attr, Dim, Value, ValueId};
-    use crate::lower::DeviceClass;
+    use crate::lower::{DeviceClass, Tuning};
     use crate::plan::{Location, Operand};
 
-    const TARGET: Target =
-        Target { class: DeviceClass::Cpu, parallelism: 2, max_binding_bytes: 1 << 20, subgroup_size: 8 };
+    const TARGET: Target = Target {
+        class: DeviceClass::Cpu,
+        parallelism: 2,
+        max_binding_bytes: 1 << 20,
+        subgroup_size: 8,
+        tuning: Tuning::NONE,
+    };
 
     /// `op` of each of three inputs of this shape, or the inputs themselves, joined along `axis`; then Neg of the whole.
     fn joining(shape: &[usize], axis: i64, op: Option<&str>) -> Graph {

@@ -192,13 +192,18 @@ mod tests {
     use super::*;
     use crate::graph::Attr;
     use crate::graph::builder::GraphBuilder;
-    use crate::lower::{DeviceClass, Target};
+    use crate::lower::{DeviceClass, Target, Tuning};
     use crate::plan::bind::Symbols;
     use crate::plan::{Location, Plan, Source, Traced, traced};
     use crate::tensor::DType;
 
-    const TARGET: Target =
-        Target { class: DeviceClass::Cpu, parallelism: 2, max_binding_bytes: 1 << 20, subgroup_size: 8 };
+    const TARGET: Target = Target {
+        class: DeviceClass::Cpu,
+        parallelism: 2,
+        max_binding_bytes: 1 << 20,
+        subgroup_size: 8,
+        tuning: Tuning::NONE,
+    };
 
     /// `present`: `past` and `x` by their third dimension; and the softmax of `q` times all that, transposed.
     fn decoder() -> Graph {

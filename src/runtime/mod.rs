@@ -27,7 +27,9 @@ mod stages;
 #[cfg(test)]
 mod tests;
 mod thread;
+mod tiles;
 pub mod trace;
+pub mod tune;
 mod value;
 
 use std::path::Path;
@@ -62,6 +64,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::exit::{self, AtExit};
 use crate::gpu::{Executor, ExecutorOptions, Gpu, HeapLayout};
 use crate::graph::Graph;
+pub use crate::lower::Share;
 use crate::lower::Target;
 use crate::onnx::{self, LoadOptions};
 use crate::schedule;
@@ -143,7 +146,7 @@ impl Runtime {
         let caps = gpu.caps();
         let given = options.schedule.as_ref().map(|schedule| schedule.device);
         let device = options.device.find(&gpu, given, options.cache_dir.as_deref(), options.memory_cap);
-        let target = options.target(caps, &device.model);
+        let target = Target { tuning: options.tuning(caps), ..options.target(caps, &device.model) };
         let adapter = AdapterName { name: caps.name.clone(), driver: caps.driver.clone() };
         let (port, inbox) = message::channel();
         if options.drive == Drive::Thread {

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::figures::Figures;
+use super::tiles::TileFile;
 use super::trace::Trace;
 use crate::gpu::adapter::DeviceType;
 use crate::gpu::{AdapterOptions, Caps, ExecutorOptions, HeapLayout};
 use crate::link::Clamp;
-use crate::lower::{DeviceClass, Target};
+use crate::lower::{DeviceClass, Share, Target, Tuning};
 use crate::schedule::log::ScheduleLog;
 use crate::schedule::{self, DeviceModel, Nanos, Policy};
 
@@ -64,6 +65,10 @@ pub struct Options {
     /// A folder for what is kept between runs: compiled pipelines, where the adapter allows it, what was measured of the device, and
     /// what was learned of durations; `None` keeps none.
     pub cache_dir: Option<PathBuf>,
+    /// How much of a GPU plans reckon that a request has beside others, where [`tune`](super::tune::tune) has measured it and `cache_dir`
+    /// has what it found: with company larger tiles, which do more with the same time of the device, pay earlier. It is the plan's, so that no
+    /// result depends on who else is there.
+    pub share: Share,
     /// Plans kept per model, one for each combination of input shapes.
     pub plan_cache: usize,
     /// The most requests of all models and users' kernels that are submitted and have not ended; `submit` refuses more with
@@ -108,6 +113,7 @@ impl Default for Options {
             drive: Drive::default(),
             memory_cap: None,
             cache_dir: None,
+            share: Share::default(),
             plan_cache: 16,
             max_queued: 4096,
             compile_threads: 0,
@@ -161,7 +167,15 @@ impl Options {
         let [least, most] = caps.subgroup_size;
         let subgroup_size = if caps.subgroups && least == most { least } else { 0 };
         let parallelism = f64::from(device.parallelism.max(1)).log2().round().exp2() as u32;
-        Target { class, parallelism, max_binding_bytes: caps.max_segment_bytes, subgroup_size }
+        Target { class, parallelism, max_binding_bytes: caps.max_segment_bytes, subgroup_size, tuning: Tuning::NONE }
+    }
+
+    /// What [`tune`](super::tune::tune) left of the adapter.
+    pub(super) fn tuning(&self, caps: &Caps) -> Tuning {
+        match &self.cache_dir {
+            Some(folder) => Tuning::new(Arc::new(TileFile::new(folder, caps).read()), self.share),
+            None => Tuning::NONE,
+        }
     }
 
     pub(super) fn scheduler(&self, caps: &Caps, device: DeviceModel) -> schedule::Options {

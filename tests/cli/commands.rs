@@ -571,8 +571,8 @@ fn the_readme_commands_run() {
         } else if let (true, Some(command)) = (inside, line.split('#').next().map(str::trim)) {
             let words: Vec<&str> = command.split_whitespace().collect();
             match words.as_slice() {
-                // What the tests above and CI run already.
-                ["fascine", "demo", ..] | [] => {}
+                // What the tests here and CI run already.
+                ["fascine", "demo" | "tune", ..] | [] => {}
                 ["fascine", args @ ..] => {
                     text(args);
                     commands += 1;
@@ -587,4 +587,27 @@ fn the_readme_commands_run() {
         }
     }
     assert!(commands >= 5, "only {commands} commands in the README");
+}
+
+#[test]
+fn tune_keeps_what_it_measures() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = ["--cache-dir", folder.path().to_str().unwrap()];
+    fails(&["tune", "--short"], &["CPU adapter", "--gpu-kernels"]);
+    fails(&["tune", "--share", "2"], &["--share"]);
+    let tune = |more: &[&'static str]| [&["tune", "--short", "--gpu-kernels"], &cache[..], more].concat();
+    let report = json(&tune(&[]));
+    let points = report["points"].as_array().unwrap();
+    let of = |kernel: &str, share: &str| points.iter().filter(|p| p["kernel"] == kernel && p["share"] == share).count();
+    for kernel in ["product", "row", "conv"] {
+        assert!(of(kernel, "whole") > of(kernel, "eighth") && of(kernel, "eighth") > 0, "{kernel}");
+    }
+    assert_eq!((report["skipped"].as_u64(), report["faults"].as_array().map(Vec::len)), (Some(0), Some(0)));
+    for point in points {
+        let times = point["times"].as_array().unwrap();
+        let time = |choice: &Value| times.iter().find(|t| t["side"] == choice["side"] && t["parts"] == choice["parts"]);
+        assert!(time(&point["best"]).unwrap()["nanos"].as_u64().unwrap() > 0 && time(&point["rule"]).is_some());
+    }
+    let file = std::fs::read_to_string(report["file"].as_str().unwrap()).unwrap();
+    assert_eq!(file.lines().filter(|line| line.contains(':')).count(), points.len(), "{file}");
 }

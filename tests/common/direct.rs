@@ -6,7 +6,7 @@ use std::sync::{Mutex, OnceLock};
 
 use fascine::error::Result;
 use fascine::kernel::{Access, Variant};
-use fascine::lower::{DeviceClass, Target};
+use fascine::lower::{DeviceClass, Target, Tuning};
 use fascine::lower::{ModelWeights, WeightId};
 use fascine::plan::{Dispatch, Location, Operand, Plan, Source};
 use fascine::tensor::Tensor;
@@ -43,7 +43,7 @@ pub fn target(class: DeviceClass) -> Target {
     let subgroups = direct().device.features().contains(wgpu::Features::SUBGROUP);
     let fixed = subgroups && info.subgroup_min_size == info.subgroup_max_size;
     let subgroup_size = if fixed { info.subgroup_min_size } else { 0 };
-    Target { class, parallelism: 8, max_binding_bytes: limit, subgroup_size }
+    Target { class, parallelism: 8, max_binding_bytes: limit, subgroup_size, tuning: Tuning::NONE }
 }
 
 impl Direct {

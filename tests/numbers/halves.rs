@@ -8,7 +8,7 @@ use crate::common::direct::{direct, target};
 use fascine::graph::builder::GraphBuilder;
 use fascine::graph::{Attr, Graph, ValueId};
 use fascine::lower::storage::widened;
-use fascine::lower::{DeviceClass, ModelWeights, Target};
+use fascine::lower::{DeviceClass, ModelWeights, Target, Tuning};
 use fascine::onnx::{self, LoadOptions};
 use fascine::ops::Operators;
 use fascine::optimise;
@@ -333,7 +333,7 @@ fn memory(name: &str, sizes: &[(&str, usize)], class: DeviceClass) -> u64 {
     let sizes: BTreeMap<String, usize> = sizes.iter().map(|&(name, size)| (name.to_owned(), size)).collect();
     let shapes = resolve_shapes(&graph, &sizes).unwrap();
     let weights = Arc::new(ModelWeights::new());
-    let target = Target { class, parallelism: 8, max_binding_bytes: 1 << 27, subgroup_size: 8 };
+    let target = Target { class, parallelism: 8, max_binding_bytes: 1 << 27, subgroup_size: 8, tuning: Tuning::NONE };
     let plan = plan(&graph, &shapes, &weights, &target).unwrap();
     weights.total_bytes() + plan.regions.iter().sum::<u64>()
 }

@@ -1,12 +1,13 @@
 //! Products and convolutions on GPUs: large tiles have the bits of small ones, parts of the depth and rows alone are right, and each is
-//! chosen where it should be.
+//! chosen where it should be, by rule and by what was measured.
 
 use std::sync::Arc;
 
 use crate::common::direct::{direct, target};
 use fascine::graph::builder::GraphBuilder;
 use fascine::graph::{Attr, Graph};
-use fascine::lower::{DeviceClass, ModelWeights, Target};
+use fascine::lower::tuning::{Choice, Share, TileTable, Tiled, Timed};
+use fascine::lower::{DeviceClass, ModelWeights, Target, Tuning};
 use fascine::plan::{Plan, plan};
 use fascine::tensor::{DType, Tensor};
 
@@ -119,9 +120,14 @@ fn conv([images, groups, channels, out, size, side]: [usize; 6], constant: bool)
 impl Case {
     /// Plan and results for a device of that parallelism.
     fn run(&self, parallelism: u32) -> (Plan, Vec<f32>) {
+        self.tuned(parallelism, Tuning::NONE)
+    }
+
+    /// The same by what was measured.
+    fn tuned(&self, parallelism: u32, tuning: Tuning) -> (Plan, Vec<f32>) {
         let weights = Arc::new(ModelWeights::new());
         let shapes: Vec<Vec<usize>> = self.inputs.iter().map(|tensor| tensor.shape().to_vec()).collect();
-        let target = Target { parallelism, ..target(DeviceClass::Gpu) };
+        let target = Target { parallelism, tuning, ..target(DeviceClass::Gpu) };
         let plan = plan(&self.graph, &shapes, &weights, &target).unwrap();
         let outputs = direct().run(&plan, &weights, &self.inputs).unwrap();
         (plan, outputs[0].as_slice::<f32>().unwrap().to_vec())
@@ -200,4 +206,40 @@ fn rows_alone_are_products() {
         assert_eq!(names, kernels_of, "{}", case.name);
         case.check(&got);
     }
+}
+
+#[test]
+fn plans_are_by_what_was_measured_for_their_share() {
+    let [large_in_parts, parts, large] = [(64, 2), (32, 4), (64, 1)].map(|(side, parts)| Choice { side, parts });
+    let mut table = TileTable::default();
+    for (kernel, at) in [(Tiled::Product, [512, 6]), (Tiled::Conv, [576, 6])] {
+        for (share, best) in [(Share::Whole, large_in_parts), (Share::Half, parts), (Share::Quarter, large)] {
+            table.insert(kernel, share, at, vec![Timed { choice: best, nanos: 1 }]);
+        }
+    }
+    table.insert(Tiled::Row, Share::Whole, [512, 2], vec![Timed { choice: Choice { side: 32, parts: 2 }, nanos: 1 }]);
+    let table = Arc::new(table);
+    let cases = [(product([1, 70, 512, 40], true), "matmul_tile"), (conv([1, 1, 64, 70, 6, 3], true), "conv_tile")];
+    for (case, kernel) in cases {
+        let run = |share| case.tuned(1 << 10, Tuning::new(table.clone(), share));
+        let (plan, got) = run(Share::Whole);
+        assert_eq!(kernels(&plan), [(kernel, Some(16.0)), ("sum_parts", None)], "{}", case.name);
+        assert_eq!(plan.dispatches[0].workgroups(), 2 * 2, "{}", case.name);
+        case.check(&got);
+        let (plan, got) = run(Share::Half);
+        assert_eq!(kernels(&plan), [(kernel, Some(8.0)), ("sum_parts", None)], "{}", case.name);
+        assert_eq!(plan.dispatches[0].workgroups(), 3 * 2 * 4, "{}", case.name);
+        case.check(&got);
+        let (plan, got) = run(Share::Quarter);
+        assert_eq!(kernels(&plan), [(kernel, Some(16.0))], "{}", case.name);
+        case.check(&got);
+        // Not measured: by the rule.
+        assert_eq!(kernels(&run(Share::Eighth).0), kernels(&case.run(1 << 10).0), "{}", case.name);
+    }
+    let row = product([1, 1, 512, 64], true);
+    let (plan, got) = row.tuned(1, Tuning::new(table, Share::Whole));
+    assert_eq!(kernels(&plan), [("matmul_row", None), ("sum_parts", None)]);
+    assert_eq!(plan.dispatches[0].workgroups(), 2 * 2);
+    row.check(&got);
+    assert_eq!(kernels(&row.run(1).0), [("matmul_row", None)]);
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use fascine::graph::Graph;
 use fascine::kernel::Variant;
-use fascine::lower::{DeviceClass, ModelWeights, Target};
+use fascine::lower::tuning::{Choice, Share, TileTable, Tiled, Timed};
+use fascine::lower::{DeviceClass, ModelWeights, Target, Tuning};
 use fascine::onnx::{self, LoadOptions};
 use fascine::ops::Operators;
 use fascine::optimise;
@@ -25,7 +26,7 @@ fn model(name: &str) -> Graph {
 fn target(class: DeviceClass) -> Target {
     // Workgroups that a large GPU holds, and that a CPU of a few cores keeps busy.
     let parallelism = if class == DeviceClass::Gpu { 4096 } else { 8 };
-    Target { class, parallelism, max_binding_bytes: 1 << 27, subgroup_size: 8 }
+    Target { class, parallelism, max_binding_bytes: 1 << 27, subgroup_size: 8, tuning: Tuning::NONE }
 }
 
 fn shapes(graph: &Graph, sizes: &[(&str, usize)]) -> Vec<Vec<usize>> {
@@ -160,6 +161,33 @@ fn lengths_need_few_templates_and_leave_no_weights() {
     }
     assert!(templates.len() <= 12, "{} templates for 300 lengths", templates.len());
     assert_eq!(weights.count(), after, "weights grow with the shapes");
+}
+
+/// A table leaves guards where another choice begins, and not between its points.
+#[test]
+fn a_table_of_one_choice_needs_no_further_templates() {
+    let graph = model("minilm");
+    let mut table = TileTable::default();
+    for (kernel, depth) in Tiled::ALL.into_iter().flat_map(|kernel| [64, 512, 4096].map(|depth| (kernel, depth))) {
+        for log in 0..12 {
+            table.insert(kernel, Share::Whole, [depth, 1 << log], vec![Timed { choice: Choice::PLAIN, nanos: 1 }]);
+        }
+    }
+    let templates = |tuning: Tuning| {
+        let target = Target { tuning, ..target(DeviceClass::Gpu) };
+        let weights = Arc::new(ModelWeights::new());
+        let mut templates: Vec<fascine::plan::Template> = Vec::new();
+        for length in 2..=100 {
+            let shapes = shapes(&graph, &[("batch", 1), ("sequence", length)]);
+            let symbols = Symbols::of(&graph, &shapes, &[], &[]).unwrap();
+            if !templates.iter().any(|known| known.bind(&symbols).is_some()) {
+                templates.push(template(&graph, &shapes, &weights, &target).unwrap());
+            }
+        }
+        templates.len()
+    };
+    let [tuned, by_rule] = [Tuning::new(Arc::new(table), Share::Whole), Tuning::NONE].map(templates);
+    assert!(tuned <= by_rule, "{tuned} templates with the table, {by_rule} by the rule");
 }
 
 /// Every model of the zoo with open sizes: at the sizes of the first list it has met all kernels, and the others need no further one.

@@ -21,8 +21,7 @@ pub(super) fn measure(
     let Some(most) = dispatches.iter().filter_map(width).max() else { return Ok(Vec::new()) };
     let trace = Trace::default();
     // Works only while somebody waits, so that all requests of a round are there before the first is issued.
-    let options =
-        Options { adapter: device.options(), drive: Drive::Manual, trace: Some(trace.clone()), ..Options::default() };
+    let options = Options { drive: Drive::Manual, trace: Some(trace.clone()), ..device.options() };
     let runtime = Runtime::new(options)?;
     // Dispatches alike go together and whole, other kernels apart.
     let defaults = runtime.schedule().clone();

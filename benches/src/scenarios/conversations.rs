@@ -185,11 +185,10 @@ impl<'a> Scenario<'a> {
             false => args.zoo.join(format!("{}.onnx", args.model)),
         };
         let runtime = Runtime::new(Options {
-            adapter: args.device.options(),
             trace: args.trace.is_some().then(|| trace.clone()),
             // Nothing else runs here while pipelines are compiled.
             compile_threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-            ..Options::default()
+            ..args.device.options()
         })?;
         let load = LoadOptions { synthetic_weights: true, ..LoadOptions::default() };
         let model = runtime.load_with(&path, &load)?;

@@ -80,7 +80,6 @@ impl Rig {
     pub(crate) fn new(common: &Common, wanted: &[Wanted], heap: HeapLayout) -> Result<Self> {
         let (trace, clock) = (Trace::default(), Clock::default());
         let runtime = Runtime::new(Options {
-            adapter: common.device.options(),
             trace: Some(trace.clone()),
             clock: clock.clone(),
             heap,
@@ -91,7 +90,7 @@ impl Rig {
             max_queued: usize::MAX,
             // Nothing else runs here while pipelines are compiled.
             compile_threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-            ..Options::default()
+            ..common.device.options()
         })?;
         // Merged pipelines are made for the arms that want them, in their warm-up.
         runtime.set_merging(false)?;

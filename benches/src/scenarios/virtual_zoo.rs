@@ -8,7 +8,7 @@ use fascine::error::{Error, ErrorKind, Result};
 use fascine::graph::{Dim, Graph};
 use fascine::kernel::Variant;
 use fascine::lower::ModelWeights;
-use fascine::lower::{DeviceClass, Target};
+use fascine::lower::{DeviceClass, Target, Tuning};
 use fascine::onnx::{self, LoadOptions};
 use fascine::ops::Operators;
 use fascine::optimise::{self, objection};
@@ -162,7 +162,13 @@ pub(crate) fn plan_for_gpu(
     let _: optimise::Report = optimise::optimise(&mut graph, &mut operators);
     let shapes = shapes(&graph).map_err(|error| error.in_file(path))?;
     let weights = Arc::new(ModelWeights::new());
-    let target = Target { class: DeviceClass::Gpu, parallelism, max_binding_bytes: 1 << 30, subgroup_size: 32 };
+    let target = Target {
+        class: DeviceClass::Gpu,
+        parallelism,
+        max_binding_bytes: 1 << 30,
+        subgroup_size: 32,
+        tuning: Tuning::NONE,
+    };
     let plan = plan(&graph, &shapes, &weights, &target).map_err(|error| error.in_file(path))?;
     Ok((plan, weights.total_bytes()))
 }

@@ -28,6 +28,8 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Run a model, alone
     Run(RunArgs),
+    /// Measure how products and convolutions are best divided on the adapter, for plans made later
+    Tune(TuneArgs),
     /// Run several models at once, one arm beside the other
     Mix(MixArgs),
     /// Go on with a text by a decoder, its cache on the device
@@ -97,6 +99,21 @@ pub(crate) struct RunArgs {
     /// Write a trace of all runs that Perfetto opens
     #[arg(long, value_name = "FILE.json")]
     pub(crate) trace: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct TuneArgs {
+    /// Measure fewer sizes, each more seldom
+    #[arg(long)]
+    pub(crate) short: bool,
+    /// Begin nothing new after so many seconds; what has been measured by then is kept
+    #[arg(long, value_name = "S")]
+    pub(crate) limit: Option<u64>,
+    /// Measure the kernels of GPUs on a CPU adapter too, for which plans seldom take them
+    #[arg(long)]
+    pub(crate) gpu_kernels: bool,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
 }

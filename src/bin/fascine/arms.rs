@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use fascine::error::Result;
-use fascine::gpu::AdapterOptions;
 use fascine::graph::Graph;
 use fascine::runtime::trace::{Records, Trace};
 use fascine::runtime::{Model, Options, Request, Runtime, Stats, Timing};
@@ -90,16 +89,15 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
-    pub(crate) fn new(workload: &Workload, adapter: &AdapterOptions, timeline: Timeline) -> Result<Self> {
+    pub(crate) fn new(workload: &Workload, options: Options, timeline: Timeline) -> Result<Self> {
         let trace = (timeline == Timeline::Record).then(Trace::default);
         let runtime = Runtime::new(Options {
-            adapter: adapter.clone(),
             trace: trace.clone(),
             // A pass submits all of them before it waits.
             max_queued: workload.jobs.len().max(1),
             // Nothing else runs here while pipelines are compiled.
             compile_threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-            ..Options::default()
+            ..options
         })?;
         let models = workload
             .tenants

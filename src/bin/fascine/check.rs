@@ -10,7 +10,7 @@ use fascine::onnx::{self, LoadOptions};
 use fascine::ops::Operators;
 use fascine::optimise::{self, objection};
 use fascine::plan::Dispatch;
-use fascine::runtime::{Model, Options, PlanSummary, Runtime};
+use fascine::runtime::{Model, PlanSummary, Runtime};
 use serde::Serialize;
 
 use crate::Answer;
@@ -118,7 +118,7 @@ pub(crate) fn run(args: &CheckArgs, json: bool) -> Result<Answer> {
     let dims = inputs::dims(&args.load.dims)?;
     let options = LoadOptions { synthetic_weights: args.load.synthetic_weights, ..LoadOptions::default() };
     let graph = onnx::load(&args.model, &options)?;
-    let runtime = Runtime::new(Options { adapter: args.device.options(), ..Options::default() })?;
+    let runtime = Runtime::new(args.device.options())?;
     let mut prepared = graph.clone();
     let objections = optimise::prepare(&mut prepared, &mut Operators::default());
     let (operators, unsupported) = operators(&prepared, objections);

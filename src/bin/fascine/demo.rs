@@ -72,10 +72,9 @@ pub(crate) fn run(args: &DemoArgs, json: bool) -> Result<Answer> {
     let progress = bar(ArmChoice::All.policies().len() as u64 + 1, "loading");
     let suites = PARTS.iter().map(|part| open(&args.zoo, part)).collect::<Result<Vec<Suite>>>()?;
     let (mut workload, cases) = workload(&suites)?;
-    let adapter = args.device.options();
 
     let start = Instant::now();
-    let bench = Bench::new(&workload, &adapter, Timeline::Record)?;
+    let bench = Bench::new(&workload, args.device.options(), Timeline::Record)?;
     let alone = bench.measure(&workload, Policy::TimeOnly, None, &progress)?;
     let whole = Duration::from_secs_f64(alone.report.wall_ms * 1e-3);
     for job in &mut workload.jobs {

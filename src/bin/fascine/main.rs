@@ -14,6 +14,7 @@ mod run;
 mod run_host;
 mod run_steps;
 mod suite;
+mod tune;
 
 use std::process::ExitCode;
 
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
             Command::Devices => devices::run(json),
             Command::Check(args) => check::run(&args, json),
             Command::Run(args) => run::run(&args, json),
+            Command::Tune(args) => tune::run(&args, json),
             Command::Mix(args) => mix::run(&args, json),
             Command::Link(args) => link::run(&args, json),
             Command::Demo(args) => demo::run(&args, json),

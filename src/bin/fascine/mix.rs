@@ -1,10 +1,9 @@
 //! `fascine mix`.
 
 use fascine::error::{Error, ErrorKind, Result};
-use fascine::gpu::AdapterOptions;
 use fascine::graph::Graph;
 use fascine::onnx::{self, LoadOptions};
-use fascine::runtime::{InputInfo, Options, Runtime};
+use fascine::runtime::{InputInfo, Runtime};
 use serde::Serialize;
 
 use crate::Answer;
@@ -25,10 +24,9 @@ struct Report<'a> {
 pub(crate) fn run(args: &MixArgs, json: bool) -> Result<Answer> {
     let policies = args.arm.policies();
     let progress = bar(policies.len() as u64, "loading");
-    let adapter = args.device.options();
-    let workload = workload(args, &adapter)?;
+    let workload = workload(args)?;
     let timeline = if args.report.is_some() || args.trace.is_some() { Timeline::Record } else { Timeline::Skip };
-    let bench = Bench::new(&workload, &adapter, timeline)?;
+    let bench = Bench::new(&workload, args.device.options(), timeline)?;
     let measure = |&policy| bench.measure(&workload, policy, None, &progress);
     let measured = policies.iter().map(measure).collect::<Result<Vec<Measured>>>()?;
     progress.finish_and_clear();
@@ -64,9 +62,9 @@ pub(crate) fn run(args: &MixArgs, json: bool) -> Result<Answer> {
     Ok(Answer { error, ..answer })
 }
 
-fn workload(args: &MixArgs, adapter: &AdapterOptions) -> Result<Workload> {
+fn workload(args: &MixArgs) -> Result<Workload> {
     let dims = inputs::dims(&args.load.dims)?;
-    let probe = Runtime::new(Options { adapter: adapter.clone(), ..Options::default() })?;
+    let probe = Runtime::new(args.device.options())?;
     let mut tenants = Vec::new();
     let mut shapes: Vec<(Vec<InputInfo>, Vec<Vec<usize>>)> = Vec::new();
     for mixed in &args.models {

@@ -82,7 +82,7 @@ pub(crate) fn run(args: &RunArgs, json: bool) -> Result<Answer> {
         given.push((name.clone(), npy::read(file)?));
     }
     let trace = args.trace.is_some().then(Trace::default);
-    let options = Options { adapter: args.device.options(), trace: trace.clone(), ..Options::default() };
+    let options = Options { trace: trace.clone(), ..args.device.options() };
     let runtime = Runtime::new(options)?;
     let progress = bar(args.repeat.max(args.steps) as u64, "loading");
     let options = LoadOptions { synthetic_weights: args.load.synthetic_weights, ..LoadOptions::default() };

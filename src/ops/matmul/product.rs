@@ -1,6 +1,7 @@
 //! The dispatch of a product: sizes and strides, what comes after the sum, the kernel that suits the device.
 
 use crate::error::{Error, Result};
+use crate::lower::tuning::Tiled;
 use crate::lower::{
     BufferId, CoalesceBy, DeviceClass, Emit, Lowering, View, WeightForm, Work, bits, collapse, params, words,
 };
@@ -288,7 +289,9 @@ impl<'a> Product<'a> {
             }
         };
         let divisible = sizes.batch.len() < BATCH && sizes.depth.is_multiple_of(4);
+        let row = quads && sizes.rows == 1 && sizes.batches() == 1;
         let grid = Grid {
+            kernel: if row { Tiled::Row } else { Tiled::Product },
             planes: sizes.batches(),
             rows: sizes.rows,
             columns: sizes.columns,
@@ -296,7 +299,7 @@ impl<'a> Product<'a> {
             units: if divisible { sizes.depth / 4 } else { Size::ONE },
         };
         let tiling = grid.tiling(cx.target());
-        let divided = Divided { sizes, form, right, quads, tiling, groups: tiling.groups(&grid) };
+        let divided = Divided { sizes, form, right, quads, row, tiling, groups: tiling.groups(&grid) };
         if tiling.parts == 1 {
             return self.divided(cx, &divided, epilogue);
         }
@@ -320,7 +323,7 @@ impl<'a> Product<'a> {
 
     /// Emits all parts: `matmul_row` of a row alone in fours, else `matmul_tile`.
     fn divided(&self, cx: &mut Lowering<'_>, divided: &Divided<'_>, epilogue: &Epilogue<'_>) -> Result<()> {
-        let &Divided { sizes, form, ref right, quads, tiling, groups } = divided;
+        let &Divided { sizes, form, ref right, quads, row, tiling, groups } = divided;
         let depth = sizes.depth / tiling.parts;
         let both = [
             ("columns", sizes.columns),
@@ -331,7 +334,7 @@ impl<'a> Product<'a> {
             ("right_tile", right.tile),
         ];
         let inputs = [self.a.buffer, right.buffer];
-        if quads && sizes.rows == 1 && sizes.batches() == 1 {
+        if row {
             let kernel = epilogue.program.kernel("matmul_row", form.weights)?;
             let numbers = [&both[..], &[("tiles", groups / tiling.parts)]].concat();
             let params = self.params::<BATCH>(&kernel, form, epilogue, &numbers, &[])?;
@@ -448,6 +451,8 @@ struct Divided<'a> {
     right: Right,
     /// Whether both sides are read in fours.
     quads: bool,
+    /// Whether that is a row alone.
+    row: bool,
     tiling: Tiling,
     /// Workgroups.
     groups: Size,

@@ -201,10 +201,9 @@ impl Bench {
     fn new(args: &Args, policy: Policy) -> Result<Self> {
         let trace = Trace::default();
         let runtime = Runtime::new(Options {
-            adapter: args.common.device.options(),
             trace: Some(trace.clone()),
             compile_threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-            ..Options::default()
+            ..args.common.device.options()
         })?;
         let default = runtime.schedule().clone();
         let slice = if policy == Policy::Together { SLICE } else { default.slice };

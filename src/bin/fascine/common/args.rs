@@ -1,6 +1,9 @@
 //! Arguments that several subcommands take.
 
+use std::path::PathBuf;
+
 use fascine::gpu::{AdapterOptions, Select};
+use fascine::runtime::{Options, Share};
 
 /// How answers are printed, and what is told beside them.
 #[derive(Debug, clap::Args)]
@@ -22,16 +25,34 @@ pub(crate) struct DeviceArgs {
     /// The adapter to use: part of its name, or its index in `fascine devices`
     #[arg(long, value_name = "NAME")]
     pub(crate) device: Option<String>,
+    /// A folder for what is kept between runs: compiled pipelines, what was measured of the device (`fascine tune`), what was learned
+    /// of durations
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cache_dir: Option<PathBuf>,
+    /// Plan for one Nth of the device, as others have the rest: 1, 2, 4 or 8. It counts where `fascine tune` has filled --cache-dir
+    #[arg(long, value_name = "N", value_parser = parse_share)]
+    pub(crate) share: Option<Share>,
 }
 
 impl DeviceArgs {
-    pub(crate) fn options(&self) -> AdapterOptions {
+    /// The options of a runtime that these arguments ask for.
+    pub(crate) fn options(&self) -> Options {
         let select = match &self.device {
             None => Select::Auto,
             Some(text) => text.parse().map_or_else(|_| Select::Name(text.clone()), Select::Index),
         };
-        AdapterOptions { select, ..AdapterOptions::default() }
+        Options {
+            adapter: AdapterOptions { select, ..AdapterOptions::default() },
+            cache_dir: self.cache_dir.clone(),
+            share: self.share.unwrap_or_default(),
+            ..Options::default()
+        }
     }
+}
+
+fn parse_share(text: &str) -> Result<Share, String> {
+    let share = Share::ALL.into_iter().find(|share| share.divisor().to_string() == text);
+    share.ok_or_else(|| "1, 2, 4 or 8 is wanted".to_owned())
 }
 
 #[derive(Debug, clap::Args)]
@@ -66,8 +87,18 @@ mod tests {
 
     #[test]
     fn a_device_is_an_index_or_a_name() {
-        let select = |text: &str| DeviceArgs { device: Some(text.into()) }.options().select;
+        let select = |text: &str| {
+            DeviceArgs { device: Some(text.into()), cache_dir: None, share: None }.options().adapter.select
+        };
         assert_eq!(select("1"), Select::Index(1));
         assert_eq!(select("llvmpipe"), Select::Name("llvmpipe".into()));
+    }
+
+    #[test]
+    fn a_share_is_one_of_those_that_are_measured() {
+        assert_eq!((parse_share("1"), parse_share("8")), (Ok(Share::Whole), Ok(Share::Eighth)));
+        for text in ["", "0", "3", "16", "1/2"] {
+            assert!(parse_share(text).is_err(), "{text}");
+        }
     }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use fascine::error::{Error, ErrorKind, Result};
 use fascine::npy;
 use fascine::onnx::LoadOptions;
-use fascine::runtime::{Options, Runtime};
+use fascine::runtime::Runtime;
 use serde::Serialize;
 
 use crate::common::args::DeviceArgs;
@@ -110,7 +110,7 @@ pub(crate) fn run(args: &GenerateArgs, json: bool) -> Result<Answer> {
     let eos = if args.eos.is_empty() { eos_of(&args.model)? } else { args.eos.clone() };
     let constant =
         args.inputs.iter().map(|(name, file)| Ok((name.clone(), npy::read(file)?))).collect::<Result<_>>()?;
-    let runtime = Runtime::new(Options { adapter: args.device.options(), ..Options::default() })?;
+    let runtime = Runtime::new(args.device.options())?;
     let options = LoadOptions { synthetic_weights: args.synthetic_weights, ..LoadOptions::default() };
     let model = runtime.load_with(&args.model, &options)?;
     let decoder = Decoder::new(&model, args.state.as_ref(), constant, args.host_cache);

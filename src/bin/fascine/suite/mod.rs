@@ -56,11 +56,10 @@ pub(crate) fn run(args: &SuiteArgs, json: bool) -> Result<Answer> {
     }
     shuffle(&mut cases, args.seed);
     let runtime = Runtime::new(Options {
-        adapter: args.device.options(),
         // All copies of all cases of a company are submitted before any is waited for.
         max_queued: MOST_SETS.max(args.company).saturating_mul(passes::COPIES),
         compile_threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-        ..Options::default()
+        ..args.device.options()
     })?;
     let merging = if args.merge { Merging::On } else { Merging::Off };
     let progress = bar(cases.len() as u64, "running");
