@@ -4,8 +4,11 @@
 override CHECK: bool = false;
 
 struct Params {
-    // Elements of the result.
-    len: u32,
+    // Invocations: runs of all rows of the result.
+    items: u32,
+    // Elements of a row that an invocation takes, and how many times that is a row.
+    run: u32,
+    runs: u32,
     // Number of indices.
     indices: u32,
     // Size of the axis that they index, not 0.
@@ -22,12 +25,12 @@ struct Params {
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let at = workgroup.x * 64u + local;
-    if at >= params.len {
+    let item = workgroup.x * 64u + local;
+    if item >= params.items {
         return;
     }
-    let inner = at % params.inner;
-    let row = at / params.inner;
+    let first = item % params.runs * params.run;
+    let row = item / params.runs;
     let outer = row / params.indices;
     let size = i32(params.axis);
     var position = index[row % params.indices];
@@ -37,5 +40,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     if CHECK && inside != position {
         report[0] = 1u;
     }
-    result[at] = data[(outer * params.axis + u32(inside)) * params.inner + inner];
+    let source = (outer * params.axis + u32(inside)) * params.inner + first;
+    let target_ = row * params.inner + first;
+    let count = min(params.run, params.inner - first);
+    for (var i = 0u; i < count; i++) {
+        result[target_ + i] = data[source + i];
+    }
 }

@@ -23,13 +23,11 @@ struct Rows {
 }
 
 impl Rows {
-    /// On CPU adapters an invocation copies a run, along the longest dimension if the innermost is short: finding a word's place costs
-    /// llvmpipe more than copying it. On GPUs it copies a word, so that neighbours read neighbours.
+    /// Along the longest dimension if the innermost is shorter than a run.
     fn of(source: &View, target: &View, class: DeviceClass) -> Self {
-        const RUN: usize = 16;
         let (mut sizes, mut strides) = collapse(&source.shape, &[&source.strides, &target.strides]);
-        let run = if class == DeviceClass::Cpu { RUN } else { 1 };
-        let short = |size: Size| size.known().is_some_and(|size| size < RUN as i64);
+        let run = class.run();
+        let short = |size: Size| size.known().is_some_and(|size| size < run as i64);
         if run > 1 && short(sizes[0]) {
             let longest =
                 (0..sizes.len()).max_by_key(|&axis| (sizes[axis].known(), std::cmp::Reverse(axis))).unwrap_or(0);

@@ -46,6 +46,17 @@ pub enum DeviceClass {
     Gpu,
 }
 
+impl DeviceClass {
+    /// Words behind each other that an invocation of a kernel which only moves them takes. On CPU adapters several: finding a word's place
+    /// costs llvmpipe more than moving it. On GPUs one, so that neighbours read neighbours.
+    pub fn run(self) -> usize {
+        match self {
+            DeviceClass::Cpu => 16,
+            DeviceClass::Gpu => 1,
+        }
+    }
+}
+
 /// A dispatch to emit.
 #[derive(Debug)]
 pub struct Emit<'a> {

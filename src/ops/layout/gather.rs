@@ -42,13 +42,23 @@ fn emit(
         Range::Known => cx.words(DType::F32, &[Size::ONE])?.buffer,
         Range::Checked => cx.check(ErrorKind::Input, "an index lies outside of the axis"),
     };
-    let len = outer * indices * inner;
+    let (len, run) = (outer * indices * inner, cx.target().class.run());
+    let runs = inner.div_ceil(run);
+    let items = outer * indices * runs;
+    let numbers = [
+        ("items", items),
+        ("run", Size::from(run)),
+        ("runs", runs),
+        ("indices", indices),
+        ("axis", axis),
+        ("inner", inner),
+    ];
     cx.emit(Emit {
         kernel: "gather",
         constants: &[("CHECK", f64::from(u8::from(range == Range::Checked)))],
-        groups: item_groups(len),
+        groups: item_groups(items),
         operands: &[data, index, result, report],
-        params: params("gather", &[("len", len), ("indices", indices), ("axis", axis), ("inner", inner)], &[])?,
+        params: params("gather", &numbers, &[])?,
         cost: Work::of_words(Size::ZERO, len * 2 + indices),
     })
 }
