@@ -143,6 +143,12 @@ impl Caps {
         if self.class == Vendor::Cpu { Ahead::Choice } else { Ahead::Table }
     }
 
+    /// How many runs of workgroups of equal length a dispatch is divided into before it starts: llvmpipe's threads take one each, and do not
+    /// help each other. 1 where nothing is divided ahead.
+    pub(super) fn runs(&self) -> u32 {
+        if self.class == Vendor::Cpu { self.parallelism } else { 1 }
+    }
+
     /// How shaders for the device see scalars.
     pub(super) fn scalars(&self) -> Scalars {
         if self.words { Scalars::Words } else { Scalars::Components }
