@@ -25,7 +25,7 @@ use super::fault::scoped;
 use super::trusted;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exit::{self, AtExit};
-use crate::link::{Clamp, Language, Linked, LinkedKernel, SegmentBinding, SegmentKind, emit, link, table};
+use crate::link::{Clamp, Language, Linked, LinkedKernel, SegmentBinding, SegmentKind, emit, link_with, table};
 use crate::schedule::KernelId;
 
 /// Called from a compile thread when a result is there.
@@ -261,7 +261,7 @@ fn label(kernels: &[LinkedKernel]) -> String {
 fn compile(tools: &Tools, job: &Job, warmer: &mut Option<Warmer>) -> Result<Compiled> {
     let linked = tracing::debug_span!("link").in_scope(|| {
         let caps = tools.gpu.caps();
-        link(&job.kernels, tools.clamp, caps.head(), caps.scalars())
+        link_with(&job.kernels, tools.clamp, caps.head(), caps.scalars(), caps.ahead())
     })?;
     let name = label(&job.kernels);
     if tracing::enabled!(target: "fascine::linked", tracing::Level::TRACE)

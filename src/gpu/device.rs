@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::adapter::{AdapterOptions, DeviceType, choose, class, unfit};
 use super::fault::Fault;
 use crate::error::{Error, Result};
-use crate::link::{Head, Scalars, table};
+use crate::link::{Ahead, Head, Scalars, table};
 
 /// Whose hardware it is: decides kernel variants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -135,6 +135,18 @@ impl Caps {
     /// Where shaders for the device read the head of a lane table.
     pub(super) fn head(&self) -> Head {
         if self.immediates { Head::Immediates } else { Head::Table }
+    }
+
+    /// What shaders for the device read of a lane's record before they choose its kernel. llvmpipe reads each `vec4<u32>` for every
+    /// subgroup, and hides nothing behind other workgroups.
+    pub(super) fn ahead(&self) -> Ahead {
+        if self.class == Vendor::Cpu { Ahead::Choice } else { Ahead::Table }
+    }
+
+    /// How many runs of workgroups of equal length a dispatch is divided into before it starts: llvmpipe's threads take one each, and do not
+    /// help each other. 1 where nothing is divided ahead.
+    pub(super) fn runs(&self) -> u32 {
+        if self.class == Vendor::Cpu { self.parallelism } else { 1 }
     }
 
     /// How shaders for the device see scalars.

@@ -160,7 +160,7 @@ impl Executor {
             memory: Memory::new(&gpu, memory_cap, segment_bytes, heap),
             groups,
             tables: TableBuffers::new(device.clone()),
-            writer: TableWriter::default(),
+            writer: TableWriter::new(gpu.caps().runs()),
             uploads: StagingPool::new(device.clone(), Direction::Upload, staging_bytes),
             read_backs: StagingPool::new(device.clone(), Direction::ReadBack, staging_bytes),
             timers: Timers::new(device.clone(), &gpu.queue, gpu.caps().timestamps),

@@ -9,6 +9,9 @@ use crate::schedule::KernelId;
 /// Workgroups along one side of a dispatch that every device takes.
 const SIDE: u32 = 65_535;
 
+/// Most records of a bundle whose lanes are dealt out. Guessed: many lanes are spread by themselves.
+const DEALT: u32 = 64;
+
 /// The dispatch of one bundle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct BundleTable {
@@ -24,9 +27,17 @@ pub(super) struct TableWriter {
     words: Vec<u32>,
     /// By lane of one bundle.
     cases: Vec<Case>,
+    /// Parts in which the lanes of a bundle are dealt out; none is one.
+    parts: u32,
 }
 
 impl TableWriter {
+    /// For a device that runs the workgroups of a dispatch as so many runs of equal length, side by side: 1 where it takes the next one whenever
+    /// one is done.
+    pub(super) fn new(parts: u32) -> Self {
+        TableWriter { parts, ..TableWriter::default() }
+    }
+
     pub(super) fn clear(&mut self) {
         self.words.clear();
     }
@@ -45,7 +56,7 @@ impl TableWriter {
         alignment: u32,
         linked: impl Fn(KernelId) -> Result<Case>,
     ) -> Result<BundleTable> {
-        let Self { words, cases } = self;
+        let Self { words, cases, parts } = self;
         cases.clear();
         let mut total = 0u32;
         for (kernel, lane) in &bundle.lanes {
@@ -62,7 +73,8 @@ impl TableWriter {
         let offset =
             u32::try_from(start * 4).map_err(|_| Error::limit("the lane tables of one submission exceed 4 GiB"))?;
         words.resize(start, 0);
-        LaneTable::encode(cases.iter().copied().zip(bundle.lanes.iter().map(|(_, lane)| lane)), words);
+        let parts = if cases.len() > 1 { (*parts).min(DEALT / cases.len() as u32) } else { 1 };
+        LaneTable::deal(cases.iter().copied().zip(bundle.lanes.iter().map(|(_, lane)| lane)), parts, words);
         Ok(BundleTable { offset, grid })
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! The first lane's record is read from where it lies in every table, without waiting for anything. Only in a bundle of several
 //! lanes the workgroup's own lane is then found, and its record read in place of the first. Compilers see loads that do not depend on
-//! each other, whatever the number of lanes turns out to be.
+//! each other, whatever the number of lanes turns out to be. How much is read before the choice is [`Ahead`]'s.
 //!
 //! Everything here depends on the workgroup's id and what is read-only alone, so it is the same for all invocations of a
 //! workgroup, and barriers inside the kernels stay in uniform control flow.
@@ -15,15 +15,21 @@ use naga::{
     Type, TypeInner, VectorSize,
 };
 
-use super::Head;
 use super::relocate::{Builder, Relocated, Subgroup, Taken};
 use super::splice::Merged;
 use super::table;
+use super::{Ahead, Head};
 
 type Expr = Handle<Expression>;
 
 /// Adds the entry point that runs the kernels, each with how many of its workgroups one of the module's runs.
-pub(super) fn add_entry_point(merged: &mut Merged, kernels: &[(&Relocated, u32)], workgroup_size: u32, head: Head) {
+pub(super) fn add_entry_point(
+    merged: &mut Merged,
+    kernels: &[(&Relocated, u32)],
+    workgroup_size: u32,
+    head: Head,
+    ahead: Ahead,
+) {
     let u32_type = merged.u32_type();
     let vec3 = merged.insert_type(TypeInner::Vector { size: VectorSize::Tri, scalar: naga::Scalar::U32 });
     let mut builder = Builder::default();
@@ -43,7 +49,7 @@ pub(super) fn add_entry_point(merged: &mut Merged, kernels: &[(&Relocated, u32)]
         subgroup.into_iter().map(|s| (s, argument(&mut builder, s.name(), s.builtin(), u32_type))).collect();
 
     let linear = linear_workgroup(&mut builder, workgroup, workgroups);
-    let read = read_by(kernels);
+    let read = read_by(kernels, ahead);
     let first = First::new(merged, head, &read);
     let header = first.vec4(&mut builder, merged, 0);
     let total = builder.component(header, table::HEADER_GROUPS);
@@ -110,8 +116,8 @@ pub(super) fn add_entry_point(merged: &mut Merged, kernels: &[(&Relocated, u32)]
 }
 
 /// What of a record is read ahead of the choice of a kernel: by offset in `vec4<u32>`s. All that a module's only kernel reads, and of
-/// several kernels what lies in any table, though the lane's record may be shorter.
-fn read_by(kernels: &[(&Relocated, u32)]) -> BTreeSet<u32> {
+/// several kernels what `ahead` allows: a part that lies in any table, though the lane's record may be shorter.
+fn read_by(kernels: &[(&Relocated, u32)], ahead: Ahead) -> BTreeSet<u32> {
     let mut read = BTreeSet::from([0]);
     for (kernel, per_workgroup) in kernels {
         read.extend((*per_workgroup > 1).then_some(kernel.grid / 4));
@@ -120,7 +126,11 @@ fn read_by(kernels: &[(&Relocated, u32)]) -> BTreeSet<u32> {
             Taken::Record(index) => Some(*index),
         }));
     }
-    read.retain(|index| kernels.len() == 1 || *index < table::AHEAD);
+    let ahead = match ahead {
+        Ahead::Table => table::AHEAD,
+        Ahead::Choice => 1,
+    };
+    read.retain(|index| kernels.len() == 1 || *index < ahead);
     read
 }
 

@@ -70,6 +70,16 @@ pub enum Head {
     Immediates,
 }
 
+/// How much of a lane's record a module of several kernels reads before it chooses the lane's kernel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Ahead {
+    /// What its kernels read of the first [`table::AHEAD`]: these loads do not wait for the choice.
+    #[default]
+    Table,
+    /// What the choice needs: no kernel pays for what another one reads.
+    Choice,
+}
+
 /// How a module sees the scalars of a segment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Scalars {
@@ -127,6 +137,14 @@ pub struct Linked {
 /// `Kernel`, naming the kernel and binding that cannot be relocated and why; `Limit` where workgroups differ in size and a smaller
 /// kernel cannot run several in a larger one.
 pub fn link(kernels: &[LinkedKernel], clamp: Clamp, head: Head, scalars: Scalars) -> Result<Linked> {
+    link_with(kernels, clamp, head, scalars, Ahead::default())
+}
+
+/// As [`link`], for devices that read records in another way.
+///
+/// # Errors
+/// As [`link`].
+pub fn link_with(kernels: &[LinkedKernel], clamp: Clamp, head: Head, scalars: Scalars, ahead: Ahead) -> Result<Linked> {
     let Some(workgroup_size) = kernels.iter().map(sizes::invocations).max() else {
         return Err(Error::internal("a module without kernels"));
     };
@@ -141,7 +159,7 @@ pub fn link(kernels: &[LinkedKernel], clamp: Clamp, head: Head, scalars: Scalars
         relocated.push(relocate::relocate(&mut merged, linked, &special, map, clamp, scalars, &prefix)?);
     }
     let cases: Vec<_> = relocated.iter().zip(&per_workgroup).map(|(kernel, &per)| (kernel, per)).collect();
-    entry::add_entry_point(&mut merged, &cases, workgroup_size, head);
+    entry::add_entry_point(&mut merged, &cases, workgroup_size, head, ahead);
     finish(merged, kernels, workgroup_size, per_workgroup)
 }
 
@@ -282,6 +300,31 @@ mod tests {
         assert!(kernel.check(&lane(2, &[1], 3, 6, [8, 1, 1])).is_err());
         assert!(kernel.check(&lane(2, &[1], 0, 1, [65_536, 65_536, 1])).is_err());
         assert!(kernel.check(&lane(2, &[1], u32::MAX, 1, [u32::MAX, 1, 1])).is_err());
+    }
+
+    #[test]
+    fn no_kernel_waits_for_what_another_reads() {
+        let texts = ["a[0] = 1u;", "a[0] = p.v[3].x;"].map(|body| {
+            format!(
+                "struct Params {{ v: array<vec4<u32>, 4> }}
+                @group(0) @binding(0) var<storage, read_write> a: array<u32>;
+                @group(0) @binding(1) var<uniform> p: Params;
+                @compute @workgroup_size(64) fn main() {{ {body} }}"
+            )
+        });
+        let kernels = ["short", "long"].into_iter().zip(&texts).map(|(name, text)| {
+            let kernel = Arc::new(Kernel::parse(name, text, Trust::Project).unwrap());
+            LinkedKernel::with_default_segments(Variant::new(kernel, []))
+        });
+        let kernels: Vec<_> = kernels.collect();
+        let ahead = |kernels: &[LinkedKernel], ahead| {
+            let linked = link_with(kernels, Clamp::Users, Head::Table, Scalars::Components, ahead).unwrap();
+            let locals = &linked.module.entry_points[0].function.local_variables;
+            let is_record = |name: &str| name.starts_with("record_");
+            locals.iter().filter(|(_, local)| local.name.as_deref().is_some_and(is_record)).count()
+        };
+        assert_eq!([Ahead::Table, Ahead::Choice].map(|which| ahead(&kernels, which)), [2, 1]);
+        assert_eq!(ahead(&kernels[1..], Ahead::Choice), 2, "there is no choice");
     }
 
     #[test]

@@ -118,6 +118,36 @@ pub struct Case {
     pub per_workgroup: u32,
 }
 
+/// Workgroups of a lane that stand together in its bundle.
+#[derive(Clone, Copy)]
+struct Piece<'a> {
+    case: Case,
+    lane: &'a EncodedLane,
+    /// Workgroups of the bundle.
+    workgroups: u32,
+    /// Its first workgroup in the dispatch's grid, and the one that follows its last.
+    first: u32,
+    end: u32,
+}
+
+impl<'a> Piece<'a> {
+    /// Part `part` of `parts`, if anything is in it. Lanes with fewer workgroups than parts begin in turns.
+    fn of(case: Case, lane: &'a EncodedLane, (part, parts): (u32, u32), index: u32) -> Option<Self> {
+        let all = u64::from(lane.workgroups(case));
+        let cut = |part: u32| match part {
+            0 => 0,
+            _ if part == parts => all,
+            _ => (u64::from(part) * all + u64::from(index % parts)) / u64::from(parts),
+        };
+        let (from, to) = (cut(part) as u32, cut(part + 1) as u32);
+        let last = lane.first.wrapping_add(lane.count);
+        let first = lane.first.wrapping_add(from.wrapping_mul(case.per_workgroup));
+        let end =
+            if u64::from(to) == all { last } else { lane.first.wrapping_add(to.wrapping_mul(case.per_workgroup)) };
+        (from < to).then_some(Piece { case, lane, workgroups: to - from, first, end })
+    }
+}
+
 /// Writes lane tables.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LaneTable;
@@ -144,10 +174,28 @@ impl LaneTable {
     where
         I: Iterator<Item = (Case, &'a EncodedLane)> + Clone,
     {
+        Self::deal(lanes, 1, words)
+    }
+
+    /// As [`LaneTable::encode`], with every lane in so many parts: the first parts of all, then the second, and so on. So each of a
+    /// device's threads has its part of every lane, where they run as many workgroups each, one behind the other.
+    pub fn deal<'a, I>(lanes: I, parts: u32, words: &mut Vec<u32>) -> u32
+    where
+        I: Iterator<Item = (Case, &'a EncodedLane)> + Clone,
+    {
+        let parts = parts.max(1);
+        let pieces = (0..parts).flat_map(move |part| {
+            let lanes = lanes.clone().zip(0..);
+            lanes.filter_map(move |((case, lane), index)| Piece::of(case, lane, (part, parts), index))
+        });
+        Self::write(pieces, words)
+    }
+
+    fn write<'a>(pieces: impl Iterator<Item = Piece<'a>> + Clone, words: &mut Vec<u32>) -> u32 {
         let (mut count, mut groups, mut stride) = (0u32, 0u32, 0u32);
-        for (case, lane) in lanes.clone() {
+        for Piece { lane, workgroups, .. } in pieces.clone() {
             count += 1;
-            groups = groups.saturating_add(lane.workgroups(case));
+            groups = groups.saturating_add(workgroups);
             stride = stride.max(record_words(lane.operands.len() as u32, lane.params.len() as u32));
         }
         let direct = count > 1 && groups <= DIRECT;
@@ -169,16 +217,17 @@ impl LaneTable {
         header[HEADER_STRIDE as usize] = if direct { 0 } else { stride / 4 };
         let (records, list) = all.split_at_mut((count * stride) as usize);
         let mut first = 0u32;
-        for (i, ((case, lane), record)) in lanes.zip(records.chunks_exact_mut(stride as usize)).enumerate() {
+        for (i, (piece, record)) in pieces.zip(records.chunks_exact_mut(stride as usize)).enumerate() {
+            let Piece { case, lane, workgroups, first: own, end } = piece;
             if direct {
                 let position = (HEADER_WORDS + i as u32 * stride) / 4;
-                list[first as usize..][..lane.workgroups(case) as usize].fill(position);
+                list[first as usize..][..workgroups as usize].fill(position);
             } else if let Some(entry) = list.get_mut(i) {
                 *entry = first;
             }
             record[RECORD_CASE as usize] = case.position;
-            record[RECORD_SHIFT as usize] = lane.first.wrapping_sub(first.wrapping_mul(case.per_workgroup));
-            first = first.saturating_add(lane.workgroups(case));
+            record[RECORD_SHIFT as usize] = own.wrapping_sub(first.wrapping_mul(case.per_workgroup));
+            first = first.saturating_add(workgroups);
             for (k, operand) in lane.operands.iter().enumerate() {
                 let at = operand_word(k as u32) as usize;
                 record[at] = operand.base;
@@ -188,7 +237,7 @@ impl LaneTable {
             record[params_word(operands) as usize..][..lane.params.len()].copy_from_slice(&lane.params);
             let grid = &mut record[grid_word(operands, params) as usize..][..GRID_WORDS as usize];
             grid[..3].copy_from_slice(&lane.grid);
-            grid[GRID_END as usize] = lane.first.wrapping_add(lane.count);
+            grid[GRID_END as usize] = end;
         }
         groups
     }
@@ -206,6 +255,32 @@ mod tests {
     use super::*;
 
     const CASE: Case = Case { position: 0, per_workgroup: 1 };
+
+    #[test]
+    fn every_part_of_a_bundle_has_its_share_of_every_lane() {
+        let lane = |first, count| EncodedLane { grid: [100, 1, 1], first, count, ..EncodedLane::default() };
+        let pairs = Case { position: 1, per_workgroup: 2 };
+        let lanes = [(CASE, lane(10, 5)), (pairs, lane(0, 7)), (CASE, lane(3, 1))];
+        let mut words = Vec::new();
+        let groups = LaneTable::deal(lanes.iter().map(|(case, lane)| (*case, lane)), 2, &mut words);
+        assert_eq!((groups, words[HEADER_LANES as usize]), (10, 5));
+        let list = &words[4 * words[HEADER_LIST as usize] as usize..];
+        let run = |(group, &record): (u32, &u32)| {
+            let record = &words[4 * record as usize..];
+            let per_workgroup = 1 + record[RECORD_CASE as usize];
+            let first = (group * per_workgroup).wrapping_add(record[RECORD_SHIFT as usize]);
+            let end = record[(grid_word(0, 0) + GRID_END) as usize];
+            (record[RECORD_CASE as usize], first..end.min(first + per_workgroup))
+        };
+        let ran: Vec<_> = (0..groups).zip(list).map(run).collect();
+        let single = |first| (0, first..first + 1);
+        let of_pair = |first, end| (1, first..end);
+        let halves = [
+            [single(10), single(11), of_pair(0, 2), of_pair(2, 4)].to_vec(),
+            [single(12), single(13), single(14), of_pair(4, 6), of_pair(6, 7), single(3)].to_vec(),
+        ];
+        assert_eq!(ran, halves.concat());
+    }
 
     #[test]
     fn operands_lie_on_boundaries_and_fit_the_table() {

@@ -7,7 +7,7 @@ use crate::link_common::heap_kernel;
 use crate::link_common::random::{Random, cases};
 use fascine::kernel::{Access, Kernel, Trust, Variant};
 use fascine::link::table::{Case, EncodedLane, LaneOperand};
-use fascine::link::{Clamp, Head, LinkedKernel, Scalars, SegmentId, SegmentKind, link};
+use fascine::link::{Ahead, Clamp, Head, LinkedKernel, Scalars, SegmentId, SegmentKind, link, link_with};
 
 /// A random dispatch of a test kernel: its grid, its operands' words and its parameters.
 struct Shape {
@@ -315,16 +315,16 @@ fn merged_sets(subjects: &[Subject], clamp: Clamp) -> Vec<(Vec<usize>, Merged)> 
     let mixed: Vec<usize> = (0..subjects.len()).filter(|&i| !BOUND.contains(&name(i))).collect();
     let evens = all.iter().copied().filter(|i| i % 2 == 0).collect();
     let thirds = all.iter().copied().filter(|i| i % 3 == 1).collect();
-    let merged = |members: Vec<usize>, head, scalars| {
+    let merged = |members: Vec<usize>, head, scalars, ahead| {
         let kernels: Vec<LinkedKernel> = members.iter().map(|&m| subjects[m].kernel.clone()).collect();
-        let linked = link(&kernels, clamp, head, scalars).unwrap();
+        let linked = link_with(&kernels, clamp, head, scalars, ahead).unwrap();
         (members, Merged::new(linked))
     };
     let merged_sets = vec![
-        merged(all, head(0), Scalars::Words),
-        merged(mixed, head(0), Scalars::Components),
-        merged(evens, Head::Table, Scalars::Components),
-        merged(thirds, Head::Table, Scalars::Words),
+        merged(all, head(0), Scalars::Words, Ahead::Table),
+        merged(mixed, head(0), Scalars::Components, Ahead::Choice),
+        merged(evens, Head::Table, Scalars::Components, Ahead::Table),
+        merged(thirds, Head::Table, Scalars::Words, Ahead::Choice),
     ];
     assert!(merged_sets[1].1.per_workgroup.contains(&4) && merged_sets[1].1.per_workgroup.contains(&8));
     merged_sets
