@@ -198,10 +198,10 @@ mod tests {
     use crate::tensor::DType;
 
     const TARGET: Target = Target {
-        class: DeviceClass::Cpu,
+        class: DeviceClass::Gpu,
         parallelism: 2,
         max_binding_bytes: 1 << 20,
-        subgroup_size: 8,
+        subgroup_size: 32,
         tuning: Tuning::NONE,
     };
 
@@ -222,7 +222,7 @@ mod tests {
         vec![vec![1, 3, past, 8], vec![1, 3, new, 8], vec![1, 3, new, 8]]
     }
 
-    /// Region and words of the copies into the state.
+    /// Region and words of the copies into the state: an invocation takes one.
     fn copied(plan: &Plan) -> (u16, u64) {
         let Source::Device(state) = &plan.outputs[0].source else { panic!("a state on the device") };
         let Location::Activation { region, offset: 0 } = state.location else { panic!("a region from its start") };

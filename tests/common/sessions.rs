@@ -1,5 +1,6 @@
 //! What tests of sessions share.
 
+use fascine::lower::DeviceClass;
 use fascine::runtime::trace::Trace;
 use fascine::{Completion, Options, Runtime, Tensor};
 
@@ -21,9 +22,9 @@ pub fn same(a: &Completion, b: &Completion, names: &[&str], what: &str) {
     }
 }
 
-pub fn traced() -> (Runtime, Trace) {
+pub fn traced(class: Option<DeviceClass>) -> (Runtime, Trace) {
     let trace = Trace::default();
-    (Runtime::new(Options { trace: Some(trace.clone()), ..Options::default() }).unwrap(), trace)
+    (Runtime::new(Options { trace: Some(trace.clone()), class, ..Options::default() }).unwrap(), trace)
 }
 
 /// Workgroups that copied, since it was last asked.

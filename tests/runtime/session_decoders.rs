@@ -91,7 +91,7 @@ fn attention(op: &str) -> Graph {
 
 #[test]
 fn attention_over_a_cache_has_the_bits_of_the_loop_through_the_host() {
-    let (runtime, trace) = traced();
+    let (runtime, trace) = traced(None);
     for op in ["Attention", "com.microsoft.MultiHeadAttention"] {
         let model = runtime.load_graph(attention(op)).unwrap();
         let session = model.session(&[("all_keys", "keys"), ("all_values", "values")]).unwrap();

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use crate::common::sessions::{copied, noise, same, tensor, traced};
 use fascine::graph::builder::GraphBuilder;
 use fascine::graph::{Attr, Graph};
+use fascine::lower::DeviceClass;
 use fascine::runtime::Drive;
 use fascine::schedule::Admission;
 use fascine::{Completion, DType, Error, ErrorKind, Model, Options, Request, Runtime, Session, SessionOptions, Tensor};
@@ -114,8 +115,8 @@ fn a_state_grows_along_any_dimension() {
 
 #[test]
 fn growing_copies_no_more_than_what_comes_and_each_doubling_once() {
-    let (runtime, trace) = traced();
-    // 192 words a row: three workgroups.
+    // A word an invocation, 192 words a row: three workgroups.
+    let (runtime, trace) = traced(Some(DeviceClass::Gpu));
     let sizes = [2, 3, 0, 32];
     let model = runtime.load_graph(cache(sizes, 2)).unwrap();
     let run = |max_len| {
@@ -269,7 +270,7 @@ fn a_state_that_is_cancelled_while_it_grows_is_as_it_was() {
 
 #[test]
 fn a_state_that_passes_through_stays_where_it_is() {
-    let (runtime, trace) = traced();
+    let (runtime, trace) = traced(None);
     let mut b = GraphBuilder::new(17);
     let keys = b.input("keys", DType::F32, ["n", "4"]);
     let x = b.input("x", DType::F32, ["1", "4"]);

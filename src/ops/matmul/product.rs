@@ -234,14 +234,12 @@ impl<'a> Product<'a> {
         };
         let eight = Size::from(8);
         let (width, width_step) = if packed { (eight, Size::ZERO) } else { (sizes.columns / 4, eight) };
-        let tiles = |rows: usize| sizes.batches() * sizes.rows.div_ceil(rows) * sizes.columns.div_ceil(32);
-        // Thirty-two rows share what is loaded of the right, where every processor still gets some workgroups of eight tiles.
-        let plenty = Size::from(cx.target().parallelism) * (4 * 8);
-        let row_tile = match sizes.rows {
-            rows if rows > 16 && tiles(32) >= plenty => 32,
-            rows if rows > 8 => 16,
-            _ => 8,
-        };
+        let tiles = |rows: Size| sizes.batches() * sizes.rows.div_ceil(rows) * sizes.columns.div_ceil(32);
+        // Thirty-two rows share what is loaded of the right, where every processor still gets some workgroups of eight tiles. By numbers
+        // of 0 and 1, not by comparing, which would be another plan.
+        let more_than = |size: Size, limit: usize| (size / (limit + 1)).min(1);
+        let plenty = (tiles(Size::from(32)) / (4 * 8 * cx.target().parallelism as usize).max(1)).min(1);
+        let row_tile = (more_than(sizes.rows, 8) + more_than(sizes.rows, 16) * plenty * 2 + 1) * 8;
         let tiles = tiles(row_tile);
         let quarter = |strides: &[Size]| strides.iter().map(|&s| s / 4).collect::<Vec<_>>();
         let lists = [
@@ -252,7 +250,7 @@ impl<'a> Product<'a> {
         let numbers = [
             ("tiles", tiles),
             ("rows", sizes.rows),
-            ("row_tile", Size::from(row_tile)),
+            ("row_tile", row_tile),
             ("columns", sizes.columns),
             ("depth", sizes.depth / 4),
             ("left_offset", self.a.offset / 4),
